@@ -1,0 +1,1 @@
+"""AtomicTickets: the service, and everything that more than one of its processes needs."""

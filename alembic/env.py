@@ -1,0 +1,15 @@
+"""Runs the migrations over a connection that app.ledger.migrate opened (and locked)."""
+
+from sqlalchemy import Connection
+
+from alembic import context
+from app.ledger.models import Base
+
+
+def run(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+run(context.config.attributes["connection"])

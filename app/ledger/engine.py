@@ -1,0 +1,31 @@
+"""How a process reaches Postgres. Every connection names its process in pg_stat_activity."""
+
+from typing import Literal
+
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from app.settings import LedgerSettings
+
+Process = Literal["api", "worker", "reconciler", "blaster", "migrate", "test"]
+
+
+def make_engine(
+    database_url: str, process: Process, settings: LedgerSettings, *, pool_size: int | None = None
+) -> AsyncEngine:
+    """An engine with a bounded pool. No connection is opened before the first use."""
+    return create_async_engine(
+        database_url,
+        pool_size=pool_size or settings.pool_size,
+        max_overflow=0,
+        pool_timeout=settings.statement_timeout_seconds,
+        pool_pre_ping=False,  # a ping per checkout; a connection that died is replaced after one failed statement
+        connect_args={
+            "timeout": settings.connect_timeout_seconds,
+            "server_settings": {
+                "application_name": f"atomictickets.{process}",
+                "statement_timeout": str(int(settings.statement_timeout_seconds * 1000)),
+                "idle_in_transaction_session_timeout": "30000",
+                "timezone": "UTC",
+            },
+        },
+    )

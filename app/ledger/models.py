@@ -1,0 +1,208 @@
+"""The tables. Constraint names are fixed by the convention, so that a migration can name what it drops."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: DateTime(timezone=True), str: Text()}  # noqa: RUF012  SQLAlchemy's own declaration
+
+
+class BookingStatus(StrEnum):
+    """`duplicate`: the answer was lost and the buyer had already bought again; an alias of that first booking."""
+
+    BOOKED = "booked"
+    REJECTED = "rejected"
+    DUPLICATE = "duplicate"
+    CANCELLED = "cancelled"
+
+
+class SaleRow(Base):
+    """One sale. Its name is its identity for ever; an ended name may start a new round."""
+
+    __tablename__ = "sales"
+    __table_args__ = (
+        CheckConstraint("round >= 1", name="round_from_one"),
+        CheckConstraint("customer_limit IS NULL OR customer_limit >= 1", name="customer_limit_positive"),
+        CheckConstraint("closes_at > opens_at", name="closes_after_opens"),
+        CheckConstraint("managed_by IN ('http', 'flashsale')", name="managed_by_known"),
+        Index("ix_sales_removed_at", "removed_at", postgresql_where=text("removed_at IS NULL")),
+    )
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    strategy: Mapped[str]
+    round: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    customer_limit: Mapped[int | None] = mapped_column(Integer)
+    opens_at: Mapped[datetime | None]
+    closes_at: Mapped[datetime | None]
+    think_ms: Mapped[int] = mapped_column(Integer, server_default=text("50"))
+    paused: Mapped[bool] = mapped_column(server_default=text("false"))
+    managed_by: Mapped[str] = mapped_column(server_default=text("'http'"))
+    owner_uid: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    ended_at: Mapped[datetime | None]
+    removed_at: Mapped[datetime | None]  # ended, drained, and its Redis keys are gone
+
+
+class InventoryRow(Base):
+    """The stock of one round, and the row that the drain locks first.
+
+    `remaining` is the counter of the strategies that sell in Postgres; the gate's counter is in Redis.
+    `recount` asks the reconciliation for an exact check, since a batch of an older epoch was booked.
+    """
+
+    __tablename__ = "inventory"
+    __table_args__ = (
+        ForeignKeyConstraint(["sale"], ["sales.name"]),
+        CheckConstraint("stock >= 0", name="stock_not_negative"),
+        CheckConstraint("booked >= 0", name="booked_not_negative"),
+        CheckConstraint("NOT guarded OR booked <= stock", name="never_oversold"),
+    )
+
+    sale: Mapped[str] = mapped_column(primary_key=True)
+    round: Mapped[int] = mapped_column(Integer, primary_key=True)
+    epoch: Mapped[int] = mapped_column(BigInteger)
+    stock: Mapped[int] = mapped_column(Integer)
+    booked: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    remaining: Mapped[int] = mapped_column(Integer)
+    guarded: Mapped[bool]
+    recount: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class BookingRow(Base):
+    """One order that reached the ledger. (epoch, number) is the gate's own numbering; null where no gate was asked."""
+
+    __tablename__ = "bookings"
+    __table_args__ = (
+        ForeignKeyConstraint(["sale", "round"], ["inventory.sale", "inventory.round"]),
+        CheckConstraint("quantity >= 1", name="quantity_positive"),
+        CheckConstraint("status IN ('booked', 'rejected', 'duplicate', 'cancelled')", name="status_known"),
+        CheckConstraint("(status = 'duplicate') = (alias_of IS NOT NULL)", name="alias_only_of_duplicate"),
+        Index(
+            "uq_bookings_sale_round_customer_idempotency_key",
+            "sale",
+            "round",
+            "customer",
+            "idempotency_key",
+            unique=True,
+            postgresql_where=text("status <> 'duplicate'"),
+        ),
+        Index("ix_bookings_sale_round_epoch_number", "sale", "round", "epoch", "number"),
+    )
+
+    reservation_id: Mapped[str] = mapped_column(primary_key=True)
+    sale: Mapped[str]
+    round: Mapped[int] = mapped_column(Integer)
+    epoch: Mapped[int | None] = mapped_column(BigInteger)
+    number: Mapped[int | None] = mapped_column(BigInteger)
+    customer: Mapped[str]
+    idempotency_key: Mapped[str]
+    quantity: Mapped[int] = mapped_column(Integer)
+    ticket: Mapped[int] = mapped_column(Integer)  # the first ticket of the order; twice the same is a ticket sold twice
+    status: Mapped[str]
+    alias_of: Mapped[str | None]
+    booked_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class SetAsideRow(Base):
+    """An entry that failed alone. It counts its tries, and from `set_aside_at` on waits for a person; its tickets are owed."""
+
+    __tablename__ = "set_aside"
+    __table_args__ = (
+        CheckConstraint("quantity >= 0", name="quantity_not_negative"),
+        Index("ix_set_aside_sale_round", "sale", "round"),
+    )
+
+    sale: Mapped[str] = mapped_column(primary_key=True)
+    entry: Mapped[str] = mapped_column(primary_key=True)  # stream id and nonce
+    round: Mapped[int] = mapped_column(Integer)
+    epoch: Mapped[int] = mapped_column(BigInteger)
+    number: Mapped[int] = mapped_column(BigInteger)
+    quantity: Mapped[int] = mapped_column(Integer)  # 0 where the entry can't be read
+    payload: Mapped[str]  # JSON text, not jsonb: jsonb refuses the NUL that may be what is wrong with it
+    reason: Mapped[str]
+    tries: Mapped[int] = mapped_column(SmallInteger)
+    set_aside_at: Mapped[datetime | None]
+
+
+class ReceiptRow(Base):
+    """What an API process told a buyer shortly before a fence: the witness by which a forgotten order is counted."""
+
+    __tablename__ = "receipts"
+    __table_args__ = (Index("ix_receipts_sale_round", "sale", "round"),)
+
+    reservation_id: Mapped[str] = mapped_column(primary_key=True)
+    sale: Mapped[str]
+    round: Mapped[int] = mapped_column(Integer)
+    epoch: Mapped[int] = mapped_column(BigInteger)
+    number: Mapped[int] = mapped_column(BigInteger)
+    customer: Mapped[str]
+    idempotency_key: Mapped[str]
+    quantity: Mapped[int] = mapped_column(Integer)
+
+
+class BlastRow(Base):
+    """A burst of load that any API process can answer for. `heartbeat_at` tells a runner that died."""
+
+    __tablename__ = "blasts"
+    __table_args__ = (
+        ForeignKeyConstraint(["sale"], ["sales.name"]),
+        CheckConstraint(
+            "state IN ('queued', 'running', 'finished', 'cancelled', 'aborted')",
+            name="state_known",
+        ),
+        Index("ix_blasts_open", "created_at", postgresql_where=text("state IN ('queued', 'running')")),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    sale: Mapped[str]
+    requests: Mapped[int] = mapped_column(Integer)
+    concurrency: Mapped[int] = mapped_column(Integer)
+    customers: Mapped[int | None] = mapped_column(Integer)
+    quantity: Mapped[int] = mapped_column(Integer)
+    retries: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(server_default=text("'queued'"))
+    cancel_asked: Mapped[bool] = mapped_column(server_default=text("false"))
+    runner: Mapped[str | None]
+    progress: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    heartbeat_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class InstanceRow(Base):
+    """One row: the id of this installation. Redis holds the same one; a foreign pair of stores is refused at start."""
+
+    __tablename__ = "instance"
+    __table_args__ = (CheckConstraint("singleton", name="one_row"),)
+
+    singleton: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    id: Mapped[str]

@@ -1,0 +1,92 @@
+"""The nouns of a sale, and the limits of what may be named."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NewType
+
+from app.errors import AtomicTicketsError
+
+SaleName = NewType("SaleName", str)
+
+SALE_NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"  # a DNS label, as a FlashSale resource needs it
+CUSTOMER = r"^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,63}$"  # no blank: the gate joins customer and key with one
+IDEMPOTENCY_KEY = r"^[\x21-\x7e]{1,255}$"  # visible ASCII, as in the IETF draft; 255 as Stripe's
+MAX_STOCK = 100_000_000
+MAX_QUANTITY = 100
+RESERVATION_ID = re.compile(
+    r"^(?P<sale>[a-z0-9-]{1,63})\.(?P<round>\d{1,9})\.(?P<entry>\d{1,20}-\d{1,20})\.(?P<nonce>[0-9a-f]{16})$"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaleTerms:
+    """What a user asks for. Times are aware and in UTC; `think_ms` is the pause of the strategies that race."""
+
+    name: str
+    strategy: str
+    stock: int
+    opens_at: datetime | None = None
+    closes_at: datetime | None = None
+    customer_limit: int | None = None
+    think_ms: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sale:
+    """A sale as the ledger knows it: the terms, and where it is in its life."""
+
+    terms: SaleTerms
+    round: int
+    epoch: int
+    paused: bool = False
+    managed_by: str = "http"
+    owner_uid: str | None = None
+    created_at: datetime
+    ended_at: datetime | None = None
+    removed_at: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        return self.terms.name
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """One attempt to buy. `nonce` (16 hex digits) is made anew for each HTTP request and tells a resend from a replay."""
+
+    sale: str
+    customer: str
+    key: str
+    quantity: int
+    nonce: str
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationId:
+    """`<sale>.<round>.<stream entry id>.<nonce>`: entry ids may repeat after a rollback of Redis, nonces don't."""
+
+    sale: str
+    round: int
+    entry: str
+    nonce: str
+
+    def __str__(self) -> str:
+        return f"{self.sale}.{self.round}.{self.entry}.{self.nonce}"
+
+    @classmethod
+    def parse(cls, text: str) -> "ReservationId":
+        """Raises UnknownReservation where `text` can't be one of ours."""
+        match = RESERVATION_ID.match(text)
+        if match is None:
+            raise UnknownReservation(f"No reservation has the id {text[:200]!r}.")
+        return cls(match["sale"], int(match["round"]), match["entry"], match["nonce"])
+
+
+class UnknownSale(AtomicTicketsError):
+    status, slug, title = 404, "unknown-sale", "Unknown Sale"
+
+
+class UnknownReservation(AtomicTicketsError):
+    status, slug, title = 404, "unknown-reservation", "Unknown Reservation"
