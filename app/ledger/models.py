@@ -131,7 +131,7 @@ class BookingRow(Base):
 
 
 class SetAsideRow(Base):
-    """An entry that failed alone. It counts its tries, and from `set_aside_at` on waits for a person; its tickets are owed."""
+    """An entry that failed alone. Tries are counted; from `set_aside_at` on it waits for a person, its tickets owed."""
 
     __tablename__ = "set_aside"
     __table_args__ = (

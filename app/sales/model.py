@@ -53,7 +53,7 @@ class Sale:
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """One attempt to buy. `nonce` (16 hex digits) is made anew for each HTTP request and tells a resend from a replay."""
+    """One attempt to buy. `nonce`: 16 hex digits, new for each HTTP request; it tells a resend from a replay."""
 
     sale: str
     customer: str

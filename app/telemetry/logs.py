@@ -2,12 +2,11 @@
 
 import logging
 import os
-from typing import Any
 
 import structlog
 
 
-def configure_logs(**context: Any) -> None:
+def configure_logs(**context: str) -> None:
     """Sets up logging for this process; `context` (process name ...) is bound to every line. Level: LOG_LEVEL."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

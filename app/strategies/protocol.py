@@ -1,0 +1,46 @@
+"""What every way to sell under contention must answer. Nothing outside this folder asks which one it talks to."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from app.sales.model import Purchase, ReservationId, Sale
+from app.sales.outcomes import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What the strategy's own counter says of a round, in tickets, at one instant. Never the judge: the ledger is.
+
+    `available`: a purchase could be decided now (the counter exists and is not fenced).
+    """
+
+    round: int
+    epoch: int
+    stock: int
+    remaining: int
+    backlog: int
+    available: bool = True
+
+
+class Strategy(Protocol):
+    """One way to sell. Instances are made once per process and hold no state of a sale that a restart may not lose."""
+
+    name: ClassVar[str]
+    promises_exactness: ClassVar[bool]
+    """False where it is expected to oversell: the ledger then books without its guard, and nothing is repaired."""
+
+    async def buy(self, purchase: Purchase) -> Outcome:
+        """Decides one purchase. Raises TemporarilyUnavailable where the outcome is unknown or nothing was taken."""
+        ...
+
+    async def prepare(self, sale: Sale) -> None:
+        """Makes the speed layer follow what the ledger has committed (created, reset, paused, ended). Idempotent."""
+        ...
+
+    async def snapshot(self, sale: Sale) -> Snapshot:
+        """Reads the strategy's counter. Raises TemporarilyUnavailable where its store is away."""
+        ...
+
+    async def is_pending(self, reservation: ReservationId) -> bool:
+        """Whether the order is accepted and not yet in the ledger."""
+        ...
