@@ -1,0 +1,171 @@
+"""A child process with a log file, a readiness check and an end that leaves nothing behind."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from app.errors import AtomicTicketsError
+
+TETHER = Path(__file__).with_name("tether.py")
+POLL_SECONDS = 0.02
+LOG_TAIL_LINES = 20
+
+
+class ProcessFailed(AtomicTicketsError):
+    """A child process did not start, did not get ready in time, or cannot run here."""
+
+    slug = "process-failed"
+    title = "Process Failed"
+
+
+class Account(NamedTuple):
+    """The user and group a process runs as."""
+
+    uid: int
+    gid: int
+
+
+def own_account() -> Account:
+    return Account(os.geteuid(), os.getegid())
+
+
+class ChildProcess:
+    """One command in a session of its own: a terminal's Ctrl-C reaches only the lab, which stops its children in order.
+
+    Output is appended to `log`. `stop_signal` asks for a graceful end; it is also what the kernel sends when the thread
+    that called `start` dies (see tether.py).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+        account: Account | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        self.name = name
+        self.command = tuple(command)
+        self.log = log
+        self._environment = environment
+        self._directory = directory
+        self._account = account or own_account()
+        self._stop_signal = stop_signal
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._log_offset = 0
+
+    @property
+    def pid(self) -> int:
+        """Of the running or last process; ProcessFailed if it was never started."""
+        if self._popen is None:
+            raise ProcessFailed(f"{self.name} was not started")
+        return self._popen.pid
+
+    @property
+    def running(self) -> bool:
+        return self._popen is not None and self._popen.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative is the signal that ended it."""
+        return self._popen.poll() if self._popen else None
+
+    def start(self) -> None:
+        if self.running:
+            raise ProcessFailed(f"{self.name} already runs as pid {self.pid}")
+        tether = [str(os.getpid()), str(int(self._stop_signal)), str(self._account.uid), str(self._account.gid)]
+        with self.log.open("ab") as output:
+            self._log_offset = output.tell()
+            # -I -S: 10 ms instead of 40 ms, and the child's PYTHON* variables are for the command alone.
+            self._popen = subprocess.Popen(  # noqa: S603 - the lab's own commands, no shell
+                [sys.executable, "-I", "-S", str(TETHER), *tether, *self.command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                cwd=self._directory,
+                start_new_session=True,
+            )
+
+    def wait_ready(self, ready: Callable[[], bool], *, seconds: float) -> None:
+        """Polls `ready`; raises ProcessFailed with the log's tail when the process ends first or the time is up."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if not self.running:
+                raise ProcessFailed(f"{self.name} ended with exit code {self.exit_code} at start\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise ProcessFailed(f"{self.name} was not ready after {seconds:g} s\n{self.log_tail()}")
+            time.sleep(POLL_SECONDS)
+
+    def stop(self, *, seconds: float = 10) -> bool:
+        """Asks for a graceful end and waits; then kills what is left. True if it ended by itself in time."""
+        if self._popen is None:
+            return True
+        graceful = True
+        if self.running:
+            self._popen.send_signal(self._stop_signal)
+            try:
+                self._popen.wait(seconds)
+            except subprocess.TimeoutExpired:
+                graceful = False
+        self.kill()
+        return graceful
+
+    def kill(self) -> None:
+        """SIGKILL to the process, all its descendants and the rest of its group. Returns when they are gone."""
+        if self._popen is None:
+            return
+        if self.running:
+            kill_tree(self._popen.pid)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
+            os.killpg(self._popen.pid, signal.SIGKILL)
+        self._popen.wait()
+
+    def log_tail(self) -> str:
+        """The last lines that the current (or last) run wrote."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_offset)
+            lines = log.read().decode(errors="replace").splitlines()
+        return "\n".join(lines[-LOG_TAIL_LINES:])
+
+
+def kill_tree(pid: int) -> None:
+    """Kills a process and its descendants, also those in other groups, and waits until they are gone or zombies."""
+    try:
+        root = psutil.Process(pid)
+        root.suspend()  # a stopped parent forks no child between the listing and the kill
+        doomed = [*root.children(recursive=True), root]
+    except psutil.NoSuchProcess:
+        return
+    for process in doomed:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    wait_until_gone(doomed[:-1], seconds=5)
+
+
+def wait_until_gone(processes: Sequence[psutil.Process], *, seconds: float) -> None:
+    """Waits for processes that may not be our children. A zombie is gone: whoever adopted it may never reap it."""
+    deadline = time.monotonic() + seconds
+    for process in processes:
+        while _alive(process):
+            if time.monotonic() > deadline:
+                raise ProcessFailed(f"pid {process.pid} is still there {seconds:g} s after its SIGKILL")
+            time.sleep(POLL_SECONDS)
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

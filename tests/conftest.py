@@ -1,0 +1,9 @@
+"""Every module under tests/fixtures is a set of fixtures that any test may ask for."""
+
+from pathlib import Path
+
+pytest_plugins = [
+    f"tests.fixtures.{module.stem}"
+    for module in sorted(Path(__file__).with_name("fixtures").glob("*.py"))
+    if module.stem != "__init__"
+]
