@@ -37,10 +37,14 @@ class Strategy(Protocol):
         """Makes the speed layer follow what the ledger has committed (created, reset, paused, ended). Idempotent."""
         ...
 
-    async def snapshot(self, sale: Sale) -> Snapshot:
-        """Reads the strategy's counter. Raises TemporarilyUnavailable where its store is away."""
+    async def snapshot(self, sale: Sale) -> Snapshot | None:
+        """Reads the strategy's counter, None where it is gone. Raises TemporarilyUnavailable where its store is away."""
         ...
 
     async def is_pending(self, reservation: ReservationId) -> bool:
         """Whether the order is accepted and not yet in the ledger."""
+        ...
+
+    async def close(self) -> None:
+        """Finishes what is under way, before the process ends."""
         ...

@@ -1,0 +1,232 @@
+"""The gate: one script call decides, and either everything of a purchase happened or nothing did."""
+
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from datetime import datetime
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from app.gate.keys import ANSWER_LIFE_SECONDS, SaleKeys
+from app.gate.replies import BatchReply, Decision, Entry, Fence, GateSnapshot, GateUnavailable, Remembered
+from app.gate.scripts import Scripts, digest
+from app.sales.model import Purchase, ReservationId, Sale
+from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Reserved, SoldOut
+
+HEADER = 6  # verdict, round, epoch, hint, milliseconds until it opens, remaining
+WIDTH = 4  # of one purchase's answer
+SCRIPTS = ("reserve", "seed", "restore", "open", "fence", "amend", "release", "give_back", "snapshot", "acknowledge")
+
+
+class Gate:
+    """The stock server, as the domain speaks of it. Raises GateUnavailable where it is away."""
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._scripts = Scripts(redis)
+
+    def keys(self, sale: str) -> SaleKeys:
+        return SaleKeys(self._prefix, sale)
+
+    async def load_scripts(self) -> None:
+        """Teaches the server every script, so that no buyer meets NOSCRIPT."""
+        await self._guarded(self._scripts.load(*SCRIPTS))
+
+    async def reserve(self, sale: str, purchases: Sequence[Purchase], known: Fence) -> BatchReply:
+        """Decides `purchases` of one sale, first come first served, in one round trip."""
+        keys = self.keys(sale)
+        arguments: list[str | int] = [known.round, known.epoch]
+        for purchase in purchases:
+            arguments += (purchase.customer, purchase.key, purchase.quantity, purchase.nonce, purchase.traceparent)
+        names = (keys.sale, keys.orders, keys.answers(known.round), keys.customers(known.round))
+        try:
+            reply = await self._evaluate("reserve", names, arguments)
+        except NoScriptError:
+            await self.load_scripts()
+            reply = await self._guarded(self._evaluate("reserve", names, arguments))
+        except (RedisError, OSError, TimeoutError) as error:
+            raise _unavailable(error) from error
+        return _batch(sale, purchases, reply)
+
+    async def seed(self, sale: Sale) -> bool:
+        """Puts the sale behind a closed fence at its epoch. False: what is here is as new."""
+        terms = sale.terms
+        keys, before = self.keys(sale.name), max(1, sale.round - 1)
+        reply = await self._run(
+            "seed",
+            (keys.sale, keys.answers(before), keys.customers(before), keys.released(before)),
+            (
+                sale.round,
+                sale.epoch,
+                terms.stock,
+                terms.customer_limit or 0,
+                _milliseconds(terms.opens_at),
+                _milliseconds(terms.closes_at),
+                await self.run_id(),
+                ANSWER_LIFE_SECONDS,
+            ),
+        )
+        return bool(reply[0] == "seeded")
+
+    async def restore(self, sale: Sale, orders: Sequence[Remembered], *, first: bool) -> bool:
+        """Rebuilds a page of answers and customers' tickets behind the fence. False: somebody newer is at work."""
+        keys = self.keys(sale.name)
+        arguments: list[str | int] = [sale.epoch, "first" if first else "next"]
+        for order in orders:
+            arguments += (order.customer, order.key, order.entry, order.nonce, order.quantity, order.counted)
+        names = (keys.sale, keys.answers(sale.round), keys.customers(sale.round))
+        return bool((await self._run("restore", names, arguments))[0] == "restored")
+
+    async def open(self, sale: Sale, *, remaining: int, backlog: int) -> bool:
+        """Lifts the fence, into the state that the ledger asks for. False: somebody newer is at work."""
+        keys = self.keys(sale.name)
+        names = (keys.sale, keys.answers(sale.round), keys.customers(sale.round))
+        arguments = (sale.epoch, _state(sale), remaining, backlog, _expiry(sale))
+        return bool((await self._run("open", names, arguments))[0] == "opened")
+
+    async def fence(self, sale: str, epoch: int) -> bool:
+        """Stops a sale at once. False where a newer epoch rules, or the sale is not here at all."""
+        return bool((await self._run("fence", (self.keys(sale).sale,), (epoch,)))[0] == "fenced")
+
+    async def amend(self, sale: Sale) -> bool:
+        """Makes a running sale follow the ledger: growth, pause, window, end. False: it has to be recounted instead."""
+        keys, terms = self.keys(sale.name), sale.terms
+        names = (keys.sale, keys.answers(sale.round), keys.customers(sale.round), keys.released(sale.round))
+        arguments = (
+            sale.epoch,
+            _state(sale),
+            terms.stock,
+            terms.customer_limit or 0,
+            _milliseconds(terms.opens_at),
+            _milliseconds(terms.closes_at),
+            _expiry(sale),
+        )
+        return bool((await self._run("amend", names, arguments))[0] == "amended")
+
+    async def release(self, reservation: ReservationId, epoch: int, customer: str, quantity: int) -> str:
+        """Returns a cancelled reservation's tickets, once: 'released', 'already', or 'stale' (ask the ledger again)."""
+        keys = self.keys(reservation.sale)
+        names = (keys.sale, keys.released(reservation.round), keys.customers(reservation.round))
+        reply = await self._run("release", names, (reservation.round, epoch, str(reservation), customer, quantity))
+        return str(reply[0])
+
+    async def give_back(self, sale: str, decided_on: GateSnapshot, tickets: int) -> bool:
+        """Returns leaked tickets. False: the sale is no longer as in the snapshot that this was decided on."""
+        arguments = (decided_on.round, decided_on.epoch, decided_on.repairs, decided_on.released, tickets)
+        return bool((await self._run("give_back", (self.keys(sale).sale,), arguments))[0] == "given-back")
+
+    async def snapshot(self, sale: str) -> GateSnapshot | None:
+        """What the gate believes; None where it has no such sale."""
+        keys = self.keys(sale)
+        fields = await self._run("snapshot", (keys.sale, keys.orders), ())
+        return GateSnapshot.of(fields) if fields else None
+
+    async def entries(self, sale: str, up_to: str = "+", page: int = 1000) -> AsyncIterator[list[Entry]]:
+        """The orders that are not yet in the ledger, oldest first, in pages. `up_to`: the last stream id to read."""
+        start = "-"
+        while up_to:
+            entries: list[Entry] = await self._guarded(
+                self._redis.xrange(self.keys(sale).orders, start, up_to, count=page)
+            )
+            if entries:
+                yield entries
+            if len(entries) < page:
+                return
+            start = f"({entries[-1][0]}"
+
+    async def has_entry(self, reservation: ReservationId) -> bool:
+        """Whether this very order (its entry and its nonce) waits in the stream."""
+        orders = self.keys(reservation.sale).orders
+        found = await self._guarded(self._redis.xrange(orders, reservation.entry, reservation.entry))
+        return bool(found) and found[0][1].get("nonce") == reservation.nonce
+
+    async def run_id(self) -> str:
+        """Which run of which server this is; a restart changes it. '' where a managed service hides it."""
+        info = await self._guarded(self._redis.info("server"))
+        return str(info.get("run_id", ""))
+
+    async def unlink(self, sale: Sale) -> None:
+        """Removes what an ended and drained sale leaves. Its answers go by themselves."""
+        keys = self.keys(sale.name)
+        await self._guarded(self._redis.unlink(keys.sale, keys.orders))
+
+    async def _run(self, name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        return await self._guarded(self._scripts.run(name, keys, arguments))
+
+    async def _guarded(self, call: Awaitable[Any]) -> Any:
+        try:
+            return await call
+        except (RedisError, OSError, TimeoutError) as error:
+            raise _unavailable(error) from error
+
+    async def _evaluate(self, name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        """EVALSHA with the run id of the connection's own server as third argument."""
+        pool = self._redis.connection_pool
+        connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py types it not
+        try:
+            server: str = connection.run_id  # type: ignore[attr-defined]  # set by app.gate.connection
+            command = ("EVALSHA", digest(name), len(keys), *keys, *arguments[:2], server, *arguments[2:])
+            await connection.send_command(*command)
+            reply = await connection.read_response()
+        except ResponseError:
+            raise
+        except BaseException:
+            # A reply that nobody read would be taken for the next command's: this connection is not used again.
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await pool.release(connection)
+        return reply
+
+
+def _unavailable(error: Exception) -> GateUnavailable:
+    return GateUnavailable(
+        f"The stock server can't be asked just now ({type(error).__name__}); retry with the same key."
+    )
+
+
+def _milliseconds(moment: datetime | None) -> int:
+    return 0 if moment is None else int(moment.timestamp() * 1000)
+
+
+def _state(sale: Sale) -> str:
+    if sale.ended_at is not None:
+        return "closed"
+    return "paused" if sale.paused else "open"
+
+
+def _expiry(sale: Sale) -> int:
+    """When the answers may go (seconds since the epoch), 0 while nobody knows."""
+    last = sale.ended_at or sale.terms.closes_at
+    return 0 if last is None else int(last.timestamp()) + ANSWER_LIFE_SECONDS
+
+
+def _batch(sale: str, purchases: Sequence[Purchase], reply: list[Any]) -> BatchReply:
+    verdict, round_, epoch, hint, opens_in_ms, _ = reply[:HEADER]
+    decisions = []
+    if verdict == "decided":
+        answers = (reply[start : start + WIDTH] for start in range(HEADER, len(reply), WIDTH))
+        decisions = [
+            _decision(sale, round_, purchase, answer, opens_in_ms)
+            for purchase, answer in zip(purchases, answers, strict=True)
+        ]
+    return BatchReply(verdict, Fence(epoch, round_), hint == 1, decisions)
+
+
+def _decision(sale: str, round_: int, purchase: Purchase, answer: Sequence[Any], opens_in_ms: int) -> Decision:
+    code, first, second, number = answer
+    match code:
+        case "reserved":
+            return Decision(Reserved(ReservationId(sale, round_, first, second), purchase.quantity), number)
+        case "sold-out":
+            return Decision(SoldOut(first))
+        case "replayed":
+            return Decision(Reserved(ReservationId(sale, round_, first, second), purchase.quantity, replayed=True))
+        case "key-reused":
+            return Decision(KeyReused(first))
+        case "limit":
+            return Decision(CustomerLimitReached(held=first, limit=second))
+        case _:
+            return Decision(NotOpen(code, opens_in_ms / 1000 if code == "scheduled" else None))

@@ -1,0 +1,167 @@
+"""Purchases that wait in one process at the same moment go to Redis together, as one script call.
+
+A lone purchase doesn't wait: it leaves in the same turn of the event loop. Only while `batches_in_flight` calls are
+under way do others queue behind them, and then up to `batch_purchases` of them leave as one.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from app.errors import TemporarilyUnavailable
+from app.gate.gate import Gate
+from app.gate.replies import BatchReply, Decision, Fence, GateBusy, GateForgot
+from app.sales.model import Purchase
+from app.sales.outcomes import Outcome
+from app.settings import GateSettings
+
+Accepted = Callable[[Purchase, Decision, Fence], None]
+Noticed = Callable[[str, Fence, str], None]
+
+WHY_FORGOTTEN = {
+    "missing": "The stock server has no such sale any more",
+    "behind": "The stock server went back in time",
+    "moved": "The stock server was restarted or replaced",
+    "fenced": "The sale is being recounted",
+    "stale": "The sale is being reset",
+}
+
+
+@dataclass(slots=True)
+class Waiting:
+    """One buyer's place in the queue. `deadline`: seconds of the loop's clock."""
+
+    purchase: Purchase
+    deadline: float
+    future: asyncio.Future[Outcome]
+
+
+@dataclass(slots=True)
+class SaleQueue:
+    """The purchases of one sale in this process."""
+
+    sale: str
+    waiting: deque[Waiting] = field(default_factory=deque)
+    in_flight: int = 0
+    scheduled: bool = False
+    fence: Fence = field(default_factory=Fence)
+    highest_number: int = 0
+
+
+class Gatherer:
+    """The front of the gate in one process: bounded queues, first come first served.
+
+    `accepted` hears of each acceptance; `noticed` of each reply that gives reason to hint, to fence or to look.
+    """
+
+    def __init__(self, gate: Gate, settings: GateSettings, accepted: Accepted, noticed: Noticed) -> None:
+        self._gate = gate
+        self._settings = settings
+        self._accepted = accepted
+        self._noticed = noticed
+        self._queues: dict[str, SaleQueue] = {}
+        self._sending: set[asyncio.Task[None]] = set()
+
+    async def buy(self, purchase: Purchase) -> Outcome:
+        """Waits for the gate's decision. A caller that gives up leaves the shared call alone.
+
+        Raises GateBusy (nothing was taken), GateUnavailable (unknown: the same key finds out) or GateForgot.
+        """
+        queue = self._queues.get(purchase.sale) or self._queues.setdefault(purchase.sale, SaleQueue(purchase.sale))
+        if len(queue.waiting) >= self._settings.queue_purchases:
+            raise GateBusy("Too many purchases wait for this sale; nothing was taken.")
+        loop = asyncio.get_running_loop()
+        waiting = Waiting(purchase, loop.time() + self._settings.queue_seconds, loop.create_future())
+        queue.waiting.append(waiting)
+        if not queue.scheduled and queue.in_flight < self._settings.batches_in_flight:
+            queue.scheduled = True
+            loop.call_soon(self._flush, queue)
+        return await waiting.future
+
+    async def close(self) -> None:
+        """Waits for the calls under way. New purchases are no longer expected."""
+        while self._sending:
+            await asyncio.wait(self._sending)
+
+    def _flush(self, queue: SaleQueue) -> None:
+        queue.scheduled = False
+        batch: list[Waiting] = []
+        now = asyncio.get_running_loop().time()
+        while queue.waiting and len(batch) < self._settings.batch_purchases:
+            waiting = queue.waiting.popleft()
+            if waiting.future.done():  # the client went away
+                continue
+            if waiting.deadline < now:
+                waiting.future.set_exception(GateBusy("The purchase waited too long; nothing was taken."))
+                continue
+            batch.append(waiting)
+        if batch:
+            queue.in_flight += 1
+            task = asyncio.create_task(self._send(queue, batch))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        if queue.waiting and queue.in_flight < self._settings.batches_in_flight:
+            self._flush(queue)
+
+    async def _send(self, queue: SaleQueue, batch: list[Waiting]) -> None:
+        try:
+            reply = await self._decide(queue, [waiting.purchase for waiting in batch])
+        except TemporarilyUnavailable as error:
+            _fail(batch, error)
+        except BaseException:
+            _cancel(batch)
+            raise
+        else:
+            self._answer(batch, reply)
+        finally:
+            queue.in_flight -= 1
+            if not queue.scheduled:
+                self._flush(queue)
+            if not (queue.waiting or queue.in_flight or queue.fence.epoch):
+                self._queues.pop(queue.sale, None)  # a name that no gate knows must not stay
+
+    def _answer(self, batch: list[Waiting], reply: BatchReply) -> None:
+        for waiting, decision in zip(batch, reply.decisions, strict=True):
+            if decision.number:
+                self._accepted(waiting.purchase, decision, reply.fence)
+            if not waiting.future.done():
+                waiting.future.set_result(decision.outcome)
+
+    async def _decide(self, queue: SaleQueue, purchases: list[Purchase]) -> BatchReply:
+        """One call, or two where this process had yet to learn of a newer epoch; nothing was taken by the first."""
+        for _ in range(2):
+            highest_before, fence = queue.highest_number, queue.fence
+            reply = await self._gate.reserve(queue.sale, purchases, fence)
+            if reply.verdict == "decided":
+                self._watch(queue, reply, highest_before)
+                return reply
+            if reply.verdict != "stale":
+                break
+            if reply.fence > queue.fence:
+                queue.fence, queue.highest_number = reply.fence, 0
+                self._noticed(queue.sale, reply.fence, "stale")
+        if reply.verdict != "stale":
+            self._noticed(queue.sale, queue.fence, reply.verdict)
+        raise GateForgot(f"{WHY_FORGOTTEN[reply.verdict]}; nothing was taken.", reply.verdict)
+
+    def _watch(self, queue: SaleQueue, reply: BatchReply, highest_before: int) -> None:
+        """Numbers given by a call must exceed all that were known when it was sent; otherwise Redis went back."""
+        numbers = [decision.number for decision in reply.decisions if decision.number]
+        if numbers and reply.fence == queue.fence:
+            queue.highest_number = max(queue.highest_number, *numbers)
+            if min(numbers) <= highest_before:
+                self._noticed(queue.sale, reply.fence, "behind")
+        if reply.hint_due:
+            self._noticed(queue.sale, reply.fence, "hint")
+
+
+def _fail(batch: list[Waiting], error: TemporarilyUnavailable) -> None:
+    for waiting in batch:
+        if not waiting.future.done():
+            waiting.future.set_exception(error)
+
+
+def _cancel(batch: list[Waiting]) -> None:
+    for waiting in batch:
+        waiting.future.cancel()

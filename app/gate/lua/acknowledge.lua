@@ -1,0 +1,24 @@
+-- acknowledge: the orders are in the ledger (or set aside for a person): they leave the stream and the backlog, once.
+-- KEYS  1 sale (hash)  2 orders (stream)
+-- ARGV  1 group, then for each entry: its id, its round, its quantity (tickets)
+-- returns {entries that were still there, backlog (tickets) or -1 where the sale's hash is gone}
+--
+-- An entry that another worker has already taken away lowers nothing, nor does one of an earlier round: the backlog is
+-- the present round's. The backlog comes last: after a script's first write no command of it is refused for memory, so
+-- that a full server (HINCRBY alone would be refused there) still lets orders go.
+local group = ARGV[1]
+local round, backlog = unpack(redis.call('HMGET', KEYS[1], 'round', 'backlog'))
+
+local deleted, tickets = 0, 0
+for base = 2, #ARGV, 3 do
+  redis.call('XACK', KEYS[2], group, ARGV[base])
+  if redis.call('XDEL', KEYS[2], ARGV[base]) == 1 then
+    deleted = deleted + 1
+    if ARGV[base + 1] == round then tickets = tickets + tonumber(ARGV[base + 2]) end
+  end
+end
+
+if not backlog then return {deleted, -1} end
+tickets = math.min(tickets, tonumber(backlog))
+if tickets > 0 then return {deleted, redis.call('HINCRBY', KEYS[1], 'backlog', -tickets)} end
+return {deleted, tonumber(backlog)}

@@ -1,0 +1,18 @@
+-- amend: makes a running sale follow the terms that the ledger has committed. What is fenced stays fenced.
+-- KEYS  1 sale (hash)  2 answers, 3 customers and 4 released of the round
+-- ARGV  1 epoch  2 state ('open' | 'paused' | 'closed')  3 stock (tickets; it only grows)  4 limit (0 = none)
+--       5 opens and 6 closes (ms since the epoch, 0 = none)
+--       7 time at which answers, customers and released go (seconds since the epoch, 0 = not yet known)
+-- returns {'amended', remaining} | {'refused', the epoch that is here} | {'missing', 0}
+local here = redis.call('HMGET', KEYS[1], 'epoch', 'state', 'stock', 'remaining')
+if not here[1] then return {'missing', 0} end
+if here[1] ~= ARGV[1] or here[2] == 'fenced' then return {'refused', tonumber(here[1])} end
+local growth = tonumber(ARGV[3]) - tonumber(here[3])
+assert(growth >= 0, 'amend: stock only grows within a round')
+local remaining = tonumber(here[4]) + growth
+redis.call('HSET', KEYS[1], 'state', ARGV[2], 'stock', ARGV[3], 'remaining', remaining, 'limit', ARGV[4],
+  'opens', ARGV[5], 'closes', ARGV[6])
+for i = 2, 4 do
+  if ARGV[7] == '0' then redis.call('PERSIST', KEYS[i]) else redis.call('EXPIREAT', KEYS[i], ARGV[7]) end
+end
+return {'amended', remaining}

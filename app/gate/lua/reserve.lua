@@ -1,0 +1,134 @@
+-- reserve: decides the purchases of one sale that waited together, in their order.
+-- KEYS  1 sale (hash)  2 orders (stream)  3 answers of the round (hash)  4 customers of the round (hash)
+-- ARGV  1 round  2 epoch  3 run id of the server the caller is connected to ('' where it can't know)
+--       then for each purchase: customer, key, quantity (tickets), nonce, traceparent ('' when not sampled)
+-- returns {verdict, round, epoch, hint due (0|1), milliseconds until it opens, remaining, then four for each purchase}
+--   verdict   'decided' | 'missing' (no such sale here) | 'stale' (the caller's epoch is older) | 'behind' (this server's
+--             epoch is older: it went back in time) | 'moved' (seeded on another server) | 'fenced'; but for 'decided'
+--             no purchase was looked at and nothing is taken
+--   purchase  'reserved', entry, nonce, number (0: decided before, and this is a resend) | 'replayed', entry, nonce, 0
+--             'key-reused', quantity, '', 0
+--             'sold-out', remaining, '', 0 | 'limit', held, limit, 0 | 'scheduled' | 'paused' | 'closed', '', '', 0
+--
+-- All reads and checks come before the first write, and the stock goes down before an order is written: a failure
+-- part way (out of memory) leaks tickets, which the reconciliation finds, and never admits too many.
+local WIDTH, FIRST = 5, 4
+local HINT_EVERY_MS = 250
+
+local sale = redis.call('HMGET', KEYS[1], 'round', 'epoch', 'state', 'server', 'stock', 'remaining', 'backlog',
+  'accepted', 'limit', 'opens', 'closes', 'hinted')
+local round, epoch, state, server = sale[1], tonumber(sale[2]), sale[3], sale[4]
+local stock, remaining, backlog, accepted = tonumber(sale[5]), tonumber(sale[6]), tonumber(sale[7]), tonumber(sale[8])
+local limit, opens, closes, hinted = tonumber(sale[9]), tonumber(sale[10]), tonumber(sale[11]), tonumber(sale[12])
+
+if not (round and epoch and state and server and stock and remaining and backlog and accepted and limit and opens
+    and closes and hinted) then
+  return {'missing', 0, 0, 0, 0, 0}
+end
+local function refuse(verdict)
+  return {verdict, tonumber(round), epoch, 0, 0, remaining}
+end
+local known_epoch = assert(tonumber(ARGV[2]), 'reserve: the epoch is not a number')
+if known_epoch < epoch then return refuse('stale') end
+if known_epoch > epoch then return refuse('behind') end
+if ARGV[1] ~= round then return refuse('stale') end
+if ARGV[3] ~= '' and ARGV[3] ~= server then return refuse('moved') end
+if state == 'fenced' then return refuse('fenced') end
+
+local purchases = {}
+local answer_fields, customer_fields = {}, {}
+for base = FIRST, #ARGV, WIDTH do
+  local quantity = tonumber(ARGV[base + 2])
+  assert(ARGV[base + 4], 'reserve: a purchase is incomplete')
+  assert(quantity and quantity >= 1 and quantity == math.floor(quantity), 'reserve: a quantity is not a whole number')
+  local field = ARGV[base] .. ' ' .. ARGV[base + 1]
+  purchases[#purchases + 1] = {customer = ARGV[base], key = ARGV[base + 1], quantity = quantity, nonce = ARGV[base + 3],
+    traceparent = ARGV[base + 4], field = field}
+  answer_fields[#answer_fields + 1] = field
+  customer_fields[#customer_fields + 1] = ARGV[base]
+end
+assert(#purchases > 0, 'reserve: no purchase')
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local window = state
+if state == 'open' and opens > now then window = 'scheduled' end
+if closes > 0 and closes <= now then window = 'closed' end
+
+local answers = redis.call('HMGET', KEYS[3], unpack(answer_fields))
+local held = limit > 0 and redis.call('HMGET', KEYS[4], unpack(customer_fields)) or {}
+
+-- Reads are done. `winners` holds the purchases to write; `first` and `holds` what this very batch adds to the answers
+-- and to a customer's tickets.
+local winners, first, holds = {}, {}, {}
+for i, purchase in ipairs(purchases) do
+  local answer, twin = answers[i], first[purchase.field]
+  local customer_holds = holds[purchase.customer] or tonumber(held[i] or 0)
+  if twin then
+    if twin.quantity ~= purchase.quantity then
+      purchase.verdict = {'key-reused', twin.quantity, '', 0}
+    else
+      purchase.twin = twin
+    end
+  elseif answer then
+    local entry, nonce, quantity = string.match(answer, '^(%S+) (%S+) (%d+)$')
+    if tonumber(quantity) ~= purchase.quantity then
+      purchase.verdict = {'key-reused', tonumber(quantity), '', 0}
+    else
+      -- The nonce is of one HTTP request: the same again is a resend of ours and not the buyer's replay.
+      purchase.verdict = {nonce == purchase.nonce and 'reserved' or 'replayed', entry, nonce, 0}
+    end
+  elseif window ~= 'open' then
+    purchase.verdict = {window, '', '', 0}
+  elseif limit > 0 and customer_holds + purchase.quantity > limit then
+    purchase.verdict = {'limit', customer_holds, limit, 0}
+  elseif purchase.quantity > remaining then
+    purchase.verdict = {'sold-out', remaining, '', 0}
+  else
+    accepted = accepted + 1
+    purchase.number = accepted
+    purchase.ticket = stock - remaining + 1
+    remaining = remaining - purchase.quantity
+    backlog = backlog + purchase.quantity
+    holds[purchase.customer] = customer_holds + purchase.quantity
+    first[purchase.field] = purchase
+    winners[#winners + 1] = purchase
+  end
+end
+
+local hint = 0
+if #winners > 0 then
+  if now - hinted >= HINT_EVERY_MS then hint, hinted = 1, now end
+  redis.call('HSET', KEYS[1], 'remaining', remaining, 'accepted', accepted, 'hinted', hinted)
+  local remembered, counted = {}, {}
+  for _, purchase in ipairs(winners) do
+    local order = {'round', round, 'epoch', epoch, 'number', purchase.number, 'customer', purchase.customer,
+      'key', purchase.key, 'quantity', purchase.quantity, 'nonce', purchase.nonce, 'ticket', purchase.ticket}
+    if purchase.traceparent ~= '' then
+      order[#order + 1] = 'traceparent'
+      order[#order + 1] = purchase.traceparent
+    end
+    local entry = redis.call('XADD', KEYS[2], '*', unpack(order))
+    purchase.verdict = {'reserved', entry, purchase.nonce, purchase.number}
+    remembered[#remembered + 1] = purchase.field
+    remembered[#remembered + 1] = entry .. ' ' .. purchase.nonce .. ' ' .. purchase.quantity
+    if limit > 0 then
+      counted[#counted + 1] = purchase.customer
+      counted[#counted + 1] = holds[purchase.customer]
+    end
+  end
+  redis.call('HSET', KEYS[3], unpack(remembered))
+  if limit > 0 then redis.call('HSET', KEYS[4], unpack(counted)) end
+  redis.call('HSET', KEYS[1], 'backlog', backlog)
+end
+
+local reply = {'decided', tonumber(round), epoch, hint, math.max(0, opens - now), remaining}
+for _, purchase in ipairs(purchases) do
+  local verdict = purchase.verdict
+  if purchase.twin then
+    local twin = purchase.twin.verdict
+    verdict = {purchase.nonce == twin[3] and 'reserved' or 'replayed', twin[2], twin[3], 0}
+  end
+  for part = 1, 4 do reply[#reply + 1] = verdict[part] end
+end
+return reply

@@ -1,0 +1,16 @@
+-- seed: puts a sale behind a closed fence, for a new round or for a recount. It never overwrites what is as new.
+-- KEYS  1 sale (hash)  2 answers and 3 customers and 4 released of the round before (hashes, set)
+-- ARGV  1 round  2 epoch  3 stock  4 limit per customer (0 = none)  5 opens and 6 closes (ms since the epoch, 0 = none)
+--       7 run id of this server ('' where it can't be known)  8 life of the round before, in seconds
+-- returns {'seeded', epoch} | {'refused', the epoch that is here}
+local here = redis.call('HMGET', KEYS[1], 'round', 'epoch')
+local epoch = assert(tonumber(ARGV[2]), 'seed: the epoch is not a number')
+if here[2] and tonumber(here[2]) >= epoch then return {'refused', tonumber(here[2])} end
+
+redis.call('HSET', KEYS[1], 'round', ARGV[1], 'epoch', ARGV[2], 'state', 'fenced', 'stock', ARGV[3], 'remaining', 0,
+  'backlog', 0, 'accepted', 0, 'limit', ARGV[4], 'opens', ARGV[5], 'closes', ARGV[6], 'server', ARGV[7],
+  'repairs', 0, 'released', 0, 'hinted', 0)
+if here[1] and here[1] ~= ARGV[1] then
+  for i = 2, 4 do redis.call('EXPIRE', KEYS[i], ARGV[8]) end
+end
+return {'seeded', epoch}
