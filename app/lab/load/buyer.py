@@ -1,0 +1,82 @@
+"""Who stands behind one connection: sends a purchase, and where the outcome is unknown asks again with the same key."""
+
+import asyncio
+import random
+from time import monotonic
+
+from app.lab.load.connection import Connection
+from app.lab.load.failures import ConnectionLost, NoReply, TargetUnreachable
+from app.lab.load.wire import Reply
+
+CONNECT_SECONDS = 5.0
+OPEN_TRIES = 5
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 2.0  # also the most that a Retry-After is honoured for: a load has its own time bound
+ASK_AGAIN = frozenset({502, 503, 504})
+
+
+class Buyer:
+    """Owns one connection, and opens another where it was lost."""
+
+    def __init__(self, host: str, port: int, retries: int) -> None:
+        self._host = host
+        self._port = port
+        self._retries = retries
+        self._connection: Connection | None = None
+
+    async def open(self) -> None:
+        """Connects, before the start. Raises TargetUnreachable after a few tries."""
+        for tried in range(1, OPEN_TRIES + 1):
+            try:
+                await self._connected()
+            except ConnectionLost as failure:
+                if tried == OPEN_TRIES:
+                    raise TargetUnreachable(failure.detail) from failure
+                await asyncio.sleep(pause_before(tried, None))
+            else:
+                return
+
+    async def buy(self, request: bytes, deadline: float) -> tuple[Reply | NoReply, int]:
+        """What the buyer was told finally, and after how many attempts. No attempt starts after the deadline."""
+        for attempt in range(1, self._retries + 2):
+            try:
+                answer: Reply | NoReply = await (await self._connected()).exchange(request)
+            except NoReply as failure:
+                answer = failure
+            if attempt > self._retries or not is_unknown(answer):
+                break
+            pause = pause_before(attempt, answer)
+            if monotonic() + pause >= deadline:
+                break
+            await asyncio.sleep(pause)
+        return answer, attempt
+
+    def abort_if_sent_before(self, moment: float) -> None:
+        if self._connection is not None:
+            self._connection.abort_if_sent_before(moment)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    async def _connected(self) -> Connection:
+        if self._connection is not None and not self._connection.closed:
+            return self._connection
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                _, self._connection = await loop.create_connection(Connection, self._host, self._port)
+        except OSError as error:  # TimeoutError is one
+            raise ConnectionLost(f"{self._host}:{self._port} can't be reached: {error or 'timed out'}.") from error
+        return self._connection
+
+
+def is_unknown(answer: Reply | NoReply) -> bool:
+    return isinstance(answer, NoReply) or answer.status in ASK_AGAIN
+
+
+def pause_before(attempt: int, answer: Reply | NoReply | None) -> float:
+    """Seconds to wait after the `attempt`-th attempt: what the server asks for, else doubling, spread by half."""
+    asked = answer.retry_after if isinstance(answer, Reply) else None
+    pause = FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) if asked is None else asked
+    return min(pause, LONGEST_PAUSE_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311  spreads a crowd, keeps no secret

@@ -1,0 +1,199 @@
+"""The scenarios: the same crowd at the same drop, sold by a strategy that races and by one that doesn't. HTTP only."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from app.errors import AtomicTicketsError
+from app.lab.figures import Identity, ScenarioFigures
+from app.lab.load.plan import LoadPlan
+from app.lab.load.process import run_in_process
+from app.lab.load.result import ACCEPTED, LoadResult, Told
+from app.lab.machine import machine, versions
+from app.lab.report import Report
+from app.lab.sale_client import ApiRefused, ApiUnreachable, SaleClient
+
+PATIENCE_SECONDS = 30.0
+LOOK_SECONDS = 0.02  # the resolution of seconds_to_consistent
+READERS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A sale and the crowd that is sent to it. `promises_exactness`: what the claims hold the strategy to."""
+
+    sale: str
+    strategy: str
+    promises_exactness: bool
+    stock: int
+    requests: int = 100
+    concurrency: int = 100
+    think_ms: int = 50
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        return {"name": self.sale, "strategy": self.strategy, "stock": self.stock, "think_ms": self.think_ms}
+
+
+SCENARIOS = (
+    Scenario(sale="naive-drop", strategy="naive", promises_exactness=False, stock=10),
+    Scenario(sale="atomic-drop", strategy="atomic", promises_exactness=True, stock=10),
+    Scenario(sale="naive-single", strategy="naive", promises_exactness=False, stock=1),
+    Scenario(sale="atomic-single", strategy="atomic", promises_exactness=True, stock=1),
+)
+
+
+class ScenarioFailed(AtomicTicketsError):
+    """A scenario could not be staged or read; its claims were not even tried."""
+
+    status, slug, title = 500, "scenario-failed", "Scenario Failed"
+
+
+async def run_all(api_url: str, *, progress: Callable[[str], None], admin_token: str | None = None) -> Report:
+    """Runs every scenario in turn, each in a new round. Raises ScenarioFailed and what client and generator raise."""
+    client = SaleClient(api_url, admin_token)
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    figures = []
+    for scenario in SCENARIOS:
+        progress(
+            f"{scenario.sale}: {scenario.requests} buyers at once for {scenario.stock}, strategy {scenario.strategy}"
+        )
+        figures.append(await run_one(api_url, client, scenario))
+    return Report(scenarios=tuple(figures), started_at=started_at, machine=machine(), versions=versions())
+
+
+async def run_one(api_url: str, client: SaleClient, scenario: Scenario) -> ScenarioFigures:
+    await stage(client, scenario)
+    looks = Looks(client, scenario.sale)
+    watch = asyncio.create_task(looks.keep_looking())
+    try:
+        result = await run_in_process(
+            LoadPlan(
+                url=api_url,
+                sale=scenario.sale,
+                requests=scenario.requests,
+                concurrency=scenario.concurrency,
+                records=True,
+            )
+        )
+        last_accepted_at = result.started_at + result.accepted_seconds
+        consistent_at = await looks.first_without_backlog(since=last_accepted_at)
+    finally:
+        watch.cancel()
+        await asyncio.wait({watch})
+    settled = await client.sale(scenario.sale)
+    if settled is None:
+        raise ScenarioFailed(f"{scenario.sale} disappeared while it was sold.")
+    missing = await count_not_booked(client, result.records)
+    return figures_of(scenario, result, settled, consistent_at=consistent_at, told_but_not_booked=missing)
+
+
+async def stage(client: SaleClient, scenario: Scenario) -> None:
+    """Makes the sale, or starts its next round, and waits until it is open."""
+    found = await client.sale(scenario.sale)
+    if found is None:
+        await client.create(scenario.terms)
+    elif any(found.get(name) != value for name, value in scenario.terms.items()):
+        raise ScenarioFailed(f"A sale {scenario.sale} with other terms is in the way: give this lab a home of its own.")
+    else:
+        await client.reset(scenario.sale)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        found = await client.sale(scenario.sale)
+        if found is not None and found["phase"] == "open":
+            return
+        if time.monotonic() > deadline:
+            raise ScenarioFailed(f"{scenario.sale} did not open within {PATIENCE_SECONDS:.0f} s.")
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+class Looks:
+    """Looks at a sale's backlog while the load runs: afterwards it would be too late to see when it became empty."""
+
+    def __init__(self, client: SaleClient, sale: str) -> None:
+        self._client = client
+        self._sale = sale
+        self._empty: list[tuple[float, float]] = []  # asked at, answered at (Unix seconds) of looks without backlog
+        self._looked = asyncio.Event()
+
+    async def keep_looking(self) -> None:
+        while True:
+            asked_at = time.time()
+            with suppress(ApiUnreachable, ApiRefused):  # the crowd may be in the way just now; the next look tells
+                found = await self._client.sale(self._sale)
+                if found is not None and found["backlog"] == 0:
+                    self._empty.append((asked_at, time.time()))
+                    self._looked.set()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def first_without_backlog(self, *, since: float) -> float | None:
+        """When the first look that began after `since` and found no backlog was answered; None: not in time."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not (later := [answered for asked, answered in self._empty if asked >= since]):
+                    self._looked.clear()
+                    await self._looked.wait()
+        except TimeoutError:
+            return None
+        return later[0]
+
+
+async def count_not_booked(client: SaleClient, records: tuple[Told, ...]) -> int:
+    """How many of the acceptances that buyers were told are no booking in the ledger."""
+    door = asyncio.Semaphore(READERS)
+
+    async def is_booked(told: Told) -> bool:
+        async with door:
+            found = None if told.reservation_id is None else await client.reservation(told.reservation_id)
+            return found is not None and found["status"] == "booked"
+
+    accepted = [told for told in records if told.outcome == ACCEPTED]
+    return (await asyncio.gather(*map(is_booked, accepted))).count(False)
+
+
+def figures_of(
+    scenario: Scenario,
+    result: LoadResult,
+    sale: dict[str, Any],
+    *,
+    consistent_at: float | None,
+    told_but_not_booked: int,
+) -> ScenarioFigures:
+    """Puts together what the buyers were told (`result`) and what the service says of the sale afterwards."""
+    accepted = [told for told in result.records if told.outcome == ACCEPTED]
+    booked, identity = int(sale["booked"]), sale["identity"]
+    until_consistent = None if consistent_at is None else consistent_at - result.started_at
+    return ScenarioFigures(
+        sale=scenario.sale,
+        strategy=str(sale["strategy"]),
+        promises_exactness=scenario.promises_exactness,
+        stock=int(sale["stock"]),
+        requests=scenario.requests,
+        concurrency=result.plan.connections,
+        accepted=result.accepted,
+        sold_out=result.sold_out,
+        errors=scenario.requests - result.accepted - result.sold_out,
+        booked=booked,
+        oversold=int(sale["oversold"]),
+        undersold=int(sale["undersold"]),
+        counter_says=int(sale["counter_says"]),
+        duplicates=int(sale["duplicates"]),
+        told_but_not_booked=told_but_not_booked,
+        told_twice=2 * len(accepted)
+        - len({told.reservation_id for told in accepted})
+        - len({told.customer for told in accepted}),
+        latency=result.latency,
+        accepted_per_second=result.accepted_per_second,
+        persisted_per_second=booked / until_consistent if until_consistent else 0.0,
+        seconds_to_consistent=None if until_consistent is None else until_consistent - result.accepted_seconds,
+        identity=Identity(
+            stock=int(identity["stock"]),
+            remaining=int(identity["remaining"]),
+            backlog=int(identity["backlog"]),
+            booked=int(identity["booked"]),
+        ),
+    )

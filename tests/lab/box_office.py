@@ -1,0 +1,131 @@
+"""A small real HTTP server whose behaviour a test decides, request by request. It notes what it saw, in order."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request as it arrived; `open_connections` counts those open at that moment."""
+
+    path: str
+    key: str
+    customer: str
+    quantity: int
+    open_connections: int
+
+
+Answer = bytes | None  # None: the connection is closed instead
+Clerk = Callable[[Seen], Awaitable[Answer]]
+
+
+@dataclass
+class BoxOffice:
+    clerk: Clerk
+    url: str = ""
+    seen: list[Seen] = field(default_factory=list)
+    connections: set[asyncio.StreamWriter] = field(default_factory=set)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def until(self, holds: Callable[["BoxOffice"], bool]) -> None:
+        async with asyncio.timeout(20), self.changed:
+            await self.changed.wait_for(lambda: holds(self))
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections.add(writer)
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                headers = {
+                    name.lower(): value.strip()
+                    for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:] if line)
+                }
+                body = json.loads(await reader.readexactly(int(headers["content-length"])))
+                seen = Seen(
+                    path=head.split()[1],
+                    key=headers["x-idempotency-key"],
+                    customer=body["customer"],
+                    quantity=body["quantity"],
+                    open_connections=len(self.connections),
+                )
+                self.seen.append(seen)
+                await self._tell()
+                answer = await self._ask(seen, reader)
+                if answer is None:
+                    return
+                writer.write(answer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            self.connections.discard(writer)
+            writer.close()
+            await self._tell()
+
+    async def _ask(self, seen: Seen, reader: asyncio.StreamReader) -> Answer:
+        """The clerk's answer; None as soon as the buyer hangs up, however long the clerk would think."""
+        clerk: asyncio.Future[Answer] = asyncio.ensure_future(self.clerk(seen))
+        hung_up = asyncio.ensure_future(reader.read(1))
+        try:
+            await asyncio.wait({clerk, hung_up}, return_when=asyncio.FIRST_COMPLETED)
+            return clerk.result() if clerk.done() else None
+        finally:
+            clerk.cancel()
+            hung_up.cancel()
+            await asyncio.wait({clerk, hung_up})
+            if not hung_up.cancelled():
+                hung_up.exception()  # a reset is a way to hang up
+
+    async def _tell(self) -> None:
+        async with self.changed:
+            self.changed.notify_all()
+
+
+@asynccontextmanager
+async def box_office(clerk: Clerk) -> AsyncIterator[BoxOffice]:
+    office = BoxOffice(clerk)
+    running: set[asyncio.Task[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(office.serve(reader, writer))
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, backlog=512)
+    office.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield office
+    finally:
+        server.close()
+        for task in list(running):
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+def http(status: int, document: dict[str, Any], **headers: str) -> bytes:
+    body = json.dumps(document).encode()
+    lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(body)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
+def reserved(seen: Seen, **headers: str) -> bytes:
+    return http(200, {"status": "Ticket Reserved", "reservation_id": f"drop.1.{seen.key}"}, **headers)
+
+
+def problem(status: int, slug: str, **headers: str) -> bytes:
+    return http(status, {"type": f"/problems/{slug}", "status": status}, **headers)
+
+
+def stock_of(tickets: int) -> Clerk:
+    """Sells `tickets`, then says that it is sold out."""
+    left = iter(range(tickets))
+
+    async def sell(seen: Seen) -> Answer:
+        return problem(400, "sold-out") if next(left, None) is None else reserved(seen)
+
+    return sell
