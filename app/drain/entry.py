@@ -1,0 +1,83 @@
+"""One entry of a sale's stream, as the gate wrote it, and as the ledger needs it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from app.sales.model import MAX_QUANTITY, RESERVATION_ID, ReservationId
+
+MAX_INTEGER = 2**31 - 1
+MAX_BIGINT = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Order:
+    """An accepted purchase: `quantity` tickets, from `ticket` on; (epoch, number) is how the gate counted it.
+
+    No slots: the reservation's id is needed several times and made once.
+    """
+
+    id: ReservationId
+    epoch: int
+    number: int
+    customer: str
+    key: str
+    quantity: int
+    ticket: int
+    traceparent: str = ""
+
+    @cached_property
+    def reservation_id(self) -> str:
+        return str(self.id)
+
+    @property
+    def round(self) -> int:
+        return self.id.round
+
+    @property
+    def entry(self) -> str:
+        return self.id.entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """An entry that the gate can't have written as it is. What can't be read is 0, or empty."""
+
+    sale: str
+    entry: str
+    nonce: str = ""
+    round: int = 0
+    epoch: int = 0
+    number: int = 0
+    quantity: int = 0
+    reason: str
+
+
+def parse(sale: str, entry: str, fields: Mapping[str, str]) -> Order | Unreadable:
+    """Reads the entry with the stream id `entry` of the sale `sale`. Never raises."""
+    wrong: list[str] = []
+
+    def number(name: str, least: int, most: int) -> int:
+        text = fields.get(name, "")
+        if text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most:
+            return int(text)
+        wrong.append(name)
+        return 0
+
+    round_ = number("round", 1, 999_999_999)
+    epoch = number("epoch", 0, MAX_BIGINT)
+    count = number("number", 0, MAX_BIGINT)
+    quantity = number("quantity", 1, MAX_QUANTITY)
+    ticket = number("ticket", 0, MAX_INTEGER)
+    customer, key, nonce = fields.get("customer", ""), fields.get("key", ""), fields.get("nonce", "")
+    wrong.extend(name for name, text in (("customer", customer), ("key", key)) if not text)
+    reservation = ReservationId(sale, round_, entry, nonce)
+    if RESERVATION_ID.match(str(reservation)) is None:
+        wrong.append("nonce")
+        nonce = ""
+    if wrong:
+        return Unreadable(
+            sale=sale, entry=entry, nonce=nonce, round=round_, epoch=epoch, number=count, quantity=quantity,
+            reason=f"missing or out of range: {', '.join(wrong)}",
+        )  # fmt: skip
+    return Order(reservation, epoch, count, customer, key, quantity, ticket, fields.get("traceparent", ""))

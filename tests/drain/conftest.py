@@ -1,0 +1,44 @@
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.drain.drain import Drain
+from app.gate.connection import make_redis
+from app.ledger.engine import make_engine
+from app.settings import DrainSettings, GateSettings, LedgerSettings
+from tests.drain.stall import Stall
+
+MakeDrain = Callable[..., Drain]
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator["Redis"]:
+    client = make_redis(redis_url, "test", GateSettings())
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = make_engine(database_url, "test", LedgerSettings(), pool_size=4)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def stall(redis: "Redis", engine: AsyncEngine, key_prefix: str) -> Stall:
+    return Stall(redis, engine, key_prefix)
+
+
+@pytest.fixture
+def make_drain(redis: "Redis", engine: AsyncEngine, key_prefix: str) -> MakeDrain:
+    """Makes a drain with a consumer name; `settings` are DRAIN_ settings. Claims at once, unless told otherwise."""
+
+    def make(consumer: str = "worker-1", kind: type[Drain] = Drain, **settings: Any) -> Drain:
+        settings = {"claim_idle_seconds": 0.001} | settings
+        return kind(redis, engine, DrainSettings(**settings), key_prefix=key_prefix, consumer=consumer)
+
+    return make
