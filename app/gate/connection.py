@@ -41,6 +41,7 @@ def make_redis(url: str, process: str, settings: GateSettings) -> redis.Redis:
         socket_timeout=settings.command_timeout_seconds,
         retry=Retry(NoBackoff(), 0),
         decode_responses=True,
+        encoding_errors="backslashreplace",  # a stray byte in a stream must not stop the reading of all that follows
         client_name=f"atomictickets.{process}",
         redis_connect_func=_greet,
         protocol=2,
