@@ -44,6 +44,7 @@ class BoxOffice:
                     name.lower(): value.strip()
                     for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:] if line)
                 }
+                await self._admit_who_is_connected()
                 body = json.loads(await reader.readexactly(int(headers["content-length"])))
                 seen = Seen(
                     path=head.split()[1],
@@ -66,17 +67,23 @@ class BoxOffice:
             writer.close()
             await self._tell()
 
+    async def _admit_who_is_connected(self) -> None:
+        """Connections that the kernel had made before this request was sent may still wait to be accepted."""
+        for _ in range(20):  # accepting takes 5 turns of the loop
+            await asyncio.sleep(0)
+
     async def _ask(self, seen: Seen, reader: asyncio.StreamReader) -> Answer:
         """The clerk's answer; None as soon as the buyer hangs up, however long the clerk would think."""
-        clerk: asyncio.Future[Answer] = asyncio.ensure_future(self.clerk(seen))
+        clerk = asyncio.ensure_future(self.clerk(seen))
         hung_up = asyncio.ensure_future(reader.read(1))
+        both: set[asyncio.Future[Any]] = {clerk, hung_up}
         try:
-            await asyncio.wait({clerk, hung_up}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             return clerk.result() if clerk.done() else None
         finally:
             clerk.cancel()
             hung_up.cancel()
-            await asyncio.wait({clerk, hung_up})
+            await asyncio.wait(both)
             if not hung_up.cancelled():
                 hung_up.exception()  # a reset is a way to hang up
 
