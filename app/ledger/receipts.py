@@ -1,0 +1,111 @@
+"""What buyers were told shortly before a fence. A receipt that nothing else remembers is an order that Redis lost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.gate.told import Told
+from app.ledger.availability import ledger_reachable
+
+PAGE = 1000  # rows of one insert
+NAMED = 100  # lost orders that are named; all are counted
+
+KEEP = text("""
+    INSERT INTO receipts (reservation_id, sale, round, epoch, number, customer, idempotency_key, quantity)
+    SELECT * FROM unnest(
+        CAST(:ids AS text[]), CAST(:sales AS text[]), CAST(:rounds AS integer[]), CAST(:epochs AS bigint[]),
+        CAST(:numbers AS bigint[]), CAST(:customers AS text[]), CAST(:keys AS text[]), CAST(:quantities AS integer[]))
+    ON CONFLICT DO NOTHING
+""")
+GET = text("""
+    SELECT reservation_id, sale, round, epoch, number, customer, idempotency_key AS key, quantity
+    FROM receipts WHERE reservation_id = :id
+""")
+LOST = text("""
+    WITH lost AS (
+        SELECT r.reservation_id, r.epoch, r.number, r.quantity FROM receipts r
+        WHERE r.sale = :sale AND r.round = :round
+            AND NOT EXISTS (SELECT FROM bookings b WHERE b.reservation_id = r.reservation_id)
+            AND NOT EXISTS (
+                SELECT FROM set_aside a WHERE a.sale = r.sale AND a.set_aside_at IS NOT NULL
+                    AND concat_ws('.', a.sale, a.round, a.entry) = r.reservation_id
+            )
+            AND NOT EXISTS (SELECT FROM unnest(CAST(:in_stream AS text[])) s (id) WHERE s.id = r.reservation_id)
+    )
+    SELECT count(*) AS orders, coalesce(sum(quantity), 0) AS tickets,
+        ARRAY(SELECT reservation_id FROM lost ORDER BY epoch, number LIMIT :named) AS named
+    FROM lost
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One order as a buyer was told of it. `quantity` in tickets; (epoch, number) is the gate's own numbering."""
+
+    reservation_id: str
+    sale: str
+    round: int
+    epoch: int
+    number: int
+    customer: str
+    key: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Orders that buyers were told of and nothing remembers; `named` holds the ids of the first hundred."""
+
+    orders: int
+    tickets: int
+    named: tuple[str, ...] = ()
+
+
+class ReceiptRepository:
+    """Each call raises LedgerUnavailable where Postgres is away."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def keep(self, told: Sequence[Told]) -> None:
+        """Stores them, in pages of a transaction each; what is there already stays as it is."""
+        rest = iter(told)
+        while page := list(islice(rest, PAGE)):
+            with ledger_reachable():
+                async with self._engine.begin() as connection:
+                    await connection.execute(
+                        KEEP,
+                        {
+                            "ids": [str(each.reservation) for each in page],
+                            "sales": [each.reservation.sale for each in page],
+                            "rounds": [each.reservation.round for each in page],
+                            "epochs": [each.epoch for each in page],
+                            "numbers": [each.number for each in page],
+                            "customers": [each.purchase.customer for each in page],
+                            "keys": [each.purchase.key for each in page],
+                            "quantities": [each.purchase.quantity for each in page],
+                        },
+                    )
+
+    async def get(self, reservation_id: str) -> Receipt | None:
+        with ledger_reachable():
+            async with self._engine.connect() as connection:
+                row = (await connection.execute(GET, {"id": reservation_id})).first()
+        return None if row is None else Receipt(*row)
+
+    async def lost(self, sale: str, round_: int, in_stream: Sequence[str] = ()) -> Lost:
+        """Counts the round's receipts that have no booking of any status and are not set aside.
+
+        `in_stream`: the reservation ids that wait in the stream at this moment, and so are not lost.
+        """
+        with ledger_reachable():
+            async with self._engine.connect() as connection:
+                row = (
+                    await connection.execute(
+                        LOST, {"sale": sale, "round": round_, "in_stream": list(in_stream), "named": NAMED}
+                    )
+                ).one()
+        return Lost(row.orders, row.tickets, tuple(row.named))

@@ -1,0 +1,227 @@
+"""Sales and their rounds. Every change is one transaction that locks the sale's row first, then its inventory's.
+
+The epoch lives in the inventory of the present round and rises over rounds too: one monotone number per sale.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.errors import AtomicTicketsError
+from app.ledger.availability import ledger_reachable
+from app.ledger.tally import Tally, tally
+from app.sales.model import Sale, SaleTerms, UnknownSale
+
+SALES = """
+    SELECT s.name, s.strategy, i.stock, s.opens_at, s.closes_at, s.customer_limit, s.think_ms, s.round, i.epoch,
+        s.paused, s.managed_by, s.owner_uid, s.created_at, s.ended_at, s.removed_at, i.guarded
+    FROM sales s JOIN inventory i ON i.sale = s.name AND i.round = s.round
+"""
+GET = text(f"{SALES} WHERE s.name = :name")
+PAGE = text(f"{SALES} WHERE s.name > :after ORDER BY s.name LIMIT :limit")
+ACTIVE = text(f"{SALES} WHERE s.name > :after AND s.removed_at IS NULL ORDER BY s.name LIMIT :limit")
+LOCK_SALE = text("SELECT 1 FROM sales WHERE name = :name FOR NO KEY UPDATE")
+LOCK_INVENTORY = text(f"{SALES} WHERE s.name = :name FOR NO KEY UPDATE OF i")
+CREATE = text("""
+    INSERT INTO sales (name, strategy, customer_limit, opens_at, closes_at, think_ms, managed_by, owner_uid)
+    VALUES (:name, :strategy, :customer_limit, :opens_at, :closes_at, :think_ms, :managed_by, :owner_uid)
+    ON CONFLICT (name) DO NOTHING RETURNING name
+""")
+RESTART = text("""
+    UPDATE sales SET customer_limit = :customer_limit, opens_at = :opens_at, closes_at = :closes_at,
+        think_ms = :think_ms, managed_by = :managed_by, owner_uid = :owner_uid, paused = false,
+        ended_at = NULL, removed_at = NULL
+    WHERE name = :name
+""")
+ADD_ROUND = text("""
+    INSERT INTO inventory (sale, round, epoch, stock, remaining, guarded)
+    VALUES (:sale, :round, :epoch, :stock, :stock, :guarded)
+""")
+SET_ROUND = text("UPDATE sales SET round = :round WHERE name = :name")
+RAISE_EPOCH = text("""
+    UPDATE inventory SET epoch = epoch + 1, recount = false WHERE sale = :sale AND round = :round AND epoch = :seen
+""")
+END = text("UPDATE sales SET ended_at = now() WHERE name = :name AND ended_at IS NULL")
+MARK_REMOVED = text("""
+    UPDATE sales SET removed_at = now()
+    WHERE name = :name AND round = :round AND ended_at IS NOT NULL AND removed_at IS NULL
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """`created`: False where a live sale had these very terms already."""
+
+    sale: Sale
+    created: bool
+
+
+class SaleExists(AtomicTicketsError):
+    """`sale` is the one that has the name."""
+
+    status, slug, title = 409, "sale-exists", "Sale Exists"
+
+    def __init__(self, detail: str, sale: Sale) -> None:
+        super().__init__(detail)
+        self.sale = sale
+
+
+class SaleEnded(AtomicTicketsError):
+    status, slug, title = 409, "sale-ended", "Sale Ended"
+
+
+class SaleRepository:
+    """Each call is a transaction of its own and raises LedgerUnavailable where Postgres is away."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def create(
+        self, terms: SaleTerms, *, guarded: bool, managed_by: str = "http", owner_uid: str | None = None
+    ) -> Creation:
+        """Creates the sale, or starts the next round of an ended one. Two creators race safely.
+
+        Raises SaleExists where a live sale has other terms, or an ended one another strategy.
+        """
+        values = {
+            "name": terms.name,
+            "strategy": terms.strategy,
+            "customer_limit": terms.customer_limit,
+            "opens_at": terms.opens_at,
+            "closes_at": terms.closes_at,
+            "think_ms": terms.think_ms,
+            "managed_by": managed_by,
+            "owner_uid": owner_uid,
+        }
+        with ledger_reachable():
+            async with self._engine.begin() as connection:
+                if (await connection.execute(CREATE, values)).first() is not None:
+                    await _add_round(connection, terms.name, 1, epoch=1, stock=terms.stock, guarded=guarded)
+                    return Creation(await _present(connection, terms.name), created=True)
+                sale, _ = await _lock(connection, terms.name)
+                if sale.ended_at is None:
+                    if sale.terms == terms:
+                        return Creation(sale, created=False)
+                    raise SaleExists(f"The sale {terms.name!r} exists with other terms.", sale)
+                if sale.terms.strategy != terms.strategy:
+                    strategy = sale.terms.strategy
+                    raise SaleExists(f"The ended sale {terms.name!r} has the strategy {strategy!r} for ever.", sale)
+                await connection.execute(RESTART, values)
+                await _start_round(connection, sale, terms.stock, guarded=guarded)
+                return Creation(await _present(connection, terms.name), created=True)
+
+    async def get(self, name: str) -> Sale | None:
+        """The sale in its present round, ended or not."""
+        with ledger_reachable():
+            async with self._engine.connect() as connection:
+                row = (await connection.execute(GET, {"name": name})).first()
+        return None if row is None else _sale(row)
+
+    async def page(self, after: str = "", limit: int = 100) -> list[Sale]:
+        """Up to `limit` sales, ended ones too, in the order of their names, from the one that follows `after`."""
+        return await self._list(PAGE, after, limit)
+
+    async def active(self, after: str = "", limit: int = 500) -> list[Sale]:
+        """As `page`, without the ended sales that are drained and removed from Redis."""
+        return await self._list(ACTIVE, after, limit)
+
+    async def next_round(self, name: str, stock: int | None = None) -> Sale:
+        """Starts the next round, with the same stock if none is named. Raises UnknownSale or SaleEnded."""
+        with ledger_reachable():
+            async with self._engine.begin() as connection:
+                sale, guarded = await _lock(connection, name)
+                if sale.ended_at is not None:
+                    raise SaleEnded(f"The sale {name!r} has ended; creating it again starts its next round.")
+                await _start_round(connection, sale, sale.terms.stock if stock is None else stock, guarded=guarded)
+                return await _present(connection, name)
+
+    async def raise_epoch(self, name: str, seen_epoch: int) -> Sale:
+        """Raises the epoch by one if it still is `seen_epoch`, so that two repairs of one finding raise it once.
+
+        The wish for a recount is taken as granted: a raise is followed by one. Raises UnknownSale.
+        """
+        with ledger_reachable():
+            async with self._engine.begin() as connection:
+                sale, _ = await _lock(connection, name)
+                await connection.execute(RAISE_EPOCH, {"sale": name, "round": sale.round, "seen": seen_epoch})
+                return await _present(connection, name)
+
+    async def end(self, name: str) -> Sale:
+        """Ends the sale, once: a second end changes nothing. Raises UnknownSale."""
+        with ledger_reachable():
+            async with self._engine.begin() as connection:
+                await connection.execute(END, {"name": name})
+                return await _present(connection, name)
+
+    async def mark_removed(self, name: str, round_: int) -> bool:
+        """Notes that the ended round is drained and its Redis keys are gone. False where a next round has begun."""
+        with ledger_reachable():
+            async with self._engine.begin() as connection:
+                return (await connection.execute(MARK_REMOVED, {"name": name, "round": round_})).rowcount == 1
+
+    async def tally(self, name: str, round_: int) -> Tally:
+        """Counts the round in one statement, so that all figures are of one instant. Raises UnknownSale."""
+        with ledger_reachable():
+            async with self._engine.connect() as connection:
+                return await tally(connection, name, round_)
+
+    async def _list(self, statement: Any, after: str, limit: int) -> list[Sale]:
+        with ledger_reachable():
+            async with self._engine.connect() as connection:
+                return [_sale(row) for row in await connection.execute(statement, {"after": after, "limit": limit})]
+
+
+async def _lock(connection: AsyncConnection, name: str) -> tuple[Sale, bool]:
+    """The locked sale, and whether its inventory is guarded. Two statements: a join re-read after waiting for the lock
+    would meet the new round's number with the old round's inventory, and find nothing."""
+    await connection.execute(LOCK_SALE, {"name": name})
+    row = (await connection.execute(LOCK_INVENTORY, {"name": name})).first()
+    if row is None:
+        raise UnknownSale(f"There is no sale {name!r}.")
+    return _sale(row), row.guarded
+
+
+async def _present(connection: AsyncConnection, name: str) -> Sale:
+    row = (await connection.execute(GET, {"name": name})).first()
+    if row is None:
+        raise UnknownSale(f"There is no sale {name!r}.")
+    return _sale(row)
+
+
+async def _start_round(connection: AsyncConnection, sale: Sale, stock: int, *, guarded: bool) -> None:
+    following = sale.round + 1
+    await _add_round(connection, sale.name, following, epoch=sale.epoch + 1, stock=stock, guarded=guarded)
+    await connection.execute(SET_ROUND, {"name": sale.name, "round": following})
+
+
+async def _add_round(
+    connection: AsyncConnection, name: str, round_: int, *, epoch: int, stock: int, guarded: bool
+) -> None:
+    await connection.execute(
+        ADD_ROUND, {"sale": name, "round": round_, "epoch": epoch, "stock": stock, "guarded": guarded}
+    )
+
+
+def _sale(row: Row[Any]) -> Sale:
+    terms = SaleTerms(
+        name=row.name,
+        strategy=row.strategy,
+        stock=row.stock,
+        opens_at=row.opens_at,
+        closes_at=row.closes_at,
+        customer_limit=row.customer_limit,
+        think_ms=row.think_ms,
+    )
+    return Sale(
+        terms=terms,
+        round=row.round,
+        epoch=row.epoch,
+        paused=row.paused,
+        managed_by=row.managed_by,
+        owner_uid=row.owner_uid,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+        removed_at=row.removed_at,
+    )

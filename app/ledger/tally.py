@@ -1,0 +1,58 @@
+"""Counts one round from the ledger's rows, never from a counter: a counter is what the race corrupts."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.sales.model import UnknownSale
+
+TALLY = text("""
+    SELECT i.epoch, i.stock, b.booked, b.rejected, b.duplicates, a.set_aside, i.remaining AS counter_remaining,
+        i.recount, coalesce(h.epoch, 0) AS highest_epoch, coalesce(h.number, 0) AS highest_number
+    FROM inventory i
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(quantity) FILTER (WHERE status = 'booked'), 0) AS booked,
+            coalesce(sum(quantity) FILTER (WHERE status = 'rejected'), 0) AS rejected,
+            coalesce(sum(quantity) FILTER (WHERE status = 'duplicate'), 0) AS duplicates
+        FROM bookings WHERE sale = i.sale AND round = i.round
+    ) b
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(quantity), 0) AS set_aside
+        FROM set_aside WHERE sale = i.sale AND round = i.round AND set_aside_at IS NOT NULL
+    ) a
+    LEFT JOIN LATERAL (
+        SELECT epoch, number FROM bookings WHERE sale = i.sale AND round = i.round AND epoch IS NOT NULL
+        ORDER BY epoch DESC, number DESC LIMIT 1
+    ) h ON true
+    WHERE i.sale = :sale AND i.round = :round
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What the ledger holds of one round at one instant, in tickets.
+
+    `counter_remaining` is the counter of the strategies that sell in Postgres. `highest` is the newest (epoch, number)
+    that has a row, whatever its status, and (0, 0) where no gate was asked. `recount` asks for an exact check.
+    """
+
+    epoch: int
+    stock: int
+    booked: int
+    rejected: int
+    duplicates: int
+    set_aside: int
+    counter_remaining: int
+    recount: bool
+    highest: tuple[int, int]
+
+
+async def tally(connection: AsyncConnection, name: str, round_: int) -> Tally:
+    """Counts in one statement, so that all figures are of one instant. Raises UnknownSale."""
+    row = (await connection.execute(TALLY, {"sale": name, "round": round_})).mappings().first()
+    if row is None:
+        raise UnknownSale(f"The ledger has no round {round_} of the sale {name!r}.")
+    counted = dict(row)
+    highest = (counted.pop("highest_epoch"), counted.pop("highest_number"))
+    return Tally(**counted, highest=highest)
