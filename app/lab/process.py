@@ -64,6 +64,7 @@ class ChildProcess:
         self._stop_signal = stop_signal
         self._popen: subprocess.Popen[bytes] | None = None
         self._log_offset = 0
+        self._asked_to_stop = False
 
     @property
     def pid(self) -> int:
@@ -82,9 +83,11 @@ class ChildProcess:
         return self._popen.poll() if self._popen else None
 
     def start(self) -> None:
+        """Returns at once. Call it from a thread that lives on: on Linux the process ends with it (tether.py)."""
         if self.running:
             raise ProcessFailed(f"{self.name} already runs as pid {self.pid}")
         tether = [str(os.getpid()), str(int(self._stop_signal)), str(self._account.uid), str(self._account.gid)]
+        self._asked_to_stop = False
         with self.log.open("ab") as output:
             self._log_offset = output.tell()
             # -I -S: 10 ms instead of 40 ms, and the child's PYTHON* variables are for the command alone.
@@ -108,17 +111,24 @@ class ChildProcess:
                 raise ProcessFailed(f"{self.name} was not ready after {seconds:g} s\n{self.log_tail()}")
             time.sleep(POLL_SECONDS)
 
+    def finish(self, *, seconds: float) -> None:
+        """Waits until the process ends by itself; raises ProcessFailed with the log's tail unless it ended well."""
+        self.wait_ready(lambda: self.exit_code == 0, seconds=seconds)
+
+    def ask_to_stop(self) -> None:
+        """Sends the stop signal, once: to Celery and uvicorn a second one means "now"."""
+        if self._popen is not None and self.running and not self._asked_to_stop:
+            self._asked_to_stop = True
+            self._popen.send_signal(self._stop_signal)
+
     def stop(self, *, seconds: float = 10) -> bool:
         """Asks for a graceful end and waits; then kills what is left. True if it ended by itself in time."""
         if self._popen is None:
             return True
-        graceful = True
-        if self.running:
-            self._popen.send_signal(self._stop_signal)
-            try:
-                self._popen.wait(seconds)
-            except subprocess.TimeoutExpired:
-                graceful = False
+        self.ask_to_stop()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._popen.wait(seconds)
+        graceful = not self.running
         self.kill()
         return graceful
 

@@ -57,11 +57,15 @@ class PostgresServer:
         return self._process.pid
 
     @property
+    def exit_code(self) -> int | None:
+        return self._process.exit_code
+
+    @property
     def running(self) -> bool:
         return self._process.running
 
     def start(self) -> None:
-        """Makes cluster and database the first time. Returns when it accepts; else ProcessFailed with the log's tail."""
+        """Makes the cluster the first time. Returns when it accepts; raises ProcessFailed with the log's tail."""
         if not self._data.exists():
             self._create_cluster()
         self._clear_remains()
@@ -74,13 +78,19 @@ class PostgresServer:
             self._process.kill()
             raise
 
-    def stop(self) -> None:
+    def ask_to_stop(self) -> None:
+        self._process.ask_to_stop()
+
+    def stop(self) -> bool:
         """Fast shutdown: open transactions are rolled back, a checkpoint is written."""
-        self._process.stop(seconds=15)
+        return self._process.stop(seconds=15)
 
     def kill(self) -> None:
         """SIGKILL to the postmaster and all its children: none is left that holds the shared memory."""
         self._process.kill()
+
+    def log_tail(self) -> str:
+        return self._process.log_tail()
 
     def run_sql(self, sql: str, *, database: str = "postgres") -> str:
         """Runs statements, outside a transaction, and returns psql's unaligned output. Raises ProcessFailed."""

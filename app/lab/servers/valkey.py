@@ -47,6 +47,10 @@ class ValkeyServer:
         return self._process.pid
 
     @property
+    def exit_code(self) -> int | None:
+        return self._process.exit_code
+
+    @property
     def running(self) -> bool:
         return self._process.running
 
@@ -61,13 +65,19 @@ class ValkeyServer:
             self._process.kill()
             raise
 
-    def stop(self) -> None:
+    def ask_to_stop(self) -> None:
+        self._process.ask_to_stop()
+
+    def stop(self) -> bool:
         """Graceful: what was written is on disk, whatever `appendfsync` says."""
-        self._process.stop()
+        return self._process.stop()
 
     def kill(self) -> None:
         """SIGKILL: only what was on disk remains."""
         self._process.kill()
+
+    def log_tail(self) -> str:
+        return self._process.log_tail()
 
     def _settings(self) -> dict[str, str]:
         settings = {

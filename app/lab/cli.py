@@ -1,0 +1,37 @@
+"""The console command `atomictickets`. Only the module of the command that was asked for is imported."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from app.errors import AtomicTicketsError
+
+COMMANDS = {
+    "lab": ("app.lab.lab_command", "start servers, API and workers here, until Ctrl-C"),
+    "blast": ("app.lab.blast_command", "send a burst of purchases to a sale"),
+    "bench": ("app.lab.bench.command", "measure the engine against its floors on this machine"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit code; what goes wrong in a way we know is one line on standard error."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="atomictickets", description="A race-condition lab for flash sales.")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    asked = arguments[0] if arguments else None
+    for name, (module, summary) in COMMANDS.items():
+        if name == asked:
+            importlib.import_module(module).add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=summary)
+    args = parser.parse_args(arguments)
+    try:
+        return int(args.run(args))
+    except AtomicTicketsError as error:
+        print(f"error: {error.detail}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

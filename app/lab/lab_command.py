@@ -1,0 +1,136 @@
+"""`atomictickets lab`: everything on this machine, until Ctrl-C; with --once, both scenarios and their report."""
+
+import argparse
+import asyncio
+import json
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.lab import api_port
+from app.lab.home import DEFAULT_HOME, LabHome
+from app.lab.overview import overview
+from app.lab.registry import HOME_VARIABLE, ProcessRegistry
+from app.lab.service import ServicePlan, clear_metrics
+from app.lab.stores import Stores
+from app.lab.supervisor import StopRequested, Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from app.lab.report import Report
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse gives it no public name
+
+WATCH_SECONDS = 0.2
+INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
+
+
+def add_parser(subparsers: "Subparsers") -> None:
+    parser = subparsers.add_parser("lab", help="start everything here, until Ctrl-C", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="where the API listens (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=8000, help="of the API (default: %(default)s)")
+    parser.add_argument("--home", type=Path, default=DEFAULT_HOME, help="data and logs (default: %(default)s)")
+    parser.add_argument("--api-processes", type=_count, default=2, help="default: %(default)s")
+    parser.add_argument("--workers", type=_count, default=1, help="default: %(default)s")
+    parser.add_argument("--once", action="store_true", help="run the scenarios; exit 0 only if all claims hold")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="with --once, also write the report there")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code: 0 stopped when asked, or all claims hold; 1 something failed; 130 --once was interrupted."""
+    home = LabHome(args.home)
+    home.lock()
+    try:
+        with api_port.hold(args.host, args.port):
+            return _run_lab(args, home)
+    finally:
+        home.unlock()
+
+
+def _run_lab(args: argparse.Namespace, home: LabHome) -> int:
+    registry = ProcessRegistry(home.registry)
+    if killed := registry.end_left_behind():
+        _say(f"ended {killed} processes that an earlier lab left behind")
+    clear_metrics(home.metrics)
+    os.environ[HOME_VARIABLE] = str(home.directory)
+    supervisor = Supervisor(registry, _say)
+    with supervisor.signals_request_stop():
+        try:
+            plan = _start(args, home, supervisor)
+            if args.once:
+                return _run_scenarios(plan.api_url, supervisor, args.json)
+            _say(overview(supervisor.parts, plan.api_url, home.directory))
+            while not supervisor.stop_requested:
+                supervisor.watch()
+                time.sleep(WATCH_SECONDS)
+        except StopRequested:
+            return INTERRUPTED if args.once else 0
+        finally:
+            supervisor.stop()
+            home.write_notes(home.read_notes() | {"running": False})
+    return 0
+
+
+def _start(args: argparse.Namespace, home: LabHome, supervisor: Supervisor) -> ServicePlan:
+    stores = Stores(home, os.environ, _say)
+    plan = ServicePlan(home, args.host, args.port, stores.urls)
+    supervisor.start(stores.parts)
+    supervisor.run_to_end("migrate", plan.migration())
+    supervisor.start(plan.parts(api_processes=args.api_processes, workers=args.workers))
+    urls = {"api_url": plan.api_url} | {name.lower(): url for name, url in stores.urls.items()}
+    processes = [
+        {"name": part.name, "pid": part.server.pid, "address": part.address, "log": str(part.server.log)}
+        for part in supervisor.parts
+    ]
+    home.write_notes(
+        {"running": True, "pid": os.getpid(), "started_at": datetime.now(UTC).isoformat(timespec="seconds")}
+        | urls
+        | {"ports": stores.ports, "processes": processes}
+    )
+    return plan
+
+
+def _run_scenarios(api_url: str, supervisor: Supervisor, json_file: Path | None) -> int:
+    from app.lab.scenarios import run_all  # noqa: PLC0415 - only --once needs the load generator
+
+    work = run_all(api_url, progress=_say, admin_token=os.environ.get("API_ADMIN_TOKEN"))
+    report = asyncio.run(_watched(work, supervisor))
+    _say(report.text())
+    if json_file is not None:
+        json_file.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+    return 0 if report.holds else 1
+
+
+async def _watched(work: "Coroutine[None, None, Report]", supervisor: Supervisor) -> "Report":
+    """Does the work while the supervisor watches its parts: a scenario must not wait for a process that died."""
+    running = asyncio.create_task(work)
+    while not running.done():
+        if supervisor.stop_requested:
+            running.cancel()
+            await asyncio.wait({running})
+            raise StopRequested
+        supervisor.watch()
+        await asyncio.wait({running}, timeout=WATCH_SECONDS)
+    return running.result()
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 1 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{port} is not a port (1 to 65535)")
+    return port
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if not 1 <= count <= 64:
+        raise argparse.ArgumentTypeError(f"{count} is not between 1 and 64")
+    return count
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

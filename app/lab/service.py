@@ -1,0 +1,104 @@
+"""The processes of the service itself: the same commands that a production installation runs."""
+
+import contextlib
+import http.client
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from app.lab.home import LabHome
+from app.lab.process import ChildProcess
+from app.lab.supervisor import Part
+
+CELERY_WORKER = ("-A", "worker.main", "worker", "--pool", "prefork", "--concurrency", "1", "--disable-prefetch")
+
+
+class ServicePlan:
+    """Builds the parts from the stores' URLs and the address of the API."""
+
+    def __init__(self, home: LabHome, host: str, port: int, environment: Mapping[str, str]) -> None:
+        self._home = home
+        self.host = host
+        self.port = port
+        self.api_url = f"http://{reachable(host)}:{port}"
+        self.environment = {
+            **os.environ,
+            **environment,
+            "API_HOST": host,
+            "API_PORT": str(port),
+            "API_URL": self.api_url,
+            "PROMETHEUS_MULTIPROC_DIR": str(home.metrics),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def migration(self) -> ChildProcess:
+        return self._module("migrate", "app.ledger.migrate")
+
+    def parts(self, *, api_processes: int, workers: int) -> list[Part]:
+        """In the order of their start; they stop in the opposite order, the API first."""
+        return [
+            self._running("reconcile", "app.reconcile"),
+            *(self._worker(number) for number in range(1, workers + 1)),
+            self._running("blaster", "app.lab.blaster"),
+            *(self._api(number) for number in range(1, api_processes + 1)),
+        ]
+
+    def _api(self, number: int) -> Part:
+        process = self._module(f"api-{number}", "app.serve")
+        return Part(
+            process.name, process, address=self.api_url, ready=lambda: listens(process, self.port) and self._readyz()
+        )
+
+    def _worker(self, number: int) -> Part:
+        name = f"worker-{number}"
+        ready_file = self._home.directory / f"{name}.ready"
+        ready_file.unlink(missing_ok=True)
+        process = self._module(name, "celery", *CELERY_WORKER, "-n", f"{name}@%h", WORKER_READY_FILE=str(ready_file))
+        return Part(name, process, ready=ready_file.exists)
+
+    def _running(self, name: str, module: str) -> Part:
+        """A loop that needs the stores only, which are up: ready as soon as it runs."""
+        process = self._module(name, module)
+        return Part(name, process, ready=lambda: process.running)
+
+    def _module(self, name: str, module: str, *arguments: str, **environment: str) -> ChildProcess:
+        # In the home, not the current directory: `-m` looks there first, and a user's own app/ would be taken for ours.
+        return ChildProcess(
+            name,
+            [sys.executable, "-m", module, *arguments],
+            log=self._home.log(name),
+            environment=self.environment | environment,
+            directory=self._home.directory,
+        )
+
+    def _readyz(self) -> bool:
+        connection = http.client.HTTPConnection(reachable(self.host), self.port, timeout=2)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+def listens(process: ChildProcess, port: int) -> bool:
+    """Whether this very process accepts there: with SO_REUSEPORT an answer may come from any of its siblings."""
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+        connections = psutil.Process(process.pid).net_connections("tcp")
+        return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections)
+    return False
+
+
+def reachable(host: str) -> str:
+    """The address under which a client on this machine finds a server that listens on `host`."""
+    return "127.0.0.1" if host in {"", "0.0.0.0"} else host
+
+
+def clear_metrics(directory: Path) -> None:
+    """Files of dead processes would be summed into this start's counters."""
+    for leftover in directory.glob("*.db"):
+        leftover.unlink()

@@ -1,0 +1,182 @@
+"""The life of a lab's processes: started in order, watched, stopped in order, and never left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.lab.process import ChildProcess, ProcessFailed
+from app.lab.registry import HOME_VARIABLE, ProcessRegistry
+from app.lab.restarts import MOST_DEATHS, WINDOW_SECONDS, RestartPolicy
+from app.lab.supervisor import Part, StopRequested, Supervisor
+
+SLEEP = "import time; time.sleep(1000)"
+WITH_CHILD = "import subprocess; subprocess.run(['sleep', '1000'])"
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(1000)"
+
+
+def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+class Stage:
+    """A supervisor, what it said, and a way to make stand-in parts."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.said: list[str] = []
+        self.registry = ProcessRegistry(directory / "processes.json")
+        self.supervisor = Supervisor(self.registry, self.said.append)
+
+    def part(self, name: str, program: str, ready: Callable[[], bool] = lambda: True) -> Part:
+        process = ChildProcess(name, [sys.executable, "-c", program], log=self.directory / f"{name}.log")
+        return Part(name, process, ready=ready)
+
+    def watch_until(self, condition: Callable[[], object]) -> None:
+        def looked() -> object:
+            self.supervisor.watch()
+            return condition()
+
+        until(looked)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(tmp_path)
+    yield stage
+    stage.supervisor.stop()
+
+
+def test_stopping_leaves_no_process_and_goes_backwards(stage: Stage) -> None:
+    stage.supervisor.start([stage.part("store", SLEEP)])
+    worker = stage.part("worker", WITH_CHILD)
+    stage.supervisor.start([worker, stage.part("api", SLEEP)])
+    until(lambda: psutil.Process(worker.server.pid).children())
+    pids = [
+        family.pid
+        for part in stage.supervisor.parts
+        for family in [psutil.Process(part.server.pid), *psutil.Process(part.server.pid).children(recursive=True)]
+    ]
+    assert len(pids) == 4
+    stage.said.clear()
+    stage.supervisor.stop()
+    until(lambda: not any(alive(pid) for pid in pids))
+    assert [line.split(" ... ")[0] for line in stage.said] == ["api", "worker", "store"]
+
+
+def test_a_process_deaf_to_the_stop_signal_is_killed(stage: Stage) -> None:
+    part = stage.part("deaf", DEAF)
+    stage.supervisor.start([part])
+    until(lambda: "deaf" in part.server.log.read_text())
+    assert isinstance(part.server, ChildProcess)
+    assert part.server.stop(seconds=0.2) is False
+    assert part.server.exit_code == -signal.SIGKILL
+
+
+def test_a_part_that_dies_is_said_and_started_again(stage: Stage) -> None:
+    part = stage.part("worker", SLEEP)
+    stage.supervisor.start([part])
+    first = part.server.pid
+    os.kill(first, signal.SIGKILL)
+    stage.watch_until(lambda: part.server.pid != first and part.server.running)
+    assert any(line.startswith("worker died, exit code -9") for line in stage.said)
+
+
+def test_what_a_dead_parent_leaves_in_its_group_ends_before_it_is_started_again(stage: Stage) -> None:
+    part = stage.part("worker", WITH_CHILD)
+    stage.supervisor.start([part])
+    until(lambda: psutil.Process(part.server.pid).children())
+    (orphan,) = psutil.Process(part.server.pid).children()
+    os.kill(part.server.pid, signal.SIGKILL)
+    stage.watch_until(lambda: part.server.running and not alive(orphan.pid))
+
+
+def test_a_crash_loop_is_given_up_with_the_end_of_the_log(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.lab.restarts.FIRST_DELAY_SECONDS", 0.001)
+    stage.supervisor.start([stage.part("worker", "print('no such queue'); raise SystemExit(3)")])
+    with pytest.raises(ProcessFailed, match="worker keeps dying, exit code 3; given up\nno such queue"):
+        stage.watch_until(lambda: False)
+
+
+def test_a_part_that_ends_at_start_fails_it_with_the_end_of_the_log(stage: Stage) -> None:
+    part = stage.part("api", "raise SystemExit('no such setting')", ready=lambda: False)
+    with pytest.raises(ProcessFailed, match="api ended at start, exit code 1\nno such setting"):
+        stage.supervisor.start([part])
+
+
+def test_a_signal_during_the_start_stops_it(stage: Stage) -> None:
+    def interrupted() -> bool:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return False
+
+    part = stage.part("api", SLEEP, ready=interrupted)
+    with stage.supervisor.signals_request_stop(), pytest.raises(StopRequested):
+        stage.supervisor.start([part])
+    stage.supervisor.stop()
+    assert not part.server.running
+
+
+def test_restarts_wait_longer_each_time_and_then_no_more() -> None:
+    policy = RestartPolicy()
+    assert [policy.delay_after_death(float(second)) for second in range(6)] == [0.25, 0.5, 1, 2, 4, None]
+
+
+def test_deaths_far_apart_are_never_a_crash_loop() -> None:
+    policy = RestartPolicy()
+    delays = {policy.delay_after_death(number * (WINDOW_SECONDS + 1)) for number in range(3 * MOST_DEATHS)}
+    assert delays == {0.25}
+
+
+@pytest.fixture
+def stranger() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that no lab tethered to itself, as a kill -9 leaves it where the kernel does not end it."""
+    with subprocess.Popen([sys.executable, "-c", SLEEP], start_new_session=True) as process:
+        yield process
+        process.kill()
+
+
+def test_the_next_start_ends_what_was_left_behind(tmp_path: Path, stranger: subprocess.Popen[bytes]) -> None:
+    ProcessRegistry(tmp_path / "processes.json").record("worker", stranger.pid)
+    assert ProcessRegistry(tmp_path / "processes.json").end_left_behind() == 1
+    assert stranger.wait(10) == -signal.SIGKILL
+    assert ProcessRegistry(tmp_path / "processes.json").end_left_behind() == 0
+
+
+def test_a_stranger_who_has_the_pid_by_now_is_left_alone(tmp_path: Path, stranger: subprocess.Popen[bytes]) -> None:
+    path = tmp_path / "processes.json"
+    path.write_text(f'{{"worker": [{stranger.pid}, 1.0]}}')
+    assert ProcessRegistry(path).end_left_behind() == 0
+    assert stranger.poll() is None
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_orphans_of_a_dead_group_are_ended_only_with_this_homes_mark(tmp_path: Path, *, marked: bool) -> None:
+    program = "import subprocess; print(subprocess.Popen(['sleep', '1000']).pid, flush=True); import os; os._exit(0)"
+    environment = os.environ | ({HOME_VARIABLE: str(tmp_path)} if marked else {})
+    with subprocess.Popen(
+        [sys.executable, "-c", program], start_new_session=True, env=environment, stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout is not None
+        orphan = psutil.Process(int(parent.stdout.readline()))
+        parent.wait()
+        registry = ProcessRegistry(tmp_path / "processes.json")
+        registry.record("worker", parent.pid)
+        try:
+            assert ProcessRegistry(tmp_path / "processes.json").end_left_behind() == int(marked)
+            assert alive(orphan.pid) is not marked
+        finally:
+            if alive(orphan.pid):
+                orphan.kill()
