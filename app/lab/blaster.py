@@ -1,0 +1,153 @@
+"""`python -m app.lab.blaster`: carries out the blasts that users asked the API for, one at a time.
+
+What it knows of a blast it keeps in the ledger, so any API process can answer for it, and a blaster that was killed
+leaves a row whose heartbeat stops: another one marks it aborted. Load goes to the service's own address only.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from contextlib import suppress
+from typing import Any
+
+import structlog
+import uvloop
+
+from app.errors import AtomicTicketsError
+from app.lab.load.plan import LoadPlan
+from app.lab.load.runner import Load
+from app.ledger.availability import LedgerUnavailable
+from app.ledger.blasts import Blast, BlastRepository
+from app.ledger.engine import make_engine
+from app.settings import ApiSettings, LedgerSettings, StoreSettings
+from app.telemetry.logs import configure_logs
+
+IDLE_SECONDS = 0.2
+REPORT_SECONDS = 0.2  # progress and heartbeat: 5 times a second, whatever the load does
+STALE_SECONDS = 10.0  # 50 heartbeats missed
+AWAY_SECONDS = 1.0  # how long to leave a ledger alone that is away
+FINISH_TRIES = 10  # afterwards the row goes stale and is marked aborted
+BLAST_SECONDS = 120.0
+
+log = structlog.get_logger()
+
+
+class Blaster:
+    """Takes queued blasts from the ledger until it is stopped."""
+
+    def __init__(self, blasts: BlastRepository, api_url: str, runner: str) -> None:
+        self._blasts = blasts
+        self._api_url = api_url
+        self._runner = runner
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ends the blast under way as aborted, and takes no other."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                await self._blasts.abandon_stale(STALE_SECONDS)
+                blast = await self._blasts.claim(self._runner)
+            except LedgerUnavailable as error:
+                log.warning("the ledger is away", error=error.detail)
+                await self._pause(AWAY_SECONDS)
+                continue
+            if blast is None:
+                await self._pause(IDLE_SECONDS)
+            else:
+                await self._carry_out(blast)
+
+    async def _carry_out(self, blast: Blast) -> None:
+        log.info("blast started", blast=blast.id, sale=blast.sale, requests=blast.requests)
+        try:
+            load = Load(plan_of(blast, self._api_url))
+            state = await self._attend(blast, load)
+            result = load.result().summary()
+        except AtomicTicketsError as error:  # a plan out of bounds, or an API that can't be reached
+            state, result = "aborted", {"failure": f"{error.title}: {error.detail}"}
+        await self._finish(blast, state, result)
+
+    async def _attend(self, blast: Blast, load: Load) -> str:
+        """Runs the load beside its reports. Returns the state that the blast ends in."""
+        running = asyncio.create_task(load.run())
+        stopping = asyncio.create_task(self._stopping.wait())
+        state = "finished"
+        try:
+            while not running.done():
+                await asyncio.wait({running, stopping}, timeout=REPORT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                if stopping.done():
+                    state = "aborted"
+                elif await self._report(blast, load):
+                    state = "cancelled"
+                if state != "finished":
+                    running.cancel()
+                    await asyncio.wait({running})
+            if not running.cancelled():
+                running.result()
+        finally:
+            running.cancel()
+            stopping.cancel()
+        return state
+
+    async def _report(self, blast: Blast, load: Load) -> bool:
+        """Progress and heartbeat. Returns whether to stop: a user asked for it, or we were taken for dead."""
+        try:
+            await self._blasts.progress(blast.id, load.progress)
+            return await self._blasts.is_cancelled(blast.id)
+        except LedgerUnavailable as error:  # the load is bounded by itself; the next report may get through
+            log.warning("the progress of a blast was not noted", blast=blast.id, error=error.detail)
+            return False
+
+    async def _finish(self, blast: Blast, state: str, result: dict[str, Any]) -> None:
+        for _ in range(FINISH_TRIES):
+            try:
+                if not await self._blasts.finish(blast.id, state, result):
+                    log.warning("a blast had been taken for abandoned", blast=blast.id)
+            except LedgerUnavailable as error:
+                log.warning("the end of a blast was not noted", blast=blast.id, error=error.detail)
+                await asyncio.sleep(AWAY_SECONDS)
+            else:
+                log.info("blast ended", blast=blast.id, state=state)
+                return
+        log.error("a blast stays running until it is taken for abandoned", blast=blast.id)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+
+def plan_of(blast: Blast, api_url: str) -> LoadPlan:
+    """The blast's id is its key prefix: no two blasts share an idempotency key."""
+    return LoadPlan(
+        url=api_url,
+        sale=blast.sale,
+        requests=blast.requests,
+        concurrency=blast.concurrency,
+        customers=blast.customers,
+        quantity=blast.quantity,
+        retries=blast.retries,
+        key_prefix=blast.id,
+        seconds=BLAST_SECONDS,
+    )
+
+
+async def main() -> None:
+    configure_logs(process="blaster")
+    engine = make_engine(StoreSettings().database_url, "blaster", LedgerSettings(), pool_size=1)
+    blaster = Blaster(BlastRepository(engine), ApiSettings().url, f"{socket.gethostname()}.{os.getpid()}")
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, blaster.stop)
+    log.info("blaster ready", api_url=ApiSettings().url)
+    try:
+        await blaster.run()
+    finally:
+        await engine.dispose()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

@@ -1,0 +1,181 @@
+"""The blaster on a real ledger: it carries out what was queued, stops when asked, and a dead one is noticed."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
+
+from app.lab import blaster as blaster_module
+from app.lab.blaster import Blaster
+from app.lab.servers.postgres import PostgresServer
+from app.ledger.blasts import Blast, BlastRepository
+from app.ledger.engine import make_engine
+from app.settings import LedgerSettings
+from tests.lab.box_office import Answer, BoxOffice, Clerk, Seen, box_office, stock_of
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = make_engine(database_url, "test", LedgerSettings(), pool_size=2)
+    async with engine.begin() as connection:
+        await connection.execute(text("INSERT INTO sales (name, strategy) VALUES ('drop', 'atomic')"))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def blasts(engine: AsyncEngine) -> BlastRepository:
+    return BlastRepository(engine)
+
+
+async def queue(blasts: BlastRepository, **wishes: Any) -> str:
+    wishes = {"requests": 30, "concurrency": 5, "customers": None, "quantity": 2, "retries": 0, **wishes}
+    return (await blasts.create("drop", **wishes)).id
+
+
+async def until_it_is(blasts: BlastRepository, blast_id: str, state: str) -> Blast:
+    async with asyncio.timeout(30):
+        while (blast := await blasts.get(blast_id)).state != state:  # noqa: ASYNC110  another process changes the row
+            await asyncio.sleep(0.02)
+    return blast
+
+
+@asynccontextmanager
+async def working(blasts: BlastRepository, api_url: str) -> AsyncIterator[Blaster]:
+    blaster = Blaster(blasts, api_url, "a test")
+    running = asyncio.create_task(blaster.run())
+    try:
+        yield blaster
+    finally:
+        blaster.stop()
+        async with asyncio.timeout(10):
+            await running
+
+
+def stuck_after_five() -> Clerk:
+    sell = stock_of(100)
+    told = 0
+
+    async def clerk(seen: Seen) -> Answer:
+        nonlocal told
+        told += 1
+        if told > 5:
+            await asyncio.Event().wait()
+        return await sell(seen)
+
+    return clerk
+
+
+def ten_asked(office: BoxOffice) -> bool:
+    return len(office.seen) == 10
+
+
+async def test_carries_out_what_was_queued(blasts: BlastRepository) -> None:
+    ids = [await queue(blasts), await queue(blasts, customers=3)]
+    async with box_office(stock_of(10)) as office, working(blasts, office.url):
+        first, second = [await until_it_is(blasts, blast_id, "finished") for blast_id in ids]
+    assert first.result is not None
+    assert second.result is not None
+    assert (first.result["accepted"], first.result["sold_out"], first.result["errors"]) == (10, 20, 0)
+    assert (second.result["sold_out"], second.runner) == (30, "a test")
+    assert {seen.quantity for seen in office.seen} == {2}
+    assert {seen.key.rpartition("-")[0] for seen in office.seen} == set(ids)
+    assert len({seen.customer for seen in office.seen}) == 30 + 3
+
+
+async def test_a_cancelled_blast_stops_and_keeps_what_it_measured(blasts: BlastRepository) -> None:
+    blast_id = await queue(blasts)
+    async with box_office(stuck_after_five()) as office, working(blasts, office.url):
+        await office.until(ten_asked)
+        await blasts.ask_cancel(blast_id)
+        blast = await until_it_is(blasts, blast_id, "cancelled")
+        await office.until(lambda office: not office.connections)
+    assert blast.result is not None
+    assert (blast.result["accepted"], blast.result["unsent"]) == (5, 25)
+    assert len(office.seen) == 10
+
+
+async def test_a_blaster_that_is_stopped_says_so(blasts: BlastRepository) -> None:
+    blast_id = await queue(blasts)
+    async with box_office(stuck_after_five()) as office, working(blasts, office.url) as blaster:
+        await office.until(ten_asked)
+        blaster.stop()
+        blast = await until_it_is(blasts, blast_id, "aborted")
+    assert blast.result is not None
+    assert blast.result["accepted"] == 5
+
+
+async def test_an_api_that_is_away_aborts_the_blast_with_the_reason(blasts: BlastRepository) -> None:
+    blast_id = await queue(blasts)
+    async with working(blasts, "http://127.0.0.1:1"):
+        blast = await until_it_is(blasts, blast_id, "aborted")
+    assert blast.result is not None
+    assert "Target Unreachable" in blast.result["failure"]
+
+
+async def test_the_blast_of_a_killed_blaster_is_taken_for_abandoned(
+    blasts: BlastRepository, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blaster_module, "STALE_SECONDS", 0.5)
+    blast_id = await queue(blasts)
+    async with box_office(stuck_after_five()) as office:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "app.lab.blaster",
+            env=os.environ | {"DATABASE_URL": database_url, "API_URL": office.url},
+        )
+        try:
+            await office.until(ten_asked)
+        finally:
+            process.kill()
+            await process.wait()
+        assert (await blasts.get(blast_id)).state == "running"  # without another blaster nobody would ever know
+        async with working(blasts, office.url):
+            await until_it_is(blasts, blast_id, "aborted")
+
+
+async def test_a_ledger_that_was_away_is_found_again(
+    make_postgres: Callable[..., PostgresServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blaster_module, "AWAY_SECONDS", 0.05)
+    server = make_postgres()
+    environment = os.environ | {"DATABASE_URL": server.url}
+    migration = await asyncio.create_subprocess_exec(sys.executable, "-m", "app.ledger.migrate", env=environment)
+    assert await migration.wait() == 0
+    engine = make_engine(server.url, "test", LedgerSettings(), pool_size=2)
+    blasts = BlastRepository(engine)
+    async with engine.begin() as connection:
+        await connection.execute(text("INSERT INTO sales (name, strategy) VALUES ('drop', 'atomic')"))
+    async with box_office(stock_of(10)) as office, working(blasts, office.url):
+        with capture_logs() as logs:
+            server.kill()
+            async with asyncio.timeout(20):
+                while not any(line["event"] == "the ledger is away" for line in logs):  # noqa: ASYNC110  a list only
+                    await asyncio.sleep(0.02)
+        server.start()
+        await until_it_is(blasts, await queue(blasts), "finished")
+    await engine.dispose()
+
+
+async def test_sigterm_ends_the_process_in_order(blasts: BlastRepository, database_url: str) -> None:
+    blast_id = await queue(blasts)
+    async with box_office(stuck_after_five()) as office:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "app.lab.blaster",
+            env=os.environ | {"DATABASE_URL": database_url, "API_URL": office.url},
+        )
+        await office.until(ten_asked)
+        process.terminate()
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0
+    assert (await blasts.get(blast_id)).state == "aborted"
