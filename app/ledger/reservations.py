@@ -1,0 +1,45 @@
+"""What the ledger has of one reservation."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.ledger.availability import ledger_reachable
+from app.sales.model import ReservationId
+
+FIND = text("""
+    SELECT status, alias_of FROM bookings WHERE reservation_id = :id
+    UNION ALL
+    SELECT 'set-aside', NULL FROM set_aside
+    WHERE sale = :sale AND entry = :entry AND round = :round AND set_aside_at IS NOT NULL
+    LIMIT 1
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """`status` is a booking's own, or `set-aside`; `alias_of` the first booking's reservation id, of a duplicate."""
+
+    status: str
+    alias_of: str | None
+
+
+class ReservationRepository:
+    """Raises LedgerUnavailable where Postgres is away."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def find(self, reservation: ReservationId) -> Recorded | None:
+        """None while the order isn't in the ledger."""
+        values = {
+            "id": str(reservation),
+            "sale": reservation.sale,
+            "round": reservation.round,
+            "entry": f"{reservation.entry}.{reservation.nonce}",
+        }
+        with ledger_reachable():
+            async with self._engine.connect() as connection:
+                row = (await connection.execute(FIND, values)).first()
+        return None if row is None else Recorded(*row)

@@ -1,0 +1,35 @@
+"""The ways to sell that this release knows."""
+
+from collections.abc import Mapping
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.drain.hints import Hints
+from app.gate.gate import Gate
+from app.ledger.receipts import ReceiptRepository
+from app.ledger.sales import SaleRepository
+from app.settings import GateSettings
+from app.strategies.atomic import AtomicStrategy
+from app.strategies.naive import NaiveStrategy
+from app.strategies.protocol import Strategy
+
+
+def build_strategies(
+    *,
+    engine: AsyncEngine,
+    gate: Gate,
+    sales: SaleRepository,
+    receipts: ReceiptRepository,
+    hints: Hints,
+    settings: GateSettings,
+) -> Mapping[str, Strategy]:
+    """One instance of each, by name, for one process."""
+    strategies: list[Strategy] = [
+        NaiveStrategy(engine),
+        AtomicStrategy(gate, sales, receipts, engine, hints, settings),
+    ]
+    return {strategy.name: strategy for strategy in strategies}
+
+
+def strategy_names() -> tuple[str, ...]:
+    return (NaiveStrategy.name, AtomicStrategy.name)
