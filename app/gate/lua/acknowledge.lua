@@ -9,9 +9,12 @@
 local group = ARGV[1]
 local round, backlog = unpack(redis.call('HMGET', KEYS[1], 'round', 'backlog'))
 
+local entries = {}
+for base = 2, #ARGV, 3 do entries[#entries + 1] = ARGV[base] end
+redis.call('XACK', KEYS[2], group, unpack(entries))
+
 local deleted, tickets = 0, 0
 for base = 2, #ARGV, 3 do
-  redis.call('XACK', KEYS[2], group, ARGV[base])
   if redis.call('XDEL', KEYS[2], ARGV[base]) == 1 then
     deleted = deleted + 1
     if ARGV[base + 1] == round then tickets = tickets + tonumber(ARGV[base + 2]) end

@@ -1,0 +1,100 @@
+"""Entries that fail alone: counted, then set aside for a person, and never in the way of the rest."""
+
+import json
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.drain.drain import Drained
+from app.drain.failures import is_poison
+from tests.drain.conftest import MakeDrain
+from tests.drain.stall import Stall
+
+TRIES = "SELECT tries, set_aside_at IS NOT NULL AS waits, quantity, reason, payload FROM set_aside WHERE sale = :sale"
+
+
+@pytest.mark.parametrize(
+    ("poison", "reason", "quantity"),
+    [
+        pytest.param({"key": "a\0b"}, "22021 ", 2, id="a character that Postgres refuses"),
+        pytest.param({"round": 7}, "no inventory", 2, id="a round that the ledger doesn't know"),
+        pytest.param({"nonce": "none"}, "out of range: nonce", 2, id="an entry that can't be read"),
+        pytest.param({"number": "many"}, "out of range: number", 2, id="a number that is none"),
+    ],
+)
+async def test_a_poison_entry_is_set_aside_after_its_tries_while_the_rest_flows(
+    stall: Stall, make_drain: MakeDrain, poison: dict[str, str | int], reason: str, quantity: int
+) -> None:
+    await stall.open(100)
+    drain = make_drain(poison_tries=3)
+    await stall.orders(6)
+    await stall.write(stall.fields(quantity=2, **poison))
+    await stall.orders(6)
+
+    assert await drain.sale(stall.name, 10) == Drained(orders=12, booked=12)
+    assert [(row.tries, row.waits) for row in await stall.rows(TRIES)] == [(1, False)]
+    assert (await stall.waiting(), await stall.pending(), await stall.backlog()) == (1, 1, 2)
+
+    await stall.orders(3)
+    assert await drain.sale(stall.name, 10) == Drained(orders=3, booked=3)
+    assert (await drain.sale(stall.name, 10)).set_aside == 1
+    row = (await stall.rows(TRIES))[0]
+    assert (row.tries, row.waits, row.quantity) == (3, True, quantity)
+    assert reason in row.reason
+    assert {name: str(value) for name, value in poison.items()}.items() <= json.loads(row.payload).items()
+    assert (await stall.waiting(), await stall.pending(), await stall.booked()) == (0, 0, 15)
+
+
+async def test_a_stray_byte_stops_nothing(stall: Stall, make_drain: MakeDrain) -> None:
+    await stall.open(10)
+    await stall.redis.xadd(stall.keys.orders, {"customer": b"\xff\xfe"})
+    await stall.orders(2)
+    assert (await make_drain().sale(stall.name, 10)).booked == 2
+    assert json.loads((await stall.rows(TRIES))[0].payload) == {"customer": r"\xff\xfe"}
+
+
+async def test_an_order_that_succeeds_at_a_later_try_leaves_no_trace(stall: Stall, make_drain: MakeDrain) -> None:
+    await stall.open(10)
+    drain = make_drain()
+    await stall.order(round=2)
+    assert await drain.sale(stall.name, 10) == Drained()
+    assert len(await stall.rows(TRIES)) == 1
+    stall.round = 2
+    await stall.stage(5)
+    assert await drain.sale(stall.name, 10) == Drained(orders=1, booked=1)
+    assert await stall.rows(TRIES) == []
+
+
+async def test_an_order_booked_meanwhile_is_not_set_aside(stall: Stall, make_drain: MakeDrain) -> None:
+    """Two workers held the entry; the one that failed is the last to speak."""
+    await stall.open(10)
+    order = await stall.order(key="a\0b", round=1)
+    async with stall.engine.begin() as connection:
+        await connection.execute(
+            text("""
+                INSERT INTO bookings (reservation_id, sale, round, customer, idempotency_key, quantity, ticket, status)
+                VALUES (:id, :sale, 1, 'ada', 'k', 1, 1, 'rejected')
+            """),
+            {"id": order.reservation_id, "sale": stall.name},
+        )
+    await make_drain(poison_tries=1).sale(stall.name, 10)
+    assert await stall.rows(TRIES) == []
+    assert await stall.pending() == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "poison"),
+    [
+        ("SELECT 1/0", True),  # 22012
+        ("INSERT INTO inventory (sale) VALUES ('x')", True),  # 23502
+        ("SELECT 1 FROM no_such_table", False),  # 42P01: a database that isn't migrated yet
+        ("SELECT pg_terminate_backend(pg_backend_pid())", False),  # 57P01
+    ],
+)
+async def test_only_a_refusal_of_the_order_itself_counts(engine: AsyncEngine, statement: str, poison: bool) -> None:
+    async with engine.connect() as connection:
+        with pytest.raises(DBAPIError) as refused:
+            await connection.execute(text(statement))
+    assert is_poison(refused.value) is poison

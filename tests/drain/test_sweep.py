@@ -1,0 +1,132 @@
+"""The sweep finds orders without any hint, and outlives its stores."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
+
+from app.drain import sweep as sweep_module
+from app.drain.drain import Drain
+from app.drain.stream import OrderStream
+from app.drain.sweep import sweep, sweep_forever
+from app.gate.connection import make_redis
+from app.lab.servers.postgres import PostgresServer
+from app.lab.servers.valkey import ValkeyServer
+from app.ledger.engine import make_engine
+from app.ledger.migrate import migrate
+from app.settings import DrainSettings, GateSettings, LedgerSettings
+from tests.drain.conftest import MakeDrain
+from tests.drain.stall import Stall
+from tests.drain.until import until
+
+
+@asynccontextmanager
+async def sweeping(drain: Drain, engine: AsyncEngine) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(sweep_forever(drain, engine))
+        yield
+        drain.stopping.set()
+
+
+async def test_every_sale_with_orders_gets_its_turn(
+    redis: "Redis", engine: AsyncEngine, key_prefix: str, make_drain: MakeDrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_module, "PAGE_SALES", 2)
+    stalls = [await Stall(redis, engine, key_prefix).open(10) for _ in range(5)]
+    for stall in stalls[1:]:
+        await stall.orders(2)
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("UPDATE sales SET removed_at = now() WHERE name = :sale"), {"sale": stalls[4].name}
+        )
+    assert not await sweep(make_drain(), engine)
+    assert [await stall.booked() for stall in stalls] == [0, 2, 2, 2, 0]
+
+
+async def test_a_defect_in_one_sale_keeps_no_other_from_its_turn(
+    redis: "Redis", engine: AsyncEngine, key_prefix: str, make_drain: MakeDrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stalls = sorted([await Stall(redis, engine, key_prefix).open(10) for _ in range(2)], key=lambda stall: stall.name)
+    for stall in stalls:
+        await stall.orders(2)
+    settle = Drain.settle
+
+    async def defect(drain: Drain, stream: OrderStream, name: str, entries: Any) -> Any:
+        if name == stalls[0].name:
+            raise ZeroDivisionError
+        return await settle(drain, stream, name, entries)
+
+    monkeypatch.setattr(Drain, "settle", defect)
+    with capture_logs() as logs:
+        await sweep(make_drain(), engine)
+    assert [await stall.booked() for stall in stalls] == [0, 2]
+    assert [line["event"] for line in logs] == ["a sale could not be drained"]
+
+
+async def test_new_orders_are_found_without_a_hint(stall: Stall, make_drain: MakeDrain) -> None:
+    await stall.open(10)
+    async with sweeping(make_drain(sweep_seconds=0.05), stall.engine):
+        for total in (3, 6):
+            await stall.orders(3)
+            await until(partial(booked_exactly, stall, total))
+
+
+async def booked_exactly(stall: Stall, tickets: int) -> bool:
+    return await stall.booked() == tickets and await stall.waiting() == 0
+
+
+async def test_postgres_away_for_a_while_sets_no_order_aside(
+    redis: "Redis", key_prefix: str, make_postgres: Callable[..., PostgresServer]
+) -> None:
+    server = make_postgres()
+    await migrate(server.url)
+    engine = make_engine(server.url, "test", LedgerSettings(), pool_size=2)
+    stall = await Stall(redis, engine, key_prefix).open(100)
+    drain = Drain(redis, engine, DrainSettings(sweep_seconds=0.05, poison_tries=1), key_prefix=key_prefix)
+
+    with capture_logs() as logs:
+        async with sweeping(drain, engine):
+            await stall.orders(5)
+            await until(lambda: booked_exactly(stall, 5))
+            server.kill()
+            await stall.orders(60)
+            await until(lambda: logged(logs, "a store is away; orders wait in the stream"))
+            server.start()
+            await until(lambda: booked_exactly(stall, 65))
+            await until(lambda: logged(logs, "the stores are back"))
+
+    assert await stall.rows("SELECT * FROM set_aside WHERE sale = :sale") == []
+    assert (await stall.backlog(), await stall.pending()) == (0, 0)
+    assert sum(line["event"].startswith("a store is away") for line in logs) == 1
+    await engine.dispose()
+
+
+async def test_the_stock_server_killed_and_restarted_loses_no_order(
+    engine: AsyncEngine, key_prefix: str, make_valkey: Callable[..., ValkeyServer]
+) -> None:
+    server = make_valkey()
+    redis = make_redis(server.url, "test", GateSettings())
+    stall = await Stall(redis, engine, key_prefix).open(100)
+    drain = Drain(redis, engine, DrainSettings(sweep_seconds=0.05), key_prefix=key_prefix)
+
+    with capture_logs() as logs:
+        await stall.orders(60)
+        server.kill()
+        async with sweeping(drain, engine):
+            await until(lambda: logged(logs, "a store is away; orders wait in the stream"))
+            server.start()
+            await until(lambda: logged(logs, "the stores are back"))
+            await until(lambda: booked_exactly(stall, 60))
+    assert (await stall.backlog(), await stall.pending()) == (0, 0)
+    await redis.aclose()
+
+
+async def logged(logs: list[Any], event: str) -> bool:
+    return any(line["event"] == event for line in logs)
