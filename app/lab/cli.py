@@ -12,6 +12,7 @@ COMMANDS = {
     "blast": ("app.lab.blast_command", "send a burst of purchases to a sale"),
     "bench": ("app.lab.bench.command", "measure the engine against its floors on this machine"),
 }
+INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AtomicTicketsError as error:
         print(f"error: {error.detail}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -25,9 +25,12 @@ class LabHome:
 
     def lock(self) -> None:
         """Makes the home this process's own until it ends, however it ends. ProcessFailed if a living lab has it."""
-        self.logs.mkdir(parents=True, exist_ok=True)
-        self.metrics.mkdir(exist_ok=True)
-        self._lock = os.open(self.directory / "lab.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self.logs.mkdir(parents=True, exist_ok=True)
+            self.metrics.mkdir(exist_ok=True)
+            self._lock = os.open(self.directory / "lab.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise ProcessFailed(f"{self.directory} cannot be a lab's home: {error.strerror}") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.lab import api_port
+from app.lab.cli import INTERRUPTED
 from app.lab.home import DEFAULT_HOME, LabHome
 from app.lab.overview import overview
 from app.lab.registry import HOME_VARIABLE, ProcessRegistry
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse gives it no public name
 
 WATCH_SECONDS = 0.2
-INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 
 
 def add_parser(subparsers: "Subparsers") -> None:

@@ -23,7 +23,7 @@ class ServicePlan:
         self._home = home
         self.host = host
         self.port = port
-        self.api_url = f"http://{reachable(host)}:{port}"
+        self.api_url = url_of(host, port)
         self.environment = {
             **os.environ,
             **environment,
@@ -95,7 +95,12 @@ def listens(process: ChildProcess, port: int) -> bool:
 
 def reachable(host: str) -> str:
     """The address under which a client on this machine finds a server that listens on `host`."""
-    return "127.0.0.1" if host in {"", "0.0.0.0"} else host
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def url_of(host: str, port: int) -> str:
+    address = reachable(host)
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
 
 
 def clear_metrics(directory: Path) -> None:

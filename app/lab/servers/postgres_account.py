@@ -44,9 +44,9 @@ def binaries_for(account: Account) -> Path:
         return installed
     place = ELSEWHERE / f"atomictickets-postgres-{_digest(site_packages)}"
     copied = place / BIN
+    _own_directory(place, own_account(), mode=0o755)  # checked at every start: root runs what is in there
     if not copied.exists():
         log.info("postgres binaries copied", reason=f"uid {account.uid} cannot reach {installed}", to=str(place))
-        _own_directory(place, Account(0, 0), mode=0o755)
         with tempfile.TemporaryDirectory(dir=place) as unfinished:
             shutil.copytree(installed.parent, Path(unfinished) / "pginstall18", symlinks=True)
             libraries = site_packages / f"{PACKAGE}.libs"
@@ -106,7 +106,7 @@ def _own_directory(path: Path, account: Account, *, mode: int) -> None:
         os.chown(path, *account)
     except FileExistsError:
         found = path.lstat()
-        if path.is_symlink() or not path.is_dir() or found.st_uid not in (0, account.uid):
+        if path.is_symlink() or not path.is_dir() or found.st_uid not in (own_account().uid, account.uid):
             raise ProcessFailed(f"{path} belongs to somebody else") from None
         os.chown(path, *account)
     path.chmod(mode)
