@@ -1,9 +1,7 @@
 """The scenarios: the same crowd at the same drop, sold by a strategy that races and by one that doesn't. HTTP only."""
 
 import asyncio
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,11 +13,11 @@ from app.lab.load.process import run_in_process
 from app.lab.load.result import ACCEPTED, LoadResult, Told
 from app.lab.machine import machine, versions
 from app.lab.report import Report
-from app.lab.sale_client import ApiRefused, ApiUnreachable, SaleClient
+from app.lab.sale_client import Document, SaleClient
+from app.lab.sale_watch import Looks, every_figure_is_known, until
 
-PATIENCE_SECONDS = 30.0
-LOOK_SECONDS = 0.02  # the resolution of seconds_to_consistent
 READERS = 8
+ENDED = ("Draining", "Closed")  # creating it again starts its next round; a reset is refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +83,9 @@ async def run_one(api_url: str, client: SaleClient, scenario: Scenario) -> Scena
     finally:
         watch.cancel()
         await asyncio.wait({watch})
-    settled = await client.sale(scenario.sale)
-    if settled is None:
-        raise ScenarioFailed(f"{scenario.sale} disappeared while it was sold.")
+    if not watch.cancelled():
+        watch.result()  # it ends by itself only with an error
+    settled = await until(client, scenario.sale, "could be read", every_figure_is_known)
     missing = await count_not_booked(client, result.records)
     return figures_of(scenario, result, settled, consistent_at=consistent_at, told_but_not_booked=missing)
 
@@ -95,51 +93,13 @@ async def run_one(api_url: str, client: SaleClient, scenario: Scenario) -> Scena
 async def stage(client: SaleClient, scenario: Scenario) -> None:
     """Makes the sale, or starts its next round, and waits until it is open."""
     found = await client.sale(scenario.sale)
-    if found is None:
+    if found is None or found["phase"] in ENDED:
         await client.create(scenario.terms)
     elif any(found.get(name) != value for name, value in scenario.terms.items()):
         raise ScenarioFailed(f"A sale {scenario.sale} with other terms is in the way: give this lab a home of its own.")
     else:
         await client.reset(scenario.sale)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        found = await client.sale(scenario.sale)
-        if found is not None and found["phase"] == "open":
-            return
-        if time.monotonic() > deadline:
-            raise ScenarioFailed(f"{scenario.sale} did not open within {PATIENCE_SECONDS:.0f} s.")
-        await asyncio.sleep(LOOK_SECONDS)
-
-
-class Looks:
-    """Looks at a sale's backlog while the load runs: afterwards it would be too late to see when it became empty."""
-
-    def __init__(self, client: SaleClient, sale: str) -> None:
-        self._client = client
-        self._sale = sale
-        self._empty: list[tuple[float, float]] = []  # asked at, answered at (Unix seconds) of looks without backlog
-        self._looked = asyncio.Event()
-
-    async def keep_looking(self) -> None:
-        while True:
-            asked_at = time.time()
-            with suppress(ApiUnreachable, ApiRefused):  # the crowd may be in the way just now; the next look tells
-                found = await self._client.sale(self._sale)
-                if found is not None and found["backlog"] == 0:
-                    self._empty.append((asked_at, time.time()))
-                    self._looked.set()
-            await asyncio.sleep(LOOK_SECONDS)
-
-    async def first_without_backlog(self, *, since: float) -> float | None:
-        """When the first look that began after `since` and found no backlog was answered; None: not in time."""
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while not (later := [answered for asked, answered in self._empty if asked >= since]):
-                    self._looked.clear()
-                    await self._looked.wait()
-        except TimeoutError:
-            return None
-        return later[0]
+    await until(client, scenario.sale, "opened", lambda sale: bool(sale["phase"] == "Open"))
 
 
 async def count_not_booked(client: SaleClient, records: tuple[Told, ...]) -> int:
@@ -158,7 +118,7 @@ async def count_not_booked(client: SaleClient, records: tuple[Told, ...]) -> int
 def figures_of(
     scenario: Scenario,
     result: LoadResult,
-    sale: dict[str, Any],
+    sale: Document,
     *,
     consistent_at: float | None,
     told_but_not_booked: int,

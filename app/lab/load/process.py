@@ -21,6 +21,7 @@ async def run_in_process(plan: LoadPlan) -> LoadResult:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,  # a terminal's Ctrl-C reaches whoever asked, who then ends the load
     )
     try:
         async with asyncio.timeout(START_SECONDS + plan.seconds + plan.reply_seconds):

@@ -1,0 +1,161 @@
+"""How the lab reads and stages a sale, against a real HTTP server that answers what the test wrote down."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from app.lab import sale_watch
+from app.lab.sale_client import ApiRefused, ApiUnreachable, SaleClient
+from app.lab.sale_watch import Looks, NotInTime, every_figure_is_known, until
+from app.lab.scenarios import SCENARIOS, Scenario, ScenarioFailed, stage
+
+DROP = SCENARIOS[1]
+UNKNOWN = (404, {"title": "Unknown Sale", "detail": "There is no such sale."})
+Answer = tuple[int, Any]
+
+
+@dataclass
+class Service:
+    """Answers each request with what `answer(method, path)` says, and notes what came."""
+
+    answer: Callable[[str, str], Answer] = lambda _method, _path: UNKNOWN
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    bodies: list[Any] = field(default_factory=list)
+    authorizations: list[str | None] = field(default_factory=list)
+    url: str = ""
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    service = Service()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+            service.asked.append((self.command, self.path))
+            service.bodies.append(json.loads(body) if body else None)
+            service.authorizations.append(self.headers["Authorization"])
+            status, document = service.answer(self.command, self.path)
+            text = document.encode() if isinstance(document, str) else json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_POST = do  # noqa: N815  the names that the server looks for
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        service.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield service
+        server.shutdown()
+        thread.join()
+
+
+def sale(scenario: Scenario = DROP, **other: Any) -> Answer:
+    return 200, {**scenario.terms, "phase": "Open", "backlog": 0, **other}
+
+
+async def test_what_is_unknown_is_none(service: Service) -> None:
+    assert await SaleClient(service.url).sale("drop") is None
+    assert await SaleClient(service.url).reservation("drop.1.2-3.f") is None
+    assert service.asked == [("GET", "/sales/drop"), ("GET", "/reservations/drop.1.2-3.f")]
+
+
+async def test_a_problem_is_told_with_its_title_and_detail(service: Service) -> None:
+    with pytest.raises(ApiRefused, match=r"POST /sales/drop/reset: 404 Unknown Sale: There is no such sale\."):
+        await SaleClient(service.url).reset("drop")
+
+
+@pytest.mark.parametrize("document", ["<html>", [1]])
+async def test_what_is_no_document_is_no_answer(service: Service, document: Any) -> None:
+    service.answer = lambda _method, _path: (200, document)
+    with pytest.raises(ApiUnreachable):
+        await SaleClient(service.url).sale("drop")
+
+
+async def test_an_absent_service_is_unreachable() -> None:
+    with pytest.raises(ApiUnreachable):
+        await SaleClient("http://127.0.0.1:1").sale("drop")
+
+
+async def test_the_admin_token_is_a_bearer_token_where_there_is_one(service: Service) -> None:
+    await SaleClient(service.url, "secret").sale("drop")
+    await SaleClient(service.url).sale("drop")
+    assert service.authorizations == ["Bearer secret", None]
+
+
+@pytest.mark.parametrize(
+    ("found", "change"),
+    [
+        (UNKNOWN, ("POST", "/sales")),
+        (sale(phase="Closed"), ("POST", "/sales")),
+        (sale(phase="SoldOut"), ("POST", f"/sales/{DROP.sale}/reset")),
+    ],
+)
+async def test_a_scenario_starts_with_a_new_round(service: Service, found: Answer, change: tuple[str, str]) -> None:
+    service.answer = lambda method, _path: sale() if method == "POST" or change in service.asked else found
+    await stage(SaleClient(service.url), DROP)
+    assert [asked for asked in service.asked if asked[0] == "POST"] == [change]
+    assert service.asked[-1] == ("GET", f"/sales/{DROP.sale}")
+
+
+async def test_a_sale_with_other_terms_is_left_alone(service: Service) -> None:
+    service.answer = lambda _method, _path: sale(stock=11)
+    with pytest.raises(ScenarioFailed, match="other terms"):
+        await stage(SaleClient(service.url), DROP)
+    assert service.asked == [("GET", f"/sales/{DROP.sale}")]
+
+
+async def test_waiting_ends(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sale_watch, "PATIENCE_SECONDS", 0.1)
+    service.answer = lambda _method, _path: sale(phase="Seeding")
+    with pytest.raises(NotInTime, match="opened"):
+        await until(SaleClient(service.url), "drop", "opened", lambda found: found["phase"] == "Open")
+
+
+def test_a_figure_that_is_null_is_not_known() -> None:
+    figures = dict.fromkeys(("remaining", "backlog", "undersold", "counter_says"), 0)
+    assert every_figure_is_known(figures)
+    assert not any(every_figure_is_known({**figures, name: None}) for name in figures)
+
+
+async def test_an_empty_backlog_counts_only_when_seen_after_the_last_acceptance(service: Service) -> None:
+    accepted = False
+    backlogs = iter([3, 1])
+
+    def answer(_method: str, _path: str) -> Answer:
+        return sale(backlog=next(backlogs, 0) if accepted else 0)
+
+    service.answer = answer
+    looks = Looks(SaleClient(service.url), "drop")
+    watch = asyncio.create_task(looks.keep_looking())
+    await looks.first_without_backlog(since=0.0)
+    accepted, since = True, time.time()
+    empty_at = await looks.first_without_backlog(since=since)
+    watch.cancel()
+    await asyncio.wait({watch})
+    assert empty_at is not None
+    assert empty_at >= since
+    assert next(backlogs, None) is None  # it looked on past both backlogs, though looks without one had come before
+
+
+async def test_a_backlog_that_stays_has_no_such_moment(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sale_watch, "PATIENCE_SECONDS", 0.1)
+    service.answer = lambda _method, _path: sale(backlog=1)
+    looks = Looks(SaleClient(service.url), "drop")
+    watch = asyncio.create_task(looks.keep_looking())
+    assert await looks.first_without_backlog(since=0.0) is None
+    watch.cancel()
+    await asyncio.wait({watch})
