@@ -17,7 +17,18 @@ INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code; what goes wrong in a way we know is one line on standard error."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        args = parse(list(sys.argv[1:] if argv is None else argv))
+        return int(args.run(args))
+    except AtomicTicketsError as error:
+        print(f"error: {error.detail}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """`run` of the result carries the command out. A usage error or `--help` ends in SystemExit, as argparse has it."""
     parser = argparse.ArgumentParser(prog="atomictickets", description="A race-condition lab for flash sales.")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     asked = arguments[0] if arguments else None
@@ -26,14 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             importlib.import_module(module).add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=summary)
-    args = parser.parse_args(arguments)
-    try:
-        return int(args.run(args))
-    except AtomicTicketsError as error:
-        print(f"error: {error.detail}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
