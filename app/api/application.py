@@ -1,0 +1,44 @@
+"""FastAPI, but for two things: the purchase route's own lane, and problem documents in the OpenAPI document."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
+
+from app.api import blasts, buying, faults, probes, problem_types, reservations, sales
+from app.api.bodies import SmallBodies
+from app.api.problems import Problem
+
+DESCRIPTION = """
+Sells the tickets of flash sales, with many replicas and more buyers than tickets: the race (`naive`) and its cure
+(`atomic`) behind one API.
+
+* `POST /buy-ticket` is safe to repeat with the same idempotency key.
+* Errors are `application/problem+json` (RFC 9457); each type is explained at its `type`, and all at `/problems`.
+"""
+
+
+class Application(FastAPI):
+    """Routes, errors and limits of the service. What they call comes with the lifespan's state."""
+
+    def __init__(self, *, body_limit_bytes: int, **options: Any) -> None:
+        super().__init__(title="AtomicTickets", description=DESCRIPTION, redirect_slashes=False, **options)
+        self.add_middleware(SmallBodies, limit_bytes=body_limit_bytes)
+        faults.install(self)
+        self.router.routes.append(buying.route())
+        for module in (reservations, sales, blasts, probes, problem_types):
+            self.include_router(module.router)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == buying.PATH and scope["method"] == "POST":
+            await buying.answer_purchase(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    def openapi(self) -> dict[str, Any]:
+        """Adds the problem document's schema, to which every route's `problems(...)` refers."""
+        if self.openapi_schema is None:
+            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            nested = problem.pop("$defs")
+            super().openapi()["components"]["schemas"] |= {"Problem": problem} | nested
+        return super().openapi()

@@ -1,0 +1,28 @@
+"""What is wrong with a request, field by field."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+PLACES = frozenset({"body", "query", "path", "header", "cookie"})
+
+
+def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Pydantic's errors as [{"field", "message"}]; a field in a field is `outer.inner`."""
+    return [{"field": _field(error), "message": _message(error)} for error in errors]
+
+
+def _field(error: Mapping[str, Any]) -> str:
+    location = [str(part) for part in error["loc"]]
+    if error["type"] == "json_invalid" or not location or location == ["body"]:
+        return "body"
+    if location[0] in PLACES and len(location) > 1:
+        del location[0]
+    return ".".join(location)[:200]  # the name of an unknown field is the client's, and as long as the client likes
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return "There is no such field"
+    if error["type"] == "json_invalid":
+        return "The body is not valid JSON"
+    return str(error["msg"])

@@ -1,0 +1,41 @@
+"""What became of a reservation."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api.errors import InvalidRequest, NotReady
+from app.api.problems import problems
+from app.api.services import InstalledServices, require_ready
+from app.errors import TemporarilyUnavailable
+from app.sales.model import UnknownReservation
+from app.sales.reservations import ReservationView
+
+router = APIRouter(prefix="/reservations", tags=["buying"], dependencies=[Depends(require_ready)])
+
+
+class ReservationStatusOut(BaseModel):
+    """`duplicate`: the answer was lost and the buyer had bought again. `lost`: the stock server forgot it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    reservation_id: str
+    sale: str
+    round: int
+    status: Literal["pending", "booked", "rejected", "duplicate", "cancelled", "lost"]
+    alias_of: str | None = Field(None, description="Of a duplicate: the reservation that holds the tickets.")
+
+
+@router.get(
+    "/{reservation_id}",
+    response_model=ReservationStatusOut,
+    response_model_exclude_none=True,
+    responses=problems(UnknownReservation, InvalidRequest, NotReady, TemporarilyUnavailable),
+)
+async def read_reservation(
+    reservation_id: Annotated[str, Path(max_length=200, examples=["spring-tour.1.1790000000000-0.9f86d081884c7d65"])],
+    services: InstalledServices,
+) -> ReservationView:
+    """Where the order is: pending in the stream, or decided in the ledger."""
+    return await services.reservations.status(reservation_id)

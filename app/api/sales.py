@@ -1,0 +1,80 @@
+"""The life of a sale: create, list, read, next round, end."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+
+from app.api.admin import require_admin
+from app.api.bodies import json_only
+from app.api.errors import BodyTooLarge, InvalidRequest, NotJson, NotReady, Unauthorized
+from app.api.problems import problems
+from app.api.sale_models import ResetIn, SaleIn, SaleOut, SalePage, SaleViewOut
+from app.api.services import InstalledServices, require_ready
+from app.errors import TemporarilyUnavailable
+from app.ledger.sales import SaleEnded, SaleExists
+from app.sales.catalog import UnknownStrategy
+from app.sales.model import SALE_NAME, UnknownSale
+from app.sales.service import ManagedByResource
+from app.sales.view import SaleView
+
+router = APIRouter(
+    prefix="/sales",
+    tags=["sales"],
+    dependencies=[Depends(require_ready)],
+    responses=problems(InvalidRequest, NotReady, TemporarilyUnavailable),
+)
+REPEATED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "It was there already, with these very terms", "model": SaleOut}
+}
+CHANGES = [Depends(require_admin), Depends(json_only)]
+REFUSALS = (Unauthorized, BodyTooLarge, NotJson)
+
+SaleName = Annotated[str, Path(pattern=SALE_NAME, examples=["spring-tour"])]
+
+
+@router.post(
+    "",
+    status_code=201,
+    dependencies=CHANGES,
+    responses=REPEATED | problems(SaleExists, ManagedByResource, UnknownStrategy, InvalidRequest, *REFUSALS),
+)
+async def create_sale(terms: SaleIn, services: InstalledServices, response: Response) -> SaleOut:
+    """Creates a sale, or starts the next round of an ended one. Safe to repeat."""
+    creation = await services.sales.create(terms.as_terms())
+    if not creation.created:
+        response.status_code = 200
+    response.headers["Location"] = f"/sales/{terms.name}"
+    return SaleOut.of(creation.sale)
+
+
+@router.get("")
+async def list_sales(
+    services: InstalledServices,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    after: Annotated[str, Query(pattern=SALE_NAME, description="The last name of the page before.")] = "",
+) -> SalePage:
+    """The sales in the order of their names, ended ones too. `next`, where there is more, is the following `after`."""
+    sales = await services.sales.page(after, limit)
+    return SalePage(sales=[SaleOut.of(sale) for sale in sales], next=sales[-1].name if len(sales) == limit else None)
+
+
+@router.get("/{sale}", response_model=SaleViewOut, responses=problems(UnknownSale))
+async def read_sale(sale: SaleName, services: InstalledServices) -> SaleView:
+    """The terms, and how the tickets of this round add up, counted from the ledger's bookings."""
+    return await services.sales.view(sale)
+
+
+@router.post(
+    "/{sale}/reset", dependencies=CHANGES, responses=problems(UnknownSale, SaleEnded, ManagedByResource, *REFUSALS)
+)
+async def reset_sale(sale: SaleName, services: InstalledServices, wish: ResetIn | None = None) -> SaleOut:
+    """Starts the next round, with the same stock or another. Orders of the round before are still booked to it."""
+    return SaleOut.of(await services.sales.reset(sale, stock=wish.stock if wish else None))
+
+
+@router.delete(
+    "/{sale}", dependencies=[Depends(require_admin)], responses=problems(UnknownSale, ManagedByResource, Unauthorized)
+)
+async def end_sale(sale: SaleName, services: InstalledServices) -> SaleOut:
+    """Ends the sale: nothing more is sold, what was accepted is booked. Its name stays known. Safe to repeat."""
+    return SaleOut.of(await services.sales.end(sale))

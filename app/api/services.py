@@ -1,0 +1,44 @@
+"""What the routes call: built once by the application's lifespan, and carried by each request's state."""
+
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+
+from app.api.readiness import Readiness
+from app.ledger.blasts import BlastRepository
+from app.sales.desk import SalesDesk
+from app.sales.reservations import Reservations
+from app.sales.service import SalesService
+from app.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    desk: SalesDesk
+    sales: SalesService
+    reservations: Reservations
+    blasts: BlastRepository
+    readiness: Readiness
+    metrics: Metrics
+    admin_token: str | None
+    body_limit_bytes: int
+
+
+class State(Protocol):
+    """The members of `request.state`, and of an ASGI scope's `state`."""
+
+    services: Services
+
+
+async def installed_services(request: Request) -> Services:
+    services: Services = request.state.services
+    return services
+
+
+InstalledServices = Annotated[Services, Depends(installed_services)]
+
+
+async def require_ready(services: InstalledServices) -> None:
+    """Raises NotReady while the process starts: before that the stores may be those of another installation."""
+    services.readiness.require()

@@ -1,0 +1,115 @@
+"""The application: what it is made of, and the order in which its parts come up and go down."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+import structlog
+from fastapi import FastAPI
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.api.application import Application
+from app.api.readiness import Readiness, stop
+from app.api.services import Services
+from app.drain.hints import Hints
+from app.gate.connection import make_redis
+from app.gate.gate import Gate
+from app.gate.server import claim, read_durability
+from app.ledger.blasts import BlastRepository
+from app.ledger.engine import make_engine
+from app.ledger.receipts import ReceiptRepository
+from app.ledger.reservations import ReservationRepository
+from app.ledger.sales import SaleRepository
+from app.ledger.schema import installation_id
+from app.sales.catalog import SaleCatalog
+from app.sales.desk import SalesDesk
+from app.sales.reservations import Reservations
+from app.sales.service import SalesService
+from app.settings import ApiSettings, GateSettings, LedgerSettings, StoreSettings
+from app.strategies.registry import build_strategies
+from app.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All that an API process is told from outside; by default, by the environment."""
+
+    stores: StoreSettings = field(default_factory=StoreSettings)
+    gate: GateSettings = field(default_factory=GateSettings)
+    ledger: LedgerSettings = field(default_factory=LedgerSettings)
+    api: ApiSettings = field(default_factory=ApiSettings)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """An application that opens its stores in its lifespan, and is ready (`app.state.readiness`) when they answer."""
+    settings = settings or Settings()
+    readiness = Readiness()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Services]]:
+        async with AsyncExitStack() as stack:
+            yield {"services": await open_services(settings, readiness, stack)}
+
+    application = Application(
+        body_limit_bytes=settings.api.body_limit_bytes, lifespan=lifespan, version=version("atomictickets")
+    )
+    application.state.readiness = readiness
+    return application
+
+
+async def open_services(settings: Settings, readiness: Readiness, stack: AsyncExitStack) -> Services:
+    """Builds everything, without waiting for a store; `stack` takes it down again, the stores last."""
+    engine = make_engine(settings.stores.database_url, "api", settings.ledger)
+    stack.push_async_callback(engine.dispose)
+    redis = make_redis(settings.stores.redis_url, "api", settings.gate)
+    stack.push_async_callback(redis.aclose)
+    gate = Gate(redis, settings.gate.key_prefix)
+    sales, receipts = SaleRepository(engine), ReceiptRepository(engine)
+    strategies = build_strategies(
+        engine=engine,
+        gate=gate,
+        sales=sales,
+        receipts=receipts,
+        hints=Hints(settings.stores.broker_url),
+        settings=settings.gate,
+    )
+    for strategy in strategies.values():
+        stack.push_async_callback(strategy.close)
+    catalog = SaleCatalog(sales, strategies)
+    token = settings.api.admin_token
+    becoming = asyncio.create_task(becomes_ready(readiness, engine, redis, gate, settings.gate.key_prefix))
+    stack.push_async_callback(stop, becoming)
+    return Services(
+        desk=SalesDesk(catalog),
+        sales=SalesService(sales, strategies),
+        reservations=Reservations(ReservationRepository(engine), receipts, catalog),
+        blasts=BlastRepository(engine),
+        readiness=readiness,
+        metrics=Metrics(),
+        admin_token=token.get_secret_value() if token else None,
+        body_limit_bytes=settings.api.body_limit_bytes,
+    )
+
+
+async def becomes_ready(readiness: Readiness, engine: AsyncEngine, redis: "Redis", gate: Gate, prefix: str) -> None:
+    """What has to be true once before anything is sold."""
+
+    async def ledger() -> None:
+        await installation_id(engine)
+
+    async def stock_server() -> None:
+        await claim(redis, prefix, await installation_id(engine))
+        await gate.load_scripts()
+
+    async def durability() -> None:
+        doubts[:] = (await read_durability(redis)).doubts()
+
+    doubts: list[str] = []
+    await readiness.become_ready({"ledger": ledger, "stock server": stock_server, "durability": durability})
+    for doubt in doubts:
+        log.warning("THE STOCK SERVER DOES NOT KEEP WHAT IT ACCEPTS", why=doubt)

@@ -1,0 +1,123 @@
+"""One API process: `python -m app.serve`. Several share one port: each binds a socket of its own with SO_REUSEPORT."""
+
+import asyncio
+import errno
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from app.api.readiness import Readiness
+from app.main import create_app
+from app.settings import ApiSettings
+from app.telemetry.logs import configure_logs
+
+BACKLOG = 4096  # a flash sale's crowd connects at once; the kernel's somaxconn bounds it too
+KEEP_ALIVE_SECONDS = 75  # longer than the 60 s of common load balancers, which must be the ones to close
+
+log = structlog.get_logger()
+
+
+class PortInUse(Exception):
+    """Another program listens there, or one of this kind that doesn't share its port."""
+
+
+class DrainingServer(uvicorn.Server):
+    """Uvicorn's server, which on SIGTERM first tells that it will leave, then leaves, and exits with 0."""
+
+    def __init__(self, config: uvicorn.Config, readiness: Readiness, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._readiness = readiness
+        self._drain_seconds = drain_seconds
+        self._leaving_at: float | None = None
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Uvicorn's own raises the signal again when it is done, and the process would die of it instead of exit."""
+        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  the base class's signature
+        """Once: drain. Again: leave now. A third time: leave requests in flight behind."""
+        if self.should_exit:
+            self.force_exit = True
+        elif self._leaving_at is None and self._drain_seconds > 0:
+            self._leaving_at = time.monotonic() + self._drain_seconds
+        else:
+            self.should_exit = True
+        if not self._readiness.draining:
+            self._readiness.draining = True
+            # Every answer from now on closes its connection, so that none is left when the listener goes.
+            self.config.encoded_headers.append((b"connection", b"close"))
+            self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._leaving_at is not None and time.monotonic() >= self._leaving_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Raises PortInUse."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(f"{host}:{port} is in use by another program.") from error
+        raise
+    return listener
+
+
+def make_server(application: FastAPI, settings: ApiSettings) -> DrainingServer:
+    """The server of one process, on the faster loop and parser, without a log line for each request."""
+    config = uvicorn.Config(
+        application,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=settings.graceful_seconds,
+    )
+    return DrainingServer(config, application.state.readiness, settings.drain_seconds)
+
+
+def main() -> int:
+    """Serves until SIGTERM or SIGINT. Returns the exit code."""
+    configure_logs(process="api")
+    settings = ApiSettings()
+    try:
+        listener = listening_socket(settings.host, settings.port)
+    except (PortInUse, OSError) as error:
+        print(f"atomictickets: {error}", file=sys.stderr)
+        return 1
+    server = make_server(create_app(), settings)
+    log.info("listening", host=settings.host, port=settings.port)
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(server.serve([listener]))
+    log.info("ended")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""The application in this process, on real stores; a client that speaks to it without a socket."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import pytest
+from httpx2 import ASGITransport, AsyncClient
+from pydantic import SecretStr
+from starlette.types import Receive, Scope, Send
+
+from app.main import Settings, create_app
+from app.settings import ApiSettings, GateSettings, LedgerSettings, StoreSettings
+
+Api = Callable[..., AbstractAsyncContextManager[AsyncClient]]
+
+
+@pytest.fixture
+def settings(redis_url: str, broker_url: str, database_url: str, key_prefix: str) -> Settings:
+    return Settings(
+        stores=StoreSettings(redis_url=redis_url, broker_url=broker_url, database_url=database_url),
+        gate=GateSettings(key_prefix=key_prefix),
+        ledger=LedgerSettings(pool_size=5),
+        api=ApiSettings(),
+    )
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, ready: bool = True) -> AsyncIterator[AsyncClient]:
+    """The application with its lifespan, as a server would run it; `ready`: waits until it says so."""
+    application = create_app(settings)
+    async with application.router.lifespan_context(application) as state:
+
+        async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+            await application({**scope, "state": dict(state or {})}, receive, send)
+
+        transport = ASGITransport(with_state, raise_app_exceptions=False)
+        async with AsyncClient(transport=transport, base_url="http://api", timeout=10) as client:
+            if ready:
+                await until_ready(client)
+            yield client
+
+
+async def until_ready(client: AsyncClient) -> None:
+    async with asyncio.timeout(20):
+        while (await client.get("/readyz")).status_code != 200:
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def api() -> Api:
+    """`async with api(settings) as client`."""
+    return running
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[AsyncClient]:
+    async with running(settings) as client:
+        yield client
+
+
+@pytest.fixture
+def guarded(settings: Settings) -> Settings:
+    """The same with an admin token, `sesame`."""
+    return Settings(
+        stores=settings.stores,
+        gate=settings.gate,
+        ledger=settings.ledger,
+        api=ApiSettings(admin_token=SecretStr("sesame")),
+    )
+
+
+@pytest.fixture
+def sale_terms() -> dict[str, Any]:
+    """A sale of ten tickets by the platform's default; the naive one doesn't pause, since nobody races here."""
+    return {"name": "spring-tour", "strategy": "atomic", "stock": 10, "think_ms": 0}
+
+
+@pytest.fixture
+async def sale(client: AsyncClient, sale_terms: dict[str, Any]) -> str:
+    """A sale that is open."""
+    created = await client.post("/sales", json=sale_terms)
+    assert created.status_code == 201, created.text
+    return str(sale_terms["name"])
