@@ -79,11 +79,15 @@ class Gate:
         names = (keys.sale, keys.answers(sale.round), keys.customers(sale.round))
         return bool((await self._run("restore", names, arguments))[0] == "restored")
 
-    async def open(self, sale: Sale, *, remaining: int, backlog: int) -> bool:
-        """Lifts the fence, into the state that the ledger asks for. False: somebody newer is at work."""
+    async def open(self, sale: Sale, *, remaining: int, backlog: int, entries: int | None = None) -> bool:
+        """Lifts the fence, into the state that the ledger asks for. `entries`: those in which the backlog was counted.
+
+        False: the drain has taken some of them away since, or somebody newer is at work.
+        """
         keys = self.keys(sale.name)
-        names = (keys.sale, keys.answers(sale.round), keys.customers(sale.round))
-        arguments = (sale.epoch, _state(sale), remaining, backlog, _expiry(sale))
+        names = (keys.sale, keys.answers(sale.round), keys.customers(sale.round), keys.orders)
+        counted = "" if entries is None else entries
+        arguments = (sale.epoch, _state(sale), remaining, backlog, _expiry(sale), counted)
         return bool((await self._run("open", names, arguments))[0] == "opened")
 
     async def fence(self, sale: str, epoch: int) -> bool:

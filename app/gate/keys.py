@@ -2,12 +2,12 @@
 
 All keys of a sale share one hash tag, so that one script reaches them on a Redis Cluster too.
 
-`<prefix>:{<sale>}:sale`               hash: the terms, the counters and the fence. Written by the scripts; lives until the
-                                       sale has ended and is drained, when the reconciliation unlinks it
-`<prefix>:{<sale>}:orders`             stream with the group `ledger`: reserve adds, acknowledge deletes an entry when its
-                                       booking is committed. Lives as long as the hash
-`<prefix>:{<sale>}:answers:<round>`    hash: `<customer> <key>` to `<entry> <nonce> <quantity>`. Lives until 24 h after the
-                                       sale closed, ended or was reset
+`<prefix>:{<sale>}:sale`               hash: terms, counters and fence. Written by the scripts; unlinked by the
+                                       reconciliation when the sale has ended and is drained
+`<prefix>:{<sale>}:orders`             stream with the group `ledger`: reserve adds an entry, acknowledge deletes it
+                                       when its booking is committed. Lives as long as the hash
+`<prefix>:{<sale>}:answers:<round>`    hash: `<customer> <key>` to `<entry> <nonce> <quantity>`. Lives until 24 h after
+                                       the sale closed, ended or was reset
 `<prefix>:{<sale>}:customers:<round>`  hash: customer to tickets held, where the sale has a limit. Lives as the answers
 `<prefix>:{<sale>}:released:<round>`   set of reservation ids whose tickets came back. Lives as the answers
 `<prefix>:instance`                    string: the id of the installation, which the ledger holds too. Has no end

@@ -55,11 +55,11 @@ async def read_durability(redis: "Redis") -> Durability:
 async def claim(redis: "Redis", prefix: str, installation: str) -> None:
     """Marks the keys under `prefix` as those of `installation`. Raises ForeignStores where they are another's."""
     try:
-        owner: str | None = await redis.set(instance_key(prefix), installation, nx=True, get=True)
+        owner = await redis.set(instance_key(prefix), installation, nx=True, get=True)
     except (RedisError, OSError, TimeoutError) as error:
         raise GateUnavailable("The stock server can't be reached.") from error
-    if owner is not None and owner != installation:
+    if owner not in (None, installation):
         raise ForeignStores(
-            f"The stock server's keys under {prefix!r} belong to installation {owner}, the ledger to {installation}. "
+            f"The stock server's keys under {prefix!r} belong to installation {owner!r}, the ledger to {installation!r}. "
             "Correct REDIS_URL, DATABASE_URL or GATE_KEY_PREFIX."
         )

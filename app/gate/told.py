@@ -39,3 +39,8 @@ class RecentlyTold:
     def of(self, sale: str, before_epoch: int) -> list[Told]:
         """What was told of `sale` under an epoch older than `before_epoch`, oldest first."""
         return [told for told in self._ring if told.reservation.sale == sale and told.epoch < before_epoch]
+
+    def forget(self, told: list[Told]) -> None:
+        """Drops what is kept elsewhere by now."""
+        gone = {each.reservation for each in told}
+        self._ring = deque((each for each in self._ring if each.reservation not in gone), maxlen=self._ring.maxlen)
