@@ -1,0 +1,54 @@
+"""The Celery application: `celery -A worker.main worker --pool prefork --concurrency 1`.
+
+A task is only a hint that a sale has orders; the order itself is in the sale's stream. So a task may be lost, delivered
+twice or sent for nothing, and no result is kept.
+"""
+
+import logging
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+
+from app.settings import StoreSettings
+from app.telemetry.logs import configure_logs
+from worker import runtime
+
+app = Celery("atomictickets", broker=StoreSettings().broker_url, include=["worker.tasks"])
+app.conf.update(
+    task_default_queue="orders",
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_ignore_result=True,
+    task_serializer="json",
+    accept_content=["json"],
+    result_backend=None,
+    worker_disable_prefetch=True,  # a hint waits for the first free worker, not behind a busy one's
+    worker_hijack_root_logger=False,
+    worker_cancel_long_running_tasks_on_connection_loss=False,  # a broker that is away is no reason to stop booking
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={
+        "visibility_timeout": 60,  # seconds until a dead worker's hint is delivered again; sweeps come much earlier
+        "socket_connect_timeout": 1.0,
+        "socket_timeout": 5.0,
+    },
+)
+
+
+@setup_logging.connect
+def _logs(**_: Any) -> None:
+    configure_logs(process="worker")
+    for chatty in ("celery.worker.strategy", "celery.app.trace"):  # two lines for every hint, four hints a second
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+@worker_process_init.connect
+def _start(**_: Any) -> None:
+    configure_logs(process="worker")  # the child's own pid
+    runtime.start()
+
+
+@worker_process_shutdown.connect
+def _stop(**_: Any) -> None:
+    runtime.stop()

@@ -1,0 +1,129 @@
+"""What lives in each pool child: one thread with one event loop, one engine and one Redis client, made after the fork.
+
+Celery's own thread does nothing but wait for a task and hand its sale to the loop. The sweep runs in the loop from the
+child's first moment, so that orders are booked while the broker is away, also at the start.
+"""
+
+import asyncio
+import os
+import threading
+from concurrent.futures import Future
+from contextvars import copy_context
+from pathlib import Path
+
+import structlog
+import uvloop
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.drain.drain import Drain, Drained
+from app.drain.failures import STORE_ERRORS
+from app.drain.sweep import sweep_forever
+from app.gate.connection import make_redis
+from app.ledger.engine import make_engine
+from app.settings import DrainSettings, GateSettings, LedgerSettings, StoreSettings
+
+POOL_SIZE = 2  # connections to Postgres: one for the sweep and one for a task
+STOP_SECONDS = 8.0  # the batch in hand: at most two statements of 3 s; Kubernetes kills after 30 s
+LOOK_SECONDS = 0.5
+
+log = structlog.get_logger()
+
+
+class Runtime:
+    """The loop of one pool child."""
+
+    def __init__(self) -> None:
+        self._settings = DrainSettings()
+        self._started: Future[tuple[asyncio.AbstractEventLoop, Drain]] = Future()
+        # A thread begins with an empty context; the copy has what the logs say of this process.
+        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="drain", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def drain(self, sale: str) -> Drained:
+        """Gives the sale a turn of `task_seconds` in the loop, and waits for it. Raises STORE_ERRORS."""
+        loop, drain = self._started.result(STOP_SECONDS)
+        turn = asyncio.run_coroutine_threadsafe(drain.sale(sale, self._settings.task_seconds), loop)
+        return turn.result(self._settings.task_seconds + STOP_SECONDS)
+
+    def stop(self) -> None:
+        """Finishes the batch in hand, closes the stores' connections and ends the thread."""
+        loop, drain = self._started.result(STOP_SECONDS)
+        loop.call_soon_threadsafe(drain.stopping.set)
+        self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._serve())
+        except BaseException:
+            # A child without its loop would look alive and book nothing. Celery replaces a child that ends.
+            log.exception("the drain's loop failed; this process ends")
+            os._exit(1)
+
+    async def _serve(self) -> None:
+        stores, gate = StoreSettings(), GateSettings()
+        engine = make_engine(stores.database_url, "worker", LedgerSettings(), pool_size=POOL_SIZE)
+        redis = make_redis(stores.redis_url, "worker", gate)
+        drain = Drain(redis, engine, self._settings, key_prefix=gate.key_prefix)
+        self._started.set_result((asyncio.get_running_loop(), drain))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_announce(drain, engine))
+                tasks.create_task(_end_with_the_parent(drain, os.getppid()))
+                tasks.create_task(sweep_forever(drain, engine))
+        finally:
+            await redis.aclose()
+            await engine.dispose()
+
+
+async def _announce(drain: Drain, engine: AsyncEngine) -> None:
+    """Touches the file WORKER_READY_FILE once both stores have answered."""
+    while not drain.stopping.is_set() and not await _answer(drain.redis, engine):  # noqa: ASYNC110  others' state
+        await asyncio.sleep(LOOK_SECONDS)
+    if path := os.environ.get("WORKER_READY_FILE"):
+        Path(path).touch()  # noqa: ASYNC240  once, and local
+    log.info("worker is ready")
+
+
+async def _answer(redis: "Redis", engine: AsyncEngine) -> bool:
+    try:
+        await redis.ping()
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+    except STORE_ERRORS:
+        return False  # the sweep logs it
+    return True
+
+
+async def _end_with_the_parent(drain: Drain, parent: int) -> None:
+    """A child whose parent was killed would sweep for ever, beyond anyone's control."""
+    while not drain.stopping.is_set():
+        if os.getppid() != parent:
+            log.warning("the parent process is gone; this process ends")
+            os._exit(1)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+_runtime: Runtime | None = None
+
+
+def start() -> None:
+    """Starts this process's runtime; call it in a pool child, after the fork."""
+    global _runtime  # noqa: PLW0603  Celery's signals and tasks share nothing but the process
+    _runtime = Runtime()
+    _runtime.start()
+
+
+def running() -> Runtime:
+    if _runtime is None:
+        raise RuntimeError("the runtime starts with a pool child: use --pool prefork")
+    return _runtime
+
+
+def stop() -> None:
+    if _runtime is not None:
+        _runtime.stop()
