@@ -1,0 +1,157 @@
+"""`atomic`: one Lua script decides and writes the order to a stream; workers carry it to the ledger afterwards.
+
+How it works: replay, limit, stock, decrement, stored answer and stream entry are one script call, so that either all of
+a purchase happened or none. Purchases that wait in one process at the same moment share a call. The stream is the
+outbox: an accepted order is in Redis until its booking is committed in Postgres, and the ledger's check constraint has
+the last word.
+Guarantees: never oversold; each accepted order is booked once, through the death of any process.
+What breaks it: a stock server that forgets (AOF lost, failover to a replica that lags). That is noticed by the run id
+of the server, by the epoch and by the orders' numbers; the sale is fenced and recounted, and what buyers were told and
+nobody has is counted as lost.
+"""
+
+import asyncio
+import time
+from typing import ClassVar
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.drain.hints import Hints
+from app.errors import TemporarilyUnavailable
+from app.gate.gate import Gate
+from app.gate.gather import Gatherer
+from app.gate.replies import Decision, Fence, GateForgot
+from app.gate.told import RecentlyTold, Told
+from app.ledger.receipts import ReceiptRepository
+from app.ledger.sales import SaleRepository
+from app.reconcile.recount import recount
+from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
+from app.sales.outcomes import NotOpen, Outcome, Reserved
+from app.settings import GateSettings
+from app.strategies.protocol import Snapshot
+
+WATCH_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class AtomicStrategy:
+    """The default of the platform."""
+
+    name: ClassVar[str] = "atomic"
+    promises_exactness: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        gate: Gate,
+        sales: SaleRepository,
+        receipts: ReceiptRepository,
+        engine: AsyncEngine,
+        hints: Hints,
+        settings: GateSettings,
+    ) -> None:
+        self._gate = gate
+        self._sales = sales
+        self._receipts = receipts
+        self._engine = engine
+        self._hints = hints
+        self._gatherer = Gatherer(gate, settings, self._accepted, self._noticed)
+        self._told = RecentlyTold()
+        self._epochs: dict[str, int] = {}  # the newest epoch under which this process told a buyer, per sale
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._keeping: set[str] = set()
+        self._watch: asyncio.Task[None] | None = None
+
+    async def buy(self, purchase: Purchase) -> Outcome:
+        try:
+            return await self._gatherer.buy(purchase)
+        except GateForgot as forgot:
+            if forgot.verdict != "missing":
+                raise
+            return await self._without_keys(purchase.sale, forgot)
+
+    async def prepare(self, sale: Sale) -> None:
+        if not await self._gate.amend(sale) and sale.ended_at is None:
+            await recount(sale, self._gate, self._engine)
+
+    async def snapshot(self, sale: Sale) -> Snapshot | None:
+        seen = await self._gate.snapshot(sale.name)
+        if seen is None:
+            return None
+        return Snapshot(
+            round=seen.round,
+            epoch=seen.epoch,
+            stock=seen.stock,
+            remaining=seen.remaining,
+            backlog=seen.backlog,
+            available=seen.state != "fenced",
+        )
+
+    async def is_pending(self, reservation: ReservationId) -> bool:
+        return await self._gate.has_entry(reservation)
+
+    async def close(self) -> None:
+        await self._gatherer.close()
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._hints.close()
+
+    async def _without_keys(self, name: str, forgot: GateForgot) -> Outcome:
+        """The gate has no keys: the ledger knows whether that is as it should be."""
+        sale = await self._sales.get(name)
+        if sale is None:
+            raise UnknownSale(f"There is no sale named {name!r}.") from forgot
+        if sale.ended_at is not None:
+            return NotOpen("closed")
+        raise forgot
+
+    def _accepted(self, purchase: Purchase, decision: Decision, fence: Fence) -> None:
+        assert isinstance(decision.outcome, Reserved)  # noqa: S101  only acceptances are numbered
+        self._epochs[purchase.sale] = fence.epoch
+        self._told.add(Told(time.monotonic(), fence.epoch, decision.number, decision.outcome.reservation, purchase))
+        self._hints.owe(purchase.sale)
+        if self._watch is None or self._watch.done():
+            self._watch = asyncio.create_task(self._watch_told())
+
+    def _noticed(self, sale: str, fence: Fence, what: str) -> None:
+        if what == "hint":
+            self._hints.send(sale)
+            return
+        if sale not in self._keeping and sale in self._epochs:
+            self._keeping.add(sale)
+            task = asyncio.create_task(self._went_back(sale, fence, what))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _went_back(self, sale: str, fence: Fence, what: str) -> None:
+        """Fences first, then leaves word of what buyers were told, for the count of what is lost."""
+        try:
+            if what in ("behind", "moved"):
+                log.warning("the stock server went back in time; the sale is fenced", sale=sale, what=what)
+                await self._gate.fence(sale, fence.epoch)
+            before = fence.epoch if what == "stale" else fence.epoch + 1
+            told = self._told.of(sale, before)
+            await self._receipts.keep(told)
+            self._told.forget(told)
+        except TemporarilyUnavailable as error:
+            log.warning("receipts not kept yet; the next reply or watch tries again", sale=sale, error=error.detail)
+        finally:
+            self._keeping.discard(sale)
+
+    async def _watch_told(self) -> None:
+        """Looks after the sales that were sold lately, since nobody may buy again after Redis forgot them."""
+        while sales := self._told.sales(time.monotonic()):
+            await asyncio.sleep(WATCH_SECONDS)
+            for sale in sales:
+                try:
+                    seen = await self._gate.snapshot(sale)
+                except TemporarilyUnavailable:
+                    continue  # away is not forgotten; the next turn asks again
+                epoch = self._epochs[sale]
+                if seen is None or seen.state == "fenced":
+                    self._noticed(sale, Fence(epoch), "fenced")
+                elif seen.epoch > epoch:
+                    self._noticed(sale, Fence(seen.epoch), "stale")
