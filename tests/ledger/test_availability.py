@@ -1,0 +1,64 @@
+"""A ledger that is away or busy is told apart from one that refuses."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.lab.servers.ports import free_port
+from app.lab.servers.postgres import PostgresServer
+from app.ledger.availability import LedgerUnavailable, ledger_reachable
+from app.ledger.engine import make_engine
+from app.ledger.sales import SaleRepository
+from app.settings import LedgerSettings
+
+
+async def run(engine: AsyncEngine, statement: str) -> None:
+    with ledger_reachable():
+        async with engine.connect() as connection:
+            await connection.execute(text(statement))
+
+
+async def test_nobody_listens() -> None:
+    engine = make_engine(f"postgresql+asyncpg://postgres@127.0.0.1:{free_port()}/none", "test", LedgerSettings())
+    with pytest.raises(LedgerUnavailable, match="can't be reached"):
+        await SaleRepository(engine).get("drop")
+    await engine.dispose()
+
+
+async def test_every_connection_is_taken(database_url: str) -> None:
+    settings = LedgerSettings(pool_size=1, statement_timeout_seconds=0.2)
+    engine = make_engine(database_url, "test", settings)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(engine.dispose)
+        await stack.enter_async_context(engine.connect())
+        with pytest.raises(LedgerUnavailable, match="busy"):
+            await run(engine, "SELECT 1")
+
+
+async def test_a_statement_takes_too_long(database_url: str) -> None:
+    engine = make_engine(database_url, "test", LedgerSettings(statement_timeout_seconds=0.2))
+    with pytest.raises(LedgerUnavailable):
+        await run(engine, "SELECT pg_sleep(60)")
+    await engine.dispose()
+
+
+async def test_the_server_dies_and_comes_back(make_postgres: Callable[..., PostgresServer]) -> None:
+    server = make_postgres()
+    engine = make_engine(server.url, "test", LedgerSettings(pool_size=1))
+    await run(engine, "SELECT 1")
+    server.kill()
+    with pytest.raises(LedgerUnavailable):
+        await run(engine, "SELECT 1")
+    await asyncio.to_thread(server.start)
+    await run(engine, "SELECT 1")
+    await engine.dispose()
+
+
+async def test_a_wrong_statement_is_no_outage(engine: AsyncEngine) -> None:
+    with pytest.raises(DBAPIError):
+        await run(engine, "SELECT nothing FROM nowhere")

@@ -1,0 +1,97 @@
+"""The revisions build what the models say, take it away again, and may be applied by several processes at once."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from alembic import command
+from app.ledger.engine import make_engine
+from app.ledger.migrate import alembic_config, migrate
+from app.ledger.models import Base
+from app.settings import LedgerSettings
+
+PROJECT = Path(__file__).parents[2]
+
+
+def differences(connection: Connection) -> list[Any]:
+    return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata)
+
+
+async def tables(engine: AsyncEngine) -> set[str]:
+    async with engine.connect() as connection:
+        found = await connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
+        return set(found.scalars())
+
+
+async def test_the_revisions_build_what_the_models_say(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_a_table_that_is_not_in_the_models_would_be_seen(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        await connection.execute(text("ALTER TABLE sales ADD COLUMN forgotten integer"))
+        assert await connection.run_sync(differences) != []
+
+
+async def test_the_revisions_go_down_and_up_again(database_url: str) -> None:
+    engine = make_engine(database_url, "test", LedgerSettings(), pool_size=1)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(lambda sync: command.downgrade(alembic_config(sync), "base"))
+        assert await tables(engine) == {"alembic_version"}
+        await migrate(database_url)
+        async with engine.connect() as connection:
+            assert await connection.run_sync(differences) == []
+    finally:
+        await engine.dispose()
+
+
+async def test_every_constraint_and_index_has_a_name_of_ours(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        found = await connection.execute(
+            text("""
+                SELECT conrelid::regclass::text AS table_name, conname AS name FROM pg_constraint
+                WHERE connamespace = 'public'::regnamespace AND contype <> 'n'
+                UNION
+                SELECT tablename, indexname FROM pg_indexes WHERE schemaname = 'public'
+            """)
+        )
+        unnamed = [
+            (table, name)
+            for table, name in found
+            if table != "alembic_version" and not name.startswith(tuple(f"{kind}_{table}" for kind in KINDS))
+        ]
+    assert unnamed == []
+
+
+KINDS = ("pk", "fk", "ck", "uq", "ix")
+
+
+async def test_processes_that_migrate_at_once_all_succeed(empty_database_url: str) -> None:
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "app.ledger.migrate",
+            cwd=PROJECT,
+            env=os.environ | {"DATABASE_URL": empty_database_url},
+            stderr=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        for _ in range(3)
+    ]
+    assert [await process.wait() for process in processes] == [0, 0, 0]
+    engine = make_engine(empty_database_url, "test", LedgerSettings(), pool_size=1)
+    try:
+        async with engine.connect() as connection:
+            assert (await connection.execute(text("SELECT count(*) FROM instance"))).scalar_one() == 1
+    finally:
+        await engine.dispose()
