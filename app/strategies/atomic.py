@@ -44,6 +44,7 @@ class AtomicStrategy:
 
     def __init__(
         self,
+        *,
         gate: Gate,
         sales: SaleRepository,
         receipts: ReceiptRepository,

@@ -38,7 +38,7 @@ class Strategy(Protocol):
         ...
 
     async def snapshot(self, sale: Sale) -> Snapshot | None:
-        """Reads the strategy's counter, None where it is gone. Raises TemporarilyUnavailable where it can't be asked."""
+        """Reads the counter, None where it is gone. Raises TemporarilyUnavailable where it can't be asked."""
         ...
 
     async def is_pending(self, reservation: ReservationId) -> bool:

@@ -1,0 +1,189 @@
+"""Purchases of one process share script calls, and every wait of a buyer ends."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import pytest
+from redis.asyncio import Redis
+
+from app.gate.connection import make_redis
+from app.gate.gate import Gate
+from app.gate.gather import Gatherer
+from app.gate.replies import Decision, Fence, GateBusy, GateForgot, GateUnavailable
+from app.lab.servers.valkey import ValkeyServer
+from app.sales.model import Purchase
+from app.sales.outcomes import Reserved, SoldOut
+from app.settings import GateSettings
+from tests.fixtures.gate import a_purchase, a_sale, open_sale
+
+SETTINGS = GateSettings(connect_timeout_seconds=5, command_timeout_seconds=5)
+
+
+@dataclass
+class Heard:
+    """What a gatherer reported."""
+
+    numbers: list[int] = field(default_factory=list)
+    noticed: list[tuple[str, int, str]] = field(default_factory=list)
+
+    def accepted(self, _purchase: Purchase, decision: Decision, _fence: Fence) -> None:
+        self.numbers.append(decision.number)
+
+    def notice(self, sale: str, fence: Fence, what: str) -> None:
+        self.noticed.append((sale, fence.epoch, what))
+
+    def of(self, what: str) -> int:
+        return sum(1 for _, _, each in self.noticed if each == what)
+
+
+@dataclass
+class Front:
+    gatherer: Gatherer
+    gate: Gate
+    redis: Redis
+    heard: Heard
+
+
+@asynccontextmanager
+async def front(url: str, prefix: str, settings: GateSettings = SETTINGS) -> AsyncIterator[Front]:
+    """One process's front of the gate."""
+    redis, heard = make_redis(url, "test", settings), Heard()
+    gate = Gate(redis, prefix)
+    try:
+        yield Front(Gatherer(gate, settings, heard.accepted, heard.notice), gate, redis, heard)
+    finally:
+        await redis.aclose()
+
+
+async def script_calls(redis: Redis) -> int:
+    return int((await redis.info("commandstats")).get("cmdstat_evalsha", {}).get("calls", 0))
+
+
+async def test_a_crowd_in_one_process_shares_calls_and_sells_exactly_the_stock(redis_url: str, key_prefix: str) -> None:
+    async with front(redis_url, key_prefix) as this:
+        await this.gate.load_scripts()
+        await open_sale(this.gate, a_sale(stock=40))
+        await this.gatherer.buy(a_purchase())
+        before = await script_calls(this.redis)
+        outcomes = await asyncio.gather(*(this.gatherer.buy(a_purchase()) for _ in range(400)))
+        calls = await script_calls(this.redis) - before
+
+    assert sum(isinstance(outcome, Reserved) for outcome in outcomes) == 39
+    assert sum(isinstance(outcome, SoldOut) for outcome in outcomes) == 361
+    assert calls == 4  # 400 purchases, at most 128 a call
+    assert this.heard.numbers == list(range(1, 41))
+    assert this.heard.of("behind") == 0
+
+
+async def test_two_processes_sell_exactly_the_stock(redis_url: str, key_prefix: str) -> None:
+    async with front(redis_url, key_prefix) as one, front(redis_url, key_prefix) as two:
+        await open_sale(one.gate, a_sale(stock=50))
+        buyers = (each.gatherer.buy(a_purchase()) for each in (one, two) for _ in range(300))
+        outcomes = await asyncio.gather(*buyers)
+    assert sum(isinstance(outcome, Reserved) for outcome in outcomes) == 50
+    assert sorted(one.heard.numbers + two.heard.numbers) == list(range(1, 51))
+
+
+async def test_a_new_round_is_learnt_without_an_error(redis_url: str, key_prefix: str) -> None:
+    async with front(redis_url, key_prefix) as this:
+        await open_sale(this.gate, a_sale(stock=1))
+        assert isinstance(await this.gatherer.buy(a_purchase()), Reserved)
+        await open_sale(this.gate, a_sale(stock=1, round_=2, epoch=5))
+        outcome = await this.gatherer.buy(a_purchase())
+    assert isinstance(outcome, Reserved)
+    assert outcome.reservation.round == 2
+    assert ("drop", 5, "stale") in this.heard.noticed
+    assert this.heard.of("behind") == 0  # numbers start again with an epoch
+
+
+async def test_a_buyer_who_gives_up_leaves_the_shared_call_alone(redis_url: str, key_prefix: str) -> None:
+    async with front(redis_url, key_prefix) as this:
+        await open_sale(this.gate, a_sale())
+        await this.gatherer.buy(a_purchase())
+        await this.redis.client_pause(200, all=True)  # both are on the wire before either is decided
+        hasty, patient = (asyncio.create_task(this.gatherer.buy(a_purchase())) for _ in range(2))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        hasty.cancel()
+        assert isinstance(await patient, Reserved)
+        seen = await this.gate.snapshot("drop")
+    assert hasty.cancelled()
+    assert seen is not None
+    assert seen.accepted == 3  # the one who left has a reservation, and the same key tells of it
+
+
+async def test_the_queue_is_bounded_and_nothing_is_taken_beyond_it(redis_url: str, key_prefix: str) -> None:
+    async with front(redis_url, key_prefix, SETTINGS.model_copy(update={"queue_purchases": 5})) as this:
+        await open_sale(this.gate, a_sale(stock=100))
+        outcomes = await asyncio.gather(*(this.gatherer.buy(a_purchase()) for _ in range(8)), return_exceptions=True)
+        seen = await this.gate.snapshot("drop")
+    assert [type(outcome) for outcome in outcomes] == [Reserved] * 5 + [GateBusy] * 3
+    assert seen is not None
+    assert seen.accepted == 5
+
+
+async def test_what_waited_too_long_leaves_the_queue_untaken(redis_url: str, key_prefix: str) -> None:
+    slow = SETTINGS.model_copy(update={"queue_seconds": 0.05, "batch_purchases": 1, "batches_in_flight": 1})
+    async with front(redis_url, key_prefix, slow) as this:
+        await open_sale(this.gate, a_sale())
+        await this.gatherer.buy(a_purchase())
+        await this.redis.client_pause(300, all=True)
+        outcomes = await asyncio.gather(*(this.gatherer.buy(a_purchase()) for _ in range(3)), return_exceptions=True)
+        seen = await this.gate.snapshot("drop")
+    assert [type(outcome) for outcome in outcomes] == [Reserved, GateBusy, GateBusy]
+    assert seen is not None
+    assert seen.accepted == 2
+
+
+async def test_a_server_that_does_not_answer_is_an_unknown_outcome_that_the_same_key_resolves(
+    redis_url: str, key_prefix: str
+) -> None:
+    hasty = SETTINGS.model_copy(update={"command_timeout_seconds": 0.1})
+    purchase = a_purchase(key="k")
+    async with front(redis_url, key_prefix, hasty) as this, front(redis_url, key_prefix) as patient:
+        await open_sale(this.gate, a_sale(stock=1))
+        await patient.redis.client_pause(400, all=True)
+        with pytest.raises(GateUnavailable):
+            await this.gatherer.buy(purchase)
+        outcome = await patient.gatherer.buy(replace(purchase, nonce="f" * 16))
+        assert isinstance(outcome, Reserved)
+        assert isinstance(await patient.gatherer.buy(a_purchase(key="l")), SoldOut)
+        assert isinstance(await patient.gatherer.buy(replace(purchase, nonce="e" * 16)), Reserved)
+
+
+async def test_a_killed_server_costs_503s_and_its_restart_needs_a_recount(
+    make_valkey: Callable[..., ValkeyServer], key_prefix: str
+) -> None:
+    server = make_valkey()
+    async with front(server.url, key_prefix) as this:
+        sale = await open_sale(this.gate, a_sale())
+        won = await this.gatherer.buy(a_purchase(key="k"))
+        server.kill()
+        with pytest.raises(GateUnavailable):
+            await this.gatherer.buy(a_purchase())
+        server.start()
+        with pytest.raises(GateForgot, match="restarted"):
+            await this.gatherer.buy(a_purchase())
+        assert this.heard.of("moved") == 1
+
+        again = replace(sale, epoch=2)
+        assert await this.gate.seed(again)
+        assert await this.gate.open(again, remaining=9, backlog=1)
+        outcome = await this.gatherer.buy(a_purchase(key="k"))
+        assert isinstance(won, Reserved)
+        assert outcome == replace(won, replayed=True)
+
+
+async def test_numbers_that_come_again_tell_that_the_server_went_back(redis_url: str, key_prefix: str) -> None:
+    async with front(redis_url, key_prefix) as this:
+        await open_sale(this.gate, a_sale())
+        key = this.gate.keys("drop").sale
+        await this.gatherer.buy(a_purchase())
+        older = await this.redis.hgetall(key)
+        await this.gatherer.buy(a_purchase())
+        await this.redis.hset(key, mapping=older)
+        await this.gatherer.buy(a_purchase())
+    assert this.heard.numbers == [1, 2, 2]
+    assert this.heard.of("behind") == 1
