@@ -26,7 +26,7 @@ def build_strategies(
     """One instance of each, by name, for one process."""
     strategies: list[Strategy] = [
         NaiveStrategy(engine),
-        AtomicStrategy(gate, sales, receipts, engine, hints, settings),
+        AtomicStrategy(gate=gate, sales=sales, receipts=receipts, engine=engine, hints=hints, settings=settings),
     ]
     return {strategy.name: strategy for strategy in strategies}
 
