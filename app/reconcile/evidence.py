@@ -1,0 +1,38 @@
+"""Did Redis go back in time, or never hold the sale at all? Pure. What a measurement shows, beside its sums."""
+
+from enum import StrEnum
+
+from app.reconcile.measure import Measurement
+
+
+class Evidence(StrEnum):
+    """Why the gate's word on a sale can't be taken until it has been recounted under a newer epoch."""
+
+    MISSING = "the gate has no such sale"
+    FENCED = "the sale is fenced"
+    OTHER_SERVER = "the sale was seeded on another server"
+    GATE_BEHIND = "the gate has an older epoch than the ledger"
+    LEDGER_BEHIND = "the ledger has an older epoch than the gate"
+    NUMBERS = "orders have higher numbers than the gate remembers"
+    STOCK = "the gate has more stock than the ledger"
+
+
+def evidence(measurement: Measurement) -> Evidence | None:
+    """The first that holds, None where nothing speaks against the gate.
+
+    What the gate lacks is asked of the snapshot after the ledger was read, and what the ledger lacks of the one before:
+    an order that is accepted or an epoch that is raised meanwhile must not look like a loss.
+    """
+    before, after, ledger = measurement.before, measurement.after, measurement.ledger
+    if before is None or after is None:
+        return Evidence.MISSING
+    newest = max(ledger.highest, (before.epoch, before.accepted))
+    found = {
+        Evidence.FENCED: after.state == "fenced",
+        Evidence.OTHER_SERVER: measurement.server != "" and before.server == after.server != measurement.server,
+        Evidence.GATE_BEHIND: after.epoch < ledger.epoch,
+        Evidence.LEDGER_BEHIND: before.epoch > ledger.epoch,
+        Evidence.NUMBERS: (after.epoch, after.accepted) < newest,
+        Evidence.STOCK: before.epoch == ledger.epoch and before.stock > ledger.stock,
+    }
+    return next((why for why, holds in found.items() if holds), None)
