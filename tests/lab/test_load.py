@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -187,6 +188,36 @@ async def test_its_own_process_tells_the_same() -> None:
     assert len(result.records) == len(office.seen) == 40
     assert office.seen[0].open_connections == 40
     assert LoadResult.from_json(json.loads(json.dumps(result.as_json()))) == result
+
+
+INTERRUPTED_WRITE = """
+import os, signal
+from app.lab.load.__main__ import write_out
+signal.signal(signal.SIGALRM, lambda *_: os.write(2, b"!"))
+signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+{write}("x" * 5_000_000)
+"""
+
+
+@pytest.mark.parametrize(("write", "complete"), [("write_out", True), ("print", False)])
+async def test_a_result_outlasts_an_interrupted_write(write: str, complete: bool) -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        INTERRUPTED_WRITE.format(write=write),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},  # as containers set it
+        limit=1024,  # the child fills the pipe and blocks: what is read ahead is bounded
+    )
+    assert child.stdout is not None
+    assert child.stderr is not None
+    await child.stderr.readexactly(
+        5
+    )  # by the fifth signal the child is in its write: the pipe is full and nobody reads
+    written, _ = await asyncio.gather(child.stdout.read(), child.stderr.read())
+    await child.wait()
+    assert (len(written) == 5_000_001) is complete
 
 
 async def test_its_own_process_says_why_it_failed() -> None:
