@@ -1,0 +1,238 @@
+"""The naive strategy keeps its small promises, and breaks the great one: it oversells, and its counter hides it."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.errors import TemporarilyUnavailable
+from app.lab.servers.ports import free_port
+from app.ledger.engine import make_engine
+from app.ledger.sales import SaleRepository
+from app.sales.model import Purchase, Sale, SaleTerms, UnknownSale
+from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
+from app.settings import LedgerSettings
+from app.strategies.naive import READ, NaiveStrategy
+from app.strategies.protocol import Snapshot
+
+STOCK, CROWD, THINK_MS = 5, 30, 50
+
+
+class Locking(NaiveStrategy):
+    """The control: the same code, but whoever reads the counter holds it until he has written."""
+
+    read: ClassVar[str] = f"{READ} FOR NO KEY UPDATE OF i"
+
+
+@pytest.fixture
+async def engines(database_url: str) -> AsyncIterator[list[AsyncEngine]]:
+    """Two processes' worth of connections, opened before the race."""
+    engines = [make_engine(database_url, "test", LedgerSettings(), pool_size=CROWD // 2) for _ in range(2)]
+    for engine in engines:
+        warm = [await engine.connect() for _ in range(CROWD // 2)]
+        for connection in warm:
+            await connection.close()
+    yield engines
+    for engine in engines:
+        await engine.dispose()
+
+
+@pytest.fixture
+def sales(engines: list[AsyncEngine]) -> SaleRepository:
+    return SaleRepository(engines[0])
+
+
+@pytest.fixture
+def naive(engines: list[AsyncEngine]) -> NaiveStrategy:
+    return NaiveStrategy(engines[0])
+
+
+async def stage(sales: SaleRepository, *, stock: int = STOCK, think_ms: int = 0, **terms: object) -> Sale:
+    asked = SaleTerms(name="drop", strategy="naive", stock=stock, think_ms=think_ms)
+    return (await sales.create(replace(asked, **terms), guarded=False)).sale  # type: ignore[arg-type]  # any of its fields
+
+
+def purchase(customer: str = "ada", key: str | None = None, quantity: int = 1) -> Purchase:
+    return Purchase("drop", customer, key or secrets.token_hex(8), quantity, secrets.token_hex(8))
+
+
+async def rush(strategies: list[NaiveStrategy]) -> list[Outcome]:
+    return await asyncio.gather(
+        *(strategies[number % len(strategies)].buy(purchase(f"customer-{number}")) for number in range(CROWD))
+    )
+
+
+def reserved(outcome: Outcome) -> Reserved:
+    assert isinstance(outcome, Reserved)
+    return outcome
+
+
+async def test_a_crowd_is_sold_more_than_there_is_and_the_counter_claims_less(
+    engines: list[AsyncEngine], sales: SaleRepository
+) -> None:
+    sale = await stage(sales, think_ms=THINK_MS)
+    outcomes = await rush([NaiveStrategy(engine) for engine in engines])
+    tally = await sales.tally("drop", 1)
+    snapshot = await NaiveStrategy(engines[0]).snapshot(sale)
+    assert snapshot is not None
+    assert tally.booked > STOCK, "the race did not happen"
+    assert tally.booked == sum(isinstance(outcome, Reserved) for outcome in outcomes)
+    assert STOCK - snapshot.remaining < tally.booked
+    async with engines[0].connect() as connection:
+        tickets = list((await connection.execute(text("SELECT ticket FROM bookings"))).scalars())
+    assert len(set(tickets)) < len(tickets)
+
+
+async def test_with_the_row_locked_the_same_crowd_is_sold_exactly_the_stock(
+    engines: list[AsyncEngine], sales: SaleRepository
+) -> None:
+    sale = await stage(sales, think_ms=THINK_MS)
+    outcomes = await rush([Locking(engine) for engine in engines])
+    tally = await sales.tally("drop", 1)
+    assert tally.booked == STOCK
+    assert sum(isinstance(outcome, Reserved) for outcome in outcomes) == STOCK
+    assert sum(outcome == SoldOut(0) for outcome in outcomes) == CROWD - STOCK
+    assert await Locking(engines[0]).snapshot(sale) == Snapshot(round=1, epoch=1, stock=STOCK, remaining=0, backlog=0)
+    async with engines[0].connect() as connection:
+        tickets = sorted((await connection.execute(text("SELECT ticket FROM bookings"))).scalars())
+    assert tickets == [1, 2, 3, 4, 5]
+
+
+async def test_the_limit_races_too(naive: NaiveStrategy, sales: SaleRepository) -> None:
+    await stage(sales, think_ms=THINK_MS, customer_limit=1)
+    outcomes = await asyncio.gather(*(naive.buy(purchase()) for _ in range(5)))
+    assert sum(isinstance(outcome, Reserved) for outcome in outcomes) > 1
+
+
+async def test_one_after_another_they_are_sold_exactly_the_stock(naive: NaiveStrategy, sales: SaleRepository) -> None:
+    await stage(sales)
+    outcomes = [await naive.buy(purchase(f"customer-{number}")) for number in range(STOCK + 2)]
+    assert [type(outcome) for outcome in outcomes] == [Reserved] * STOCK + [SoldOut] * 2
+    assert (await sales.tally("drop", 1)).booked == STOCK
+
+
+async def test_a_key_that_won_is_answered_as_the_first_time(naive: NaiveStrategy, sales: SaleRepository) -> None:
+    await stage(sales, stock=1)
+    first = reserved(await naive.buy(purchase(key="k")))
+    again = reserved(await naive.buy(purchase(key="k")))
+    assert (again.reservation, again.replayed, first.replayed) == (first.reservation, True, False)
+    assert (await sales.tally("drop", 1)).booked == 1
+
+
+async def test_a_resend_of_one_request_is_no_replay(naive: NaiveStrategy, sales: SaleRepository) -> None:
+    await stage(sales)
+    request = purchase()
+    first = await naive.buy(request)
+    assert await naive.buy(request) == first
+
+
+async def test_a_key_that_bought_another_quantity_is_refused(naive: NaiveStrategy, sales: SaleRepository) -> None:
+    await stage(sales)
+    await naive.buy(purchase(key="k", quantity=2))
+    assert await naive.buy(purchase(key="k", quantity=1)) == KeyReused(2)
+
+
+async def test_a_key_belongs_to_its_customer_and_its_round(naive: NaiveStrategy, sales: SaleRepository) -> None:
+    await stage(sales)
+    first = reserved(await naive.buy(purchase("ada", key="k")))
+    assert not reserved(await naive.buy(purchase("bob", key="k"))).replayed
+    await sales.next_round("drop")
+    again = reserved(await naive.buy(purchase("ada", key="k")))
+    assert not again.replayed
+    assert (first.reservation.round, again.reservation.round) == (1, 2)
+
+
+async def test_a_key_sent_many_times_at_once_buys_once(engines: list[AsyncEngine], sales: SaleRepository) -> None:
+    sale = await stage(sales, stock=10, think_ms=THINK_MS)
+    strategies = [NaiveStrategy(engine) for engine in engines]
+    outcomes = await asyncio.gather(*(strategies[number % 2].buy(purchase(key="k")) for number in range(10)))
+    assert len({reserved(outcome).reservation for outcome in outcomes}) == 1
+    assert sum(not reserved(outcome).replayed for outcome in outcomes) == 1
+    assert (await sales.tally("drop", 1)).booked == 1
+    snapshot = await strategies[0].snapshot(sale)
+    assert snapshot is not None
+    assert snapshot.remaining == 9
+
+
+async def test_the_limit_holds_for_one_request_after_another(naive: NaiveStrategy, sales: SaleRepository) -> None:
+    await stage(sales, customer_limit=2)
+    await naive.buy(purchase("ada", quantity=2))
+    assert await naive.buy(purchase("ada")) == CustomerLimitReached(held=2, limit=2)
+    assert isinstance(await naive.buy(purchase("bob", quantity=2)), Reserved)
+
+
+async def test_more_than_is_left_is_not_sold(naive: NaiveStrategy, sales: SaleRepository) -> None:
+    await stage(sales)
+    await naive.buy(purchase(quantity=3))
+    assert await naive.buy(purchase(quantity=3)) == SoldOut(2)
+    assert isinstance(await naive.buy(purchase(quantity=2)), Reserved)
+
+
+async def test_a_sale_that_opens_later_tells_when(naive: NaiveStrategy, sales: SaleRepository) -> None:
+    await stage(sales, opens_at=datetime.now(UTC) + timedelta(hours=1))
+    outcome = await naive.buy(purchase())
+    assert isinstance(outcome, NotOpen)
+    assert outcome.why == "scheduled"
+    assert outcome.opens_in_seconds is not None
+    assert 0 < outcome.opens_in_seconds <= 3600
+
+
+async def test_a_window_that_is_open_sells(naive: NaiveStrategy, sales: SaleRepository) -> None:
+    now = datetime.now(UTC)
+    await stage(sales, opens_at=now - timedelta(hours=1), closes_at=now + timedelta(hours=1))
+    assert isinstance(await naive.buy(purchase()), Reserved)
+
+
+async def test_a_window_that_has_passed_sells_nothing_but_replays(naive: NaiveStrategy, sales: SaleRepository) -> None:
+    await stage(sales)
+    first = reserved(await naive.buy(purchase(key="k")))
+    await sales.end("drop")
+    assert await naive.buy(purchase()) == NotOpen("closed")
+    assert reserved(await naive.buy(purchase(key="k"))).reservation == first.reservation
+
+    await sales.create(
+        SaleTerms(name="drop", strategy="naive", stock=5, closes_at=datetime(2026, 1, 1, tzinfo=UTC)), guarded=False
+    )
+    assert await naive.buy(purchase()) == NotOpen("closed")
+
+
+async def test_a_paused_sale_sells_nothing(
+    naive: NaiveStrategy, sales: SaleRepository, engines: list[AsyncEngine]
+) -> None:
+    await stage(sales)
+    async with engines[0].begin() as connection:
+        await connection.execute(text("UPDATE sales SET paused = true"))
+    assert await naive.buy(purchase()) == NotOpen("paused")
+
+
+async def test_an_unknown_sale_is_unknown(naive: NaiveStrategy) -> None:
+    with pytest.raises(UnknownSale):
+        await naive.buy(purchase())
+
+
+async def test_a_booking_is_never_pending(naive: NaiveStrategy, sales: SaleRepository) -> None:
+    await stage(sales)
+    assert not await naive.is_pending(reserved(await naive.buy(purchase())).reservation)
+
+
+async def test_a_buyer_without_a_free_connection_is_told_to_come_back(database_url: str, sales: SaleRepository) -> None:
+    await stage(sales)
+    engine = make_engine(database_url, "test", LedgerSettings(pool_size=1, statement_timeout_seconds=0.2))
+    async with engine.connect():
+        with pytest.raises(TemporarilyUnavailable, match="busy"):
+            await NaiveStrategy(engine).buy(purchase())
+    await engine.dispose()
+    assert (await sales.tally("drop", 1)).booked == 0
+
+
+async def test_a_ledger_that_is_away_is_said_to_be_away() -> None:
+    engine = make_engine(f"postgresql+asyncpg://postgres@127.0.0.1:{free_port()}/none", "test", LedgerSettings())
+    with pytest.raises(TemporarilyUnavailable):
+        await NaiveStrategy(engine).buy(purchase())
+    await engine.dispose()
