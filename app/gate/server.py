@@ -60,6 +60,6 @@ async def claim(redis: "Redis", prefix: str, installation: str) -> None:
         raise GateUnavailable("The stock server can't be reached.") from error
     if owner not in (None, installation):
         raise ForeignStores(
-            f"The stock server's keys under {prefix!r} belong to installation {owner!r}, the ledger to {installation!r}. "
-            "Correct REDIS_URL, DATABASE_URL or GATE_KEY_PREFIX."
+            f"The stock server's keys under {prefix!r} belong to installation {owner!r}, the ledger to "
+            f"{installation!r}. Correct REDIS_URL, DATABASE_URL or GATE_KEY_PREFIX."
         )

@@ -1,15 +1,21 @@
 """The application in this process, on real stores; a client that speaks to it without a socket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
-from httpx2 import ASGITransport, AsyncClient
+from httpx2 import ASGITransport, AsyncClient, TransportError
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
+from app.lab.servers.ports import free_port
 from app.main import Settings, create_app
 from app.settings import ApiSettings, GateSettings, LedgerSettings, StoreSettings
 
@@ -45,7 +51,7 @@ async def running(settings: Settings, *, ready: bool = True) -> AsyncIterator[As
 async def until_ready(client: AsyncClient) -> None:
     async with asyncio.timeout(20):
         while (await client.get("/readyz")).status_code != 200:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # noqa: ASYNC110  the condition is on the other side of HTTP
 
 
 @pytest.fixture
@@ -75,6 +81,58 @@ def guarded(settings: Settings) -> Settings:
 def sale_terms() -> dict[str, Any]:
     """A sale of ten tickets by the platform's default; the naive one doesn't pause, since nobody races here."""
     return {"name": "spring-tour", "strategy": "atomic", "stock": 10, "think_ms": 0}
+
+
+@dataclass
+class Served:
+    """One `python -m app.serve`."""
+
+    url: str
+    process: subprocess.Popen[str]
+    log: Path
+
+    async def ready(self) -> None:
+        async with asyncio.timeout(20), AsyncClient(base_url=self.url) as client:
+            while self.process.poll() is None:
+                try:
+                    if (await client.get("/readyz")).status_code == 200:
+                        return
+                except TransportError:
+                    pass
+                await asyncio.sleep(0.05)  # noqa: ASYNC110  the condition is in another process
+        raise AssertionError(self.log.read_text())
+
+
+@pytest.fixture
+def serve(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Starts an API process on the test's stores; keywords are further variables of its environment."""
+    started: list[Served] = []
+
+    def start(port: int | None = None, **environment: str) -> Served:
+        port = port or free_port()
+        log = tmp_path / f"api-{len(started)}.log"
+        stores = {
+            "REDIS_URL": settings.stores.redis_url,
+            "BROKER_URL": settings.stores.broker_url,
+            "DATABASE_URL": settings.stores.database_url,
+            "GATE_KEY_PREFIX": settings.gate.key_prefix,
+            "API_PORT": str(port),
+        }
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "app.serve"],
+                env=os.environ | stores | environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        started.append(Served(f"http://127.0.0.1:{port}", process, log))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.process.kill()
+        each.process.wait()
 
 
 @pytest.fixture
