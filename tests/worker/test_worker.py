@@ -1,0 +1,132 @@
+"""Real `celery worker` processes: hints, a dead broker, a graceful end, and a death at each step of the drain."""
+
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import pytest
+from celery import Celery
+
+from app.lab.process import ChildProcess
+from app.lab.servers.valkey import ValkeyServer
+from tests.drain.stall import Stall
+from tests.drain.until import until
+from tests.worker.conftest import MakeWorker
+
+DEAD_BROKER = "redis://127.0.0.1:1/0"  # port 1 refuses
+MEMORY_BYTES = 150_000_000
+
+
+def hint(broker_url: str, sale: Any) -> None:
+    """As the API does it: by the task's name, knowing no worker."""
+    with Celery(broker=broker_url) as sender:
+        sender.send_task("drain_orders", (sale,), queue="orders", expires=10, retry=False, ignore_result=True)
+
+
+async def all_booked(stall: Stall, tickets: int) -> bool:
+    return await stall.booked() == tickets and await stall.waiting() == 0
+
+
+async def assert_settled(stall: Stall) -> None:
+    assert (await stall.backlog(), await stall.pending()) == (0, 0)
+    assert await stall.rows("SELECT * FROM set_aside WHERE sale = :sale") == []
+
+
+async def test_a_hint_is_worked_on_long_before_the_next_sweep(
+    stall: Stall, make_worker: MakeWorker, broker_url: str
+) -> None:
+    worker = make_worker(DRAIN_SWEEP_SECONDS="3600")
+    await stall.orders(30)
+    hint(broker_url, "no such sale / nonsense")
+    hint(broker_url, "unknown-sale")
+    hint(broker_url, stall.name)
+    await until(lambda: all_booked(stall, 30))
+    await assert_settled(stall)
+    assert worker.stop()
+    assert worker.exit_code == 0
+
+
+async def test_with_a_dead_broker_from_the_start_orders_are_booked_by_the_sweep(
+    stall: Stall, make_worker: MakeWorker
+) -> None:
+    worker = make_worker(BROKER_URL=DEAD_BROKER)
+    await stall.orders(30)
+    await until(lambda: all_booked(stall, 30))
+    await assert_settled(stall)
+    assert worker.stop()
+
+
+async def test_a_broker_that_dies_and_comes_back_costs_neither_orders_nor_the_worker(
+    stall: Stall, make_worker: MakeWorker, make_valkey: Callable[..., ValkeyServer]
+) -> None:
+    broker = make_valkey(appendfsync="off")
+    worker = make_worker(BROKER_URL=broker.url)
+    (child,) = psutil.Process(worker.pid).children()
+    await until(lambda: told(worker, "ready."))
+    broker.kill()
+    await stall.orders(30)
+    await until(lambda: all_booked(stall, 30))
+    await until(lambda: told(worker, "Trying again"))
+    broker.start()
+    await until(lambda: connected_again(worker))
+    assert child.is_running()
+    assert worker.stop()
+    await assert_settled(stall)
+
+
+async def test_a_worker_ends_gracefully_with_its_child_and_is_small(stall: Stall, make_worker: MakeWorker) -> None:
+    worker = make_worker()
+    await stall.orders(100)
+    await until(lambda: all_booked(stall, 100))
+    family = [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]
+    assert len(family) == 2
+    assert all(process.memory_info().rss < MEMORY_BYTES for process in family)
+    assert worker.stop()
+    assert worker.exit_code == 0
+    assert not any(process.is_running() for process in family)
+
+
+async def test_a_child_doesnt_outlive_its_parent(make_worker: MakeWorker) -> None:
+    worker = make_worker()
+    (child,) = psutil.Process(worker.pid).children()
+    psutil.Process(worker.pid).kill()
+    child.wait(20)
+
+
+@pytest.mark.parametrize("step", ["after_read", "before_commit", "after_commit"])
+async def test_a_worker_killed_at_any_step_leaves_its_orders_to_the_next(
+    stall: Stall, make_worker: MakeWorker, step: str
+) -> None:
+    await stall.orders(30)
+    doomed = make_worker(DRAIN_CRASH_AT=step, wait=False)
+    await until(lambda: told(doomed, "signal 9"))
+    doomed.kill()  # Celery replaces a dead child, and so with it the next one
+    assert await stall.pending() == 30
+    assert await stall.booked() == (30 if step == "after_commit" else 0)
+    assert await stall.backlog() == 30
+
+    make_worker()
+    await until(lambda: all_booked(stall, 30))
+    assert await stall.statuses() == {"booked": 30}
+    await assert_settled(stall)
+
+
+async def told(worker: ChildProcess, words: str) -> bool:
+    """Whether Celery's latest log lines say so."""
+    return words in worker.log_tail()
+
+
+async def connected_again(worker: ChildProcess) -> bool:
+    tail = worker.log_tail()
+    return tail.rfind("Connected to") > tail.rfind("Trying again") > 0
+
+
+async def test_two_workers_book_a_crowd_exactly(stall: Stall, make_worker: MakeWorker, broker_url: str) -> None:
+    workers = [make_worker(wait=False), make_worker()]
+    for _ in range(6):
+        await stall.orders(25)
+        hint(broker_url, stall.name)
+    await until(lambda: all_booked(stall, 100))
+    assert await stall.statuses() == {"booked": 100, "rejected": 50}
+    await assert_settled(stall)
+    assert all(worker.running for worker in workers)
