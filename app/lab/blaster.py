@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -143,6 +144,8 @@ async def main() -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, blaster.stop)
     log.info("blaster ready", api_url=ApiSettings().url)
+    if path := os.environ.get("BLASTER_READY_FILE"):
+        await asyncio.to_thread(Path(path).touch)
     try:
         await blaster.run()
     finally:

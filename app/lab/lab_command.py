@@ -31,10 +31,10 @@ WATCH_SECONDS = 0.2
 def add_parser(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser("lab", help="start everything here, until Ctrl-C", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="where the API listens (default: %(default)s)")
-    parser.add_argument("--port", type=_port, default=8000, help="of the API (default: %(default)s)")
+    parser.add_argument("--port", type=port_number, default=8000, help="of the API (default: %(default)s)")
     parser.add_argument("--home", type=Path, default=DEFAULT_HOME, help="data and logs (default: %(default)s)")
-    parser.add_argument("--api-processes", type=_count, default=2, help="default: %(default)s")
-    parser.add_argument("--workers", type=_count, default=1, help="default: %(default)s")
+    parser.add_argument("--api-processes", type=count, default=2, help="default: %(default)s")
+    parser.add_argument("--workers", type=count, default=1, help="default: %(default)s")
     parser.add_argument("--once", action="store_true", help="run the scenarios; exit 0 only if all claims hold")
     parser.add_argument("--json", type=Path, metavar="FILE", help="with --once, also write the report there")
     parser.set_defaults(run=run)
@@ -118,18 +118,18 @@ async def _watched(work: "Coroutine[None, None, Report]", supervisor: Supervisor
     return running.result()
 
 
-def _port(text: str) -> int:
+def port_number(text: str) -> int:
     port = int(text)
     if not 1 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{port} is not a port (1 to 65535)")
     return port
 
 
-def _count(text: str) -> int:
-    count = int(text)
-    if not 1 <= count <= 64:
-        raise argparse.ArgumentTypeError(f"{count} is not between 1 and 64")
-    return count
+def count(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 64:
+        raise argparse.ArgumentTypeError(f"{number} is not between 1 and 64")
+    return number
 
 
 def _say(line: str) -> None:

@@ -40,9 +40,9 @@ class ServicePlan:
     def parts(self, *, api_processes: int, workers: int) -> list[Part]:
         """In the order of their start; they stop in the opposite order, the API first."""
         return [
-            self._running("reconcile", "app.reconcile"),
+            self._loop("reconcile", "app.reconcile"),
             *(self._worker(number) for number in range(1, workers + 1)),
-            self._running("blaster", "app.lab.blaster"),
+            self._loop("blaster", "app.lab.blaster"),
             *(self._api(number) for number in range(1, api_processes + 1)),
         ]
 
@@ -54,15 +54,14 @@ class ServicePlan:
 
     def _worker(self, number: int) -> Part:
         name = f"worker-{number}"
+        return self._loop(name, "celery", *CELERY_WORKER, "-n", f"{name}@%h", variable="WORKER_READY_FILE")
+
+    def _loop(self, name: str, module: str, *arguments: str, variable: str | None = None) -> Part:
+        """A process without a port. It makes the file that `<NAME>_READY_FILE` names once it works."""
         ready_file = self._home.directory / f"{name}.ready"
         ready_file.unlink(missing_ok=True)
-        process = self._module(name, "celery", *CELERY_WORKER, "-n", f"{name}@%h", WORKER_READY_FILE=str(ready_file))
-        return Part(name, process, ready=ready_file.exists)
-
-    def _running(self, name: str, module: str) -> Part:
-        """A loop that needs the stores only, which are up: ready as soon as it runs."""
-        process = self._module(name, module)
-        return Part(name, process, ready=lambda: process.running)
+        environment = {variable or f"{name.upper()}_READY_FILE": str(ready_file)}
+        return Part(name, self._module(name, module, *arguments, **environment), ready=ready_file.exists)
 
     def _module(self, name: str, module: str, *arguments: str, **environment: str) -> ChildProcess:
         # In the home, not the current directory: `-m` looks there first, and a user's own app/ would be taken for ours.

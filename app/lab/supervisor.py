@@ -117,10 +117,10 @@ class Supervisor:
     def stop(self) -> None:
         """Stops group after group, the last started first. Within a group all are asked before any is waited for."""
         for group in reversed(self._groups):
+            begun = time.monotonic()
             for part in reversed(group):
                 part.server.ask_to_stop()
             for part in reversed(group):
-                begun = time.monotonic()
                 graceful = part.server.stop()
                 self._say(f"{part.name} ... {'stopped' if graceful else 'killed'} in {time.monotonic() - begun:.1f} s")
         self._groups.clear()
