@@ -65,6 +65,7 @@ class Recounted:
     """
 
     opened: bool
+    epoch: int = 0
     booked: int = 0
     remaining: int = 0
     backlog: int = 0
@@ -110,6 +111,7 @@ async def _follow(sale: Sale, gate: Gate, ledger: AsyncConnection) -> Recounted:
     log.info("sale opened", sale=sale.name, round=sale.round, epoch=sale.epoch, remaining=remaining, backlog=backlog)
     return Recounted(
         opened=True,
+        epoch=sale.epoch,
         booked=booked,
         remaining=remaining,
         backlog=backlog,

@@ -13,6 +13,9 @@ from app.strategies.atomic import AtomicStrategy
 from app.strategies.naive import NaiveStrategy
 from app.strategies.protocol import Strategy
 
+STRATEGIES: Mapping[str, type[Strategy]] = {strategy.name: strategy for strategy in (NaiveStrategy, AtomicStrategy)}
+"""By name, for who asks what a strategy promises and sells nothing."""
+
 
 def build_strategies(
     *,
@@ -32,4 +35,4 @@ def build_strategies(
 
 
 def strategy_names() -> tuple[str, ...]:
-    return (NaiveStrategy.name, AtomicStrategy.name)
+    return tuple(STRATEGIES)

@@ -1,0 +1,75 @@
+"""What the reconciliation does to the stores. Each repair is refused where it was decided on what is no longer so."""
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.gate.gate import Gate
+from app.ledger.availability import ledger_reachable
+from app.ledger.sales import SaleRepository
+from app.reconcile.at_work import somebody_at_work
+from app.reconcile.measure import LedgerSide, Measurement
+from app.reconcile.recount import Recounted, recount
+from app.sales.model import Sale
+
+ACQUIT = text("""
+    UPDATE inventory SET recount = false
+    WHERE sale = :sale AND round = :round AND epoch = :epoch AND booked = :counter AND recount
+""")
+LOCK_ENDED = text("""
+    SELECT 1 FROM sales WHERE name = :sale AND round = :round AND ended_at IS NOT NULL AND removed_at IS NULL
+    FOR NO KEY UPDATE
+""")
+MARK_REMOVED = text("UPDATE sales SET removed_at = now() WHERE name = :sale")
+
+log = structlog.get_logger()
+
+
+async def recount_anew(sale: Sale, measurement: Measurement, gate: Gate, engine: AsyncEngine) -> Recounted | None:
+    """Fences the sale, raises its epoch in the ledger, and recounts it. None where somebody else is at it.
+
+    Of two reconcilers with one finding, one raises the epoch and both name it; the gate lets one of them seed.
+    Dying after the fence or after the raise leaves the sale fenced or behind, which the next check finds.
+    """
+    seen = measurement.ledger.epoch
+    with ledger_reachable():
+        if await somebody_at_work(engine, sale.name, seen):
+            return None
+    gate_epoch = measurement.after.epoch if measurement.after is not None else 0
+    await gate.fence(sale.name, max(seen, gate_epoch))
+    sales = SaleRepository(engine)
+    raised = await sales.raise_epoch(sale.name, seen)
+    while raised.epoch <= gate_epoch:  # the ledger itself was restored from an older copy
+        raised = await sales.raise_epoch(sale.name, raised.epoch)
+    if raised.ended_at is not None:
+        return None
+    return await recount(raised, gate, engine)
+
+
+async def acquit(sale: Sale, checked: LedgerSide, engine: AsyncEngine) -> bool:
+    """Takes back the drain's wish for a check, unless anything was booked since the one that found nothing."""
+    values = {"sale": sale.name, "round": sale.round, "epoch": checked.epoch, "counter": checked.counter}
+    with ledger_reachable():
+        async with engine.begin() as connection:
+            return (await connection.execute(ACQUIT, values)).rowcount == 1
+
+
+async def remove(sale: Sale, gate: Gate, engine: AsyncEngine) -> bool:
+    """Removes the keys of an ended and drained sale. Its bookings stay.
+
+    The sale's row is locked meanwhile: a next round begins after the keys of this one are gone, or keeps them. Dying
+    before the commit leaves a sale without keys that is not marked; the next check marks it.
+    """
+    values = {"sale": sale.name, "round": sale.round}
+    with ledger_reachable():
+        async with engine.begin() as connection:
+            if await connection.scalar(LOCK_ENDED, values) is None:
+                return False
+            snapshot = await gate.snapshot(sale.name)
+            if snapshot is not None:
+                if snapshot.last_entry or snapshot.state not in ("closed", "fenced"):
+                    return False
+                await gate.unlink(sale)
+            await connection.execute(MARK_REMOVED, values)
+    log.info("sale removed from the gate", sale=sale.name, round=sale.round)
+    return True

@@ -1,0 +1,214 @@
+"""Looks after every sale, again and again. Level-triggered: each check starts from what is, not from what happened."""
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.errors import AtomicTicketsError, TemporarilyUnavailable
+from app.gate.gate import Gate
+from app.ledger.receipts import Lost, ReceiptRepository
+from app.ledger.sales import SaleRepository
+from app.reconcile.classify import Drift, Kind, classify
+from app.reconcile.decide import Action, Decision, Suspicion, decide, suspect
+from app.reconcile.measure import Measurement, measure
+from app.reconcile.repair import acquit, recount_anew, remove
+from app.sales.model import Sale
+from app.settings import ReconcileSettings
+from app.strategies.protocol import Strategy
+
+PAGE = 500  # sales
+AT_ONCE = 4  # sales; each holds one connection to the ledger
+JITTER = 0.1  # of a pause, so that several reconcilers don't keep step
+FIRST_RETRY = 0.25  # of the interval: a server that restarts is back within a second, and its sales stand still
+
+NONE_LOST = Lost(orders=0, tickets=0)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What one check came to. `kind` is None where it could not be told; `done`: the action took effect."""
+
+    sale: str
+    round: int
+    epoch: int
+    kind: Kind | None
+    tickets: int = 0
+    action: Action = Action.NOTHING
+    reason: str = ""
+    done: bool = True
+    lost: Lost = NONE_LOST
+
+
+class Reconciler:
+    """Reconciles the sales of an installation; any number of these may run. `results` has each sale's last one."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        gate: Gate,
+        strategies: Mapping[str, type[Strategy]],
+        settings: ReconcileSettings,
+    ) -> None:
+        self.results: dict[str, Result] = {}
+        self._engine = engine
+        self._gate = gate
+        self._strategies = strategies
+        self._settings = settings
+        self._sales = SaleRepository(engine)
+        self._receipts = ReceiptRepository(engine)
+        self._suspicions: dict[str, Suspicion] = {}
+        self._failing: set[str] = set()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def run_forever(self, ready: asyncio.Event | None = None) -> None:
+        """Checks all sales each interval until it is cancelled; `ready` is set after the first full turn."""
+        pause, away = self._settings.interval_seconds, False
+        while True:
+            try:
+                await self.reconcile_all()
+            except TemporarilyUnavailable as error:
+                if not away:
+                    log.warning("a store is away; sales are not reconciled", error=error.detail)
+                    pause = self._settings.interval_seconds * FIRST_RETRY
+                else:
+                    pause = min(pause * 2, self._settings.interval_seconds)
+                away = True
+            else:
+                if away:
+                    log.info("stores are back")
+                pause, away = self._settings.interval_seconds, False
+                if ready is not None:
+                    ready.set()
+            await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311  spread, not secrecy
+
+    async def reconcile_all(self) -> None:
+        """One turn over all sales that are not removed. Raises TemporarilyUnavailable where a store is away."""
+        await self._gate.run_id()
+        after = ""
+        while page := await self._sales.active(after, PAGE):
+            at_once = asyncio.Semaphore(AT_ONCE)
+            async with asyncio.TaskGroup() as turns:
+                for sale in page:
+                    turns.create_task(self._turn(sale, at_once))
+            after = page[-1].name
+
+    async def reconcile_sale(self, sale: Sale) -> Result:
+        """Checks one sale and does what is called for. Idempotent; raises TemporarilyUnavailable."""
+        lock = self._turns.setdefault(sale.name, asyncio.Lock())
+        async with lock:
+            result = await self._reconcile(sale)
+            self._keep(result)
+        return result
+
+    async def _turn(self, sale: Sale, at_once: asyncio.Semaphore) -> None:
+        """One sale of many: what is wrong with it is told once, and stops no other."""
+        async with at_once:
+            try:
+                await self.reconcile_sale(sale)
+            except (AtomicTicketsError, SQLAlchemyError) as error:
+                if sale.name not in self._failing:
+                    log.warning("sale not reconciled; tried again each interval", sale=sale.name, error=str(error))
+                self._failing.add(sale.name)
+            else:
+                self._failing.discard(sale.name)
+
+    async def _reconcile(self, sale: Sale) -> Result:
+        strategy = self._strategies.get(sale.terms.strategy)
+        if strategy is None or not strategy.promises_exactness:
+            return await self._observe(sale)
+        measurement = await measure(sale, self._gate, self._engine)
+        if measurement is None:
+            return Result(sale=sale.name, round=sale.round, epoch=sale.epoch, kind=None, reason="a newer round began")
+        drift = classify(measurement)
+        now = time.monotonic()
+        suspicion = suspect(self._suspicions.get(sale.name), drift, measurement.before, now)
+        self._suspect(sale.name, suspicion)
+        decision = decide(
+            sale,
+            measurement,
+            drift,
+            suspicion,
+            now=now,
+            grace_seconds=self._settings.grace_seconds,
+            policy=self._settings.policy,
+        )
+        return await self._act(sale, measurement, drift, decision)
+
+    async def _observe(self, sale: Sale) -> Result:
+        """A strategy that promises nothing, or that this release doesn't know: nothing of it is mended."""
+        action = Action.OBSERVE if sale.ended_at is None else Action.REMOVE
+        done = action is Action.OBSERVE or await remove(sale, self._gate, self._engine)
+        return Result(sale=sale.name, round=sale.round, epoch=sale.epoch, kind=None, action=action, done=done)
+
+    async def _act(self, sale: Sale, measurement: Measurement, drift: Drift | None, decision: Decision) -> Result:
+        done, in_stream = True, None
+        epoch = measurement.ledger.epoch
+        match decision.action:
+            case Action.AMEND:
+                done = await self._gate.amend(sale)
+            case Action.ACQUIT:
+                done = await acquit(sale, measurement.ledger, self._engine)
+            case Action.GIVE_BACK if measurement.before is not None:
+                done = await self._gate.give_back(sale.name, measurement.before, decision.tickets)
+            case Action.RECOUNT:
+                recounted = await recount_anew(sale, measurement, self._gate, self._engine)
+                done = recounted is not None and recounted.opened
+                if recounted is not None and recounted.opened:
+                    in_stream, epoch = recounted.in_stream, recounted.epoch
+            case Action.REMOVE:
+                done = await remove(sale, self._gate, self._engine)
+        if in_stream is None and measurement.after is not None and measurement.after.last_entry == "":
+            in_stream = ()
+        return Result(
+            sale=sale.name,
+            round=sale.round,
+            epoch=epoch,
+            kind=drift.kind if drift else None,
+            tickets=drift.tickets if drift else 0,
+            action=decision.action,
+            reason=decision.reason,
+            done=done,
+            lost=await self._lost(sale, in_stream),
+        )
+
+    async def _lost(self, sale: Sale, in_stream: tuple[str, ...] | None) -> Lost:
+        """Asked anew whenever the stream is known: the API's receipts may come after the recount."""
+        before = self.results.get(sale.name)
+        known = before.lost if before is not None and before.round == sale.round else NONE_LOST
+        return known if in_stream is None else await self._receipts.lost(sale.name, sale.round, in_stream)
+
+    def _suspect(self, name: str, suspicion: Suspicion | None) -> None:
+        self._suspicions.pop(name, None)
+        if suspicion is not None:
+            self._suspicions[name] = suspicion
+
+    def _keep(self, result: Result) -> None:
+        """Remembers the result, and logs what is news in it."""
+        before = self.results.pop(result.sale, None)
+        if not (result.action is Action.REMOVE and result.done):
+            self.results[result.sale] = result
+        if result.lost.orders and (before is None or before.lost != result.lost):
+            lost = result.lost
+            log.error("orders lost", sale=result.sale, round=result.round, orders=lost.orders, tickets=lost.tickets,
+                      first=lost.named[0])  # fmt: skip
+        if result.action is not Action.NOTHING and (before is None or before != result):
+            log.info(
+                "sale reconciled",
+                sale=result.sale,
+                round=result.round,
+                epoch=result.epoch,
+                kind=result.kind,
+                tickets=result.tickets,
+                action=result.action,
+                reason=result.reason,
+                done=result.done,
+            )
