@@ -6,23 +6,15 @@ from datetime import UTC, datetime
 
 import structlog
 
-from app.errors import AtomicTicketsError, TemporarilyUnavailable
+from app.errors import TemporarilyUnavailable
 from app.ledger.sales import Creation, SaleExists, SaleRepository
 from app.sales.catalog import strategy_named
+from app.sales.managed import refuse_end, refuse_other_terms, refuse_reset
 from app.sales.model import Sale, SaleTerms, UnknownSale
 from app.sales.view import SaleView
 from app.strategies.protocol import Snapshot, Strategy
 
 log = structlog.get_logger()
-
-
-class ManagedByResource(AtomicTicketsError):
-    """The sale belongs to a FlashSale resource, which would undo what is asked for here."""
-
-    status, slug, title = 409, "managed-by-resource", "Managed by a Resource"
-
-    def __init__(self, name: str, command: str) -> None:
-        super().__init__(f"The sale {name!r} belongs to the resource flashsales/{name}. Instead: {command}")
 
 
 class SalesService:
@@ -47,8 +39,7 @@ class SalesService:
         try:
             creation = await self._sales.create(terms, guarded=strategy.promises_exactness)
         except SaleExists as error:
-            if error.sale.managed_by == "flashsale" and error.sale.ended_at is None:
-                raise ManagedByResource(terms.name, patch(terms.name, '{"spec":{...}}')) from error
+            refuse_other_terms(error.sale, terms)
             raise
         await self._follow(creation.sale)
         return creation
@@ -73,15 +64,14 @@ class SalesService:
 
         Raises UnknownSale, SaleEnded, ManagedByResource.
         """
-        sale = await self.get(name)
-        refuse_managed(sale, patch(name, f'{{"spec":{{"round":{sale.round + 1}}}}}'))
+        refuse_reset(await self.get(name), stock)
         following = await self._sales.next_round(name, stock)
         await self._follow(following)
         return following
 
     async def end(self, name: str) -> Sale:
         """Ends the sale, once. Raises UnknownSale, ManagedByResource."""
-        refuse_managed(await self.get(name), f"kubectl delete flashsale {name}")
+        refuse_end(await self.get(name))
         ended = await self._sales.end(name)
         await self._follow(ended)
         return ended
@@ -106,13 +96,3 @@ class SalesService:
             await strategy_named(sale.terms.strategy, self._strategies).prepare(sale)
         except TemporarilyUnavailable as error:
             log.warning("the sale's counter does not follow the ledger yet", sale=sale.name, error=error.detail)
-
-
-def refuse_managed(sale: Sale, command: str) -> None:
-    """Raises ManagedByResource, with the command that does the same to the resource."""
-    if sale.managed_by == "flashsale":
-        raise ManagedByResource(sale.name, command)
-
-
-def patch(name: str, change: str) -> str:
-    return f"kubectl patch flashsale {name} --type merge -p '{change}'"

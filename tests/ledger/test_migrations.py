@@ -18,10 +18,11 @@ from app.ledger.models import Base
 from app.settings import LedgerSettings
 
 PROJECT = Path(__file__).parents[2]
+KINDS = ("pk", "fk", "ck", "uq", "ix")
 
 
 def differences(connection: Connection) -> list[Any]:
-    return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata)
+    return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata))
 
 
 async def tables(engine: AsyncEngine) -> set[str]:
@@ -70,9 +71,6 @@ async def test_every_constraint_and_index_has_a_name_of_ours(engine: AsyncEngine
             if table != "alembic_version" and not name.startswith(tuple(f"{kind}_{table}" for kind in KINDS))
         ]
     assert unnamed == []
-
-
-KINDS = ("pk", "fk", "ck", "uq", "ix")
 
 
 async def test_processes_that_migrate_at_once_all_succeed(empty_database_url: str) -> None:

@@ -1,0 +1,58 @@
+"""Sales that belong to a FlashSale resource: what to do there in place of what was asked for here."""
+
+import json
+from typing import Any
+
+from app.errors import AtomicTicketsError
+from app.sales.model import Sale, SaleTerms
+
+SPEC_FIELDS = {
+    "stock": "stock",
+    "opens_at": "opensAt",
+    "closes_at": "closesAt",
+    "customer_limit": "perCustomerLimit",
+}
+
+
+class ManagedByResource(AtomicTicketsError):
+    """The sale belongs to a FlashSale resource, which would undo what is asked for here."""
+
+    status, slug, title = 409, "managed-by-resource", "Managed by a Resource"
+
+    def __init__(self, name: str, command: str) -> None:
+        super().__init__(f"The sale {name!r} belongs to the resource flashsales/{name}. Instead: {command}")
+
+
+def is_managed(sale: Sale) -> bool:
+    """An ended sale is nobody's: its name is free for a next round."""
+    return sale.managed_by == "flashsale" and sale.ended_at is None
+
+
+def refuse_reset(sale: Sale, stock: int | None) -> None:
+    """Raises ManagedByResource for a managed sale."""
+    if is_managed(sale):
+        spec = {"round": sale.round + 1} | ({} if stock is None else {"stock": stock})
+        raise ManagedByResource(sale.name, patch(sale.name, spec))
+
+
+def refuse_end(sale: Sale) -> None:
+    """Raises ManagedByResource for a managed sale."""
+    if is_managed(sale):
+        raise ManagedByResource(sale.name, f"kubectl delete flashsale {sale.name}")
+
+
+def refuse_other_terms(sale: Sale, terms: SaleTerms) -> None:
+    """Raises ManagedByResource for a managed sale."""
+    if is_managed(sale):
+        spec = {
+            field: getattr(terms, ours)
+            for ours, field in SPEC_FIELDS.items()
+            if getattr(terms, ours) != getattr(sale.terms, ours)
+        }
+        raise ManagedByResource(sale.name, patch(sale.name, spec))
+
+
+def patch(name: str, spec: dict[str, Any]) -> str:
+    """The command that changes the resource; times as RFC 3339."""
+    change = json.dumps({"spec": spec}, separators=(",", ":"), default=lambda moment: moment.isoformat())
+    return f"kubectl patch flashsale {name} --type merge -p '{change}'"

@@ -1,0 +1,93 @@
+"""What became of a reservation, wherever the order is at the moment."""
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.errors import TemporarilyUnavailable
+from app.gate.told import Told
+from app.ledger.receipts import ReceiptRepository
+from app.ledger.reservations import ReservationRepository
+from app.ledger.sales import SaleRepository
+from app.sales.catalog import SaleCatalog
+from app.sales.model import Purchase, ReservationId, SaleTerms, UnknownReservation
+from app.sales.reservations import Reservations, ReservationView
+from tests.ledger.rows import add_booking, reservation_id, set_aside
+from tests.sales.told_strategy import ToldStrategy
+
+
+@pytest.fixture
+async def reservations(
+    engine: AsyncEngine, sales: SaleRepository, catalog: SaleCatalog, told: ToldStrategy
+) -> Reservations:
+    await sales.create(SaleTerms(name="drop", strategy=told.name, stock=10), guarded=True)
+    return Reservations(ReservationRepository(engine), ReceiptRepository(engine), catalog)
+
+
+@pytest.fixture
+def waiting(told: ToldStrategy) -> str:
+    """A reservation that waits in the stream."""
+    reservation = ReservationId.parse(reservation_id())
+    told.pending.add(reservation)
+    return str(reservation)
+
+
+@pytest.mark.parametrize("status", ["booked", "rejected", "cancelled"])
+async def test_the_ledger_has_the_last_word(
+    reservations: Reservations, engine: AsyncEngine, waiting: str, status: str
+) -> None:
+    await add_booking(engine, reservation_id=waiting, status=status)
+    assert await reservations.status(waiting) == ReservationView(waiting, "drop", 1, status)
+
+
+async def test_a_duplicate_names_the_first_booking(reservations: Reservations, engine: AsyncEngine) -> None:
+    first = await add_booking(engine)
+    second = await add_booking(engine, status="duplicate", alias_of=first)
+    assert await reservations.status(second) == ReservationView(second, "drop", 1, "duplicate", first)
+
+
+async def test_what_is_in_the_ledger_is_told_while_the_strategy_is_away(
+    reservations: Reservations, engine: AsyncEngine, told: ToldStrategy
+) -> None:
+    told.away = True
+    assert (await reservations.status(await add_booking(engine))).status == "booked"
+
+
+async def test_an_order_in_the_stream_is_pending(reservations: Reservations, waiting: str) -> None:
+    assert (await reservations.status(waiting)).status == "pending"
+
+
+async def test_an_order_that_is_set_aside_is_still_owed(reservations: Reservations, engine: AsyncEngine) -> None:
+    name = reservation_id()
+    await set_aside(engine, name)
+    assert (await reservations.status(name)).status == "pending"
+
+
+async def test_an_order_that_is_booked_while_it_is_looked_for_is_found(
+    reservations: Reservations, engine: AsyncEngine, told: ToldStrategy
+) -> None:
+    name = reservation_id()
+    told.while_asked_for_pending = lambda: add_booking(engine, reservation_id=name)
+    assert (await reservations.status(name)).status == "booked"
+
+
+async def test_an_order_of_which_only_a_receipt_is_left_is_lost(
+    reservations: Reservations, engine: AsyncEngine
+) -> None:
+    reservation = ReservationId.parse(reservation_id())
+    purchase = Purchase("drop", "ada", "key", 1, reservation.nonce)
+    await ReceiptRepository(engine).keep([Told(0.0, 1, 1, reservation, purchase)])
+    assert (await reservations.status(str(reservation))).status == "lost"
+
+
+async def test_what_nobody_remembers_is_unknown(reservations: Reservations) -> None:
+    for name in (reservation_id(), reservation_id(sale="nothing"), "nonsense", ""):
+        with pytest.raises(UnknownReservation):
+            await reservations.status(name)
+
+
+async def test_nothing_is_said_while_the_strategy_is_away(
+    reservations: Reservations, waiting: str, told: ToldStrategy
+) -> None:
+    told.away = True
+    with pytest.raises(TemporarilyUnavailable):
+        await reservations.status(waiting)

@@ -1,0 +1,172 @@
+"""The life of a sale, with its strategy at hand, away, and racing."""
+
+import asyncio
+import secrets
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
+
+from app.ledger.sales import SaleExists, SaleRepository
+from app.sales.catalog import SaleCatalog, UnknownStrategy
+from app.sales.desk import SalesDesk
+from app.sales.managed import ManagedByResource
+from app.sales.model import Purchase, SaleTerms, UnknownSale
+from app.sales.outcomes import Reserved
+from app.sales.phase import Phase
+from app.sales.service import SalesService
+from app.sales.view import Identity
+from app.strategies.protocol import Snapshot
+from tests.ledger.rows import add_booking, set_aside
+from tests.sales.told_strategy import ToldStrategy, counter
+
+DROP = SaleTerms(name="drop", strategy="told", stock=10)
+
+
+async def test_a_sale_is_created_and_its_strategy_told(service: SalesService, told: ToldStrategy) -> None:
+    creation = await service.create(DROP)
+    assert creation.created
+    assert told.prepared == [creation.sale]
+    assert await service.get("drop") == creation.sale
+    assert [sale.name for sale in await service.page()] == ["drop"]
+    assert [sale.name for sale in await service.active()] == ["drop"]
+
+
+async def test_creating_it_again_makes_the_strategy_follow_again(service: SalesService, told: ToldStrategy) -> None:
+    first = await service.create(DROP)
+    again = await service.create(DROP)
+    assert (again.sale, again.created) == (first.sale, False)
+    assert told.prepared == [first.sale, first.sale]
+
+
+async def test_a_sale_stands_though_its_strategy_is_away(service: SalesService, told: ToldStrategy) -> None:
+    told.away = True
+    with capture_logs() as logs:
+        assert (await service.create(DROP)).created
+    assert [log["log_level"] for log in logs] == ["warning"]
+    view = await service.view("drop")
+    assert (view.phase, view.remaining, view.backlog, view.undersold, view.counter_says) == (
+        Phase.DEGRADED, None, None, None, None,
+    )  # fmt: skip
+    assert (view.stock, view.booked, view.oversold, view.identity.holds) == (10, 0, 0, None)
+    told.away = False
+    assert (await service.view("drop")).phase == Phase.OPEN
+
+
+async def test_an_unknown_strategy_makes_no_sale(service: SalesService) -> None:
+    with pytest.raises(UnknownStrategy, match="naive, told"):
+        await service.create(replace(DROP, strategy="magic"))
+    with pytest.raises(UnknownSale):
+        await service.get("drop")
+
+
+async def test_strategies_that_promise_nothing_are_not_guarded(service: SalesService, engine: AsyncEngine) -> None:
+    await service.create(replace(DROP, strategy="naive", stock=1, think_ms=50))
+    desk = SalesDesk(SaleCatalog(SaleRepository(engine), service._strategies))  # noqa: SLF001  the same instances
+    outcomes = await asyncio.gather(
+        *(desk.buy(Purchase("drop", f"customer-{n}", "key", 1, secrets.token_hex(8))) for n in range(5))
+    )
+    sold = sum(isinstance(outcome, Reserved) for outcome in outcomes)
+    view = await service.view("drop")
+    assert sold > 1
+    assert (view.booked, view.oversold, view.undersold) == (sold, sold - 1, 0)
+    assert (view.remaining, view.counter_says, view.identity.holds) == (0, 1, False)
+    assert view.phase == Phase.SOLD_OUT
+
+
+async def test_a_reset_starts_a_round_that_the_strategy_follows(service: SalesService, told: ToldStrategy) -> None:
+    await service.create(DROP)
+    following = await service.reset("drop", stock=3)
+    assert (following.round, following.epoch, following.terms.stock) == (2, 2, 3)
+    assert told.prepared[-1] == following
+
+
+async def test_an_end_closes_the_strategy_too(service: SalesService, told: ToldStrategy) -> None:
+    await service.create(DROP)
+    ended = await service.end("drop")
+    assert told.prepared[-1] == ended
+    assert (await service.view("drop")).phase == Phase.CLOSED
+
+
+async def test_other_terms_are_refused(service: SalesService) -> None:
+    await service.create(DROP)
+    with pytest.raises(SaleExists):
+        await service.create(replace(DROP, stock=11))
+
+
+async def test_a_managed_sale_is_changed_by_its_resource_alone(
+    service: SalesService, sales: SaleRepository, told: ToldStrategy
+) -> None:
+    managed = (await sales.create(DROP, guarded=True, managed_by="flashsale", owner_uid="uid-1")).sale
+    assert (managed.managed_by, managed.owner_uid) == ("flashsale", "uid-1")
+    with pytest.raises(ManagedByResource, match=r"""patch flashsale drop --type merge -p '{"spec":{"round":2}}'"""):
+        await service.reset("drop")
+    with pytest.raises(ManagedByResource, match=r"""'{"spec":{"round":2,"stock":5}}'"""):
+        await service.reset("drop", stock=5)
+    opens = datetime(2030, 1, 1, tzinfo=UTC)
+    with pytest.raises(ManagedByResource, match=r"""'{"spec":{"stock":11,"opensAt":"2030-01-01T00:00:00\+00:00"}}'"""):
+        await service.create(replace(DROP, stock=11, opens_at=opens))
+    with pytest.raises(ManagedByResource, match="kubectl delete flashsale drop"):
+        await service.end("drop")
+    assert await service.get("drop") == managed
+    assert told.prepared == []
+    assert (await service.create(DROP)).sale == managed
+
+
+async def test_the_name_of_an_ended_managed_sale_is_free(service: SalesService, sales: SaleRepository) -> None:
+    await sales.create(DROP, guarded=True, managed_by="flashsale", owner_uid="uid-1")
+    await sales.end("drop")
+    sale = (await service.create(DROP)).sale
+    assert (sale.round, sale.managed_by, sale.owner_uid) == (2, "http", None)
+
+
+async def test_what_is_not_there_is_unknown(service: SalesService) -> None:
+    for ask in (service.get("drop"), service.view("drop"), service.reset("drop"), service.end("drop")):
+        with pytest.raises(UnknownSale):
+            await ask
+
+
+async def test_a_view_adds_up(service: SalesService, told: ToldStrategy, engine: AsyncEngine) -> None:
+    await service.create(DROP)
+    first = await add_booking(engine, quantity=3)
+    await add_booking(engine, status="duplicate", alias_of=first)
+    await set_aside(engine, "drop.1.1700000000000-1.0000000000000001", quantity=2)
+    told.snapshots = [counter(remaining=4, backlog=1)]
+    view = await service.view("drop")
+    assert view.identity == Identity(stock=10, remaining=4, backlog=1, set_aside=2, booked=3, holds=True)
+    assert (view.counter_says, view.duplicates, view.oversold, view.undersold) == (6, 1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("looks", "holds"),
+    [
+        ([counter(remaining=8), counter(remaining=8)], False),  # one ticket is nowhere
+        ([counter(remaining=10), counter(remaining=9)], None),  # sold and booked meanwhile
+        ([counter(remaining=8, backlog=3), counter(remaining=8, backlog=3)], None),  # booked, not yet acknowledged
+        ([counter(remaining=8), None], None),
+        ([counter(remaining=8, epoch=2), counter(remaining=8, epoch=2)], None),  # another epoch's counter
+    ],
+)
+async def test_a_sum_that_is_off_is_believed_only_while_nothing_moves(
+    service: SalesService, told: ToldStrategy, engine: AsyncEngine, looks: list[Snapshot | None], *, holds: bool | None
+) -> None:
+    await service.create(DROP)
+    await add_booking(engine, quantity=1)
+    told.snapshots = looks
+    assert (await service.view("drop")).identity.holds is holds
+
+
+async def test_tickets_that_are_nowhere_are_undersold(service: SalesService, told: ToldStrategy) -> None:
+    await service.create(DROP)
+    told.snapshots = [counter(remaining=7)]
+    assert (await service.view("drop")).undersold == 3
+
+
+async def test_a_counter_of_another_round_is_not_shown(service: SalesService, told: ToldStrategy) -> None:
+    await service.create(DROP)
+    await service.reset("drop")
+    told.snapshots = [counter(remaining=7)]
+    view = await service.view("drop")
+    assert (view.round, view.phase, view.remaining, view.counter_says) == (2, Phase.SEEDING, None, None)
