@@ -13,7 +13,7 @@ from app.ledger.blasts import TooManyBlasts, UnknownBlast
 from app.ledger.sales import SaleEnded, SaleExists
 from app.sales.catalog import UnknownStrategy
 from app.sales.model import UnknownReservation, UnknownSale
-from app.sales.service import ManagedByResource
+from app.sales.managed import ManagedByResource
 
 EXPLANATIONS: dict[type[AtomicTicketsError], str] = {
     errors.SoldOutRefusal: "Fewer tickets are left than were asked for; `remaining` says how many. Nothing was taken. "

@@ -14,7 +14,7 @@ from app.errors import TemporarilyUnavailable
 from app.ledger.sales import SaleEnded, SaleExists
 from app.sales.catalog import UnknownStrategy
 from app.sales.model import SALE_NAME, UnknownSale
-from app.sales.service import ManagedByResource
+from app.sales.managed import ManagedByResource
 from app.sales.view import SaleView
 
 router = APIRouter(

@@ -50,8 +50,8 @@ async def running(settings: Settings, *, ready: bool = True) -> AsyncIterator[As
 
 async def until_ready(client: AsyncClient) -> None:
     async with asyncio.timeout(20):
-        while (await client.get("/readyz")).status_code != 200:
-            await asyncio.sleep(0.02)  # noqa: ASYNC110  the condition is on the other side of HTTP
+        while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110  the condition is beyond HTTP
+            await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ class Served:
                         return
                 except TransportError:
                     pass
-                await asyncio.sleep(0.05)  # noqa: ASYNC110  the condition is in another process
+                await asyncio.sleep(0.05)
         raise AssertionError(self.log.read_text())
 
 

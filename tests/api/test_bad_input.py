@@ -61,13 +61,14 @@ BAD_FIELDS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value"), BAD_FIELDS)
 @pytest.mark.usefixtures("sale")
-async def test_a_bad_field_is_named(client: AsyncClient, name: str, value: Any) -> None:
-    response = await client.post("/buy-ticket", content=json.dumps(ORDER | {name: value}), headers=HEADERS)
-    problem = await refused(client, response, 422, "invalid-request")
-    assert [error["field"] for error in problem["errors"]] == [name]
-    assert all(error["message"] for error in problem["errors"])
+async def test_a_bad_field_is_named(client: AsyncClient, subtests: pytest.Subtests) -> None:
+    for name, value in BAD_FIELDS:
+        with subtests.test(name, value=str(value)[:40]):
+            response = await client.post("/buy-ticket", content=json.dumps(ORDER | {name: value}), headers=HEADERS)
+            problem = await refused(client, response, 422, "invalid-request")
+            assert [error["field"] for error in problem["errors"]] == [name]
+            assert all(error["message"] for error in problem["errors"])
 
 
 @pytest.mark.usefixtures("sale")
@@ -125,13 +126,15 @@ async def test_a_missing_key(client: AsyncClient) -> None:
     await refused(client, await client.post("/buy-ticket", json=ORDER), 400, "missing-idempotency-key")
 
 
-@pytest.mark.parametrize(
-    "key", [b"", b" ", b'""', b"a" * 256, b"a b", b"a\tb", b"\x7f", b"\xc3\xa9", b'"a b"', b"k" * 100_000]
-)
+NO_KEYS = (b"", b" ", b'""', b"a" * 256, b"a b", b"a\tb", b"\x7f", b"\xc3\xa9", b'"a b"', b"k" * 100_000)
+
+
 @pytest.mark.usefixtures("sale")
-async def test_a_key_that_is_none(client: AsyncClient, key: bytes) -> None:
-    response = await client.post("/buy-ticket", json=ORDER, headers={b"X-Idempotency-Key": key})
-    await refused(client, response, 400, "invalid-idempotency-key")
+async def test_a_key_that_is_none(client: AsyncClient, subtests: pytest.Subtests) -> None:
+    for key in NO_KEYS:
+        with subtests.test(key=key[:40]):
+            response = await client.post("/buy-ticket", json=ORDER, headers={b"X-Idempotency-Key": key})
+            await refused(client, response, 400, "invalid-idempotency-key")
 
 
 @pytest.mark.usefixtures("sale")

@@ -59,7 +59,6 @@ async def test_another_key_buys_another_ticket(client: AsyncClient, sale: str) -
         ("Idempotency-Key", "k-1"),
         ("idempotency-key", '"k-1"'),
         ("X-Idempotency-Key", '"k-1"'),
-
     ],
 )
 async def test_all_spellings_are_one_key(client: AsyncClient, sale: str, name: str, value: str) -> None:

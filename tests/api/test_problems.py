@@ -1,0 +1,84 @@
+"""Problem documents: each type is listed, explained, documented, and tells nothing of the inside."""
+
+from collections.abc import Iterator
+
+import pytest
+from httpx2 import AsyncClient
+
+from app.api import errors, problem_types
+from app.api.buying import SOLD_OUT
+from app.api.errors import refusal
+from app.api.problems import rendered
+from app.errors import AtomicTicketsError
+from app.ledger.bookings import UnknownRound
+from app.main import create_app
+from app.sales.desk import SalesDesk
+from app.sales.outcomes import SoldOut
+
+OF_THE_LAB = "app.lab"
+NEVER_TOLD = {AtomicTicketsError, errors.ApiError, UnknownRound}  # the last meets a worker only
+
+
+def error_classes(of: type[AtomicTicketsError] = AtomicTicketsError) -> Iterator[type[AtomicTicketsError]]:
+    yield of
+    for derived in of.__subclasses__():
+        yield from error_classes(derived)
+
+
+def test_every_error_that_a_user_may_be_told_of_is_explained() -> None:
+    create_app()
+    told = {
+        error.slug
+        for error in error_classes()
+        if error not in NEVER_TOLD and not error.__module__.startswith(OF_THE_LAB)
+    }
+    assert told <= set(problem_types.BY_SLUG)
+
+
+async def test_every_type_resolves(client: AsyncClient) -> None:
+    types = (await client.get("/problems")).json()
+    assert len(types) == len(problem_types.BY_SLUG)
+    for known in types:
+        assert (await client.get(known["type"])).json() == known
+
+
+async def test_a_type_that_is_none(client: AsyncClient) -> None:
+    refused = await client.get("/problems/bad-luck")
+    assert (refused.status_code, refused.json()["type"]) == (404, "/problems/not-found")
+
+
+async def test_every_example_in_the_documents_is_a_known_type(client: AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    documented = set()
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for response in operation["responses"].values():
+                problem = response.get("content", {}).get("application/problem+json", {})
+                documented |= set(problem.get("examples", {}))
+    assert documented <= set(problem_types.BY_SLUG)
+    assert {"sold-out", "sale-not-open", "missing-idempotency-key", "idempotency-key-reused"} <= documented
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+    assert (await client.get("/docs")).status_code == 200
+
+
+def test_the_sold_out_problem_by_hand_is_the_rendered_one() -> None:
+    assert rendered(refusal(SoldOut(7)), "/buy-ticket")[2] == SOLD_OUT % 7
+
+
+@pytest.mark.parametrize("path", ["/buy-ticket", "/sales"])
+async def test_what_should_not_happen_tells_nothing_of_the_inside(
+    client: AsyncClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    async def breaks(*_: object, **__: object) -> None:
+        raise RuntimeError("the password is swordfish")
+
+    monkeypatch.setattr(SalesDesk, "buy", breaks)
+    monkeypatch.setattr("app.sales.service.SalesService.page", breaks)
+    if path == "/sales":
+        response = await client.get(path)
+    else:
+        response = await client.post(path, json={"sale": "a", "customer": "b"}, headers={"X-Idempotency-Key": "k"})
+    assert response.status_code == 500
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["type"] == "/problems/internal-error"
+    assert "swordfish" not in response.text
