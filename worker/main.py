@@ -5,18 +5,24 @@ twice or sent for nothing, and no result is kept.
 """
 
 import logging
+import warnings
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import CPendingDeprecationWarning
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
+from app.drain.hints import DRAIN_QUEUE
 from app.settings import StoreSettings
 from app.telemetry.logs import configure_logs
 from worker import runtime
 
+# Its only message at 5.7 asks for the setting that would end the children whenever the broker is lost.
+warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
+
 app = Celery("atomictickets", broker=StoreSettings().broker_url, include=["worker.tasks"])
 app.conf.update(
-    task_default_queue="orders",
+    task_default_queue=DRAIN_QUEUE,
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_ignore_result=True,
@@ -25,7 +31,7 @@ app.conf.update(
     result_backend=None,
     worker_disable_prefetch=True,  # a hint waits for the first free worker, not behind a busy one's
     worker_hijack_root_logger=False,
-    worker_cancel_long_running_tasks_on_connection_loss=False,  # a broker that is away is no reason to stop booking
+    worker_cancel_long_running_tasks_on_connection_loss=False,  # it would kill the child, and its sweep, with the task
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     broker_transport_options={

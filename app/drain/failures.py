@@ -1,5 +1,6 @@
 """Whose fault is it? A store that is away fails every order alike; a poison order fails alone."""
 
+from asyncpg.exceptions import InterfaceError, PostgresError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -10,7 +11,17 @@ from app.ledger.bookings import UnknownRound
 # 40 rollback, 53 resources, 57 intervention, 58 system) says nothing about the order, and never counts against it.
 POISON_CLASSES = frozenset({"22", "23"})
 
-STORE_ERRORS = (RedisError, SQLAlchemyError, TemporarilyUnavailable, OSError, TimeoutError)
+# asyncpg's own two: SQLAlchemy lets through, unwrapped, what a server says to a connection that is only being made
+# (57P03 while it starts up, 53300 with too many connections).
+STORE_ERRORS = (
+    RedisError,
+    SQLAlchemyError,
+    PostgresError,
+    InterfaceError,
+    TemporarilyUnavailable,
+    OSError,
+    TimeoutError,
+)
 """What reading, booking and acknowledging raise when a store is away, slow, restarting, or lost the connection."""
 
 

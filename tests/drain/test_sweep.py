@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from app.drain import sweep as sweep_module
 from app.drain.drain import Drain
+from app.drain.failures import STORE_ERRORS
 from app.drain.stream import OrderStream
 from app.drain.sweep import sweep, sweep_forever
 from app.gate.connection import make_redis
@@ -68,6 +69,27 @@ async def test_a_defect_in_one_sale_keeps_no_other_from_its_turn(
         await sweep(make_drain(), engine)
     assert [await stall.booked() for stall in stalls] == [0, 2]
     assert [line["event"] for line in logs] == ["a sale could not be drained"]
+
+
+async def test_a_foreign_key_in_the_place_of_a_stream_keeps_no_other_sale_from_its_turn(
+    redis: "Redis", engine: AsyncEngine, key_prefix: str, make_drain: MakeDrain
+) -> None:
+    foreign, stall = [await Stall(redis, engine, key_prefix).open(10) for _ in range(2)]
+    await redis.set(foreign.keys.orders, "not a stream")
+    await stall.orders(2)
+    with pytest.raises(STORE_ERRORS, match="WRONGTYPE"):
+        await sweep(make_drain(), engine)
+    assert await stall.booked() == 2
+
+
+async def test_a_server_that_refuses_a_new_connection_is_a_store_that_is_away(
+    redis: "Redis", engine: AsyncEngine, key_prefix: str
+) -> None:
+    refusing = make_engine(str(engine.url.set(database="no_such_database")), "test", LedgerSettings(), pool_size=1)
+    drain = Drain(redis, refusing, DrainSettings(), key_prefix=key_prefix)
+    with pytest.raises(STORE_ERRORS, match="no_such_database"):
+        await sweep(drain, refusing)
+    await refusing.dispose()
 
 
 async def test_new_orders_are_found_without_a_hint(stall: Stall, make_drain: MakeDrain) -> None:

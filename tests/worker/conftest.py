@@ -44,7 +44,14 @@ def make_worker(
             f"worker {number}",
             [
                 *(sys.executable, "-m", "celery", "-A", "worker.main", "worker", "--pool", "prefork"),
-                *("--concurrency", "1", "-n", f"worker-{number}-{key_prefix}@%h", "--without-mingle"),
+                *(
+                    "--concurrency",
+                    "1",
+                    "-n",
+                    f"worker-{number}-{key_prefix}@%h",
+                    "--without-mingle",
+                    "--without-gossip",
+                ),
             ],
             log=tmp_path / f"worker-{number}.log",
             directory=PROJECT,

@@ -27,6 +27,10 @@ async def all_booked(stall: Stall, tickets: int) -> bool:
     return await stall.booked() == tickets and await stall.waiting() == 0
 
 
+async def some_decided(stall: Stall) -> bool:
+    return bool(await stall.statuses())
+
+
 async def assert_settled(stall: Stall) -> None:
     assert (await stall.backlog(), await stall.pending()) == (0, 0)
     assert await stall.rows("SELECT * FROM set_aside WHERE sale = :sale") == []
@@ -84,6 +88,17 @@ async def test_a_worker_ends_gracefully_with_its_child_and_is_small(stall: Stall
     assert worker.stop()
     assert worker.exit_code == 0
     assert not any(process.is_running() for process in family)
+
+
+async def test_a_worker_told_to_end_finishes_the_batch_in_hand(stall: Stall, make_worker: MakeWorker) -> None:
+    await stall.orders(600)
+    worker = make_worker(DRAIN_BATCH_ORDERS="2")
+    await until(lambda: some_decided(stall))
+    assert worker.stop()
+    decided = sum((await stall.statuses()).values())
+    assert 0 < decided < 600
+    assert await stall.waiting() == 600 - decided
+    assert await stall.pending() == 0
 
 
 async def test_a_child_doesnt_outlive_its_parent(make_worker: MakeWorker) -> None:
