@@ -1,0 +1,78 @@
+"""Many workers, each failing at a random step of any batch: in the end every order is decided exactly once."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from app.drain import drain as drain_module
+from app.drain.drain import Drain, Drained
+from app.drain.entry import parse
+from app.drain.stream import Entry, OrderStream
+from tests.drain.conftest import MakeDrain
+from tests.drain.stall import Stall
+
+STOCK, ORDERS, WORKERS = 80, 100, 4
+CHANCE = 0.3  # of a death, at each of the three steps
+
+
+class WorkerDied(Exception):
+    """The turn ends here, as if its process had."""
+
+
+class AcknowledgesFirst(Drain):
+    async def settle(self, stream: OrderStream, name: str, entries: Sequence[Entry]) -> Drained:
+        await stream.acknowledge([parse(name, entry.id, entry.fields) for entry in entries])
+        return await super().settle(stream, name, entries)
+
+
+async def drain_with_deaths(stall: Stall, make_drain: MakeDrain, kind: type[Drain]) -> None:
+    """Each worker goes on under a new consumer's name after each death, until the stream is empty."""
+
+    async def worker(number: int) -> None:
+        life = 0
+        while await stall.waiting():
+            life += 1
+            try:
+                await make_drain(f"worker-{number}-{life}", kind=kind, batch_orders=7).sale(stall.name, 10)
+            except WorkerDied:
+                continue
+
+    await asyncio.gather(*(worker(number) for number in range(WORKERS)))
+
+
+@pytest.fixture
+def deaths(monkeypatch: pytest.MonkeyPatch) -> None:
+    dice = random.Random(20)  # noqa: S311  the same deaths every time, as far as the scheduling allows
+
+    def perhaps(step: str) -> None:
+        if dice.random() < CHANCE:
+            raise WorkerDied(step)
+
+    monkeypatch.setattr(drain_module, "crash_point", perhaps)
+
+
+@pytest.fixture
+async def sold_out(stall: Stall) -> Stall:
+    """More orders than tickets, as after a rollback of the gate; one buyer's answer was lost, and he bought again."""
+    await stall.open(STOCK)
+    await stall.orders(ORDERS - 1)
+    await stall.order(customer="customer-1")
+    return stall
+
+
+@pytest.mark.usefixtures("deaths")
+async def test_every_order_is_decided_once(sold_out: Stall, make_drain: MakeDrain) -> None:
+    await drain_with_deaths(sold_out, make_drain, Drain)
+    assert await sold_out.statuses() == {"booked": STOCK, "rejected": ORDERS - 1 - STOCK, "duplicate": 1}
+    assert await sold_out.booked() == STOCK
+    assert (await sold_out.backlog(), await sold_out.waiting(), await sold_out.pending()) == (0, 0, 0)
+
+
+@pytest.mark.usefixtures("deaths")
+async def test_acknowledged_before_the_commit_the_same_deaths_lose_orders(
+    sold_out: Stall, make_drain: MakeDrain
+) -> None:
+    await drain_with_deaths(sold_out, make_drain, AcknowledgesFirst)
+    assert sum((await sold_out.statuses()).values()) < ORDERS
