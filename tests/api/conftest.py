@@ -4,9 +4,10 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,18 @@ async def running(settings: Settings, *, ready: bool = True) -> AsyncIterator[As
             yield client
 
 
-async def until_ready(client: AsyncClient) -> None:
-    async with asyncio.timeout(20):
-        while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110  the condition is beyond HTTP
+async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 20) -> None:
+    """Asks again until it is so. What is waited for is in another process or beyond HTTP, where no event reaches."""
+    async with asyncio.timeout(seconds):
+        while not (await holds if isawaitable(holds := condition()) else holds):  # noqa: ASYNC110  as said
             await asyncio.sleep(0.02)
+
+
+async def until_ready(client: AsyncClient) -> None:
+    async def ready() -> bool:
+        return (await client.get("/readyz")).status_code == 200
+
+    await until(ready)
 
 
 @pytest.fixture
@@ -92,15 +101,16 @@ class Served:
     log: Path
 
     async def ready(self) -> None:
-        async with asyncio.timeout(20), AsyncClient(base_url=self.url) as client:
-            while self.process.poll() is None:
+        async with AsyncClient(base_url=self.url) as client:
+
+            async def ready() -> bool:
+                assert self.process.poll() is None, self.log.read_text()
                 try:
-                    if (await client.get("/readyz")).status_code == 200:
-                        return
+                    return (await client.get("/readyz")).status_code == 200
                 except TransportError:
-                    pass
-                await asyncio.sleep(0.05)
-        raise AssertionError(self.log.read_text())
+                    return False
+
+            await until(ready)
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """Liveness, readiness, metrics."""
 
-import asyncio
-
+import pytest
 from httpx2 import AsyncClient
 
+from app.ledger.migrate import migrate
 from app.main import Settings
 from app.settings import GateSettings, StoreSettings
-from tests.api.conftest import Api, until_ready
+from tests.api.conftest import Api, until, until_ready
 
 UNREACHABLE = "redis://127.0.0.1:1/0"
 
@@ -14,6 +14,16 @@ UNREACHABLE = "redis://127.0.0.1:1/0"
 def elsewhere(settings: Settings, **stores: str) -> Settings:
     changed = settings.stores.model_copy(update=stores)
     return Settings(stores=changed, gate=settings.gate, ledger=settings.ledger, api=settings.api)
+
+
+async def until_told(client: AsyncClient, reason: str) -> None:
+    """Until /readyz names this reason for its 503."""
+
+    async def told() -> bool:
+        response = await client.get("/readyz")
+        return response.status_code == 503 and reason in response.json()["detail"]
+
+    await until(told)
 
 
 async def test_a_ready_process_says_so(client: AsyncClient) -> None:
@@ -25,10 +35,8 @@ async def test_a_ready_process_says_so(client: AsyncClient) -> None:
 
 async def test_without_the_stock_server_it_waits_and_says_what_for(api: Api, settings: Settings) -> None:
     async with api(elsewhere(settings, redis_url=UNREACHABLE), ready=False) as client:
-        async with asyncio.timeout(10):
-            while "stock server: " not in (problem := (await client.get("/readyz")).json())["detail"]:
-                await asyncio.sleep(0.01)
-        assert problem["type"] == "/problems/not-ready"
+        await until_told(client, "stock server: ")
+        assert (await client.get("/readyz")).json()["type"] == "/problems/not-ready"
         assert (await client.get("/healthz")).status_code == 200
         order = {"sale": "spring-tour", "customer": "ada"}
         for response in (
@@ -41,31 +49,24 @@ async def test_without_the_stock_server_it_waits_and_says_what_for(api: Api, set
 
 async def test_a_ledger_without_schema_is_waited_for(api: Api, settings: Settings, empty_database_url: str) -> None:
     async with api(elsewhere(settings, database_url=empty_database_url), ready=False) as client:
-        async with asyncio.timeout(10):
-            while "app.ledger.migrate" not in (await client.get("/readyz")).json()["detail"]:
-                await asyncio.sleep(0.01)
+        await until_told(client, "app.ledger.migrate")
 
 
 async def test_a_foreign_pair_of_stores_is_refused(
     api: Api, settings: Settings, client: AsyncClient, empty_database_url: str
 ) -> None:
     """The stock server knows the ledger of `client`; here comes another one, migrated for itself."""
-    from app.ledger.migrate import migrate  # noqa: PLC0415  Alembic is only needed here
-
     await migrate(empty_database_url)
     async with api(elsewhere(settings, database_url=empty_database_url), ready=False) as stranger:
-        async with asyncio.timeout(10):
-            while "belong to installation" not in (await stranger.get("/readyz")).json()["detail"]:
-                await asyncio.sleep(0.01)
+        await until_told(stranger, "belong to installation")
     assert (await client.get("/readyz")).status_code == 200
 
 
-async def test_the_same_ledger_with_keys_of_its_own_is_no_foreigner(
-    api: Api, settings: Settings, client: AsyncClient, empty_database_url: str
+@pytest.mark.usefixtures("client")
+async def test_another_ledger_with_keys_of_its_own_is_no_foreigner(
+    api: Api, settings: Settings, empty_database_url: str
 ) -> None:
     """The control: it is the key prefix of the other one that is in the way."""
-    from app.ledger.migrate import migrate  # noqa: PLC0415  Alembic is only needed here
-
     await migrate(empty_database_url)
     apart = Settings(
         stores=StoreSettings(

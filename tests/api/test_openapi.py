@@ -1,0 +1,39 @@
+"""Schemathesis makes requests of the OpenAPI document, good and bad ones, and holds the answers against it."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from httpx2 import AsyncClient
+
+from tests.api.conftest import Served
+
+EXAMPLES = 15  # for each operation: some tens of seconds in all
+# 400, 409 and 429 tell a well-formed request of the state of a sale; 422 of a window that closes before it opens.
+ACCEPTABLE = ["2xx", "400", "401", "404", "409", "422", "429"]
+
+
+async def test_the_answers_are_as_documented(
+    serve: Callable[..., Served], sale_terms: dict[str, Any], tmp_path: Path
+) -> None:
+    served = serve(API_ADMIN_TOKEN="sesame")  # noqa: S106  a token for this process alone
+    await served.ready()
+    async with AsyncClient(base_url=served.url, headers={"Authorization": "Bearer sesame"}) as client:
+        assert (await client.post("/sales", json=sale_terms)).status_code == 201
+    config = tmp_path / "schemathesis.toml"
+    config.write_text(f"[checks.positive_data_acceptance]\nexpected-statuses = {ACCEPTABLE}\n")
+    command = ["schemathesis", "--config-file", str(config), "run", f"{served.url}/openapi.json"]
+    options = ["--max-examples", str(EXAMPLES), "--header", "Authorization: Bearer sesame", "--no-color", "--seed", "1"]
+    result = await asyncio.to_thread(
+        subprocess.run,
+        [str(Path(sys.executable).with_name(command[0])), *command[1:], *options],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+    assert result.returncode == 0, result.stdout[-8000:] + result.stderr[-2000:]
+    assert "Traceback" not in served.log.read_text()

@@ -1,0 +1,129 @@
+"""One API process: its port, its signals, its end."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+import pytest
+from httpx2 import AsyncClient, ConnectError
+
+from app.lab.servers.ports import free_port
+from tests.api.conftest import Served, until
+
+Serve = Callable[..., Served]
+KEY = {"X-Idempotency-Key": "k"}
+ORDER = {"sale": "spring-tour", "customer": "ada"}
+
+
+async def exit_code(served: Served, seconds: float = 15) -> int:
+    return await asyncio.to_thread(served.process.wait, seconds)
+
+
+async def test_a_port_in_use_is_one_line(serve: Serve) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        served = serve(port)
+        assert await exit_code(served) == 1
+        assert served.log.read_text() == f"atomictickets: 127.0.0.1:{port} is in use by another program.\n"
+
+
+async def test_several_processes_share_a_port(serve: Serve, sale_terms: dict[str, Any]) -> None:
+    port = free_port()
+    first, second = serve(port), serve(port)
+    for served in (first, second):
+        await until(lambda log=served.log: '"event": "ready"' in log.read_text())  # type: ignore[misc]
+    async with AsyncClient(base_url=first.url) as client:
+        await client.post("/sales", json=sale_terms)
+    first.process.terminate()
+    assert await exit_code(first) == 0
+    async with AsyncClient(base_url=second.url) as client:
+        assert (await client.post("/buy-ticket", json=ORDER, headers=KEY)).status_code == 200
+
+
+async def test_a_request_in_flight_is_answered_before_the_end(
+    serve: Serve, sale_terms: dict[str, Any], database_url: str
+) -> None:
+    served = serve()
+    await served.ready()
+    async with AsyncClient(base_url=served.url) as client:
+        await client.post("/sales", json=sale_terms | {"strategy": "naive", "think_ms": 1500})
+        buying = asyncio.create_task(client.post("/buy-ticket", json=ORDER, headers=KEY))
+        await until(lambda: is_thinking(database_url))
+        served.process.terminate()
+        won = await buying
+    assert won.status_code == 200
+    assert won.headers["connection"] == "close"
+    assert await exit_code(served) == 0
+    async with AsyncClient(base_url=served.url) as client:
+        with pytest.raises(ConnectError):
+            await client.get("/healthz")
+
+
+async def is_thinking(database_url: str) -> bool:
+    """Whether a purchase pauses in its transaction."""
+    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+    try:
+        found = await connection.fetchval(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND state = 'idle in transaction' AND application_name LIKE '%.api'"
+        )
+    finally:
+        await connection.close()
+    return bool(found)
+
+
+async def test_draining_tells_before_it_leaves(serve: Serve, sale_terms: dict[str, Any]) -> None:
+    served = serve(API_DRAIN_SECONDS="60")
+    await served.ready()
+    async with AsyncClient(base_url=served.url) as client:
+        await client.post("/sales", json=sale_terms)
+        assert "connection" not in (await client.get("/readyz")).headers
+        served.process.send_signal(signal.SIGTERM)
+
+        async def leaving() -> bool:
+            return (await client.get("/readyz")).status_code == 503
+
+        await until(leaving)
+        late = await client.post("/buy-ticket", json=ORDER, headers=KEY)
+        assert (late.status_code, late.headers["connection"]) == (200, "close")
+        assert (await client.get("/healthz")).status_code == 200
+    assert served.process.poll() is None
+    served.process.send_signal(signal.SIGTERM)  # a second one ends the wait
+    assert await exit_code(served) == 0
+
+
+async def test_a_process_without_stores_ends_as_well(serve: Serve) -> None:
+    served = serve(REDIS_URL="redis://127.0.0.1:1/0", DATABASE_URL="postgresql+asyncpg://nobody@127.0.0.1:1/none")
+    async with AsyncClient(base_url=served.url) as client:
+
+        async def alive() -> bool:
+            try:
+                return (await client.get("/healthz")).status_code == 200
+            except ConnectError:
+                return False
+
+        await until(alive)
+        assert (await client.get("/readyz")).status_code == 503
+    served.process.send_signal(signal.SIGINT)
+    assert await exit_code(served) == 0
+
+
+async def test_a_chunked_body_without_end_is_cut_short(serve: Serve) -> None:
+    """Over a real socket: the answer comes while the client still sends, and closes the connection."""
+    served = serve()
+    await served.ready()
+    port = int(served.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    chunk = b"3e8\r\n" + b" " * 1000 + b"\r\n"
+    writer.write(
+        b"POST /buy-ticket HTTP/1.1\r\nHost: api\r\nContent-Type: application/json\r\nX-Idempotency-Key: k\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+    )
+    writer.write(chunk * 40)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    assert head.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in head.lower()
+    writer.close()
