@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from app.api import blasts, buying, faults, probes, problem_types, reservations, sales
@@ -18,6 +19,10 @@ Sells the tickets of flash sales, with many replicas and more buyers than ticket
 """
 
 
+async def front_page() -> Response:
+    return RedirectResponse("/docs")
+
+
 class Application(FastAPI):
     """Routes, errors and limits of the service. What they call comes with the lifespan's state."""
 
@@ -26,6 +31,7 @@ class Application(FastAPI):
         self.add_middleware(SmallBodies, limit_bytes=body_limit_bytes)
         faults.install(self)
         self.router.routes.append(buying.route())
+        self.add_api_route("/", front_page, include_in_schema=False)
         for module in (reservations, sales, blasts, probes, problem_types):
             self.include_router(module.router)
 

@@ -57,10 +57,6 @@ class NotJson(ApiError):
     status, slug, title = 415, "not-json", "Not JSON"
 
 
-class BadRequest(ApiError):
-    status, slug, title = 400, "bad-request", "Bad Request"
-
-
 class InternalError(ApiError):
     status, slug, title = 500, "internal-error", "Internal Error"
 

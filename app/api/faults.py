@@ -1,22 +1,15 @@
 """Turns whatever a route of the framework raises into a problem document."""
 
-from collections.abc import Mapping
-
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.api.errors import BadRequest, InternalError, InvalidRequest, MethodNotAllowed, NotFound
+from app.api.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound
 from app.api.invalid import field_errors
 from app.api.problems import problem_response
 from app.errors import AtomicTicketsError
-
-FRAMEWORK: Mapping[int, AtomicTicketsError] = {
-    404: NotFound("There is nothing at this path."),
-    405: MethodNotAllowed("The path doesn't know this method."),
-    400: BadRequest("The request can't be read."),
-}
 
 
 def install(application: FastAPI) -> None:
@@ -37,12 +30,24 @@ async def invalid(request: Request, error: Exception) -> Response:
 
 
 async def of_framework(request: Request, error: Exception) -> Response:
+    """What the framework itself refuses: a path, a method, a body that is no text."""
     assert isinstance(error, HTTPException)  # noqa: S101  registered for it
-    headers = [(name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items()]
-    told = FRAMEWORK.get(error.status_code)
-    if told is None:
-        return await unexpected(request, error)
-    return problem_response(told, request.url.path, headers)
+    path = request.url.path
+    match error.status_code:
+        case 404:
+            return problem_response(NotFound("There is nothing at this path."), path)
+        case 405:
+            allow = (b"allow", ", ".join(sorted(methods_at(request.app, path))).encode())
+            return problem_response(MethodNotAllowed("The path doesn't know this method."), path, [allow])
+        case 400:
+            return problem_response(InvalidRequest([{"field": "body", "message": "The body is not valid JSON"}]), path)
+    return await unexpected(request, error)
+
+
+def methods_at(application: FastAPI, path: str) -> set[str]:
+    """All methods of the path. The framework names those of the first route that fits it, and leaves out the others."""
+    fitting = [each for each in iter_route_contexts(application.router.routes) if each.path_regex.match(path)]
+    return {method for each in fitting for method in each.methods or ()}
 
 
 async def unexpected(request: Request, _: Exception) -> Response:

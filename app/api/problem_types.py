@@ -12,8 +12,8 @@ from app.gate.replies import GateForgot
 from app.ledger.blasts import TooManyBlasts, UnknownBlast
 from app.ledger.sales import SaleEnded, SaleExists
 from app.sales.catalog import UnknownStrategy
-from app.sales.model import UnknownReservation, UnknownSale
 from app.sales.managed import ManagedByResource
+from app.sales.model import UnknownReservation, UnknownSale
 
 EXPLANATIONS: dict[type[AtomicTicketsError], str] = {
     errors.SoldOutRefusal: "Fewer tickets are left than were asked for; `remaining` says how many. Nothing was taken. "
@@ -41,7 +41,6 @@ EXPLANATIONS: dict[type[AtomicTicketsError], str] = {
     "taken by this request. Send it again, with the same key, after `Retry-After`.",
     errors.NotReady: "The process is starting, or ending.",
     errors.InvalidRequest: "The request is not acceptable; `errors` names each field and what is wrong with it.",
-    errors.BadRequest: "The request can't be read.",
     errors.BodyTooLarge: "The body is longer than `limit_bytes`. Nothing of it was looked at.",
     errors.NotJson: "Bodies are application/json.",
     errors.Unauthorized: "Whatever changes a sale needs the admin token: `Authorization: Bearer <token>`.",

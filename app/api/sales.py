@@ -13,8 +13,8 @@ from app.api.services import InstalledServices, require_ready
 from app.errors import TemporarilyUnavailable
 from app.ledger.sales import SaleEnded, SaleExists
 from app.sales.catalog import UnknownStrategy
-from app.sales.model import SALE_NAME, UnknownSale
 from app.sales.managed import ManagedByResource
+from app.sales.model import SALE_NAME, UnknownSale
 from app.sales.view import SaleView
 
 router = APIRouter(

@@ -82,3 +82,12 @@ async def test_what_should_not_happen_tells_nothing_of_the_inside(
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["type"] == "/problems/internal-error"
     assert "swordfish" not in response.text
+
+
+async def test_a_wrong_method_is_told_all_the_right_ones(client: AsyncClient) -> None:
+    refused = await client.patch("/sales/spring-tour")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "DELETE, GET")
+
+
+async def test_the_front_page_is_the_documentation(client: AsyncClient) -> None:
+    assert (await client.get("/")).headers["location"] == "/docs"
