@@ -1,5 +1,6 @@
 """Real `celery worker` processes: hints, a dead broker, a graceful end, and a death at each step of the drain."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -25,10 +26,6 @@ def hint(broker_url: str, sale: Any) -> None:
 
 async def all_booked(stall: Stall, tickets: int) -> bool:
     return await stall.booked() == tickets and await stall.waiting() == 0
-
-
-async def some_decided(stall: Stall) -> bool:
-    return bool(await stall.statuses())
 
 
 async def assert_settled(stall: Stall) -> None:
@@ -91,13 +88,19 @@ async def test_a_worker_ends_gracefully_with_its_child_and_is_small(stall: Stall
 
 
 async def test_a_worker_told_to_end_finishes_the_batch_in_hand(stall: Stall, make_worker: MakeWorker) -> None:
-    await stall.orders(600)
+    """While orders go on coming: there is always a batch in hand."""
     worker = make_worker(DRAIN_BATCH_ORDERS="2")
-    await until(lambda: some_decided(stall))
-    assert worker.stop()
+    written = 10
+    await stall.orders(written)
+    await until(lambda: all_booked(stall, 10))
+    stopped = asyncio.create_task(asyncio.to_thread(worker.stop))
+    while not stopped.done():
+        await stall.orders(5)
+        written += 5
+    assert await stopped
     decided = sum((await stall.statuses()).values())
-    assert 0 < decided < 600
-    assert await stall.waiting() == 600 - decided
+    assert 0 < decided < written
+    assert await stall.waiting() == written - decided
     assert await stall.pending() == 0
 
 
