@@ -14,6 +14,7 @@ class Evidence(StrEnum):
     GATE_BEHIND = "the gate has an older epoch than the ledger"
     LEDGER_BEHIND = "the ledger has an older epoch than the gate"
     NUMBERS = "orders have higher numbers than the gate remembers"
+    STREAM = "the gate counts a backlog and its stream is empty"
     STOCK = "the gate has more stock than the ledger"
 
 
@@ -33,6 +34,7 @@ def evidence(measurement: Measurement) -> Evidence | None:
         Evidence.GATE_BEHIND: after.epoch < ledger.epoch,
         Evidence.LEDGER_BEHIND: before.epoch > ledger.epoch,
         Evidence.NUMBERS: (after.epoch, after.accepted) < newest,
+        Evidence.STREAM: after.backlog > 0 and after.last_entry == "",
         Evidence.STOCK: before.epoch == ledger.epoch and before.stock > ledger.stock,
     }
     return next((why for why, holds in found.items() if holds), None)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.errors import AtomicTicketsError, TemporarilyUnavailable
+from app.errors import TemporarilyUnavailable
 from app.gate.gate import Gate
 from app.ledger.receipts import Lost, ReceiptRepository
 from app.ledger.sales import SaleRepository
@@ -114,9 +113,15 @@ class Reconciler:
         async with at_once:
             try:
                 await self.reconcile_sale(sale)
-            except (AtomicTicketsError, SQLAlchemyError) as error:
+            except Exception as error:
                 if sale.name not in self._failing:
-                    log.warning("sale not reconciled; tried again each interval", sale=sale.name, error=str(error))
+                    trace = None if isinstance(error, TemporarilyUnavailable) else error
+                    log.warning(
+                        "sale not reconciled; tried again each interval",
+                        sale=sale.name,
+                        error=str(error),
+                        exc_info=trace,
+                    )
                 self._failing.add(sale.name)
             else:
                 self._failing.discard(sale.name)

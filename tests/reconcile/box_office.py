@@ -1,0 +1,188 @@
+"""One sale on real stores, with buyers and a drain that moves by the step, so that a test can stop between any two."""
+
+import json
+import secrets
+from collections import defaultdict
+from typing import Any
+
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.drain.entry import Order, parse
+from app.drain.set_aside import name_of
+from app.gate.gate import Gate
+from app.gate.keys import GROUP
+from app.gate.replies import BatchReply, Fence, GateSnapshot
+from app.gate.scripts import Scripts
+from app.ledger.sales import SaleRepository
+from app.reconcile.measure import Measurement, measure
+from app.reconcile.recount import recount
+from app.reconcile.watch import Reconciler, Result
+from app.sales.model import Purchase, ReservationId, Sale, SaleTerms
+from app.sales.outcomes import Outcome, Reserved
+from app.settings import ReconcileSettings
+from app.strategies.registry import STRATEGIES
+
+NAME = "drop"
+INSERT = text("""
+    INSERT INTO bookings (reservation_id, sale, round, epoch, number, customer, idempotency_key, quantity, ticket,
+        status)
+    VALUES (:id, :sale, :round, :epoch, :number, :customer, :key, :quantity, :ticket, :status)
+    ON CONFLICT DO NOTHING RETURNING quantity
+""")
+ADD = text("""
+    UPDATE inventory SET booked = booked + :tickets, recount = recount OR epoch > :epoch
+    WHERE sale = :sale AND round = :round
+""")
+CANCEL = text("UPDATE bookings SET status = 'cancelled' WHERE reservation_id = :id RETURNING quantity")
+SET_ASIDE = text("""
+    INSERT INTO set_aside (sale, entry, round, epoch, number, quantity, payload, reason, tries, set_aside_at)
+    VALUES (:sale, :entry, :round, :epoch, :number, :quantity, :payload, 'poison', 3, now())
+""")
+
+
+class BoxOffice:
+    """Everything a test does to one sale. Tickets are sold through the real scripts and booked by plain SQL."""
+
+    def __init__(self, redis: "Redis", prefix: str, engine: AsyncEngine) -> None:
+        self.redis: Any = redis  # its annotations allow for bytes in every place
+        self.gate = Gate(redis, prefix)
+        self.engine = engine
+        self.sales = SaleRepository(engine)
+        self.keys = self.gate.keys(NAME)
+        self._scripts = Scripts(redis)
+
+    async def create(self, stock: int = 100, **terms: Any) -> Sale:
+        created = await self.sales.create(SaleTerms(name=NAME, strategy="atomic", stock=stock, **terms), guarded=True)
+        assert (await recount(created.sale, self.gate, self.engine)).opened
+        return created.sale
+
+    async def sale(self) -> Sale:
+        sale = await self.sales.get(NAME)
+        assert sale is not None
+        return sale
+
+    async def try_to_buy(self, customer: str, key: str = "k", quantity: int = 1) -> BatchReply:
+        sale = await self.sale()
+        purchase = Purchase(NAME, customer, key, quantity, secrets.token_hex(8))
+        return await self.gate.reserve(NAME, [purchase], Fence(sale.epoch, sale.round))
+
+    async def buy(self, customer: str, key: str = "k", quantity: int = 1) -> Outcome:
+        reply = await self.try_to_buy(customer, key, quantity)
+        assert reply.verdict == "decided"
+        return reply.decisions[0].outcome
+
+    async def sell(self, count: int, who: str = "buyer") -> list[ReservationId]:
+        """`count` buyers get one ticket each."""
+        outcomes = [await self.buy(f"{who}-{number}") for number in range(count)]
+        return [outcome.reservation for outcome in outcomes if isinstance(outcome, Reserved)]
+
+    async def waiting(self, count: int | None = None) -> list[Order]:
+        entries = await self.redis.xrange(self.keys.orders, count=count)
+        return [order for entry, fields in entries if isinstance(order := parse(NAME, entry, fields), Order)]
+
+    async def book(self, orders: list[Order], status: str = "booked") -> None:
+        """One transaction, as the drain's: rows, and the counter by what was really inserted."""
+        async with self.engine.begin() as connection:
+            for order in orders:
+                row = {
+                    "id": order.reservation_id, "sale": NAME, "round": order.round, "epoch": order.epoch,
+                    "number": order.number, "customer": order.customer, "key": order.key,
+                    "quantity": order.quantity, "ticket": order.ticket, "status": status,
+                }  # fmt: skip
+                tickets = await connection.scalar(INSERT, row) or 0
+                added = {"tickets": tickets if status == "booked" else 0, "sale": NAME, "round": order.round}
+                await connection.execute(ADD, added | {"epoch": order.epoch})
+
+    async def set_aside(self, order: Order) -> None:
+        """As the drain does after enough tries; the entry may stay in the stream for a moment."""
+        (_, fields), *_ = await self.redis.xrange(self.keys.orders, order.entry, order.entry)
+        row = {
+            "sale": NAME, "entry": name_of(order), "round": order.round, "epoch": order.epoch, "number": order.number,
+            "quantity": order.quantity, "payload": json.dumps(fields),
+        }  # fmt: skip
+        async with self.engine.begin() as connection:
+            await connection.execute(SET_ASIDE, row)
+
+    async def cancel(self, reservation: ReservationId) -> None:
+        """The ledger's side of a release."""
+        async with self.engine.begin() as connection:
+            row = {"id": str(reservation), "sale": NAME, "round": reservation.round}
+            quantity = await connection.scalar(CANCEL, row)
+            await connection.execute(ADD, {**row, "tickets": -quantity, "epoch": 2**31})
+
+    async def set_stock(self, stock: int) -> None:
+        """Growth, committed and not yet followed by the gate."""
+        async with self.engine.begin() as connection:
+            await connection.execute(text("UPDATE inventory SET stock = :stock"), {"stock": stock})
+
+    async def leak(self, tickets: int) -> None:
+        """Tickets leave Redis, and no order is made."""
+        await self.redis.hincrby(self.keys.sale, "remaining", -tickets)
+
+    async def acknowledge(self, orders: list[Order]) -> None:
+        if orders:
+            triples = [part for order in orders for part in (order.entry, order.round, order.quantity)]
+            await self._scripts.run("acknowledge", [self.keys.sale, self.keys.orders], [GROUP, *triples])
+
+    async def drain(self, count: int | None = None) -> int:
+        orders = await self.waiting(count)
+        await self.book(orders)
+        await self.acknowledge(orders)
+        return len(orders)
+
+    async def snapshot(self) -> GateSnapshot:
+        snapshot = await self.gate.snapshot(NAME)
+        assert snapshot is not None
+        return snapshot
+
+    async def measure(self) -> Measurement:
+        measurement = await measure(await self.sale(), self.gate, self.engine)
+        assert measurement is not None
+        return measurement
+
+    def reconciler(self, grace_seconds: float = 1e-9, **settings: Any) -> Reconciler:
+        """A process's reconciler. Its grace period is over by the next check unless told otherwise."""
+        chosen = ReconcileSettings(grace_seconds=grace_seconds, **settings)
+        return Reconciler(self.engine, self.gate, STRATEGIES, chosen)
+
+    async def reconcile(self, reconciler: Reconciler | None = None) -> Result:
+        return await (reconciler or self.reconciler()).reconcile_sale(await self.sale())
+
+    async def booked(self) -> int:
+        tally = await self.sales.tally(NAME, (await self.sale()).round)
+        return tally.booked
+
+    async def save_keys(self) -> dict[str, bytes]:
+        """The sale's keys as they are, for `bring_back`."""
+        raw: Any = Redis.from_url(_url(self.redis))
+        try:
+            names = [name async for name in raw.scan_iter(match=f"{self.keys.sale.rpartition(':')[0]}:*")]
+            return {name.decode(): await raw.dump(name) for name in names}
+        finally:
+            await raw.aclose()
+
+    async def bring_back(self, saved: dict[str, bytes]) -> None:
+        """The server goes back in time: these keys, and none of the sale's that came later."""
+        raw: Any = Redis.from_url(_url(self.redis))
+        try:
+            later = [name async for name in raw.scan_iter(match=f"{self.keys.sale.rpartition(':')[0]}:*")]
+            if later:
+                await raw.unlink(*later)
+            for name, value in saved.items():
+                await raw.restore(name, 0, value)
+        finally:
+            await raw.aclose()
+
+    async def sell_out(self, who: str) -> int:
+        """Buys until nothing is left; returns how many tickets were promised."""
+        promised: dict[str, int] = defaultdict(int)
+        while isinstance(await self.buy(f"{who}-{promised[who]}"), Reserved):
+            promised[who] += 1
+        return promised[who]
+
+
+def _url(client: "Redis") -> str:
+    of = client.connection_pool.connection_kwargs
+    return f"redis://{of['host']}:{of['port']}/{of['db']}"

@@ -1,0 +1,201 @@
+"""The identity is measured exactly while the sale runs, and only because Redis is read first."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from app.gate.replies import GateSnapshot
+from app.ledger.availability import LedgerUnavailable
+from app.ledger.engine import make_engine
+from app.reconcile import measure as measure_module
+from app.reconcile.evidence import Evidence, evidence
+from app.reconcile.measure import measure, read_ledger
+from app.reconcile.waiting import Waiting, read_waiting
+from app.settings import LedgerSettings
+from tests.reconcile.box_office import NAME, BoxOffice
+
+CHECKS = 60
+
+
+async def test_every_check_under_load_is_exact(office: BoxOffice) -> None:
+    await office.create(stock=100_000)
+    checked = asyncio.Event()
+
+    async def buyers(who: str) -> None:
+        number = 0
+        while not checked.is_set():
+            await office.buy(f"{who}-{number}")
+            number += 1
+
+    async def drain() -> None:
+        while not checked.is_set():
+            await office.drain(7)
+
+    async def checks() -> list[int]:
+        try:
+            return [(await office.measure()).missing for _ in range(CHECKS)]
+        finally:
+            checked.set()
+
+    missing, *_ = await asyncio.gather(checks(), buyers("a"), buyers("b"), drain())
+    assert missing == [0] * CHECKS
+    assert await office.booked() > 0
+
+
+async def sell_and_drain_between(office: BoxOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between reading the one store and the other, 3 orders are drained and 2 accepted."""
+    reading = measure_module.read_ledger
+
+    async def meanwhile(*arguments: Any) -> Any:
+        await office.drain(3)
+        await office.sell(2, "meanwhile")
+        await office.drain()
+        return await reading(*arguments)
+
+    monkeypatch.setattr(measure_module, "read_ledger", meanwhile)
+
+
+async def test_what_moves_between_the_two_readings_changes_nothing(
+    office: BoxOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await office.create(stock=10)
+    await office.sell(5)
+    await sell_and_drain_between(office, monkeypatch)
+    measurement = await office.measure()
+    assert measurement.exact
+    assert measurement.missing == 0
+    assert evidence(measurement) is None
+
+
+async def test_the_other_way_round_the_same_moves_look_like_a_leak(office: BoxOffice) -> None:
+    """The control: ledger first, Redis last."""
+    sale = await office.create(stock=10)
+    await office.sell(5)
+    seen = await office.snapshot()
+    ledger = await read_ledger(sale, office.engine, seen, Waiting())
+    assert ledger is not None
+    await office.drain(3)
+    snapshot = await office.snapshot()
+    waiting = await read_waiting(office.gate, NAME, sale.round)
+    assert 10 - (snapshot.remaining + waiting.backlog + ledger.booked) == 3
+
+
+async def test_twins_of_one_buyer_are_one_order(office: BoxOffice) -> None:
+    """The answer was forgotten and the buyer bought again: the ledger will book one, so that a ticket has leaked."""
+    await office.create(stock=10)
+    await office.buy("ada")
+    await office.redis.delete(office.keys.answers(1))
+    await office.buy("ada")
+    assert (await office.measure()).missing == 1
+    await office.drain(1)
+    assert (await office.measure()).missing == 1
+    second = await office.waiting()
+    await office.acknowledge(second)
+    assert (await office.measure()).missing == 1
+
+
+async def test_growth_that_the_gate_has_not_followed_yet_is_no_drift(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    await office.sell(2)
+    await office.set_stock(15)
+    measurement = await office.measure()
+    assert measurement.missing == 0
+    assert evidence(measurement) is None
+    assert (await office.reconcile()).action == "amend"
+    assert (await office.snapshot()).remaining == 13
+    assert (await office.reconcile()).action == "nothing"
+
+
+async def test_a_release_under_way_is_no_drift_and_neither_is_a_finished_one(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    (bought, _) = await office.sell(2)
+    await office.drain()
+    await office.cancel(bought)
+    assert (await office.reconcile()).kind == "none"
+    assert await office.gate.release(bought, 1, "buyer-0", 1) == "released"
+    assert (await office.reconcile()).kind == "none"
+    await office.leak(1)
+    assert (await office.reconcile()).kind == "leaked"
+
+
+async def test_sums_that_a_repair_overtook_are_discarded(office: BoxOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+    await office.create(stock=10)
+    await office.leak(1)
+    reading = measure_module.read_ledger
+
+    async def meanwhile(*arguments: Any) -> Any:
+        assert await office.gate.give_back(NAME, await office.snapshot(), 1)
+        return await reading(*arguments)
+
+    monkeypatch.setattr(measure_module, "read_ledger", meanwhile)
+    assert not (await office.measure()).exact
+    monkeypatch.undo()
+    assert (await office.measure()).missing == 0
+
+
+async def test_a_backlog_beyond_the_bound_is_left_for_later(office: BoxOffice) -> None:
+    sale = await office.create(stock=2000)
+    await office.sell(1200)
+    measurement = await measure(sale, office.gate, office.engine, most_waiting=1000)
+    assert measurement is not None
+    assert not measurement.exact
+    assert evidence(measurement) is None
+    assert (await office.measure()).exact
+
+
+async def test_a_round_that_is_over_is_not_measured(office: BoxOffice) -> None:
+    sale = await office.create(stock=10)
+    await office.sales.next_round(NAME)
+    assert await measure(sale, office.gate, office.engine) is None
+    assert (await office.reconciler().reconcile_sale(sale)).kind is None
+
+
+async def test_orders_accepted_after_the_snapshot_are_no_evidence(
+    office: BoxOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And compared with the snapshot before them they would be: the control."""
+    await office.create(stock=10)
+    await sell_and_drain_between(office, monkeypatch)
+    measurement = await office.measure()
+    assert evidence(measurement) is None
+    before, after = measurement.before, measurement.after
+    assert isinstance(before, GateSnapshot)
+    assert after is not None
+    assert measurement.ledger.highest > (before.epoch, before.accepted)
+    assert measurement.ledger.highest <= (after.epoch, after.accepted)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("state", "fenced", Evidence.FENCED),
+        ("server", "another", Evidence.OTHER_SERVER),
+        ("epoch", 9, Evidence.LEDGER_BEHIND),
+        ("epoch", 0, Evidence.GATE_BEHIND),
+        ("accepted", 1, Evidence.NUMBERS),
+        ("stock", 11, Evidence.STOCK),
+    ],
+)
+async def test_each_sign_of_a_server_that_went_back_is_found_and_mended(
+    office: BoxOffice, field: str, value: object, why: Evidence
+) -> None:
+    await office.create(stock=10)
+    await office.sell(3)
+    await office.drain(2)
+    assert evidence(await office.measure()) is None
+    await office.redis.hset(office.keys.sale, field, str(value))
+    assert evidence(await office.measure()) is why
+    result = await office.reconcile()
+    assert (result.kind, result.action, result.reason, result.done) == ("lost", "recount", why.value, True)
+    seen, sale = await office.snapshot(), await office.sale()
+    assert (seen.epoch, seen.state, seen.remaining, seen.backlog) == (sale.epoch, "open", 7, 1)
+    assert (await office.reconcile()).kind == "none"
+
+
+async def test_a_ledger_that_is_away_is_said_as_such(office: BoxOffice) -> None:
+    sale = await office.create(stock=10)
+    nobody_listens = make_engine("postgresql+asyncpg://postgres@127.0.0.1:1/ledger", "test", LedgerSettings())
+    with pytest.raises(LedgerUnavailable):
+        await measure(sale, office.gate, nobody_listens)
+    await nobody_listens.dispose()

@@ -1,0 +1,298 @@
+"""What the reconciliation mends, once each, and what becomes of a sale whose server forgot."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.gate.connection import make_redis
+from app.gate.told import Told
+from app.lab.servers.valkey import ValkeyServer
+from app.ledger.receipts import ReceiptRepository
+from app.reconcile.decide import Action
+from app.reconcile.repair import remove
+from app.sales.model import Purchase, ReservationId
+from app.sales.outcomes import CustomerLimitReached, Reserved
+from app.settings import GateSettings
+from tests.reconcile.box_office import NAME, BoxOffice
+
+MakeValkey = Callable[..., ValkeyServer]
+
+
+@pytest.fixture
+async def own_server(make_valkey: MakeValkey) -> ValkeyServer:
+    """A server that the test may empty, kill and restart."""
+    return make_valkey(appendfsync="always")
+
+
+@pytest.fixture
+async def own_office(own_server: ValkeyServer, engine: AsyncEngine) -> AsyncIterator[BoxOffice]:
+    redis: Redis = make_redis(own_server.url, "test", GateSettings())
+    yield BoxOffice(redis, "own", engine)
+    await redis.aclose()
+
+
+async def keep_receipts(office: BoxOffice, reservations: list[ReservationId]) -> None:
+    """What an API process leaves in the ledger when it meets a fence."""
+    sale = await office.sale()
+    told = [
+        Told(time.monotonic(), sale.epoch, number, reservation, Purchase(NAME, f"c{number}", "k", 1, reservation.nonce))
+        for number, reservation in enumerate(reservations, start=1)
+    ]
+    await ReceiptRepository(office.engine).keep(told)
+
+
+async def test_a_leak_is_given_back_after_the_grace_period_and_once(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    await office.sell(2)
+    await office.leak(3)
+    reconciler = office.reconciler()
+    first = await office.reconcile(reconciler)
+    assert (first.kind, first.tickets, first.action) == ("leaked", 3, "observe")
+    second = await office.reconcile(reconciler)
+    assert (second.action, second.tickets, second.done) == ("give_back", 3, True)
+    assert (await office.snapshot()).remaining == 8
+    assert (await office.reconcile(reconciler)).kind == "none"
+
+
+async def test_within_the_grace_period_nothing_is_given_back(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    await office.leak(3)
+    reconciler = office.reconciler(grace_seconds=3600)
+    assert {(await office.reconcile(reconciler)).action for _ in range(3)} == {Action.OBSERVE}
+    assert (await office.snapshot()).remaining == 7
+
+
+async def test_the_smaller_of_two_findings_is_given_back(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    await office.leak(2)
+    reconciler = office.reconciler()
+    await office.reconcile(reconciler)
+    await office.leak(3)
+    assert (await office.reconcile(reconciler)).done
+    assert (await office.snapshot()).remaining == 7
+
+
+async def test_two_reconcilers_with_one_snapshot_give_back_once(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    await office.sell(2)
+    await office.leak(3)
+    decided_on = await office.snapshot()
+    given = await asyncio.gather(*(office.gate.give_back(NAME, decided_on, 3) for _ in range(2)))
+    assert sorted(given) == [False, True]
+    assert (await office.snapshot()).remaining == 8
+
+
+async def test_without_the_snapshot_a_second_repair_would_sell_tickets_that_are_not_there(office: BoxOffice) -> None:
+    """The control: a plain increment, by each of two."""
+    await office.create(stock=10)
+    await office.sell(2)
+    await office.leak(3)
+    for _ in range(2):
+        await office.redis.hincrby(office.keys.sale, "remaining", 3)
+    assert (await office.measure()).missing == -3
+
+
+async def test_two_reconcilers_that_run_side_by_side_leave_the_right_stock(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    await office.sell(2)
+    await office.leak(3)
+    both = [office.reconciler(), office.reconciler()]
+    for _ in range(4):
+        await asyncio.gather(*(office.reconcile(reconciler) for reconciler in both))
+    assert (await office.snapshot()).remaining == 8
+    assert (await office.snapshot()).repairs == 1
+
+
+async def test_what_is_over_admitted_is_fenced_and_recounted(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    await office.sell(4)
+    await office.leak(-2)
+    reconciler = office.reconciler()
+    assert (await office.reconcile(reconciler)).action == "observe"
+    mended = await office.reconcile(reconciler)
+    assert (mended.kind, mended.tickets, mended.action, mended.done) == ("over_admitted", 2, "recount", True)
+    assert (await office.snapshot()).remaining == 6
+    assert (await office.sale()).epoch == 2
+
+
+async def test_by_policy_drift_is_only_told(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    await office.leak(3)
+    reconciler = office.reconciler(policy="Observe")
+    results = [await office.reconcile(reconciler) for _ in range(3)]
+    assert {(result.kind, result.tickets, result.action) for result in results} == {("leaked", 3, "observe")}
+    assert (await office.snapshot()).remaining == 7
+
+
+async def test_after_flushall_the_sale_goes_on_and_a_won_key_wins_no_second_ticket(own_office: BoxOffice) -> None:
+    office = own_office
+    await office.create(stock=10, customer_limit=1)
+    kept = await office.sell(4)
+    await office.drain()
+    forgotten = await office.sell(2, "forgotten")
+    await office.redis.flushall()
+    assert (await office.try_to_buy("meanwhile")).verdict == "missing"
+    await keep_receipts(office, kept + forgotten)
+    result = await office.reconcile()
+    assert (result.kind, result.action, result.done) == ("lost", "recount", True)
+    assert (result.lost.orders, set(result.lost.named)) == (2, {str(each) for each in forgotten})
+    again = await office.buy("buyer-0")
+    assert isinstance(again, Reserved)
+    assert (again.reservation, again.replayed) == (kept[0], True)
+    assert await office.buy("buyer-1", key="another") == CustomerLimitReached(held=1, limit=1)
+    assert await office.sell_out("late") == 6
+    await office.drain()
+    assert await office.booked() == 10
+    settled = await office.reconcile()
+    assert (settled.kind, settled.lost.orders) == ("none", 2)
+
+
+async def test_a_stream_that_is_gone_is_a_loss_and_no_leak(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    bought = await office.sell(3)
+    await office.drain(1)
+    await office.redis.delete(office.keys.orders)
+    reconciler = office.reconciler()
+    assert (await office.reconcile(reconciler)).reason == "the gate counts a backlog and its stream is empty"
+    await keep_receipts(office, bought)
+    settled = await office.reconcile(reconciler)
+    assert (settled.kind, settled.lost.orders) == ("none", 2)
+    assert (await office.snapshot()).remaining == 9
+
+
+async def test_a_receipt_that_comes_after_the_recount_is_counted_too(own_office: BoxOffice) -> None:
+    await own_office.create(stock=10)
+    forgotten = await own_office.sell(2)
+    await own_office.redis.flushall()
+    reconciler = own_office.reconciler()
+    assert (await own_office.reconcile(reconciler)).lost.orders == 0
+    await keep_receipts(own_office, forgotten)
+    assert (await own_office.reconcile(reconciler)).lost.orders == 2
+
+
+async def test_an_order_that_a_worker_held_while_redis_forgot_it_is_found_at_once(own_office: BoxOffice) -> None:
+    office = own_office
+    await office.create(stock=10)
+    await office.sell(3)
+    held = await office.waiting()
+    await office.redis.flushall()
+    assert (await office.reconcile()).done
+    assert (await office.snapshot()).remaining == 10
+    await office.book(held)
+    patient = office.reconciler(grace_seconds=3600)
+    found = await office.reconcile(patient)
+    assert (found.kind, found.tickets, found.action, found.done) == ("over_admitted", 3, "recount", True)
+    assert await office.sell_out("late") == 7
+    await office.drain()
+    assert await office.booked() == 10
+
+
+async def test_late_orders_that_the_recount_had_seen_are_acquitted(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    await office.sell(3)
+    await office.redis.hset(office.keys.sale, "server", "another")
+    assert (await office.reconcile()).done
+    await office.drain()
+    assert (await office.sales.tally(NAME, 1)).recount
+    assert (await office.reconcile()).action == "acquit"
+    assert not (await office.sales.tally(NAME, 1)).recount
+    assert (await office.sale()).epoch == 2
+
+
+async def test_a_restarted_server_is_recounted_and_nothing_is_lost(
+    own_office: BoxOffice, own_server: ValkeyServer
+) -> None:
+    office = own_office
+    await office.create(stock=10)
+    bought = await office.sell(5)
+    await office.drain(2)
+    own_server.kill()
+    own_server.start()
+    await office.redis.connection_pool.disconnect()
+    assert (await office.try_to_buy("meanwhile")).verdict == "moved"
+    await keep_receipts(office, bought)
+    result = await office.reconcile()
+    assert (result.action, result.done, result.lost.orders) == ("recount", True, 0)
+    assert await office.sell_out("late") == 5
+    await office.drain()
+    assert await office.booked() == 10
+    assert (await office.reconcile()).kind == "none"
+
+
+async def test_a_step_back_in_time_at_the_same_epoch_is_found_by_the_numbers(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    await office.sell(2)
+    saved = await office.save_keys()
+    await office.sell(4, "later")
+    await office.drain()
+    await office.bring_back(saved)
+    assert (await office.snapshot()).epoch == (await office.sale()).epoch
+    result = await office.reconcile()
+    assert (result.kind, result.done) == ("lost", True)
+    assert await office.sell_out("late") == 4
+    await office.drain()
+    assert await office.booked() == 10
+    assert (await office.reconcile()).kind == "none"
+
+
+async def test_unnoticed_the_same_step_back_promises_tickets_twice(office: BoxOffice) -> None:
+    """The control: nobody looks."""
+    await office.create(stock=10)
+    saved = await office.save_keys()
+    await office.sell(4)
+    await office.drain()
+    await office.bring_back(saved)
+    assert 4 + await office.sell_out("late") == 14
+
+
+async def test_an_ended_sale_is_removed_once_it_is_drained_and_its_bookings_stay(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    await office.sell(3)
+    await office.sales.end(NAME)
+    assert (await office.reconcile()).action == "amend"
+    assert (await office.snapshot()).state == "closed"
+    assert (await office.reconcile()).action == "nothing"
+    await office.drain()
+    removed = await office.reconcile()
+    assert (removed.action, removed.done) == ("remove", True)
+    assert await office.gate.snapshot(NAME) is None
+    assert (await office.sale()).removed_at is not None
+    assert await office.booked() == 3
+    assert await office.sales.active() == []
+
+
+async def test_keys_of_a_next_round_are_not_removed_for_the_ended_one(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    ended = await office.sales.end(NAME)
+    await office.gate.amend(ended)
+    await office.create(stock=20)
+    assert not await remove(ended, office.gate, office.engine)
+    assert (await office.snapshot()).remaining == 20
+    assert (await office.sale()).removed_at is None
+
+
+async def test_an_ended_sale_without_keys_is_not_seeded_again(own_office: BoxOffice) -> None:
+    await own_office.create(stock=10)
+    await own_office.sales.end(NAME)
+    await own_office.redis.flushall()
+    assert (await own_office.reconcile()).action == "remove"
+    assert await own_office.gate.snapshot(NAME) is None
+    assert (await own_office.sale()).removed_at is not None
+
+
+async def test_a_sale_that_promises_nothing_is_only_observed(office: BoxOffice) -> None:
+    sale = await office.create(stock=10)
+    async with office.engine.begin() as connection:
+        await connection.execute(text("UPDATE sales SET strategy = 'naive'"))
+    await office.leak(3)
+    reconciler = office.reconciler()
+    assert {(await office.reconcile(reconciler)).action for _ in range(3)} == {Action.OBSERVE}
+    assert (await office.snapshot()).remaining == 7
+    unknown = replace(sale, terms=replace(sale.terms, strategy="of-a-newer-release"))
+    assert (await reconciler.reconcile_sale(unknown)).action == "observe"

@@ -1,0 +1,119 @@
+"""The loop over all sales, and the process around it."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.gate.connection import make_redis
+from app.gate.replies import GateUnavailable
+from app.lab.servers.valkey import ValkeyServer
+from app.sales.model import SaleTerms
+from app.settings import GateSettings
+from tests.reconcile.box_office import NAME, BoxOffice
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110  what it waits for is in a log or a file, which sets no event
+            await asyncio.sleep(0.01)
+
+
+async def test_a_sale_that_nobody_seeded_is_opened(office: BoxOffice) -> None:
+    for name in ("one", "two"):
+        await office.sales.create(SaleTerms(name=name, strategy="atomic", stock=5), guarded=True)
+    reconciler = office.reconciler()
+    await reconciler.reconcile_all()
+    assert {name: result.action for name, result in reconciler.results.items()} == {"one": "recount", "two": "recount"}
+    for name in ("one", "two"):
+        snapshot = await office.gate.snapshot(name)
+        assert snapshot is not None
+        assert (snapshot.state, snapshot.remaining) == ("open", 5)
+
+
+async def test_a_sale_that_fails_is_told_once_and_stops_no_other(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    broken = await office.sales.create(SaleTerms(name="broken", strategy="atomic", stock=5), guarded=True)
+    assert await office.gate.seed(broken.sale)
+    await office.redis.hset(office.gate.keys("broken").sale, "stock", "plenty")
+    await office.leak(2)
+    reconciler = office.reconciler()
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            await reconciler.reconcile_all()
+    assert (await office.snapshot()).remaining == 10
+    assert [line["sale"] for line in logs if line["log_level"] == "warning"] == ["broken"]
+
+
+async def test_a_sale_of_which_a_field_is_gone_is_recounted(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    await office.sell(2)
+    await office.redis.hdel(office.keys.sale, "remaining")
+    assert (await office.reconcile()).done
+    assert (await office.snapshot()).remaining == 8
+
+
+async def test_an_outage_is_told_once_and_its_end_too(
+    make_valkey: Callable[..., ValkeyServer], engine: AsyncEngine
+) -> None:
+    server = make_valkey(appendfsync="always")
+    redis = make_redis(server.url, "test", GateSettings())
+    office = BoxOffice(redis, "own", engine)
+    await office.create(stock=10)
+    ready = asyncio.Event()
+    with structlog.testing.capture_logs() as logs:
+
+        def told(event: str) -> int:
+            return sum(line["event"] == event for line in logs)
+
+        running = asyncio.create_task(office.reconciler(interval_seconds=0.05).run_forever(ready))
+        await ready.wait()
+        server.kill()
+        await eventually(lambda: told("a store is away; sales are not reconciled") == 1)
+        server.start()
+        await eventually(lambda: told("stores are back") == 1)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert told("a store is away; sales are not reconciled") == 1
+    snapshot = await office.snapshot()
+    assert (snapshot.state, snapshot.epoch, snapshot.server) == ("open", 2, await office.gate.run_id())
+    await redis.aclose()
+
+
+async def test_a_turn_that_meets_no_gate_says_so(office: BoxOffice) -> None:
+    nobody_listens = make_redis("redis://127.0.0.1:1/0", "test", GateSettings())
+    away = BoxOffice(nobody_listens, "own", office.engine)
+    with pytest.raises(GateUnavailable):
+        await away.reconciler().reconcile_all()
+    await nobody_listens.aclose()
+
+
+async def test_the_process_makes_its_ready_file_and_ends_on_sigterm(
+    office: BoxOffice, redis_url: str, key_prefix: str, database_url: str, tmp_path: Path
+) -> None:
+    await office.sales.create(SaleTerms(name=NAME, strategy="atomic", stock=5), guarded=True)
+    ready = tmp_path / "ready"
+    environment = os.environ | {
+        "REDIS_URL": redis_url,
+        "DATABASE_URL": database_url,
+        "GATE_KEY_PREFIX": key_prefix,
+        "RECONCILE_READY_FILE": str(ready),
+        "RECONCILE_INTERVAL_SECONDS": "0.1",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "app.reconcile", env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        await eventually(ready.exists)
+        assert (await office.snapshot()).remaining == 5
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    assert "Traceback" not in errors.decode()
