@@ -46,7 +46,7 @@ class Readiness:
     def require(self) -> None:
         """Raises NotReady before the first time that everything was in place."""
         if not self.started:
-            raise NotReady("The service is starting: " + self.reason())
+            raise NotReady("The service is starting; nothing was taken.")
 
     def reason(self) -> str:
         return "; ".join(f"{name}: {why}" for name, why in self.waiting_for.items())

@@ -15,7 +15,7 @@ IDEMPOTENCY_KEY = r"^[\x21-\x7e]{1,255}$"  # visible ASCII, as in the IETF draft
 MAX_STOCK = 100_000_000
 MAX_QUANTITY = 100
 RESERVATION_ID = re.compile(
-    r"^(?P<sale>[a-z0-9-]{1,63})\.(?P<round>\d{1,9})\.(?P<entry>\d{1,20}-\d{1,20})\.(?P<nonce>[0-9a-f]{16})$"
+    r"^(?P<sale>[a-z0-9-]{1,63})\.(?P<round>\d{1,9})\.(?P<entry>\d{1,19}-\d{1,19})\.(?P<nonce>[0-9a-f]{16})$"
 )
 
 
@@ -78,7 +78,7 @@ class ReservationId:
     @classmethod
     def parse(cls, text: str) -> "ReservationId":
         """Raises UnknownReservation where `text` can't be one of ours."""
-        match = RESERVATION_ID.match(text)
+        match = RESERVATION_ID.fullmatch(text)
         if match is None:
             raise UnknownReservation(f"No reservation has the id {text[:200]!r}.")
         return cls(match["sale"], int(match["round"]), match["entry"], match["nonce"])

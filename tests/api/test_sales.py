@@ -135,10 +135,24 @@ async def test_what_became_of_a_reservation(client: AsyncClient, sale: str) -> N
     }
 
 
-@pytest.mark.parametrize("name", ["nonsense", "spring-tour.1.1-1.0123456789abcdef", "x" * 150, "a%00b"])
-async def test_an_unknown_reservation(client: AsyncClient, name: str) -> None:
-    refused = await client.get(f"/reservations/{name}")
-    assert (refused.status_code, refused.json()["type"]) == (404, "/problems/unknown-reservation")
+NO_RESERVATIONS = (
+    "nonsense",
+    "spring-tour.1.1-1.0123456789abcdef",
+    "spring-tour.2.1-1.0123456789abcdef",
+    "autumn-tour.1.1-1.0123456789abcdef",
+    "spring-tour.1.99999999999999999999-1.0123456789abcdef",
+    "spring-tour.1.1-1.0123456789abcdef%0A",
+    "x" * 150,
+    "a%00b",
+)
+
+
+@pytest.mark.usefixtures("sale")
+async def test_an_unknown_reservation(client: AsyncClient, subtests: pytest.Subtests) -> None:
+    for name in NO_RESERVATIONS:
+        with subtests.test(name):
+            refused = await client.get(f"/reservations/{name}")
+            assert (refused.status_code, refused.json()["type"]) == (404, "/problems/unknown-reservation")
 
 
 async def test_a_blast_is_queued_shown_and_cancelled(client: AsyncClient, sale: str) -> None:

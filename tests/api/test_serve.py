@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -41,6 +42,22 @@ async def test_several_processes_share_a_port(serve: Serve, sale_terms: dict[str
     assert await exit_code(first) == 0
     async with AsyncClient(base_url=second.url) as client:
         assert (await client.post("/buy-ticket", json=ORDER, headers=KEY)).status_code == 200
+
+
+async def test_any_process_tells_the_metrics_of_all(serve: Serve, sale_terms: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "metrics").mkdir()
+    first, second = (serve(PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "metrics")) for _ in range(2))
+    for served, key in ((first, "k-1"), (second, "k-2")):
+        await served.ready()
+        async with AsyncClient(base_url=served.url) as client:
+            await client.post("/sales", json=sale_terms)
+            await client.post("/buy-ticket", json=ORDER, headers={"X-Idempotency-Key": key})
+    for served in (first, second):
+        async with AsyncClient(base_url=served.url) as client:
+            lines = (await client.get("/metrics")).text.splitlines()
+        assert 'atomictickets_purchases_total{outcome="reserved"} 2.0' in lines
+        assert "atomictickets_purchase_seconds_count 2.0" in lines
+        assert 'atomictickets_sale_remaining{sale="spring-tour"} 8.0' in lines
 
 
 async def test_a_request_in_flight_is_answered_before_the_end(

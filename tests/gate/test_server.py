@@ -1,0 +1,70 @@
+"""What a process learns of the stock server before it sells anything."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from redis.asyncio import Redis
+
+from app.gate.connection import make_redis
+from app.gate.keys import instance_key
+from app.gate.replies import GateUnavailable
+from app.gate.server import ForeignStores, claim, read_durability
+from app.lab.servers.valkey import ValkeyServer
+from app.settings import GateSettings
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    redis = make_redis(redis_url, "test", GateSettings())
+    yield redis
+    await redis.aclose()
+
+
+async def test_the_stock_server_of_the_lab_leaves_no_doubt(redis: Redis) -> None:
+    assert (await read_durability(redis)).doubts() == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "named"),
+    [
+        ("appendfsync", "everysec", "everysec"),
+        ("maxmemory-policy", "allkeys-lru", "allkeys-lru"),
+        ("appendonly", "no", "off"),
+    ],
+)
+async def test_a_server_that_may_forget_is_told_of(
+    make_valkey: Callable[..., ValkeyServer], option: str, value: str, named: str
+) -> None:
+    redis = make_redis(make_valkey().url, "test", GateSettings())
+    await redis.config_set(option, value)
+    doubts = (await read_durability(redis)).doubts()
+    assert len(doubts) == 1
+    assert named in doubts[0]
+    await redis.aclose()
+
+
+async def test_where_config_is_refused_info_tells_what_it_can(make_valkey: Callable[..., ValkeyServer]) -> None:
+    redis = make_redis(make_valkey().url, "test", GateSettings())
+    await redis.execute_command("ACL", "SETUSER", "default", "-config")
+    durability = await read_durability(redis)
+    assert (durability.appendonly, durability.maxmemory_policy) == (True, "noeviction")
+    assert durability.doubts() == ["appendfsync can't be read here: make sure that it is 'always'"]
+    await redis.aclose()
+
+
+async def test_the_keys_belong_to_the_first_who_claims_them(redis: Redis, key_prefix: str) -> None:
+    await claim(redis, key_prefix, "ours")
+    await claim(redis, key_prefix, "ours")
+    with pytest.raises(ForeignStores, match="'ours', the ledger to 'theirs'"):
+        await claim(redis, key_prefix, "theirs")
+    await redis.delete(instance_key(key_prefix))
+    await claim(redis, key_prefix, "theirs")
+
+
+async def test_a_server_that_is_away_is_no_foreigner() -> None:
+    redis = make_redis("redis://127.0.0.1:1/0", "test", GateSettings())
+    with pytest.raises(GateUnavailable):
+        await claim(redis, "any", "ours")
+    with pytest.raises(GateUnavailable):
+        await read_durability(redis)
+    await redis.aclose()
