@@ -113,7 +113,7 @@ class Reconciler:
         async with at_once:
             try:
                 await self.reconcile_sale(sale)
-            except Exception as error:
+            except Exception as error:  # whatever one sale holds, the others are looked after
                 if sale.name not in self._failing:
                     trace = None if isinstance(error, TemporarilyUnavailable) else error
                     log.warning(
@@ -159,7 +159,9 @@ class Reconciler:
         epoch = measurement.ledger.epoch
         match decision.action:
             case Action.AMEND:
-                done = await self._gate.amend(sale)
+                # Terms are committed before the gate hears of them, so those read now are as new as what it has.
+                committed = await self._sales.get(sale.name)
+                done = committed is not None and await self._gate.amend(committed)
             case Action.ACQUIT:
                 done = await acquit(sale, measurement.ledger, self._engine)
             case Action.GIVE_BACK if measurement.before is not None:

@@ -267,6 +267,13 @@ async def test_an_ended_sale_is_removed_once_it_is_drained_and_its_bookings_stay
     assert await office.sales.active() == []
 
 
+async def test_a_sale_read_before_it_ended_does_not_open_it_again(office: BoxOffice) -> None:
+    before = await office.create(stock=10)
+    await office.gate.amend(await office.sales.end(NAME))
+    assert (await office.reconciler().reconcile_sale(before)).action == "amend"
+    assert (await office.snapshot()).state == "closed"
+
+
 async def test_keys_of_a_next_round_are_not_removed_for_the_ended_one(office: BoxOffice) -> None:
     await office.create(stock=10)
     ended = await office.sales.end(NAME)
