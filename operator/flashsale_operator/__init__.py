@@ -1,0 +1,1 @@
+"""The operator of FlashSale resources: it makes a declared sale true and keeps it so."""
