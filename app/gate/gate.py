@@ -53,7 +53,8 @@ class Gate:
     async def seed(self, sale: Sale) -> bool:
         """Puts the sale behind a closed fence at its epoch. False: what is here is as new."""
         terms = sale.terms
-        keys, before = self.keys(sale.name), max(1, sale.round - 1)
+        keys = self.keys(sale.name)
+        before = int(await self._guarded(self._redis.hget(keys.sale, "round")) or sale.round)
         reply = await self._run(
             "seed",
             (keys.sale, keys.answers(before), keys.customers(before), keys.released(before)),
@@ -183,6 +184,13 @@ class Gate:
         finally:
             await pool.release(connection)
         return reply
+
+
+def has_terms(snapshot: GateSnapshot, sale: Sale) -> bool:
+    """Whether the gate decides by the limit, the window and the state of `sale`. Its stock is another question."""
+    limit, opens, closes = sale.terms.customer_limit or 0, sale.terms.opens_at, sale.terms.closes_at
+    in_force = (limit, _milliseconds(opens), _milliseconds(closes), _state(sale))
+    return (snapshot.limit, snapshot.opens, snapshot.closes, snapshot.state) == in_force
 
 
 def _unavailable(error: Exception) -> GateUnavailable:

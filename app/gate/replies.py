@@ -55,7 +55,10 @@ class BatchReply:
 
 @dataclass(frozen=True, slots=True)
 class GateSnapshot:
-    """A sale as the gate has it, at one instant. Tickets, but for `accepted`: the number of the newest order."""
+    """A sale as the gate has it, at one instant. Tickets, but for `accepted`: the number of the newest order.
+
+    `limit`, `opens` and `closes` (ms since the epoch) are the terms it decides by; 0 stands for none.
+    """
 
     round: int
     epoch: int
@@ -68,10 +71,14 @@ class GateSnapshot:
     released: int
     server: str
     last_entry: str
+    limit: int = 0
+    opens: int = 0
+    closes: int = 0
 
     @classmethod
     def of(cls, fields: list[str]) -> Self:
-        round_, epoch, state, stock, remaining, backlog, accepted, repairs, released, server, last = fields
+        round_, epoch, state, stock, remaining, backlog, accepted, repairs, released, server, *terms, last = fields
+        limit, opens, closes = terms
         return cls(
             int(round_),
             int(epoch),
@@ -84,6 +91,9 @@ class GateSnapshot:
             int(released),
             server,
             last,
+            int(limit),
+            int(opens),
+            int(closes),
         )
 
 

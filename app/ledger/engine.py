@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.settings import LedgerSettings
 
-Process = Literal["api", "worker", "reconciler", "blaster", "migrate", "test"]
+Process = Literal["api", "worker", "reconciler", "operator", "blaster", "migrate", "test"]
 
 
 def make_engine(

@@ -65,6 +65,8 @@ class SaleRow(Base):
     paused: Mapped[bool] = mapped_column(server_default=text("false"))
     managed_by: Mapped[str] = mapped_column(server_default=text("'http'"))
     owner_uid: Mapped[str | None]
+    owner_round: Mapped[int | None] = mapped_column(Integer)  # the resource's own round and generation that this row
+    owner_generation: Mapped[int | None] = mapped_column(BigInteger)  # follows: an older one changes nothing
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ended_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]  # ended, drained, and its Redis keys are gone

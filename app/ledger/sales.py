@@ -16,7 +16,8 @@ from app.sales.model import Sale, SaleTerms, UnknownSale
 
 SALES = """
     SELECT s.name, s.strategy, i.stock, s.opens_at, s.closes_at, s.customer_limit, s.think_ms, s.round, i.epoch,
-        s.paused, s.managed_by, s.owner_uid, s.created_at, s.ended_at, s.removed_at, i.guarded
+        s.paused, s.managed_by, s.owner_uid, s.owner_round, s.owner_generation, s.created_at, s.ended_at, s.removed_at,
+        i.guarded
     FROM sales s JOIN inventory i ON i.sale = s.name AND i.round = s.round
 """
 GET = text(f"{SALES} WHERE s.name = :name")
@@ -98,9 +99,9 @@ class SaleRepository:
         with ledger_reachable():
             async with self._engine.begin() as connection:
                 if (await connection.execute(CREATE, values)).first() is not None:
-                    await _add_round(connection, terms.name, 1, epoch=1, stock=terms.stock, guarded=guarded)
-                    return Creation(await _present(connection, terms.name), created=True)
-                sale, _ = await _lock(connection, terms.name)
+                    await add_round(connection, terms.name, 1, epoch=1, stock=terms.stock, guarded=guarded)
+                    return Creation(await present(connection, terms.name), created=True)
+                sale, _ = await lock(connection, terms.name)
                 if sale.ended_at is None:
                     if sale.terms == terms:
                         return Creation(sale, created=False)
@@ -109,8 +110,8 @@ class SaleRepository:
                     strategy = sale.terms.strategy
                     raise SaleExists(f"The ended sale {terms.name!r} has the strategy {strategy!r} for ever.", sale)
                 await connection.execute(RESTART, values)
-                await _start_round(connection, sale, terms.stock, guarded=guarded)
-                return Creation(await _present(connection, terms.name), created=True)
+                await start_round(connection, sale, terms.stock, guarded=guarded)
+                return Creation(await present(connection, terms.name), created=True)
 
     async def get(self, name: str) -> Sale | None:
         """The sale in its present round, ended or not."""
@@ -131,11 +132,11 @@ class SaleRepository:
         """Starts the next round, with the same stock if none is named. Raises UnknownSale or SaleEnded."""
         with ledger_reachable():
             async with self._engine.begin() as connection:
-                sale, guarded = await _lock(connection, name)
+                sale, guarded = await lock(connection, name)
                 if sale.ended_at is not None:
                     raise SaleEnded(f"The sale {name!r} has ended; creating it again starts its next round.")
-                await _start_round(connection, sale, sale.terms.stock if stock is None else stock, guarded=guarded)
-                return await _present(connection, name)
+                await start_round(connection, sale, sale.terms.stock if stock is None else stock, guarded=guarded)
+                return await present(connection, name)
 
     async def raise_epoch(self, name: str, seen_epoch: int) -> Sale:
         """Raises the epoch by one if it still is `seen_epoch`, so that two repairs of one finding raise it once.
@@ -144,16 +145,16 @@ class SaleRepository:
         """
         with ledger_reachable():
             async with self._engine.begin() as connection:
-                sale, _ = await _lock(connection, name)
+                sale, _ = await lock(connection, name)
                 await connection.execute(RAISE_EPOCH, {"sale": name, "round": sale.round, "seen": seen_epoch})
-                return await _present(connection, name)
+                return await present(connection, name)
 
     async def end(self, name: str) -> Sale:
         """Ends the sale, once: a second end changes nothing. Raises UnknownSale."""
         with ledger_reachable():
             async with self._engine.begin() as connection:
                 await connection.execute(END, {"name": name})
-                return await _present(connection, name)
+                return await present(connection, name)
 
     async def mark_removed(self, name: str, round_: int) -> bool:
         """Notes that the ended round is drained and its Redis keys are gone. False where a next round has begun."""
@@ -173,7 +174,7 @@ class SaleRepository:
                 return [_sale(row) for row in await connection.execute(statement, {"after": after, "limit": limit})]
 
 
-async def _lock(connection: AsyncConnection, name: str) -> tuple[Sale, bool]:
+async def lock(connection: AsyncConnection, name: str) -> tuple[Sale, bool]:
     """The locked sale, and whether its inventory is guarded. Two statements: a join re-read after waiting for the lock
     would meet the new round's number with the old round's inventory, and find nothing."""
     await connection.execute(LOCK_SALE, {"name": name})
@@ -183,20 +184,21 @@ async def _lock(connection: AsyncConnection, name: str) -> tuple[Sale, bool]:
     return _sale(row), row.guarded
 
 
-async def _present(connection: AsyncConnection, name: str) -> Sale:
+async def present(connection: AsyncConnection, name: str) -> Sale:
     row = (await connection.execute(GET, {"name": name})).first()
     if row is None:
         raise UnknownSale(f"There is no sale {name!r}.")
     return _sale(row)
 
 
-async def _start_round(connection: AsyncConnection, sale: Sale, stock: int, *, guarded: bool) -> None:
-    following = sale.round + 1
-    await _add_round(connection, sale.name, following, epoch=sale.epoch + 1, stock=stock, guarded=guarded)
+async def start_round(connection: AsyncConnection, sale: Sale, stock: int, *, guarded: bool, at_least: int = 1) -> None:
+    """Starts the round that follows, or the later one that is asked for: rounds only rise."""
+    following = max(sale.round + 1, at_least)
+    await add_round(connection, sale.name, following, epoch=sale.epoch + 1, stock=stock, guarded=guarded)
     await connection.execute(SET_ROUND, {"name": sale.name, "round": following})
 
 
-async def _add_round(
+async def add_round(
     connection: AsyncConnection, name: str, round_: int, *, epoch: int, stock: int, guarded: bool
 ) -> None:
     await connection.execute(
@@ -221,6 +223,8 @@ def _sale(row: Row[Any]) -> Sale:
         paused=row.paused,
         managed_by=row.managed_by,
         owner_uid=row.owner_uid,
+        owner_round=row.owner_round,
+        owner_generation=row.owner_generation,
         created_at=row.created_at,
         ended_at=row.ended_at,
         removed_at=row.removed_at,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
+from app.gate.gate import has_terms
 from app.gate.replies import GateSnapshot
 from app.reconcile.classify import Drift, Kind
 from app.reconcile.evidence import evidence
@@ -86,7 +87,7 @@ def decide(
         return Decision(Action.RECOUNT, reason=why.value)
     gate = measurement.after
     assert gate is not None  # noqa: S101  otherwise there is evidence
-    if gate.stock < measurement.ledger.stock or gate.state != ("paused" if sale.paused else "open"):
+    if gate.stock < measurement.ledger.stock or not has_terms(gate, sale):
         return Decision(Action.AMEND, reason="the ledger has newer terms")
     if drift is None:
         return Decision(Action.NOTHING, reason="not measured: overtaken, or a long backlog")

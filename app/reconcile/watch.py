@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
 import structlog
@@ -34,7 +34,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What one check came to. `kind` is None where it could not be told; `done`: the action took effect."""
+    """What one check came to. `kind` is None where it could not be told; `done`: the action took effect.
+
+    `confirmed_at` (monotonic seconds): when the drift that is suspected will have been there for the grace period.
+    """
 
     sale: str
     round: int
@@ -45,6 +48,7 @@ class Result:
     reason: str = ""
     done: bool = True
     lost: Lost = NONE_LOST
+    confirmed_at: float | None = None
 
 
 class Reconciler:
@@ -100,11 +104,14 @@ class Reconciler:
                     turns.create_task(self._turn(sale, at_once))
             after = page[-1].name
 
-    async def reconcile_sale(self, sale: Sale) -> Result:
-        """Checks one sale and does what is called for. Idempotent; raises TemporarilyUnavailable."""
+    async def reconcile_sale(self, sale: Sale, settings: ReconcileSettings | None = None) -> Result:
+        """Checks one sale and does what is called for. Idempotent; raises TemporarilyUnavailable.
+
+        `settings`: this sale's own grace period and policy, in place of the installation's.
+        """
         lock = self._turns.setdefault(sale.name, asyncio.Lock())
         async with lock:
-            result = await self._reconcile(sale)
+            result = await self._reconcile(sale, settings or self._settings)
             self._keep(result)
         return result
 
@@ -126,7 +133,7 @@ class Reconciler:
             else:
                 self._failing.discard(sale.name)
 
-    async def _reconcile(self, sale: Sale) -> Result:
+    async def _reconcile(self, sale: Sale, settings: ReconcileSettings) -> Result:
         strategy = self._strategies.get(sale.terms.strategy)
         if strategy is None or not strategy.promises_exactness:
             return await self._observe(sale)
@@ -143,10 +150,11 @@ class Reconciler:
             drift,
             suspicion,
             now=now,
-            grace_seconds=self._settings.grace_seconds,
-            policy=self._settings.policy,
+            grace_seconds=settings.grace_seconds,
+            policy=settings.policy,
         )
-        return await self._act(sale, measurement, drift, decision)
+        result = await self._act(sale, measurement, drift, decision)
+        return result if suspicion is None else replace(result, confirmed_at=suspicion.since + settings.grace_seconds)
 
     async def _observe(self, sale: Sale) -> Result:
         """A strategy that promises nothing, or that this release doesn't know: nothing of it is mended."""

@@ -34,7 +34,10 @@ class SaleTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sale:
-    """A sale as the ledger knows it: the terms, and where it is in its life."""
+    """A sale as the ledger knows it: the terms, and where it is in its life.
+
+    `owner_*` name the resource that it follows, and the `spec.round` and generation of it that it last followed.
+    """
 
     terms: SaleTerms
     round: int
@@ -42,6 +45,8 @@ class Sale:
     paused: bool = False
     managed_by: str = "http"
     owner_uid: str | None = None
+    owner_round: int | None = None
+    owner_generation: int | None = None
     created_at: datetime
     ended_at: datetime | None = None
     removed_at: datetime | None = None

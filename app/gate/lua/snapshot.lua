@@ -1,12 +1,13 @@
 -- snapshot: what the gate believes of a sale, at one instant.
 -- KEYS  1 sale (hash)  2 orders (stream)
 -- returns {} where the sale, or any field of it, is not here, else
---   {round, epoch, state, stock, remaining, backlog, accepted, repairs, released, server, last entry in the stream or ''}
+--   {round, epoch, state, stock, remaining, backlog, accepted, repairs, released, server, limit, opens, closes,
+--    last entry in the stream or ''}
 local sale = redis.call('HMGET', KEYS[1], 'round', 'epoch', 'state', 'stock', 'remaining', 'backlog', 'accepted',
-  'repairs', 'released', 'server')
-for field = 1, 10 do
+  'repairs', 'released', 'server', 'limit', 'opens', 'closes')
+for field = 1, 13 do
   if not sale[field] then return {} end
 end
 local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
-sale[11] = last[1] and last[1][1] or ''
+sale[14] = last[1] and last[1][1] or ''
 return sale

@@ -1,0 +1,97 @@
+"""Sales that follow a FlashSale resource. One transaction takes one step, decided on the row that it has locked."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.ledger.availability import ledger_reachable
+from app.ledger.sales import SaleRepository, add_round, lock, present, start_round
+from app.sales.following import Step, Wanted, next_step
+from app.sales.model import Sale
+
+CREATE = text("""
+    INSERT INTO sales (name, strategy, round, managed_by) VALUES (:name, :strategy, :round, 'flashsale')
+    ON CONFLICT (name) DO NOTHING RETURNING name
+""")
+FOLLOW = text("""
+    UPDATE sales SET customer_limit = :customer_limit, opens_at = :opens_at, closes_at = :closes_at, paused = :paused,
+        managed_by = 'flashsale', owner_uid = :uid, owner_round = :round, owner_generation = :generation,
+        ended_at = NULL, removed_at = NULL
+    WHERE name = :name
+""")
+GROW = text("""
+    UPDATE inventory SET stock = :stock, remaining = remaining + :stock - stock
+    WHERE sale = :name AND round = :round AND stock < :stock
+""")
+END = text("""
+    UPDATE sales SET ended_at = now()
+    WHERE name = :name AND managed_by = 'flashsale' AND owner_uid = :uid AND ended_at IS NULL
+    RETURNING name
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """The sale as it is now, and the step that was taken."""
+
+    sale: Sale
+    step: Step
+
+
+class ManagedSales:
+    """Each call is a transaction of its own and raises LedgerUnavailable where Postgres is away."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._sales = SaleRepository(engine)
+
+    async def follow(self, wanted: Wanted, *, guarded: bool) -> Followed:
+        """Makes the row what the resource wants. Idempotent; where it is so already, nothing is locked or written.
+
+        Raises NameTaken, StrategyDiffers, StockShrinks.
+        """
+        seen = await self._sales.get(wanted.name)
+        if seen is not None and next_step(wanted, seen) is Step.NOTHING:
+            return Followed(seen, Step.NOTHING)
+        with ledger_reachable():
+            async with self._engine.begin() as connection:
+                step = await _follow(connection, wanted, guarded=guarded)
+                return Followed(await present(connection, wanted.name), step)
+
+    async def end(self, name: str, uid: str) -> Sale | None:
+        """Ends the sale if it still follows this resource; None where it doesn't, or has ended."""
+        with ledger_reachable():
+            async with self._engine.begin() as connection:
+                ended = await connection.scalar(END, {"name": name, "uid": uid})
+                return None if ended is None else await present(connection, name)
+
+
+async def _follow(connection: AsyncConnection, wanted: Wanted, *, guarded: bool) -> Step:
+    terms, name = wanted.terms, wanted.name
+    created = await connection.scalar(CREATE, {"name": name, "strategy": terms.strategy, "round": wanted.round})
+    if created is not None:
+        step = Step.CREATE
+        await add_round(connection, name, wanted.round, epoch=1, stock=terms.stock, guarded=guarded)
+    else:
+        sale, guarded_before = await lock(connection, name)
+        step = next_step(wanted, sale)
+        if step is Step.NEXT_ROUND:
+            await start_round(connection, sale, terms.stock, guarded=guarded_before, at_least=wanted.round)
+        elif step is not Step.NOTHING:
+            await connection.execute(GROW, {"name": name, "round": sale.round, "stock": terms.stock})
+    if step is not Step.NOTHING:
+        await connection.execute(
+            FOLLOW,
+            {
+                "name": name,
+                "customer_limit": terms.customer_limit,
+                "opens_at": terms.opens_at,
+                "closes_at": terms.closes_at,
+                "paused": wanted.paused,
+                "uid": wanted.uid,
+                "round": wanted.round,
+                "generation": wanted.generation,
+            },
+        )
+    return step
