@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install lab test lint bench kind clean
+.PHONY: help install lab test lint bench crd kind clean
 SHELL := bash
 
 PYTHON ?= python3
@@ -26,6 +26,9 @@ lint: $(VENV)/.dev ## Check style, types and who imports whom
 
 bench: $(VENV)/.lab ## Measure the engine against its floors on this machine (ARGS="...": see atomictickets bench --help)
 	@$(BIN)/atomictickets bench $(ARGS)
+
+crd: $(VENV)/.dev ## Write k8s/crd.yaml anew from the models of the operator
+	@$(BIN)/python -m flashsale_operator.resource.crd > k8s/crd.yaml.new && mv k8s/crd.yaml.new k8s/crd.yaml
 
 kind: ## Run it on a local Kubernetes cluster
 	@echo "make kind is not there yet: the chart and the operator are still to come"

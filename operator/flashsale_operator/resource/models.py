@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from app.sales.model import MAX_STOCK
@@ -32,8 +32,16 @@ def _rfc3339(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
 _AS_JSON = PlainSerializer(_rfc3339, return_type=str, when_used="json")
-Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC)), _AS_JSON]
+# The API server's own `date-time` takes +24:00, which Python does not.
+_IN_CRD = WithJsonSchema(
+    {"type": "string", "format": "date-time", "pattern": r"(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$"}, mode="validation"
+)
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc), _AS_JSON, _IN_CRD]
 Time = Annotated[AwareDatetime, AfterValidator(_whole_second), _AS_JSON]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 

@@ -1,0 +1,79 @@
+"""A real API server for these tests: the one that KUBECONFIG names, or the project's kit, or a skip that says why."""
+
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.kubectl import Kubectl
+from tests.fixtures.servers import PROJECT
+
+KIT = PROJECT.parent / "shared" / "cluster" / "cluster"
+OURS = ("kind-", "atomictickets")
+"""How the contexts begin that tests may use: they install a CRD, which a KUBECONFIG left from work must not get."""
+
+
+@pytest.fixture(scope="session")
+def admin() -> Iterator[Kubectl]:
+    """kubectl with all rights. A cluster that was up before stays up."""
+    if kubeconfig := os.environ.get("KUBECONFIG"):
+        yield _named_by_environment(Path(kubeconfig))
+        return
+    if not KIT.exists():
+        pytest.skip("no Kubernetes: KUBECONFIG is not set, and ../shared/cluster is not there")
+    was_up = _kit("status").returncode == 0
+    started = _kit("up", "--control-plane") if not was_up else None
+    if started is not None and started.returncode:
+        pytest.skip(f"no Kubernetes: ../shared/cluster does not start: {started.stderr.strip()[-200:]}")
+    kubeconfig = _kit("kubeconfig").stdout.strip()
+    yield Kubectl(Path(kubeconfig), path=str(Path(kubeconfig).parents[1] / "bin"))
+    if not was_up:
+        _kit("down")
+
+
+@pytest.fixture(scope="session")
+def crd(admin: Kubectl) -> Kubectl:
+    """kubectl, with FlashSale served."""
+    admin("apply", "--server-side", "--force-conflicts", f"--filename={PROJECT / 'k8s' / 'crd.yaml'}")
+    admin("wait", "--for=condition=Established", "crd/flashsales.atomictickets.dev", "--timeout=30s")
+    return admin
+
+
+@pytest.fixture(scope="module")
+def shared_namespace(crd: Kubectl) -> Iterator[Kubectl]:
+    """kubectl in a namespace for the tests of one module."""
+    yield from _fresh_namespace(crd)
+
+
+@pytest.fixture
+def namespace(crd: Kubectl) -> Iterator[Kubectl]:
+    """kubectl in a namespace for this test alone."""
+    yield from _fresh_namespace(crd)
+
+
+def _fresh_namespace(kubectl: Kubectl) -> Iterator[Kubectl]:
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    kubectl("create", "namespace", name)
+    yield kubectl.within(name)
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+def _named_by_environment(kubeconfig: Path) -> Kubectl:
+    if shutil.which("kubectl") is None:
+        pytest.skip("no Kubernetes: KUBECONFIG is set, and kubectl is not on the PATH")
+    kubectl = Kubectl(kubeconfig)
+    context = json.loads(kubectl("config", "view", "--output=json"))["current-context"]
+    if not context.startswith(OURS):
+        pytest.skip(
+            f"no Kubernetes: the context {context!r} is not one for tests (they begin with {' or '.join(OURS)})"
+        )
+    return kubectl
+
+
+def _kit(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(KIT), *arguments], capture_output=True, text=True, timeout=120, check=False)

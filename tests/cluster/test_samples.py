@@ -1,0 +1,32 @@
+"""The resources that a user would copy from k8s/."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flashsale_operator.resource.models import FlashSale
+from tests.cluster.kubectl import Kubectl
+from tests.fixtures.servers import PROJECT
+
+pytestmark = pytest.mark.cluster
+
+SAMPLES = [*sorted((PROJECT / "k8s").glob("*-drop.yaml")), PROJECT / "k8s" / "observe-only.yaml"]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_a_sample_is_taken_as_it_stands(namespace: Kubectl, sample: Path) -> None:
+    namespace("apply", f"--filename={sample}")
+    FlashSale.model_validate(namespace.get(f"fs/{sample.stem}"))
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_a_sample_says_how_to_apply_it_and_what_to_look_for(sample: Path) -> None:
+    comment = [line for line in sample.read_text().splitlines() if line.startswith("#")]
+    assert any(f"kubectl apply -f k8s/{sample.name}" in line for line in comment)
+    assert any("ook at:" in line for line in comment)
+
+
+def test_all_flashsales_of_the_folder_are_among_them() -> None:
+    kinds = {path: yaml.safe_load(path.read_text())["kind"] for path in (PROJECT / "k8s").glob("*.yaml")}
+    assert {path for path, kind in kinds.items() if kind == "FlashSale"} == set(SAMPLES)
