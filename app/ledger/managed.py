@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.ledger.availability import ledger_reachable
-from app.ledger.sales import SaleRepository, add_round, lock, present, start_round
+from app.ledger.sales import add_round, lock, present, start_round
 from app.sales.following import Step, Wanted, next_step
 from app.sales.model import Sale
 
@@ -44,14 +44,12 @@ class ManagedSales:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._sales = SaleRepository(engine)
 
-    async def follow(self, wanted: Wanted, *, guarded: bool) -> Followed:
-        """Makes the row what the resource wants. Idempotent; where it is so already, nothing is locked or written.
+    async def follow(self, wanted: Wanted, seen: Sale | None, *, guarded: bool) -> Followed:
+        """Makes the row what the resource wants. Idempotent; where `seen` is so already, nothing is locked or written.
 
         Raises NameTaken, StrategyDiffers, StockShrinks.
         """
-        seen = await self._sales.get(wanted.name)
         if seen is not None and next_step(wanted, seen) is Step.NOTHING:
             return Followed(seen, Step.NOTHING)
         with ledger_reachable():

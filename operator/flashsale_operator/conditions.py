@@ -1,0 +1,151 @@
+"""What is told of a sale in conditions. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.errors import AtomicTicketsError
+from app.reconcile.classify import Kind
+from app.reconcile.watch import Result
+from app.sales.phase import Phase
+from flashsale_operator.observed import Observed, WorkersSeen
+from flashsale_operator.resource.models import Condition, ConditionStatus, ConditionType, FlashSaleStatus
+
+TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
+NOT_IN_FORCE = (Phase.PENDING, Phase.SEEDING, Phase.DEGRADED)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A condition without its times."""
+
+    status: ConditionStatus
+    reason: str
+    message: str = ""
+
+
+NOT_TOLD = Verdict(UNKNOWN, "NotMeasured", "Not seen yet.")
+
+
+def verdicts(observed: Observed, phase: Phase) -> Mapping[ConditionType, Verdict | None]:
+    """None: nothing new can be told, and what was told before still stands."""
+    return {
+        ConditionType.READY: ready(observed, phase),
+        ConditionType.STOCK_SEEDED: stock_seeded(observed, phase),
+        ConditionType.WORKERS_AVAILABLE: workers_available(observed.workers),
+        ConditionType.LEDGER_CONSISTENT: ledger_consistent(observed),
+        ConditionType.ACCEPTING: accepting(observed, phase),
+    }
+
+
+def conditions(
+    before: Iterable[Condition], told: Mapping[ConditionType, Verdict | None], generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """`lastTransitionTime` moves with the status alone."""
+    known = {condition.type: condition for condition in before}
+    return tuple(_condition(known.get(kind), kind, verdict, generation, now) for kind, verdict in told.items())
+
+
+def _condition(
+    before: Condition | None, kind: ConditionType, verdict: Verdict | None, generation: int, now: datetime
+) -> Condition:
+    if verdict is None:
+        if before is not None:
+            return before
+        verdict = NOT_TOLD
+    return Condition(
+        type=kind,
+        status=verdict.status,
+        reason=verdict.reason,
+        message=verdict.message,
+        observed_generation=generation,
+        last_transition_time=before.last_transition_time if before and before.status == verdict.status else now,
+    )
+
+
+def condition_of(status: FlashSaleStatus, kind: ConditionType) -> Condition | None:
+    return next((condition for condition in status.conditions if condition.type is kind), None)
+
+
+def ready(observed: Observed, phase: Phase) -> Verdict:
+    """Whether the spec is in force: also while nothing may be sold by it."""
+    if observed.refusal is not None:
+        return Verdict(FALSE, reason_of(observed.refusal), observed.refusal.detail)
+    if observed.ledger_away:
+        return Verdict(FALSE, "LedgerUnreachable", observed.ledger_away)
+    if observed.gate_away:
+        return Verdict(FALSE, "GateUnreachable", observed.gate_away)
+    if phase in NOT_IN_FORCE:
+        return Verdict(FALSE, phase.value, "Nothing can be bought until the sale has been seeded.")
+    if observed.workers.problem:
+        return Verdict(FALSE, "WorkersNotScaled", observed.workers.problem)
+    return Verdict(TRUE, "InForce", "The spec is in force.")
+
+
+def stock_seeded(observed: Observed, phase: Phase) -> Verdict | None:
+    """Whether the strategy's counter holds this round's stock."""
+    if observed.gate_away:
+        return Verdict(UNKNOWN, "GateUnreachable", observed.gate_away)
+    if observed.view is None:
+        return None if observed.refusal is None else Verdict(FALSE, reason_of(observed.refusal))
+    if phase is Phase.DEGRADED:
+        return Verdict(FALSE, "CounterLost", "The counter is gone or fenced; it is recounted from the ledger.")
+    if phase in NOT_IN_FORCE:
+        return Verdict(FALSE, phase.value)
+    return Verdict(TRUE, "Seeded", f"Round {observed.view.round} has its stock.")
+
+
+def workers_available(workers: WorkersSeen) -> Verdict:
+    """Whether somebody drains. Being capped is a reason, not a fault."""
+    if workers.problem:
+        return Verdict(UNKNOWN, "WorkersNotScaled", workers.problem)
+    if not workers.scaled:
+        return Verdict(TRUE, "NotScaled", "The workers are scaled by somebody else.")
+    if workers.pool == 0:
+        return Verdict(TRUE, "NothingToDrain", "No sale has a backlog.")
+    if workers.ready == 0:
+        return Verdict(FALSE, "WorkersStarting", "No worker is ready yet; what is accepted waits.")
+    if workers.capped:
+        return Verdict(TRUE, "Capped", "The sales wish for more workers than there may be.")
+    return Verdict(TRUE, "PoolReady" if workers.ready >= workers.pool else "WorkersStarting")
+
+
+def ledger_consistent(observed: Observed) -> Verdict | None:
+    """Whether Redis and the ledger agree on every ticket."""
+    if observed.ledger_away:
+        return Verdict(UNKNOWN, "LedgerUnreachable", observed.ledger_away)
+    view = observed.view
+    if view is None:
+        return None
+    if view.oversold > 0:
+        return Verdict(FALSE, "Oversold", f"{view.oversold} tickets are booked beyond the stock of {view.stock}.")
+    if observed.exact:
+        return None if observed.check is None else _of_check(observed.check)
+    if view.identity.holds is False:
+        return Verdict(FALSE, "CounterWrong", "Updates of the counter were lost: it is not what the bookings say.")
+    return Verdict(TRUE, "Consistent")
+
+
+def _of_check(check: Result) -> Verdict | None:
+    if check.kind is None:
+        return None
+    return {
+        Kind.NONE: Verdict(TRUE, "Consistent", "Every ticket is accounted for."),
+        Kind.LEAKED: Verdict(FALSE, "Leaked", f"{check.tickets} tickets left Redis without an order."),
+        Kind.OVER_ADMITTED: Verdict(FALSE, "OverAdmitted", f"{check.tickets} tickets are promised beyond the stock."),
+        Kind.LOST: Verdict(FALSE, "CounterLost", f"Redis can't vouch for the sale: {check.reason}."),
+    }[check.kind]
+
+
+def accepting(observed: Observed, phase: Phase) -> Verdict | None:
+    """Whether a purchase now could succeed. The gate goes on selling while the ledger is away."""
+    if observed.gate_away:
+        return Verdict(FALSE, "GateUnreachable", observed.gate_away)
+    if observed.view is None:
+        return None if observed.ledger_away and observed.exact else Verdict(FALSE, phase.value)
+    return Verdict(TRUE if phase is Phase.OPEN else FALSE, phase.value)
+
+
+def reason_of(error: AtomicTicketsError) -> str:
+    """`name-taken` becomes `NameTaken`."""
+    return "".join(word.capitalize() for word in error.slug.split("-"))

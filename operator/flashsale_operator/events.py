@@ -1,0 +1,151 @@
+"""What is told of a sale in events. Pure: an event follows from the status that was and the one that is.
+
+An event's name is made of the resource's uid, the round, the reason and the occurrence. An occurrence is told by what
+was so before it (an epoch, the time of the last transition), which is the same for a process that died before it wrote
+the status and for the one that comes after: the API server refuses the second event of a name.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from app.reconcile.decide import Action
+from app.sales.following import Step
+from app.sales.phase import Phase
+from flashsale_operator.conditions import condition_of
+from flashsale_operator.observed import Observed
+from flashsale_operator.resource.models import ConditionStatus, ConditionType, FlashSaleStatus
+
+COMPONENT = "atomictickets-operator"
+TOLD_PHASES = {
+    Phase.OPEN: ("SaleOpened", "The sale is open."),
+    Phase.SOLD_OUT: ("SoldOut", "Every ticket is promised."),
+    Phase.CLOSED: ("SaleClosed", "The sale is over, and every order is booked."),
+    Phase.PAUSED: ("SalePaused", "Nothing is sold for now."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event. `occurrence` tells it from the next of its kind in the same round."""
+
+    reason: str
+    message: str
+    occurrence: str = ""
+    type: Literal["Normal", "Warning"] = "Normal"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The object that an event is about."""
+
+    api_version: str
+    kind: str
+    name: str
+    namespace: str
+    uid: str
+
+
+def events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[Told]:
+    """In the order in which they happened."""
+    yield from _of_the_row(before, after, observed)
+    yield from _of_drift(before, after, observed)
+    if after.phase in TOLD_PHASES and before.phase is not after.phase:
+        reason, message = TOLD_PHASES[after.phase]
+        yield Told(reason, message, _transition(before, ConditionType.ACCEPTING))
+    yield from _of_stores(before, after)
+
+
+def _of_the_row(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[Told]:
+    seeded = _is(after, ConditionType.STOCK_SEEDED, ConditionStatus.TRUE)
+    total = after.stock.total if after.stock else 0
+    if observed.step is Step.ADOPT:
+        left = after.stock.remaining if after.stock else 0
+        yield Told("Adopted", f"Took over round {after.round} with {left} of {total} tickets left.")
+    elif seeded and before.round != after.round:
+        yield Told("Seeded", f"Round {after.round} has {total} tickets.")
+
+
+def _of_drift(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[Told]:
+    since = _since(before) or _since(after)
+    for check in observed.checks:
+        if check.action is Action.GIVE_BACK and check.done:
+            message = f"{check.tickets} tickets that had left Redis without an order are back on sale."
+            yield Told("TicketsReturned", message, f"{check.epoch} {since}")
+        if check.action is Action.RECOUNT and check.done:
+            over = "over_admitted" in str(check.kind)
+            yield Told("DriftDetected" if over else "CounterLost", f"{check.reason}.", str(check.epoch), "Warning")
+            yield Told("SaleFenced", "Nothing is sold until the sale is recounted.", str(check.epoch), "Warning")
+            yield Told("Reseeded", "Recounted from the ledger, with limits and answers.", str(check.epoch))
+    if _since(after) and not _since(before) and after.drift:
+        message = f"{after.drift.leaked} tickets leaked, {after.drift.over_admitted} over-admitted."
+        yield Told("DriftDetected", message, _transition(before, ConditionType.LEDGER_CONSISTENT), "Warning")
+    if after.drift and after.drift.lost > (before.drift.lost if before.drift else 0):
+        message = f"Redis forgot accepted orders of {after.drift.lost} tickets before they were booked."
+        yield Told("OrdersLost", message, str(after.drift.lost), "Warning")
+    if _oversold(after) and not _oversold(before):
+        yield Told("Oversold", "More tickets are booked than there are.", "", "Warning")
+
+
+def _of_stores(before: FlashSaleStatus, after: FlashSaleStatus) -> Iterator[Told]:
+    for kind, reason in (
+        (ConditionType.LEDGER_CONSISTENT, "LedgerUnreachable"),
+        (ConditionType.STOCK_SEEDED, "GateUnreachable"),
+    ):
+        now = condition_of(after, kind)
+        was = condition_of(before, kind)
+        if now is not None and now.reason == reason and (was is None or was.reason != reason):
+            yield Told(reason, now.message, _transition(before, kind), "Warning")
+
+
+def body(told: Told, about: About, round_: int | None, now: datetime) -> dict[str, Any]:
+    """The object to post."""
+    identity = f"{about.uid} {round_} {told.reason} {told.occurrence}"
+    moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {
+            "name": f"{about.name}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}",
+            "namespace": about.namespace,
+        },
+        "involvedObject": _reference(about),
+        "type": told.type,
+        "reason": told.reason,
+        "message": told.message,
+        "source": {"component": COMPONENT},
+        "firstTimestamp": moment,
+        "lastTimestamp": moment,
+        "count": 1,
+    }
+
+
+def _reference(about: About) -> Mapping[str, str]:
+    return {
+        "apiVersion": about.api_version,
+        "kind": about.kind,
+        "name": about.name,
+        "namespace": about.namespace,
+        "uid": about.uid,
+    }
+
+
+def _transition(status: FlashSaleStatus, kind: ConditionType) -> str:
+    """When the condition last changed: the same for all that tell of what came next."""
+    condition = condition_of(status, kind)
+    return "" if condition is None else condition.last_transition_time.isoformat()
+
+
+def _is(status: FlashSaleStatus, kind: ConditionType, value: ConditionStatus) -> bool:
+    condition = condition_of(status, kind)
+    return condition is not None and condition.status is value
+
+
+def _since(status: FlashSaleStatus) -> str:
+    return status.drift.since_time.isoformat() if status.drift and status.drift.since_time else ""
+
+
+def _oversold(status: FlashSaleStatus) -> bool:
+    return status.stock is not None and status.stock.oversold > 0

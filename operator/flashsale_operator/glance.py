@@ -1,0 +1,107 @@
+"""A quick look at all sales: what waits for workers, and which sales have moved since the last look.
+
+One statement and one small script a sale, whatever the sales do. It finds within two seconds what a check would find
+within its interval: a counter that is gone, a sale that sells.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import Enum, auto
+
+from app.gate.replies import GateSnapshot
+from app.sales.model import Sale
+from app.sales.phase import phase
+from app.strategies.protocol import Snapshot
+from flashsale_operator.resource.models import FlashSale
+from flashsale_operator.scaling import Bounds, Wish, wish
+from flashsale_operator.stores import Stores
+
+PAGE = 500  # sales
+
+
+class Moved(Enum):
+    """`sold`: counters. `changed`: something that no buyer does."""
+
+    SOLD = auto()
+    CHANGED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All sales that are not removed, as they were at one glance."""
+
+    sales: Mapping[str, Sale]
+    gates: Mapping[str, GateSnapshot | None]
+
+    def moved(self, before: "Seen | None") -> dict[str, Moved]:
+        """By name, the sales that are not as they were before."""
+        if before is None:
+            return dict.fromkeys(self.sales, Moved.CHANGED)
+        found = {}
+        for name, sale in self.sales.items():
+            was, now = before.gates.get(name), self.gates.get(name)
+            if before.sales.get(name) != sale or _fixed(was) != _fixed(now):
+                found[name] = Moved.CHANGED
+            elif was != now:
+                found[name] = Moved.SOLD
+        return found
+
+    def wishes(self, resources: Mapping[str, FlashSale]) -> list[Wish]:
+        """Each sale's; one without a counter, or without a resource, has no bounds of its own."""
+        now = datetime.now(UTC)
+        return [
+            wish(
+                name,
+                phase(sale, _snapshot(gate), now),
+                0 if gate is None else gate.backlog,
+                _bounds(resources.get(name)),
+                opens_at=sale.terms.opens_at,
+                now=now,
+            )
+            for name, sale in self.sales.items()
+            for gate in (self.gates.get(name),)
+        ]
+
+
+async def glance(stores: Stores) -> Seen:
+    """Raises TemporarilyUnavailable."""
+    sales: dict[str, Sale] = {}
+    after = ""
+    while page := await stores.sales.active(after, PAGE):
+        sales |= {sale.name: sale for sale in page}
+        after = page[-1].name
+        if len(page) < PAGE:
+            break
+    gated = [name for name, sale in sales.items() if _has_gate(stores, sale)]
+    return Seen(sales, dict(zip(gated, await stores.gate.snapshots(gated), strict=True)))
+
+
+def _has_gate(stores: Stores, sale: Sale) -> bool:
+    strategy = stores.strategies.get(sale.terms.strategy)
+    return strategy is not None and strategy.promises_exactness
+
+
+def _fixed(gate: GateSnapshot | None) -> GateSnapshot | None:
+    """Without what every purchase moves."""
+    return None if gate is None else replace(gate, remaining=0, backlog=0, accepted=0, last_entry="")
+
+
+def _snapshot(gate: GateSnapshot | None) -> Snapshot | None:
+    if gate is None:
+        return None
+    return Snapshot(
+        round=gate.round,
+        epoch=gate.epoch,
+        stock=gate.stock,
+        remaining=gate.remaining,
+        backlog=gate.backlog,
+        available=gate.state != "fenced",
+    )
+
+
+def _bounds(flashsale: FlashSale | None) -> Bounds:
+    if flashsale is None:
+        return Bounds()
+    workers = flashsale.spec.workers
+    return Bounds(workers.min, workers.max, workers.backlog_per_worker)

@@ -1,0 +1,144 @@
+"""Looks at one sale and does what is called for. What is decided, is decided in pure functions elsewhere."""
+
+from app.errors import AtomicTicketsError
+from app.gate.replies import GateUnavailable
+from app.ledger.availability import LedgerUnavailable
+from app.reconcile.decide import Action
+from app.reconcile.watch import Result
+from app.sales.catalog import UnknownStrategy, strategy_named
+from app.sales.following import NameTaken, Step, StockShrinks, StrategyDiffers, Wanted, is_follower
+from app.sales.model import Sale, SaleTerms
+from app.settings import ReconcileSettings
+from app.strategies.protocol import Strategy
+from flashsale_operator.kube import KubeApi, KubeMissing
+from flashsale_operator.observed import Observed, WorkersSeen
+from flashsale_operator.resource.models import FlashSale
+from flashsale_operator.stores import Stores
+
+REFUSALS = (NameTaken, StockShrinks, StrategyDiffers, UnknownStrategy)
+REPAIRS = (Action.AMEND, Action.ACQUIT, Action.GIVE_BACK, Action.RECOUNT)
+MOST_CHECKS = 3  # after a repair the sale is looked at again; what needs a fourth look can wait for the next turn
+
+
+class ResourceGone(AtomicTicketsError):
+    """The resource that asks for the sale is not there any more."""
+
+
+class SaleKeeper:
+    """One turn of one sale. Idempotent: a second one, elsewhere or at once, finds nothing to do."""
+
+    def __init__(self, stores: Stores, kube: KubeApi) -> None:
+        self._stores = stores
+        self._kube = kube
+
+    async def keep(self, flashsale: FlashSale, workers: WorkersSeen, *, check: bool) -> Observed:
+        """Makes the sale what the resource says. `check`: compare it with the ledger too.
+
+        Raises KubeUnavailable, or ResourceGone.
+        """
+        name, wanted = flashsale.metadata.name, wanted_by(flashsale)
+        strategy, sale = None, None
+        step, refusal, ledger_away = Step.NOTHING, None, ""
+        try:
+            strategy = strategy_named(flashsale.spec.strategy, self._stores.strategies)
+            seen = await self._stores.sales.get(name)
+            sale = seen if seen is not None and is_follower(wanted, seen) else None
+            if seen is not None and seen.ended_at is not None:
+                await self._must_exist(flashsale)
+            followed = await self._stores.managed.follow(wanted, seen, guarded=strategy.promises_exactness)
+            sale, step = followed.sale, followed.step
+        except REFUSALS as error:
+            refusal = error
+        except LedgerUnavailable as error:
+            ledger_away = error.detail
+        observed = Observed(
+            step=step,
+            refusal=refusal,
+            ledger_away=ledger_away,
+            exact=strategy is None or strategy.promises_exactness,
+            workers=workers,
+        )
+        if sale is None or strategy is None or ledger_away:
+            return observed
+        return await self._look(sale, strategy, settings_of(flashsale), observed, check=check)
+
+    async def tend(self, sale: Sale) -> Result:
+        """The same for a sale without a resource, an HTTP one or one that has ended. Raises TemporarilyUnavailable."""
+        return await self._stores.reconciler.reconcile_sale(sale)
+
+    async def end(self, name: str, uid: str) -> None:
+        """Ends the sale of a resource that is gone; its gate is closed at once. Raises TemporarilyUnavailable."""
+        ended = await self._stores.managed.end(name, uid)
+        if ended is not None:
+            strategy = strategy_named(ended.terms.strategy, self._stores.strategies)
+            await strategy.prepare(ended)
+
+    async def _look(
+        self, sale: Sale, strategy: Strategy, settings: ReconcileSettings, observed: Observed, *, check: bool
+    ) -> Observed:
+        checks: list[Result] = []
+        view, gate_away, ledger_away = None, "", ""
+        try:
+            if observed.step is not Step.NOTHING:
+                await strategy.prepare(sale)
+            while check:
+                checks.append(await self._stores.reconciler.reconcile_sale(sale, settings))
+                check = checks[-1].done and checks[-1].action in REPAIRS and len(checks) < MOST_CHECKS
+            if not checks:
+                await strategy.snapshot(sale)  # the view takes a counter that is away for one that is lost
+        except GateUnavailable as error:
+            gate_away = error.detail
+        except LedgerUnavailable as error:
+            ledger_away = error.detail
+        if not ledger_away:
+            try:
+                view = await self._stores.service.view(sale.name)
+            except LedgerUnavailable as error:
+                ledger_away = error.detail
+        if view is not None and view.backlog:
+            self._stores.hints.send(sale.name)
+        return Observed(
+            view=view,
+            step=observed.step,
+            checks=tuple(checks),
+            exact=observed.exact,
+            refusal=observed.refusal,
+            gate_away=gate_away,
+            ledger_away=ledger_away,
+            workers=observed.workers,
+        )
+
+    async def _must_exist(self, flashsale: FlashSale) -> None:
+        """A deleted resource that is only remembered here must not start a next round."""
+        try:
+            found = await self._kube.flashsale(flashsale.metadata.name)
+        except KubeMissing as error:
+            raise ResourceGone("The resource was deleted.") from error
+        if found["metadata"]["uid"] != flashsale.metadata.uid:
+            raise ResourceGone("The resource was deleted, and another has its name.")
+
+
+def wanted_by(flashsale: FlashSale) -> Wanted:
+    spec, metadata = flashsale.spec, flashsale.metadata
+    return Wanted(
+        terms=SaleTerms(
+            name=metadata.name,
+            strategy=spec.strategy,
+            stock=spec.stock,
+            opens_at=spec.opens_at,
+            closes_at=spec.closes_at,
+            customer_limit=spec.per_customer_limit,
+        ),
+        uid=metadata.uid,
+        generation=metadata.generation,
+        round=spec.round,
+        paused=spec.paused,
+        adopt=metadata.adopts,
+    )
+
+
+def settings_of(flashsale: FlashSale) -> ReconcileSettings:
+    asked = flashsale.spec.reconcile
+    return ReconcileSettings(
+        interval_seconds=asked.interval_seconds, grace_seconds=asked.grace_seconds, policy=asked.policy.value
+    )

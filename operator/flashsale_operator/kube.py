@@ -1,0 +1,171 @@
+"""The API server, as far as the operator needs it: a session of Kopf's making, a few paths, and errors with names."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aiohttp
+import kopf
+
+from app.errors import AtomicTicketsError, TemporarilyUnavailable
+
+GROUP = "/apis/atomictickets.dev/v1alpha1"
+PAGE = 250  # resources of about 2 kB
+TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
+MERGE = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+
+Object = dict[str, Any]
+
+
+def log_in(settings: kopf.OperatorSettings) -> kopf.ConnectionInfo:
+    """A pod's account, or the context of KUBECONFIG. Reads files."""
+    info = kopf.login_with_service_account(settings=settings) or kopf.login_with_kubeconfig(settings=settings)
+    if info is None:
+        raise kopf.PermanentError("There is neither a service account nor a KUBECONFIG.")
+    return info
+
+
+class KubeUnavailable(TemporarilyUnavailable):
+    """The API server is away, busy, or in trouble; whether it did what was asked is unknown."""
+
+
+class KubeRefused(AtomicTicketsError):
+    """The API server answered, and the answer is no."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+class KubeMissing(KubeRefused):
+    """There is no such object."""
+
+
+class KubeConflict(KubeRefused):
+    """The object exists already, or has changed since it was read."""
+
+
+class KubeApi:
+    """Calls of one process, in one namespace. Raises KubeUnavailable, and KubeRefused and its kinds."""
+
+    def __init__(self, login: Callable[[], kopf.ConnectionInfo], namespace: str) -> None:
+        self.namespace = namespace
+        self.requests = 0  # since the start, for the metrics
+        self._login = login
+        self._server = ""
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def serves_flashsales(self) -> bool:
+        """Whether the resource's definition is installed and established."""
+        try:
+            found = await self._call("GET", GROUP)
+        except KubeMissing:
+            return False
+        return any(resource["kind"] == "FlashSale" for resource in found["resources"])
+
+    async def flashsales(self) -> list[Object]:
+        """All of them, as of one instant that is not older than this call, or an error: never a part."""
+        found: list[Object] = []
+        position: dict[str, str] = {"limit": str(PAGE)}
+        while True:
+            page = await self._call("GET", self._flashsale(""), params=position)
+            found += page["items"]
+            if not (following := page["metadata"].get("continue")):
+                return found
+            position["continue"] = following
+
+    async def flashsale(self, name: str) -> Object:
+        return await self._call("GET", self._flashsale(f"/{name}"))
+
+    async def replace_status(self, name: str, uid: str, status: Mapping[str, Any]) -> Object:
+        """Writes the whole status of this very resource, not of a later one with its name."""
+        change = [
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "add", "path": "/status", "value": status},
+        ]
+        return await self._call("PATCH", self._flashsale(f"/{name}/status"), change, JSON_PATCH)
+
+    async def scale(self, deployment: str) -> Object:
+        return await self._call("GET", self._apps(f"deployments/{deployment}/scale"))
+
+    async def set_scale(self, deployment: str, replicas: int, seen_version: str) -> Object:
+        """Raises KubeConflict where somebody has changed the Deployment since."""
+        change = {"metadata": {"resourceVersion": seen_version}, "spec": {"replicas": replicas}}
+        return await self._call("PATCH", self._apps(f"deployments/{deployment}/scale"), change, MERGE)
+
+    async def deployment(self, name: str) -> Object:
+        return await self._call("GET", self._apps(f"deployments/{name}"))
+
+    async def lease(self, name: str) -> Object:
+        return await self._call("GET", self._leases(name))
+
+    async def replace_lease(self, lease: Object) -> Object:
+        """Raises KubeConflict where somebody else was faster."""
+        return await self._call("PUT", self._leases(lease["metadata"]["name"]), lease)
+
+    async def create_event(self, event: Object) -> None:
+        """Raises KubeConflict where an event of this name was posted before."""
+        await self._call("POST", f"/api/v1/namespaces/{self.namespace}/events", event)
+
+    def _flashsale(self, rest: str) -> str:
+        return f"{GROUP}/namespaces/{self.namespace}/flashsales{rest}"
+
+    def _apps(self, rest: str) -> str:
+        return f"/apis/apps/v1/namespaces/{self.namespace}/{rest}"
+
+    def _leases(self, name: str) -> str:
+        return f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/{name}"
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        content_type: str = "application/json",
+        *,
+        params: Mapping[str, str] | None = None,
+    ) -> Object:
+        """One request, and one more with a new login where the token had expired: tokens of a pod live an hour."""
+        status, answer = await self._send(method, path, body, content_type, params)
+        if status == 401:
+            await self.close()
+            self._session = None
+            status, answer = await self._send(method, path, body, content_type, params)
+        if status < 300:
+            return answer
+        message = str(answer.get("message", "no reason given"))
+        if status >= 500 or status == 429:
+            raise KubeUnavailable(f"The API server answers {status}: {message}")
+        raise {404: KubeMissing, 409: KubeConflict}.get(status, KubeRefused)(status, message)
+
+    async def _send(
+        self, method: str, path: str, body: Any, content_type: str, params: Mapping[str, str] | None
+    ) -> tuple[int, Object]:
+        session = await self._connected()
+        self.requests += 1
+        headers = {"Content-Type": content_type} if body is not None else None
+        try:
+            async with session.request(
+                method, f"{self._server}{path}", json=body, headers=headers, params=params
+            ) as response:
+                return response.status, await response.json(content_type=None) or {}
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise KubeUnavailable(f"The API server can't be asked just now ({type(error).__name__}).") from error
+
+    async def _connected(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # Reads files, and the token anew.
+            info = await asyncio.to_thread(self._login)
+            self._server = info.server
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=info.as_ssl_context(), limit=16),
+                headers={**info.as_http_headers(), "User-Agent": "atomictickets-operator"},
+                timeout=TIMEOUT,
+                trust_env=info.trust_env,
+            )
+        return self._session

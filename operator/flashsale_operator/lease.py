@@ -1,0 +1,118 @@
+"""Who acts, of several operators in a namespace. The holder renews; another takes over when it has stopped to.
+
+It saves work and noise. What keeps two that act at once from doing harm is the epoch, and the ledger's row locks.
+"""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import structlog
+
+from app.errors import AtomicTicketsError, TemporarilyUnavailable
+from flashsale_operator.kube import KubeApi, KubeConflict, Object
+from flashsale_operator.settings import OperatorSettings
+
+RETRY_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class Lease:
+    """Asks for the Lease again and again. `held` is cleared before another process may take it.
+
+    No clock of another machine is believed: a holder is gone when its record has not changed for `lease_seconds` of
+    our own.
+    """
+
+    def __init__(self, kube: KubeApi, settings: OperatorSettings, identity: str) -> None:
+        self.held = asyncio.Event()
+        self.lost = asyncio.Event()
+        self.lost.set()
+        self._kube = kube
+        self._settings = settings
+        self._identity = identity
+        self._seen: tuple[str, float] = ("", 0.0)  # the other's record, and since when it is unchanged
+        self._deadline: asyncio.TimerHandle | None = None
+
+    async def keep(self) -> None:
+        """Runs until it is cancelled."""
+        if not self._settings.lease:
+            self._hold()
+            return
+        while True:
+            asked_at = asyncio.get_running_loop().time()
+            renewed = await self._try()
+            if renewed:
+                self._hold()
+                self._stop_at(asked_at + self._settings.act_seconds)
+            await asyncio.sleep(self._settings.renew_seconds if renewed else RETRY_SECONDS)
+
+    async def release(self) -> None:
+        """Lets the next operator begin at once."""
+        if self._settings.lease and self.held.is_set():
+            self._drop("stopping")
+            try:
+                lease = await self._kube.lease(self._settings.lease)
+                if (lease.get("spec") or {}).get("holderIdentity") == self._identity:
+                    lease["spec"]["holderIdentity"] = ""
+                    await self._kube.replace_lease(lease)
+            except AtomicTicketsError as error:
+                log.warning("the lease is left to expire", error=error.detail)
+
+    async def _try(self) -> bool:
+        try:
+            async with asyncio.timeout(self._settings.renew_seconds):
+                return await self._renew()
+        except (TemporarilyUnavailable, TimeoutError) as error:
+            log.warning("the lease can't be asked for", error=str(error))
+        except KubeConflict:
+            log.info("another operator was faster")
+        except AtomicTicketsError as error:
+            log.warning("the lease is refused", error=error.detail)
+        return False
+
+    async def _renew(self) -> bool:
+        """Whether the Lease is ours now."""
+        lease = await self._kube.lease(self._settings.lease)
+        spec = lease.get("spec") or {}
+        holder = spec.get("holderIdentity") or ""
+        if holder not in ("", self._identity) and not self._stopped(lease):
+            self._drop(f"held by {holder}")
+            return False
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        changed = holder != self._identity
+        lease["spec"] = spec | {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": max(1, round(self._settings.lease_seconds)),
+            "renewTime": now,
+            "acquireTime": now if changed else spec.get("acquireTime", now),
+            "leaseTransitions": spec.get("leaseTransitions", 0) + changed,
+        }
+        await self._kube.replace_lease(lease)
+        return True
+
+    def _stopped(self, lease: Object) -> bool:
+        version, since = self._seen
+        if lease["metadata"]["resourceVersion"] != version:
+            self._seen = (lease["metadata"]["resourceVersion"], time.monotonic())
+            return False
+        return time.monotonic() - since > self._settings.lease_seconds
+
+    def _stop_at(self, moment: float) -> None:
+        """The last renewal was asked for at a known moment: the time to act is counted from there, not from now."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = asyncio.get_running_loop().call_at(moment, self._drop, "not renewed in time")
+
+    def _hold(self) -> None:
+        if not self.held.is_set():
+            log.info("acting", lease=self._settings.lease, identity=self._identity)
+        self.held.set()
+        self.lost.clear()
+
+    def _drop(self, why: str) -> None:
+        if self.held.is_set():
+            log.warning("not acting any more", why=why)
+        self.held.clear()
+        self.lost.set()

@@ -1,0 +1,177 @@
+"""The operator's loop: events and lists tell what is wished, the Lease says whether to act, the scheduler acts."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from app.errors import AtomicTicketsError, TemporarilyUnavailable
+from app.sales.managed import is_managed
+from flashsale_operator.glance import Moved, Seen, glance
+from flashsale_operator.kube import KubeApi
+from flashsale_operator.lease import Lease
+from flashsale_operator.metrics import Meters
+from flashsale_operator.pool import WorkerPool
+from flashsale_operator.resources import Resources
+from flashsale_operator.scheduler import Scheduler
+from flashsale_operator.settings import OperatorSettings
+from flashsale_operator.stores import Stores
+from flashsale_operator.turns import Turns
+from flashsale_operator.waking import retry, spread
+
+DISCOVERY_SECONDS = 1.0
+MOST_GLANCE_PAUSE_SECONDS = 10.0  # while a store is away
+STUCK_TURNS_SECONDS = 90.0  # three of the longest pauses between two tries of a turn
+STUCK_LISTS_SECONDS = 300.0
+
+log = structlog.get_logger()
+
+
+class FlashSaleLoop:
+    """Everything that runs, but Kopf."""
+
+    def __init__(self, stores: Stores, kube: KubeApi, lease: Lease, meters: Meters, settings: OperatorSettings) -> None:
+        self._stores = stores
+        self._kube = kube
+        self._lease = lease
+        self._settings = settings
+        self._resources = Resources()
+        self._pool = WorkerPool(kube, settings)
+        self._turns = Turns(
+            stores=stores,
+            kube=kube,
+            resources=self._resources,
+            pool=self._pool,
+            meters=meters,
+            settings=settings,
+        )
+        self._scheduler = Scheduler(self._turns.take, settings.sales_at_once)
+        self._acting = False
+        self._heard_at = time.monotonic()
+        self._last: Seen | None = None
+
+    def hear(self, kind: str | None, body: Mapping[str, Any]) -> None:
+        """One event of the watch. It decides nothing: it only wakes."""
+        self._heard_at = time.monotonic()
+        name, uid = body["metadata"]["name"], body["metadata"]["uid"]
+        if kind == "DELETED":
+            self._resources.forget(name, uid)
+            self._wake(name)
+        elif self._resources.see(body):
+            self._wake(name)
+
+    def stuck(self) -> str:
+        """Why this process should be started anew, '' where it need not."""
+        now = time.monotonic()
+        if now - self._heard_at > STUCK_LISTS_SECONDS:
+            return "neither a list nor an event of the resources for 300 s"
+        if self._acting and now - self._scheduler.progressed_at > STUCK_TURNS_SECONDS:
+            return "no sale has completed its turn for 90 s"
+        return ""
+
+    async def run(self) -> None:
+        """Runs until it is cancelled."""
+        await self._stores.own(DISCOVERY_SECONDS)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._list_forever())
+            while True:
+                await self._lease.held.wait()
+                acting = asyncio.create_task(self._act())
+                lost = asyncio.create_task(self._lease.lost.wait())
+                try:
+                    await asyncio.wait((acting, lost), return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    self._acting = False
+                    lost.cancel()
+                    acting.cancel()
+                    await asyncio.wait((acting,))
+                if not acting.cancelled():
+                    acting.result()  # raises what it ended with: the process ends, and starts anew
+
+    async def _act(self) -> None:
+        self._scheduler.progressed_at = time.monotonic()
+        self._acting, self._last = True, None
+        for name in (*self._resources.known, *self._resources.deleted):
+            self._wake(name)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._scheduler.run())
+            tasks.create_task(self._glance_forever())
+
+    async def _glance_forever(self) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._glance()
+            except TemporarilyUnavailable as error:
+                failures += 1
+                if failures == 1:
+                    log.warning("a store is away; backlogs are not seen", error=error.detail)
+                await asyncio.sleep(retry(failures, MOST_GLANCE_PAUSE_SECONDS))
+                continue
+            if failures:
+                log.info("the stores are back", failed_glances=failures)
+                for name in self._resources.known:
+                    self._wake(name)
+            failures = 0
+            await asyncio.sleep(spread(self._settings.glance_seconds))
+
+    async def _glance(self) -> None:
+        seen = await glance(self._stores)
+        for name, moved in seen.moved(self._last).items():
+            self._wake(name, check=moved is Moved.CHANGED)
+        self._last = seen
+        await self._pool.follow(seen.wishes(self._resources.known))
+
+    async def _list_forever(self) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._list()
+                failures = 0
+            except AtomicTicketsError as error:
+                # Nothing is taken for deleted because a list failed, was forbidden, or the definition is gone.
+                failures += 1
+                log.warning("the resources are not listed", error=error.detail)
+            pause = self._settings.list_seconds
+            await asyncio.sleep(retry(failures, pause) if failures else spread(pause))
+
+    async def _list(self) -> None:
+        """What the ledger has is read before the list: whatever is older than the list and not in it is gone."""
+        expected = self._resources.identities()
+        if self._acting:
+            expected |= await self._owners()
+        bodies = await self._kube.flashsales()
+        self._heard_at = time.monotonic()
+        for name in self._resources.correct(bodies, expected):
+            self._wake(name)
+
+    async def _owners(self) -> set[tuple[str, str]]:
+        owners: set[tuple[str, str]] = set()
+        after = ""
+        while page := await self._stores.sales.active(after):
+            owners |= {(sale.name, sale.owner_uid) for sale in page if is_managed(sale) and sale.owner_uid}
+            after = page[-1].name
+        return owners
+
+    def _wake(self, name: str, *, check: bool = True) -> None:
+        if check:
+            self._turns.check_soon(name)
+        self._scheduler.poke(name)
+
+
+async def until_served(kube: KubeApi) -> None:
+    """Returns when the API server knows the resource: Kopf looks for it only once."""
+    told = False
+    while True:
+        try:
+            if await kube.serves_flashsales():
+                return
+            error = "its definition is not installed"
+        except TemporarilyUnavailable as away:
+            error = away.detail
+        if not told:
+            log.warning("waiting until FlashSale is served", error=error)
+        told = True
+        await asyncio.sleep(DISCOVERY_SECONDS)

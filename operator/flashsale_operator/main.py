@@ -1,0 +1,76 @@
+"""The operator as a process: `kopf run -m flashsale_operator.main --standalone --namespace NAMESPACE --liveness URL`.
+
+Handlers are thin: they set up, hear and answer probes. Nothing here makes Kopf write to a resource: there is no
+finalizer, no annotation and no status of its own, so that nothing hangs where the operator goes first.
+"""
+
+import asyncio
+import os
+import socket
+from typing import Any
+
+import kopf
+
+from app.telemetry.logs import configure_logs
+from flashsale_operator.kube import KubeApi, log_in
+from flashsale_operator.lease import Lease
+from flashsale_operator.loop import FlashSaleLoop, until_served
+from flashsale_operator.metrics import Meters
+from flashsale_operator.resource.models import GROUP, PLURAL, VERSION
+from flashsale_operator.settings import OperatorSettings
+from flashsale_operator.stores import Stores
+
+
+@kopf.on.login()
+def login(settings: kopf.OperatorSettings, **_: Any) -> kopf.ConnectionInfo:
+    return log_in(settings)
+
+
+@kopf.on.startup()
+async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
+    ours = OperatorSettings()
+    configure_logs(process="operator")
+    settings.scanning.disabled = True  # else Kopf lists namespaces and definitions of the whole cluster
+    settings.posting.enabled = False  # our events have names that make a repeat a conflict
+    settings.watching.server_timeout = 120  # a watch that died silently is renewed
+    settings.watching.client_timeout = 150
+    settings.watching.connect_timeout = 5
+    settings.networking.connect_timeout = 5
+    settings.networking.request_timeout = 10
+    kube = KubeApi(lambda: log_in(settings), ours.namespace)
+    await until_served(kube)
+    meters = Meters()
+    if ours.metrics_port:
+        meters.serve(ours.metrics_port, lambda: kube.requests)
+    lease = Lease(kube, ours, ours.identity or f"{socket.gethostname()}-{os.getpid()}")
+    memo.stores = Stores.open(ours.sales_at_once)
+    memo.kube = kube
+    memo.lease = lease
+    memo.loop = FlashSaleLoop(memo.stores, kube, lease, meters, ours)
+    memo.tasks = [asyncio.create_task(lease.keep()), asyncio.create_task(memo.loop.run())]
+
+
+@kopf.on.cleanup()
+async def stop(memo: kopf.Memo, **_: Any) -> None:
+    for task in memo.get("tasks", ()):
+        task.cancel()
+    if memo.get("tasks"):
+        await asyncio.wait(memo.tasks)
+        await memo.lease.release()
+        await memo.stores.close()
+        await memo.kube.close()
+
+
+@kopf.on.event(GROUP, VERSION, PLURAL)
+async def hear(type: str | None, body: kopf.Body, memo: kopf.Memo, **_: Any) -> None:  # noqa: A002  Kopf's name
+    memo.loop.hear(type, body)
+
+
+@kopf.on.probe(id="loop")
+async def alive(memo: kopf.Memo, **_: Any) -> str:
+    """Fails where the loop is stuck. Another kind of error would make the probe hang."""
+    ended = [task for task in memo.tasks if task.done()]
+    why = "the loop has ended" if ended else memo.loop.stuck()
+    if why:
+        raise kopf.PermanentError(why)
+    return "turns"

@@ -1,0 +1,94 @@
+"""What Prometheus may ask of the operator. The series of a sale end with the sale."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from flashsale_operator.resource.models import FlashSaleStatus
+
+BUCKETS_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+STOCK = ("total", "remaining", "backlog", "set_aside", "booked", "rejected", "oversold")
+DRIFT = ("leaked", "over_admitted", "lost")
+
+
+class Meters:
+    """The meters of one process. Read by another thread: what it iterates over is copied first."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._told: dict[str, tuple[FlashSaleStatus, float]] = {}
+        self._turns = Histogram(
+            "atomictickets_operator_reconcile_seconds",
+            "One turn of one sale",
+            registry=self.registry,
+            buckets=BUCKETS_SECONDS,
+        )
+        self._errors = Counter(
+            "atomictickets_operator_reconcile_errors",
+            "Turns that were not completed, by what was missing",
+            ["cause"],
+            registry=self.registry,
+        )
+
+    def serve(self, port: int, requests: Callable[[], int]) -> None:
+        """Serves /metrics on `port`, in a thread. `requests`: those sent to the API server so far."""
+        self.registry.register(_Readings(self._told, requests))
+        start_http_server(port, registry=self.registry)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Measures one turn; an error passes, and is counted."""
+        with self._turns.time():
+            try:
+                yield
+            except Exception as error:
+                self._errors.labels(type(error).__name__).inc()
+                raise
+
+    def failed(self, cause: str) -> None:
+        """A turn that found a store away."""
+        self._errors.labels(cause).inc()
+
+    def tell(self, sale: str, status: FlashSaleStatus) -> None:
+        """The sale was looked at, and this is what its status should be."""
+        self._told[sale] = (status, time.time())
+
+    def forget(self, sale: str) -> None:
+        self._told.pop(sale, None)
+
+
+class _Readings(Collector):
+    """Gauges of each sale that has a resource."""
+
+    def __init__(self, told: dict[str, tuple[FlashSaleStatus, float]], requests: Callable[[], int]) -> None:
+        self._told = told
+        self._requests = requests
+
+    def collect(self) -> Iterable[Metric]:
+        prefix = "atomictickets_flashsale"
+        asked = CounterMetricFamily("atomictickets_operator_api_requests", "Requests sent to the API server")
+        asked.add_metric([], self._requests())
+        yield asked
+        phase = GaugeMetricFamily(f"{prefix}_phase", "1 for the phase that the sale is in", labels=["sale", "phase"])
+        stock = GaugeMetricFamily(f"{prefix}_tickets", "Tickets of the round, by where they are", labels=["sale", "of"])
+        drift = GaugeMetricFamily(f"{prefix}_drift_tickets", "Tickets that are off, by kind", labels=["sale", "kind"])
+        epoch = GaugeMetricFamily(f"{prefix}_epoch", "The fencing token", labels=["sale"])
+        wished = GaugeMetricFamily(f"{prefix}_workers_wished", "Workers that the sale alone asks for", labels=["sale"])
+        since = GaugeMetricFamily(f"{prefix}_seconds_since_reconcile", "Since its last turn", labels=["sale"])
+        now = time.time()
+        for sale, (status, at) in list(self._told.items()):
+            since.add_metric([sale], now - at)
+            epoch.add_metric([sale], status.epoch or 0)
+            phase.add_metric([sale, str(status.phase)], 1)
+            wished.add_metric([sale], status.workers.wished if status.workers else 0)
+            for figure in STOCK if status.stock else ():
+                stock.add_metric([sale, figure], getattr(status.stock, figure))
+            for kind in DRIFT if status.drift else ():
+                drift.add_metric([sale, kind], getattr(status.drift, kind))
+        yield from (phase, stock, drift, epoch, wished, since)

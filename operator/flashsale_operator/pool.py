@@ -1,0 +1,130 @@
+"""Keeps the Deployment of workers at the size that all sales together wish for."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from app.errors import AtomicTicketsError
+from flashsale_operator.events import About, Told, body
+from flashsale_operator.kube import KubeApi, KubeConflict, KubeMissing, Object
+from flashsale_operator.observed import WorkersSeen
+from flashsale_operator.scaling import Calm, Wish, pool
+from flashsale_operator.settings import OperatorSettings
+
+LOOK_SECONDS = 10.0  # at rest; a wish for another size is followed at once
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """The Deployment as it was found."""
+
+    replicas: int
+    ready: int
+    version: str
+    uid: str
+
+
+class WorkerPool:
+    """One Deployment. `wishes` has each sale's last one."""
+
+    def __init__(self, kube: KubeApi, settings: OperatorSettings) -> None:
+        self.wishes: dict[str, Wish] = {}
+        self._kube = kube
+        self._settings = settings
+        self._calm = Calm(settings.quiet_seconds)
+        self._seen = WorkersSeen(scaled=bool(settings.workers))
+        self._size = -1
+        self._looked_at = 0.0
+
+    def seen_by(self, sale: str) -> WorkersSeen:
+        """The pool as this sale's status tells it."""
+        wish = self.wishes.get(sale)
+        seen = self._seen
+        return WorkersSeen(
+            wished=wish.workers if wish else 0,
+            pool=seen.pool,
+            replicas=seen.replicas,
+            ready=seen.ready,
+            capped=seen.capped,
+            scaled=seen.scaled,
+            problem=seen.problem,
+        )
+
+    async def follow(self, wishes: Sequence[Wish]) -> None:
+        """Sizes the pool for `wishes`. A Deployment that can't be scaled is a problem that is told, and no error."""
+        self.wishes = {wish.sale: wish for wish in wishes}
+        if not self._settings.workers:
+            return
+        now = time.monotonic()
+        if self._size < 0:
+            try:
+                self._calm.settle(min((await self._look()).replicas, self._settings.cap), now)
+            except AtomicTicketsError as error:
+                self._seen = WorkersSeen(problem=_problem(error))
+                return
+        wanted = pool(wishes, self._settings.floor, self._settings.cap)
+        size = self._calm.settle(wanted.wanted, now)
+        if size == self._size and now - self._looked_at < LOOK_SECONDS:
+            return
+        try:
+            replicas, ready = await self._size_to(size, wishes)
+        except KubeConflict:
+            return  # somebody changed the Deployment meanwhile: the next glance sees what it is now
+        except AtomicTicketsError as error:
+            problem = _problem(error)
+            if problem != self._seen.problem:
+                log.warning("the workers can't be scaled", deployment=self._settings.workers, error=problem)
+            self._seen = WorkersSeen(problem=problem)
+            return
+        self._size, self._looked_at = size, now
+        self._seen = WorkersSeen(pool=size, replicas=replicas, ready=ready, capped=wanted.capped)
+
+    async def _size_to(self, size: int, wishes: Sequence[Wish]) -> tuple[int, int]:
+        """Returns the replicas asked for, and those that are ready."""
+        found = await self._look()
+        if found.replicas == size:
+            return size, found.ready
+        await self._kube.set_scale(self._settings.workers, size, found.version)
+        log.info("workers scaled", deployment=self._settings.workers, before=found.replicas, after=size)
+        await self._tell(found, size, wishes)
+        return size, found.ready
+
+    async def _look(self) -> _Scale:
+        scale = await self._kube.scale(self._settings.workers)
+        deployment = await self._kube.deployment(self._settings.workers)
+        metadata = scale["metadata"]
+        ready = int((deployment.get("status") or {}).get("readyReplicas") or 0)
+        return _Scale(int(scale["spec"].get("replicas") or 0), ready, metadata["resourceVersion"], metadata["uid"])
+
+    async def _tell(self, found: _Scale, size: int, wishes: Iterable[Wish]) -> None:
+        """An event about the Deployment; its occurrence is the version that was changed."""
+        first = max(wishes, key=lambda wish: wish.workers, default=None)
+        most = f", most of all for {first.sale}" if first is not None and first.workers else ""
+        told = Told(
+            "ScaledUp" if size > found.replicas else "ScaledDown",
+            f"Workers from {found.replicas} to {size}{most}.",
+            found.version,
+        )
+        name = self._settings.workers
+        about = About("apps/v1", "Deployment", name, self._kube.namespace, found.uid)
+        await post(self._kube, body(told, about, None, datetime.now(UTC)))
+
+
+def _problem(error: AtomicTicketsError) -> str:
+    """Without what changes from one attempt to the next, so that it is written once."""
+    return "There is no such Deployment." if isinstance(error, KubeMissing) else error.detail
+
+
+async def post(kube: KubeApi, event: Object) -> None:
+    """Posts it once for ever. An event that can't be posted stops nothing: it only tells."""
+    try:
+        await kube.create_event(event)
+    except KubeConflict:
+        return
+    except AtomicTicketsError as error:
+        log.warning("event not posted", reason=event["reason"], error=error.detail)

@@ -1,0 +1,87 @@
+"""When each sale has its turn: one task, a time per name, and never two turns of one sale at once."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from app.errors import AtomicTicketsError, TemporarilyUnavailable
+from flashsale_operator.waking import retry
+
+MOST_SECONDS_AFTER_ERROR = 30.0
+LOOP_SECONDS = 5.0  # so often the loop turns at least, which the probe counts on
+
+Turn = Callable[[str], Awaitable[float | None]]
+"""One turn of the sale named; seconds until the next one, None where there is nothing more to do."""
+
+log = structlog.get_logger()
+
+
+class Scheduler:
+    """Runs `turn`, for at most `at_once` sales at a time. What is poked while it has its turn gets another."""
+
+    def __init__(self, turn: Turn, at_once: int) -> None:
+        self.progressed_at = time.monotonic()
+        self._turn = turn
+        self._at_once = at_once
+        self._due: dict[str, float] = {}
+        self._running: set[str] = set()
+        self._failures: dict[str, int] = {}
+        self._woken = asyncio.Event()
+
+    def poke(self, name: str, after_seconds: float = 0.0) -> None:
+        """The sale has its turn no later than this; what was asked for before it stays."""
+        at = time.monotonic() + after_seconds
+        self._due[name] = min(at, self._due.get(name, at))
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Runs until it is cancelled, which cancels the turns under way."""
+        self._running.clear()
+        async with asyncio.TaskGroup() as turns:
+            while True:
+                self._woken.clear()
+                for name in self._startable():
+                    self._running.add(name)
+                    turns.create_task(self._take(name, self._due.pop(name)))
+                if not self._running:
+                    self.progressed_at = time.monotonic()
+                try:
+                    async with asyncio.timeout(self._pause()):
+                        await self._woken.wait()
+                except TimeoutError:
+                    continue
+
+    def _startable(self) -> list[str]:
+        """Those that are due, the longest waiting first."""
+        now = time.monotonic()
+        due = sorted((at, name) for name, at in self._due.items() if at <= now and name not in self._running)
+        return [name for _, name in due[: self._at_once - len(self._running)]]
+
+    def _pause(self) -> float:
+        if len(self._running) >= self._at_once:
+            return LOOP_SECONDS
+        waiting = [at for name, at in self._due.items() if name not in self._running]
+        return min(LOOP_SECONDS, max(0.0, min(waiting, default=float("inf")) - time.monotonic()))
+
+    async def _take(self, name: str, due: float) -> None:
+        following: float | None
+        try:
+            following = await self._turn(name)
+            self._failures.pop(name, None)
+        except asyncio.CancelledError:
+            self._due.setdefault(name, due)  # the next to act begins with it
+            raise
+        except Exception as error:  # whatever one sale holds, the others have their turns
+            failures = self._failures[name] = self._failures.get(name, 0) + 1
+            following = retry(failures, MOST_SECONDS_AFTER_ERROR)
+            if failures == 1:
+                known = isinstance(error, (TemporarilyUnavailable, AtomicTicketsError))
+                log.warning("turn not completed; tried again", sale=name, error=str(error),
+                            exc_info=None if known else error)  # fmt: skip
+        self.progressed_at = time.monotonic()
+        self._running.discard(name)
+        if following is not None:
+            self.poke(name, following)
+        self._woken.set()

@@ -1,0 +1,89 @@
+"""The status of a resource, and whether it is worth a write. Pure."""
+
+from datetime import datetime
+
+from app.reconcile.classify import Kind
+from app.reconcile.decide import Action
+from app.sales.following import Step
+from app.sales.phase import Phase
+from app.sales.view import SaleView
+from flashsale_operator.conditions import conditions, verdicts
+from flashsale_operator.observed import Observed
+from flashsale_operator.resource.models import (
+    DriftStatus,
+    FlashSaleStatus,
+    LastReconcile,
+    StockStatus,
+    WorkersStatus,
+)
+
+IDLE = (Action.NOTHING, Action.OBSERVE)
+
+
+def status_of(before: FlashSaleStatus, observed: Observed, generation: int, now: datetime) -> FlashSaleStatus:
+    """What could not be seen now stays as it was told before."""
+    view = observed.view
+    phase = phase_of(before, observed)
+    workers = observed.workers
+    return FlashSaleStatus(
+        observed_generation=generation,
+        phase=phase,
+        round=before.round if view is None else view.round,
+        epoch=before.epoch if view is None else view.epoch,
+        stock=before.stock if view is None else stock_of(before, view),
+        drift=drift_of(before, observed, now),
+        workers=WorkersStatus(wished=workers.wished, pool=workers.pool, ready=workers.ready),
+        conditions=conditions(before.conditions, verdicts(observed, phase), generation, now),
+        last_reconcile=LastReconcile(time=now, trace_id="") if changed_something(observed) else before.last_reconcile,
+    )
+
+
+def phase_of(before: FlashSaleStatus, observed: Observed) -> Phase:
+    """`Pending` until the ledger has the sale. A ledger that is away doesn't make a running sale anything else."""
+    if observed.view is not None:
+        return observed.view.phase
+    if observed.ledger_away and before.phase is not None:
+        return before.phase
+    return Phase.PENDING
+
+
+def stock_of(before: FlashSaleStatus, view: SaleView) -> StockStatus:
+    known = before.stock if before.stock is not None and before.round == view.round else StockStatus()
+    return StockStatus(
+        total=view.stock,
+        remaining=known.remaining if view.remaining is None else view.remaining,
+        backlog=known.backlog if view.backlog is None else view.backlog,
+        set_aside=view.set_aside,
+        booked=view.booked,
+        rejected=view.rejected,
+        oversold=view.oversold,
+    )
+
+
+def drift_of(before: FlashSaleStatus, observed: Observed, now: datetime) -> DriftStatus | None:
+    """A check that could not tell changes nothing."""
+    check = observed.check
+    if check is None or (check.kind is None and observed.exact):
+        return before.drift
+    leaked = check.tickets if check.kind is Kind.LEAKED else 0
+    over_admitted = check.tickets if check.kind is Kind.OVER_ADMITTED else 0
+    since = None
+    if leaked or over_admitted:
+        known = before.drift or DriftStatus()
+        same = bool(known.leaked) == bool(leaked) and bool(known.over_admitted) == bool(over_admitted)
+        since = (known.since_time if same else None) or now
+    return DriftStatus(leaked=leaked, over_admitted=over_admitted, lost=check.lost.tickets, since_time=since)
+
+
+def changed_something(observed: Observed) -> bool:
+    repaired = any(check.done and check.action not in IDLE for check in observed.checks)
+    return repaired or observed.step is not Step.NOTHING
+
+
+def is_urgent(before: FlashSaleStatus, after: FlashSaleStatus) -> bool:
+    """Whether somebody may be waiting for it. Counters alone can wait for the next round of writes."""
+    return _without_counters(before) != _without_counters(after)
+
+
+def _without_counters(status: FlashSaleStatus) -> FlashSaleStatus:
+    return status.model_copy(update={"stock": None, "workers": None})

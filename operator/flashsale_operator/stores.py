@@ -1,0 +1,95 @@
+"""The stores, and what the operator does with them. Opened once, in the process's one event loop."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.drain.hints import Hints
+from app.errors import TemporarilyUnavailable
+from app.gate.connection import make_redis
+from app.gate.gate import Gate
+from app.gate.server import claim
+from app.ledger.engine import make_engine
+from app.ledger.managed import ManagedSales
+from app.ledger.receipts import ReceiptRepository
+from app.ledger.sales import SaleRepository
+from app.ledger.schema import installation_id
+from app.reconcile.watch import Reconciler
+from app.sales.service import SalesService
+from app.settings import GateSettings, LedgerSettings, ReconcileSettings, StoreSettings
+from app.strategies.protocol import Strategy
+from app.strategies.registry import STRATEGIES, build_strategies
+
+SPARE_CONNECTIONS = 2  # for the glance and the list, beside the sales' own
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Redis, Postgres and the broker, as the domain speaks of them."""
+
+    engine: AsyncEngine
+    redis: "Redis"
+    gate: Gate
+    hints: Hints
+    strategies: Mapping[str, Strategy]
+    sales: SaleRepository
+    managed: ManagedSales
+    service: SalesService
+    reconciler: Reconciler
+    prefix: str
+
+    @classmethod
+    def open(cls, sales_at_once: int) -> "Stores":
+        """Connects to nothing yet."""
+        where, gate_settings = StoreSettings(), GateSettings()
+        # A sale under reconciliation may hold one connection for its recount and need another to raise its epoch.
+        pool_size = 2 * sales_at_once + SPARE_CONNECTIONS
+        engine = make_engine(where.database_url, "operator", LedgerSettings(), pool_size=pool_size)
+        redis = make_redis(where.redis_url, "operator", gate_settings)
+        gate, hints, sales = Gate(redis, gate_settings.key_prefix), Hints(where.broker_url), SaleRepository(engine)
+        strategies = build_strategies(
+            engine=engine,
+            gate=gate,
+            sales=sales,
+            receipts=ReceiptRepository(engine),
+            hints=hints,
+            settings=gate_settings,
+        )
+        return cls(
+            engine=engine,
+            redis=redis,
+            gate=gate,
+            hints=hints,
+            strategies=strategies,
+            sales=sales,
+            managed=ManagedSales(engine),
+            service=SalesService(sales, strategies),
+            reconciler=Reconciler(engine, gate, STRATEGIES, ReconcileSettings()),
+            prefix=gate_settings.key_prefix,
+        )
+
+    async def own(self, pause_seconds: float) -> None:
+        """Waits for the stores, and until they are one installation's: another's sales would be seeded from ours."""
+        told = False
+        while True:
+            try:
+                await claim(self.redis, self.prefix, await installation_id(self.engine))
+            except TemporarilyUnavailable as error:
+                if not told:
+                    log.warning("waiting for the stores", error=error.detail)
+                told = True
+                await asyncio.sleep(pause_seconds)
+            else:
+                return
+
+    async def close(self) -> None:
+        for strategy in self.strategies.values():
+            await strategy.close()
+        await self.redis.aclose()
+        await self.engine.dispose()

@@ -1,0 +1,151 @@
+"""One turn of one sale: look, do, tell."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from app.settings import ReconcileSettings
+from flashsale_operator.events import About, Told, body, events
+from flashsale_operator.keeper import ResourceGone, SaleKeeper
+from flashsale_operator.kube import KubeApi, KubeMissing, KubeRefused
+from flashsale_operator.metrics import Meters
+from flashsale_operator.observed import Observed
+from flashsale_operator.pool import WorkerPool, post
+from flashsale_operator.resource.models import GROUP, KIND, VERSION, FlashSale, FlashSaleStatus
+from flashsale_operator.resources import Resources
+from flashsale_operator.settings import OperatorSettings
+from flashsale_operator.status import is_urgent, status_of
+from flashsale_operator.stores import Stores
+from flashsale_operator.waking import next_look, retry
+
+UID_DIFFERS = 422  # of a JSON patch whose test failed
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What a process may forget of a sale: all that is lost is a check too many."""
+
+    check_at: float = 0.0
+    written_at: float = 0.0
+    failures: int = 0
+
+
+class Turns:
+    """The turns of all sales, with or without a resource. `check_soon` asks for a comparison at the next one."""
+
+    def __init__(
+        self,
+        *,
+        stores: Stores,
+        kube: KubeApi,
+        resources: Resources,
+        pool: WorkerPool,
+        meters: Meters,
+        settings: OperatorSettings,
+    ) -> None:
+        self._stores = stores
+        self._kube = kube
+        self._resources = resources
+        self._pool = pool
+        self._meters = meters
+        self._settings = settings
+        self._keeper = SaleKeeper(stores, kube)
+        self._memory: dict[str, _Memory] = {}
+        self._alone = ReconcileSettings()
+
+    def check_soon(self, name: str) -> None:
+        self._memory.setdefault(name, _Memory()).check_at = 0.0
+
+    async def take(self, name: str) -> float | None:
+        """Seconds until the next turn, None where nothing is left to do. Raises TemporarilyUnavailable."""
+        with self._meters.turn():
+            for uid in list(self._resources.deleted.get(name, ())):
+                await self._keeper.end(name, uid)
+                self._resources.deleted[name].discard(uid)
+            if not self._resources.deleted.get(name):
+                self._resources.deleted.pop(name, None)
+            flashsale = self._resources.known.get(name)
+            if flashsale is None:
+                return await self._without_resource(name)
+            return await self._with_resource(name, flashsale)
+
+    async def _without_resource(self, name: str) -> float | None:
+        self._meters.forget(name)
+        sale = await self._stores.sales.get(name)
+        if sale is None or sale.removed_at is not None:
+            self._memory.pop(name, None)
+            return None
+        await self._keeper.tend(sale)
+        return next_look(self._alone.interval_seconds, (sale.terms.closes_at,), datetime.now(UTC))
+
+    async def _with_resource(self, name: str, flashsale: FlashSale) -> float | None:
+        memory = self._memory.setdefault(name, _Memory())
+        interval = flashsale.spec.reconcile.interval_seconds
+        check = time.monotonic() >= memory.check_at
+        try:
+            observed = await self._keeper.keep(flashsale, self._pool.seen_by(name), check=check)
+        except ResourceGone:
+            self._resources.forget(name, flashsale.metadata.uid)
+            return 0.0
+        if observed.gate_away or observed.ledger_away:
+            memory.failures += 1
+            self._meters.failed("gate" if observed.gate_away else "ledger")
+            if memory.failures > 1:  # one slow answer is no outage
+                await self._tell(flashsale, observed, memory)
+            return retry(memory.failures, interval)
+        memory.failures = 0
+        if check:
+            now = time.monotonic()
+            confirmed_at = observed.check.confirmed_at if observed.check else None
+            memory.check_at = now + interval
+            if confirmed_at is not None and confirmed_at > now:
+                memory.check_at = min(memory.check_at, confirmed_at)
+        write_in = await self._tell(flashsale, observed, memory)
+        moments = (flashsale.spec.opens_at, flashsale.spec.closes_at)
+        pause = next_look(interval, moments, datetime.now(UTC))
+        return max(0.0, min(pause, memory.check_at - time.monotonic(), write_in))
+
+    async def _tell(self, flashsale: FlashSale, observed: Observed, memory: _Memory) -> float:
+        """Posts events and writes the status where it is worth it; seconds until it will be, where it is not yet."""
+        name = flashsale.metadata.name
+        known = self._resources.known.get(name)
+        if known is None or known.metadata.uid != flashsale.metadata.uid:
+            return 0.0
+        before, now = known.status, datetime.now(UTC)
+        after = status_of(before, observed, flashsale.metadata.generation, now)
+        self._meters.tell(name, after)
+        if after == before:
+            return float("inf")
+        if not is_urgent(before, after):
+            wait = memory.written_at + self._settings.glance_seconds - time.monotonic()
+            if wait > 0:
+                return wait
+        await self._post(flashsale, after.round, list(events(before, after, observed)), now)
+        await self._write(flashsale, after)
+        memory.written_at = time.monotonic()
+        return float("inf")
+
+    async def _post(self, flashsale: FlashSale, round_: int | None, told: Sequence[Told], now: datetime) -> None:
+        metadata = flashsale.metadata
+        about = About(f"{GROUP}/{VERSION}", KIND, metadata.name, metadata.namespace, metadata.uid)
+        for event in told:
+            log.info(event.message, sale=metadata.name, reason=event.reason, generation=metadata.generation,
+                     round=round_)  # fmt: skip
+            await post(self._kube, body(event, about, round_, now))
+
+    async def _write(self, flashsale: FlashSale, status: FlashSaleStatus) -> None:
+        name, uid = flashsale.metadata.name, flashsale.metadata.uid
+        written = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+        try:
+            self._resources.see(await self._kube.replace_status(name, uid, written))
+        except KubeMissing:
+            log.info("the resource went before its status was written", sale=name)
+        except KubeRefused as error:
+            if error.code != UID_DIFFERS:
+                raise
+            log.warning("status refused", sale=name, error=error.detail)

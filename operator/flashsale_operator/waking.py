@@ -1,0 +1,24 @@
+"""When a sale is to be looked at next. Pure."""
+
+import random
+from collections.abc import Iterable
+from datetime import datetime
+
+JITTER = 0.1  # of a pause, so that sales that were applied together don't stay in step
+FIRST_RETRY_SECONDS = 0.5
+JUST_AFTER_SECONDS = 0.05  # a moment of the stores' clock, which may be a little behind ours
+
+
+def next_look(interval_seconds: float, moments: Iterable[datetime | None], now: datetime) -> float:
+    """Seconds until then: the interval, or less where one of `moments` (opens, closes) comes before."""
+    ahead = [(moment - now).total_seconds() for moment in moments if moment is not None and moment > now]
+    return min([spread(interval_seconds), *(seconds + JUST_AFTER_SECONDS for seconds in ahead)])
+
+
+def retry(failures: int, interval_seconds: float) -> float:
+    """Seconds until the next try after so many failures in a row (from 1): doubling, up to the interval."""
+    return spread(min(FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 20), interval_seconds))
+
+
+def spread(seconds: float) -> float:
+    return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  spread, not secrecy
