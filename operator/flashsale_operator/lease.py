@@ -39,7 +39,7 @@ class Lease:
         """Runs until it is cancelled."""
         if not self._settings.lease:
             self._hold()
-            return
+            await asyncio.Event().wait()
         while True:
             asked_at = asyncio.get_running_loop().time()
             renewed = await self._try()
