@@ -19,7 +19,7 @@ from flashsale_operator.resources import Resources
 from flashsale_operator.settings import OperatorSettings
 from flashsale_operator.status import is_urgent, status_of
 from flashsale_operator.stores import Stores
-from flashsale_operator.waking import next_look, retry
+from flashsale_operator.waking import next_look, retry, spread
 
 UID_DIFFERS = 422  # of a JSON patch whose test failed
 
@@ -28,8 +28,9 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class _Memory:
-    """What a process may forget of a sale: all that is lost is a check too many."""
+    """What a process may forget of a sale: all that is lost is a check too many. Times are monotonic seconds."""
 
+    asked: bool = False  # for a check, by something that happened
     check_at: float = 0.0
     written_at: float = 0.0
     failures: int = 0
@@ -59,7 +60,7 @@ class Turns:
         self._alone = ReconcileSettings()
 
     def check_soon(self, name: str) -> None:
-        self._memory.setdefault(name, _Memory()).check_at = 0.0
+        self._memory.setdefault(name, _Memory()).asked = True
 
     async def take(self, name: str) -> float | None:
         """Seconds until the next turn, None where nothing is left to do. Raises TemporarilyUnavailable."""
@@ -81,19 +82,24 @@ class Turns:
             self._memory.pop(name, None)
             return None
         await self._keeper.tend(sale)
-        return next_look(self._alone.interval_seconds, (sale.terms.closes_at,), datetime.now(UTC))
+        return next_look(spread(self._alone.interval_seconds), (sale.terms.closes_at,), datetime.now(UTC))
 
     async def _with_resource(self, name: str, flashsale: FlashSale) -> float | None:
         memory = self._memory.setdefault(name, _Memory())
         interval = flashsale.spec.reconcile.interval_seconds
-        check = time.monotonic() >= memory.check_at
+        check = memory.asked or time.monotonic() >= memory.check_at
+        memory.asked = False  # what asks from here on asks for another one
         try:
             observed = await self._keeper.keep(flashsale, self._pool.seen_by(name), check=check)
         except ResourceGone:
             self._resources.forget(name, flashsale.metadata.uid)
             return 0.0
+        except BaseException:
+            memory.asked |= check
+            raise
         if observed.gate_away or observed.ledger_away:
             memory.failures += 1
+            memory.asked |= check
             self._meters.failed("gate" if observed.gate_away else "ledger")
             if memory.failures > 1:  # one slow answer is no outage
                 await self._tell(flashsale, observed, memory)
@@ -102,13 +108,12 @@ class Turns:
         if check:
             now = time.monotonic()
             confirmed_at = observed.check.confirmed_at if observed.check else None
-            memory.check_at = now + interval
+            memory.check_at = now + spread(interval)
             if confirmed_at is not None and confirmed_at > now:
                 memory.check_at = min(memory.check_at, confirmed_at)
         write_in = await self._tell(flashsale, observed, memory)
-        moments = (flashsale.spec.opens_at, flashsale.spec.closes_at)
-        pause = next_look(interval, moments, datetime.now(UTC))
-        return max(0.0, min(pause, memory.check_at - time.monotonic(), write_in))
+        pause = max(0.0, min(memory.check_at - time.monotonic(), write_in))
+        return next_look(pause, (flashsale.spec.opens_at, flashsale.spec.closes_at), datetime.now(UTC))
 
     async def _tell(self, flashsale: FlashSale, observed: Observed, memory: _Memory) -> float:
         """Posts events and writes the status where it is worth it; seconds until it will be, where it is not yet."""

@@ -9,10 +9,10 @@ FIRST_RETRY_SECONDS = 0.5
 JUST_AFTER_SECONDS = 0.05  # a moment of the stores' clock, which may be a little behind ours
 
 
-def next_look(interval_seconds: float, moments: Iterable[datetime | None], now: datetime) -> float:
-    """Seconds until then: the interval, or less where one of `moments` (opens, closes) comes before."""
+def next_look(pause_seconds: float, moments: Iterable[datetime | None], now: datetime) -> float:
+    """Seconds until then: the pause, or less where one of `moments` (opens, closes) comes before."""
     ahead = [(moment - now).total_seconds() for moment in moments if moment is not None and moment > now]
-    return min([spread(interval_seconds), *(seconds + JUST_AFTER_SECONDS for seconds in ahead)])
+    return min([pause_seconds, *(seconds + JUST_AFTER_SECONDS for seconds in ahead)])
 
 
 def retry(failures: int, interval_seconds: float) -> float:
