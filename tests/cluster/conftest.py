@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.installation import Installation
 from tests.cluster.kubectl import Kubectl
 from tests.fixtures.servers import PROJECT
 
@@ -54,6 +55,25 @@ def shared_namespace(crd: Kubectl) -> Iterator[Kubectl]:
 def namespace(crd: Kubectl) -> Iterator[Kubectl]:
     """kubectl in a namespace for this test alone."""
     yield from _fresh_namespace(crd)
+
+
+@pytest.fixture
+def stores(redis_url: str, broker_url: str, database_url: str, key_prefix: str) -> dict[str, str]:
+    """The environment of every process of one installation."""
+    return {
+        "REDIS_URL": redis_url,
+        "BROKER_URL": broker_url,
+        "DATABASE_URL": database_url,
+        "GATE_KEY_PREFIX": key_prefix,
+    }
+
+
+@pytest.fixture
+def installation(namespace: Kubectl, tmp_path: Path, stores: dict[str, str]) -> Iterator[Installation]:
+    """Nothing of it runs yet, and no account exists."""
+    installation = Installation(namespace, tmp_path, stores)
+    yield installation
+    installation.stop()
 
 
 def _fresh_namespace(kubectl: Kubectl) -> Iterator[Kubectl]:

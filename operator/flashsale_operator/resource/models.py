@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
@@ -206,10 +206,6 @@ class FlashSaleStatus(Part):
     workers: WorkersStatus | None = Field(None, description=WorkersStatus.__doc__)
     conditions: tuple[Condition, ...] = Field((), max_length=16, description="Ready and what it rests upon.")
     last_reconcile: LastReconcile | None = Field(None, description=LastReconcile.__doc__)
-
-    def as_merge_patch(self) -> dict[str, Any]:
-        """The body of a JSON merge patch for the subresource `status`; what is None is removed there."""
-        return {"status": self.model_dump(mode="json", by_alias=True)}
 
 
 class Metadata(Part):

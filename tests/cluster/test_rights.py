@@ -1,0 +1,105 @@
+"""The operator's Role: each right in it is needed, and nothing beyond it is there."""
+
+import copy
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.cluster.installation import ACCOUNT, ROLE, Installation
+from tests.cluster.test_crd import flashsale
+
+pytestmark = pytest.mark.cluster
+
+Works = Callable[[Installation], bool]
+
+# What works with the right and not without it, by (resource, verb).
+NEEDED: dict[tuple[str, str], Works] = {
+    ("flashsales", "get"): lambda it: it.read("drop", ".status.round") == "2",
+    ("flashsales", "list"): lambda it: it.read("drop", ".status.phase") == "Open",
+    ("flashsales", "watch"): lambda it: it.read("drop", ".status.phase") == "Open",
+    ("flashsales/status", "patch"): lambda it: it.read("drop", ".status") != "",
+    ("deployments", "get"): lambda it: it.replicas() == 2,
+    ("deployments/scale", "get"): lambda it: it.replicas() == 2,
+    ("deployments/scale", "patch"): lambda it: it.replicas() == 2,
+    ("leases", "get"): lambda it: it.holder() != "",
+    ("leases", "update"): lambda it: it.holder() != "",
+    ("events", "create"): lambda it: "Seeded" in it.reasons("drop"),
+}
+
+
+def test_with_all_rights_everything_works(installation: Installation) -> None:
+    installation.set_up()
+    use_every_right(installation)
+    for works in NEEDED.values():
+        installation.until(lambda works=works: works(installation))  # type: ignore[misc]
+    assert "is forbidden" not in installation.operators[0].log.read_text()
+
+
+@pytest.mark.parametrize(("resource", "verb"), NEEDED, ids=map(" ".join, NEEDED))
+def test_without_a_right_something_breaks(installation: Installation, resource: str, verb: str) -> None:
+    installation.set_up(without(resource, verb))
+    use_every_right(installation)
+    # The API server's own words; what needed the right has not happened by then, and can't happen later.
+    installation.until(lambda: f'cannot {verb} resource "{resource}"' in told(installation))
+    assert not NEEDED[resource, verb](installation)
+
+
+def test_the_table_has_each_right_of_the_role() -> None:
+    rights = {(resource, verb) for rule in ROLE["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
+    assert rights == NEEDED.keys()
+
+
+def test_nothing_else_is_allowed(installation: Installation) -> None:
+    installation.set_up()
+    installation.kubectl("create", "serviceaccount", "nobody")
+    granted = rights_of(installation, ACCOUNT) - rights_of(installation, "nobody")
+    assert granted == {
+        (named(resource, rule["apiGroups"][0]), tuple(rule.get("resourceNames", ())), tuple(rule["verbs"]))
+        for rule in ROLE["rules"]
+        for resource in rule["resources"]
+    }
+
+
+def told(installation: Installation) -> str:
+    """All that the operator has logged, and what the conditions of the sale say."""
+    return installation.operators[0].log.read_text().replace("\\", "") + installation.messages("drop")
+
+
+def use_every_right(installation: Installation) -> None:
+    """A sale that wishes for two workers, deleted and declared again. Each step is taken as far as the rights go."""
+    sale = flashsale("drop", {"workers": {"min": 2}})
+    installation.start_operator(OPERATOR_LIST_SECONDS="3600")
+
+    def refused() -> bool:
+        return "is forbidden" in told(installation)
+
+    installation.until(lambda: refused() or installation.holder() != "")
+    installation.kubectl.apply(sale)
+    installation.until(lambda: refused() or installation.read("drop", ".status.phase") == "Open")
+    installation.kubectl("delete", "fs/drop")
+    installation.kubectl.apply(sale)
+
+
+def without(resource: str, verb: str) -> list[dict[str, Any]]:
+    """The Role's rules but for one verb on one resource."""
+    rules: list[dict[str, Any]] = copy.deepcopy(ROLE["rules"])
+    (rule,) = (rule for rule in rules if resource in rule["resources"] and verb in rule["verbs"])
+    rule["verbs"].remove(verb)
+    return [rule for rule in rules if rule["verbs"]]
+
+
+def rights_of(installation: Installation, account: str) -> set[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    """What `kubectl auth can-i --list` says: resource, names, verbs."""
+    user = f"system:serviceaccount:{installation.kubectl.namespace}:{account}"
+    table = installation.kubectl("auth", "can-i", "--list", f"--as={user}", "--no-headers")
+    row = re.compile(r"(?P<resource>\S*)\s+\[[^]]*\]\s+\[(?P<names>[^]]*)\]\s+\[(?P<verbs>[^]]*)\]")
+    found = filter(None, map(row.fullmatch, map(str.strip, table.splitlines())))
+    return {(match["resource"], tuple(match["names"].split()), tuple(match["verbs"].split())) for match in found}
+
+
+def named(resource: str, group: str) -> str:
+    """As kubectl prints it: `deployments.apps/scale`."""
+    kind, slash, part = resource.partition("/")
+    return f"{kind}{'.' if group else ''}{group}{slash}{part}"
