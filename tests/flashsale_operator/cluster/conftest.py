@@ -84,22 +84,28 @@ async def office(stock_redis: Redis, key_prefix: str, engine: AsyncEngine) -> Bo
 
 
 @pytest.fixture
+def environment(redis_url: str, broker_url: str, database_url: str, key_prefix: str) -> dict[str, str]:
+    """The stores of this test, with more patience than production's: the machine is shared."""
+    return {
+        "REDIS_URL": redis_url,
+        "BROKER_URL": broker_url,
+        "DATABASE_URL": database_url,
+        "GATE_KEY_PREFIX": key_prefix,
+        "GATE_CONNECT_TIMEOUT_SECONDS": "5",
+        "GATE_COMMAND_TIMEOUT_SECONDS": "5",
+    }
+
+
+@pytest.fixture
 async def make_operator(
-    namespace: Namespace, redis_url: str, broker_url: str, database_url: str, key_prefix: str, tmp_path: Path
+    namespace: Namespace, environment: dict[str, str], tmp_path: Path
 ) -> AsyncIterator[MakeOperator]:
     """Makes an operator that is not yet started; more settings by their environment names."""
     made: list[OperatorProcess] = []
 
     def make(**settings: Any) -> OperatorProcess:
-        environment = {
-            "REDIS_URL": redis_url,
-            "BROKER_URL": broker_url,
-            "DATABASE_URL": database_url,
-            "GATE_KEY_PREFIX": key_prefix,
-            "GATE_CONNECT_TIMEOUT_SECONDS": "5",
-            "GATE_COMMAND_TIMEOUT_SECONDS": "5",
-        } | {name: str(value) for name, value in settings.items()}
-        made.append(OperatorProcess(namespace.name, environment, tmp_path / f"operator-{len(made)}.log"))
+        chosen = environment | {name: str(value) for name, value in settings.items()}
+        made.append(OperatorProcess(namespace.name, chosen, tmp_path / f"operator-{len(made)}.log"))
         return made[-1]
 
     yield make

@@ -62,7 +62,7 @@ class Namespace:
         found: Object = {}
         try:
             async with asyncio.timeout(within_seconds):
-                while not holds(found := await self.sale(name)):
+                while not holds(found := await self.sale(name)):  # noqa: ASYNC110  it comes true in another process
                     await asyncio.sleep(0.1)
         except TimeoutError:
             raise AssertionError(f"not so within {within_seconds} s: {json.dumps(found.get('status'))}") from None

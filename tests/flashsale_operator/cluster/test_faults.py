@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from app.lab.servers.postgres import PostgresServer
 from app.lab.servers.valkey import ValkeyServer
 from app.ledger.migrate import migrate
@@ -12,9 +14,8 @@ from tests.flashsale_operator.cluster.operator_process import OperatorProcess
 from tests.reconcile.box_office import BoxOffice
 
 
-async def test_what_redis_forgot_comes_back_from_the_ledger(
-    namespace: Namespace, operator: OperatorProcess, office: BoxOffice
-) -> None:
+@pytest.mark.usefixtures("operator")
+async def test_what_redis_forgot_comes_back_from_the_ledger(namespace: Namespace, office: BoxOffice) -> None:
     await namespace.apply(flashsale(stock=10, perCustomerLimit=1))
     await namespace.until(is_phase("Open"))
     sold = await office.sell(6)
@@ -31,9 +32,8 @@ async def test_what_redis_forgot_comes_back_from_the_ledger(
     assert events[-4:-1] == ["CounterLost", "SaleFenced", "Reseeded"]
 
 
-async def test_leaked_tickets_return_once_after_the_grace_period(
-    namespace: Namespace, operator: OperatorProcess, office: BoxOffice
-) -> None:
+@pytest.mark.usefixtures("operator")
+async def test_leaked_tickets_return_once_after_the_grace_period(namespace: Namespace, office: BoxOffice) -> None:
     await namespace.apply(flashsale(stock=10))
     await namespace.until(is_phase("Open"))
     await office.leak(3)
@@ -60,9 +60,8 @@ async def test_who_only_observes_tells_and_leaves_it(
     assert (await office.snapshot()).remaining == 7
 
 
-async def test_an_unsafe_strategy_is_only_observed(
-    namespace: Namespace, operator: OperatorProcess, sales: SaleRepository
-) -> None:
+@pytest.mark.usefixtures("operator")
+async def test_an_unsafe_strategy_is_only_observed(namespace: Namespace, sales: SaleRepository) -> None:
     await namespace.apply(flashsale(strategy="naive"))
     sale = await namespace.until(is_phase("Open"))
     assert condition(sale, "Ready")["status"] == "True"

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from app.ledger.sales import SaleRepository
 from app.sales.model import Sale
 from tests.flashsale_operator.cluster.conftest import MakeOperator
@@ -13,7 +15,7 @@ from tests.reconcile.box_office import BoxOffice
 
 async def until(holds: Callable[[Sale], bool], sales: SaleRepository) -> None:
     async with asyncio.timeout(30):
-        while (sale := await sales.get("drop")) is None or not holds(sale):
+        while (sale := await sales.get("drop")) is None or not holds(sale):  # noqa: ASYNC110  it comes true in another process
             await asyncio.sleep(0.1)
 
 
@@ -43,9 +45,8 @@ async def test_a_sale_that_is_applied_opens_and_sells(
     assert (await operator.health()).startswith("HTTP/1.1 200")
 
 
-async def test_a_changed_spec_comes_into_force(
-    namespace: Namespace, operator: OperatorProcess, office: BoxOffice
-) -> None:
+@pytest.mark.usefixtures("operator")
+async def test_a_changed_spec_comes_into_force(namespace: Namespace, office: BoxOffice) -> None:
     await namespace.apply(flashsale(stock=10))
     await namespace.until(is_phase("Open"))
     await office.sell(4)

@@ -2,15 +2,17 @@
 
 import asyncio
 
+import pytest
+
 from app.ledger.sales import SaleRepository
 from tests.flashsale_operator.cluster.conftest import MakeOperator
 from tests.flashsale_operator.cluster.kubectl import Namespace, condition, flashsale, is_phase
-from tests.flashsale_operator.cluster.operator_process import OperatorProcess
 from tests.reconcile.box_office import BoxOffice
 
 
+@pytest.mark.usefixtures("operator")
 async def test_an_http_sale_keeps_its_name_until_the_resource_asks_for_it(
-    namespace: Namespace, operator: OperatorProcess, office: BoxOffice, sales: SaleRepository
+    namespace: Namespace, office: BoxOffice, sales: SaleRepository
 ) -> None:
     await office.create(stock=10)
     await office.sell(3)

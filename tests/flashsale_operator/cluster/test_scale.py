@@ -10,7 +10,7 @@ from tests.reconcile.box_office import BoxOffice
 
 async def replicas(namespace: Namespace, wanted: int) -> None:
     async with asyncio.timeout(30):
-        while (await namespace.get(f"deployment/{WORKERS}"))["spec"]["replicas"] != wanted:
+        while (await namespace.get(f"deployment/{WORKERS}"))["spec"]["replicas"] != wanted:  # noqa: ASYNC110  it comes true in another process
             await asyncio.sleep(0.2)
 
 

@@ -1,0 +1,30 @@
+"""Looks at a sale, for tests that need no store."""
+
+from dataclasses import replace
+from typing import Any
+
+from app.reconcile.classify import Kind
+from app.reconcile.watch import Result
+from app.sales.phase import Phase
+from app.sales.view import Identity, SaleView
+from flashsale_operator.observed import Observed, WorkersSeen
+
+IDENTITY = Identity(stock=10, remaining=10, backlog=0, set_aside=0, booked=0, holds=True)
+VIEW = SaleView(
+    name="drop", strategy="atomic", round=1, epoch=1, phase=Phase.OPEN, stock=10, remaining=10, backlog=0, set_aside=0,
+    booked=0, rejected=0, duplicates=0, oversold=0, undersold=0, customer_limit=None, think_ms=50, opens_at=None,
+    closes_at=None, paused=False, managed_by="flashsale", identity=IDENTITY, counter_says=0,
+)  # fmt: skip
+FINE = Result(sale="drop", round=1, epoch=1, kind=Kind.NONE)
+WORKERS = WorkersSeen(pool=1, replicas=1, ready=1)
+LOOK = Observed(view=VIEW, checks=(FINE,), workers=WORKERS)
+
+
+def look(*, phase: Phase = Phase.OPEN, checks: tuple[Result, ...] = (FINE,), **changes: Any) -> Observed:
+    """One at a sale that is as it should be, but for `changes` of it."""
+    seen = {name: changes.pop(name) for name in list(changes) if name in SaleView.__dataclass_fields__}
+    return replace(LOOK, view=replace(VIEW, phase=phase, **seen), checks=checks, **changes)
+
+
+def check(kind: Kind | None, tickets: int = 0, **changes: Any) -> Result:
+    return replace(FINE, kind=kind, tickets=tickets, **changes)

@@ -1,0 +1,70 @@
+"""Events follow from what was and what is, and the second of a kind has the name of the first."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from app.reconcile.classify import Kind
+from app.reconcile.decide import Action
+from app.sales.following import Step
+from app.sales.phase import Phase
+from flashsale_operator.events import About, Told, body, events
+from flashsale_operator.observed import Observed
+from flashsale_operator.resource.models import FlashSaleStatus
+from flashsale_operator.status import status_of
+from tests.flashsale_operator.looks import LOOK, check, look
+
+NOW = datetime(2026, 12, 1, 18, tzinfo=UTC)
+NEW = FlashSaleStatus()
+OPEN = status_of(NEW, LOOK, 1, NOW)
+ABOUT = About("atomictickets.dev/v1alpha1", "FlashSale", "drop", "shop", "uid-1")
+
+
+def following(before: FlashSaleStatus, observed: Observed, now: datetime = NOW) -> list[Told]:
+    return list(events(before, status_of(before, observed, 1, now), observed))
+
+
+def reasons(before: FlashSaleStatus, observed: Observed) -> list[str]:
+    return [told.reason for told in following(before, observed)]
+
+
+def names(before: FlashSaleStatus, observed: Observed, now: datetime = NOW) -> list[str]:
+    return [body(told, ABOUT, 1, now)["metadata"]["name"] for told in following(before, observed, now)]
+
+
+def test_what_is_told() -> None:
+    leaking = status_of(OPEN, look(checks=(check(Kind.LEAKED, 3),)), 1, NOW)
+    returned = look(checks=(check(Kind.LEAKED, 3, action=Action.GIVE_BACK), check(Kind.NONE)))
+    recounted = look(epoch=2, checks=(check(Kind.LOST, action=Action.RECOUNT, epoch=2), check(Kind.NONE, epoch=2)))
+    assert reasons(NEW, look(step=Step.CREATE)) == ["Seeded", "SaleOpened"]
+    assert reasons(NEW, look(step=Step.ADOPT)) == ["Adopted", "SaleOpened"]
+    assert reasons(OPEN, look(step=Step.NEXT_ROUND, round=2)) == ["Seeded"]
+    assert reasons(OPEN, LOOK) == []
+    assert reasons(OPEN, look(remaining=3, booked=7)) == []
+    assert reasons(OPEN, look(phase=Phase.SOLD_OUT)) == ["SoldOut"]
+    assert reasons(OPEN, look(phase=Phase.CLOSED)) == ["SaleClosed"]
+    assert reasons(OPEN, look(checks=(check(Kind.LEAKED, 3),))) == ["DriftDetected"]
+    assert reasons(leaking, look(checks=(check(Kind.LEAKED, 3),))) == []
+    assert reasons(leaking, returned) == ["TicketsReturned"]
+    assert reasons(OPEN, recounted) == ["CounterLost", "SaleFenced", "Reseeded"]
+    assert reasons(OPEN, look(oversold=2, exact=False)) == ["Oversold"]
+    assert reasons(OPEN, Observed(ledger_away="away")) == ["LedgerUnreachable"]
+    assert reasons(OPEN, look(gate_away="away", checks=(), phase=Phase.DEGRADED)) == ["GateUnreachable"]
+
+
+def test_who_died_before_the_status_was_written_tells_nothing_twice() -> None:
+    observed = look(phase=Phase.SOLD_OUT, checks=(check(Kind.LEAKED, 3),))
+    assert names(OPEN, observed) == names(OPEN, observed, NOW + timedelta(minutes=5))
+
+
+def test_the_next_occurrence_has_another_name() -> None:
+    later = NOW + timedelta(minutes=1)
+    sold_out = status_of(OPEN, look(phase=Phase.SOLD_OUT), 1, later)
+    reopened = status_of(sold_out, LOOK, 1, later + timedelta(minutes=1))
+    assert names(OPEN, look(phase=Phase.SOLD_OUT)) != names(reopened, look(phase=Phase.SOLD_OUT))
+
+
+def test_another_resource_of_the_same_name_has_events_of_its_own() -> None:
+    told = Told("Seeded", "")
+    other = replace(ABOUT, uid="uid-2")
+    found = {body(told, about, round_, NOW)["metadata"]["name"] for about in (ABOUT, other) for round_ in (1, 2)}
+    assert len(found) == 4
