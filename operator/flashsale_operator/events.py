@@ -54,7 +54,8 @@ def events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) 
     yield from _of_drift(before, after, observed)
     if after.phase in TOLD_PHASES and before.phase is not after.phase:
         reason, message = TOLD_PHASES[after.phase]
-        yield Told(reason, message, _transition(before, ConditionType.ACCEPTING))
+        # With the generation: a sale may open, sell out, grow and sell out again within one second of that time.
+        yield Told(reason, message, f"{_transition(before, ConditionType.ACCEPTING)} {after.observed_generation}")
     yield from _of_stores(before, after)
 
 

@@ -5,14 +5,18 @@ import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
+from app.ledger.engine import make_engine
+from app.settings import LedgerSettings
 from tests.cluster.installation import Installation
 from tests.cluster.kubectl import Kubectl
 from tests.fixtures.servers import PROJECT
+from tests.reconcile.box_office import BoxOffice
 
 KIT = PROJECT.parent / "shared" / "cluster" / "cluster"
 OURS = ("kind-", "atomictickets")
@@ -74,6 +78,14 @@ def installation(namespace: Kubectl, tmp_path: Path, stores: dict[str, str]) -> 
     installation = Installation(namespace, tmp_path, stores)
     yield installation
     installation.stop()
+
+
+@pytest.fixture
+async def box_office(stock_redis: Redis, key_prefix: str, database_url: str) -> AsyncIterator[BoxOffice]:
+    """Buyers of the installation's sale `drop`."""
+    engine = make_engine(database_url, "test", LedgerSettings(), pool_size=2)
+    yield BoxOffice(stock_redis, key_prefix, engine)
+    await engine.dispose()
 
 
 def _fresh_namespace(kubectl: Kubectl) -> Iterator[Kubectl]:
