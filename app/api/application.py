@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 from app.api import blasts, buying, faults, probes, problem_types, reservations, sales
 from app.api.bodies import SmallBodies
 from app.api.problems import Problem
+from app.api.purchase_lane import PATH, answer_purchase
 
 DESCRIPTION = """
 Sells the tickets of flash sales, with many replicas and more buyers than tickets: the race (`naive`) and its cure
@@ -36,8 +37,8 @@ class Application(FastAPI):
             self.include_router(module.router)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == buying.PATH and scope["method"] == "POST":
-            await buying.answer_purchase(scope, receive, send)
+        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
+            await answer_purchase(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
