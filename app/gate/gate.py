@@ -1,5 +1,6 @@
 """The gate: one script call decides, and either everything of a purchase happened or nothing did."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from datetime import datetime
 from typing import Any
@@ -202,9 +203,12 @@ def _state(sale: Sale) -> str:
 
 
 def _expiry(sale: Sale) -> int:
-    """When the answers may go (seconds since the epoch), 0 while nobody knows."""
+    """When the answers may go (seconds since the epoch), 0 while nobody knows.
+
+    Never at once: terms amended or recounted long after the close must not take the memory of keys and releases.
+    """
     last = sale.ended_at or sale.terms.closes_at
-    return 0 if last is None else int(last.timestamp()) + ANSWER_LIFE_SECONDS
+    return 0 if last is None else int(max(last.timestamp(), time.time())) + ANSWER_LIFE_SECONDS
 
 
 def _batch(sale: str, purchases: Sequence[Purchase], reply: list[Any]) -> BatchReply:
