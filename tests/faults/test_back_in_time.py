@@ -4,9 +4,11 @@ Each time the sale is fenced, recounted from the ledger and opened again by itse
 what was promised and is nowhere any more is counted by what the API processes told their buyers.
 """
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from redis.asyncio import Redis
 
 from app.lab.load.result import Told
@@ -87,8 +89,7 @@ async def test_a_log_cut_short_is_noticed_and_the_loss_is_named(make_platform: M
     gone = await platform.blast(sale, 3, key_prefix="unlucky")
     epoch = (await platform.view(sale))["epoch"]
     platform.stock.kill()
-    with log_of(platform.stock).open("r+b") as log:
-        log.truncate(barrier)
+    cut(platform.stock, barrier)
     platform.stock.start()
     assert await platform.redis.xlen(platform.gate.keys(sale).orders) == 5
     await reopened(platform, sale, epoch)
@@ -100,25 +101,87 @@ async def test_a_failover_to_a_replica_that_lagged_is_noticed_and_the_loss_is_na
     make_platform: MakePlatform, make_valkey: Callable[..., ValkeyServer]
 ) -> None:
     platform = await make_platform(api=2, idle=("worker-1",))
-    replica = make_valkey(replica_of=platform.stock)
     sale = await platform.create_sale(stock=STOCK, customer_limit=1)
+    epoch = (await platform.view(sale))["epoch"]
+    kept, lost = await fail_over(platform, sale, make_valkey)
+    await reopened(platform, sale, epoch)
+    await finish(platform, sale, kept=kept, lost=lost, key_prefix="unlucky")
+
+
+async def test_where_the_server_hides_who_it_is_the_numbers_tell_of_a_failover(
+    make_platform: MakePlatform, make_valkey: Callable[..., ValkeyServer]
+) -> None:
+    platform = await make_platform(idle=("worker-1",), environment=blindfold("run-id"))
+    sale = await platform.create_sale(stock=STOCK)
+    kept, lost = await fail_over(platform, sale, make_valkey)
+    late = await platform.blast(sale, STOCK)
+    assert late.accepted == STOCK - len(kept)
+    platform.start("worker-1")
+    view = await verdict(platform, sale, [*kept, *lost, *late.records], lost=len(lost))
+    assert view["epoch"] > 1
+
+
+async def test_a_failover_that_nobody_notices_leaves_buyers_with_nothing(
+    make_platform: MakePlatform, make_valkey: Callable[..., ValkeyServer]
+) -> None:
+    """The control, with neither run id nor numbers: all looks well, and more buyers were told of tickets than exist."""
+    platform = await make_platform(idle=("worker-1",), environment=blindfold("run-id numbers"))
+    sale = await platform.create_sale(stock=STOCK)
+    kept, lost = await fail_over(platform, sale, make_valkey)
+    late = await platform.blast(sale, STOCK)
+    platform.start("worker-1")
+    view = await platform.settled(sale)
+    assert (view["epoch"], view["booked"], view["oversold"]) == (1, STOCK, 0)
+    assert len(kept) + len(lost) + late.accepted == STOCK + len(lost)
+    for each in lost:
+        assert (await platform.ask("GET", f"/reservations/{each.reservation_id}")).status_code == 404
+
+
+async def fail_over(
+    platform: Platform, sale: str, make_valkey: Callable[..., ValkeyServer]
+) -> tuple[list[Told], list[Told]]:
+    """Kills the stock server; a replica without its last four orders takes its place. Returns what it has and lacks."""
+    replica = make_valkey(replica_of=platform.stock)
     booked = await platform.blast(sale, 6)
     await book_all(platform, sale)
     waiting = await platform.blast(sale, 5)
     await replicated(platform.redis)
     await promote(replica)
     gone = await platform.blast(sale, 4, key_prefix="unlucky")
-    epoch = (await platform.view(sale))["epoch"]
+    assert (booked.accepted, waiting.accepted, gone.accepted) == (6, 5, 4)
     platform.stock.kill()
     await take_over(replica, platform.stock.port)
-    await reopened(platform, sale, epoch)
-    await finish(
-        platform,
-        sale,
-        kept=[*booked.records, *waiting.records],
-        lost=[*gone.records],
-        key_prefix="unlucky",
-    )
+    return [*booked.records, *waiting.records], [*gone.records]
+
+
+def blindfold(hidden: str) -> dict[str, str]:
+    return {"PYTHONPATH": str(Path(__file__).with_name("blindfold")), "BLINDFOLD": hidden}
+
+
+@pytest.mark.parametrize("loss", ["flushed", "cut"])
+async def test_forgetting_among_buyers_and_workers_adds_up_as_well(make_platform: MakePlatform, loss: str) -> None:
+    """Nobody can say beforehand how many are lost, but each reservation is booked or named as lost."""
+    buyers = 1500
+    platform = await make_platform(api=2)
+    sale = await platform.create_sale(stock=2 * buyers)
+    barrier = log_of(platform.stock).stat().st_size
+
+    async def well_under_way() -> bool:
+        return await platform.accepted(sale) >= buyers // 5
+
+    blast = asyncio.create_task(platform.blast(sale, buyers, concurrency=100))
+    await platform.wait_until(well_under_way)
+    if loss == "flushed":
+        await platform.redis.flushall()
+    else:
+        platform.stock.kill()
+        cut(platform.stock, (barrier + log_of(platform.stock).stat().st_size) // 2)
+        platform.stock.start()
+    crowd = await blast
+    assert crowd.outcomes == {"accepted": buyers}
+    view = await verdict(platform, sale, crowd.records, lost=None)
+    assert view["epoch"] > 1
+    assert view["booked"] <= buyers
 
 
 async def replicated(primary: "Redis") -> None:
@@ -138,6 +201,12 @@ async def take_over(replica: ValkeyServer, port: int) -> None:
     """From now on whoever looks for the stock server finds this one, as behind a service's address."""
     async with Redis.from_url(replica.url) as client:
         await client.config_set("port", port)
+
+
+def cut(server: ValkeyServer, at: int) -> None:
+    """What a machine without power leaves of a log that its disk had promised to keep."""
+    with log_of(server).open("r+b") as log:
+        log.truncate(at)
 
 
 def log_of(server: ValkeyServer) -> Path:
