@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.api.problem_types import EXPLANATIONS
+from app.ledger.models import Base
 from app.telemetry.metrics import GAUGES
 from tests.docs.pages import PAGES, PROJECT, page, table
 
@@ -35,6 +36,16 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 
 def test_a_test_that_is_not_there_would_be_noticed() -> None:
     assert not defines(Path(__file__), "test_that_nobody_wrote")
+
+
+def test_every_script_is_told() -> None:
+    rows = table(page("architecture.md"), "Each script says at its top what it takes and returns:")
+    told = {name for names, _ in rows for name in names.split(", ")}
+    assert told == {path.stem for path in (PROJECT / "app/gate/lua").glob("*.lua")}
+
+
+def test_every_table_is_told() -> None:
+    assert {name for name, _ in table(page("architecture.md"), "## Tables of the ledger")} == set(Base.metadata.tables)
 
 
 def test_every_problem_type_is_told() -> None:
