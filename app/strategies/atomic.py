@@ -12,6 +12,7 @@ nobody has is counted as lost.
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import ClassVar
 
 import structlog
@@ -22,12 +23,12 @@ from app.errors import TemporarilyUnavailable
 from app.gate.gate import Gate
 from app.gate.gather import Gatherer
 from app.gate.replies import Decision, Fence, GateForgot
-from app.gate.told import RecentlyTold, Told
+from app.gate.told import RecentlyTold, ToldBatch
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.sales import SaleRepository
 from app.reconcile.recount import recount
 from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
-from app.sales.outcomes import NotOpen, Outcome, Reserved
+from app.sales.outcomes import NotOpen, Outcome
 from app.settings import GateSettings
 from app.strategies.protocol import Snapshot
 
@@ -109,11 +110,10 @@ class AtomicStrategy:
             return NotOpen("closed")
         raise forgot
 
-    def _accepted(self, purchase: Purchase, decision: Decision, fence: Fence) -> None:
-        assert isinstance(decision.outcome, Reserved)  # noqa: S101  only acceptances are numbered
-        self._epochs[purchase.sale] = fence.epoch
-        self._told.add(Told(time.monotonic(), fence.epoch, decision.number, decision.outcome.reservation, purchase))
-        self._hints.owe(purchase.sale)
+    def _accepted(self, sale: str, fence: Fence, accepted: Sequence[tuple[Purchase, Decision]]) -> None:
+        self._epochs[sale] = fence.epoch
+        self._told.add(ToldBatch(time.monotonic(), sale, fence, accepted))
+        self._hints.owe(sale)
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self._watch_told())
 
@@ -134,9 +134,9 @@ class AtomicStrategy:
                 log.warning("the stock server went back in time; the sale is fenced", sale=sale, what=what)
                 await self._gate.fence(sale, fence.epoch)
             before = fence.epoch if what == "stale" else fence.epoch + 1
-            told = self._told.of(sale, before)
-            await self._receipts.keep(told)
-            self._told.forget(told)
+            batches = self._told.of(sale, before)
+            await self._receipts.keep([told for batch in batches for told in batch])
+            self._told.forget(batches)
         except TemporarilyUnavailable as error:
             log.warning("receipts not kept yet; the next reply or watch tries again", sale=sale, error=error.detail)
         finally:

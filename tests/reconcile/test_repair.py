@@ -1,7 +1,6 @@
 """What the reconciliation mends, once each, and what becomes of a sale whose server forgot."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
@@ -41,7 +40,7 @@ async def keep_receipts(office: BoxOffice, reservations: list[ReservationId]) ->
     """What an API process leaves in the ledger when it meets a fence."""
     sale = await office.sale()
     told = [
-        Told(time.monotonic(), sale.epoch, number, reservation, Purchase(NAME, f"c{number}", "k", 1, reservation.nonce))
+        Told(sale.epoch, number, reservation, Purchase(NAME, f"c{number}", "k", 1, reservation.nonce))
         for number, reservation in enumerate(reservations, start=1)
     ]
     await ReceiptRepository(office.engine).keep(told)

@@ -30,11 +30,12 @@ class Follower:
 
     def __init__(self, stage: Stage, sale: str) -> None:
         self.looks: list[Look] = []
+        self.stopping = asyncio.Event()
         self._stage = stage
         self._sale = sale
 
     async def keep_looking(self) -> None:
-        while True:
+        while not self.stopping.is_set():
             counters = await self._stage.counters(self._sale)
             self.looks.append(Look(time.time(), counters.accepted, counters.backlog))
             await asyncio.sleep(LOOK_SECONDS)
@@ -56,10 +57,8 @@ async def following(stage: Stage, sale: str) -> AsyncIterator[Follower]:
     try:
         yield follower
     finally:
-        looking.cancel()
-        await asyncio.wait({looking})
-    if not looking.cancelled():
-        looking.result()  # it ends by itself only with an error
+        follower.stopping.set()  # not cancelled: a cancel that meets redis-py inside a command can get lost there
+        await looking
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
