@@ -54,7 +54,7 @@ def ratio(above: str, below: str, least: float) -> Callable[[Samples], Finding]:
 
 
 def keeps_up(arm: str) -> Callable[[Samples], Finding]:
-    return lambda samples: at_least(figure(samples.of(arm), "persisted_share"), KEEPS_UP)
+    return lambda samples: at_least(figure(samples.counted(arm), "persisted_share"), KEEPS_UP)
 
 
 def seconds_until_booked(samples: Samples) -> Finding:
@@ -93,7 +93,7 @@ def believed(samples: Samples) -> list[Sample]:
 
 
 def seeding(samples: Samples) -> Finding:
-    return at_most(figure(samples.of("seeding"), "times"), SAME_COST)
+    return at_most(figure(samples.counted("seeding"), "times"), SAME_COST)
 
 
 BARS = (

@@ -57,7 +57,7 @@ async def following(stage: Stage, sale: str) -> AsyncIterator[Follower]:
     try:
         yield follower
     finally:
-        follower.stopping.set()  # not cancelled: a cancel that meets redis-py inside a command can get lost there
+        follower.stopping.set()  # not cancelled: Python 3.11 loses a cancel inside the wait_for of redis-py
         await looking
 
 
