@@ -29,6 +29,7 @@ from app.sales.desk import SalesDesk
 from app.sales.reservations import Reservations
 from app.sales.service import SalesService
 from app.settings import ApiSettings, GateSettings, LedgerSettings, StoreSettings
+from app.strategies.protocol import Parts
 from app.strategies.registry import build_strategies
 from app.telemetry.metrics import Metrics
 
@@ -70,14 +71,8 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
     stack.push_async_callback(redis.aclose)
     gate = Gate(redis, settings.gate.key_prefix)
     sales, receipts = SaleRepository(engine), ReceiptRepository(engine)
-    strategies = build_strategies(
-        engine=engine,
-        gate=gate,
-        sales=sales,
-        receipts=receipts,
-        hints=Hints(settings.stores.broker_url),
-        settings=settings.gate,
-    )
+    hints = Hints(settings.stores.broker_url)
+    strategies = build_strategies(Parts(engine=engine, gate=gate, hints=hints, gate_settings=settings.gate))
     for strategy in strategies.values():
         stack.push_async_callback(strategy.close)
     catalog = SaleCatalog(sales, strategies)
@@ -91,7 +86,7 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
         blasts=BlastRepository(engine),
         readiness=readiness,
         metrics=Metrics(),
-        admin_token=token.get_secret_value() if token else None,
+        admin_token=None if token is None else token.get_secret_value(),
         body_limit_bytes=settings.api.body_limit_bytes,
     )
 

@@ -41,7 +41,7 @@ async def buy_ticket(
             pattern=IDEMPOTENCY_KEY,
             description="A key of the client's own making, new for each purchase and the same for its retries; "
             "`Idempotency-Key` is the same header by its other name, and a quoted string is taken without its quotes. "
-            "Scope: sale and customer. Life: 24 hours beyond the end of the round.",
+            "Scope: sale, round and customer. Life: at least 24 hours beyond the end of the round.",
             examples=["5f2c7e0a-9d0b-4c0e-8a57-0f4d3f1f9e11"],
         ),
     ],

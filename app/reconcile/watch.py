@@ -16,6 +16,7 @@ from app.ledger.receipts import Lost, ReceiptRepository
 from app.ledger.sales import SaleRepository
 from app.reconcile.classify import Drift, Kind, classify
 from app.reconcile.decide import Action, Decision, Suspicion, decide, suspect
+from app.reconcile.follow import follow
 from app.reconcile.measure import Measurement, measure
 from app.reconcile.repair import acquit, recount_anew, remove
 from app.sales.model import Sale
@@ -161,7 +162,7 @@ class Reconciler:
             case Action.AMEND:
                 # Terms are committed before the gate hears of them, so those read now are as new as what it has.
                 committed = await self._sales.get(sale.name)
-                done = committed is not None and await self._gate.amend(committed)
+                done = committed is not None and await follow(committed, self._gate)
             case Action.ACQUIT:
                 done = await acquit(sale, measurement.ledger, self._engine)
             case Action.GIVE_BACK if measurement.before is not None:

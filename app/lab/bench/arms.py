@@ -14,6 +14,7 @@ ARMS = (
         "constant-gate", "the purchase route, the gate a constant", request_arms.constant_gate, (CONSTANT,), warms=True
     ),
     Arm("purchases", "accepted; fsync always, 1 API process", request_arms.purchases, warms=True),
+    Arm("buyers-100", "accepted, 100 buyers at once", request_arms.buyers_100),
     Arm("open-loop", "accepted at 70 % of that, on schedule", request_arms.open_loop),
     Arm("sold-out", "refused, nothing left", request_arms.sold_out),
     Arm("purchases-everysec", "accepted; fsync everysec, 1 API process", request_arms.purchases_everysec),
@@ -28,7 +29,7 @@ ARMS = (
     Arm("seeding", "sales created", worker_arms.seeding),
     Arm("soak", "100,000 orders accepted, 1 worker books", worker_arms.soak, most_rounds=1),
 )
-QUICK = ("floor", "floor-doubled", "constant-gate", "purchases", "sold-out", "drain", "steady", "seeding")
+QUICK = ("floor", "floor-doubled", "constant-gate", "purchases", "buyers-100", "sold-out", "drain", "steady", "seeding")
 
 
 class UnknownArm(AtomicTicketsError):

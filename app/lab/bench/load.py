@@ -13,6 +13,7 @@ from app.lab.load.process import run_in_process
 from app.lab.load.result import LoadResult
 
 BUYERS = 100
+CROWD = 400  # more than two calls to the gate hold: with 100 the API waits for the disk for a quarter of its time
 REPLY_SECONDS = 30.0
 
 
@@ -55,7 +56,7 @@ class Loaded:
         return tuple(f"{count} times {outcome}" for outcome, count in others.items())
 
 
-def closed_loop(url: str, sale: str, seconds: float, buyers: int = BUYERS) -> LoadPlan:
+def closed_loop(url: str, sale: str, seconds: float, buyers: int = CROWD) -> LoadPlan:
     """Each buyer sends as soon as he was answered, until the time is up."""
     return LoadPlan(
         url=url, sale=sale, requests=MAX_REQUESTS, concurrency=buyers, seconds=seconds, reply_seconds=REPLY_SECONDS

@@ -1,6 +1,6 @@
 """The arms that measure the API: how many answers a second, at what latency and cost. No worker runs meanwhile."""
 
-from app.lab.bench.load import BUYERS, Loaded, closed_loop, load
+from app.lab.bench.load import BUYERS, CROWD, Loaded, closed_loop, load
 from app.lab.bench.rig import API_1, API_2, CONSTANT, FLOOR_1, FLOOR_2, Group
 from app.lab.bench.run import Bench
 from app.lab.bench.sample import Sample
@@ -18,8 +18,8 @@ async def floor(bench: Bench) -> Sample:
 async def floor_doubled(bench: Bench) -> Sample:
     """The same buyers, sent by two generators: if the floor rises, one generator was the limit."""
     group = bench.rig.group(FLOOR_1)
-    half = closed_loop(group.url, "bench", bench.seconds, BUYERS // 2)
-    other = closed_loop(group.url, "bench", bench.seconds, BUYERS // 2)
+    half = closed_loop(group.url, "bench", bench.seconds, CROWD // 2)
+    other = closed_loop(group.url, "bench", bench.seconds, CROWD // 2)
     return sample_of(bench, "floor-doubled", await load(bench.rig, group, half, other), ACCEPTED)
 
 
@@ -47,6 +47,11 @@ async def purchases(bench: Bench) -> Sample:
     return await accepted(bench, "purchases", API_1)
 
 
+async def buyers_100(bench: Bench) -> Sample:
+    """For the latency of so many: too few to keep the API busy while the stock server syncs."""
+    return await accepted(bench, "buyers-100", API_1, buyers=BUYERS)
+
+
 async def purchases_2(bench: Bench) -> Sample:
     return await accepted(bench, "purchases-2", API_2)
 
@@ -59,12 +64,12 @@ async def purchases_everysec(bench: Bench) -> Sample:
         await bench.stage.set_appendfsync("always")
 
 
-async def accepted(bench: Bench, arm: str, served: Group) -> Sample:
+async def accepted(bench: Bench, arm: str, served: Group, buyers: int = CROWD) -> Sample:
     """Every purchase wins. Also measured: what an order weighs in memory and in the append-only file."""
     async with bench.stage.sale(arm) as sale:
         group = bench.rig.group(served)
         log_before, rewrites_before = await bench.stage.log_bytes()
-        loaded = await load(bench.rig, group, closed_loop(group.url, sale, bench.seconds))
+        loaded = await load(bench.rig, group, closed_loop(group.url, sale, bench.seconds, buyers))
         log_after, rewrites = await bench.stage.log_bytes()
         orders = max(1, loaded.count(ACCEPTED))
         sizes = await bench.stage.bytes_by_key(sale)
@@ -72,7 +77,7 @@ async def accepted(bench: Bench, arm: str, served: Group) -> Sample:
         figures["memory_bytes_per_order"] = sum(sizes.values()) / orders
         if rewrites == rewrites_before:
             figures["log_bytes_per_order"] = (log_after - log_before) / orders
-        return sample_of(bench, arm, loaded, ACCEPTED, figures=figures)
+        return sample_of(bench, arm, loaded, ACCEPTED, figures=figures, saturating=buyers == CROWD)
 
 
 async def sold_out(bench: Bench) -> Sample:

@@ -69,7 +69,7 @@ async def both(bench: Bench, arm: str, served: Group, workers: int) -> Sample:
         bench.stage.sale(arm) as sale,
         following(bench.stage, sale) as follower,
     ):
-        loaded = await load(bench.rig, group, closed_loop(group.url, sale, 2 * bench.seconds))
+        loaded = await load(bench.rig, group, closed_loop(group.url, sale, 2 * bench.seconds, BUYERS))
         begun, last_accepted = loaded.first.started_at, ended(loaded.first)
         booked_at = await follower.until_booked(last_accepted)
         counted_from = begun + WARMING_SHARE * loaded.seconds
