@@ -26,6 +26,7 @@ RATES = {
     "constant-gate": 14_000.0,
     "purchases": 9_500.0,
     "sold-out": 12_000.0,
+    "buyers-100": 8_000.0,
     "steady": 6_000.0,
     "steady-2": 7_000.0,
     "seeding": 100.0,
@@ -116,7 +117,10 @@ def test_a_figure_beyond_its_bar_fails_it_alone(
 
 
 def test_a_long_tail_fails_its_bar() -> None:
-    samples = Samples(replace(BUSY, round=round_, latency=Latency(0.010, 0.02, 0.031, 0.04)) for round_ in ROUNDS)
+    samples = Samples(
+        replace(BUSY, arm="buyers-100", cores=(), round=round_, latency=Latency(0.010, 0.02, 0.031, 0.04))
+        for round_ in ROUNDS
+    )
     tail = next(bar for bar in BARS if "p99" in bar.sentence)
     assert tail.judged(samples).verdict == "FAIL"
 
