@@ -18,7 +18,11 @@ from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Reserve
 
 HEADER = 6  # verdict, round, epoch, hint, milliseconds until it opens, remaining
 WIDTH = 4  # of one purchase's answer
-SCRIPTS = ("reserve", "seed", "restore", "open", "fence", "amend", "release", "give_back", "snapshot", "acknowledge")
+ROUND_GUESSES = 3
+SCRIPTS = (
+    *("reserve", "seed", "restore", "open", "fence", "amend"),
+    *("release", "give_back", "snapshot", "acknowledge", "remove"),
+)
 
 
 class Gate:
@@ -55,22 +59,18 @@ class Gate:
     async def seed(self, sale: Sale) -> bool:
         """Puts the sale behind a closed fence at its epoch. False: what is here is as new."""
         terms = sale.terms
-        keys, before = self.keys(sale.name), max(1, sale.round - 1)
-        reply = await self._run(
-            "seed",
-            (keys.sale, keys.answers(before), keys.customers(before), keys.released(before)),
-            (
-                sale.round,
-                sale.epoch,
-                terms.stock,
-                terms.customer_limit or 0,
-                _milliseconds(terms.opens_at),
-                _milliseconds(terms.closes_at),
-                await self.run_id(),
-                ANSWER_LIFE_SECONDS,
-            ),
+        arguments = (
+            sale.round,
+            sale.epoch,
+            terms.stock,
+            terms.customer_limit or 0,
+            _milliseconds(terms.opens_at),
+            _milliseconds(terms.closes_at),
+            await self.run_id(),
+            ANSWER_LIFE_SECONDS,
         )
-        return bool(reply[0] == "seeded")
+        keys = self.keys(sale.name)
+        return await self._of_round_here("seed", keys, (keys.sale,), max(1, sale.round - 1), arguments) == "seeded"
 
     async def restore(self, sale: Sale, orders: Sequence[Remembered], *, first: bool) -> bool:
         """Rebuilds a page of answers and customers' tickets behind the fence. False: somebody newer is at work."""
@@ -153,10 +153,27 @@ class Gate:
         info = await self._guarded(self._redis.info("server"))
         return str(info.get("run_id", ""))
 
-    async def unlink(self, sale: Sale) -> None:
-        """Removes what an ended and drained sale leaves. Its answers go by themselves."""
+    async def remove(self, sale: Sale) -> bool:
+        """Removes an ended and drained sale; its answers go by themselves within a day. False: it is being reset."""
         keys = self.keys(sale.name)
-        await self._guarded(self._redis.unlink(keys.sale, keys.orders))
+        names = (keys.sale, keys.orders)
+        return await self._of_round_here("remove", keys, names, sale.round, (_expiry(sale),)) == "removed"
+
+    async def _of_round_here(
+        self, script: str, keys: SaleKeys, names: Sequence[str], guess: int, arguments: Sequence[str | int]
+    ) -> str:
+        """Runs a script on `names` and the keys of the round that Redis has, which may be older than the ledger's.
+
+        'elsewhere' where the rounds changed again and again meanwhile: somebody else resets the sale.
+        """
+        verdict = ""
+        for _ in range(ROUND_GUESSES):
+            of_round = (keys.answers(guess), keys.customers(guess), keys.released(guess))
+            verdict, here = await self._run(script, (*names, *of_round), (*arguments, guess))
+            if verdict != "elsewhere":
+                break
+            guess = here
+        return verdict
 
     async def _run(self, name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         return await self._guarded(self._scripts.run(name, keys, arguments))

@@ -66,10 +66,10 @@ async def remove(sale: Sale, gate: Gate, engine: AsyncEngine) -> bool:
             if await connection.scalar(LOCK_ENDED, values) is None:
                 return False
             snapshot = await gate.snapshot(sale.name)
-            if snapshot is not None:
-                if snapshot.last_entry or snapshot.state not in ("closed", "fenced"):
-                    return False
-                await gate.unlink(sale)
+            if snapshot is not None and (snapshot.last_entry or snapshot.state not in ("closed", "fenced")):
+                return False
+            if not await gate.remove(sale):
+                return False
             await connection.execute(MARK_REMOVED, values)
     log.info("sale removed from the gate", sale=sale.name, round=sale.round)
     return True
