@@ -19,6 +19,7 @@ from app.gate.gate import Gate
 from app.gate.server import claim
 from app.ledger.engine import make_engine
 from app.ledger.schema import installation_id
+from app.reconcile.ending import cancel_for_good
 from app.reconcile.watch import AT_ONCE, Reconciler
 from app.settings import GateSettings, LedgerSettings, ReconcileSettings, StoreSettings
 from app.strategies.registry import STRATEGIES
@@ -45,7 +46,7 @@ async def serve() -> None:
             running = tasks.create_task(run())
             telling = tasks.create_task(_tell(ready))
             for ending in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(ending, lambda: (running.cancel(), telling.cancel()))
+                asyncio.get_running_loop().add_signal_handler(ending, cancel_for_good, running, telling)
     finally:
         await redis.aclose()
         await engine.dispose()
