@@ -24,7 +24,6 @@ from app.gate.connection import make_redis
 from app.ledger.engine import make_engine
 from app.settings import DrainSettings, GateSettings, LedgerSettings, StoreSettings
 
-POOL_SIZE = 2  # connections to Postgres: one for the sweep and one for a task
 STOP_SECONDS = 8.0  # the batch in hand: at most two statements of 3 s; Kubernetes kills after 30 s
 LOOK_SECONDS = 0.5
 
@@ -72,7 +71,7 @@ class Runtime:
 
     async def _serve(self) -> None:
         stores, gate = StoreSettings(), GateSettings()
-        engine = make_engine(stores.database_url, "worker", LedgerSettings(), pool_size=POOL_SIZE)
+        engine = make_engine(stores.database_url, "worker", LedgerSettings())
         redis = make_redis(stores.redis_url, "worker", gate)
         drain = Drain(redis, engine, self._settings, key_prefix=gate.key_prefix)
         self._started.set_result((asyncio.get_running_loop(), drain))

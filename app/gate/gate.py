@@ -13,6 +13,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from app.gate.keys import ANSWER_LIFE_SECONDS, SaleKeys
 from app.gate.replies import BatchReply, Decision, Entry, Fence, GateSnapshot, GateUnavailable, Remembered
 from app.gate.scripts import Scripts, digest
+from app.gate.server import claim
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Reserved, SoldOut
 
@@ -39,6 +40,10 @@ class Gate:
     async def load_scripts(self) -> None:
         """Teaches the server every script, so that no buyer meets NOSCRIPT."""
         await self._guarded(self._scripts.load(*SCRIPTS))
+
+    async def claim(self, installation: str) -> None:
+        """Marks the keys as those of `installation`. Raises ForeignStores where they are another's."""
+        await claim(self._redis, self._prefix, installation)
 
     async def reserve(self, sale: str, purchases: Sequence[Purchase], known: Fence) -> BatchReply:
         """Decides `purchases` of one sale, first come first served, in one round trip."""
