@@ -9,8 +9,8 @@ AGAIN_SECONDS = 0.2
 def cancel_for_good(*tasks: asyncio.Task[Any]) -> None:
     """Cancels the tasks, and again until they are done. Call it in their loop; it returns at once.
 
-    One cancellation is not enough: in 1 of 75 SIGTERMs the reconciliation went on, since a library below it (asyncpg's
-    `wait_for` on Python 3.11 is one that does) returns a result that arrives in the same moment, and drops the other.
+    One cancellation is not enough: `asyncio.wait_for`, through which redis-py and asyncpg wait, drops it on Python 3.11
+    where what it waits for ends in the same moment. 1 of 75 SIGTERMs was lost so.
     """
     unfinished = [task for task in tasks if not task.done()]
     for task in unfinished:
