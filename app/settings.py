@@ -59,6 +59,7 @@ class ReconcileSettings(BaseSettings):
     interval_seconds: PositiveFloat = 2.0
     grace_seconds: PositiveFloat = 10.0
     policy: Literal["RepairSafe", "Observe"] = "RepairSafe"
+    retention_days: Annotated[int, Field(ge=1, le=36_500)] = 30
 
 
 class ApiSettings(BaseSettings):

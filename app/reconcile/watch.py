@@ -15,6 +15,7 @@ from app.gate.gate import Gate
 from app.gate.server import ForeignStores
 from app.ledger.engine import POOL_SIZES
 from app.ledger.receipts import Lost, ReceiptRepository
+from app.ledger.retention import prune
 from app.ledger.sales import SaleRepository
 from app.ledger.schema import SchemaUnfit, installation_id
 from app.reconcile.classify import Drift, Kind, classify
@@ -29,6 +30,7 @@ from app.strategies.protocol import Strategy
 PAGE = 500  # sales
 AT_ONCE = POOL_SIZES["reconciler"]  # sales; each holds one connection to the ledger
 JITTER = 0.1  # of a pause, so that several reconcilers don't keep step
+PRUNE_SECONDS = 600.0
 FIRST_RETRY = 0.25  # of the interval: a server that restarts is back within a second, and its sales stand still
 
 NONE_LOST = Lost(orders=0, tickets=0)
@@ -71,6 +73,7 @@ class Reconciler:
         self._suspicions: dict[str, Suspicion] = {}
         self._failing: set[str] = set()
         self._installation: str | None = None
+        self._prune_at = 0.0
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def run_forever(self, ready: asyncio.Event | None = None) -> None:
@@ -79,6 +82,7 @@ class Reconciler:
         while True:
             try:
                 await self.reconcile_all()
+                await self._prune()
             except TemporarilyUnavailable as error:
                 pause = min(pause * 2, self._settings.interval_seconds)
                 if not told:
@@ -109,6 +113,15 @@ class Reconciler:
                 for sale in page:
                     turns.create_task(self._turn(sale, at_once))
             after = page[-1].name
+
+    async def _prune(self) -> None:
+        """A batch a turn while there is more, and then nothing for a while: each look reads the whole tables."""
+        now = time.monotonic()
+        if now >= self._prune_at:
+            gone = await prune(self._engine, self._settings.retention_days)
+            self._prune_at = now if gone else now + PRUNE_SECONDS
+            if gone:
+                log.info("old receipts and blasts deleted", rows=gone, days=self._settings.retention_days)
 
     async def reconcile_sale(self, sale: Sale) -> Result:
         """Checks one sale and does what is called for. Idempotent; raises TemporarilyUnavailable."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.gate.connection import make_redis
@@ -19,6 +20,11 @@ from app.lab.servers.valkey import ValkeyServer
 from app.sales.model import SaleTerms
 from app.settings import GateSettings
 from tests.reconcile.box_office import NAME, BoxOffice
+
+OLD_RECEIPT = """
+    INSERT INTO receipts (reservation_id, sale, round, epoch, number, customer, idempotency_key, quantity, kept_at)
+    VALUES ('drop.1.1-1.00000000000000aa', 'drop', 1, 1, 1, 'ada', 'k', 1, now() - interval '31 days')
+"""
 
 
 async def eventually(holds: Callable[[], bool]) -> None:
@@ -86,6 +92,18 @@ async def test_an_outage_is_told_once_and_its_end_too(
     snapshot = await office.snapshot()
     assert (snapshot.state, snapshot.epoch, snapshot.server) == ("open", 2, await office.gate.run_id())
     await redis.aclose()
+
+
+async def test_the_loop_deletes_old_receipts(office: BoxOffice) -> None:
+    async with office.engine.begin() as connection:
+        await connection.execute(text(OLD_RECEIPT))
+    with structlog.testing.capture_logs() as logs:
+        running = asyncio.create_task(office.reconciler(interval_seconds=0.01).run_forever())
+        await eventually(lambda: any(line["event"] == "old receipts and blasts deleted" for line in logs))
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    async with office.engine.connect() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM receipts")) == 0
 
 
 async def test_after_flushall_the_stores_are_marked_again(office: BoxOffice, key_prefix: str) -> None:
