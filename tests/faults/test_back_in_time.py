@@ -63,6 +63,7 @@ async def finish(platform: Platform, sale: str, *, kept: list[Told], lost: list[
     told = [*kept, *lost, *again.records, *twice.records, *late.records]
     view = await verdict(platform, sale, told, lost=len(lost))
     assert (view["booked"], view["rejected"], view["duplicates"]) == (STOCK, 0, 0)
+    assert (await platform.view(sale))["lost"] == len(lost)
 
 
 async def test_a_flushed_stock_server_is_rebuilt_and_the_loss_is_named(make_platform: MakePlatform) -> None:
