@@ -150,8 +150,7 @@ class AtomicStrategy:
                     seen = await self._gate.snapshot(sale)
                 except TemporarilyUnavailable:
                     continue  # away is not forgotten; the next turn asks again
-                epoch = self._epochs[sale]
                 if seen is None or seen.state == "fenced":
-                    self._noticed(sale, Fence(epoch), "fenced")
-                elif seen.epoch > epoch:
+                    self._noticed(sale, Fence(self._epochs[sale]), "fenced")
+                elif self._told.of(sale, seen.epoch):
                     self._noticed(sale, Fence(seen.epoch), "stale")
