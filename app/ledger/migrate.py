@@ -51,9 +51,7 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
 
 async def migrate(database_url: str) -> None:
     """Upgrades the database at `database_url` to the newest revision this release knows."""
-    engine = make_engine(
-        database_url, "migrate", LedgerSettings(statement_timeout_seconds=MIGRATION_TIMEOUT_SECONDS), pool_size=1
-    )
+    engine = make_engine(database_url, "migrate", LedgerSettings(statement_timeout_seconds=MIGRATION_TIMEOUT_SECONDS))
     try:
         async with engine.begin() as connection:
             await connection.run_sync(upgrade)

@@ -1,10 +1,15 @@
 """What every way to sell under contention must answer. Nothing outside this folder asks which one it talks to."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.drain.hints import Hints
+from app.gate.gate import Gate
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import Outcome
+from app.settings import GateSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +25,16 @@ class Snapshot:
     remaining: int
     backlog: int
     available: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a process has to sell with. A strategy takes what it needs."""
+
+    engine: AsyncEngine
+    gate: Gate
+    hints: Hints
+    gate_settings: GateSettings
 
 
 class Strategy(Protocol):
@@ -48,3 +63,10 @@ class Strategy(Protocol):
     async def close(self) -> None:
         """Finishes what is under way, before the process ends."""
         ...
+
+
+class RegisteredStrategy(Strategy, Protocol):
+    """One that a process can build by itself."""
+
+    @classmethod
+    def build(cls, parts: Parts) -> Self: ...

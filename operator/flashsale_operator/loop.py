@@ -51,6 +51,7 @@ class FlashSaleLoop:
         self._acting = False
         self._heard_at = time.monotonic()
         self._last: Seen | None = None
+        self._installation = ""
 
     def hear(self, kind: str | None, body: Mapping[str, Any]) -> None:
         """One event of the watch. It decides nothing: it only wakes."""
@@ -73,7 +74,7 @@ class FlashSaleLoop:
 
     async def run(self) -> None:
         """Runs until it is cancelled."""
-        await self._stores.own(DISCOVERY_SECONDS)
+        self._installation = await self._stores.own(DISCOVERY_SECONDS)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._list_forever())
             while True:
@@ -118,7 +119,7 @@ class FlashSaleLoop:
             await asyncio.sleep(spread(self._settings.glance_seconds))
 
     async def _glance(self) -> None:
-        seen = await glance(self._stores)
+        seen = await glance(self._stores, self._installation)
         for name, moved in seen.moved(self._last).items():
             self._wake(name, check=moved is Moved.CHANGED)
         self._last = seen
@@ -146,13 +147,19 @@ class FlashSaleLoop:
         self._heard_at = time.monotonic()
         for name in self._resources.correct(bodies, expected):
             self._wake(name)
+        if self._acting:
+            await self._stores.reconciler.prune_old()
 
     async def _owners(self) -> set[tuple[str, str]]:
+        """Names and uids that the ledger has sales of; those that it could tell, where it goes away meanwhile."""
         owners: set[tuple[str, str]] = set()
         after = ""
-        while page := await self._stores.sales.active(after):
-            owners |= {(sale.name, sale.owner_uid) for sale in page if is_managed(sale) and sale.owner_uid}
-            after = page[-1].name
+        try:
+            while page := await self._stores.sales.active(after):
+                owners |= {(sale.name, sale.owner_uid) for sale in page if is_managed(sale) and sale.owner_uid}
+                after = page[-1].name
+        except TemporarilyUnavailable as error:
+            log.warning("deletions that nobody saw are looked for later", error=error.detail)
         return owners
 
     def _wake(self, name: str, *, check: bool = True) -> None:

@@ -34,7 +34,7 @@ def names(before: FlashSaleStatus, observed: Observed, now: datetime = NOW) -> l
 def test_what_is_told() -> None:
     leaking = status_of(OPEN, look(checks=(check(Kind.LEAKED, 3),)), 1, NOW)
     returned = look(checks=(check(Kind.LEAKED, 3, action=Action.GIVE_BACK), check(Kind.NONE)))
-    recounted = look(epoch=2, checks=(check(Kind.LOST, action=Action.RECOUNT, epoch=2), check(Kind.NONE, epoch=2)))
+    recounted = look(epoch=2, checks=(check(Kind.UNVOUCHED, action=Action.RECOUNT, epoch=2), check(Kind.NONE, epoch=2)))
     assert reasons(NEW, look(step=Step.CREATE)) == ["Seeded", "SaleOpened"]
     assert reasons(NEW, look(step=Step.ADOPT)) == ["Adopted", "SaleOpened"]
     assert reasons(OPEN, look(step=Step.NEXT_ROUND, round=2)) == ["Seeded"]
