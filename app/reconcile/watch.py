@@ -22,6 +22,7 @@ from app.reconcile.classify import Drift, Kind, classify
 from app.reconcile.decide import Action, Decision, Suspicion, decide, suspect
 from app.reconcile.follow import follow
 from app.reconcile.measure import Measurement, measure
+from app.reconcile.meters import ACTIONS, CHECKS, LAST_TURN
 from app.reconcile.repair import acquit, recount_anew, remove
 from app.sales.model import Sale
 from app.settings import ReconcileSettings
@@ -86,6 +87,7 @@ class Reconciler:
         while True:
             try:
                 await self.reconcile_all()
+                LAST_TURN.set_to_current_time()
                 await self.prune_old()
             except TemporarilyUnavailable as error:
                 pause = min(pause * 2, self._settings.interval_seconds)
@@ -231,6 +233,9 @@ class Reconciler:
 
     def _keep(self, result: Result) -> None:
         """Remembers the result, and logs what is news in it."""
+        CHECKS.labels("unknown" if result.kind is None else result.kind.value).inc()
+        if result.action not in (Action.NOTHING, Action.OBSERVE):
+            ACTIONS.labels(result.action.value, "yes" if result.done else "no").inc()
         before = self.results.pop(result.sale, None)
         if not (result.action is Action.REMOVE and result.done):
             self.results[result.sale] = result

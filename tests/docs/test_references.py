@@ -4,9 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+from prometheus_client import Counter, Gauge, Histogram
 
 from app.api.problem_types import EXPLANATIONS
+from app.drain import meters as drain
 from app.ledger.models import Base
+from app.reconcile import meters as reconcile
 from app.telemetry.metrics import GAUGES
 from tests.docs.pages import PAGES, PROJECT, page, table
 
@@ -63,3 +66,16 @@ def test_every_sales_gauge_is_told() -> None:
     rows = table(page("operations.md"), "## Metrics")
     told = {name.removesuffix("{sale}").removeprefix("atomictickets_sale_") for name, *_ in rows if "_sale_" in name}
     assert told == set(GAUGES)
+
+
+def test_every_meter_of_workers_and_reconciler_is_told() -> None:
+    told = "\n".join(name for name, *_ in table(page("operations.md"), "## Metrics"))
+    meters = [
+        each
+        for module in (drain, reconcile)
+        for each in vars(module).values()
+        if isinstance(each, Counter | Gauge | Histogram)
+    ]
+    assert meters
+    for metric in (metric for meter in meters for metric in meter.collect()):
+        assert metric.name in told

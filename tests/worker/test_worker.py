@@ -13,6 +13,7 @@ from app.lab.process import ChildProcess
 from app.lab.servers.valkey import ValkeyServer
 from tests.drain.stall import Stall
 from tests.drain.until import until
+from tests.fixtures.silent_broker import SilentBroker
 from tests.worker.conftest import START_SECONDS, MakeWorker
 
 DEAD_BROKER = "redis://127.0.0.1:1/0"  # port 1 refuses
@@ -86,6 +87,18 @@ async def test_with_a_dead_broker_from_the_start_orders_are_booked_by_the_sweep(
     await until(lambda: all_booked(stall, 30))
     await assert_settled(stall)
     assert worker.stop()
+
+
+async def test_with_a_broker_that_hangs_orders_are_booked_by_the_sweep(
+    stall: Stall, make_worker: MakeWorker, silent_broker: SilentBroker
+) -> None:
+    worker = make_worker(BROKER_URL=silent_broker.url, wait=False)
+    await stall.orders(30)
+    await until(lambda: all_booked(stall, 30), seconds=START_SECONDS)
+    await until(silent_broker.was_met)
+    stopped = await asyncio.to_thread(worker.stop, seconds=20)
+    assert stopped
+    await assert_settled(stall)
 
 
 async def test_a_broker_that_dies_and_comes_back_costs_neither_orders_nor_the_worker(
