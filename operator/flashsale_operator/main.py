@@ -11,6 +11,7 @@ from typing import Any
 
 import kopf
 
+from app.reconcile.ending import cancel_for_good
 from app.telemetry.logs import configure_logs
 from flashsale_operator.kube import KubeApi, log_in
 from flashsale_operator.lease import Lease
@@ -47,14 +48,14 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     memo.kube = kube
     memo.lease = lease
     memo.loop = FlashSaleLoop(memo.stores, kube, lease, meters, ours)
-    memo.tasks = [asyncio.create_task(lease.keep()), asyncio.create_task(memo.loop.run())]
+    running = (lease.keep(), memo.loop.list_forever(), memo.loop.act_forever())
+    memo.tasks = [asyncio.create_task(forever) for forever in running]
 
 
 @kopf.on.cleanup()
 async def stop(memo: kopf.Memo, **_: Any) -> None:
-    for task in memo.get("tasks", ()):
-        task.cancel()
     if memo.get("tasks"):
+        cancel_for_good(*memo.tasks)
         await asyncio.wait(memo.tasks)
         await memo.lease.release()
         await memo.stores.close()

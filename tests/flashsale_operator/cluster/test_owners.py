@@ -87,3 +87,14 @@ async def test_one_of_two_acts_and_the_other_takes_over(namespace: Namespace, ma
     await namespace.patch("drop", paused=True)
     await namespace.until(is_phase("Paused"))
     assert (await namespace.get("lease/operator"))["spec"]["holderIdentity"] == "second"
+
+
+@pytest.mark.usefixtures("operator")
+async def test_an_http_sale_is_looked_after_as_well(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    await office.sell(3)
+    await office.redis.unlink(office.keys.sale)
+    async with asyncio.timeout(30):
+        while (seen := await office.gate.snapshot("drop")) is None or seen.state != "open":
+            await asyncio.sleep(0.1)
+    assert seen.remaining == 7
