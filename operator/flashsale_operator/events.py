@@ -71,11 +71,12 @@ def _of_the_row(before: FlashSaleStatus, after: FlashSaleStatus, observed: Obser
 
 def _of_drift(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[Told]:
     since = _since(before) or _since(after)
+    fresh = before.round != after.round  # what has never been seeded is not lost where it is missing
     for check in observed.checks:
         if check.action is Action.GIVE_BACK and check.done:
             message = f"{check.tickets} tickets that had left Redis without an order are back on sale."
             yield Told("TicketsReturned", message, f"{check.epoch} {since}")
-        if check.action is Action.RECOUNT and check.done:
+        if check.action is Action.RECOUNT and check.done and not fresh:
             over = "over_admitted" in str(check.kind)
             yield Told("DriftDetected" if over else "CounterLost", f"{check.reason}.", str(check.epoch), "Warning")
             yield Told("SaleFenced", "Nothing is sold until the sale is recounted.", str(check.epoch), "Warning")
