@@ -42,7 +42,8 @@ class SaleView:
 
     `oversold`, `undersold` and all that is booked are counted from the ledger's rows. `counter_says` is how many
     tickets the counter believes are sold: beside `booked` it shows what a race has done to it. `lost`: buyers were told
-    of these and nobody has them; None while orders are on their way, since one of them may be meant.
+    of these and nobody has them; None while orders are on their way, since one of them may be meant. `returns`: how
+    often tickets have come back to the counter in this epoch. `owner_generation`: of the resource, as last followed.
     """
 
     name: str
@@ -68,6 +69,8 @@ class SaleView:
     managed_by: str
     identity: Identity
     counter_says: int | None
+    returns: int | None = None
+    owner_generation: int | None = None
 
     @classmethod
     def of(cls, sale: Sale, snapshot: Snapshot | None, tally: Tally, *, still: bool, now: datetime) -> "SaleView":
@@ -98,6 +101,8 @@ class SaleView:
             managed_by=sale.managed_by,
             identity=identity,
             counter_says=None if counter is None else tally.stock - counter.remaining,
+            returns=None if counter is None else counter.returns,
+            owner_generation=sale.owner_generation,
         )
 
 

@@ -83,6 +83,7 @@ class AtomicStrategy:
             remaining=seen.remaining,
             backlog=seen.backlog,
             available=seen.state != "fenced",
+            returns=seen.repairs + seen.released,
         )
 
     async def is_pending(self, reservation: ReservationId) -> bool:

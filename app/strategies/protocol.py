@@ -16,7 +16,8 @@ from app.settings import GateSettings
 class Snapshot:
     """What the strategy's own counter says of a round, in tickets, at one instant. Never the judge: the ledger is.
 
-    `available`: a purchase could be decided now (the counter exists and is not fenced).
+    `available`: a purchase could be decided now (the counter exists and is not fenced). `returns`: how often tickets
+    have come back to it in this epoch, by a cancellation or a repair.
     """
 
     round: int
@@ -25,6 +26,7 @@ class Snapshot:
     remaining: int
     backlog: int
     available: bool = True
+    returns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
