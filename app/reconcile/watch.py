@@ -3,11 +3,13 @@
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
 import structlog
+from opentelemetry.trace import INVALID_SPAN, Span
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import TemporarilyUnavailable
@@ -27,6 +29,7 @@ from app.reconcile.repair import acquit, recount_anew, remove
 from app.sales.model import Sale
 from app.settings import ReconcileSettings
 from app.strategies.protocol import Strategy
+from app.telemetry.spans import CHANGED, span
 
 PAGE = 500  # sales
 AT_ONCE = POOL_SIZES["reconciler"]  # sales; each holds one connection to the ledger
@@ -184,28 +187,32 @@ class Reconciler:
     async def _observe(self, sale: Sale) -> Result:
         """A strategy that promises nothing, or that this release doesn't know: nothing of it is mended."""
         action = Action.OBSERVE if sale.ended_at is None else Action.REMOVE
-        done = action is Action.OBSERVE or await remove(sale, self._gate, self._engine)
+        with _acting(action) as acting:
+            done = action is Action.OBSERVE or await remove(sale, self._gate, self._engine)
+            acting.set_attribute(CHANGED, done)
         return Result(sale=sale.name, round=sale.round, epoch=sale.epoch, kind=None, action=action, done=done)
 
     async def _act(self, sale: Sale, measurement: Measurement, drift: Drift | None, decision: Decision) -> Result:
         done, in_stream = True, None
         epoch = measurement.ledger.epoch
-        match decision.action:
-            case Action.AMEND:
-                # Terms are committed before the gate hears of them, so those read now are as new as what it has.
-                committed = await self._sales.get(sale.name)
-                done = committed is not None and await follow(committed, self._gate)
-            case Action.ACQUIT:
-                done = await acquit(sale, measurement.ledger, self._engine)
-            case Action.GIVE_BACK if measurement.before is not None:
-                done = await self._gate.give_back(sale.name, measurement.before, decision.tickets)
-            case Action.RECOUNT:
-                recounted = await recount_anew(sale, measurement, self._gate, self._engine)
-                done = recounted is not None and recounted.opened
-                if recounted is not None and recounted.opened:
-                    in_stream, epoch = recounted.in_stream, recounted.epoch
-            case Action.REMOVE:
-                done = await remove(sale, self._gate, self._engine)
+        with _acting(decision.action) as acting:
+            match decision.action:
+                case Action.AMEND:
+                    # Terms are committed before the gate hears of them, so those read now are as new as what it has.
+                    committed = await self._sales.get(sale.name)
+                    done = committed is not None and await follow(committed, self._gate)
+                case Action.ACQUIT:
+                    done = await acquit(sale, measurement.ledger, self._engine)
+                case Action.GIVE_BACK if measurement.before is not None:
+                    done = await self._gate.give_back(sale.name, measurement.before, decision.tickets)
+                case Action.RECOUNT:
+                    recounted = await recount_anew(sale, measurement, self._gate, self._engine)
+                    done = recounted is not None and recounted.opened
+                    if recounted is not None and recounted.opened:
+                        in_stream, epoch = recounted.in_stream, recounted.epoch
+                case Action.REMOVE:
+                    done = await remove(sale, self._gate, self._engine)
+            acting.set_attribute(CHANGED, done)
         if in_stream is None and measurement.after is not None and measurement.after.last_entry == "":
             in_stream = ()
         return Result(
@@ -255,6 +262,16 @@ class Reconciler:
                 reason=result.reason,
                 done=result.done,
             )
+
+
+@contextmanager
+def _acting(action: Action) -> Iterator[Span]:
+    """A span for what is done; none where only a look was called for."""
+    if action in (Action.NOTHING, Action.OBSERVE):
+        yield INVALID_SPAN
+    else:
+        with span(action.value) as acting:
+            yield acting
 
 
 def _tell_outage(error: TemporarilyUnavailable, told: str) -> None:
