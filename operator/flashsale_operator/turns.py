@@ -67,6 +67,7 @@ class Turns:
 
     async def take(self, name: str) -> float | None:
         """Seconds until the next turn, None where nothing is left to do. Raises TemporarilyUnavailable."""
+        get_current_span().set_attribute("k8s.namespace.name", self._kube.namespace)
         with self._meters.turn():
             for uid in list(self._resources.deleted.get(name, ())):
                 await self._keeper.end(name, uid)
@@ -84,6 +85,7 @@ class Turns:
         if sale is None or sale.removed_at is not None:
             self._memory.pop(name, None)
             return None
+        _know(round=sale.round, epoch=sale.epoch)
         await self._keeper.tend(sale)
         return next_look(spread(self._alone.interval_seconds), (sale.terms.closes_at,), datetime.now(UTC))
 
@@ -91,7 +93,7 @@ class Turns:
         memory = self._memory.setdefault(name, _Memory())
         interval = flashsale.spec.reconcile.interval_seconds
         metadata, told = flashsale.metadata, flashsale.status
-        get_current_span().set_attributes({"k8s.namespace.name": metadata.namespace, "k8s.object.uid": metadata.uid})
+        get_current_span().set_attribute("k8s.object.uid", metadata.uid)
         _know(generation=metadata.generation, round=told.round, epoch=told.epoch)
         check = memory.asked or time.monotonic() >= memory.check_at
         memory.asked = False  # what asks from here on asks for another one

@@ -281,6 +281,9 @@ async def test_the_end_of_a_deleted_resource_and_the_removal_are_traced(operator
     operator.resources.forget("drop", "uid-1")
     await operator.turn()
     assert {(TURN, ""), ("end", TURN), ("check", TURN), ("remove", "check")} == spans.tree()
+    assert told(spans.one(TURN)) == {
+        "k8s.namespace.name": "shop", "atomictickets.sale": "drop", "atomictickets.round": 1, "atomictickets.epoch": 1,
+    }  # fmt: skip
     assert told(spans.one("end"))[CHANGED] is told(spans.one("remove"))[CHANGED] is True
 
 
