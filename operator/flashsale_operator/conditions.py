@@ -95,8 +95,10 @@ def stock_seeded(observed: Observed, phase: Phase) -> Verdict | None:
     return Verdict(TRUE, "Seeded", f"Round {observed.view.round} has its stock.")
 
 
-def workers_available(workers: WorkersSeen) -> Verdict:
+def workers_available(workers: WorkersSeen) -> Verdict | None:
     """Whether somebody drains. Being capped is a reason, not a fault."""
+    if not workers.looked:
+        return None
     if workers.problem:
         return Verdict(UNKNOWN, "WorkersNotScaled", workers.problem)
     if not workers.scaled:

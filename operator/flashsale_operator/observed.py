@@ -13,6 +13,7 @@ class WorkersSeen:
     """`wished`: by this sale alone. `pool`: what the Deployment is to have; `replicas` and `ready`: what it has.
 
     `problem`: why the pool can't be what is wished, '' where it can. `scaled` is False where somebody else scales.
+    `looked` is False before the first look at the Deployment: nothing is known of it then.
     """
 
     wished: int = 0
@@ -21,6 +22,7 @@ class WorkersSeen:
     ready: int = 0
     capped: bool = False
     scaled: bool = True
+    looked: bool = True
     problem: str = ""
 
 

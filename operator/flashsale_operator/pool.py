@@ -38,7 +38,7 @@ class WorkerPool:
         self._kube = kube
         self._settings = settings
         self._calm = Calm(settings.quiet_seconds)
-        self._seen = WorkersSeen(scaled=bool(settings.workers))
+        self._seen = WorkersSeen(scaled=bool(settings.workers), looked=not settings.workers)
         self._size = -1
         self._looked_at = 0.0
 
@@ -53,6 +53,7 @@ class WorkerPool:
             ready=seen.ready,
             capped=seen.capped,
             scaled=seen.scaled,
+            looked=seen.looked,
             problem=seen.problem,
         )
 

@@ -67,6 +67,7 @@ def told(observed: Observed, phase: Phase | None = None) -> dict[str, str]:
             "Ready": "True InForce", "WorkersAvailable": "True Capped",
         }),
         (look(workers=WorkersSeen(pool=0)), {"WorkersAvailable": "True NothingToDrain"}),
+        (look(workers=WorkersSeen(looked=False)), {"WorkersAvailable": "Unknown NotMeasured"}),
         (look(workers=WorkersSeen(pool=2, replicas=2)), {"WorkersAvailable": "False WorkersStarting"}),
         (look(workers=WorkersSeen(problem="forbidden")), {
             "Ready": "False WorkersNotScaled", "WorkersAvailable": "Unknown WorkersNotScaled",
