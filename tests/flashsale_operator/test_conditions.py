@@ -67,7 +67,6 @@ def told(observed: Observed, phase: Phase | None = None) -> dict[str, str]:
             "Ready": "True InForce", "WorkersAvailable": "True Capped",
         }),
         (look(workers=WorkersSeen(pool=0)), {"WorkersAvailable": "True NothingToDrain"}),
-        (look(workers=WorkersSeen(looked=False)), {"WorkersAvailable": "Unknown NotMeasured"}),
         (look(workers=WorkersSeen(pool=2, replicas=2)), {"WorkersAvailable": "False WorkersStarting"}),
         (look(workers=WorkersSeen(problem="forbidden")), {
             "Ready": "False WorkersNotScaled", "WorkersAvailable": "Unknown WorkersNotScaled",
@@ -77,6 +76,10 @@ def told(observed: Observed, phase: Phase | None = None) -> dict[str, str]:
 def test_verdicts(observed: Observed, expected: dict[str, str]) -> None:
     found = told(observed)
     assert {kind: found[kind] for kind in expected} == expected
+
+
+def test_nothing_is_told_of_workers_that_nobody_has_looked_at() -> None:
+    assert "WorkersAvailable" not in told(look(workers=WorkersSeen(looked=False)))
 
 
 def test_what_can_not_be_told_stays_as_it_was() -> None:
