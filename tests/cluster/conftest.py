@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.engine import make_engine
+from app.ledger.sales import SaleRepository
 from app.settings import LedgerSettings
 from tests.cluster.installation import Installation
 from tests.cluster.kubectl import Kubectl, Refused, until
@@ -85,6 +87,8 @@ def stores(redis_url: str, broker_url: str, database_url: str, key_prefix: str) 
         "BROKER_URL": broker_url,
         "DATABASE_URL": database_url,
         "GATE_KEY_PREFIX": key_prefix,
+        "GATE_CONNECT_TIMEOUT_SECONDS": "5",  # more patience than production's: the machine is shared
+        "GATE_COMMAND_TIMEOUT_SECONDS": "5",
     }
 
 
@@ -97,18 +101,36 @@ def installation(namespace: Kubectl, tmp_path: Path, stores: dict[str, str]) -> 
 
 
 @pytest.fixture
-async def box_office(stock_redis: Redis, key_prefix: str, database_url: str) -> AsyncIterator[BoxOffice]:
-    """Buyers of the installation's sale `drop`."""
+def running(installation: Installation) -> Installation:
+    """With one operator."""
+    installation.set_up()
+    installation.start_operator()
+    return installation
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     engine = make_engine(database_url, "test", LedgerSettings(), pool_size=2)
-    yield BoxOffice(stock_redis, key_prefix, engine)
+    yield engine
     await engine.dispose()
+
+
+@pytest.fixture
+def sales(engine: AsyncEngine) -> SaleRepository:
+    return SaleRepository(engine)
+
+
+@pytest.fixture
+async def box_office(stock_redis: Redis, key_prefix: str, engine: AsyncEngine) -> BoxOffice:
+    """Buyers of the installation's sale `drop`."""
+    return BoxOffice(stock_redis, key_prefix, engine)
 
 
 def _fresh_namespace(kubectl: Kubectl) -> Iterator[Kubectl]:
     name = f"test-{uuid.uuid4().hex[:12]}"
     kubectl("create", "namespace", name)
     yield kubectl.within(name)
-    kubectl("delete", "namespace", name, "--wait=false")
+    kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 def _described(kubectl: Kubectl) -> bool:

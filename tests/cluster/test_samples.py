@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from flashsale_operator.resource.models import FlashSale
-from tests.cluster.installation import Installation
+from tests.cluster.installation import Installation, condition
 from tests.cluster.kubectl import Kubectl
 from tests.fixtures.servers import PROJECT
 
@@ -40,5 +40,6 @@ def test_the_operator_makes_every_sample_ready(installation: Installation) -> No
         installation.kubectl("apply", f"--filename={sample}")
     for sample in SAMPLES:
         name = sample.stem
-        installation.until_told(name, ".status.phase", "Scheduled" if name == "scheduled-drop" else "Open")
-        installation.until(lambda name=name: installation.condition(name, "Ready")[0] == "True")  # type: ignore[misc]
+        phase = "Scheduled" if name == "scheduled-drop" else "Open"
+        ready = installation.until_status(lambda status: condition(status, "Ready")[0] == "True", name)
+        assert ready["phase"] == phase

@@ -36,8 +36,11 @@ def names(before: FlashSaleStatus, observed: Observed, now: datetime = NOW) -> l
 def test_what_is_told() -> None:
     leaking = status_of(OPEN, look(checks=(check(Kind.LEAKED, 3),)), 1, NOW)
     returned = look(checks=(check(Kind.LEAKED, 3, action=Action.GIVE_BACK), check(Kind.NONE)))
+    seeding = status_of(NEW, look(phase=Phase.DEGRADED, checks=()), 1, NOW)
     recounted = look(epoch=2, checks=(check(Kind.UNVOUCHED, action=Action.RECOUNT, epoch=2), check(Kind.NONE, epoch=2)))
     assert reasons(NEW, look(step=Step.CREATE)) == ["Seeded", "SaleOpened"]
+    assert reasons(seeding, LOOK) == ["Seeded", "SaleOpened"]
+    assert reasons(seeding, look(epoch=2)) == ["SaleOpened"]
     assert reasons(NEW, look(step=Step.ADOPT)) == ["Adopted", "SaleOpened"]
     assert reasons(OPEN, look(step=Step.NEXT_ROUND, round=2)) == ["Seeded"]
     assert reasons(OPEN, LOOK) == []

@@ -1,0 +1,104 @@
+"""The life of a declared sale, with nothing played: the operator has the rights of its Role, and Celery drains."""
+
+import pytest
+
+from app.ledger.sales import SaleRepository
+from tests.cluster.installation import Installation, condition
+from tests.cluster.manifests import quick
+from tests.drain.until import until
+from tests.reconcile.box_office import BoxOffice
+
+pytestmark = pytest.mark.cluster
+
+
+async def test_a_sale_is_opened_sold_booked_and_grown(running: Installation, box_office: BoxOffice) -> None:
+    running.start_worker()
+    running.kubectl.apply(quick(perCustomerLimit=2))
+    opened = running.until_phase("Open")
+    assert (opened["round"], opened["epoch"], opened["observedGeneration"]) == (1, 1, 1)
+    assert {one["type"]: one["status"] for one in opened["conditions"]} == {
+        "Ready": "True",
+        "StockSeeded": "True",
+        "WorkersAvailable": "False",  # there is no node on which a pod could start
+        "LedgerConsistent": "True",
+        "Accepting": "True",
+    }
+    metadata = running.kubectl.get("fs/drop")["metadata"]
+    assert "finalizers" not in metadata
+    assert all("kopf" not in name for name in metadata.get("annotations", {}))
+
+    assert len(await box_office.sell(15)) == 10
+    sold_out = running.until_status(lambda status: status["phase"] == "SoldOut" and status["stock"]["booked"] == 10)
+    assert condition(sold_out, "Accepting")[0] == "False"
+    assert condition(sold_out, "Ready")[0] == "True"
+
+    running.kubectl.patch("fs/drop", {"spec": {"stock": 12}})
+    running.until_phase("Open")
+    assert len(await box_office.sell(5, "late")) == 2
+    sold = running.until_status(lambda status: status["phase"] == "SoldOut" and status["stock"]["booked"] == 12)
+    assert sold["stock"]["oversold"] == 0
+    assert running.reasons() == ["Seeded", "SaleOpened", "SoldOut", "SaleOpened", "SoldOut"]
+    assert running.operators[0].probe() == 200
+
+
+async def test_a_changed_spec_comes_into_force(running: Installation, box_office: BoxOffice) -> None:
+    running.kubectl.apply(quick())
+    running.until_phase("Open")
+    await box_office.sell(4)
+
+    running.kubectl.patch("fs/drop", {"spec": {"stock": 12}})
+    grown = running.until_status(lambda status: bool(status["observedGeneration"] == 2))
+    assert (grown["stock"]["total"], grown["stock"]["remaining"]) == (12, 8)
+
+    running.kubectl.patch("fs/drop", {"spec": {"paused": True}})
+    running.until_phase("Paused")
+    assert (await box_office.snapshot()).state == "paused"
+    running.kubectl.patch("fs/drop", {"spec": {"paused": False, "closesAt": "2020-01-01T00:00:00Z"}})
+    running.until_phase("Draining")
+    await box_office.drain()
+    running.until_phase("Closed")
+    assert (await box_office.snapshot()).closes > 0
+
+    running.kubectl.patch("fs/drop", {"spec": {"round": 2, "stock": 3, "closesAt": None}})
+    afresh = running.until_phase("Open")
+    assert (afresh["round"], afresh["stock"]["remaining"]) == (2, 3)
+    ready = next(one for one in afresh["conditions"] if one["type"] == "Ready")
+    assert ready["observedGeneration"] == 5
+
+
+async def test_a_deleted_sale_is_ended_and_its_bookings_stay(
+    running: Installation, box_office: BoxOffice, sales: SaleRepository
+) -> None:
+    running.kubectl.apply(quick())
+    running.until_phase("Open")
+    await box_office.sell(4)
+    await box_office.drain(3)
+    running.kubectl("delete", "fs/drop", "--wait=false")
+    await until(lambda: is_closed(box_office), seconds=60)
+    await box_office.drain()
+    await until(lambda: is_removed(sales, "drop"), seconds=60)
+    assert await box_office.gate.snapshot("drop") is None
+    assert await box_office.booked() == 4
+
+    running.kubectl.apply(quick())
+    again = running.until_phase("Open")
+    assert (again["round"], again["stock"]["remaining"]) == (2, 10)
+
+
+async def test_a_namespace_goes_with_the_operator_stopped(running: Installation, sales: SaleRepository) -> None:
+    running.kubectl.apply(quick())
+    running.until_phase("Open")
+    assert running.operators[0].stop(seconds=30)
+    running.kubectl("delete", "namespace", running.kubectl.namespace, "--timeout=50s")
+    sale = await sales.get("drop")
+    assert sale is not None
+    assert sale.ended_at is None
+
+
+async def is_closed(box_office: BoxOffice) -> bool:
+    return (await box_office.sale()).ended_at is not None and (await box_office.snapshot()).state == "closed"
+
+
+async def is_removed(sales: SaleRepository, name: str) -> bool:
+    sale = await sales.get(name)
+    return sale is not None and sale.removed_at is not None

@@ -1,0 +1,104 @@
+"""Buyers keep coming while a store forgets, or nobody looks after the sale."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.gate.connection import make_redis
+from app.lab.servers.valkey import ValkeyServer
+from app.ledger.sales import SaleRepository
+from app.sales.outcomes import Reserved
+from app.settings import GateSettings
+from tests.cluster.installation import Installation
+from tests.cluster.manifests import quick
+from tests.cluster.test_life import is_removed
+from tests.drain.until import until
+from tests.reconcile.box_office import BoxOffice
+
+pytestmark = pytest.mark.cluster
+
+EVERY_FIVE = {"intervalSeconds": 5, "graceSeconds": 5}
+
+
+async def test_a_stock_server_that_is_flushed_sells_on_and_nothing_is_oversold(
+    installation: Installation, make_valkey: Callable[..., ValkeyServer], key_prefix: str, engine: AsyncEngine
+) -> None:
+    server = make_valkey()
+    redis = make_redis(server.url, "test", GateSettings(connect_timeout_seconds=10, command_timeout_seconds=10))
+    box_office = BoxOffice(redis, key_prefix, engine)
+    installation.set_up()
+    installation.start_operator(REDIS_URL=server.url)
+    installation.start_worker(REDIS_URL=server.url)
+    installation.kubectl.apply(quick(stock=500, reconcile=EVERY_FIVE))
+    await asyncio.to_thread(installation.until_phase, "Open")
+    told = {str(reservation) for reservation in await box_office.sell(100, "early")}
+    buyers = asyncio.create_task(buy_until_sold_out(box_office, told))
+    await until(lambda: has_sold(told, 150))
+    await redis.flushall()
+    await buyers
+    final = await asyncio.to_thread(installation.until_status, lambda status: status["stock"]["booked"] == 500)
+    assert (final["stock"]["oversold"], final["stock"]["remaining"], final["epoch"]) == (0, 0, 2)
+    assert await booked(engine) <= told  # nobody has a ticket that nobody promised; who has none was forgotten
+    repair = {"CounterLost", "SaleFenced", "Reseeded"}
+    assert sorted(reason for reason in installation.reasons() if reason in repair) == sorted(repair)
+    await redis.aclose()
+
+
+async def test_an_operator_that_is_away_is_noticed_by_nobody_and_mends_what_it_missed(
+    running: Installation, box_office: BoxOffice, sales: SaleRepository, engine: AsyncEngine
+) -> None:
+    running.start_worker()
+    running.kubectl.apply(quick(stock=40), quick("gone"), quick("kept"))
+    for name in ("drop", "gone", "kept"):
+        running.until_phase("Open", name)
+    told = {str(reservation) for reservation in await box_office.sell(10, "before")}
+    running.operators[0].kill()
+    meanwhile = await box_office.sell(10, "meanwhile")
+    assert len(meanwhile) == 10
+    told |= set(map(str, meanwhile))
+    await box_office.leak(3)
+    running.kubectl("delete", "fs/gone")
+    await until(lambda: has_booked(engine, told), seconds=60)  # the workers need no operator
+
+    running.start_operator()
+    running.until(lambda: "TicketsReturned" in running.reasons())
+    await until(lambda: is_removed(sales, "gone"), seconds=60)
+    kept = await sales.get("kept")
+    assert kept is not None
+    assert kept.ended_at is None
+    told |= set(map(str, await box_office.sell(30, "after")))
+    assert len(told) == 40
+    sold = running.until_status(lambda status: status["stock"]["booked"] == 40)
+    assert sold["stock"]["oversold"] == 0
+    assert await booked(engine) == told
+    assert running.reasons().count("TicketsReturned") == 1
+
+
+async def buy_until_sold_out(box_office: BoxOffice, told: set[str]) -> None:
+    """One buyer after another; while the gate has forgotten the sale, or is fenced, they come again."""
+    number = 0
+    while True:
+        number += 1
+        reply = await box_office.try_to_buy(f"buyer-{number}")
+        if reply.verdict != "decided":
+            continue
+        outcome = reply.decisions[0].outcome
+        if not isinstance(outcome, Reserved):
+            return
+        told.add(str(outcome.reservation))
+
+
+async def has_sold(told: set[str], tickets: int) -> bool:
+    return len(told) >= tickets
+
+
+async def has_booked(engine: AsyncEngine, told: set[str]) -> bool:
+    return await booked(engine) == told
+
+
+async def booked(engine: AsyncEngine) -> set[str]:
+    async with engine.connect() as connection:
+        return set(await connection.scalars(text("SELECT reservation_id FROM bookings WHERE status = 'booked'")))

@@ -1,0 +1,118 @@
+"""Whose a name is, and two operators at once."""
+
+from collections import Counter
+
+import pytest
+
+from app.ledger.sales import SaleRepository
+from tests.cluster.installation import Installation, condition
+from tests.cluster.manifests import quick
+from tests.drain.until import until
+from tests.reconcile.box_office import BoxOffice
+
+pytestmark = pytest.mark.cluster
+
+MANY = [f"drop-{number}" for number in range(10)]
+
+
+async def test_an_http_sale_keeps_its_name_until_the_resource_asks_for_it(
+    running: Installation, box_office: BoxOffice, sales: SaleRepository
+) -> None:
+    await box_office.create(stock=10)
+    await box_office.sell(3)
+    running.kubectl.apply(quick())
+    taken = running.until_status(lambda status: condition(status, "Ready")[1] == "NameTaken")
+    assert taken["phase"] == "Pending"
+    sale = await sales.get("drop")
+    assert sale is not None
+    assert sale.managed_by == "http"
+
+    running.kubectl("annotate", "fs/drop", "atomictickets.dev/adopt=true")
+    adopted = running.until_phase("Open")
+    assert adopted["stock"]["remaining"] == 7
+    assert "Adopted" in running.reasons()
+
+
+async def test_an_http_sale_is_looked_after_as_well(running: Installation, box_office: BoxOffice) -> None:
+    await box_office.create(stock=10)
+    await box_office.sell(3)
+    await box_office.drain()
+    await box_office.redis.unlink(box_office.keys.sale)
+    running.until(lambda: running.holder() != "")
+    await until(lambda: is_open(box_office), seconds=60)
+    assert (await box_office.snapshot()).remaining == 7
+
+
+async def test_a_restored_resource_adopts_what_is_left(running: Installation, box_office: BoxOffice) -> None:
+    """Another uid over a sale that nobody has ended: what was sold stays sold."""
+    running.kubectl.apply(quick())
+    running.until_phase("Open")
+    await box_office.sell(4)
+    running.operators[0].kill()
+    running.kubectl("delete", "fs/drop")
+    running.kubectl.apply(quick())
+    running.start_operator()
+    status = running.until_phase("Open")
+    assert (status["round"], status["stock"]["remaining"]) == (1, 6)
+    assert running.reasons() == ["Seeded", "SaleOpened", "Adopted", "SaleOpened"]
+
+
+async def test_two_operators_at_once_do_what_one_does(
+    installation: Installation, box_office: BoxOffice, sales: SaleRepository
+) -> None:
+    """Without the Lease, so that both really act. Neither the stores nor the events tell that there were two."""
+    installation.set_up()
+    for _ in range(2):
+        installation.start_operator(OPERATOR_LEASE="", OPERATOR_WORKERS="")
+    for operator in installation.operators:
+        operator.wait_ready(lambda operator=operator: operator.probe() == 200, seconds=60)  # type: ignore[misc]  # mypy knows no such lambda
+    installation.kubectl.apply(quick(stock=20), *(quick(name) for name in MANY))
+    for name in ("drop", *MANY):
+        installation.until_phase("Open", name)
+    first = (await box_office.snapshot()).epoch
+    told = await box_office.sell(15)
+    await box_office.redis.unlink(box_office.keys.sale)
+    installation.until_status(lambda status: (status["epoch"], status["phase"]) == (first + 1, "Open"))
+    told += await box_office.sell(10, "late")
+    assert len(told) == 20
+    await box_office.drain()
+    installation.until_status(lambda status: (status["stock"]["booked"], status["phase"]) == (20, "SoldOut"))
+    for operator in installation.operators:
+        operator.turn(3 * len(MANY))  # in which a slower one would tell again what the other has told
+
+    tally = await sales.tally("drop", 1)
+    assert (tally.epoch, tally.booked, tally.rejected, tally.duplicates) == (first + 1, 20, 0, 0)
+    snapshot = await box_office.snapshot()
+    assert (snapshot.epoch, snapshot.remaining, snapshot.backlog, snapshot.repairs) == (first + 1, 0, 0, 0)
+    told_once = Counter(installation.reasons())
+    assert (told_once["SoldOut"], told_once["DriftDetected"]) == (1, 0)
+    assert told_once["CounterLost"] == told_once["SaleFenced"] == told_once["Reseeded"] <= first
+    assert told_once["SaleOpened"] <= first + 1  # once an epoch; not where nobody saw the sale between
+    for name in MANY:
+        # One may take a sale that the other has just created for lost, before it is seeded: then it has epoch 2.
+        other = await box_office.gate.snapshot(name)
+        assert other is not None
+        assert (other.round, other.stock, other.remaining) == (1, 10, 10)
+        assert other.epoch == (await sales.tally(name, 1)).epoch <= 2
+        reasons = installation.reasons(name)
+        assert sorted(set(reasons)) == sorted(reasons)
+        assert "SaleOpened" in reasons
+
+
+def test_one_of_two_acts_and_the_other_takes_over(installation: Installation) -> None:
+    installation.set_up()
+    first = installation.start_operator()
+    installation.kubectl.apply(quick())
+    installation.until_phase("Open")
+    second = installation.start_operator()
+    second.wait_ready(lambda: second.probe() == 200, seconds=60)
+    assert installation.holder() == "operator-1"
+    first.kill()
+    installation.kubectl.patch("fs/drop", {"spec": {"paused": True}})
+    installation.until_phase("Paused")
+    assert installation.holder() == "operator-2"
+
+
+async def is_open(box_office: BoxOffice) -> bool:
+    seen = await box_office.gate.snapshot("drop")
+    return seen is not None and seen.state == "open"

@@ -1,0 +1,17 @@
+"""What the kubelet learns of an operator that turns no more."""
+
+import pytest
+
+from tests.cluster.installation import Installation
+from tests.cluster.manifests import flashsale
+
+pytestmark = pytest.mark.cluster
+
+
+def test_a_stuck_loop_fails_the_probe(installation: Installation) -> None:
+    installation.set_up()
+    operator = installation.start_operator("tests.cluster.stuck_operator")
+    installation.until(lambda: operator.probe() == 200)
+    installation.until(lambda: installation.holder() != "")
+    installation.kubectl.apply(flashsale())
+    installation.until(lambda: operator.probe() == 500)  # Kopf asks its probes every ten seconds

@@ -1,0 +1,95 @@
+"""Many sales at once, and what the operator does when there is nothing to do."""
+
+import statistics
+import time
+
+import psutil
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from flashsale_operator.settings import OperatorSettings
+from tests.cluster.installation import TURNS, Installation, condition
+from tests.cluster.manifests import flashsale, quick
+
+pytestmark = pytest.mark.cluster
+
+REQUESTS = "atomictickets_operator_api_requests_total"
+WRITTEN = text("""
+    SELECT n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_user_tables WHERE relname IN ('sales', 'inventory')
+""")
+AS_DEPLOYED = {
+    f"OPERATOR_{name.upper()}": str(OperatorSettings.model_fields[name].default)
+    for name in ("lease_seconds", "act_seconds", "renew_seconds", "list_seconds", "glance_seconds", "quiet_seconds")
+}
+WRITES = {"hset", "hincrby", "set", "xadd", "xdel", "xack", "expire", "expireat", "persist", "unlink", "del", "sadd"}
+
+
+async def test_turns_of_an_unchanged_sale_write_nothing(
+    running: Installation, stock_redis: Redis, engine: AsyncEngine
+) -> None:
+    running.kubectl.apply(quick(perCustomerLimit=2, closesAt="2099-01-01T00:00:00Z"))
+    running.until_phase("Open")
+    running.operators[0].turn(3)
+    before = running.kubectl.get("fs/drop"), await commands(stock_redis), await written(engine)
+    running.operators[0].turn(5)
+    assert (running.kubectl.get("fs/drop"), await commands(stock_redis), await written(engine)) == before
+    await stock_redis.hset("control", "a", "b")
+    assert await commands(stock_redis) != before[1]
+
+
+def test_two_hundred_sales_are_ready_within_a_minute_and_then_it_is_quiet(installation: Installation) -> None:
+    interval = {"reconcile": {"intervalSeconds": 10}}
+    installation.set_up()
+    operator = installation.start_operator(**AS_DEPLOYED)
+    installation.until(lambda: installation.holder() != "")
+    began = time.monotonic()
+    installation.kubectl.apply(*(flashsale(f"drop-{number}", interval) for number in range(200)))
+    applied = time.monotonic()
+    installation.until(lambda: all_ready(installation))
+    ready = time.monotonic()
+    operator.turn(400)
+    requests, turns, at = operator.metric(REQUESTS), operator.metric(TURNS), time.monotonic()
+    process = psutil.Process(operator.pid)
+    seconds = sum(process.cpu_times()[:2])
+    operator.turn(400)
+    elapsed = time.monotonic() - at
+    per_minute = (operator.metric(REQUESTS) - requests) / elapsed * 60
+    turns_per_second = (operator.metric(TURNS) - turns) / elapsed
+    busy = (sum(process.cpu_times()[:2]) - seconds) / elapsed
+    megabytes = process.memory_info().rss / 2**20
+    print(
+        f"applied in {applied - began:.1f} s, ready after {ready - began:.1f} s; at rest "
+        f"{per_minute:.0f} requests/min, {turns_per_second:.1f} turns/s, {busy:.0%} CPU, {megabytes:.0f} MB"
+    )
+    assert per_minute < 100
+    assert turns_per_second < 30
+    assert megabytes < 150
+
+
+def test_a_sale_opens_soon_after_it_is_applied(running: Installation) -> None:
+    running.until(lambda: running.holder() != "")
+    took = []
+    for number in range(10):
+        began = time.monotonic()
+        running.kubectl.apply(quick(f"drop-{number}"))
+        running.until_phase("Open", f"drop-{number}")
+        took.append(time.monotonic() - began)
+    print(f"open after {statistics.median(took):.2f} s (median), {max(took):.2f} s (most), kubectl included")
+
+
+def all_ready(installation: Installation) -> bool:
+    sales = installation.kubectl.get("fs")["items"]
+    return all(condition(sale.get("status", {}), "Ready")[0] == "True" for sale in sales)
+
+
+async def commands(redis: "Redis") -> dict[str, int]:
+    """Calls of each command that writes, since the server was started; those in scripts too."""
+    stats = await redis.info("commandstats")
+    return {name[8:]: values["calls"] for name, values in stats.items() if name[8:] in WRITES}
+
+
+async def written(engine: AsyncEngine) -> list[int]:
+    async with engine.connect() as connection:
+        return [int(row[0]) for row in await connection.execute(WRITTEN)]

@@ -1,0 +1,73 @@
+"""The Deployment of workers follows the backlog of all sales."""
+
+import re
+
+import pytest
+
+from app.gate.replies import Fence
+from flashsale_operator.events import COMPONENT
+from tests.cluster.installation import WORKERS, Installation, condition
+from tests.cluster.manifests import quick
+from tests.fixtures.gate import a_purchase
+from tests.reconcile.box_office import BoxOffice
+
+pytestmark = pytest.mark.cluster
+
+ORDERS = 20_000
+AT_ONCE = 500  # purchases in one call of the script
+
+
+async def test_a_backlog_of_twenty_thousand_scales_the_workers_up_and_down_again(
+    running: Installation, box_office: BoxOffice
+) -> None:
+    running.kubectl.apply(quick(stock=ORDERS, workers={"min": 0, "max": 5, "backlogPerWorker": 500}))
+    running.until_phase("Open")
+    assert running.replicas() == 1
+    for first in range(0, ORDERS, AT_ONCE):
+        purchases = [a_purchase(f"buyer-{number}") for number in range(first, first + AT_ONCE)]
+        assert (await box_office.gate.reserve("drop", purchases, Fence(1, 1))).verdict == "decided"
+    running.until(lambda: running.replicas() == 5)
+    running.start_worker()
+    running.until_status(lambda status: status["stock"]["booked"] == ORDERS)
+    running.until(lambda: running.replicas() == 1)
+    changes = [
+        (told["reason"], *sizes(told["message"]))
+        for told in running.events(WORKERS)
+        if told["source"]["component"] == COMPONENT
+    ]
+    assert changes[0][1] == 1
+    assert max(after for _, _, after in changes) == 5
+    assert changes[-1][2] == 1
+    reasons = [reason for reason, *_ in changes]
+    assert reasons == sorted(reasons, reverse=True)  # up and then down, and never to and fro
+    assert set(reasons) == {"ScaledUp", "ScaledDown"}
+
+
+async def test_the_pool_has_a_cap_and_is_kept_at_its_size(installation: Installation, box_office: BoxOffice) -> None:
+    installation.set_up()
+    installation.start_operator(OPERATOR_CAP="4")
+    installation.kubectl.apply(quick(stock=100, workers={"min": 0, "max": 5, "backlogPerWorker": 10}))
+    installation.until_phase("Open")
+    await box_office.sell(60)
+    installation.until(lambda: installation.replicas() == 4)
+    status = installation.until_status(lambda status: status["workers"]["pool"] == 4)
+    assert status["workers"]["wished"] == 5
+    assert condition(status, "Ready")[0] == "True"
+
+    installation.kubectl("scale", f"deployment/{WORKERS}", "--replicas=2")
+    installation.until(lambda: installation.replicas() == 4)
+
+
+async def test_without_a_deployment_the_sale_says_so_and_sells(running: Installation, box_office: BoxOffice) -> None:
+    running.kubectl("delete", f"deployment/{WORKERS}")
+    running.kubectl.apply(quick())
+    status = running.until_status(lambda status: condition(status, "Ready")[1] == "WorkersNotScaled")
+    assert status["phase"] == "Open"
+    assert len(await box_office.sell(1)) == 1
+    assert running.operators[0].probe() == 200
+
+
+def sizes(message: str) -> tuple[int, int]:
+    """Of `Workers from 1 to 5, ...`."""
+    before, after = re.findall(r"\d+", message)[:2]
+    return int(before), int(after)
