@@ -96,6 +96,8 @@ class Measurement:
         """Whether the sums are of one instant. False where they were overtaken, or the backlog is too long to read."""
         if not self.complete or self.before is None or self.after is None:
             return False
+        if self.before.state == "fenced":
+            return False  # somebody counted it meanwhile: it had no tickets yet, and none of them leaked
         return _terms(self.before) == _terms(self.after) and self.before.epoch == self.ledger.epoch
 
     @property

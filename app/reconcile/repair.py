@@ -32,10 +32,13 @@ async def recount_anew(sale: Sale, measurement: Measurement, gate: Gate, engine:
     Dying after the fence or after the raise leaves the sale fenced or behind, which the next check finds.
     """
     seen = measurement.ledger.epoch
+    gate_epoch = measurement.after.epoch if measurement.after is not None else 0
     with ledger_reachable():
         if await somebody_at_work(engine, sale.name, seen):
             return None
-    gate_epoch = measurement.after.epoch if measurement.after is not None else 0
+    now = await gate.snapshot(sale.name)
+    if now is not None and now.epoch > gate_epoch:
+        return None  # somebody was at work: a sale that was just created, or recounted, is not lost
     await gate.fence(sale.name, max(seen, gate_epoch))
     raised = await SaleRepository(engine).raise_epoch(sale.name, seen, beyond=gate_epoch)
     if raised.ended_at is not None:

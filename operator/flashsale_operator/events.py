@@ -65,8 +65,15 @@ def _of_the_row(before: FlashSaleStatus, after: FlashSaleStatus, observed: Obser
     if observed.step is Step.ADOPT:
         left = after.stock.remaining if after.stock else 0
         yield Told("Adopted", f"Took over round {after.round} with {left} of {total} tickets left.")
-    elif seeded and before.round != after.round:
+    elif seeded and not _was_seeded(before, after):
         yield Told("Seeded", f"Round {after.round} has {total} tickets.")
+
+
+def _was_seeded(before: FlashSaleStatus, after: FlashSaleStatus) -> bool:
+    """Another process may have told of the round while the stock was still on its way; a newer epoch is a recount."""
+    if before.round != after.round:
+        return False
+    return before.epoch != after.epoch or _is(before, ConditionType.STOCK_SEEDED, ConditionStatus.TRUE)
 
 
 def _of_drift(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[Told]:
