@@ -89,11 +89,11 @@ async def test_two_operators_at_once_do_what_one_does(
     assert told_once["CounterLost"] == told_once["SaleFenced"] == told_once["Reseeded"] <= first
     assert told_once["SaleOpened"] <= first + 1  # once an epoch; not where nobody saw the sale between
     for name in MANY:
-        # One may take a sale that the other has just created for lost, before it is seeded: then it has epoch 2.
+        # One may take a sale that the other has just created for lost, before it is seeded: then its epoch is higher.
         other = await box_office.gate.snapshot(name)
         assert other is not None
         assert (other.round, other.stock, other.remaining) == (1, 10, 10)
-        assert other.epoch == (await sales.tally(name, 1)).epoch <= 2
+        assert other.epoch == (await sales.tally(name, 1)).epoch
         reasons = installation.reasons(name)
         assert sorted(set(reasons)) == sorted(reasons)
         assert "SaleOpened" in reasons
