@@ -14,7 +14,10 @@ pytestmark = pytest.mark.cluster
 async def test_a_sale_is_opened_sold_booked_and_grown(running: Installation, box_office: BoxOffice) -> None:
     running.start_worker()
     running.kubectl.apply(quick(perCustomerLimit=2))
-    opened = running.until_phase("Open")
+    # New rights take the API server a moment: the first look at the Deployment may be refused.
+    opened = running.until_status(
+        lambda status: status["phase"] == "Open" and condition(status, "WorkersAvailable")[0] != "Unknown"
+    )
     assert (opened["round"], opened["epoch"], opened["observedGeneration"]) == (1, 1, 1)
     assert {one["type"]: one["status"] for one in opened["conditions"]} == {
         "Ready": "True",
