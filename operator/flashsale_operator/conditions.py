@@ -32,7 +32,7 @@ def verdicts(observed: Observed, phase: Phase) -> Mapping[ConditionType, Verdict
     return {
         ConditionType.READY: ready(observed, phase),
         ConditionType.STOCK_SEEDED: stock_seeded(observed, phase),
-        ConditionType.WORKERS_AVAILABLE: workers_available(observed.workers),
+        ConditionType.WORKERS_AVAILABLE: workers_available(observed.workers) if observed.workers.looked else None,
         ConditionType.LEDGER_CONSISTENT: ledger_consistent(observed),
         ConditionType.ACCEPTING: accepting(observed, phase),
     }
@@ -95,10 +95,8 @@ def stock_seeded(observed: Observed, phase: Phase) -> Verdict | None:
     return Verdict(TRUE, "Seeded", f"Round {observed.view.round} has its stock.")
 
 
-def workers_available(workers: WorkersSeen) -> Verdict | None:
+def workers_available(workers: WorkersSeen) -> Verdict:
     """Whether somebody drains. Being capped is a reason, not a fault."""
-    if not workers.looked:
-        return None
     if workers.problem:
         return Verdict(UNKNOWN, "WorkersNotScaled", workers.problem)
     if not workers.scaled:
