@@ -23,6 +23,7 @@ from app.drain.sweep import sweep_forever
 from app.gate.connection import make_redis
 from app.ledger.engine import make_engine
 from app.settings import DrainSettings, GateSettings, LedgerSettings, StoreSettings
+from worker.probe import serve_probes
 
 POOL_SIZE = 2  # connections to Postgres: one for the sweep and one for a task
 STOP_SECONDS = 8.0  # the batch in hand: at most two statements of 3 s; Kubernetes kills after 30 s
@@ -36,6 +37,7 @@ class Runtime:
 
     def __init__(self) -> None:
         self._settings = DrainSettings()
+        self._ready = threading.Event()
         self._started: Future[tuple[asyncio.AbstractEventLoop, Drain]] = Future()
         # A thread begins with an empty context; the copy has what the logs say of this process.
         self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="drain", daemon=True)
@@ -55,6 +57,15 @@ class Runtime:
         loop.call_soon_threadsafe(drain.stopping.set)
         self._thread.join(STOP_SECONDS)
 
+    async def _announce(self, drain: Drain, engine: AsyncEngine) -> None:
+        """Once both stores have answered the probe says so, and the file WORKER_READY_FILE is touched."""
+        while not drain.stopping.is_set() and not await _answer(drain.redis, engine):  # noqa: ASYNC110  others' state
+            await asyncio.sleep(LOOK_SECONDS)
+        self._ready.set()
+        if path := os.environ.get("WORKER_READY_FILE"):
+            Path(path).touch()  # noqa: ASYNC240  once, and local
+        log.info("worker is ready")
+
     def _run(self) -> None:
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -72,21 +83,15 @@ class Runtime:
         self._started.set_result((asyncio.get_running_loop(), drain))
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_announce(drain, engine))
+                tasks.create_task(self._announce(drain, engine))
+                if port := os.environ.get("WORKER_PROBE_PORT"):
+                    probes = tasks.create_task(serve_probes(int(port), self._ready.is_set))
+                    tasks.create_task(_cancel_with(probes, drain.stopping))
                 tasks.create_task(_end_with_the_parent(drain, os.getppid()))
                 tasks.create_task(sweep_forever(drain, engine))
         finally:
             await redis.aclose()
             await engine.dispose()
-
-
-async def _announce(drain: Drain, engine: AsyncEngine) -> None:
-    """Touches the file WORKER_READY_FILE once both stores have answered."""
-    while not drain.stopping.is_set() and not await _answer(drain.redis, engine):  # noqa: ASYNC110  others' state
-        await asyncio.sleep(LOOK_SECONDS)
-    if path := os.environ.get("WORKER_READY_FILE"):
-        Path(path).touch()  # noqa: ASYNC240  once, and local
-    log.info("worker is ready")
 
 
 async def _answer(redis: "Redis", engine: AsyncEngine) -> bool:
@@ -106,6 +111,11 @@ async def _end_with_the_parent(drain: Drain, parent: int) -> None:
             log.warning("the parent process is gone; this process ends")
             os._exit(1)
         await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _cancel_with(task: asyncio.Task[None], stopping: asyncio.Event) -> None:
+    await stopping.wait()
+    task.cancel()
 
 
 _runtime: Runtime | None = None
