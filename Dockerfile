@@ -33,11 +33,12 @@ COPY --from=build /opt/atomictickets /opt/atomictickets
 WORKDIR /srv/atomictickets
 COPY alembic.ini ./
 COPY alembic alembic
-# The root file system may be read-only. The home is what libraries look into for files that nobody put there.
+# The root file system may be read-only, and the user is none of its own: libraries ask for a home and for a name.
 ENV PATH=/opt/atomictickets/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp \
+    USER=atomictickets \
     ALEMBIC_CONFIG=/srv/atomictickets/alembic.ini \
     API_HOST=0.0.0.0
 USER 10001:10001
