@@ -6,11 +6,14 @@ ARG PYTHON=python:3.13-slim
 FROM ${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
+RUN apt-get update -qq && apt-get install -qq --no-install-recommends binutils >/dev/null
 # pip stays outside: the environment has nothing that could install more.
 RUN python -m venv --without-pip /opt/atomictickets && python -m venv /opt/builder
 COPY requirements/operator.txt requirements/build.txt requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m pip --python /opt/atomictickets/bin/python install --quiet --require-hashes -r requirements/operator.txt \
+    # Without the symbols for a debugger the image is 45 MB smaller.
+    && find /opt/atomictickets -name '*.so' -exec strip --strip-unneeded {} + \
     && /opt/builder/bin/python -m pip install --quiet --require-hashes -r requirements/build.txt
 # From here on a change of the source repeats only what takes a second or two.
 COPY pyproject.toml README.md LICENSE ./
