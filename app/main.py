@@ -17,7 +17,8 @@ from app.api.services import Services
 from app.drain.hints import Hints
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
-from app.gate.server import claim, read_durability
+from app.gate.server import read_durability
+from app.ledger import connections
 from app.ledger.blasts import BlastRepository
 from app.ledger.engine import make_engine
 from app.ledger.receipts import ReceiptRepository
@@ -29,6 +30,7 @@ from app.sales.desk import SalesDesk
 from app.sales.reservations import Reservations
 from app.sales.service import SalesService
 from app.settings import ApiSettings, GateSettings, LedgerSettings, StoreSettings
+from app.strategies.protocol import Parts
 from app.strategies.registry import build_strategies
 from app.telemetry.metrics import Metrics
 
@@ -70,19 +72,13 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
     stack.push_async_callback(redis.aclose)
     gate = Gate(redis, settings.gate.key_prefix)
     sales, receipts = SaleRepository(engine), ReceiptRepository(engine)
-    strategies = build_strategies(
-        engine=engine,
-        gate=gate,
-        sales=sales,
-        receipts=receipts,
-        hints=Hints(settings.stores.broker_url),
-        settings=settings.gate,
-    )
+    hints = Hints(settings.stores.broker_url)
+    strategies = build_strategies(Parts(engine=engine, gate=gate, hints=hints, gate_settings=settings.gate))
     for strategy in strategies.values():
         stack.push_async_callback(strategy.close)
     catalog = SaleCatalog(sales, strategies)
     token = settings.api.admin_token
-    becoming = asyncio.create_task(becomes_ready(readiness, engine, redis, gate, settings.gate.key_prefix))
+    becoming = asyncio.create_task(becomes_ready(readiness, engine, redis, gate, settings.ledger.pool_size))
     stack.push_async_callback(stop, becoming)
     return Services(
         desk=SalesDesk(catalog),
@@ -91,25 +87,29 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
         blasts=BlastRepository(engine),
         readiness=readiness,
         metrics=Metrics(),
-        admin_token=token.get_secret_value() if token else None,
+        admin_token=None if token is None else token.get_secret_value(),
         body_limit_bytes=settings.api.body_limit_bytes,
     )
 
 
-async def becomes_ready(readiness: Readiness, engine: AsyncEngine, redis: "Redis", gate: Gate, prefix: str) -> None:
+async def becomes_ready(readiness: Readiness, engine: AsyncEngine, redis: "Redis", gate: Gate, pool_size: int) -> None:
     """What has to be true once before anything is sold."""
 
     async def ledger() -> None:
         await installation_id(engine)
+        shortage[:] = await connections.doubts(engine, pool_size)
 
     async def stock_server() -> None:
-        await claim(redis, prefix, await installation_id(engine))
+        await gate.claim(await installation_id(engine))
         await gate.load_scripts()
 
     async def durability() -> None:
         doubts[:] = (await read_durability(redis)).doubts()
 
+    shortage: list[str] = []
     doubts: list[str] = []
     await readiness.become_ready({"ledger": ledger, "stock server": stock_server, "durability": durability})
     for doubt in doubts:
         log.warning("THE STOCK SERVER DOES NOT KEEP WHAT IT ACCEPTS", why=doubt)
+    for doubt in shortage:
+        log.warning("THE LEDGER TAKES TOO FEW CONNECTIONS", why=doubt)

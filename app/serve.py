@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import signal
 import socket
 import sys
@@ -84,8 +85,19 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
+def settle_garbage_collector() -> None:
+    """What the imports made is never garbage, and need not be looked through for it again and again.
+
+    With Python's own thresholds the collector took 12 % of a purchase's time (py-spy, 100 buyers).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+
+
 def make_server(application: FastAPI, settings: ApiSettings) -> DrainingServer:
     """The server of one process, on the faster loop and parser, without a log line for each request."""
+    settle_garbage_collector()
     config = uvicorn.Config(
         application,
         loop="uvloop",

@@ -10,7 +10,7 @@ ANSWERS = {True: b"200 OK", False: b"503 Service Unavailable"}
 
 
 async def serve_probes(port: int, ready: Callable[[], bool]) -> None:
-    """GET /readyz: whether the stores have answered. Any other path: the loop turns. Runs until it is cancelled."""
+    """GET /readyz: whether the stores are known to be ours. Else: the loop turns. Runs until it is cancelled."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):

@@ -1,7 +1,8 @@
 """What lives in each pool child: one thread with one event loop, one engine and one Redis client, made after the fork.
 
 Celery's own thread does nothing but wait for a task and hand its sale to the loop. The sweep runs in the loop from the
-child's first moment, so that orders are booked while the broker is away, also at the start.
+child's first moment, so that orders are booked while the broker is away, also at the start. Before that the child makes
+sure that its two stores belong together.
 """
 
 import asyncio
@@ -13,19 +14,17 @@ from pathlib import Path
 
 import structlog
 import uvloop
-from redis.asyncio import Redis
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.drain.drain import Drain, Drained
-from app.drain.failures import STORE_ERRORS
+from app.drain.ownership import own_stores
 from app.drain.sweep import sweep_forever
+from app.errors import TemporarilyUnavailable
 from app.gate.connection import make_redis
 from app.ledger.engine import make_engine
 from app.settings import DrainSettings, GateSettings, LedgerSettings, StoreSettings
 from worker.probe import serve_probes
 
-POOL_SIZE = 2  # connections to Postgres: one for the sweep and one for a task
 STOP_SECONDS = 8.0  # the batch in hand: at most two statements of 3 s; Kubernetes kills after 30 s
 LOOK_SECONDS = 0.5
 
@@ -37,8 +36,8 @@ class Runtime:
 
     def __init__(self) -> None:
         self._settings = DrainSettings()
-        self._ready = threading.Event()
         self._started: Future[tuple[asyncio.AbstractEventLoop, Drain]] = Future()
+        self._owns_stores = threading.Event()
         # A thread begins with an empty context; the copy has what the logs say of this process.
         self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="drain", daemon=True)
 
@@ -46,7 +45,12 @@ class Runtime:
         self._thread.start()
 
     def drain(self, sale: str) -> Drained:
-        """Gives the sale a turn of `task_seconds` in the loop, and waits for it. Raises STORE_ERRORS."""
+        """Gives the sale a turn of `task_seconds` in the loop, and waits for it. Raises STORE_ERRORS.
+
+        Also until it is known whose stores these are; the sweep that follows finds what the task was about.
+        """
+        if not self._owns_stores.is_set():
+            raise TemporarilyUnavailable("It isn't known yet whose stores these are; nothing is drained.")
         loop, drain = self._started.result(STOP_SECONDS)
         turn = asyncio.run_coroutine_threadsafe(drain.sale(sale, self._settings.task_seconds), loop)
         return turn.result(self._settings.task_seconds + STOP_SECONDS)
@@ -56,15 +60,6 @@ class Runtime:
         loop, drain = self._started.result(STOP_SECONDS)
         loop.call_soon_threadsafe(drain.stopping.set)
         self._thread.join(STOP_SECONDS)
-
-    async def _announce(self, drain: Drain, engine: AsyncEngine) -> None:
-        """Once both stores have answered the probe says so, and the file WORKER_READY_FILE is touched."""
-        while not drain.stopping.is_set() and not await _answer(drain.redis, engine):  # noqa: ASYNC110  others' state
-            await asyncio.sleep(LOOK_SECONDS)
-        self._ready.set()
-        if path := os.environ.get("WORKER_READY_FILE"):
-            Path(path).touch()  # noqa: ASYNC240  once, and local
-        log.info("worker is ready")
 
     def _run(self) -> None:
         try:
@@ -77,31 +72,33 @@ class Runtime:
 
     async def _serve(self) -> None:
         stores, gate = StoreSettings(), GateSettings()
-        engine = make_engine(stores.database_url, "worker", LedgerSettings(), pool_size=POOL_SIZE)
+        engine = make_engine(stores.database_url, "worker", LedgerSettings())
         redis = make_redis(stores.redis_url, "worker", gate)
         drain = Drain(redis, engine, self._settings, key_prefix=gate.key_prefix)
         self._started.set_result((asyncio.get_running_loop(), drain))
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._announce(drain, engine))
-                if port := os.environ.get("WORKER_PROBE_PORT"):
-                    probes = tasks.create_task(serve_probes(int(port), self._ready.is_set))
-                    tasks.create_task(_cancel_with(probes, drain.stopping))
                 tasks.create_task(_end_with_the_parent(drain, os.getppid()))
-                tasks.create_task(sweep_forever(drain, engine))
+                if port := os.environ.get("WORKER_PROBE_PORT"):
+                    probes = tasks.create_task(serve_probes(int(port), self._owns_stores.is_set))
+                    tasks.create_task(_cancel_with(probes, drain.stopping))
+                tasks.create_task(self._work(drain, engine))
         finally:
             await redis.aclose()
             await engine.dispose()
 
+    async def _work(self, drain: Drain, engine: AsyncEngine) -> None:
+        if await own_stores(drain.redis, drain.key_prefix, engine, drain.stopping):
+            self._owns_stores.set()
+            _announce()
+            await sweep_forever(drain, engine)
 
-async def _answer(redis: "Redis", engine: AsyncEngine) -> bool:
-    try:
-        await redis.ping()
-        async with engine.connect() as connection:
-            await connection.execute(text("SELECT 1"))
-    except STORE_ERRORS:
-        return False  # the sweep logs it
-    return True
+
+def _announce() -> None:
+    """Touches the file WORKER_READY_FILE."""
+    if path := os.environ.get("WORKER_READY_FILE"):
+        Path(path).touch()
+    log.info("worker is ready")
 
 
 async def _end_with_the_parent(drain: Drain, parent: int) -> None:

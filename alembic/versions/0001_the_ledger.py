@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("customer", sa.Text(), nullable=False),
         sa.Column("idempotency_key", sa.Text(), nullable=False),
         sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("kept_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("reservation_id", name=op.f("pk_receipts")),
     )
     op.create_index("ix_receipts_sale_round", "receipts", ["sale", "round"], unique=False)

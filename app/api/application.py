@@ -6,9 +6,10 @@ from fastapi import FastAPI
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from app.api import blasts, buying, faults, probes, problem_types, reservations, sales
+from app.api import blasts, buying, docs_page, faults, probes, problem_types, reservations, sales
 from app.api.bodies import SmallBodies
 from app.api.problems import Problem
+from app.api.purchase_lane import PATH, answer_purchase
 
 DESCRIPTION = """
 Sells the tickets of flash sales, with many replicas and more buyers than tickets: the race (`naive`) and its cure
@@ -27,17 +28,25 @@ class Application(FastAPI):
     """Routes, errors and limits of the service. What they call comes with the lifespan's state."""
 
     def __init__(self, *, body_limit_bytes: int, **options: Any) -> None:
-        super().__init__(title="AtomicTickets", description=DESCRIPTION, redirect_slashes=False, **options)
+        super().__init__(
+            title="AtomicTickets",
+            description=DESCRIPTION,
+            redirect_slashes=False,
+            docs_url=None,
+            redoc_url=None,
+            **options,
+        )
         self.add_middleware(SmallBodies, limit_bytes=body_limit_bytes)
         faults.install(self)
+        docs_page.install(self)
         self.router.routes.append(buying.route())
         self.add_api_route("/", front_page, include_in_schema=False)
         for module in (reservations, sales, blasts, probes, problem_types):
             self.include_router(module.router)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == buying.PATH and scope["method"] == "POST":
-            await buying.answer_purchase(scope, receive, send)
+        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
+            await answer_purchase(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 

@@ -156,6 +156,9 @@ class SaleViewOut(BaseModel):
     duplicates: int
     oversold: int = Field(description="Booked beyond the stock.")
     undersold: int | None = Field(description="Neither sold nor left, once the backlog is 0.")
+    lost: int | None = Field(
+        description="Told to buyers and then forgotten by the stock server. Null while orders are on their way."
+    )
     customer_limit: int | None
     think_ms: int
     opens_at: datetime | None

@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.drain.crash_points import crash_point
 from app.drain.entry import Order, parse
 from app.drain.failures import is_poison, reason
+from app.drain.meters import BATCH_SECONDS, ORDERS
 from app.drain.set_aside import Failure, count_tries, forget_tries
 from app.drain.stream import Entry, OrderStream, consumer_name
 from app.gate.keys import SaleKeys
@@ -105,7 +106,8 @@ class Drain:
         async with aclosing(batches(stream, interrupted)) as unsettled:
             async for entries in unsettled:
                 crash_point("after_read")
-                drained += await self.settle(stream, name, entries)
+                with BATCH_SECONDS.time():
+                    drained += await self.settle(stream, name, entries)
                 if self.stopping.is_set() or asyncio.get_running_loop().time() >= deadline:
                     return replace(drained, more=True)
         await stream.forget_consumers()
@@ -124,6 +126,7 @@ class Drain:
         done = [entry for entry in parsed if entry.entry not in waiting]
         if done:
             await stream.acknowledge(done)
+        _count(booked, len(set_aside))
         return Drained(len(done), booked.booked, booked.rejected, booked.duplicates, len(set_aside))
 
     async def _book(self, name: str, orders: Sequence[Order]) -> tuple[Booked, list[Failure]]:
@@ -162,6 +165,20 @@ class Drain:
                 reason=failure.reason,
             )
         return given_up
+
+
+def _count(booked: Booked, set_aside: int) -> None:
+    """By orders; a death before this leaves them uncounted, since they may be delivered again."""
+    fates = {
+        "booked": booked.booked,
+        "rejected": booked.rejected,
+        "duplicate": booked.duplicates,
+        "known": booked.known,
+        "set-aside": set_aside,
+    }
+    for fate, orders in fates.items():
+        if orders:
+            ORDERS.labels(fate).inc(orders)
 
 
 async def batches(stream: OrderStream, interrupted: bool) -> AsyncGenerator[list[Entry], None]:

@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 from app.drain.entry import Order, Unreadable
 from app.gate.keys import GROUP, SaleKeys
@@ -47,15 +46,7 @@ class OrderStream:
 
     async def join(self) -> bool:
         """Makes sure of the group; False where there is no stream, and so nothing to do."""
-        try:
-            await self._redis.xgroup_create(self._keys.orders, GROUP, id="0")
-        except ResponseError as error:
-            if str(error).startswith("BUSYGROUP"):
-                return True
-            if not await self._redis.exists(self._keys.orders):
-                return False
-            raise
-        return True
+        return bool(await self._scripts.run("join", [self._keys.orders], [GROUP]))
 
     async def own(self) -> AsyncGenerator[list[Entry], None]:
         """What this consumer was given before and didn't finish, from the beginning, once each."""

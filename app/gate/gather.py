@@ -6,7 +6,7 @@ under way do others queue behind them, and then up to `batch_purchases` of them 
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from app.errors import TemporarilyUnavailable
@@ -16,7 +16,7 @@ from app.sales.model import Purchase
 from app.sales.outcomes import Outcome
 from app.settings import GateSettings
 
-Accepted = Callable[[Purchase, Decision, Fence], None]
+Accepted = Callable[[str, Fence, Sequence[tuple[Purchase, Decision]]], None]
 Noticed = Callable[[str, Fence, str], None]
 
 WHY_FORGOTTEN = {
@@ -52,7 +52,7 @@ class SaleQueue:
 class Gatherer:
     """The front of the gate in one process: bounded queues, first come first served.
 
-    `accepted` hears of each acceptance; `noticed` of each reply that gives reason to hint, to fence or to look.
+    `accepted` hears of the acceptances of each call; `noticed` of each reply that is a reason to hint, fence or look.
     """
 
     def __init__(self, gate: Gate, settings: GateSettings, accepted: Accepted, noticed: Noticed) -> None:
@@ -122,11 +122,14 @@ class Gatherer:
                 self._queues.pop(queue.sale, None)  # a name that no gate knows must not stay
 
     def _answer(self, batch: list[Waiting], reply: BatchReply) -> None:
+        accepted = []
         for waiting, decision in zip(batch, reply.decisions, strict=True):
             if decision.number:
-                self._accepted(waiting.purchase, decision, reply.fence)
+                accepted.append((waiting.purchase, decision))
             if not waiting.future.done():
                 waiting.future.set_result(decision.outcome)
+        if accepted:
+            self._accepted(batch[0].purchase.sale, reply.fence, accepted)
 
     async def _decide(self, queue: SaleQueue, purchases: list[Purchase]) -> BatchReply:
         """One call, or two where this process had yet to learn of a newer epoch; nothing was taken by the first."""

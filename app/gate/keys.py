@@ -7,7 +7,8 @@ All keys of a sale share one hash tag, so that one script reaches them on a Redi
 `<prefix>:{<sale>}:orders`             stream with the group `ledger`: reserve adds an entry, acknowledge deletes it
                                        when its booking is committed. Lives as long as the hash
 `<prefix>:{<sale>}:answers:<round>`    hash: `<customer> <key>` to `<entry> <nonce> <quantity>`. Lives until 24 h after
-                                       the sale closed, ended or was reset
+                                       the sale closed, ended or was reset: the sale's hash says so, for whoever makes
+                                       these three; a reset or the removal at the latest
 `<prefix>:{<sale>}:customers:<round>`  hash: customer to tickets held, where the sale has a limit. Lives as the answers
 `<prefix>:{<sale>}:released:<round>`   set of reservation ids whose tickets came back. Lives as the answers
 `<prefix>:instance`                    string: the id of the installation, which the ledger holds too. Has no end

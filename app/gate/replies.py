@@ -35,7 +35,7 @@ class Fence:
     round: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as Purchase
 class Decision:
     """The outcome of one purchase; `number` is the order's own in its epoch, 0 where none was made by this call."""
 

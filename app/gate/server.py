@@ -53,9 +53,14 @@ async def read_durability(redis: "Redis") -> Durability:
 
 
 async def claim(redis: "Redis", prefix: str, installation: str) -> None:
-    """Marks the keys under `prefix` as those of `installation`. Raises ForeignStores where they are another's."""
+    """Marks the keys under `prefix` as those of `installation`. Raises ForeignStores where they are another's.
+
+    It reads first: a server that is full refuses even a SET that would change nothing.
+    """
     try:
-        owner = await redis.set(instance_key(prefix), installation, nx=True, get=True)
+        owner = await redis.get(instance_key(prefix)) or await redis.set(
+            instance_key(prefix), installation, nx=True, get=True
+        )
     except (RedisError, OSError, TimeoutError) as error:
         raise GateUnavailable("The stock server can't be reached.") from error
     if owner not in (None, installation):

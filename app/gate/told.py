@@ -1,46 +1,72 @@
 """What this process told buyers lately: the memory by which an order is missed that Redis and the ledger lack."""
 
 from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from app.gate.replies import Decision, Fence
 from app.sales.model import Purchase, ReservationId
+from app.sales.outcomes import Reserved
 
 TOLD_SECONDS = 60.0
-TOLD_ORDERS = 20_000  # about 10 MB; at full speed some seconds of orders, while the drain needs less than one
+TOLD_ORDERS = 20_000  # about 12 MB; at full speed a second of orders or two, while the drain needs less than one
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An acceptance that went out to a buyer. `at`: seconds of the process's monotonic clock."""
+    """An acceptance that went out to a buyer."""
 
-    at: float
     epoch: int
     number: int
     reservation: ReservationId
     purchase: Purchase
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ToldBatch:
+    """The acceptances of one call of the gate. `at`: seconds of the process's monotonic clock."""
+
+    at: float
+    sale: str
+    fence: Fence
+    accepted: Sequence[tuple[Purchase, Decision]]
+
+    def __iter__(self) -> Iterator[Told]:
+        for purchase, decision in self.accepted:
+            if isinstance(decision.outcome, Reserved):
+                yield Told(self.fence.epoch, decision.number, decision.outcome.reservation, purchase)
+
+
 class RecentlyTold:
     """A bounded ring of acceptances, per process; the oldest go first."""
 
     def __init__(self, orders: int = TOLD_ORDERS, seconds: float = TOLD_SECONDS) -> None:
-        self._ring: deque[Told] = deque(maxlen=orders)
+        self._ring: deque[ToldBatch] = deque()
+        self._orders = 0
+        self._most = orders
         self._seconds = seconds
 
-    def add(self, told: Told) -> None:
-        self._ring.append(told)
+    def add(self, batch: ToldBatch) -> None:
+        self._ring.append(batch)
+        self._orders += len(batch.accepted)
+        while self._orders > self._most:
+            self._drop_oldest()
 
     def sales(self, now: float) -> set[str]:
         """The sales that were sold lately; forgets what is too old."""
         while self._ring and self._ring[0].at < now - self._seconds:
-            self._ring.popleft()
-        return {told.reservation.sale for told in self._ring}
+            self._drop_oldest()
+        return {batch.sale for batch in self._ring}
 
-    def of(self, sale: str, before_epoch: int) -> list[Told]:
+    def of(self, sale: str, before_epoch: int) -> list[ToldBatch]:
         """What was told of `sale` under an epoch older than `before_epoch`, oldest first."""
-        return [told for told in self._ring if told.reservation.sale == sale and told.epoch < before_epoch]
+        return [batch for batch in self._ring if batch.sale == sale and batch.fence.epoch < before_epoch]
 
-    def forget(self, told: list[Told]) -> None:
+    def forget(self, batches: Sequence[ToldBatch]) -> None:
         """Drops what is kept elsewhere by now."""
-        gone = {each.reservation for each in told}
-        self._ring = deque((each for each in self._ring if each.reservation not in gone), maxlen=self._ring.maxlen)
+        gone = set(batches)
+        self._ring = deque(batch for batch in self._ring if batch not in gone)
+        self._orders = sum(len(batch.accepted) for batch in self._ring)
+
+    def _drop_oldest(self) -> None:
+        self._orders -= len(self._ring.popleft().accepted)

@@ -154,7 +154,7 @@ def plan_of(blast: Blast, api_url: str) -> LoadPlan:
 
 async def main() -> None:
     configure_logs(process="blaster")
-    engine = make_engine(StoreSettings().database_url, "blaster", LedgerSettings(), pool_size=1)
+    engine = make_engine(StoreSettings().database_url, "blaster", LedgerSettings())
     blaster = Blaster(BlastRepository(engine), ApiSettings().url, f"{socket.gethostname()}.{os.getpid()}")
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):

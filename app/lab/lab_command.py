@@ -80,6 +80,7 @@ def _start(args: argparse.Namespace, home: LabHome, supervisor: Supervisor) -> S
     plan = ServicePlan(home, args.host, args.port, stores.urls)
     supervisor.start(stores.parts)
     supervisor.run_to_end("migrate", plan.migration())
+    _check_connections(stores.urls["DATABASE_URL"], args)
     supervisor.start(plan.parts(api_processes=args.api_processes, workers=args.workers))
     urls = {"api_url": plan.api_url} | {name.lower(): url for name, url in stores.urls.items()}
     processes = [
@@ -92,6 +93,12 @@ def _start(args: argparse.Namespace, home: LabHome, supervisor: Supervisor) -> S
         | {"ports": stores.ports, "processes": processes}
     )
     return plan
+
+
+def _check_connections(database_url: str, args: argparse.Namespace) -> None:
+    from app.lab.connections import refuse_too_many  # noqa: PLC0415 - SQLAlchemy, while the stores are starting anyway
+
+    refuse_too_many(database_url, api_processes=args.api_processes, workers=args.workers)
 
 
 def _run_scenarios(api_url: str, supervisor: Supervisor, json_file: Path | None) -> int:

@@ -13,7 +13,10 @@ from app.lab.home import LabHome
 from app.lab.process import ChildProcess
 from app.lab.supervisor import Part
 
-CELERY_WORKER = ("-A", "worker.main", "worker", "--pool", "prefork", "--concurrency", "1", "--disable-prefetch")
+CELERY_WORKER = (
+    *("-A", "worker.main", "worker", "--pool", "prefork", "--concurrency", "1", "--disable-prefetch"),
+    *("--without-mingle", "--without-gossip"),  # workers need nothing of each other; mingling costs 1 s at start
+)
 
 
 class ServicePlan:

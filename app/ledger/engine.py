@@ -1,5 +1,6 @@
 """How a process reaches Postgres. Every connection names its process in pg_stat_activity."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -7,6 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from app.settings import LedgerSettings
 
 Process = Literal["api", "worker", "reconciler", "operator", "blaster", "migrate", "test"]
+POOL_SIZES: Mapping[Process, int] = {
+    "worker": 2,  # the sweep and a task
+    "reconciler": 4,  # as many sales as it looks at in one moment
+    "blaster": 1,
+    "migrate": 1,
+}
+"""Of processes that need so many and no more; the others have LEDGER_POOL_SIZE."""
 
 
 def make_engine(
@@ -15,7 +23,7 @@ def make_engine(
     """An engine with a bounded pool. No connection is opened before the first use."""
     return create_async_engine(
         database_url,
-        pool_size=pool_size or settings.pool_size,
+        pool_size=pool_size or POOL_SIZES.get(process, settings.pool_size),
         max_overflow=0,
         pool_timeout=settings.statement_timeout_seconds,
         pool_pre_ping=False,  # a ping per checkout; a connection that died is replaced after one failed statement

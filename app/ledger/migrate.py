@@ -61,9 +61,7 @@ async def migrate(database_url: str, wait_seconds: float = 0.0) -> None:
 
     Raises LedgerUnavailable where its server doesn't answer within `wait_seconds`, if any are given.
     """
-    engine = make_engine(
-        database_url, "migrate", LedgerSettings(statement_timeout_seconds=MIGRATION_TIMEOUT_SECONDS), pool_size=1
-    )
+    engine = make_engine(database_url, "migrate", LedgerSettings(statement_timeout_seconds=MIGRATION_TIMEOUT_SECONDS))
     try:
         if wait_seconds:
             await _until_reachable(engine, time.monotonic() + wait_seconds)

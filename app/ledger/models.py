@@ -167,6 +167,7 @@ class ReceiptRow(Base):
     customer: Mapped[str]
     idempotency_key: Mapped[str]
     quantity: Mapped[int] = mapped_column(Integer)
+    kept_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class BlastRow(Base):

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.availability import ledger_reachable
 from app.sales.model import ReservationId
+from app.sales.outcomes import Reserved
 
 FIND = text("""
     SELECT status, alias_of FROM bookings WHERE reservation_id = :id
@@ -14,6 +15,10 @@ FIND = text("""
     SELECT 'set-aside', NULL FROM set_aside
     WHERE sale = :sale AND entry = :entry AND round = :round AND set_aside_at IS NOT NULL
     LIMIT 1
+""")
+OF_BUYER = text("""
+    SELECT reservation_id, quantity FROM bookings
+    WHERE sale = :sale AND round = :round AND customer = :customer AND idempotency_key = :key AND status <> 'duplicate'
 """)
 
 
@@ -43,3 +48,11 @@ class ReservationRepository:
             async with self._engine.connect() as connection:
                 row = (await connection.execute(FIND, values)).first()
         return None if row is None else Recorded(*row)
+
+    async def of_buyer(self, sale: str, round_: int, customer: str, key: str) -> Reserved | None:
+        """What this key has won in the round: the answer to a buyer who asks again when the gate has forgotten it."""
+        values = {"sale": sale, "round": round_, "customer": customer, "key": key}
+        with ledger_reachable():
+            async with self._engine.connect() as connection:
+                row = (await connection.execute(OF_BUYER, values)).first()
+        return None if row is None else Reserved(ReservationId.parse(row.reservation_id), row.quantity, replayed=True)

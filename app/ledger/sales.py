@@ -42,7 +42,8 @@ ADD_ROUND = text("""
 """)
 SET_ROUND = text("UPDATE sales SET round = :round WHERE name = :name")
 RAISE_EPOCH = text("""
-    UPDATE inventory SET epoch = epoch + 1, recount = false WHERE sale = :sale AND round = :round AND epoch = :seen
+    UPDATE inventory SET epoch = greatest(epoch, :beyond) + 1, recount = false
+    WHERE sale = :sale AND round = :round AND epoch = :seen
 """)
 END = text("UPDATE sales SET ended_at = now() WHERE name = :name AND ended_at IS NULL")
 MARK_REMOVED = text("""
@@ -138,15 +139,18 @@ class SaleRepository:
                 await start_round(connection, sale, sale.terms.stock if stock is None else stock, guarded=guarded)
                 return await present(connection, name)
 
-    async def raise_epoch(self, name: str, seen_epoch: int) -> Sale:
-        """Raises the epoch by one if it still is `seen_epoch`, so that two repairs of one finding raise it once.
+    async def raise_epoch(self, name: str, seen_epoch: int, *, beyond: int = 0) -> Sale:
+        """Raises the epoch if it still is `seen_epoch`, so that two repairs of one finding raise it once.
 
+        By one, or past `beyond`: the gate's, where the ledger itself was restored from an older copy.
         The wish for a recount is taken as granted: a raise is followed by one. Raises UnknownSale.
         """
         with ledger_reachable():
             async with self._engine.begin() as connection:
                 sale, _ = await lock(connection, name)
-                await connection.execute(RAISE_EPOCH, {"sale": name, "round": sale.round, "seen": seen_epoch})
+                await connection.execute(
+                    RAISE_EPOCH, {"sale": name, "round": sale.round, "seen": seen_epoch, "beyond": beyond}
+                )
                 return await present(connection, name)
 
     async def end(self, name: str) -> Sale:

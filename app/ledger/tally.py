@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.ledger.receipts import UNTRACED
 from app.sales.model import UnknownSale
 
-TALLY = text("""
+TALLY = text(f"""
     SELECT i.epoch, i.stock, b.booked, b.rejected, b.duplicates, a.set_aside, i.remaining AS counter_remaining,
-        i.recount, coalesce(h.epoch, 0) AS highest_epoch, coalesce(h.number, 0) AS highest_number
+        i.recount, u.untraced, coalesce(h.epoch, 0) AS highest_epoch, coalesce(h.number, 0) AS highest_number
     FROM inventory i
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(quantity) FILTER (WHERE status = 'booked'), 0) AS booked,
@@ -21,12 +22,13 @@ TALLY = text("""
         SELECT coalesce(sum(quantity), 0) AS set_aside
         FROM set_aside WHERE sale = i.sale AND round = i.round AND set_aside_at IS NOT NULL
     ) a
+    CROSS JOIN LATERAL (SELECT coalesce(sum(r.quantity), 0) AS untraced {UNTRACED}) u
     LEFT JOIN LATERAL (
         SELECT epoch, number FROM bookings WHERE sale = i.sale AND round = i.round AND epoch IS NOT NULL
         ORDER BY epoch DESC, number DESC LIMIT 1
     ) h ON true
     WHERE i.sale = :sale AND i.round = :round
-""")
+""")  # noqa: S608  our own text, no input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,7 @@ class Tally:
 
     `counter_remaining` is the counter of the strategies that sell in Postgres. `highest` is the newest (epoch, number)
     that has a row, whatever its status, and (0, 0) where no gate was asked. `recount` asks for an exact check.
+    `untraced`: buyers have receipts for these, and the ledger has nothing else; lost, unless they wait in the stream.
     """
 
     epoch: int
@@ -45,6 +48,7 @@ class Tally:
     set_aside: int
     counter_remaining: int
     recount: bool
+    untraced: int
     highest: tuple[int, int]
 
 

@@ -13,17 +13,17 @@ from app.reconcile.measure import Measurement
 
 
 class Kind(StrEnum):
-    """`leaked`: tickets without an order. `over_admitted`: more orders than tickets. `lost`: Redis forgot orders."""
+    """`leaked`: tickets without an order; `over_admitted`: more orders than tickets; `unvouched`: who knows."""
 
     NONE = "none"
     LEAKED = "leaked"
     OVER_ADMITTED = "over_admitted"
-    LOST = "lost"
+    UNVOUCHED = "unvouched"
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """By how many tickets the identity is off. Of `lost` nobody can tell from here: receipts do, after a recount."""
+    """By how many tickets the identity is off. What an unvouched gate has lost, receipts tell after a recount."""
 
     kind: Kind
     tickets: int = 0
@@ -32,7 +32,7 @@ class Drift:
 def classify(measurement: Measurement) -> Drift | None:
     """None where it can't be told: the sums were overtaken, or the backlog is too long to read."""
     if evidence(measurement) is not None:
-        return Drift(Kind.LOST)
+        return Drift(Kind.UNVOUCHED)
     if not measurement.exact:
         return None
     missing = measurement.missing

@@ -37,10 +37,7 @@ async def recount_anew(sale: Sale, measurement: Measurement, gate: Gate, engine:
             return None
     gate_epoch = measurement.after.epoch if measurement.after is not None else 0
     await gate.fence(sale.name, max(seen, gate_epoch))
-    sales = SaleRepository(engine)
-    raised = await sales.raise_epoch(sale.name, seen)
-    while raised.epoch <= gate_epoch:  # the ledger itself was restored from an older copy
-        raised = await sales.raise_epoch(sale.name, raised.epoch)
+    raised = await SaleRepository(engine).raise_epoch(sale.name, seen, beyond=gate_epoch)
     if raised.ended_at is not None:
         return None
     return await recount(raised, gate, engine)
@@ -66,10 +63,10 @@ async def remove(sale: Sale, gate: Gate, engine: AsyncEngine) -> bool:
             if await connection.scalar(LOCK_ENDED, values) is None:
                 return False
             snapshot = await gate.snapshot(sale.name)
-            if snapshot is not None:
-                if snapshot.last_entry or snapshot.state not in ("closed", "fenced"):
-                    return False
-                await gate.unlink(sale)
+            if snapshot is not None and (snapshot.last_entry or snapshot.state not in ("closed", "fenced")):
+                return False
+            if not await gate.remove(sale):
+                return False
             await connection.execute(MARK_REMOVED, values)
     log.info("sale removed from the gate", sale=sale.name, round=sale.round)
     return True

@@ -3,28 +3,38 @@
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
 import structlog
+from opentelemetry.trace import INVALID_SPAN, Span
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import TemporarilyUnavailable
 from app.gate.gate import Gate
+from app.gate.server import ForeignStores
+from app.ledger.engine import POOL_SIZES
 from app.ledger.receipts import Lost, ReceiptRepository
+from app.ledger.retention import prune
 from app.ledger.sales import SaleRepository
+from app.ledger.schema import SchemaUnfit, installation_id
 from app.reconcile.classify import Drift, Kind, classify
 from app.reconcile.decide import Action, Decision, Suspicion, decide, suspect
+from app.reconcile.follow import follow
 from app.reconcile.measure import Measurement, measure
+from app.reconcile.meters import ACTIONS, CHECKS, LAST_TURN
 from app.reconcile.repair import acquit, recount_anew, remove
 from app.sales.model import Sale
 from app.settings import ReconcileSettings
 from app.strategies.protocol import Strategy
+from app.telemetry.spans import CHANGED, span
 
 PAGE = 500  # sales
-AT_ONCE = 4  # sales; each holds one connection to the ledger
+AT_ONCE = POOL_SIZES["reconciler"]  # sales; each holds one connection to the ledger
 JITTER = 0.1  # of a pause, so that several reconcilers don't keep step
+PRUNE_SECONDS = 600.0
 FIRST_RETRY = 0.25  # of the interval: a server that restarts is back within a second, and its sales stand still
 
 NONE_LOST = Lost(orders=0, tickets=0)
@@ -70,32 +80,41 @@ class Reconciler:
         self._receipts = ReceiptRepository(engine)
         self._suspicions: dict[str, Suspicion] = {}
         self._failing: set[str] = set()
+        self._installation: str | None = None
+        self._prune_at = 0.0
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def run_forever(self, ready: asyncio.Event | None = None) -> None:
         """Checks all sales each interval until it is cancelled; `ready` is set after the first full turn."""
-        pause, away = self._settings.interval_seconds, False
+        pause, told = self._settings.interval_seconds, ""
         while True:
             try:
                 await self.reconcile_all()
+                LAST_TURN.set_to_current_time()
+                await self.prune_old()
             except TemporarilyUnavailable as error:
-                if not away:
-                    log.warning("a store is away; sales are not reconciled", error=error.detail)
+                pause = min(pause * 2, self._settings.interval_seconds)
+                if not told:
                     pause = self._settings.interval_seconds * FIRST_RETRY
-                else:
-                    pause = min(pause * 2, self._settings.interval_seconds)
-                away = True
+                _tell_outage(error, told)
+                told = error.detail
             else:
-                if away:
+                if told:
                     log.info("stores are back")
-                pause, away = self._settings.interval_seconds, False
+                pause, told = self._settings.interval_seconds, ""
                 if ready is not None:
                     ready.set()
             await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311  spread, not secrecy
 
     async def reconcile_all(self) -> None:
-        """One turn over all sales that are not removed. Raises TemporarilyUnavailable where a store is away."""
-        await self._gate.run_id()
+        """One turn over all sales that are not removed. Raises TemporarilyUnavailable where a store is away.
+
+        Another installation's sales would be seeded from this ledger. So the pair of stores is looked at each time:
+        FLUSHALL takes the mark along, and an address may lead to another server by now.
+        """
+        if self._installation is None:  # once: a newer release may migrate the ledger under a reconciler that runs
+            self._installation = await installation_id(self._engine)
+        await self._gate.claim(self._installation)
         after = ""
         while page := await self._sales.active(after, PAGE):
             at_once = asyncio.Semaphore(AT_ONCE)
@@ -103,6 +122,15 @@ class Reconciler:
                 for sale in page:
                     turns.create_task(self._turn(sale, at_once))
             after = page[-1].name
+
+    async def prune_old(self) -> None:
+        """A batch a turn while there is more, and then nothing for a while: each look reads the whole tables."""
+        now = time.monotonic()
+        if now >= self._prune_at:
+            gone = await prune(self._engine, self._settings.retention_days)
+            self._prune_at = now if gone else now + PRUNE_SECONDS
+            if gone:
+                log.info("old receipts and blasts deleted", rows=gone, days=self._settings.retention_days)
 
     async def reconcile_sale(self, sale: Sale, settings: ReconcileSettings | None = None) -> Result:
         """Checks one sale and does what is called for. Idempotent; raises TemporarilyUnavailable.
@@ -159,28 +187,32 @@ class Reconciler:
     async def _observe(self, sale: Sale) -> Result:
         """A strategy that promises nothing, or that this release doesn't know: nothing of it is mended."""
         action = Action.OBSERVE if sale.ended_at is None else Action.REMOVE
-        done = action is Action.OBSERVE or await remove(sale, self._gate, self._engine)
+        with _acting(action) as acting:
+            done = action is Action.OBSERVE or await remove(sale, self._gate, self._engine)
+            acting.set_attribute(CHANGED, done)
         return Result(sale=sale.name, round=sale.round, epoch=sale.epoch, kind=None, action=action, done=done)
 
     async def _act(self, sale: Sale, measurement: Measurement, drift: Drift | None, decision: Decision) -> Result:
         done, in_stream = True, None
         epoch = measurement.ledger.epoch
-        match decision.action:
-            case Action.AMEND:
-                # Terms are committed before the gate hears of them, so those read now are as new as what it has.
-                committed = await self._sales.get(sale.name)
-                done = committed is not None and await self._gate.amend(committed)
-            case Action.ACQUIT:
-                done = await acquit(sale, measurement.ledger, self._engine)
-            case Action.GIVE_BACK if measurement.before is not None:
-                done = await self._gate.give_back(sale.name, measurement.before, decision.tickets)
-            case Action.RECOUNT:
-                recounted = await recount_anew(sale, measurement, self._gate, self._engine)
-                done = recounted is not None and recounted.opened
-                if recounted is not None and recounted.opened:
-                    in_stream, epoch = recounted.in_stream, recounted.epoch
-            case Action.REMOVE:
-                done = await remove(sale, self._gate, self._engine)
+        with _acting(decision.action) as acting:
+            match decision.action:
+                case Action.AMEND:
+                    # Terms are committed before the gate hears of them, so those read now are as new as what it has.
+                    committed = await self._sales.get(sale.name)
+                    done = committed is not None and await follow(committed, self._gate)
+                case Action.ACQUIT:
+                    done = await acquit(sale, measurement.ledger, self._engine)
+                case Action.GIVE_BACK if measurement.before is not None:
+                    done = await self._gate.give_back(sale.name, measurement.before, decision.tickets)
+                case Action.RECOUNT:
+                    recounted = await recount_anew(sale, measurement, self._gate, self._engine)
+                    done = recounted is not None and recounted.opened
+                    if recounted is not None and recounted.opened:
+                        in_stream, epoch = recounted.in_stream, recounted.epoch
+                case Action.REMOVE:
+                    done = await remove(sale, self._gate, self._engine)
+            acting.set_attribute(CHANGED, done)
         if in_stream is None and measurement.after is not None and measurement.after.last_entry == "":
             in_stream = ()
         return Result(
@@ -208,6 +240,9 @@ class Reconciler:
 
     def _keep(self, result: Result) -> None:
         """Remembers the result, and logs what is news in it."""
+        CHECKS.labels("unknown" if result.kind is None else result.kind.value).inc()
+        if result.action not in (Action.NOTHING, Action.OBSERVE):
+            ACTIONS.labels(result.action.value, "yes" if result.done else "no").inc()
         before = self.results.pop(result.sale, None)
         if not (result.action is Action.REMOVE and result.done):
             self.results[result.sale] = result
@@ -227,3 +262,21 @@ class Reconciler:
                 reason=result.reason,
                 done=result.done,
             )
+
+
+@contextmanager
+def _acting(action: Action) -> Iterator[Span]:
+    """A span for what is done; none where only a look was called for."""
+    if action in (Action.NOTHING, Action.OBSERVE):
+        yield INVALID_SPAN
+    else:
+        with span(action.value) as acting:
+            yield acting
+
+
+def _tell_outage(error: TemporarilyUnavailable, told: str) -> None:
+    """Once per outage; but that the stores are wrong is told whatever was told before."""
+    if isinstance(error, ForeignStores | SchemaUnfit) and error.detail != told:
+        log.error("these stores are not reconciled", error=error.detail)
+    elif not told:
+        log.warning("a store is away; sales are not reconciled", error=error.detail)

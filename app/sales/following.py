@@ -68,14 +68,14 @@ def next_step(wanted: Wanted, present: Sale | None) -> Step:
         raise StrategyDiffers(
             f"The sale {wanted.name!r} has the strategy {present.terms.strategy!r} for ever; choose another name."
         )
-    if present.ended_at is not None or (is_follower(wanted, present) and wanted.round > (present.owner_round or 0)):
+    if present.ended_at is not None or is_raise(wanted, present):
         return Step.NEXT_ROUND
+    if not is_follower(wanted, present):
+        return Step.ADOPT  # with the stock that it has, where less is wanted: the follower is told then
     if wanted.terms.stock < present.terms.stock:
         raise StockShrinks(
             f"Round {present.round} has a stock of {present.terms.stock}, which only grows; for less, raise spec.round."
         )
-    if not is_follower(wanted, present):
-        return Step.ADOPT
     return Step.NOTHING if is_as_wanted(wanted, present) else Step.AMEND
 
 
@@ -86,6 +86,16 @@ def is_follower(wanted: Wanted, present: Sale) -> bool:
 def is_behind(wanted: Wanted, present: Sale) -> bool:
     """Whether the row follows a newer version of this very resource than the one at hand."""
     return is_follower(wanted, present) and wanted.generation < (present.owner_generation or 0)
+
+
+def is_raise(wanted: Wanted, present: Sale) -> bool:
+    """Whether the resource asks for a round that nobody has acted upon.
+
+    Another resource's count is not this one's, but a round that the sale has not reached yet is new by any count.
+    """
+    if is_follower(wanted, present):
+        return wanted.round > (present.owner_round or 0)
+    return present.managed_by == "flashsale" and wanted.round > present.round
 
 
 def is_as_wanted(wanted: Wanted, present: Sale) -> bool:

@@ -56,7 +56,7 @@ class Sale:
         return self.terms.name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # made for every request: frozen, its making would cost 0.4 us more (of 46)
 class Purchase:
     """One attempt to buy. `nonce`: 16 hex digits, new for each HTTP request; it tells a resend from a replay."""
 
@@ -68,7 +68,7 @@ class Purchase:
     traceparent: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen, as Purchase
 class ReservationId:
     """`<sale>.<round>.<stream entry id>.<nonce>`: entry ids may repeat after a rollback of Redis, nonces don't."""
 

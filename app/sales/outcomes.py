@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from app.sales.model import ReservationId
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as Purchase
 class Reserved:
     """A ticket is promised. `replayed`: the same key had won before, and this is that answer again."""
 
@@ -14,7 +14,7 @@ class Reserved:
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SoldOut:
     """Fewer tickets are left (`remaining`) than were asked for."""
 

@@ -41,7 +41,9 @@ class SaleView:
     """A sale as GET /sales/{sale} tells it; figures in tickets. What only the counter knows is None while it is away.
 
     `oversold`, `undersold` and all that is booked are counted from the ledger's rows. `counter_says` is how many
-    tickets the counter believes are sold: beside `booked` it shows what a race has done to it.
+    tickets the counter believes are sold: beside `booked` it shows what a race has done to it. `lost`: buyers were told
+    of these and nobody has them; None while orders are on their way, since one of them may be meant. `returns`: how
+    often tickets have come back to the counter in this epoch. `owner_generation`: of the resource, as last followed.
     """
 
     name: str
@@ -58,6 +60,7 @@ class SaleView:
     duplicates: int
     oversold: int
     undersold: int | None
+    lost: int | None
     customer_limit: int | None
     think_ms: int
     opens_at: datetime | None
@@ -66,6 +69,8 @@ class SaleView:
     managed_by: str
     identity: Identity
     counter_says: int | None
+    returns: int | None = None
+    owner_generation: int | None = None
 
     @classmethod
     def of(cls, sale: Sale, snapshot: Snapshot | None, tally: Tally, *, still: bool, now: datetime) -> "SaleView":
@@ -87,6 +92,7 @@ class SaleView:
             duplicates=tally.duplicates,
             oversold=max(0, tally.booked - tally.stock),
             undersold=None if counter is None else max(0, tally.stock - accounted_for(counter, tally)),
+            lost=tally.untraced if counter and counter.available and counter.backlog == 0 and still else None,
             customer_limit=sale.terms.customer_limit,
             think_ms=sale.terms.think_ms,
             opens_at=sale.terms.opens_at,
@@ -95,6 +101,8 @@ class SaleView:
             managed_by=sale.managed_by,
             identity=identity,
             counter_says=None if counter is None else tally.stock - counter.remaining,
+            returns=None if counter is None else counter.returns,
+            owner_generation=sale.owner_generation,
         )
 
 

@@ -12,24 +12,23 @@ nobody has is counted as lost.
 
 import asyncio
 import time
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Self
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.drain.hints import Hints
 from app.errors import TemporarilyUnavailable
-from app.gate.gate import Gate
 from app.gate.gather import Gatherer
 from app.gate.replies import Decision, Fence, GateForgot
-from app.gate.told import RecentlyTold, Told
+from app.gate.told import RecentlyTold, ToldBatch
 from app.ledger.receipts import ReceiptRepository
+from app.ledger.reservations import ReservationRepository
 from app.ledger.sales import SaleRepository
+from app.reconcile.follow import follow
 from app.reconcile.recount import recount
 from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
-from app.sales.outcomes import NotOpen, Outcome, Reserved
-from app.settings import GateSettings
-from app.strategies.protocol import Snapshot
+from app.sales.outcomes import KeyReused, NotOpen, Outcome
+from app.strategies.protocol import Parts, Snapshot
 
 WATCH_SECONDS = 1.0
 
@@ -42,27 +41,24 @@ class AtomicStrategy:
     name: ClassVar[str] = "atomic"
     promises_exactness: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        *,
-        gate: Gate,
-        sales: SaleRepository,
-        receipts: ReceiptRepository,
-        engine: AsyncEngine,
-        hints: Hints,
-        settings: GateSettings,
-    ) -> None:
-        self._gate = gate
-        self._sales = sales
-        self._receipts = receipts
-        self._engine = engine
-        self._hints = hints
-        self._gatherer = Gatherer(gate, settings, self._accepted, self._noticed)
+    def __init__(self, parts: Parts) -> None:
+        self._gate = parts.gate
+        self._engine = parts.engine
+        self._hints = parts.hints
+        self._sales = SaleRepository(parts.engine)
+        self._receipts = ReceiptRepository(parts.engine)
+        self._reservations = ReservationRepository(parts.engine)
+        self._gatherer = Gatherer(parts.gate, parts.gate_settings, self._accepted, self._noticed)
         self._told = RecentlyTold()
         self._epochs: dict[str, int] = {}  # the newest epoch under which this process told a buyer, per sale
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeping: set[str] = set()
+        self._fenced: dict[str, int] = {}  # the newest epoch that this process has fenced, per sale
         self._watch: asyncio.Task[None] | None = None
+
+    @classmethod
+    def build(cls, parts: Parts) -> Self:
+        return cls(parts)
 
     async def buy(self, purchase: Purchase) -> Outcome:
         try:
@@ -70,10 +66,10 @@ class AtomicStrategy:
         except GateForgot as forgot:
             if forgot.verdict != "missing":
                 raise
-            return await self._without_keys(purchase.sale, forgot)
+            return await self._without_keys(purchase, forgot)
 
     async def prepare(self, sale: Sale) -> None:
-        if not await self._gate.amend(sale) and sale.ended_at is None:
+        if not await follow(sale, self._gate) and sale.ended_at is None:
             await recount(sale, self._gate, self._engine)
 
     async def snapshot(self, sale: Sale) -> Snapshot | None:
@@ -87,6 +83,7 @@ class AtomicStrategy:
             remaining=seen.remaining,
             backlog=seen.backlog,
             available=seen.state != "fenced",
+            returns=seen.repairs + seen.released,
         )
 
     async def is_pending(self, reservation: ReservationId) -> bool:
@@ -100,20 +97,22 @@ class AtomicStrategy:
             await asyncio.wait(self._tasks)
         await self._hints.close()
 
-    async def _without_keys(self, name: str, forgot: GateForgot) -> Outcome:
-        """The gate has no keys: the ledger knows whether that is as it should be."""
-        sale = await self._sales.get(name)
+    async def _without_keys(self, purchase: Purchase, forgot: GateForgot) -> Outcome:
+        """The gate has no keys: the ledger knows whether that is as it should be, and which keys have won."""
+        sale = await self._sales.get(purchase.sale)
         if sale is None:
-            raise UnknownSale(f"There is no sale named {name!r}.") from forgot
-        if sale.ended_at is not None:
+            raise UnknownSale(f"There is no sale named {purchase.sale!r}.") from forgot
+        if sale.ended_at is None:
+            raise forgot
+        won = await self._reservations.of_buyer(purchase.sale, sale.round, purchase.customer, purchase.key)
+        if won is None:
             return NotOpen("closed")
-        raise forgot
+        return won if won.quantity == purchase.quantity else KeyReused(won.quantity)
 
-    def _accepted(self, purchase: Purchase, decision: Decision, fence: Fence) -> None:
-        assert isinstance(decision.outcome, Reserved)  # noqa: S101  only acceptances are numbered
-        self._epochs[purchase.sale] = fence.epoch
-        self._told.add(Told(time.monotonic(), fence.epoch, decision.number, decision.outcome.reservation, purchase))
-        self._hints.owe(purchase.sale)
+    def _accepted(self, sale: str, fence: Fence, accepted: Sequence[tuple[Purchase, Decision]]) -> None:
+        self._epochs[sale] = fence.epoch
+        self._told.add(ToldBatch(time.monotonic(), sale, fence, accepted))
+        self._hints.owe(sale)
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self._watch_told())
 
@@ -130,13 +129,14 @@ class AtomicStrategy:
     async def _went_back(self, sale: str, fence: Fence, what: str) -> None:
         """Fences first, then leaves word of what buyers were told, for the count of what is lost."""
         try:
-            if what in ("behind", "moved"):
+            if what in ("behind", "moved") and self._fenced.get(sale, 0) < fence.epoch:
                 log.warning("the stock server went back in time; the sale is fenced", sale=sale, what=what)
                 await self._gate.fence(sale, fence.epoch)
+                self._fenced[sale] = fence.epoch
             before = fence.epoch if what == "stale" else fence.epoch + 1
-            told = self._told.of(sale, before)
-            await self._receipts.keep(told)
-            self._told.forget(told)
+            batches = self._told.of(sale, before)
+            await self._receipts.keep([told for batch in batches for told in batch])
+            self._told.forget(batches)
         except TemporarilyUnavailable as error:
             log.warning("receipts not kept yet; the next reply or watch tries again", sale=sale, error=error.detail)
         finally:
@@ -151,8 +151,7 @@ class AtomicStrategy:
                     seen = await self._gate.snapshot(sale)
                 except TemporarilyUnavailable:
                     continue  # away is not forgotten; the next turn asks again
-                epoch = self._epochs[sale]
                 if seen is None or seen.state == "fenced":
-                    self._noticed(sale, Fence(epoch), "fenced")
-                elif seen.epoch > epoch:
+                    self._noticed(sale, Fence(self._epochs[sale]), "fenced")
+                elif self._told.of(sale, seen.epoch):
                     self._noticed(sale, Fence(seen.epoch), "stale")

@@ -9,7 +9,7 @@ update is lost: two tickets are sold, and the counter fell by one. The customer'
 
 import asyncio
 import time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.ledger.availability import LedgerUnavailable, ledger_reachable
 from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
-from app.strategies.protocol import Snapshot
+from app.strategies.protocol import Parts, Snapshot
 
 READ = """
     SELECT s.round, s.customer_limit, s.think_ms, s.paused, i.stock, i.remaining,
@@ -54,6 +54,10 @@ class NaiveStrategy:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+
+    @classmethod
+    def build(cls, parts: Parts) -> Self:
+        return cls(parts.engine)
 
     async def buy(self, purchase: Purchase) -> Outcome:
         with ledger_reachable():

@@ -1,17 +1,23 @@
 """What every way to sell under contention must answer. Nothing outside this folder asks which one it talks to."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.drain.hints import Hints
+from app.gate.gate import Gate
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import Outcome
+from app.settings import GateSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """What the strategy's own counter says of a round, in tickets, at one instant. Never the judge: the ledger is.
 
-    `available`: a purchase could be decided now (the counter exists and is not fenced).
+    `available`: a purchase could be decided now (the counter exists and is not fenced). `returns`: how often tickets
+    have come back to it in this epoch, by a cancellation or a repair.
     """
 
     round: int
@@ -20,6 +26,17 @@ class Snapshot:
     remaining: int
     backlog: int
     available: bool = True
+    returns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a process has to sell with. A strategy takes what it needs."""
+
+    engine: AsyncEngine
+    gate: Gate
+    hints: Hints
+    gate_settings: GateSettings
 
 
 class Strategy(Protocol):
@@ -48,3 +65,10 @@ class Strategy(Protocol):
     async def close(self) -> None:
         """Finishes what is under way, before the process ends."""
         ...
+
+
+class RegisteredStrategy(Strategy, Protocol):
+    """One that a process can build by itself."""
+
+    @classmethod
+    def build(cls, parts: Parts) -> Self: ...

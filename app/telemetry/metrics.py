@@ -37,6 +37,8 @@ class SaleFigures(Protocol):
     def set_aside(self) -> int: ...
     @property
     def oversold(self) -> int: ...
+    @property
+    def lost(self) -> int | None: ...
 
 
 GAUGES = {
@@ -48,6 +50,7 @@ GAUGES = {
     "booked": "Tickets booked in the ledger",
     "set_aside": "Tickets of orders that wait for a person",
     "oversold": "Tickets booked beyond the stock",
+    "lost": "Tickets that buyers were told of and nobody has",
 }
 
 

@@ -133,7 +133,7 @@ def _of_check(check: Result) -> Verdict | None:
         Kind.NONE: Verdict(TRUE, "Consistent", "Every ticket is accounted for."),
         Kind.LEAKED: Verdict(FALSE, "Leaked", f"{check.tickets} tickets left Redis without an order."),
         Kind.OVER_ADMITTED: Verdict(FALSE, "OverAdmitted", f"{check.tickets} tickets are promised beyond the stock."),
-        Kind.LOST: Verdict(FALSE, "CounterLost", f"Redis can't vouch for the sale: {check.reason}."),
+        Kind.UNVOUCHED: Verdict(FALSE, "CounterLost", f"Redis can't vouch for the sale: {check.reason}."),
     }[check.kind]
 
 

@@ -1,8 +1,9 @@
 """What is told of a sale in events. Pure: an event follows from the status that was and the one that is.
 
-An event's name is made of the resource's uid, the round, the reason and the occurrence. An occurrence is told by what
-was so before it (an epoch, the time of the last transition), which is the same for a process that died before it wrote
-the status and for the one that comes after: the API server refuses the second event of a name.
+An event's name is made of the resource's uid, the round, the reason and the occurrence. An occurrence is told by facts
+of the stores that all processes share (the epoch, the stock, how often tickets came back, the generation that the
+ledger follows), and not by the status: of two operators each has a status of its own in mind, and a watch may bring an
+old one again. So whoever tells it, and how often, the API server refuses the second event of a name.
 """
 
 import hashlib
@@ -54,7 +55,7 @@ def events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) 
     yield from _of_drift(before, after, observed)
     if after.phase in TOLD_PHASES and before.phase is not after.phase:
         reason, message = TOLD_PHASES[after.phase]
-        yield Told(reason, message, _transition(before, ConditionType.ACCEPTING))
+        yield Told(reason, message, _occurrence(after.phase, observed))
     yield from _of_stores(before, after)
 
 
@@ -69,19 +70,20 @@ def _of_the_row(before: FlashSaleStatus, after: FlashSaleStatus, observed: Obser
 
 
 def _of_drift(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[Told]:
-    since = _since(before) or _since(after)
+    returns = f"{after.epoch} {_returns(observed)}"
+    fresh = before.round != after.round  # what has never been seeded is not lost where it is missing
     for check in observed.checks:
         if check.action is Action.GIVE_BACK and check.done:
             message = f"{check.tickets} tickets that had left Redis without an order are back on sale."
-            yield Told("TicketsReturned", message, f"{check.epoch} {since}")
-        if check.action is Action.RECOUNT and check.done:
+            yield Told("TicketsReturned", message, returns)
+        if check.action is Action.RECOUNT and check.done and not fresh:
             over = "over_admitted" in str(check.kind)
             yield Told("DriftDetected" if over else "CounterLost", f"{check.reason}.", str(check.epoch), "Warning")
             yield Told("SaleFenced", "Nothing is sold until the sale is recounted.", str(check.epoch), "Warning")
             yield Told("Reseeded", "Recounted from the ledger, with limits and answers.", str(check.epoch))
     if _since(after) and not _since(before) and after.drift:
         message = f"{after.drift.leaked} tickets leaked, {after.drift.over_admitted} over-admitted."
-        yield Told("DriftDetected", message, _transition(before, ConditionType.LEDGER_CONSISTENT), "Warning")
+        yield Told("DriftDetected", message, returns, "Warning")
     if after.drift and after.drift.lost > (before.drift.lost if before.drift else 0):
         message = f"Redis forgot accepted orders of {after.drift.lost} tickets before they were booked."
         yield Told("OrdersLost", message, str(after.drift.lost), "Warning")
@@ -98,6 +100,20 @@ def _of_stores(before: FlashSaleStatus, after: FlashSaleStatus) -> Iterator[Told
         was = condition_of(before, kind)
         if now is not None and now.reason == reason and (was is None or was.reason != reason):
             yield Told(reason, now.message, _transition(before, kind), "Warning")
+
+
+def _occurrence(phase: Phase, observed: Observed) -> str:
+    """What must have changed before the sale can come to this phase again."""
+    view = observed.view
+    if view is None:
+        return ""
+    counter = f"{view.epoch} {view.stock} {_returns(observed)}"  # while these last, what remains only falls
+    wish = str(view.owner_generation)
+    return {Phase.OPEN: f"{counter} {wish}", Phase.SOLD_OUT: counter}.get(phase, wish)
+
+
+def _returns(observed: Observed) -> str:
+    return "" if observed.view is None else str(observed.view.returns)
 
 
 def body(told: Told, about: About, round_: int | None, now: datetime) -> dict[str, Any]:

@@ -64,8 +64,9 @@ class Seen:
         ]
 
 
-async def glance(stores: Stores) -> Seen:
-    """Raises TemporarilyUnavailable."""
+async def glance(stores: Stores, installation: str) -> Seen:
+    """Raises TemporarilyUnavailable, also where the stores have become another installation's meanwhile."""
+    await stores.gate.claim(installation)
     sales: dict[str, Sale] = {}
     after = ""
     while page := await stores.sales.active(after, PAGE):

@@ -10,6 +10,7 @@ from app.sales.following import NameTaken, Step, StockShrinks, StrategyDiffers, 
 from app.sales.model import Sale, SaleTerms
 from app.settings import ReconcileSettings
 from app.strategies.protocol import Strategy
+from app.telemetry.spans import CHANGED, OUTCOME, span
 from flashsale_operator.kube import KubeApi, KubeMissing
 from flashsale_operator.observed import Observed, WorkersSeen
 from flashsale_operator.resource.models import FlashSale
@@ -40,13 +41,15 @@ class SaleKeeper:
         strategy, sale = None, None
         step, refusal, ledger_away = Step.NOTHING, None, ""
         try:
-            strategy = strategy_named(flashsale.spec.strategy, self._stores.strategies)
-            seen = await self._stores.sales.get(name)
-            sale = seen if seen is not None and is_follower(wanted, seen) else None
-            if seen is not None and seen.ended_at is not None:
-                await self._must_exist(flashsale)
-            followed = await self._stores.managed.follow(wanted, seen, guarded=strategy.promises_exactness)
-            sale, step = followed.sale, followed.step
+            with span("follow", expected=(*REFUSALS, ResourceGone)) as following:
+                strategy = strategy_named(flashsale.spec.strategy, self._stores.strategies)
+                seen = await self._stores.sales.get(name)
+                sale = seen if seen is not None and is_follower(wanted, seen) else None
+                if seen is not None and seen.ended_at is not None:
+                    await self._must_exist(flashsale)
+                followed = await self._stores.managed.follow(wanted, seen, guarded=strategy.promises_exactness)
+                sale, step = followed.sale, followed.step
+                following.set_attributes({OUTCOME: step.value, CHANGED: step is not Step.NOTHING})
         except REFUSALS as error:
             refusal = error
         except LedgerUnavailable as error:
@@ -64,14 +67,22 @@ class SaleKeeper:
 
     async def tend(self, sale: Sale) -> Result:
         """The same for a sale without a resource, an HTTP one or one that has ended. Raises TemporarilyUnavailable."""
-        return await self._stores.reconciler.reconcile_sale(sale)
+        return await self._check(sale)
 
     async def end(self, name: str, uid: str) -> None:
         """Ends the sale of a resource that is gone; its gate is closed at once. Raises TemporarilyUnavailable."""
-        ended = await self._stores.managed.end(name, uid)
-        if ended is not None:
-            strategy = strategy_named(ended.terms.strategy, self._stores.strategies)
-            await strategy.prepare(ended)
+        with span("end", {"k8s.object.uid": uid}) as ending:
+            ended = await self._stores.managed.end(name, uid)
+            ending.set_attribute(CHANGED, ended is not None)
+            if ended is not None:
+                strategy = strategy_named(ended.terms.strategy, self._stores.strategies)
+                await strategy.prepare(ended)
+
+    async def _check(self, sale: Sale, settings: ReconcileSettings | None = None) -> Result:
+        with span("check") as checking:
+            result = await self._stores.reconciler.reconcile_sale(sale, settings)
+            checking.set_attributes(told_of(result))
+            return result
 
     async def _look(
         self, sale: Sale, strategy: Strategy, settings: ReconcileSettings, observed: Observed, *, check: bool
@@ -80,9 +91,10 @@ class SaleKeeper:
         view, gate_away, ledger_away = None, "", ""
         try:
             if observed.step is not Step.NOTHING:
-                await strategy.prepare(sale)
+                with span("prepare"):
+                    await strategy.prepare(sale)
             while check:
-                checks.append(await self._stores.reconciler.reconcile_sale(sale, settings))
+                checks.append(await self._check(sale, settings))
                 check = checks[-1].done and checks[-1].action in REPAIRS and len(checks) < MOST_CHECKS
             if not checks:
                 await strategy.snapshot(sale)  # the view takes a counter that is away for one that is lost
@@ -135,6 +147,19 @@ def wanted_by(flashsale: FlashSale) -> Wanted:
         paused=spec.paused,
         adopt=metadata.adopts,
     )
+
+
+def told_of(result: Result) -> dict[str, str | int | bool]:
+    """A check's attributes."""
+    return {
+        OUTCOME: "unknown" if result.kind is None else result.kind.value,
+        "atomictickets.round": result.round,
+        "atomictickets.epoch": result.epoch,
+        "atomictickets.tickets": result.tickets,
+        "atomictickets.action": result.action.value,
+        "atomictickets.done": result.done,
+        "atomictickets.reason": result.reason,
+    }
 
 
 def settings_of(flashsale: FlashSale) -> ReconcileSettings:

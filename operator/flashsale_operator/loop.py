@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
+from app.reconcile.ending import cancel_for_good
 from app.sales.managed import is_managed
 from flashsale_operator.glance import Moved, Seen, glance
 from flashsale_operator.kube import KubeApi
@@ -51,6 +52,7 @@ class FlashSaleLoop:
         self._acting = False
         self._heard_at = time.monotonic()
         self._last: Seen | None = None
+        self._installation = ""
 
     def hear(self, kind: str | None, body: Mapping[str, Any]) -> None:
         """One event of the watch. It decides nothing: it only wakes."""
@@ -71,33 +73,44 @@ class FlashSaleLoop:
             return "no sale has completed its turn for 90 s"
         return ""
 
-    async def run(self) -> None:
-        """Runs until it is cancelled."""
-        await self._stores.own(DISCOVERY_SECONDS)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._list_forever())
-            while True:
-                await self._lease.held.wait()
-                acting = asyncio.create_task(self._act())
-                lost = asyncio.create_task(self._lease.lost.wait())
-                try:
-                    await asyncio.wait((acting, lost), return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    self._acting = False
-                    lost.cancel()
-                    acting.cancel()
-                    await asyncio.wait((acting,))
-                if not acting.cancelled():
-                    acting.result()  # raises what it ended with: the process ends, and starts anew
+    async def act_forever(self) -> None:
+        """Acts while the Lease is held. Runs until it is cancelled."""
+        self._installation = await self._stores.own(DISCOVERY_SECONDS)
+        while True:
+            await self._lease.held.wait()
+            self._begin()
+            acting = [asyncio.create_task(self._scheduler.run()), asyncio.create_task(self._glance_forever())]
+            lost = asyncio.create_task(self._lease.lost.wait())
+            try:
+                await asyncio.wait((*acting, lost), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self._acting = False
+                lost.cancel()
+                cancel_for_good(*acting)
+                await asyncio.wait(acting)
+            for task in acting:
+                if not task.cancelled():
+                    task.result()  # raises what it ended with: the probe fails, and the process starts anew
 
-    async def _act(self) -> None:
+    async def list_forever(self) -> None:
+        """Lists the resources now and then, whoever holds the Lease. Runs until it is cancelled."""
+        failures = 0
+        while True:
+            try:
+                await self._list()
+                failures = 0
+            except AtomicTicketsError as error:
+                # Nothing is taken for deleted because a list failed, was forbidden, or the definition is gone.
+                failures += 1
+                log.warning("the resources are not listed", error=error.detail)
+            pause = self._settings.list_seconds
+            await asyncio.sleep(retry(failures, pause) if failures else spread(pause))
+
+    def _begin(self) -> None:
         self._scheduler.progressed_at = time.monotonic()
         self._acting, self._last = True, None
         for name in (*self._resources.known, *self._resources.deleted):
             self._wake(name)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._scheduler.run())
-            tasks.create_task(self._glance_forever())
 
     async def _glance_forever(self) -> None:
         failures = 0
@@ -118,24 +131,11 @@ class FlashSaleLoop:
             await asyncio.sleep(spread(self._settings.glance_seconds))
 
     async def _glance(self) -> None:
-        seen = await glance(self._stores)
+        seen = await glance(self._stores, self._installation)
         for name, moved in seen.moved(self._last).items():
             self._wake(name, check=moved is Moved.CHANGED)
         self._last = seen
         await self._pool.follow(seen.wishes(self._resources.known))
-
-    async def _list_forever(self) -> None:
-        failures = 0
-        while True:
-            try:
-                await self._list()
-                failures = 0
-            except AtomicTicketsError as error:
-                # Nothing is taken for deleted because a list failed, was forbidden, or the definition is gone.
-                failures += 1
-                log.warning("the resources are not listed", error=error.detail)
-            pause = self._settings.list_seconds
-            await asyncio.sleep(retry(failures, pause) if failures else spread(pause))
 
     async def _list(self) -> None:
         """What the ledger has is read before the list: whatever is older than the list and not in it is gone."""
@@ -146,13 +146,19 @@ class FlashSaleLoop:
         self._heard_at = time.monotonic()
         for name in self._resources.correct(bodies, expected):
             self._wake(name)
+        if self._acting:
+            await self._stores.reconciler.prune_old()
 
     async def _owners(self) -> set[tuple[str, str]]:
+        """Names and uids that the ledger has sales of; those that it could tell, where it goes away meanwhile."""
         owners: set[tuple[str, str]] = set()
         after = ""
-        while page := await self._stores.sales.active(after):
-            owners |= {(sale.name, sale.owner_uid) for sale in page if is_managed(sale) and sale.owner_uid}
-            after = page[-1].name
+        try:
+            while page := await self._stores.sales.active(after):
+                owners |= {(sale.name, sale.owner_uid) for sale in page if is_managed(sale) and sale.owner_uid}
+                after = page[-1].name
+        except TemporarilyUnavailable as error:
+            log.warning("deletions that nobody saw are looked for later", error=error.detail)
         return owners
 
     def _wake(self, name: str, *, check: bool = True) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 import kopf
 
+from app.reconcile.ending import cancel_for_good
 from app.telemetry.logs import configure_logs
+from app.telemetry.traces import start_tracing
 from flashsale_operator.kube import KubeApi, log_in
 from flashsale_operator.lease import Lease
 from flashsale_operator.loop import FlashSaleLoop, until_served
@@ -30,6 +32,7 @@ def login(settings: kopf.OperatorSettings, **_: Any) -> kopf.ConnectionInfo:
 async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
     ours = OperatorSettings()
     configure_logs(process="operator")
+    memo.traces = start_tracing("atomictickets-operator")
     settings.scanning.disabled = True  # else Kopf lists namespaces and definitions of the whole cluster
     settings.posting.enabled = False  # our events have names that make a repeat a conflict
     settings.watching.server_timeout = 120  # a watch that died silently is renewed
@@ -47,18 +50,20 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     memo.kube = kube
     memo.lease = lease
     memo.loop = FlashSaleLoop(memo.stores, kube, lease, meters, ours)
-    memo.tasks = [asyncio.create_task(lease.keep()), asyncio.create_task(memo.loop.run())]
+    running = (lease.keep(), memo.loop.list_forever(), memo.loop.act_forever())
+    memo.tasks = [asyncio.create_task(forever) for forever in running]
 
 
 @kopf.on.cleanup()
 async def stop(memo: kopf.Memo, **_: Any) -> None:
-    for task in memo.get("tasks", ()):
-        task.cancel()
     if memo.get("tasks"):
+        cancel_for_good(*memo.tasks)
         await asyncio.wait(memo.tasks)
         await memo.lease.release()
         await memo.stores.close()
         await memo.kube.close()
+    if memo.get("traces"):
+        await asyncio.to_thread(memo.traces.shutdown)  # 30 s at most, where nobody takes them
 
 
 @kopf.on.event(GROUP, VERSION, PLURAL)

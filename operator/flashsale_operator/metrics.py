@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from app.reconcile.meters import ACTIONS, CHECKS
 from flashsale_operator.resource.models import FlashSaleStatus
 
 BUCKETS_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
@@ -22,6 +23,8 @@ class Meters:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        for meter in (CHECKS, ACTIONS):
+            self.registry.register(meter)
         self._told: dict[str, tuple[FlashSaleStatus, float]] = {}
         self._turns = Histogram(
             "atomictickets_operator_reconcile_seconds",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import structlog
 
 from app.errors import AtomicTicketsError
+from app.telemetry.spans import CHANGED, span
 from flashsale_operator.events import About, Told, body
 from flashsale_operator.kube import KubeApi, KubeConflict, KubeMissing, Object
 from flashsale_operator.observed import WorkersSeen
@@ -89,9 +90,16 @@ class WorkerPool:
         found = await self._look()
         if found.replicas == size:
             return size, found.ready
-        await self._kube.set_scale(self._settings.workers, size, found.version)
-        log.info("workers scaled", deployment=self._settings.workers, before=found.replicas, after=size)
-        await self._tell(found, size, wishes)
+        asked: dict[str, str | int] = {
+            "k8s.deployment.name": self._settings.workers,
+            "atomictickets.workers.before": found.replicas,
+            "atomictickets.workers.after": size,
+        }
+        with span("scale", asked, expected=(KubeConflict,)) as scaling:
+            await self._kube.set_scale(self._settings.workers, size, found.version)
+            scaling.set_attribute(CHANGED, value=True)
+            log.info("workers scaled", deployment=self._settings.workers, before=found.replicas, after=size)
+            await self._tell(found, size, wishes)
         return size, found.ready
 
     async def _look(self) -> _Scale:
@@ -123,7 +131,9 @@ def _problem(error: AtomicTicketsError) -> str:
 async def post(kube: KubeApi, event: Object) -> None:
     """Posts it once for ever. An event that can't be posted stops nothing: it only tells."""
     try:
-        await kube.create_event(event)
+        with span("post event", {"k8s.event.reason": event["reason"]}, expected=(KubeConflict,)) as posting:
+            await kube.create_event(event)
+            posting.set_attribute(CHANGED, value=True)
     except KubeConflict:
         return
     except AtomicTicketsError as error:

@@ -5,8 +5,10 @@ import time
 from collections.abc import Awaitable, Callable
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
+from app.telemetry.spans import fail, span
 from flashsale_operator.waking import retry
 
 MOST_SECONDS_AFTER_ERROR = 30.0
@@ -66,22 +68,28 @@ class Scheduler:
         return min(LOOP_SECONDS, max(0.0, min(waiting, default=float("inf")) - time.monotonic()))
 
     async def _take(self, name: str, due: float) -> None:
-        following: float | None
-        try:
-            following = await self._turn(name)
-            self._failures.pop(name, None)
-        except asyncio.CancelledError:
-            self._due.setdefault(name, due)  # the next to act begins with it
-            raise
-        except Exception as error:  # whatever one sale holds, the others have their turns
-            failures = self._failures[name] = self._failures.get(name, 0) + 1
-            following = retry(failures, MOST_SECONDS_AFTER_ERROR)
-            if failures == 1:
-                known = isinstance(error, (TemporarilyUnavailable, AtomicTicketsError))
-                log.warning("turn not completed; tried again", sale=name, error=str(error),
-                            exc_info=None if known else error)  # fmt: skip
+        with span("reconcile FlashSale", {"atomictickets.sale": name}), bound_contextvars(sale=name):
+            following = await self._outcome(name, due)
         self.progressed_at = time.monotonic()
         self._running.discard(name)
         if following is not None:
             self.poke(name, following)
         self._woken.set()
+
+    async def _outcome(self, name: str, due: float) -> float | None:
+        """What the turn answers, or when it is tried again."""
+        try:
+            following = await self._turn(name)
+        except asyncio.CancelledError:
+            self._due.setdefault(name, due)  # the next to act begins with it
+            raise
+        except Exception as error:  # whatever one sale holds, the others have their turns
+            fail(error)
+            failures = self._failures[name] = self._failures.get(name, 0) + 1
+            if failures == 1:
+                known = isinstance(error, (TemporarilyUnavailable, AtomicTicketsError))
+                log.warning("turn not completed; tried again", error=str(error), exc_info=None if known else error)
+            return retry(failures, MOST_SECONDS_AFTER_ERROR)
+        else:
+            self._failures.pop(name, None)
+            return following

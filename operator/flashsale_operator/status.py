@@ -20,8 +20,10 @@ from flashsale_operator.resource.models import (
 IDLE = (Action.NOTHING, Action.OBSERVE)
 
 
-def status_of(before: FlashSaleStatus, observed: Observed, generation: int, now: datetime) -> FlashSaleStatus:
-    """What could not be seen now stays as it was told before."""
+def status_of(
+    before: FlashSaleStatus, observed: Observed, generation: int, now: datetime, trace_id: str = ""
+) -> FlashSaleStatus:
+    """What could not be seen now stays as it was told before. `trace_id`: of the turn, '' where it has none."""
     view = observed.view
     phase = phase_of(before, observed)
     workers = observed.workers
@@ -34,7 +36,9 @@ def status_of(before: FlashSaleStatus, observed: Observed, generation: int, now:
         drift=drift_of(before, observed, now),
         workers=WorkersStatus(wished=workers.wished, pool=workers.pool, ready=workers.ready),
         conditions=conditions(before.conditions, verdicts(observed, phase), generation, now),
-        last_reconcile=LastReconcile(time=now, trace_id="") if changed_something(observed) else before.last_reconcile,
+        last_reconcile=(
+            LastReconcile(time=now, trace_id=trace_id) if changed_something(observed) else before.last_reconcile
+        ),
     )
 
 

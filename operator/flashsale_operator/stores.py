@@ -12,16 +12,14 @@ from app.drain.hints import Hints
 from app.errors import TemporarilyUnavailable
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
-from app.gate.server import claim
 from app.ledger.engine import make_engine
 from app.ledger.managed import ManagedSales
-from app.ledger.receipts import ReceiptRepository
 from app.ledger.sales import SaleRepository
 from app.ledger.schema import installation_id
 from app.reconcile.watch import Reconciler
 from app.sales.service import SalesService
 from app.settings import GateSettings, LedgerSettings, ReconcileSettings, StoreSettings
-from app.strategies.protocol import Strategy
+from app.strategies.protocol import Parts, Strategy
 from app.strategies.registry import STRATEGIES, build_strategies
 
 SPARE_CONNECTIONS = 2  # for the glance and the list, beside the sales' own
@@ -42,7 +40,6 @@ class Stores:
     managed: ManagedSales
     service: SalesService
     reconciler: Reconciler
-    prefix: str
 
     @classmethod
     def open(cls, sales_at_once: int) -> "Stores":
@@ -53,14 +50,7 @@ class Stores:
         engine = make_engine(where.database_url, "operator", LedgerSettings(), pool_size=pool_size)
         redis = make_redis(where.redis_url, "operator", gate_settings)
         gate, hints, sales = Gate(redis, gate_settings.key_prefix), Hints(where.broker_url), SaleRepository(engine)
-        strategies = build_strategies(
-            engine=engine,
-            gate=gate,
-            sales=sales,
-            receipts=ReceiptRepository(engine),
-            hints=hints,
-            settings=gate_settings,
-        )
+        strategies = build_strategies(Parts(engine=engine, gate=gate, hints=hints, gate_settings=gate_settings))
         return cls(
             engine=engine,
             redis=redis,
@@ -71,22 +61,22 @@ class Stores:
             managed=ManagedSales(engine),
             service=SalesService(sales, strategies),
             reconciler=Reconciler(engine, gate, STRATEGIES, ReconcileSettings()),
-            prefix=gate_settings.key_prefix,
         )
 
-    async def own(self, pause_seconds: float) -> None:
-        """Waits for the stores, and until they are one installation's: another's sales would be seeded from ours."""
+    async def own(self, pause_seconds: float) -> str:
+        """Waits for the stores, and until they are one installation's; returns its id for `gate.claim`."""
         told = False
         while True:
             try:
-                await claim(self.redis, self.prefix, await installation_id(self.engine))
+                installation = await installation_id(self.engine)
+                await self.gate.claim(installation)
             except TemporarilyUnavailable as error:
                 if not told:
                     log.warning("waiting for the stores", error=error.detail)
                 told = True
                 await asyncio.sleep(pause_seconds)
             else:
-                return
+                return installation
 
     async def close(self) -> None:
         for strategy in self.strategies.values():

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
+from opentelemetry.trace import StatusCode, get_current_span
+from structlog.contextvars import bind_contextvars
 
 from app.settings import ReconcileSettings
+from app.telemetry.spans import OUTCOME, span, trace_id
 from flashsale_operator.events import About, Told, body, events
 from flashsale_operator.keeper import ResourceGone, SaleKeeper
 from flashsale_operator.kube import KubeApi, KubeMissing, KubeRefused
@@ -87,6 +90,9 @@ class Turns:
     async def _with_resource(self, name: str, flashsale: FlashSale) -> float | None:
         memory = self._memory.setdefault(name, _Memory())
         interval = flashsale.spec.reconcile.interval_seconds
+        metadata, told = flashsale.metadata, flashsale.status
+        get_current_span().set_attributes({"k8s.namespace.name": metadata.namespace, "k8s.object.uid": metadata.uid})
+        _know(generation=metadata.generation, round=told.round, epoch=told.epoch)
         check = memory.asked or time.monotonic() >= memory.check_at
         memory.asked = False  # what asks from here on asks for another one
         try:
@@ -97,7 +103,12 @@ class Turns:
         except BaseException:
             memory.asked |= check
             raise
+        if observed.view is not None:
+            _know(round=observed.view.round, epoch=observed.view.epoch)
+        if observed.refusal is not None:
+            get_current_span().set_attribute(OUTCOME, type(observed.refusal).__name__)
         if observed.gate_away or observed.ledger_away:
+            get_current_span().set_status(StatusCode.ERROR, observed.gate_away or observed.ledger_away)
             memory.failures += 1
             memory.asked |= check
             self._meters.failed("gate" if observed.gate_away else "ledger")
@@ -122,7 +133,7 @@ class Turns:
         if known is None or known.metadata.uid != flashsale.metadata.uid:
             return 0.0
         before, now = known.status, datetime.now(UTC)
-        after = status_of(before, observed, flashsale.metadata.generation, now)
+        after = status_of(before, observed, flashsale.metadata.generation, now, trace_id())
         self._meters.tell(name, after)
         if after == before:
             return float("inf")
@@ -139,18 +150,25 @@ class Turns:
         metadata = flashsale.metadata
         about = About(f"{GROUP}/{VERSION}", KIND, metadata.name, metadata.namespace, metadata.uid)
         for event in told:
-            log.info(event.message, sale=metadata.name, reason=event.reason, generation=metadata.generation,
-                     round=round_)  # fmt: skip
+            log.info(event.message, reason=event.reason, round=round_)
             await post(self._kube, body(event, about, round_, now))
 
     async def _write(self, flashsale: FlashSale, status: FlashSaleStatus) -> None:
         name, uid = flashsale.metadata.name, flashsale.metadata.uid
         written = status.model_dump(mode="json", by_alias=True, exclude_none=True)
         try:
-            self._resources.see(await self._kube.replace_status(name, uid, written))
+            with span("write status", expected=(KubeMissing,)):
+                self._resources.see(await self._kube.replace_status(name, uid, written))
         except KubeMissing:
-            log.info("the resource went before its status was written", sale=name)
+            log.info("the resource went before its status was written")
         except KubeRefused as error:
             if error.code != UID_DIFFERS:
                 raise
-            log.warning("status refused", sale=name, error=error.detail)
+            log.warning("status refused", error=error.detail)
+
+
+def _know(**facts: int | None) -> None:
+    """Every line of the turn says so from here on, and its span. A turn's task is its own, and so is what is bound."""
+    known = {name: value for name, value in facts.items() if value is not None}
+    bind_contextvars(**known)
+    get_current_span().set_attributes({f"atomictickets.{name}": value for name, value in known.items()})

@@ -4,7 +4,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from httpx2 import AsyncClient, Response
+from httpx2 import ASGITransport, AsyncClient, Response
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import Receive, Scope, Send
+
+from app.main import Settings, create_app
+from tests.api.conftest import until_ready
 
 KEY = "X-Idempotency-Key"
 
@@ -150,3 +156,20 @@ async def test_quantity_is_one_by_default_and_a_charset_does_no_harm(client: Asy
     )
     assert won.status_code == 200
     assert await remaining(client, sale) == 9
+
+
+async def test_the_framework_s_way_to_the_route_is_the_same(settings: Settings, sale_terms: dict[str, Any]) -> None:
+    """Under a path prefix the request misses the short cut and comes through the router."""
+    application = create_app(settings)
+    async with application.router.lifespan_context(application) as state:
+        mounted = Starlette(routes=[Mount("/tickets", application)])
+
+        async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+            await mounted({**scope, "state": dict(state or {})}, receive, send)
+
+        async with AsyncClient(transport=ASGITransport(with_state), base_url="http://api/tickets") as client:
+            await until_ready(client)
+            await client.post("/sales", json=sale_terms)
+            won, again = await buy(client, "spring-tour"), await buy(client, "spring-tour")
+            assert (won.status_code, again.json()) == (200, won.json() | {"replayed": True})
+            assert (await client.post("/buy-ticket")).json()["instance"] == "/tickets/buy-ticket"

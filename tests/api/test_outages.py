@@ -1,5 +1,6 @@
 """Stores that go away while a sale runs: a 503 that tells when to come back, and then the same key tells the truth."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from app.ledger.migrate import migrate
 from app.main import Settings
 from tests.api.conftest import Api, until, until_ready
 from tests.api.test_probes import elsewhere
+from tests.fixtures.silent_broker import SilentBroker
 
 KEY = {"X-Idempotency-Key": "k-1"}
 ORDER = {"sale": "spring-tour", "customer": "ada", "quantity": 2}
@@ -134,3 +136,15 @@ async def test_a_start_without_stores_ends_well(
         await until_ready(client)
         assert (await client.post("/sales", json=sale_terms)).status_code == 201
         await buy_until(client, 200)
+
+
+async def test_a_broker_that_hangs_costs_no_buyer_anything(
+    api: Api, settings: Settings, sale_terms: dict[str, Any], silent_broker: SilentBroker
+) -> None:
+    async with api(elsewhere(settings, broker_url=silent_broker.url)) as client:
+        assert (await client.post("/sales", json=sale_terms | {"stock": 200})).status_code == 201
+        for number in range(40):
+            orders = [ORDER | {"customer": f"ada-{number}-{each}", "quantity": 1} for each in range(5)]
+            answers = await asyncio.gather(*(client.post("/buy-ticket", json=order, headers=KEY) for order in orders))
+            assert {answer.status_code for answer in answers} == {200}
+    assert silent_broker.connections > 0

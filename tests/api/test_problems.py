@@ -6,9 +6,9 @@ import pytest
 from httpx2 import AsyncClient
 
 from app.api import errors, problem_types
-from app.api.buying import SOLD_OUT
 from app.api.errors import refusal
 from app.api.problems import rendered
+from app.api.purchase_lane import SOLD_OUT
 from app.errors import AtomicTicketsError
 from app.ledger.bookings import UnknownRound
 from app.main import create_app

@@ -1,36 +1,55 @@
 """A real API server for these tests: the one that KUBECONFIG names, or the project's kit, or a skip that says why."""
 
-import json
 import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
+from app.ledger.engine import make_engine
+from app.settings import LedgerSettings
 from tests.cluster.installation import Installation
-from tests.cluster.kubectl import Kubectl
+from tests.cluster.kubectl import Kubectl, Refused, until
 from tests.fixtures.servers import PROJECT
+from tests.reconcile.box_office import BoxOffice
 
 KIT = PROJECT.parent / "shared" / "cluster" / "cluster"
 OURS = ("kind-", "atomictickets")
 """How the contexts begin that tests may use: they install a CRD, which a KUBECONFIG left from work must not get."""
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skipped here and not in a fixture, all tests share one line of the summary."""
+    if item.get_closest_marker("cluster") and (reason := why_not()):
+        pytest.skip(f"no Kubernetes: {reason}")
+
+
+@cache
+def why_not() -> str:
+    """Why there is no API server for tests; empty where there is one."""
+    if kubeconfig := os.environ.get("KUBECONFIG"):
+        if shutil.which("kubectl") is None:
+            return "KUBECONFIG is set, and kubectl is not on the PATH"
+        context = Kubectl(Path(kubeconfig))("config", "view", "--output=jsonpath={.current-context}")
+        return "" if context.startswith(OURS) else f"the context {context!r} is not for tests: name it kind-..."
+    return "" if KIT.exists() else "KUBECONFIG is not set, and ../shared/cluster is not there"
+
+
 @pytest.fixture(scope="session")
 def admin() -> Iterator[Kubectl]:
     """kubectl with all rights. A cluster that was up before stays up."""
     if kubeconfig := os.environ.get("KUBECONFIG"):
-        yield _named_by_environment(Path(kubeconfig))
+        yield Kubectl(Path(kubeconfig))
         return
-    if not KIT.exists():
-        pytest.skip("no Kubernetes: KUBECONFIG is not set, and ../shared/cluster is not there")
     was_up = _kit("status").returncode == 0
-    started = _kit("up", "--control-plane") if not was_up else None
-    if started is not None and started.returncode:
-        pytest.skip(f"no Kubernetes: ../shared/cluster does not start: {started.stderr.strip()[-200:]}")
+    if not was_up:
+        started = _kit("up", "--control-plane")
+        assert started.returncode == 0, started.stderr
     kubeconfig = _kit("kubeconfig").stdout.strip()
     yield Kubectl(Path(kubeconfig), path=str(Path(kubeconfig).parents[1] / "bin"))
     if not was_up:
@@ -42,6 +61,7 @@ def crd(admin: Kubectl) -> Kubectl:
     """kubectl, with FlashSale served."""
     admin("apply", "--server-side", "--force-conflicts", f"--filename={PROJECT / 'k8s' / 'crd.yaml'}")
     admin("wait", "--for=condition=Established", "crd/flashsales.atomictickets.dev", "--timeout=30s")
+    until(lambda: _described(admin), seconds=30)  # the API server publishes its schema a moment later
     return admin
 
 
@@ -76,6 +96,14 @@ def installation(namespace: Kubectl, tmp_path: Path, stores: dict[str, str]) -> 
     installation.stop()
 
 
+@pytest.fixture
+async def box_office(stock_redis: Redis, key_prefix: str, database_url: str) -> AsyncIterator[BoxOffice]:
+    """Buyers of the installation's sale `drop`."""
+    engine = make_engine(database_url, "test", LedgerSettings(), pool_size=2)
+    yield BoxOffice(stock_redis, key_prefix, engine)
+    await engine.dispose()
+
+
 def _fresh_namespace(kubectl: Kubectl) -> Iterator[Kubectl]:
     name = f"test-{uuid.uuid4().hex[:12]}"
     kubectl("create", "namespace", name)
@@ -83,16 +111,11 @@ def _fresh_namespace(kubectl: Kubectl) -> Iterator[Kubectl]:
     kubectl("delete", "namespace", name, "--wait=false")
 
 
-def _named_by_environment(kubeconfig: Path) -> Kubectl:
-    if shutil.which("kubectl") is None:
-        pytest.skip("no Kubernetes: KUBECONFIG is set, and kubectl is not on the PATH")
-    kubectl = Kubectl(kubeconfig)
-    context = json.loads(kubectl("config", "view", "--output=json"))["current-context"]
-    if not context.startswith(OURS):
-        pytest.skip(
-            f"no Kubernetes: the context {context!r} is not one for tests (they begin with {' or '.join(OURS)})"
-        )
-    return kubectl
+def _described(kubectl: Kubectl) -> bool:
+    try:
+        return "stock" in kubectl("explain", "flashsale.spec")
+    except Refused:
+        return False
 
 
 def _kit(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,8 @@
 import json
 import os
 import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -56,3 +58,11 @@ class Kubectl:
     def patch(self, what: str, change: dict[str, Any], *options: str) -> str:
         """A JSON merge patch: null removes."""
         return self("patch", what, "--type=merge", f"--patch={json.dumps(change)}", *options)
+
+
+def until(holds: Callable[[], bool], *, seconds: float) -> None:
+    """Waits for what comes true in another process."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not so after {seconds:g} s"
+        time.sleep(0.1)

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from flashsale_operator.resource.crd import COLUMNS, schema
-from flashsale_operator.resource.models import GROUP, KIND, VERSION, FlashSale, FlashSaleSpec, FlashSaleStatus
+from flashsale_operator.resource.models import FlashSale, FlashSaleSpec, FlashSaleStatus
 from flashsale_operator.resource.rules import RULES
 from tests.cluster.kubectl import Kubectl, Refused
+from tests.cluster.manifests import BASE, flashsale
 
 pytestmark = pytest.mark.cluster
 
-BASE: dict[str, Any] = {"strategy": "atomic", "stock": 10}
 DRY = ("--dry-run=server",)
 EVENING, LATER = "2030-12-01T18:00:00Z", "2030-12-01T20:00:00Z"
 
@@ -236,12 +236,6 @@ def test_explain_says_what_each_field_is_for(crd: Kubectl, field: str) -> None:
     for name, properties in described["properties"].items():
         assert f"{name} <" in explained
         assert properties["description"] in explained
-
-
-def flashsale(name: str, spec: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A manifest; what is None in `spec` is left out."""
-    wanted = {key: value for key, value in (BASE | (spec or {})).items() if value is not None}
-    return {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "metadata": {"name": name}, "spec": wanted}
 
 
 def make(kubectl: Kubectl, spec: dict[str, Any], phase: str | None = None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.installation import ACCOUNT, ROLE, Installation
-from tests.cluster.test_crd import flashsale
+from tests.cluster.manifests import flashsale
 
 pytestmark = pytest.mark.cluster
 

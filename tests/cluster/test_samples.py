@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from flashsale_operator.resource.models import FlashSale
+from tests.cluster.installation import Installation
 from tests.cluster.kubectl import Kubectl
 from tests.fixtures.servers import PROJECT
 
@@ -30,3 +31,14 @@ def test_a_sample_says_how_to_apply_it_and_what_to_look_for(sample: Path) -> Non
 def test_all_flashsales_of_the_folder_are_among_them() -> None:
     kinds = {path: yaml.safe_load(path.read_text())["kind"] for path in (PROJECT / "k8s").glob("*.yaml")}
     assert {path for path, kind in kinds.items() if kind == "FlashSale"} == set(SAMPLES)
+
+
+def test_the_operator_makes_every_sample_ready(installation: Installation) -> None:
+    installation.set_up()
+    installation.start_operator()
+    for sample in SAMPLES:
+        installation.kubectl("apply", f"--filename={sample}")
+    for sample in SAMPLES:
+        name = sample.stem
+        installation.until_told(name, ".status.phase", "Scheduled" if name == "scheduled-drop" else "Open")
+        installation.until(lambda name=name: installation.condition(name, "Ready")[0] == "True")  # type: ignore[misc]

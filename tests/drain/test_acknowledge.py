@@ -3,13 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.drain.drain import Drain
 from app.gate.connection import make_redis
 from app.gate.keys import GROUP
 from app.gate.scripts import Scripts
 from app.lab.servers.valkey import ValkeyServer
-from app.settings import GateSettings
+from app.settings import DrainSettings, GateSettings
 from tests.drain.stall import Stall
 
 
@@ -66,6 +70,26 @@ async def test_a_server_out_of_memory_still_lets_orders_go(
     await read_all(stall)
     await full.config_set("maxmemory", "1")
     assert await acknowledge(full, stall, order.entry, 1, 2) == [1, 0]
+    await full.aclose()
+
+
+async def test_a_server_out_of_memory_is_drained(
+    make_valkey: Callable[..., ValkeyServer], engine: AsyncEngine, key_prefix: str
+) -> None:
+    """It would stay full for ever otherwise: no order leaves it but by the drain."""
+    full = make_redis(make_valkey().url, "test", GateSettings())
+    stall = await Stall(full, engine, key_prefix).open(10)
+    await stall.orders(3)
+    await full.config_set("maxmemory", "1")
+    with pytest.raises(OutOfMemoryError):  # the control: the same as a command
+        await full.xgroup_create(stall.keys.orders, GROUP, id="0")
+    drain = Drain(full, engine, DrainSettings(), key_prefix=key_prefix, consumer="worker-1")
+    assert (await drain.sale(stall.name, 10)).booked == 3
+    await full.config_set("maxmemory", "0")
+    await stall.orders(3)
+    await full.config_set("maxmemory", "1")
+    assert (await drain.sale(stall.name, 10)).booked == 3
+    assert (await stall.waiting(), await stall.pending(), await stall.backlog()) == (0, 0, 0)
     await full.aclose()
 
 

@@ -48,8 +48,8 @@ def told(observed: Observed, phase: Phase | None = None) -> dict[str, str]:
         (look(phase=Phase.SEEDING), {"Ready": "False Seeding", "StockSeeded": "False Seeding"}),
         (look(checks=(check(Kind.LEAKED, 3),)), {"Ready": "True InForce", "LedgerConsistent": "False Leaked"}),
         (look(checks=(check(Kind.OVER_ADMITTED, 3),)), {"LedgerConsistent": "False OverAdmitted"}),
-        (look(checks=(check(Kind.LOST),)), {"LedgerConsistent": "False CounterLost"}),
-        (look(checks=(check(Kind.LOST), check(Kind.NONE))), {"LedgerConsistent": "True Consistent"}),
+        (look(checks=(check(Kind.UNVOUCHED),)), {"LedgerConsistent": "False CounterLost"}),
+        (look(checks=(check(Kind.UNVOUCHED), check(Kind.NONE))), {"LedgerConsistent": "True Consistent"}),
         (look(oversold=4, exact=False, checks=(check(None),)), {
             "Ready": "True InForce", "LedgerConsistent": "False Oversold", "Accepting": "True Open",
         }),

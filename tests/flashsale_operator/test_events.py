@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from app.reconcile.classify import Kind
 from app.reconcile.decide import Action
 from app.sales.following import Step
@@ -34,7 +36,7 @@ def names(before: FlashSaleStatus, observed: Observed, now: datetime = NOW) -> l
 def test_what_is_told() -> None:
     leaking = status_of(OPEN, look(checks=(check(Kind.LEAKED, 3),)), 1, NOW)
     returned = look(checks=(check(Kind.LEAKED, 3, action=Action.GIVE_BACK), check(Kind.NONE)))
-    recounted = look(epoch=2, checks=(check(Kind.LOST, action=Action.RECOUNT, epoch=2), check(Kind.NONE, epoch=2)))
+    recounted = look(epoch=2, checks=(check(Kind.UNVOUCHED, action=Action.RECOUNT, epoch=2), check(Kind.NONE, epoch=2)))
     assert reasons(NEW, look(step=Step.CREATE)) == ["Seeded", "SaleOpened"]
     assert reasons(NEW, look(step=Step.ADOPT)) == ["Adopted", "SaleOpened"]
     assert reasons(OPEN, look(step=Step.NEXT_ROUND, round=2)) == ["Seeded"]
@@ -46,6 +48,7 @@ def test_what_is_told() -> None:
     assert reasons(leaking, look(checks=(check(Kind.LEAKED, 3),))) == []
     assert reasons(leaking, returned) == ["TicketsReturned"]
     assert reasons(OPEN, recounted) == ["CounterLost", "SaleFenced", "Reseeded"]
+    assert reasons(NEW, recounted) == ["Seeded", "SaleOpened"]
     assert reasons(OPEN, look(oversold=2, exact=False)) == ["Oversold"]
     assert reasons(OPEN, Observed(ledger_away="away")) == ["LedgerUnreachable"]
     assert reasons(OPEN, look(gate_away="away", checks=(), phase=Phase.DEGRADED)) == ["GateUnreachable"]
@@ -57,10 +60,25 @@ def test_who_died_before_the_status_was_written_tells_nothing_twice() -> None:
 
 
 def test_the_next_occurrence_has_another_name() -> None:
-    later = NOW + timedelta(minutes=1)
-    sold_out = status_of(OPEN, look(phase=Phase.SOLD_OUT), 1, later)
-    reopened = status_of(sold_out, LOOK, 1, later + timedelta(minutes=1))
-    assert names(OPEN, look(phase=Phase.SOLD_OUT)) != names(reopened, look(phase=Phase.SOLD_OUT))
+    first, *others = (
+        names(OPEN, look(phase=Phase.SOLD_OUT, **since))
+        for since in ({}, {"stock": 12}, {"returns": 1}, {"epoch": 2})  # grown, come back, recounted
+    )
+    assert first not in others
+    leaked = check(Kind.LEAKED, 3)
+    assert names(OPEN, look(checks=(leaked,))) != names(OPEN, look(checks=(leaked,), returns=1))
+    for phase in (Phase.PAUSED, Phase.CLOSED):
+        assert names(OPEN, look(phase=phase)) != names(OPEN, look(phase=phase, owner_generation=3))
+
+
+@pytest.mark.parametrize("phase", [Phase.OPEN, Phase.SOLD_OUT, Phase.PAUSED, Phase.CLOSED])
+def test_whoever_tells_it_tells_it_by_the_same_name(phase: Phase) -> None:
+    """Two processes see one thing happen, each with the status that it wrote itself."""
+    observed = look(phase=phase, checks=(check(Kind.LEAKED, 3),))
+    degraded = look(phase=Phase.DEGRADED, checks=())
+    one, other = (status_of(OPEN, degraded, 1, NOW + timedelta(seconds=seconds)) for seconds in (0, 5))
+    assert one != other
+    assert names(one, observed) == names(other, observed)
 
 
 def test_another_resource_of_the_same_name_has_events_of_its_own() -> None:

@@ -1,7 +1,7 @@
 """Purchases of one process share script calls, and every wait of a buyer ends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -28,8 +28,8 @@ class Heard:
     numbers: list[int] = field(default_factory=list)
     noticed: list[tuple[str, int, str]] = field(default_factory=list)
 
-    def accepted(self, _purchase: Purchase, decision: Decision, _fence: Fence) -> None:
-        self.numbers.append(decision.number)
+    def accepted(self, _sale: str, _fence: Fence, accepted: Sequence[tuple[Purchase, Decision]]) -> None:
+        self.numbers += [decision.number for _, decision in accepted]
 
     def notice(self, sale: str, fence: Fence, what: str) -> None:
         self.noticed.append((sale, fence.epoch, what))

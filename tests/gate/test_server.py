@@ -68,3 +68,14 @@ async def test_a_server_that_is_away_is_no_foreigner() -> None:
     with pytest.raises(GateUnavailable):
         await read_durability(redis)
     await redis.aclose()
+
+
+async def test_a_full_server_still_says_whose_it_is(make_valkey: Callable[..., ValkeyServer]) -> None:
+    """Orders must leave a full server, so that a worker has to be able to start there."""
+    redis = make_redis(make_valkey().url, "test", GateSettings())
+    await claim(redis, "any", "ours")
+    await redis.config_set("maxmemory", 1)
+    await claim(redis, "any", "ours")
+    with pytest.raises(ForeignStores):
+        await claim(redis, "any", "theirs")
+    await redis.aclose()

@@ -122,10 +122,16 @@ class GateMachine(RuleBasedStateMachine):
     def the_window_closes_or_opens(self) -> None:
         self.model.closed_by_window = not self.model.closed_by_window
         self.amend()
-        if self.model.closed_by_window and self.model.answers:
-            # PAST + 24 h is over as well: what lives as long as the answers is gone at once.
-            self.model.answers, self.model.held = {}, {}
-            self.model.released = []
+
+    @rule()
+    def answers_expire(self) -> None:
+        """Together with all that lives as long."""
+        keys, now = self.gate.keys("drop"), self.model.round
+        self.run(self.unlink(keys.answers(now), keys.customers(now), keys.released(now)))
+        self.model.answers, self.model.held, self.model.released = {}, {}, []
+
+    async def unlink(self, *keys: str) -> None:
+        await self.redis.unlink(*keys)
 
     @rule(more=st.integers(1, 5))
     def grow(self, more: int) -> None:
@@ -237,11 +243,8 @@ class ForgetfulMachine(GateMachine):
     """The protection off: answers are dropped, so that a replay buys again."""
 
     def send(self, purchases: list[Purchase]) -> None:
-        self.run(self.forget())
+        self.run(self.unlink(self.gate.keys("drop").answers(self.model.round)))
         super().send(purchases)
-
-    async def forget(self) -> None:
-        await self.redis.unlink(self.gate.keys("drop").answers(self.model.round))
 
 
 def test_without_stored_answers_the_model_is_contradicted(redis_url: str) -> None:

@@ -19,7 +19,7 @@ async def receipts(engine: AsyncEngine, sales: SaleRepository) -> ReceiptReposit
 def told(number: int, quantity: int = 1, round_: int = 1) -> Told:
     reservation = ReservationId.parse(reservation_id("drop", round_, number))
     purchase = Purchase("drop", f"customer-{number}", "key", quantity, reservation.nonce)
-    return Told(0.0, 1, number, reservation, purchase)
+    return Told(1, number, reservation, purchase)
 
 
 async def test_a_receipt_is_kept_once(receipts: ReceiptRepository) -> None:

@@ -47,8 +47,8 @@ NOTHING_LEFT = measured(remaining=0, ledger=replace(LEDGER, booked=8))
         (replace(measured(), after=replace(SNAPSHOT, released=1)), None),
         (replace(measured(), after=replace(SNAPSHOT, stock=11)), None),
         (replace(measured(), after=replace(SNAPSHOT, accepted=9, remaining=1)), Drift(Kind.NONE)),
-        (replace(measured(), before=None), Drift(Kind.LOST)),
-        (measured(state="fenced"), Drift(Kind.LOST)),
+        (replace(measured(), before=None), Drift(Kind.UNVOUCHED)),
+        (measured(state="fenced"), Drift(Kind.UNVOUCHED)),
         (measured(remaining=1, ledger=replace(LEDGER, cancelled=2, cancellations=1)), Drift(Kind.LEAKED, 1)),
         (measured(remaining=1, ledger=replace(LEDGER, cancelled=5, cancellations=1)), Drift(Kind.NONE)),
         (
@@ -118,7 +118,7 @@ checks = st.lists(
             st.none(),
             st.builds(Drift, st.sampled_from([Kind.LEAKED, Kind.OVER_ADMITTED]), st.integers(1, 5)),
             st.just(Drift(Kind.NONE)),
-            st.just(Drift(Kind.LOST)),
+            st.just(Drift(Kind.UNVOUCHED)),
         ),
         st.integers(0, 1),  # repairs
     ),

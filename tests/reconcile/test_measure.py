@@ -187,7 +187,7 @@ async def test_each_sign_of_a_server_that_went_back_is_found_and_mended(
     await office.redis.hset(office.keys.sale, field, str(value))
     assert evidence(await office.measure()) is why
     result = await office.reconcile()
-    assert (result.kind, result.action, result.reason, result.done) == ("lost", "recount", why.value, True)
+    assert (result.kind, result.action, result.reason, result.done) == ("unvouched", "recount", why.value, True)
     seen, sale = await office.snapshot(), await office.sale()
     assert (seen.epoch, seen.state, seen.remaining, seen.backlog) == (sale.epoch, "open", 7, 1)
     assert (await office.reconcile()).kind == "none"

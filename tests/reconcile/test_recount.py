@@ -239,3 +239,16 @@ async def test_a_store_that_goes_away_is_said_as_such(office: BoxOffice, monkeyp
         await recount(await raised(office), office.gate, office.engine)
     monkeypatch.undo()
     assert (await office.reconcile()).done
+
+
+async def test_a_ledger_from_an_older_copy_overtakes_the_gate_in_one_step(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    await office.redis.hset(office.keys.sale, "epoch", 10**12)
+    assert (await office.reconcile()).done
+    assert (await office.sale()).epoch == (await office.snapshot()).epoch == 10**12 + 1
+
+
+async def test_a_second_raise_on_one_finding_changes_nothing(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    raised = [await office.sales.raise_epoch(NAME, 1, beyond=7) for _ in range(2)]
+    assert [sale.epoch for sale in raised] == [8, 8]

@@ -9,14 +9,22 @@ from pathlib import Path
 
 import pytest
 import structlog
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.gate.connection import make_redis
+from app.gate.keys import instance_key
 from app.gate.replies import GateUnavailable
+from app.gate.server import ForeignStores
 from app.lab.servers.valkey import ValkeyServer
 from app.sales.model import SaleTerms
 from app.settings import GateSettings
 from tests.reconcile.box_office import NAME, BoxOffice
+
+OLD_RECEIPT = """
+    INSERT INTO receipts (reservation_id, sale, round, epoch, number, customer, idempotency_key, quantity, kept_at)
+    VALUES ('drop.1.1-1.00000000000000aa', 'drop', 1, 1, 1, 'ada', 'k', 1, now() - interval '31 days')
+"""
 
 
 async def eventually(holds: Callable[[], bool]) -> None:
@@ -84,6 +92,46 @@ async def test_an_outage_is_told_once_and_its_end_too(
     snapshot = await office.snapshot()
     assert (snapshot.state, snapshot.epoch, snapshot.server) == ("open", 2, await office.gate.run_id())
     await redis.aclose()
+
+
+async def test_the_loop_deletes_old_receipts(office: BoxOffice) -> None:
+    async with office.engine.begin() as connection:
+        await connection.execute(text(OLD_RECEIPT))
+    with structlog.testing.capture_logs() as logs:
+        running = asyncio.create_task(office.reconciler(interval_seconds=0.01).run_forever())
+        await eventually(lambda: any(line["event"] == "old receipts and blasts deleted" for line in logs))
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    async with office.engine.connect() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM receipts")) == 0
+
+
+async def test_after_flushall_the_stores_are_marked_again(office: BoxOffice, key_prefix: str) -> None:
+    await office.create(stock=10)
+    reconciler = office.reconciler()
+    await reconciler.reconcile_all()
+    await office.redis.delete(instance_key(key_prefix))
+    await reconciler.reconcile_all()
+    with pytest.raises(ForeignStores):
+        await office.gate.claim("another")
+
+
+async def test_stores_that_become_another_installations_are_left_alone(office: BoxOffice, key_prefix: str) -> None:
+    await office.create(stock=10)
+    reconciler = office.reconciler(interval_seconds=0.01)
+    await reconciler.reconcile_all()
+    await office.redis.set(instance_key(key_prefix), "another")
+    await office.redis.hset(office.keys.sale, "state", "fenced")
+    with structlog.testing.capture_logs() as logs:
+        running = asyncio.create_task(reconciler.run_forever())
+        await eventually(lambda: any("belong to installation 'another'" in line.get("error", "") for line in logs))
+        assert (await office.snapshot()).state == "fenced"
+        await office.redis.delete(instance_key(key_prefix))
+        await eventually(lambda: reconciler.results[NAME].epoch == 2)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert [line["event"] for line in logs].count("these stores are not reconciled") == 1
+    assert (await office.snapshot()).state == "open"
 
 
 async def test_a_turn_that_meets_no_gate_says_so(office: BoxOffice) -> None:

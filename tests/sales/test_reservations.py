@@ -75,7 +75,7 @@ async def test_an_order_of_which_only_a_receipt_is_left_is_lost(
 ) -> None:
     reservation = ReservationId.parse(reservation_id())
     purchase = Purchase("drop", "ada", "key", 1, reservation.nonce)
-    await ReceiptRepository(engine).keep([Told(0.0, 1, 1, reservation, purchase)])
+    await ReceiptRepository(engine).keep([Told(1, 1, reservation, purchase)])
     assert (await reservations.status(str(reservation))).status == "lost"
 
 

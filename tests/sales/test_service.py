@@ -9,17 +9,19 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
+from app.gate.told import Told
+from app.ledger.receipts import ReceiptRepository
 from app.ledger.sales import SaleExists, SaleRepository
 from app.sales.catalog import SaleCatalog, UnknownStrategy
 from app.sales.desk import SalesDesk
 from app.sales.managed import ManagedByResource
-from app.sales.model import Purchase, SaleTerms, UnknownSale
+from app.sales.model import Purchase, ReservationId, SaleTerms, UnknownSale
 from app.sales.outcomes import Reserved
 from app.sales.phase import Phase
 from app.sales.service import SalesService
 from app.sales.view import Identity
 from app.strategies.protocol import Snapshot
-from tests.ledger.rows import add_booking, set_aside
+from tests.ledger.rows import add_booking, reservation_id, set_aside
 from tests.sales.told_strategy import ToldStrategy, counter
 
 DROP = SaleTerms(name="drop", strategy="told", stock=10)
@@ -170,3 +172,27 @@ async def test_a_counter_of_another_round_is_not_shown(service: SalesService, to
     told.snapshots = [counter(remaining=7)]
     view = await service.view("drop")
     assert (view.round, view.phase, view.remaining, view.counter_says) == (2, Phase.SEEDING, None, None)
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "lost"),
+    [
+        ([counter()], 3),
+        ([counter(backlog=1)], None),  # it may be the one that is meant
+        ([counter(), counter(remaining=9)], None),
+        ([counter(available=False)], None),
+        ([counter(epoch=2)], None),
+    ],
+    ids=["still", "backlog", "moving", "fenced", "another epoch"],
+)
+async def test_lost_is_told_only_where_no_order_is_on_its_way(
+    service: SalesService, told: ToldStrategy, engine: AsyncEngine, snapshots: list[Snapshot], lost: int | None
+) -> None:
+    await service.create(DROP)
+    reservations = [ReservationId.parse(reservation_id()) for _ in range(2)]
+    await ReceiptRepository(engine).keep(
+        [Told(1, number, each, Purchase("drop", "ada", "k", 3, each.nonce)) for number, each in enumerate(reservations)]
+    )
+    await add_booking(engine, reservation_id=str(reservations[0]))
+    told.snapshots = snapshots
+    assert (await service.view("drop")).lost == lost

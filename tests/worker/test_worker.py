@@ -8,11 +8,13 @@ import psutil
 import pytest
 from celery import Celery
 
+from app.gate.keys import instance_key
 from app.lab.process import ChildProcess
 from app.lab.servers.valkey import ValkeyServer
 from tests.drain.stall import Stall
 from tests.drain.until import until
-from tests.worker.conftest import MakeWorker
+from tests.fixtures.silent_broker import SilentBroker
+from tests.worker.conftest import START_SECONDS, MakeWorker
 
 DEAD_BROKER = "redis://127.0.0.1:1/0"  # port 1 refuses
 MEMORY_BYTES = 150_000_000
@@ -47,6 +49,36 @@ async def test_a_hint_is_worked_on_long_before_the_next_sweep(
     assert worker.exit_code == 0
 
 
+async def test_a_worker_with_another_installations_ledger_drains_nothing(
+    stall: Stall, make_worker: MakeWorker, broker_url: str, key_prefix: str
+) -> None:
+    """Orders that were booked in a foreign ledger, and deleted here, would be lost to their buyers."""
+    await stall.redis.set(instance_key(key_prefix), "another")
+    await stall.orders(30)
+    worker = make_worker(wait=False, LOG_LEVEL="DEBUG")
+    await until(lambda: logged(worker, "belong to installation 'another'"), seconds=START_SECONDS)
+    hint(broker_url, stall.name)
+    await until(lambda: logged(worker, "It isn't known yet whose stores these are"), seconds=START_SECONDS)
+    assert (await stall.booked(), await stall.waiting()) == (0, 30)
+    assert not await logged(worker, "worker is ready")
+
+    await stall.redis.delete(instance_key(key_prefix))
+    await until(lambda: all_booked(stall, 30))
+    assert await logged(worker, "worker is ready")
+    assert worker.stop()
+
+
+async def test_a_worker_whose_stores_never_belong_together_ends_when_told(
+    stall: Stall, make_worker: MakeWorker, empty_database_url: str
+) -> None:
+    await stall.orders(3)
+    worker = make_worker(wait=False, DATABASE_URL=empty_database_url)
+    await until(lambda: logged(worker, "The ledger has no schema yet"), seconds=START_SECONDS)
+    assert worker.stop()
+    assert worker.exit_code == 0
+    assert await stall.waiting() == 3
+
+
 async def test_with_a_dead_broker_from_the_start_orders_are_booked_by_the_sweep(
     stall: Stall, make_worker: MakeWorker
 ) -> None:
@@ -55,6 +87,18 @@ async def test_with_a_dead_broker_from_the_start_orders_are_booked_by_the_sweep(
     await until(lambda: all_booked(stall, 30))
     await assert_settled(stall)
     assert worker.stop()
+
+
+async def test_with_a_broker_that_hangs_orders_are_booked_by_the_sweep(
+    stall: Stall, make_worker: MakeWorker, silent_broker: SilentBroker
+) -> None:
+    worker = make_worker(BROKER_URL=silent_broker.url, wait=False)
+    await stall.orders(30)
+    await until(lambda: all_booked(stall, 30), seconds=START_SECONDS)
+    await until(silent_broker.was_met)
+    stopped = await asyncio.to_thread(worker.stop, seconds=20)
+    assert stopped
+    await assert_settled(stall)
 
 
 async def test_a_broker_that_dies_and_comes_back_costs_neither_orders_nor_the_worker(
@@ -132,6 +176,11 @@ async def test_a_worker_killed_at_any_step_leaves_its_orders_to_the_next(
 async def told(worker: ChildProcess, words: str) -> bool:
     """Whether Celery's latest log lines say so."""
     return words in worker.log_tail()
+
+
+async def logged(worker: ChildProcess, words: str) -> bool:
+    """Whether any log line says so."""
+    return words in worker.log.read_text(errors="replace")
 
 
 async def connected_again(worker: ChildProcess) -> bool:

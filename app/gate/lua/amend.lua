@@ -11,7 +11,7 @@ local growth = tonumber(ARGV[3]) - tonumber(here[3])
 assert(growth >= 0, 'amend: stock only grows within a round')
 local remaining = tonumber(here[4]) + growth
 redis.call('HSET', KEYS[1], 'state', ARGV[2], 'stock', ARGV[3], 'remaining', remaining, 'limit', ARGV[4],
-  'opens', ARGV[5], 'closes', ARGV[6])
+  'opens', ARGV[5], 'closes', ARGV[6], 'expires', ARGV[7])
 for i = 2, 4 do
   if ARGV[7] == '0' then redis.call('PERSIST', KEYS[i]) else redis.call('EXPIREAT', KEYS[i], ARGV[7]) end
 end

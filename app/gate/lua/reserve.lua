@@ -16,13 +16,14 @@ local WIDTH, FIRST = 5, 4
 local HINT_EVERY_MS = 250
 
 local sale = redis.call('HMGET', KEYS[1], 'round', 'epoch', 'state', 'server', 'stock', 'remaining', 'backlog',
-  'accepted', 'limit', 'opens', 'closes', 'hinted')
+  'accepted', 'limit', 'opens', 'closes', 'hinted', 'expires')
 local round, epoch, state, server = sale[1], tonumber(sale[2]), sale[3], sale[4]
 local stock, remaining, backlog, accepted = tonumber(sale[5]), tonumber(sale[6]), tonumber(sale[7]), tonumber(sale[8])
 local limit, opens, closes, hinted = tonumber(sale[9]), tonumber(sale[10]), tonumber(sale[11]), tonumber(sale[12])
+local expires = tonumber(sale[13])
 
 if not (round and epoch and state and server and stock and remaining and backlog and accepted and limit and opens
-    and closes and hinted) then
+    and closes and hinted and expires) then
   return {'missing', 0, 0, 0, 0, 0}
 end
 local function refuse(verdict)
@@ -96,6 +97,12 @@ for i, purchase in ipairs(purchases) do
   end
 end
 
+-- A hash that isn't there yet can't be told when to go: whoever makes it says so.
+local function remember(key, fields)
+  local added = redis.call('HSET', key, unpack(fields))
+  if expires > 0 and redis.call('HLEN', key) == added then redis.call('EXPIREAT', key, expires) end
+end
+
 local hint = 0
 if #winners > 0 then
   if now - hinted >= HINT_EVERY_MS then hint, hinted = 1, now end
@@ -117,8 +124,8 @@ if #winners > 0 then
       counted[#counted + 1] = holds[purchase.customer]
     end
   end
-  redis.call('HSET', KEYS[3], unpack(remembered))
-  if limit > 0 then redis.call('HSET', KEYS[4], unpack(counted)) end
+  remember(KEYS[3], remembered)
+  if limit > 0 then remember(KEYS[4], counted) end
   redis.call('HSET', KEYS[1], 'backlog', backlog)
 end
 

@@ -4,10 +4,10 @@
 --   {round, epoch, state, stock, remaining, backlog, accepted, repairs, released, server, limit, opens, closes,
 --    last entry in the stream or ''}
 local sale = redis.call('HMGET', KEYS[1], 'round', 'epoch', 'state', 'stock', 'remaining', 'backlog', 'accepted',
-  'repairs', 'released', 'server', 'limit', 'opens', 'closes')
-for field = 1, 13 do
-  if not sale[field] then return {} end
+  'repairs', 'released', 'server', 'limit', 'opens', 'closes', 'hinted', 'expires')
+for field = 1, 15 do
+  if not sale[field] then return {} end  -- reserve refuses such a sale, so that only a recount can help it
 end
 local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
 sale[14] = last[1] and last[1][1] or ''
-return sale
+return {unpack(sale, 1, 14)}

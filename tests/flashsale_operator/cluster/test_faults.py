@@ -28,8 +28,8 @@ async def test_what_redis_forgot_comes_back_from_the_ledger(namespace: Namespace
     assert "lastReconcile" in sale["status"]
     again = await office.buy("buyer-0")
     assert again.reservation == sold[0]  # type: ignore[union-attr]  # the answer is a reservation, and the old one
-    events = await namespace.events()
-    assert events[-4:-1] == ["CounterLost", "SaleFenced", "Reseeded"]
+    repair = ["CounterLost", "SaleFenced", "Reseeded"]
+    assert [reason for reason in await namespace.events() if reason in repair] == repair
 
 
 @pytest.mark.usefixtures("operator")

@@ -1,0 +1,45 @@
+"""All arms, in the order of their turns in a round."""
+
+from collections.abc import Sequence
+
+from app.errors import AtomicTicketsError
+from app.lab.bench import request_arms, worker_arms
+from app.lab.bench.rig import API_2, CONSTANT, FLOOR_1, FLOOR_2
+from app.lab.bench.run import Arm
+
+ARMS = (
+    Arm("floor", "FastAPI parses the body, answers a constant", request_arms.floor, (FLOOR_1,), warms=True),
+    Arm("floor-doubled", "the same, from two generators", request_arms.floor_doubled, (FLOOR_1,)),
+    Arm(
+        "constant-gate", "the purchase route, the gate a constant", request_arms.constant_gate, (CONSTANT,), warms=True
+    ),
+    Arm("purchases", "accepted; fsync always, 1 API process", request_arms.purchases, warms=True),
+    Arm("buyers-100", "accepted, 100 buyers at once", request_arms.buyers_100),
+    Arm("open-loop", "accepted at 70 % of that, on schedule", request_arms.open_loop),
+    Arm("sold-out", "refused, nothing left", request_arms.sold_out),
+    Arm("purchases-everysec", "accepted; fsync everysec, 1 API process", request_arms.purchases_everysec),
+    Arm("floor-2", "the floor with 2 API processes", request_arms.floor_2, (FLOOR_2,), warms=True),
+    Arm("purchases-2", "accepted; fsync always, 2 API processes", request_arms.purchases_2, (API_2,), warms=True),
+    Arm("tickets-10", "answers, 10 tickets for sale", request_arms.tickets_10),
+    Arm("tickets-1000", "answers, 1,000 tickets for sale", request_arms.tickets_1000),
+    Arm("tickets-100000", "answers, 100,000 tickets for sale", request_arms.tickets_100000),
+    Arm("drain", "booked from a backlog, 1 worker", worker_arms.drain),
+    Arm("steady", "accepted while 1 worker books, 1 API process", worker_arms.steady),
+    Arm("steady-2", "accepted while 2 workers book, 2 API processes", worker_arms.steady_2, (API_2,)),
+    Arm("seeding", "sales created", worker_arms.seeding),
+    Arm("soak", "100,000 orders accepted, 1 worker books", worker_arms.soak, most_rounds=1),
+)
+QUICK = ("floor", "floor-doubled", "constant-gate", "purchases", "buyers-100", "sold-out", "drain", "steady", "seeding")
+
+
+class UnknownArm(AtomicTicketsError):
+    status, slug, title = 422, "unknown-arm", "Unknown Arm"
+
+
+def chosen(names: Sequence[str]) -> list[Arm]:
+    """Raises UnknownArm."""
+    known = {arm.name: arm for arm in ARMS}
+    for name in names:
+        if name not in known:
+            raise UnknownArm(f"No arm is called {name!r}; there are {', '.join(known)}.")
+    return [arm for arm in ARMS if arm.name in names]

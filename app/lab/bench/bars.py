@@ -1,0 +1,111 @@
+"""The bars: what the engine promises of its speed and size."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from app.lab.bench.interval import paired
+from app.lab.bench.judging import Finding, Verdict, at_least, at_most, never_above, passed, too_few
+from app.lab.bench.sample import FLOOR, Samples, figure, rates
+
+SOAK_ORDERS = 100_000
+MEGABYTES = 150.0
+# A window can't persist more than it accepts; what a batch in flight at its end hides is within 2 % of it.
+KEEPS_UP = 0.98
+SAME_COST = 1.25  # one stock is a million times the other: whatever grew with it would be far beyond
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A bar with its verdict. NOT MEASURED is no PASS: fewer than two rounds counted, or the arm was left out."""
+
+    bar: str
+    verdict: Verdict
+    found: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {"bar": self.bar, "verdict": self.verdict, "found": self.found}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """`needs`: the arms without which nobody asked for it."""
+
+    sentence: str
+    needs: tuple[str, ...]
+    judge: Callable[[Samples], Finding]
+
+    def judged(self, samples: Samples) -> Judged:
+        return Judged(self.sentence, *self.judge(samples))
+
+
+def ratio(above: str, below: str, least: float) -> Callable[[Samples], Finding]:
+    """Of two arms' rates, over the rounds in which both count; where too few do, it also tells what all would say."""
+
+    def judge(samples: Samples) -> Finding:
+        verdict, told = at_least(paired(rates(samples.counted(above)), rates(samples.counted(below))), least)
+        if verdict == "NOT MEASURED":
+            told += (
+                "; counted or not: " + at_least(paired(rates(samples.of(above)), rates(samples.of(below))), least)[1]
+            )
+        return verdict, told
+
+    return judge
+
+
+def keeps_up(arm: str) -> Callable[[Samples], Finding]:
+    return lambda samples: at_least(figure(samples.counted(arm), "persisted_share"), KEEPS_UP)
+
+
+def seconds_until_booked(samples: Samples) -> Finding:
+    measured = [sample for arm in ("soak", "steady", "steady-2") for sample in samples.of(arm)]
+    return never_above(figure(measured, "seconds_to_booked"), 10.0, "s")
+
+
+def all_booked(samples: Samples) -> Finding:
+    """Every order of the soak was accepted and is a booking, and the identity is exact."""
+    found = samples.of("soak")
+    if not found:
+        return too_few([])
+    exact = all(
+        each.figures["accepted"] == each.figures["booked"] == SOAK_ORDERS and each.figures["drift"] == 0
+        for each in found
+    )
+    return passed(exact), "; ".join(
+        f"{each.figures['accepted']:,.0f} accepted, {each.figures['booked']:,.0f} booked, drift "
+        f"{each.figures['drift']:.0f}"
+        for each in found
+    )
+
+
+def memory(process: str) -> Callable[[Samples], Finding]:
+    """Each process by itself, at its highest: parent and forked child share pages, which a sum would count twice."""
+    return lambda samples: never_above(figure(samples.of("soak"), f"rss_{process}_mb"), MEGABYTES, "MB")
+
+
+def tail(samples: Samples) -> Finding:
+    return at_most([each.latency.p99 / each.latency.p50 for each in samples.counted("buyers-100") if each.latency], 3.0)
+
+
+def seeding(samples: Samples) -> Finding:
+    return at_most(figure(samples.counted("seeding"), "times"), SAME_COST)
+
+
+BARS = (
+    Bar("purchases at least 0.9 of the floor", ("purchases", FLOOR), ratio("purchases", FLOOR, 0.9)),
+    Bar(
+        "purchases at least 0.6 of the constant gate",
+        ("purchases", "constant-gate"),
+        ratio("purchases", "constant-gate", 0.6),
+    ),
+    Bar("sold-out answers at least 1.0 of the floor", ("sold-out", FLOOR), ratio("sold-out", FLOOR, 1.0)),
+    Bar(f"1 API, 1 worker process: persisted at least {KEEPS_UP} of accepted", ("steady",), keeps_up("steady")),
+    Bar(f"2 API, 2 worker processes: persisted at least {KEEPS_UP} of accepted", ("steady-2",), keeps_up("steady-2")),
+    Bar("no backlog 10 s after the last acceptance", ("steady",), seconds_until_booked),
+    Bar(f"{SOAK_ORDERS:,} orders: as many bookings, identity exact", ("soak",), all_booked),
+    Bar(f"the API process below {MEGABYTES:.0f} MB meanwhile", ("soak",), memory("api")),
+    Bar(f"the worker's child below {MEGABYTES:.0f} MB meanwhile", ("soak",), memory("worker_child")),
+    Bar(f"the worker's parent below {MEGABYTES:.0f} MB meanwhile", ("soak",), memory("worker_parent")),
+    Bar("100 concurrent buyers: p99 at most 3 times p50", ("buyers-100",), tail),
+    Bar(f"10,000,000 tickets seeded in at most {SAME_COST} of the time of 10", ("seeding",), seeding),
+)

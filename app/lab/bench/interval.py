@@ -1,0 +1,37 @@
+"""The 95 % interval of a figure that was measured once in each round."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, log, sqrt
+from statistics import fmean, stdev
+
+MOST_ROUNDS = 30
+# Student's t, two-sided 95 %, for 1, 2, ... 29 degrees of freedom.
+T_95 = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
+    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The middle is the geometric mean, since what is compared is how many times faster something is."""
+
+    low: float
+    middle: float
+    high: float
+
+
+def interval_of(values: Sequence[float]) -> Interval | None:
+    """None where fewer than two values leave the spread unknown. The values are above 0, at most MOST_ROUNDS."""
+    if len(values) < 2:
+        return None
+    logs = [log(value) for value in values]
+    middle = fmean(logs)
+    reach = T_95[len(logs) - 2] * stdev(logs) / sqrt(len(logs))
+    return Interval(exp(middle - reach), exp(middle), exp(middle + reach))
+
+
+def paired(above: Mapping[int, float], below: Mapping[int, float]) -> list[float]:
+    """The ratios of the rounds that both have, so that what slowed a whole round cancels out."""
+    return [above[round_] / below[round_] for round_ in sorted(above.keys() & below.keys()) if below[round_]]

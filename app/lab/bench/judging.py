@@ -1,0 +1,40 @@
+"""How a bar is judged: on the unfavourable end of the interval, never on the middle."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from app.lab.bench.interval import Interval, interval_of
+
+Verdict = Literal["PASS", "FAIL", "NOT MEASURED"]
+Finding = tuple[Verdict, str]
+
+
+def at_least(values: Sequence[float], least: float) -> Finding:
+    """PASS only if the whole interval is at or above `least`."""
+    found = interval_of(values)
+    return too_few(values) if found is None else (passed(found.low >= least), told(found, values))
+
+
+def at_most(values: Sequence[float], most: float) -> Finding:
+    """PASS only if the whole interval is at or below `most`."""
+    found = interval_of(values)
+    return too_few(values) if found is None else (passed(found.high <= most), told(found, values))
+
+
+def never_above(values: Sequence[float], most: float, unit: str) -> Finding:
+    """For what must hold each time: the worst one decides."""
+    if not values:
+        return too_few(values)
+    return passed(max(values) <= most), f"{max(values):.1f} {unit} at most, measured {len(values)} times"
+
+
+def passed(holds: bool) -> Verdict:
+    return "PASS" if holds else "FAIL"
+
+
+def told(found: Interval, values: Sequence[float]) -> str:
+    return f"{found.middle:.3f}, 95 % {found.low:.3f} to {found.high:.3f}, {len(values)} rounds"
+
+
+def too_few(values: Sequence[float]) -> Finding:
+    return "NOT MEASURED", f"{len(values)} rounds counted"

@@ -1,0 +1,136 @@
+"""The result of a run: one table for people, one JSON document for programs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from textwrap import wrap
+from typing import Any
+
+from app.lab.bench.bars import Judged
+from app.lab.bench.interval import interval_of, paired
+from app.lab.bench.sample import FLOOR, Sample, Samples, rates
+
+WIDTH = 128
+HEADINGS = ("arm", "what a second counts", "median", "least", "most", "to the floor [95 %]", "counted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """`started_at` is ISO 8601 in UTC; `seconds` of load in each turn; `arms`: names to what they count."""
+
+    started_at: str
+    rounds: int
+    seconds: float
+    arms: Mapping[str, str]
+    samples: Samples
+    judged: Sequence[Judged]
+    facts: Mapping[str, Any]
+    on_a_real_disk: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether every bar is passed. A report that judges nothing, or in memory, does not hold."""
+        return bool(self.judged) and self.on_a_real_disk and all(each.verdict == "PASS" for each in self.judged)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "started_at": self.started_at,
+            "rounds": self.rounds,
+            "seconds": self.seconds,
+            **self.facts,
+            "on_a_real_disk": self.on_a_real_disk,
+            "arms": [self._arm_json(arm) for arm in self.samples.arms],
+            "bars": [each.as_json() for each in self.judged],
+        }
+
+    def text(self) -> str:
+        parts = [
+            "\n".join([row(*HEADINGS), "-" * WIDTH, *map(self._row, self.samples.arms)]),
+            "\n".join(["Latency in ms; CPU time in microseconds of the API, and of the stock server, for one answer"]
+                      + [line for arm in self.samples.arms if (line := cost_row(arm, self.samples.of(arm)))]),
+            "\n".join(["Further figures, medians", *self._figures()]),
+            "\n".join(["Rounds that don't count", *(list(self._uncounted()) or ["  none"])]),
+            "\n".join(["Bars, judged on the unfavourable end of the interval",
+                       *(f"  {each.verdict:<13} {each.bar}: {each.found}" for each in self.judged)]),
+            self._circumstances(),
+        ]  # fmt: skip
+        return "\n\n".join(parts) + "\n"
+
+    def _row(self, arm: str) -> str:
+        samples, per_second = self.samples.of(arm), [sample.per_second for sample in self.samples.of(arm)]
+        figures = (f"{value:,.0f}" for value in (median(per_second), min(per_second), max(per_second)))
+        counted = f"{len(self.samples.counted(arm))} of {len(samples)}"
+        return row(arm, self.arms[arm], *figures, self._to_the_floor(arm), counted)
+
+    def _to_the_floor(self, arm: str) -> str:
+        """Of all rounds, counted or not: the bars look at those that count."""
+        if not any(sample.cores for sample in self.samples.of(arm)):
+            return "-"
+        ratios = paired(rates(self.samples.of(arm)), rates(self.samples.of(FLOOR)))
+        found = interval_of(ratios)
+        if found is None:
+            return f"{ratios[0]:.2f}" if ratios else "-"
+        return f"{found.middle:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+    def _figures(self) -> Iterator[str]:
+        for arm in self.samples.arms:
+            medians = medians_of(self.samples.of(arm))
+            told = ", ".join(f"{name} {value:,.6g}" for name, value in medians.items() if not name.endswith("_answer"))
+            if told:
+                yield from wrap(f"{arm}: {told}", WIDTH, initial_indent="  ", subsequent_indent="    ")
+
+    def _uncounted(self) -> Iterator[str]:
+        for arm in self.samples.arms:
+            reasons = [why for each in self.samples.of(arm) if (why := self.samples.why_not(each))]
+            if reasons:
+                told = f"{arm}: {len(reasons)} of {len(self.samples.of(arm))}, the last since {'; '.join(reasons[-1])}"
+                yield from wrap(told, WIDTH, initial_indent="  ", subsequent_indent="    ")
+
+    def _circumstances(self) -> str:
+        disks = [
+            f"{store} on {disk['filesystem']}, fdatasync p50 {disk['fsync_p50_ms']} ms, p99 {disk['fsync_p99_ms']} ms"
+            for store, disk in self.facts["disks"].items()
+        ]
+        lines = [
+            f"Measured {self.started_at}, commit {self.facts['commit']}, {self.rounds} rounds of {self.seconds:g} s.",
+            "Machine: " + ", ".join(f"{name} {value}" for name, value in self.facts["machine"].items()) + ".",
+            "Versions: " + ", ".join(f"{name} {value}" for name, value in self.facts["versions"].items()) + ".",
+            "Data: " + "; ".join(disks) + ("." if self.on_a_real_disk else ". IN MEMORY: no bar holds there."),
+        ]
+        return "\n".join(wrapped for line in lines for wrapped in wrap(line, WIDTH, break_on_hyphens=False))
+
+    def _arm_json(self, arm: str) -> dict[str, Any]:
+        samples = self.samples.of(arm)
+        per_second = [sample.per_second for sample in samples]
+        found = interval_of(paired(rates(samples), rates(self.samples.of(FLOOR))))
+        return {
+            "arm": arm,
+            "what": self.arms[arm],
+            "per_second": {"median": median(per_second), "min": min(per_second), "max": max(per_second)},
+            "to_the_floor": found and {"low": found.low, "middle": found.middle, "high": found.high},
+            "figures": medians_of(samples),
+            "counted": len(self.samples.counted(arm)),
+            "samples": [each.as_json() | {"why_not_counted": self.samples.why_not(each)} for each in samples],
+        }
+
+
+def medians_of(samples: Sequence[Sample]) -> dict[str, float]:
+    names = dict.fromkeys(name for sample in samples for name in sample.figures)
+    return {name: median(each.figures[name] for each in samples if name in each.figures) for name in names}
+
+
+def cost_row(arm: str, samples: Sequence[Sample]) -> str:
+    """Medians over the rounds; empty for an arm without latencies."""
+    latencies = [sample.latency.as_milliseconds() for sample in samples if sample.latency]
+    if not latencies:
+        return ""
+    tail = "  ".join(
+        f"{name} {median(each[name] for each in latencies):>8.2f}" for name in ("p50", "p95", "p99", "max")
+    )
+    figures = medians_of(samples)
+    costs = [figures.get(f"{process}_cpu_us_per_answer") for process in ("api", "stock_server")]
+    return f"  {arm:<20}{tail}   CPU " + "  ".join("     -" if cost is None else f"{cost:>6.1f}" for cost in costs)
+
+
+def row(*cells: str) -> str:
+    return "{:<20}{:<46}{:>9}{:>9}{:>9}   {:<22}{:>8}".format(*cells)

@@ -1,0 +1,154 @@
+"""What is measured: embedded stores of its own, and groups of API processes that stand idle until an arm's turn."""
+
+import asyncio
+import http.client
+import shutil
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from app.lab.home import LabHome
+from app.lab.process import ChildProcess
+from app.lab.registry import ProcessRegistry
+from app.lab.servers.ports import LOOPBACK, free_port
+from app.lab.service import CELERY_WORKER, ServicePlan, clear_metrics, listens
+from app.lab.stores import Stores
+from app.lab.supervisor import Part, Supervisor
+
+READY_SECONDS = 60.0
+FLOOR_MODULE = "app.lab.bench.floor_app"
+CONSTANT_MODULE = "app.lab.bench.constant_gate_app"
+API_MODULE = "app.serve"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """`processes` of one kind that share a port."""
+
+    name: str
+    module: str
+    processes: int
+
+
+FLOOR_1, FLOOR_2 = Group("floor", FLOOR_MODULE, 1), Group("floor-2", FLOOR_MODULE, 2)
+CONSTANT = Group("constant", CONSTANT_MODULE, 1)
+API_1, API_2 = Group("api", API_MODULE, 1), Group("api-2", API_MODULE, 2)
+
+
+@dataclass(slots=True)
+class Running:
+    """A group that is up."""
+
+    url: str
+    processes: list[psutil.Process] = field(default_factory=list)
+
+
+class Rig:
+    """Start and stop it from the main thread: the death of the thread that starts them ends the processes."""
+
+    def __init__(self, home: LabHome, say: Callable[[str], None]) -> None:
+        self._home = home
+        self._registry = ProcessRegistry(home.registry)
+        self._supervisor = Supervisor(self._registry, say)
+        self._plans: dict[str, ServicePlan] = {}
+        self._running: dict[str, Running] = {}
+        self._workers_started = 0
+        self.redis_url = ""
+        self.data_directories: dict[str, Path] = {}
+
+    def start(self, groups: Iterable[Group]) -> None:
+        """Stores without data, the ledger's tables, and the groups. After any error call `stop`."""
+        self._registry.end_left_behind()
+        discard_data(self._home.directory)
+        clear_metrics(self._home.metrics)
+        stores = Stores(self._home, environment={})  # never a server that somebody else depends on
+        self._supervisor.start(stores.parts)
+        self.redis_url = stores.urls["REDIS_URL"]
+        self.data_directories = {
+            "valkey": self._home.directory / "valkey",
+            "postgres": (self._home.directory / "postgres").resolve(),
+        }
+        plans = {group: ServicePlan(self._home, LOOPBACK, free_port(), stores.urls) for group in (API_1, *groups)}
+        self._supervisor.run_to_end("migrate", plans[API_1].migration())
+        for group, plan in plans.items():
+            parts = [self._api(group, plan, number) for number in range(1, group.processes + 1)]
+            self._supervisor.start(parts)
+            self._plans[group.name] = plan
+            self._running[group.name] = Running(plan.api_url, [psutil.Process(part.server.pid) for part in parts])
+
+    def stop(self) -> None:
+        self._supervisor.stop()
+        discard_data(self._home.directory)
+
+    def group(self, group: Group) -> Running:
+        return self._running[group.name]
+
+    @property
+    def stock_server(self) -> psutil.Process:
+        return next(psutil.Process(part.server.pid) for part in self._supervisor.parts if part.name == "valkey")
+
+    @asynccontextmanager
+    async def workers(self, count: int, *, wait: bool = True) -> AsyncIterator[list[psutil.Process]]:
+        """Celery workers as the lab runs them, for as long as an arm needs them."""
+        started: list[ChildProcess] = []
+        try:
+            ready_files = [self._start_worker(started) for _ in range(count)]
+            if wait:
+                for worker, ready_file in zip(started, ready_files, strict=True):
+                    await asyncio.to_thread(worker.wait_ready, ready_file.exists, seconds=READY_SECONDS)
+            yield [psutil.Process(worker.pid) for worker in started]
+        finally:
+            for worker in started:
+                worker.ask_to_stop()
+            for worker in started:
+                worker.stop()
+
+    def _start_worker(self, started: list[ChildProcess]) -> Path:
+        self._workers_started += 1
+        name = f"worker-{self._workers_started}"
+        ready_file = self._home.directory / f"{name}.ready"
+        ready_file.unlink(missing_ok=True)
+        worker = ChildProcess(
+            name,
+            [sys.executable, "-m", "celery", *CELERY_WORKER, "-n", f"{name}@%h"],
+            log=self._home.log("worker"),
+            environment=self._plans[API_1.name].environment | {"WORKER_READY_FILE": str(ready_file)},
+            directory=self._home.directory,
+        )
+        started.append(worker)
+        worker.start()
+        self._registry.record(name, worker.pid)
+        return ready_file
+
+    def _api(self, group: Group, plan: ServicePlan, number: int) -> Part:
+        name = f"{group.name}-{number}"
+        process = ChildProcess(
+            name,
+            [sys.executable, "-m", group.module],
+            log=self._home.log(name),
+            environment=plan.environment,
+            directory=self._home.directory,
+        )
+        return Part(name, process, plan.api_url, ready=lambda: listens(process, plan.port) and is_ready(plan.port))
+
+
+def is_ready(port: int) -> bool:
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def discard_data(home: Path) -> None:
+    """What an earlier run left would be drained, and paid for, by this one. As root PostgreSQL's data may be a link."""
+    for name in ("valkey", "broker", "postgres"):
+        shutil.rmtree((home / name).resolve(), ignore_errors=True)
+    (home / "postgres").unlink(missing_ok=True) if (home / "postgres").is_symlink() else None

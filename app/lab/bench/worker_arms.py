@@ -1,0 +1,165 @@
+"""The arms in which orders reach the ledger: Celery workers run, as the lab runs them."""
+
+from collections.abc import Sequence
+from statistics import median
+from time import perf_counter
+
+import psutil
+
+from app.errors import AtomicTicketsError
+from app.lab.bench.bars import SOAK_ORDERS
+from app.lab.bench.follow import drained_per_second, following, persisted_share
+from app.lab.bench.load import BUYERS, REPLY_SECONDS, closed_loop, load
+from app.lab.bench.memory import Peaks, watching_memory
+from app.lab.bench.rig import API_1, API_2, Group, Running
+from app.lab.bench.run import Bench
+from app.lab.bench.sample import Sample
+from app.lab.bench.usage import Usage
+from app.lab.load.plan import LoadPlan
+from app.lab.load.result import ACCEPTED, LoadResult
+
+DRAIN_ORDERS = 20_000
+WARMING_SHARE = 1 / 3  # of a steady window: the first hint, and the worker's first batches
+SEEDINGS = 10  # of each size in a round; the median of each is compared
+FEW, MANY = 10, 10_000_000
+
+
+class SaleVanished(AtomicTicketsError):
+    status, slug, title = 500, "sale-vanished", "Sale Vanished"
+
+
+async def drain(bench: Bench) -> Sample:
+    """A backlog, then one worker process. Its start isn't counted: the clock runs from the first booking."""
+    async with bench.stage.sale("drain") as sale:
+        group = bench.rig.group(API_1)
+        loaded = await load(bench.rig, group, orders(group, sale, DRAIN_ORDERS))
+        last_accepted = ended(loaded.first)
+        async with following(bench.stage, sale) as follower, bench.rig.workers(1) as workers:
+            usage = Usage([bench.rig.stock_server])
+            booked_at = await follower.until_booked(last_accepted)
+            usage.stop()
+            spent = sum(cpu_of_tree(worker) for worker in workers)
+        return Sample(
+            arm="drain",
+            round=bench.round,
+            per_second=drained_per_second([look for look in follower.looks if look.at <= booked_at]),
+            foreign=usage.foreign,
+            figures={
+                "orders": loaded.count(ACCEPTED),
+                "worker_cpu_us_per_order": spent / DRAIN_ORDERS * 1e6,
+                **await ledger_figures(bench, sale),
+            },
+            doubts=loaded.doubts(ACCEPTED),
+        )
+
+
+async def steady(bench: Bench) -> Sample:
+    return await both(bench, "steady", API_1, 1)
+
+
+async def steady_2(bench: Bench) -> Sample:
+    return await both(bench, "steady-2", API_2, 2)
+
+
+async def both(bench: Bench, arm: str, served: Group, workers: int) -> Sample:
+    """Buyers and workers at once. The rate is that of acceptances; the backlog tells whether the workers keep up."""
+    group = bench.rig.group(served)
+    async with (
+        bench.rig.workers(workers),
+        bench.stage.sale(arm) as sale,
+        following(bench.stage, sale) as follower,
+    ):
+        loaded = await load(bench.rig, group, closed_loop(group.url, sale, 2 * bench.seconds, BUYERS))
+        begun, last_accepted = loaded.first.started_at, ended(loaded.first)
+        booked_at = await follower.until_booked(last_accepted)
+        counted_from = begun + WARMING_SHARE * loaded.seconds
+        window = [look for look in follower.looks if counted_from <= look.at <= last_accepted]
+        share = persisted_share(window)
+        per_second = loaded.count(ACCEPTED) / loaded.seconds
+        return Sample(
+            arm=arm,
+            round=bench.round,
+            per_second=per_second,
+            foreign=loaded.foreign,
+            latency=loaded.first.latency,
+            figures={
+                "api_cores": sum(loaded.cores),
+                "api_cpu_us_per_answer": loaded.micros,
+                "persisted_share": share,
+                "persisted_per_second": share * per_second,
+                "backlog_at_end": window[-1].backlog,
+                "backlog_at_most": max(look.backlog for look in window),
+                "seconds_to_booked": booked_at - last_accepted,
+                **await ledger_figures(bench, sale),
+            },
+            doubts=loaded.doubts(ACCEPTED),
+        )
+
+
+async def soak(bench: Bench) -> Sample:
+    """All tickets of a large sale, sold and booked, with the memory of each process at its highest."""
+    group = bench.rig.group(API_1)
+    async with bench.rig.workers(1) as workers, bench.stage.sale("soak", stock=SOAK_ORDERS) as sale:
+        peaks = Peaks(group.processes, workers)
+        async with following(bench.stage, sale) as follower, watching_memory(peaks):
+            loaded = await load(bench.rig, group, orders(group, sale, SOAK_ORDERS))
+            booked_at = await follower.until_booked(ended(loaded.first))
+        return Sample(
+            arm="soak",
+            round=bench.round,
+            per_second=loaded.count(ACCEPTED) / loaded.seconds,
+            foreign=loaded.foreign,
+            latency=loaded.first.latency,
+            figures={
+                "accepted": loaded.count(ACCEPTED),
+                "seconds_to_booked": booked_at - ended(loaded.first),
+                "persisted_per_second": SOAK_ORDERS / (booked_at - loaded.first.started_at),
+                "backlog_at_most": max(look.backlog for look in follower.looks),
+                **peaks.megabytes,
+                **await ledger_figures(bench, sale),
+            },
+            doubts=loaded.doubts(ACCEPTED),
+        )
+
+
+async def seeding(bench: Bench) -> Sample:
+    """Small and large sales are created in turn, over HTTP: ledger, gate and recount."""
+    seconds: dict[int, list[float]] = {FEW: [], MANY: []}
+    usage = Usage([])
+    for _ in range(SEEDINGS):
+        for stock, measured in seconds.items():
+            begun = perf_counter()
+            await bench.stage.create("seeding", stock)
+            measured.append(perf_counter() - begun)
+    usage.stop()
+    few, many = (median(measured) for measured in seconds.values())
+    figures = {"few_ms": few * 1000, "many_ms": many * 1000, "times": many / few}
+    return Sample(
+        arm="seeding", round=bench.round, per_second=1 / median([few, many]), foreign=usage.foreign, figures=figures
+    )
+
+
+def orders(group: Running, sale: str, count: int) -> LoadPlan:
+    return LoadPlan(
+        url=group.url, sale=sale, requests=count, concurrency=BUYERS, seconds=300, reply_seconds=REPLY_SECONDS
+    )
+
+
+def ended(result: LoadResult) -> float:
+    """When the last buyer was told of a ticket, in Unix seconds."""
+    return result.started_at + result.accepted_seconds
+
+
+async def ledger_figures(bench: Bench, sale: str) -> dict[str, float]:
+    """Bookings in the ledger, and by how many tickets the identity is off."""
+    told = await bench.stage.client.sale(sale)
+    if told is None:
+        raise SaleVanished(f"There is no sale {sale!r} any more.")
+    identity = told["identity"]
+    parts = sum(identity[part] for part in ("remaining", "backlog", "set_aside", "booked"))
+    return {"booked": told["booked"], "drift": abs(identity["stock"] - parts)}
+
+
+def cpu_of_tree(process: psutil.Process) -> float:
+    members: Sequence[psutil.Process] = (process, *process.children(recursive=True))
+    return float(sum(sum(member.cpu_times()[:2]) for member in members))

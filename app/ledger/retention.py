@@ -1,0 +1,33 @@
+"""What the ledger need not keep for ever: receipts, and blasts that have ended. Bookings stay."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.ledger.availability import ledger_reachable
+
+BATCH = 1000  # rows; deleting them takes some ms
+
+# Two reconcilers at once skip each other's rows in place of waiting.
+OLD = (
+    text("""
+        DELETE FROM receipts WHERE reservation_id IN (
+            SELECT reservation_id FROM receipts WHERE kept_at < now() - make_interval(days => :days)
+            LIMIT :batch FOR UPDATE SKIP LOCKED)
+    """),
+    text("""
+        DELETE FROM blasts WHERE id IN (
+            SELECT id FROM blasts WHERE finished_at < now() - make_interval(days => :days)
+                AND state NOT IN ('queued', 'running')
+            LIMIT :batch FOR UPDATE SKIP LOCKED)
+    """),
+)
+
+
+async def prune(engine: AsyncEngine, older_than_days: int, batch: int = BATCH) -> int:
+    """Deletes at most a batch of each kind; returns how many rows went. Raises LedgerUnavailable."""
+    gone = 0
+    for statement in OLD:
+        with ledger_reachable():
+            async with engine.begin() as connection:
+                gone += (await connection.execute(statement, {"days": older_than_days, "batch": batch})).rowcount
+    return gone

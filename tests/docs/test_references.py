@@ -1,0 +1,81 @@
+"""What the pages point to is there: tests, files, other pages, problem types, log lines, metrics."""
+
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client import Counter, Gauge, Histogram
+
+from app.api.problem_types import EXPLANATIONS
+from app.drain import meters as drain
+from app.ledger.models import Base
+from app.reconcile import meters as reconcile
+from app.telemetry.metrics import GAUGES
+from tests.docs.pages import PAGES, PROJECT, page, table
+
+PATH = re.compile(r"\b((?:app|worker|alembic|tests|docs|requirements)/[\w./-]*\w\.(?:py|lua|md|txt|toml))(?:::(\w+))?")
+LINK = re.compile(r"\]\(([^)#:]+?\.md)(?:#[\w-]+)?\)")
+
+
+def defines(path: Path, name: str) -> bool:
+    return re.search(rf"^\s*(async )?def {name}\(|^class {name}\b", path.read_text(), re.MULTILINE) is not None
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_file_and_test_that_is_named_exists(path: Path) -> None:
+    named = PATH.findall(path.read_text(encoding="utf-8"))
+    missing = [
+        f"{file}::{name}" if name else file
+        for file, name in named
+        if not (PROJECT / file).is_file() or (name and not defines(PROJECT / file, name))
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    assert [link for link in LINK.findall(path.read_text(encoding="utf-8")) if not (path.parent / link).is_file()] == []
+
+
+def test_a_test_that_is_not_there_would_be_noticed() -> None:
+    assert not defines(Path(__file__), "test_that_nobody_wrote")
+
+
+def test_every_script_is_told() -> None:
+    rows = table(page("architecture.md"), "Each script says at its top what it takes and returns:")
+    told = {name for names, _ in rows for name in names.split(", ")}
+    assert told == {path.stem for path in (PROJECT / "app/gate/lua").glob("*.lua")}
+
+
+def test_every_table_is_told() -> None:
+    assert {name for name, _ in table(page("architecture.md"), "## Tables of the ledger")} == set(Base.metadata.tables)
+
+
+def test_every_problem_type_is_told() -> None:
+    rows = table(page("http-api.md"), "## Problem types")
+    assert {(int(status), slug) for status, slug, *_ in rows} == {(each.status, each.slug) for each in EXPLANATIONS}
+
+
+def test_every_log_line_that_is_explained_is_written_somewhere() -> None:
+    source = "\n".join(path.read_text() for folder in ("app", "worker") for path in (PROJECT / folder).rglob("*.py"))
+    rows = table(page("operations.md"), "## Log lines")
+    assert [event for event, *_ in rows if f'"{event}"' not in source] == []
+
+
+def test_every_sales_gauge_is_told() -> None:
+    rows = table(page("operations.md"), "## Metrics")
+    told = {name.removesuffix("{sale}").removeprefix("atomictickets_sale_") for name, *_ in rows if "_sale_" in name}
+    assert told == set(GAUGES)
+
+
+def test_every_meter_of_workers_and_reconciler_is_told() -> None:
+    told = "\n".join(name for name, *_ in table(page("operations.md"), "## Metrics"))
+    meters = [
+        each
+        for module in (drain, reconcile)
+        for each in vars(module).values()
+        if isinstance(each, Counter | Gauge | Histogram)
+    ]
+    assert meters
+    for metric in (metric for meter in meters for metric in meter.collect()):
+        assert metric.name in told

@@ -1,0 +1,53 @@
+"""The sale goes on without the broker and without the ledger; what was accepted is booked when it can be."""
+
+import asyncio
+from collections.abc import Callable
+
+from app.gate.keys import GROUP
+from app.lab.servers.postgres import PostgresServer
+from app.ledger.migrate import migrate
+from app.settings import DrainSettings
+from tests.faults.verdict import verdict
+from tests.fixtures.platform import MakePlatform
+
+
+async def test_a_whole_sale_without_a_broker_is_booked_by_the_sweep(make_platform: MakePlatform) -> None:
+    platform = await make_platform(api=2)
+    platform.broker.kill()
+    sale = await platform.create_sale(stock=300)
+    crowd = await platform.blast(sale, 400, concurrency=100, retries=0)
+    assert crowd.outcomes == {"accepted": 300, "sold-out": 100}
+    view = await verdict(platform, sale, crowd.records)
+    assert view["booked"] == 300
+    assert "the broker is away" in platform.log("api-1") + platform.log("api-2")
+
+
+async def test_a_ledger_that_is_away_for_a_while_costs_no_order(
+    make_platform: MakePlatform, make_postgres: Callable[..., PostgresServer]
+) -> None:
+    """Each order is read more often than a poisonous one is tried, and yet none is set aside."""
+    postgres = make_postgres()
+    await migrate(postgres.url)
+    platform = await make_platform(postgres.url)
+    sale = await platform.create_sale(stock=500)
+    orders = platform.gate.keys(sale).orders
+
+    async def well_under_way() -> bool:
+        return await platform.accepted(sale) >= 50
+
+    async def read_too_often() -> bool:
+        await platform.buy(sale, "hinting", f"key-{await platform.accepted(sale)}")  # each acceptance owes a hint
+        pending = await platform.redis.xpending_range(orders, GROUP, "-", "+", 1)
+        return bool(pending) and int(pending[0]["times_delivered"]) > DrainSettings().poison_tries
+
+    blast = asyncio.create_task(platform.blast(sale, 300))
+    await platform.wait_until(well_under_way)
+    postgres.kill()
+    crowd = await blast
+    assert crowd.outcomes == {"accepted": 300}
+    await platform.wait_until(read_too_often)
+    postgres.start()
+    view = await verdict(platform, sale, crowd.records)
+    assert view["rejected"] == 0
+    assert view["booked"] >= 300
+    assert await platform.rows("SELECT * FROM set_aside") == []

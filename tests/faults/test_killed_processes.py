@@ -1,0 +1,43 @@
+"""An API process that is killed among its buyers takes no order with it."""
+
+import asyncio
+
+from tests.faults.verdict import verdict
+from tests.fixtures.platform import MakePlatform
+
+BUYERS = 3000
+
+
+async def test_an_api_process_killed_in_mid_blast_loses_no_order(make_platform: MakePlatform) -> None:
+    platform = await make_platform(api=2)
+    sale = await platform.create_sale(stock=BUYERS)
+
+    async def well_under_way() -> bool:
+        return await platform.accepted(sale) >= BUYERS // 10
+
+    blast = asyncio.create_task(platform.blast(sale, BUYERS, concurrency=100))
+    await platform.wait_until(well_under_way)
+    platform.kill("api-1")
+    assert await platform.accepted(sale) < BUYERS
+    crowd = await blast
+    assert crowd.retried > 0, "nobody was waiting for the process that died"
+    assert crowd.outcomes == {"accepted": BUYERS}
+    view = await verdict(platform, sale, crowd.records)
+    assert (view["booked"], view["duplicates"]) == (BUYERS, 0)
+
+    platform.start("api-1")
+    again = await platform.buy(sale, crowd.records[0].customer, crowd.records[0].key)
+    assert (again.status_code, again.json()["replayed"]) == (200, True)
+    assert again.json()["reservation_id"] == crowd.records[0].reservation_id
+
+
+async def test_asking_again_with_another_key_buys_twice(make_platform: MakePlatform) -> None:
+    """The control: it is the key that makes it safe to ask again."""
+    platform = await make_platform()
+    sale = await platform.create_sale(stock=10)
+    first = await platform.buy(sale, "ada", "key-1")
+    platform.kill("api-1")  # for all that the buyer knows, before it had an answer
+    platform.start("api-1")
+    second, third = await platform.buy(sale, "ada", "key-1"), await platform.buy(sale, "ada", "key-2")
+    assert first.json()["reservation_id"] == second.json()["reservation_id"] != third.json()["reservation_id"]
+    assert (await platform.settled(sale))["booked"] == 2

@@ -1,0 +1,30 @@
+"""Any API process tells Prometheus of all processes of its machine, also of those that listen nowhere."""
+
+import re
+
+from tests.fixtures.platform import MakePlatform, Platform
+
+VALUE = re.compile(r"^(\w+(?:\{.*\})?) (\S+)$", re.MULTILINE)
+
+
+async def scrape(platform: Platform) -> dict[str, float]:
+    response = await platform.ask("GET", "/metrics")
+    return {name: float(value) for name, value in VALUE.findall(response.text)}
+
+
+async def test_metrics_tell_of_workers_and_reconciler_too(make_platform: MakePlatform) -> None:
+    platform = await make_platform(workers=2)
+    sale = await platform.create_sale(stock=10)
+    await platform.blast(sale, 15)
+    await platform.settled(sale)
+    before = await scrape(platform)
+    assert before['atomictickets_drain_orders_total{fate="booked"}'] == 10
+    assert before["atomictickets_drain_batch_seconds_count"] >= 1
+    assert before[f'atomictickets_sale_lost{{sale="{sale}"}}'] == 0
+
+    async def seen() -> bool:
+        now = await scrape(platform)
+        later = "atomictickets_reconcile_last_turn_timestamp_seconds"
+        return now[later] > before[later] and now.get('atomictickets_reconcile_checks_total{found="none"}', 0) >= 1
+
+    await platform.wait_until(seen)

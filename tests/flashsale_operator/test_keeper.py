@@ -1,0 +1,246 @@
+"""Turns of one sale on real stores: whatever is changed and whatever breaks, in the end the sale is as it is wished."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.reconcile.classify import Kind
+from app.reconcile.watch import Reconciler
+from app.sales.phase import Phase
+from app.settings import ReconcileSettings
+from app.strategies.registry import STRATEGIES
+from flashsale_operator.keeper import ResourceGone, SaleKeeper, wanted_by
+from flashsale_operator.kube import KubeApi, KubeMissing, Object
+from flashsale_operator.observed import Observed, WorkersSeen
+from flashsale_operator.resource.models import FlashSale
+from flashsale_operator.stores import Stores
+from tests.reconcile.box_office import BoxOffice
+
+STOCK = 10
+GRACE_IS_OVER = ReconcileSettings(grace_seconds=1e-9)
+
+
+class Declared(KubeApi):
+    """The API server, as far as a turn asks it: the one resource that is there, if any."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: pytest.fail("a test without a cluster"), "shop")
+        self.resource: FlashSale | None = None
+
+    async def flashsale(self, name: str) -> Object:
+        if self.resource is None:
+            raise KubeMissing(404, name)
+        return {"metadata": {"uid": self.resource.metadata.uid}}
+
+
+@pytest.fixture
+async def stores(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stores]:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("flashsale_operator.keeper.settings_of", lambda _: GRACE_IS_OVER)
+    stores = Stores.open(sales_at_once=2)
+    yield stores
+    await stores.close()
+
+
+@dataclass
+class Story:
+    """A user, an operator that may die between any two steps, buyers and a drain."""
+
+    stores: Stores
+    office: BoxOffice
+    kube: Declared = field(default_factory=Declared)
+    uids: int = 0
+    buyers: int = 0
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Another process: what the last one had in memory is gone."""
+        reconciler = Reconciler(self.stores.engine, self.stores.gate, STRATEGIES, ReconcileSettings())
+        self.keeper = SaleKeeper(replace(self.stores, reconciler=reconciler), self.kube)
+
+    def apply(self, **spec: Any) -> None:
+        before = self.kube.resource
+        if before is None:
+            self.uids += 1
+            metadata = {"name": "drop", "namespace": "shop", "uid": f"uid-{self.uids}", "generation": 1}
+            now: dict[str, Any] = {"strategy": "atomic", "stock": STOCK}
+        else:
+            metadata = before.metadata.model_dump(by_alias=True) | {"generation": before.metadata.generation + 1}
+            now = before.spec.model_dump(by_alias=True)
+        self.kube.resource = FlashSale.model_validate({"metadata": metadata, "spec": now | spec})
+
+    @property
+    def spec(self) -> Any:
+        assert self.kube.resource is not None
+        return self.kube.resource.spec
+
+    async def delete(self) -> None:
+        assert self.kube.resource is not None
+        gone, self.kube.resource = self.kube.resource, None
+        sale = await self.stores.sales.get("drop")
+        for uid in {gone.metadata.uid, sale.owner_uid if sale and sale.owner_uid else ""}:  # the list misses both
+            await self.keeper.end("drop", uid)
+
+    async def turn(self) -> Observed:
+        assert self.kube.resource is not None
+        return await self.keeper.keep(self.kube.resource, WorkersSeen(), check=True)
+
+    async def buy(self, tickets: int) -> None:
+        for _ in range(tickets):
+            self.buyers += 1
+            await self.office.try_to_buy(f"buyer-{self.buyers}")
+
+    async def settle(self) -> Observed:
+        """Everything that waits is booked, and the operator has looked often enough for two findings of one drift."""
+        for _ in range(3):
+            await self.office.drain()
+            observed = await self.turn()
+        return observed
+
+
+async def turn(story: Story, _: int) -> None:
+    await story.turn()
+
+
+async def buy(story: Story, tickets: int) -> None:
+    await story.buy(tickets)
+
+
+async def drain(story: Story, orders: int) -> None:
+    await story.office.drain(orders + 1)
+
+
+async def restart(story: Story, _: int) -> None:
+    story.restart()
+
+
+async def half_followed(story: Story, _: int) -> None:
+    """The operator dies when it has told the ledger, before the gate."""
+    assert story.kube.resource is not None
+    seen = await story.stores.sales.get("drop")
+    await story.stores.managed.follow(wanted_by(story.kube.resource), seen, guarded=True)
+    story.restart()
+
+
+async def grow(story: Story, tickets: int) -> None:
+    story.apply(stock=story.spec.stock + tickets)
+
+
+async def pause_or_resume(story: Story, _: int) -> None:
+    story.apply(paused=not story.spec.paused)
+
+
+async def limit(story: Story, tickets: int) -> None:
+    story.apply(per_customer_limit=tickets or None)
+
+
+async def next_round(story: Story, stock: int) -> None:
+    story.apply(round=story.spec.round + 1, stock=1 + stock)
+
+
+async def apply_again(story: Story, _: int) -> None:
+    await story.delete()
+    story.apply()
+
+
+async def restored(story: Story, _: int) -> None:
+    """The same resource with another uid, as a backup brings it; its deletion was never seen."""
+    await story.turn()
+    stock, story.kube.resource = story.spec.stock, None
+    story.apply(stock=stock + 1)
+    await story.turn()
+
+
+async def forget_everything(story: Story, _: int) -> None:
+    await story.office.redis.unlink(story.office.keys.sale, story.office.keys.orders)
+
+
+async def forget_counters(story: Story, _: int) -> None:
+    await story.office.redis.unlink(story.office.keys.sale)
+
+
+async def leak(story: Story, tickets: int) -> None:
+    seen = await story.office.gate.snapshot("drop")
+    if seen is not None:
+        await story.office.leak(min(tickets, seen.remaining))
+
+
+async def fence(story: Story, _: int) -> None:
+    await story.office.gate.fence("drop", 2**40)
+
+
+HAPPENINGS = (
+    turn, buy, drain, restart, half_followed, grow, pause_or_resume, limit, next_round, apply_again, restored,
+    forget_everything, forget_counters, leak, fence,
+)  # fmt: skip
+
+
+@pytest.fixture
+def story(stores: Stores, office: BoxOffice) -> Story:
+    return Story(stores, office)
+
+
+async def as_wished(story: Story) -> None:
+    """Settles, and holds the sale against the resource and the identity."""
+    observed = await story.settle()
+    sale, snapshot = await story.office.sale(), await story.office.snapshot()
+    tally = await story.office.sales.tally("drop", sale.round)
+    assert tally.booked + snapshot.remaining == tally.stock == snapshot.stock == story.spec.stock
+    assert (snapshot.backlog, snapshot.epoch, snapshot.round) == (0, sale.epoch, sale.round)
+    assert observed.check is not None
+    assert observed.check.kind is Kind.NONE
+    assert observed.view is not None
+    selling = Phase.OPEN if snapshot.remaining else Phase.SOLD_OUT
+    assert observed.view.phase is (Phase.PAUSED if story.spec.paused else selling)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps=st.lists(st.tuples(st.sampled_from(HAPPENINGS), st.integers(0, 4)), max_size=14))
+async def test_whatever_happens_the_sale_becomes_as_it_is_wished(story: Story, steps: list[tuple[Any, int]]) -> None:
+    story.apply()
+    await story.turn()
+    for happens, number in steps:
+        await happens(story, number)
+    await as_wished(story)
+    await story.delete()
+    await story.office.drain()
+
+
+async def test_a_deleted_resource_that_is_only_remembered_starts_no_next_round(story: Story) -> None:
+    story.apply()
+    await story.turn()
+    remembered = story.kube.resource
+    assert remembered is not None
+    await story.delete()
+    with pytest.raises(ResourceGone):
+        await story.keeper.keep(remembered, WorkersSeen(), check=True)
+    story.apply()
+    with pytest.raises(ResourceGone):
+        await story.keeper.keep(remembered, WorkersSeen(), check=True)
+    assert (await story.office.sale()).ended_at is not None
+    await as_wished(story)
+    assert (await story.office.sale()).round == 2
+
+
+async def test_a_turn_sells_no_ticket_twice_where_the_obvious_repair_does(story: Story) -> None:
+    """Six tickets wait to be booked while a seventh has leaked."""
+    for repair_obviously in (False, True):
+        story.apply()
+        await story.turn()
+        await story.buy(6)
+        await story.office.leak(1)
+        await story.turn()
+        await story.turn()
+        if repair_obviously:
+            remaining = STOCK - await story.office.booked()
+            await story.office.redis.hset(story.office.keys.sale, "remaining", remaining)
+        promised = 6 + await story.office.sell_out(f"late-{repair_obviously}")
+        assert (promised > STOCK) is repair_obviously
+        await story.delete()

@@ -1,0 +1,293 @@
+"""What a turn leaves behind: its spans, the id of its trace in the status, and both ids in its log lines."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import structlog
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import format_span_id, format_trace_id
+from structlog.contextvars import merge_contextvars
+
+from app.settings import ReconcileSettings
+from app.telemetry.changed_traces import ChangedTraces
+from app.telemetry.spans import CHANGED, OUTCOME
+from flashsale_operator.kube import KubeApi, KubeMissing, KubeUnavailable, Object
+from flashsale_operator.metrics import Meters
+from flashsale_operator.pool import WorkerPool
+from flashsale_operator.resources import Resources
+from flashsale_operator.scaling import Wish
+from flashsale_operator.scheduler import Scheduler
+from flashsale_operator.settings import OperatorSettings
+from flashsale_operator.stores import Stores
+from flashsale_operator.turns import Turns
+from tests.reconcile.box_office import BoxOffice
+
+NEVER = 2**200  # no id is a multiple of it
+TURN = "reconcile FlashSale"
+
+
+class Cluster(KubeApi):
+    """The API server, as far as a turn and the pool ask it: one resource, one Deployment."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: pytest.fail("a test without a cluster"), "shop")
+        self.resource: Object = {}
+        self.away = False
+
+    async def flashsale(self, name: str) -> Object:
+        if not self.resource:
+            raise KubeMissing(404, name)
+        return self.resource
+
+    async def replace_status(self, name: str, uid: str, status: Mapping[str, Any]) -> Object:
+        del name, uid
+        if self.away:
+            raise KubeUnavailable("The API server is away.")
+        self.resource = self.resource | {"status": dict(status)}
+        return self.resource
+
+    async def create_event(self, event: Object) -> None:
+        del event
+
+    async def scale(self, deployment: str) -> Object:
+        del deployment
+        return {"metadata": {"resourceVersion": "7", "uid": "pool"}, "spec": {"replicas": 1}}
+
+    async def deployment(self, name: str) -> Object:
+        del name
+        return {"status": {"readyReplicas": 1}}
+
+    async def set_scale(self, deployment: str, replicas: int, seen_version: str) -> Object:
+        del deployment, replicas, seen_version
+        return {}
+
+
+@dataclass
+class Spans:
+    """Those that ended since the last `clear`: all of them, and those that were exported."""
+
+    ended: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
+    sent: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
+
+    def clear(self) -> None:
+        self.ended.clear()
+        self.sent.clear()
+
+    @property
+    def exported(self) -> Sequence[ReadableSpan]:
+        return self.sent.get_finished_spans()
+
+    def one(self, name: str) -> ReadableSpan:
+        [found] = [span for span in self.ended.get_finished_spans() if span.name == name]
+        return found
+
+    def tree(self) -> set[tuple[str, str]]:
+        """(name, its parent's name) of what was exported."""
+        names = {span.context.span_id: span.name for span in self.exported if span.context}
+        return {(span.name, names[span.parent.span_id] if span.parent else "") for span in self.exported}
+
+    @property
+    def failed(self) -> set[str]:
+        return {span.name for span in self.ended.get_finished_spans() if not span.status.is_ok}
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Iterator[Spans]:
+    """The provider of a process can be set once, and records for whoever comes later too."""
+    spans, provider = Spans(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans.ended))
+    provider.add_span_processor(ChangedTraces(SimpleSpanProcessor(spans.sent), NEVER))
+    trace.set_tracer_provider(provider)
+    yield spans
+    provider.shutdown()
+
+
+@pytest.fixture
+def spans(recorded: Spans) -> Spans:
+    recorded.clear()
+    return recorded
+
+
+@pytest.fixture
+async def stores(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stores]:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("flashsale_operator.keeper.settings_of", lambda _: ReconcileSettings(grace_seconds=1e-9))
+    stores = Stores.open(sales_at_once=2)
+    yield stores
+    await stores.close()
+
+
+class Operator:
+    """Turns of the sale `drop`, one at a time."""
+
+    def __init__(self, stores: Stores) -> None:
+        self.cluster, self.resources = Cluster(), Resources()
+        settings = OperatorSettings(workers="worker", namespace="shop")
+        self.pool = WorkerPool(self.cluster, settings)
+        self.turns = Turns(
+            stores=stores, kube=self.cluster, resources=self.resources, pool=self.pool, meters=Meters(),
+            settings=settings,
+        )  # fmt: skip
+
+    def apply(self, generation: int = 1, **spec: Any) -> None:
+        metadata = {"name": "drop", "namespace": "shop", "uid": "uid-1", "generation": generation}
+        self.cluster.resource |= {"metadata": metadata, "spec": {"strategy": "atomic", "stock": 10} | spec}
+        self.resources.see(self.cluster.resource)
+
+    async def turn(self) -> Sequence[Mapping[str, Any]]:
+        """One turn as the scheduler gives it; returns its log lines."""
+        over = asyncio.Event()
+
+        async def once(name: str) -> None:
+            try:
+                await self.turns.take(name)
+            finally:
+                over.set()
+
+        self.turns.check_soon("drop")
+        scheduler = Scheduler(once, at_once=1)
+        scheduler.poke("drop")
+        with structlog.testing.capture_logs(processors=[merge_contextvars]) as lines:
+            running = asyncio.create_task(scheduler.run())
+            await over.wait()
+            running.cancel()
+            await asyncio.wait((running,))
+        return lines
+
+    @property
+    def trace_id(self) -> str:
+        """As the status has it."""
+        return str(self.cluster.resource["status"]["lastReconcile"]["traceId"])
+
+
+@pytest.fixture
+def operator(stores: Stores) -> Operator:
+    return Operator(stores)
+
+
+def trace_of(span: ReadableSpan) -> str:
+    assert span.context is not None
+    return format_trace_id(span.context.trace_id)
+
+
+def told(span: ReadableSpan) -> Mapping[str, Any]:
+    return span.attributes or {}
+
+
+async def test_a_turn_that_seeds_is_one_trace_which_status_and_log_name(operator: Operator, spans: Spans) -> None:
+    operator.apply()
+    lines = await operator.turn()
+    assert spans.tree() == {
+        (TURN, ""), ("follow", TURN), ("prepare", TURN), ("check", TURN), ("post event", TURN), ("write status", TURN),
+    }  # fmt: skip
+    turn = spans.one(TURN)
+    assert {trace_of(span) for span in spans.exported} == {operator.trace_id} == {trace_of(turn)}
+    assert told(turn) == {
+        "k8s.namespace.name": "shop", "k8s.object.uid": "uid-1", "atomictickets.sale": "drop",
+        "atomictickets.generation": 1, "atomictickets.round": 1, "atomictickets.epoch": 1,
+    }  # fmt: skip
+    assert told(spans.one("follow")) == {OUTCOME: "create", CHANGED: True}
+    assert told(spans.one("check"))[OUTCOME] == "none"
+    assert not spans.failed
+    assert lines
+    for line in lines:
+        assert (line["trace_id"], line["sale"], line["generation"]) == (operator.trace_id, "drop", 1)
+    assert turn.context is not None
+    opened = next(line for line in lines if line.get("reason") == "SaleOpened")
+    assert (opened["span_id"], opened["epoch"]) == (format_span_id(turn.context.span_id), 1)
+
+
+async def test_a_turn_that_changes_nothing_is_not_exported_and_leaves_the_status(
+    operator: Operator, spans: Spans
+) -> None:
+    operator.apply()
+    await operator.turn()
+    seeded = operator.trace_id
+    spans.clear()
+    await operator.turn()
+    assert trace_of(spans.one(TURN)) != seeded
+    assert spans.tree() == set()
+    assert operator.trace_id == seeded
+
+
+async def test_a_repair_is_a_child_of_its_check(operator: Operator, office: BoxOffice, spans: Spans) -> None:
+    operator.apply()
+    await operator.turn()
+    await office.leak(3)
+    await operator.turn()
+    spans.clear()
+    await operator.turn()
+    assert ("give_back", "check") in spans.tree()
+    assert told(spans.one("give_back")) == {CHANGED: True}
+    assert operator.trace_id == trace_of(spans.one("give_back"))
+    spans.clear()
+    await office.redis.unlink(office.keys.sale)
+    await operator.turn()
+    assert ("recount", "check") in spans.tree()
+    assert operator.trace_id == trace_of(spans.one("recount"))
+    assert told(spans.one(TURN))["atomictickets.epoch"] == 2
+
+
+async def test_a_refusal_is_an_outcome_and_no_error(operator: Operator, spans: Spans) -> None:
+    operator.apply()
+    await operator.turn()
+    spans.clear()
+    operator.apply(generation=2, stock=5)
+    await operator.turn()
+    assert told(spans.one(TURN))[OUTCOME] == told(spans.one("follow"))[OUTCOME] == "StockShrinks"
+    assert not spans.failed
+
+
+async def test_a_store_that_is_away_is_an_error_and_exported(
+    operator: Operator, spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator.apply()
+    await operator.turn()
+    seeded = operator.trace_id
+    spans.clear()
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    alone = Stores.open(sales_at_once=2)
+    blind = Operator(alone)
+    blind.cluster.resource = operator.cluster.resource
+    blind.apply()
+    await blind.turn()
+    await alone.close()
+    assert spans.failed == {TURN, "check"}
+    assert (TURN, "") in spans.tree()
+    assert blind.trace_id == seeded
+
+
+async def test_an_exception_is_an_error_whose_line_names_the_trace(operator: Operator, spans: Spans) -> None:
+    operator.apply()
+    operator.cluster.away = True
+    lines = await operator.turn()
+    assert spans.failed == {TURN, "write status"}
+    assert [event.name for event in spans.one(TURN).events] == ["exception"]
+    failed = next(line for line in lines if line["event"].startswith("turn not completed"))
+    assert (failed["trace_id"], failed["sale"]) == (trace_of(spans.one(TURN)), "drop")
+
+
+async def test_the_end_of_a_deleted_resource_and_the_removal_are_traced(operator: Operator, spans: Spans) -> None:
+    operator.apply()
+    await operator.turn()
+    spans.clear()
+    operator.resources.forget("drop", "uid-1")
+    await operator.turn()
+    assert {(TURN, ""), ("end", TURN), ("check", TURN), ("remove", "check")} == spans.tree()
+    assert told(spans.one("end"))[CHANGED] is told(spans.one("remove"))[CHANGED] is True
+
+
+async def test_scaling_is_a_trace_of_its_own(operator: Operator, spans: Spans) -> None:
+    await operator.pool.follow([Wish(sale="drop", standby=0, for_backlog=3)])
+    assert spans.tree() == {("scale", ""), ("post event", "scale")}
+    assert told(spans.one("scale")) == {
+        "k8s.deployment.name": "worker", "atomictickets.workers.before": 1, "atomictickets.workers.after": 3,
+        CHANGED: True,
+    }  # fmt: skip

@@ -1,0 +1,33 @@
+"""How this process reaches the stock server."""
+
+import asyncio
+
+from redis.asyncio import Redis
+
+CALLS = 200
+
+
+async def lost_cancellations(redis: Redis) -> int:
+    """How many of CALLS tasks that call without end run on after they were cancelled at a random moment of a call."""
+
+    async def call_without_end() -> None:
+        while True:
+            await redis.ping()
+
+    lost = 0
+    for turn in range(CALLS):
+        task = asyncio.create_task(call_without_end())
+        for _ in range(1 + turn % 23):
+            await asyncio.sleep(0)
+        task.cancel()
+        _, running = await asyncio.wait({task}, timeout=0.2)
+        if running:
+            lost += 1
+            while not task.done():
+                task.cancel()
+                await asyncio.sleep(0)
+    return lost
+
+
+async def test_no_cancellation_is_lost(stock_redis: Redis) -> None:
+    assert await lost_cancellations(stock_redis) == 0

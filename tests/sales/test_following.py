@@ -1,0 +1,71 @@
+"""Whose a name is and what becomes of its row, as tables."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from app.sales.following import NameTaken, Step, StockShrinks, StrategyDiffers, Wanted, next_step
+from app.sales.model import Sale, SaleTerms
+
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
+TERMS = SaleTerms(name="drop", strategy="atomic", stock=10)
+WANTED = Wanted(terms=TERMS, uid="uid-1", generation=3, round=1)
+FOLLOWING = Sale(
+    terms=replace(TERMS, think_ms=7), round=4, epoch=9, managed_by="flashsale", owner_uid="uid-1", owner_round=1,
+    owner_generation=3, created_at=NOW,
+)  # fmt: skip
+ENDED = replace(FOLLOWING, ended_at=NOW)
+HTTP = replace(FOLLOWING, managed_by="http", owner_uid=None, owner_round=None, owner_generation=None)
+
+
+def wanted(uid: str = "uid-1", generation: int = 3, round_: int = 1, **changes: Any) -> Wanted:
+    flags = {name: changes.pop(name) for name in ("paused", "adopt") if name in changes}
+    return Wanted(terms=replace(TERMS, **changes), uid=uid, generation=generation, round=round_, **flags)
+
+
+@pytest.mark.parametrize(
+    ("asked", "present", "step"),
+    [
+        (WANTED, None, Step.CREATE),
+        (WANTED, FOLLOWING, Step.NOTHING),
+        (wanted(generation=9), FOLLOWING, Step.NOTHING),
+        (wanted(stock=11), FOLLOWING, Step.AMEND),
+        (wanted(paused=True), FOLLOWING, Step.AMEND),
+        (wanted(closes_at=NOW), FOLLOWING, Step.AMEND),
+        (wanted(customer_limit=2), FOLLOWING, Step.AMEND),
+        (wanted(round_=2), FOLLOWING, Step.NEXT_ROUND),
+        (wanted(round_=2, stock=3), FOLLOWING, Step.NEXT_ROUND),
+        (WANTED, ENDED, Step.NEXT_ROUND),
+        (wanted("uid-2", generation=1), ENDED, Step.NEXT_ROUND),
+        (WANTED, replace(HTTP, ended_at=NOW), Step.NEXT_ROUND),
+        (wanted("uid-2", generation=1), FOLLOWING, Step.ADOPT),
+        (wanted("uid-2", generation=1, stock=12), FOLLOWING, Step.ADOPT),
+        (wanted("uid-2", generation=1, round_=4), FOLLOWING, Step.ADOPT),
+        (wanted("uid-2", generation=1, round_=5), FOLLOWING, Step.NEXT_ROUND),
+        (wanted(adopt=True, round_=5), HTTP, Step.ADOPT),
+        (wanted("uid-2", generation=1, stock=9), FOLLOWING, Step.ADOPT),
+        (wanted(adopt=True), HTTP, Step.ADOPT),
+        (wanted(generation=2, paused=True), FOLLOWING, Step.NOTHING),
+        (wanted(generation=2, stock=5), FOLLOWING, Step.NOTHING),
+        (wanted(generation=2, round_=2), FOLLOWING, Step.NOTHING),
+    ],
+)
+def test_the_next_step(asked: Wanted, present: Sale | None, step: Step) -> None:
+    assert next_step(asked, present) is step
+
+
+@pytest.mark.parametrize(
+    ("asked", "present", "refusal"),
+    [
+        (WANTED, HTTP, NameTaken),
+        (wanted(stock=9), FOLLOWING, StockShrinks),
+        (wanted(strategy="naive"), FOLLOWING, StrategyDiffers),
+        (wanted(strategy="naive"), ENDED, StrategyDiffers),
+        (wanted(strategy="naive", adopt=True), HTTP, StrategyDiffers),
+    ],
+)
+def test_what_a_sale_can_not_become(asked: Wanted, present: Sale, refusal: type[Exception]) -> None:
+    with pytest.raises(refusal):
+        next_step(asked, present)

@@ -1,0 +1,153 @@
+"""The atomic strategy between gate and ledger: what it does when one of them doesn't know the sale."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.drain.drain import Drain
+from app.drain.hints import Hints
+from app.gate.gate import Gate
+from app.gate.replies import GateForgot
+from app.ledger.engine import make_engine
+from app.ledger.receipts import ReceiptRepository
+from app.ledger.sales import SaleRepository
+from app.reconcile.watch import Reconciler
+from app.sales.model import Sale, SaleTerms, UnknownSale
+from app.sales.outcomes import KeyReused, NotOpen, Reserved
+from app.settings import DrainSettings, GateSettings, LedgerSettings, ReconcileSettings
+from app.strategies.atomic import AtomicStrategy
+from app.strategies.protocol import Parts
+from app.strategies.registry import STRATEGIES
+from tests.fixtures.gate import a_purchase
+
+TERMS = SaleTerms(name="drop", strategy="atomic", stock=10)
+
+
+@dataclass
+class Installation:
+    strategy: AtomicStrategy
+    sales: SaleRepository
+    gate: Gate
+    engine: AsyncEngine
+    redis: Redis
+    drain: Drain
+    reconciler: Reconciler
+
+    async def open(self) -> Sale:
+        sale = (await self.sales.create(TERMS, guarded=True)).sale
+        await self.strategy.prepare(sale)
+        return sale
+
+    async def reconcile(self) -> None:
+        sale = await self.sales.get("drop")
+        assert sale is not None
+        await self.reconciler.reconcile_sale(sale)
+
+    async def remaining(self) -> int | None:
+        seen = await self.gate.snapshot("drop")
+        return None if seen is None else seen.remaining
+
+
+@pytest.fixture
+async def here(
+    stock_redis: Redis, gate: Gate, key_prefix: str, database_url: str, broker_url: str
+) -> AsyncIterator[Installation]:
+    engine = make_engine(database_url, "test", LedgerSettings())
+    strategy = AtomicStrategy(
+        Parts(engine=engine, gate=gate, hints=Hints(broker_url), gate_settings=GateSettings(command_timeout_seconds=10))
+    )
+    yield Installation(
+        strategy=strategy,
+        sales=SaleRepository(engine),
+        gate=gate,
+        engine=engine,
+        redis=stock_redis,
+        drain=Drain(stock_redis, engine, DrainSettings(), key_prefix=key_prefix),
+        reconciler=Reconciler(engine, gate, STRATEGIES, ReconcileSettings()),
+    )
+    await strategy.close()
+    await engine.dispose()
+
+
+async def test_a_won_key_wins_after_the_sale_has_ended_and_left_redis(here: Installation) -> None:
+    await here.open()
+    won = await here.strategy.buy(a_purchase(key="k"))
+    await here.drain.sale("drop", 5)
+    await here.strategy.prepare(await here.sales.end("drop"))
+    await here.reconcile()
+    assert await here.gate.snapshot("drop") is None
+
+    again = await here.strategy.buy(a_purchase(key="k"))
+    assert isinstance(won, Reserved)
+    assert isinstance(again, Reserved)
+    assert (again.reservation, again.replayed) == (won.reservation, True)
+    assert await here.strategy.buy(a_purchase(key="k", quantity=2)) == KeyReused(1)
+    assert await here.strategy.buy(a_purchase(key="other")) == NotOpen("closed")
+
+
+async def test_a_sale_that_nobody_knows_is_not_one_that_redis_forgot(here: Installation) -> None:
+    with pytest.raises(UnknownSale):
+        await here.strategy.buy(a_purchase())
+    await here.open()
+    await here.redis.unlink(here.gate.keys("drop").sale)
+    with pytest.raises(GateForgot):
+        await here.strategy.buy(a_purchase())
+
+
+async def test_a_sale_that_ended_before_its_round_was_seeded_sells_nothing_more(here: Installation) -> None:
+    await here.open()
+    assert isinstance(await here.strategy.buy(a_purchase()), Reserved)
+    await here.sales.next_round("drop")  # committed, and then the process died
+    await here.strategy.prepare(await here.sales.end("drop"))
+
+    with pytest.raises(GateForgot):
+        await here.strategy.buy(a_purchase())
+    await here.drain.sale("drop", 5)
+    await here.reconcile()
+    assert await here.strategy.buy(a_purchase()) == NotOpen("closed")
+
+
+async def test_orders_that_redis_forgot_are_found_by_what_buyers_were_told(here: Installation) -> None:
+    sale = await here.open()
+    outcomes = [await here.strategy.buy(a_purchase(key=f"k{number}")) for number in range(3)]
+    await here.drain.sale("drop", 5)
+    lost = await here.strategy.buy(a_purchase(key="lost", quantity=2))
+    await here.redis.unlink(here.gate.keys("drop").sale, here.gate.keys("drop").orders)
+
+    # Nobody buys any more: the strategy's own watch has to miss the sale, and leave word before anybody asks.
+    async with asyncio.timeout(20):
+        while not (found := await ReceiptRepository(here.engine).lost("drop", sale.round)).orders:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert isinstance(lost, Reserved)
+    assert (found.orders, found.tickets, found.named) == (1, 2, (str(lost.reservation),))
+
+    await here.reconcile()
+    assert await here.remaining() == 7  # what was lost is for sale again, what was booked is not
+    replay = await here.strategy.buy(a_purchase(key="k0"))
+    assert isinstance(replay, Reserved)
+    assert isinstance(outcomes[0], Reserved)
+    assert (replay.reservation, replay.replayed) == (outcomes[0].reservation, True)
+
+
+async def test_orders_are_not_lost_by_a_recount(here: Installation) -> None:
+    """The control: told, fenced and recounted, but nothing was forgotten."""
+    sale = await here.open()
+    assert isinstance(await here.strategy.buy(a_purchase()), Reserved)
+    assert await here.gate.fence("drop", sale.epoch)
+    await here.reconcile()
+    assert isinstance(await here.strategy.buy(a_purchase()), Reserved)  # learns the new epoch, and leaves word
+    async with asyncio.timeout(20):
+        while not await _receipts(here.engine):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await here.drain.sale("drop", 5)
+    assert (await ReceiptRepository(here.engine).lost("drop", sale.round)).orders == 0
+
+
+async def _receipts(engine: AsyncEngine) -> int:
+    async with engine.connect() as connection:
+        return int((await connection.execute(text("SELECT count(*) FROM receipts"))).scalar_one())
