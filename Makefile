@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help install lab test lint bench crd chart kind clean
-CLUSTER := atomictickets
 SHELL := bash
 
+CLUSTER := atomictickets
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
