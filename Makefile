@@ -1,7 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help install lab test lint bench crd kind clean
+.PHONY: help install lab test lint bench crd chart kind clean
 SHELL := bash
 
+CLUSTER := atomictickets
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,9 +30,23 @@ bench: $(VENV)/.lab ## Measure the engine against its floors on this machine (AR
 
 crd: $(VENV)/.dev ## Write k8s/crd.yaml anew from the models of the operator
 	@$(BIN)/python -m flashsale_operator.resource.crd > k8s/crd.yaml.new && mv k8s/crd.yaml.new k8s/crd.yaml
+	@cp k8s/crd.yaml charts/atomictickets/files/crd.yaml
 
-kind: ## Run it on a local Kubernetes cluster
-	@echo "make kind is not there yet: the chart and the operator are still to come"
+chart: $(VENV)/.dev ## Write the chart's schema and tables anew from values.yaml and the settings
+	@$(BIN)/python charts/document.py
+
+kind: ## Install it on a local Kubernetes cluster, and buy a ticket there
+	@missing=; for tool in docker kind kubectl helm; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ]; then echo "make kind needs$$missing: not found on the PATH"; exit 1; fi
+	@docker info >/dev/null 2>&1 || { echo "make kind needs Docker running: docker info fails"; exit 1; }
+	@kind get clusters 2>/dev/null | grep -qx $(CLUSTER) || kind create cluster --config kind-config.yaml
+	docker build --tag atomictickets:dev .
+	kind load docker-image --name $(CLUSTER) atomictickets:dev
+	helm --kube-context kind-$(CLUSTER) upgrade --install atomictickets charts/atomictickets \
+		--values charts/atomictickets/ci/kind-values.yaml --wait --timeout 5m
+	kubectl --context kind-$(CLUSTER) apply --filename k8s/atomic-drop.yaml
+	helm --kube-context kind-$(CLUSTER) test atomictickets
+	@echo "The API is at http://127.0.0.1:8080/docs; kubectl --context kind-$(CLUSTER) get flashsales; kind delete cluster --name $(CLUSTER)"
 
 clean: ## Remove .venv, the lab's data and caches
 	@# As root the lab may keep PostgreSQL's data elsewhere and link to it.

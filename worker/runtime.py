@@ -23,6 +23,7 @@ from app.errors import TemporarilyUnavailable
 from app.gate.connection import make_redis
 from app.ledger.engine import make_engine
 from app.settings import DrainSettings, GateSettings, LedgerSettings, StoreSettings
+from worker.probe import serve_probes
 
 STOP_SECONDS = 8.0  # the batch in hand: at most two statements of 3 s; Kubernetes kills after 30 s
 LOOK_SECONDS = 0.5
@@ -78,6 +79,9 @@ class Runtime:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_end_with_the_parent(drain, os.getppid()))
+                if port := os.environ.get("WORKER_PROBE_PORT"):
+                    probes = tasks.create_task(serve_probes(int(port), self._owns_stores.is_set))
+                    tasks.create_task(_cancel_with(probes, drain.stopping))
                 tasks.create_task(self._work(drain, engine))
         finally:
             await redis.aclose()
@@ -104,6 +108,11 @@ async def _end_with_the_parent(drain: Drain, parent: int) -> None:
             log.warning("the parent process is gone; this process ends")
             os._exit(1)
         await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _cancel_with(task: asyncio.Task[None], stopping: asyncio.Event) -> None:
+    await stopping.wait()
+    task.cancel()
 
 
 _runtime: Runtime | None = None

@@ -14,13 +14,15 @@ from typing import Any
 
 import structlog
 import uvloop
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.errors import AtomicTicketsError
+from app.errors import AtomicTicketsError, TemporarilyUnavailable
 from app.lab.load.plan import LoadPlan
 from app.lab.load.runner import Load
 from app.ledger.availability import LedgerUnavailable
 from app.ledger.blasts import Blast, BlastRepository
 from app.ledger.engine import make_engine
+from app.ledger.schema import installation_id
 from app.settings import ApiSettings, LedgerSettings, StoreSettings
 from app.telemetry.logs import configure_logs
 
@@ -46,6 +48,20 @@ class Blaster:
     def stop(self) -> None:
         """Ends the blast under way as aborted, and takes no other."""
         self._stopping.set()
+
+    async def await_schema(self, engine: AsyncEngine) -> None:
+        """Returns when the ledger is one that this release can work with, or when it is to stop."""
+        told = False
+        while not self._stopping.is_set():
+            try:
+                await installation_id(engine)
+            except TemporarilyUnavailable as error:
+                if not told:
+                    log.warning("waiting for the ledger", why=error.detail)
+                told = True
+                await self._pause(AWAY_SECONDS)
+            else:
+                return
 
     async def run(self) -> None:
         while not self._stopping.is_set():
@@ -143,10 +159,11 @@ async def main() -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, blaster.stop)
-    log.info("blaster ready", api_url=ApiSettings().url)
-    if path := os.environ.get("BLASTER_READY_FILE"):
-        await asyncio.to_thread(Path(path).touch)
     try:
+        await blaster.await_schema(engine)
+        log.info("blaster ready", api_url=ApiSettings().url)
+        if path := os.environ.get("BLASTER_READY_FILE"):
+            await asyncio.to_thread(Path(path).touch)
         await blaster.run()
     finally:
         await engine.dispose()

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -11,6 +12,7 @@ from app.errors import AtomicTicketsError
 
 REPLY_SECONDS = 15.0  # reading a sale waits behind the naive buyers, who hold their connections while they think
 REPLY_LIMIT_BYTES = 1_048_576
+IDEMPOTENCY_HEADER = "X-Idempotency-Key"
 
 Document = dict[str, Any]
 
@@ -47,22 +49,38 @@ class SaleClient:
         """Starts the next round."""
         await self._ask("POST", f"/sales/{quote(name)}/reset")
 
+    async def end(self, name: str) -> None:
+        """Nothing more is sold; what was accepted is booked."""
+        await self._ask("DELETE", f"/sales/{quote(name)}")
+
+    async def buy(self, sale: str, customer: str, key: str) -> Document:
+        """One ticket. A refusal is ApiRefused too."""
+        return await self._ask("POST", "/buy-ticket", {"sale": sale, "customer": customer}, {IDEMPOTENCY_HEADER: key})
+
     async def reservation(self, reservation_id: str) -> Document | None:
         """None where no such reservation is known."""
         return await self._read(f"/reservations/{quote(reservation_id)}")
 
     async def _read(self, path: str) -> Document | None:
-        status, document = await asyncio.to_thread(self._exchange, "GET", path, None)
+        status, document = await asyncio.to_thread(self._exchange, "GET", path, None, {})
         return None if status == 404 else answered(f"GET {path}", status, document)
 
-    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Document:
-        status, document = await asyncio.to_thread(self._exchange, method, path, body)
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Document:
+        status, document = await asyncio.to_thread(self._exchange, method, path, body, headers)
         return answered(f"{method} {path}", status, document)
 
-    def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, Document]:
+    def _exchange(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
+    ) -> tuple[int, Document]:
         connection = HTTPConnection(self._host, self._port, timeout=REPLY_SECONDS)
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), self._headers)
+            connection.request(method, path, None if body is None else json.dumps(body), {**self._headers, **headers})
             response = connection.getresponse()
             document = json.loads(response.read(REPLY_LIMIT_BYTES) or b"{}")
         except (OSError, HTTPException, ValueError) as error:

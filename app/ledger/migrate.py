@@ -1,10 +1,14 @@
-"""Brings the ledger's schema to this release's revision: `python -m app.ledger.migrate`.
+"""Brings the ledger's schema to this release's revision: `python -m app.ledger.migrate [--wait SECONDS]`.
 
 Several processes may start it at once: an advisory lock lets one work, and the others find nothing to do.
 """
 
+import argparse
 import asyncio
 import os
+import signal
+import sys
+import time
 import uuid
 from pathlib import Path
 
@@ -14,8 +18,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from alembic import command
+from app.ledger.availability import LedgerUnavailable, ledger_reachable
 from app.ledger.engine import make_engine
 from app.ledger.models import InstanceRow
 from app.settings import LedgerSettings, StoreSettings
@@ -23,6 +29,7 @@ from app.telemetry.logs import configure_logs
 
 MIGRATION_LOCK = 0x41744D69  # any fixed number that nothing else on this database takes
 MIGRATION_TIMEOUT_SECONDS = 600.0
+LOOK_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -49,16 +56,46 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
     log.info("schema is up to date", before=before, after=MigrationContext.configure(connection).get_current_revision())
 
 
-async def migrate(database_url: str) -> None:
-    """Upgrades the database at `database_url` to the newest revision this release knows."""
+async def migrate(database_url: str, wait_seconds: float = 0.0) -> None:
+    """Upgrades the database at `database_url` to the newest revision this release knows.
+
+    Raises LedgerUnavailable where its server doesn't answer within `wait_seconds`, if any are given.
+    """
     engine = make_engine(database_url, "migrate", LedgerSettings(statement_timeout_seconds=MIGRATION_TIMEOUT_SECONDS))
     try:
+        if wait_seconds:
+            await _until_reachable(engine, time.monotonic() + wait_seconds)
         async with engine.begin() as connection:
             await connection.run_sync(upgrade)
     finally:
         await engine.dispose()
 
 
+async def _until_reachable(engine: AsyncEngine, deadline: float) -> None:
+    told = False
+    while True:
+        try:
+            with ledger_reachable():
+                async with engine.connect():
+                    return
+        except LedgerUnavailable:
+            if time.monotonic() > deadline:
+                raise
+            if not told:
+                log.info("waiting for the database")
+            told = True
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m app.ledger.migrate", description="Upgrades the ledger's schema.")
+    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="how long the server may be away")
+    wait_seconds: float = parser.parse_args().wait
+    # As a container's first process it would ignore SIGTERM otherwise. What was not committed is rolled back.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    configure_logs(process="migrate")
+    asyncio.run(migrate(StoreSettings().database_url, wait_seconds))
+
+
 if __name__ == "__main__":
-    configure_logs()
-    asyncio.run(migrate(StoreSettings().database_url))
+    main()

@@ -3,15 +3,19 @@
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from alembic import command
+from app.lab.servers.postgres import PostgresServer
+from app.ledger.availability import LedgerUnavailable
 from app.ledger.engine import make_engine
 from app.ledger.migrate import alembic_config, migrate
 from app.ledger.models import Base
@@ -93,3 +97,16 @@ async def test_processes_that_migrate_at_once_all_succeed(empty_database_url: st
             assert (await connection.execute(text("SELECT count(*) FROM instance"))).scalar_one() == 1
     finally:
         await engine.dispose()
+
+
+async def test_a_migration_waits_for_its_server_as_long_as_it_is_told_to(
+    make_postgres: Callable[..., PostgresServer],
+) -> None:
+    server = make_postgres()
+    server.stop()
+    with pytest.raises(LedgerUnavailable):
+        await migrate(server.url, wait_seconds=0.01)
+    waiting = asyncio.create_task(migrate(server.url, wait_seconds=60))
+    await asyncio.to_thread(server.start)
+    await waiting
+    assert "sales" in server.run_sql("SELECT tablename FROM pg_tables", database="atomictickets")

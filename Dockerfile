@@ -1,0 +1,50 @@
+# One image for every process: API, worker, operator, reconciler, blaster and migration differ by their command alone.
+#
+#   docker build -t atomictickets:dev .
+ARG PYTHON=python:3.13-slim
+
+FROM ${PYTHON} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+RUN apt-get update -qq && apt-get install -qq --no-install-recommends binutils >/dev/null
+# pip stays outside: the environment has nothing that could install more.
+RUN python -m venv --without-pip /opt/atomictickets && python -m venv /opt/builder
+COPY requirements/operator.txt requirements/build.txt requirements/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m pip --python /opt/atomictickets/bin/python install --quiet --require-hashes -r requirements/operator.txt \
+    # Without the symbols for a debugger the image is 45 MB smaller.
+    && find /opt/atomictickets -name '*.so' -exec strip --strip-unneeded {} + \
+    && /opt/builder/bin/python -m pip install --quiet --require-hashes -r requirements/build.txt
+# From here on a change of the source repeats only what takes a second or two.
+COPY pyproject.toml README.md LICENSE ./
+COPY app app
+COPY worker worker
+COPY operator operator
+RUN /opt/builder/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . \
+    && python -m pip --python /opt/atomictickets/bin/python install --quiet --no-deps --no-index dist/*.whl
+
+FROM ${PYTHON}
+ARG VERSION=dev
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="atomictickets" \
+      org.opencontainers.image.description="Sells the tickets of flash sales, exactly: API, worker, operator and tools" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+COPY --from=build /opt/atomictickets /opt/atomictickets
+WORKDIR /srv/atomictickets
+COPY alembic.ini ./
+COPY alembic alembic
+# The root file system may be read-only, and the user is none of its own: libraries ask for a home and for a name.
+ENV PATH=/opt/atomictickets/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp \
+    USER=atomictickets \
+    ALEMBIC_CONFIG=/srv/atomictickets/alembic.ini \
+    API_HOST=0.0.0.0
+USER 10001:10001
+EXPOSE 8000
+# Signals reach Python itself: no shell stands before it.
+CMD ["python", "-m", "app.serve"]

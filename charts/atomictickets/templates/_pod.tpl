@@ -1,0 +1,162 @@
+{{/* What pods and containers have in common. Each takes (list $ "component"). */}}
+
+{{/* A component's values; the checks of `helm test` have none of their own. */}}
+{{- define "atomictickets.pods" -}}
+{{- $ := index . 0 -}}
+{{- $own := index $.Values (index . 1) | default dict -}}
+{{- mergeOverwrite (deepCopy $.Values.pods) ($own.pod | default dict) | toYaml -}}
+{{- end -}}
+
+{{- define "atomictickets.podMetadata" -}}
+{{- $ := index . 0 -}}
+{{- $pod := include "atomictickets.pods" . | fromYaml -}}
+{{- $annotations := deepCopy ($pod.annotations | default dict) -}}
+{{- if and $.Values.settings (not (has (index . 1) (list "valkey" "broker" "postgres"))) -}}
+{{- $_ := set $annotations "checksum/settings" (toJson $.Values.settings | sha256sum) -}}
+{{- end -}}
+labels:
+  {{- /* Nothing of the chart's version: an update that leaves a store as it was must not restart it. */}}
+  {{- include "atomictickets.selectorLabels" . | nindent 2 }}
+  {{- with mergeOverwrite (deepCopy $.Values.commonLabels) ($pod.labels | default dict) }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with $annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* A pod's spec but for its containers, volumes and grace period. */}}
+{{- define "atomictickets.pod" -}}
+{{- $ := index . 0 -}}
+{{- $component := index . 1 -}}
+{{- $pod := include "atomictickets.pods" . | fromYaml -}}
+{{- $context := deepCopy $.Values.podSecurityContext -}}
+{{- with (index $.Values $component | default dict).user -}}
+{{- $context = mergeOverwrite $context (dict "runAsUser" . "runAsGroup" . "fsGroup" .) -}}
+{{- end -}}
+{{- $callsKubernetes := has $component (list "operator" "tests") -}}
+serviceAccountName: {{ include "atomictickets.serviceAccountName" . }}
+automountServiceAccountToken: {{ $callsKubernetes }}
+enableServiceLinks: false
+{{- with $.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $context }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $pod.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $pod.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $pod.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $pod.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- $spread := $pod.topologySpreadConstraints -}}
+{{- if and (not $spread) (eq $component "api") -}}
+{{- $spread = list (dict "maxSkew" 1 "topologyKey" "kubernetes.io/hostname" "whenUnsatisfiable" "ScheduleAnyway") -}}
+{{- end -}}
+{{- with $spread }}
+topologySpreadConstraints:
+  {{- range . }}
+  {{- $selector := dict "labelSelector" (dict "matchLabels" (include "atomictickets.selectorLabels" (list $ $component) | fromYaml)) }}
+  {{- list (merge (deepCopy .) $selector) | toYaml | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "atomictickets.serviceAccountName" -}}
+{{- $ := index . 0 -}}
+{{- if ne (index . 1) "operator" -}}
+{{- $.Values.serviceAccount.name | default (ternary (include "atomictickets.fullname" $) "default" $.Values.serviceAccount.create) -}}
+{{- else -}}
+{{- $.Values.operator.serviceAccount.name | default (include "atomictickets.component" .) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "atomictickets.image" -}}
+{{- $image := .Values.image -}}
+{{- $image.repository -}}
+{{- if $image.digest -}}@{{ $image.digest }}{{- else -}}:{{ $image.tag | default .Chart.AppVersion }}{{- end -}}
+{{- end -}}
+
+{{- define "atomictickets.securityContext" -}}
+{{- with (index . 0).Values.securityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Takes a component's values. */}}
+{{- define "atomictickets.resources" -}}
+{{- with .resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* A container of the project's own image, but for its command, ports and probes. Its variables are what the
+     component defines as `atomictickets.<component>.env`; the user's own come last and win. */}}
+{{- define "atomictickets.container" -}}
+{{- $ := index . 0 -}}
+{{- $component := index . 1 -}}
+{{- $values := index $.Values $component | default dict -}}
+image: {{ include "atomictickets.image" $ | quote }}
+imagePullPolicy: {{ $.Values.image.pullPolicy }}
+{{- include "atomictickets.securityContext" . }}
+env:
+  {{- range $name, $value := $.Values.settings }}
+  - name: {{ $name }}
+    value: {{ include "atomictickets.text" $value | quote }}
+  {{- end }}
+  - name: GATE_KEY_PREFIX
+    value: {{ include "atomictickets.keyPrefix" $ | quote }}
+  {{- include (printf "atomictickets.%s.env" $component) $ | trim | nindent 2 }}
+  {{- if and $.Values.externalCA.name (ne $component "tests") }}
+  - name: SSL_CERT_FILE
+    value: /etc/atomictickets/ca/ca.crt
+  - name: PGSSLROOTCERT
+    value: /etc/atomictickets/ca/ca.crt
+  {{- end }}
+  {{- with (concat $.Values.extraEnv ($values.extraEnv | default list)) }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- include "atomictickets.resources" $values }}
+volumeMounts:
+  - name: tmp
+    mountPath: /tmp
+  {{- if $.Values.externalCA.name }}
+  - name: ca
+    mountPath: /etc/atomictickets/ca
+    readOnly: true
+  {{- end }}
+{{- end -}}
+
+{{/* Helm reads a number from a file as a float, and would write a million as 1e+06. */}}
+{{- define "atomictickets.text" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
+{{- end -}}
+
+{{- define "atomictickets.volumes" -}}
+- name: tmp
+  emptyDir:
+    sizeLimit: 64Mi
+{{- if .Values.externalCA.name }}
+- name: ca
+  secret:
+    secretName: {{ .Values.externalCA.name }}
+    items:
+      - key: {{ .Values.externalCA.key }}
+        path: ca.crt
+{{- end }}
+{{- end -}}

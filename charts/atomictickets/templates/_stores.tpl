@@ -1,0 +1,80 @@
+{{/* Where the stores are, as variables of a container. A bundled store's password is letters and digits; the whole URL
+     of one's own is in a Secret, since nothing here could percent-encode a password that it doesn't know. */}}
+
+{{/* (list $ "valkey"): the Secret of a bundled store's password. */}}
+{{- define "atomictickets.storeSecret" -}}
+{{- (index (index . 0).Values (index . 1)).auth.existingSecret.name | default (include "atomictickets.component" .) -}}
+{{- end -}}
+
+{{- define "atomictickets.storePassword" -}}
+secretKeyRef:
+  name: {{ include "atomictickets.storeSecret" . }}
+  key: {{ ternary (index (index . 0).Values (index . 1)).auth.existingSecret.key "password" (ne "" (index (index . 0).Values (index . 1)).auth.existingSecret.name) }}
+{{- end -}}
+
+{{/* (list $ "REDIS" "valkey" "externalRedis") */}}
+{{- define "atomictickets.redisUrl" -}}
+{{- $ := index . 0 -}}
+{{- $variable := index . 1 -}}
+{{- $external := index $.Values (index . 3) -}}
+{{- if (index $.Values (index . 2)).enabled }}
+- name: {{ $variable }}_PASSWORD
+  valueFrom:
+    {{- include "atomictickets.storePassword" (list $ (index . 2)) | nindent 4 }}
+- name: {{ $variable }}_URL
+  value: redis://:$({{ $variable }}_PASSWORD)@{{ include "atomictickets.component" (list $ (index . 2)) }}:6379/0
+{{- else if $external.existingSecret.name }}
+- name: {{ $variable }}_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ $external.existingSecret.name }}
+      key: {{ $external.existingSecret.key }}
+{{- else }}
+- name: {{ $variable }}_URL
+  value: {{ $external.url | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "atomictickets.env.redis" -}}
+{{- include "atomictickets.redisUrl" (list . "REDIS" "valkey" "externalRedis") }}
+{{- end -}}
+
+{{- define "atomictickets.env.broker" -}}
+{{- include "atomictickets.redisUrl" (list . "BROKER" "broker" "externalBroker") }}
+{{- end -}}
+
+{{/* The driver takes password and TLS from libpq's variables, so that neither needs to be part of the URL. */}}
+{{- define "atomictickets.env.postgres" -}}
+{{- $external := .Values.externalPostgresql }}
+{{- if .Values.postgres.enabled }}
+- name: PGPASSWORD
+  valueFrom:
+    {{- include "atomictickets.storePassword" (list . "postgres") | nindent 4 }}
+- name: PGSSLMODE
+  value: disable
+- name: DATABASE_URL
+  value: postgresql+asyncpg://atomictickets@{{ include "atomictickets.component" (list . "postgres") }}:5432/atomictickets
+{{- else }}
+{{- with $external.existingSecret.name }}
+- name: PGPASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: {{ $external.existingSecret.key }}
+{{- end }}
+- name: PGSSLMODE
+  value: {{ $external.sslMode }}
+- name: DATABASE_URL
+  value: {{ printf "postgresql+asyncpg://%s@%s:%d/%s" (urlquery $external.username) $external.host (int $external.port) (urlquery $external.database) | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* Connections to the ledger that all processes may open, with those that an update starts beside them. The operator
+     and the workers have pools of a fixed size (app/ledger/engine.py, flashsale_operator/stores.py). */}}
+{{- define "atomictickets.ledgerConnections" -}}
+{{- $pool := int (index .Values.settings "LEDGER_POOL_SIZE" | default 20) -}}
+{{- $api := int (ternary .Values.api.autoscaling.maxReplicas .Values.api.replicas .Values.api.autoscaling.enabled) -}}
+{{- $workers := int (ternary .Values.operator.cap (.Values.worker.replicas | default 1) (and .Values.operator.enabled .Values.operator.scaling)) -}}
+{{- $operator := add 2 (mul 2 (int (index .Values.settings "OPERATOR_SALES_AT_ONCE" | default 8))) -}}
+{{- add (mul $pool (add $api 1)) (mul 2 (add $workers 1)) $operator 3 -}}
+{{- end -}}

@@ -1,0 +1,188 @@
+"""Writes what is made from values.yaml: values.schema.json and the tables in the chart's README.
+
+    python charts/document.py [--check]
+
+A value's comment says what it is (`# -- ...`) and, where its default doesn't show it, what it may be
+(`# @schema {...}`, JSON Schema). Every object is closed, so that a typing error is refused with its name; an object
+whose default is empty takes any key, as does one marked `{"open": true}`. The settings of the processes are read from
+the classes that read them.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic_settings import BaseSettings
+
+from app.settings import ApiSettings, DrainSettings, GateSettings, LedgerSettings, ReconcileSettings
+from flashsale_operator.settings import OperatorSettings
+
+CHART = Path(__file__).parent / "atomictickets"
+SETTINGS: tuple[type[BaseSettings], ...] = (
+    ApiSettings,
+    GateSettings,
+    LedgerSettings,
+    DrainSettings,
+    ReconcileSettings,
+    OperatorSettings,
+)
+CHARTS_OWN = frozenset(
+    {
+        *("API_HOST", "API_PORT", "API_URL", "API_ADMIN_TOKEN", "API_DRAIN_SECONDS", "API_GRACEFUL_SECONDS"),
+        *("GATE_KEY_PREFIX", "OPERATOR_NAMESPACE", "OPERATOR_IDENTITY", "OPERATOR_LEASE", "OPERATOR_WORKERS"),
+        *("OPERATOR_FLOOR", "OPERATOR_CAP", "OPERATOR_METRICS_PORT"),
+    }
+)
+"""Settings that other values or the release decide."""
+QUANTITY = {"type": ["string", "number"], "pattern": r"^[0-9.]+([eE][0-9]+|m|[kKMGTP]i?)?$"}
+AMOUNTS = {"type": "object", "additionalProperties": QUANTITY}
+POSITIVE = {"type": "integer", "minimum": 1}
+
+Schema = dict[str, Any]
+
+
+def closed(**properties: Schema) -> Schema:
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def definitions() -> Schema:
+    text: Schema = {"type": "string"}
+    return {
+        "environment": {"type": "array", "items": {"type": "object", "required": ["name"]}},
+        "localReference": closed(name=text) | {"required": ["name"]},
+        "secretKey": closed(name=text, key=text | {"minLength": 1}),
+        "resources": closed(requests=AMOUNTS, limits=AMOUNTS, claims={"type": "array"}),
+        "ingressHost": closed(host=text | {"minLength": 1}, paths={"type": "array"}) | {"required": ["host"]},
+        "probe": closed(
+            initialDelaySeconds={"type": "integer", "minimum": 0},
+            periodSeconds=POSITIVE,
+            timeoutSeconds=POSITIVE,
+            failureThreshold=POSITIVE,
+            successThreshold=POSITIVE,
+        ),
+        "settings": closed(LOG_LEVEL={"enum": ["DEBUG", "INFO", "WARNING", "ERROR"]}, **settings()),
+    }
+
+
+def settings() -> Schema:
+    """By the name of the variable: type, limits and default, as the process checks them at its start."""
+    found: Schema = {}
+    for group in SETTINGS:
+        prefix = str(group.model_config.get("env_prefix", ""))
+        for name, field in group.model_json_schema()["properties"].items():
+            variable = (prefix + name).upper()
+            if variable not in CHARTS_OWN:
+                found[variable] = {key: value for key, value in field.items() if key != "title"}
+    return found
+
+
+class Values:
+    """values.yaml with the comments that stand before each value."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = text.splitlines()
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        assert isinstance(root, yaml.MappingNode)  # noqa: S101  narrows the type for the checker
+        self._root = root
+        self.rows: list[tuple[str, str, str]] = []  # path, default, description
+
+    def schema(self) -> Schema:
+        return {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "title": "Values of the chart atomictickets",
+            **self._object(self._root, ""),
+            "definitions": definitions(),
+        }
+
+    def _object(self, node: yaml.MappingNode, path: str) -> Schema:
+        properties = {}
+        for key, value in node.value:
+            properties[key.value] = self._value(key, value, f"{path}.{key.value}".lstrip("."))
+        return {"type": "object", "additionalProperties": False, "properties": properties}
+
+    def _value(self, key: yaml.Node, value: yaml.Node, path: str) -> Schema:
+        description, said = self._comment(key.start_mark.line)
+        default = yaml.safe_load(yaml.serialize(value))
+        nested = isinstance(value, yaml.MappingNode) and bool(value.value) and not {"open", "$ref"} & said.keys()
+        if nested:
+            assert isinstance(value, yaml.MappingNode)  # noqa: S101  narrows the type for the checker
+            schema = self._object(value, path)
+        else:
+            self.rows.append((path, json.dumps(default), description))
+            schema = inferred(default)
+        if "$ref" in said:
+            return said
+        schema |= {name: rule for name, rule in said.items() if name != "open"}
+        return schema | ({"description": description} if description else {})
+
+    def _comment(self, line: int) -> tuple[str, Schema]:
+        """The lines right above: the description, and what `@schema` says."""
+        above: list[str] = []
+        while line and self._lines[line - 1].lstrip().startswith("#"):
+            line -= 1
+            above.insert(0, self._lines[line].strip().removeprefix("#").strip())
+        said: Schema = {}
+        words: list[str] = []
+        for text in above:
+            if text.startswith("@schema "):
+                said |= json.loads(text.removeprefix("@schema "))
+            else:
+                words = [text.removeprefix("-- ")] if text.startswith("-- ") else [*words, text]
+        return " ".join(words), said
+
+
+def inferred(default: Any) -> Schema:
+    """What the default itself shows."""
+    for kind, name in ((bool, "boolean"), (int, "integer"), (str, "string"), (list, "array"), (dict, "object")):
+        if isinstance(default, kind):
+            return {"type": name}
+    return {}
+
+
+def table(rows: list[tuple[str, str, str]]) -> str:
+    cells = [f"| `{path}` | `{default}` | {description} |" for path, default, description in rows]
+    return "\n".join(["| value | default | what it is |", "|---|---|---|", *cells])
+
+
+def settings_table() -> str:
+    rows = []
+    for name, schema in settings().items():
+        limits = ", ".join(f"{key} {value}" for key, value in schema.items() if key not in ("default", "type"))
+        rows.append((name, json.dumps(schema.get("default")), limits))
+    return table(rows).replace("| value | default | what it is |", "| variable | default | limits |")
+
+
+def between(text: str, name: str, content: str) -> str:
+    """`text` with what stands between the marks of `name` replaced."""
+    begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}{content}{end}{after}"
+
+
+def documents() -> dict[Path, str]:
+    values = Values((CHART / "values.yaml").read_text())
+    schema = json.dumps(values.schema(), indent=2) + "\n"
+    readme = between((CHART / "README.md").read_text(), "values", table(values.rows))
+    return {
+        CHART / "values.schema.json": schema,
+        CHART / "README.md": between(readme, "settings", settings_table()),
+        CHART / "files" / "crd.yaml": (CHART.parents[1] / "k8s" / "crd.yaml").read_text(),
+    }
+
+
+def main() -> int:
+    stale = [path for path, text in documents().items() if not path.exists() or path.read_text() != text]
+    if "--check" in sys.argv[1:]:
+        for path in stale:
+            print(f"{path.name} isn't what values.yaml and the settings say: make chart")
+        return 1 if stale else 0
+    for path in stale:
+        path.write_text(documents()[path])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""What the chart renders to, asked for by kind and component."""
+
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.fixtures.servers import PROJECT
+
+CHART = PROJECT / "charts" / "atomictickets"
+
+Object = dict[str, Any]
+
+
+class Refused(Exception):
+    """What Helm said instead of rendering."""
+
+
+class Rendered:
+    """The objects of one release."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.objects: list[Object] = [each for each in yaml.safe_load_all(text) if each]
+
+    def kinds(self) -> set[str]:
+        return {each["kind"] for each in self.objects}
+
+    def of(self, kind: str) -> list[Object]:
+        return [each for each in self.objects if each["kind"] == kind]
+
+    def one(self, kind: str, component: str) -> Object:
+        found = [each for each in self.of(kind) if component_of(each) == component]
+        assert len(found) == 1, f"{len(found)} of {kind} {component}"
+        return found[0]
+
+    def has(self, kind: str, component: str) -> bool:
+        return any(component_of(each) == component for each in self.of(kind))
+
+    def pods(self) -> Iterator[tuple[str, Object]]:
+        """Component and pod spec of everything that makes pods."""
+        for each in self.objects:
+            if each["kind"] in ("Deployment", "StatefulSet", "Job"):
+                yield component_of(each), each["spec"]["template"]["spec"]
+            elif each["kind"] == "Pod":
+                yield component_of(each), each["spec"]
+
+    def environment(self, component: str) -> dict[str, Any]:
+        """Of the component's container: the value, or where it comes from. A later entry wins, as in Kubernetes."""
+        spec = dict(self.pods())[component]
+        return {each["name"]: each.get("value", each.get("valueFrom")) for each in spec["containers"][0]["env"]}
+
+
+def component_of(each: Object) -> str:
+    return str(each["metadata"].get("labels", {}).get("app.kubernetes.io/component", ""))
+
+
+class Helm:
+    """`helm template`, as a user or a GitOps tool runs it."""
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+
+    def run(self, *arguments: str) -> str:
+        """Raises Refused."""
+        done = subprocess.run([self._program, *arguments], capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode:
+            raise Refused(done.stderr)
+        return done.stdout
+
+    def render(
+        self, *sets: str, release: str = "atomictickets", namespace: str = "shop", files: Iterable[Path] = ()
+    ) -> Rendered:
+        """Each of `sets` is a `key=value` for `--set`."""
+        options = [part for each in sets for part in ("--set", each)]
+        options += [part for path in files for part in ("--values", str(path))]
+        return Rendered(self.run("template", release, str(CHART), "--namespace", namespace, *options))

@@ -1,0 +1,58 @@
+"""Values that can't work are refused before anything is installed, with a sentence that names them."""
+
+import pytest
+
+from tests.chart.render import Helm, Refused
+
+OWN_REDIS = ("valkey.enabled=false", "externalRedis.url=redis://stock:6379/0")
+OWN_POSTGRES = ("postgres.enabled=false", "externalPostgresql.host=ledger")
+
+SCHEMA = [
+    (("api.replica=3",), "additional properties 'replica' not allowed"),
+    (("wroker.replicas=3",), "additional properties 'wroker' not allowed"),
+    (("api.replicas=0",), "/api/replicas"),
+    (("api.replicas=two",), "/api/replicas"),
+    (("image.pullPolicy=Sometimes",), "/image/pullPolicy"),
+    (("image.digest=abc",), "/image/digest"),
+    (("api.service.type=ExternalName",), "/api/service/type"),
+    (("api.service.nodePort=8080", "api.service.type=NodePort"), "/api/service/nodePort"),
+    (("settings.GATE_BATCH_PURCHASE=1",), "additional properties 'GATE_BATCH_PURCHASE' not allowed"),
+    (("settings.GATE_BATCH_PURCHASES=500",), "/settings/GATE_BATCH_PURCHASES"),
+    (("settings.LOG_LEVEL=LOUD",), "/settings/LOG_LEVEL"),
+    (("settings.API_URL=http://elsewhere",), "additional properties 'API_URL' not allowed"),
+    (("api.resources.limits.memory=lots",), "/api/resources/limits/memory"),
+    (("api.pod.nodeselector.disk=ssd",), "additional properties 'nodeselector' not allowed"),
+    (("externalPostgresql.sslMode=on",), "/externalPostgresql/sslMode"),
+    (("valkey.maxmemory=lots",), "/valkey/maxmemory"),
+    (("keyPrefix=a:b",), "/keyPrefix"),
+]
+SENTENCES = [
+    (("valkey.enabled=false",), "externalRedis.url or externalRedis.existingSecret.name must say where yours is"),
+    (("broker.enabled=false",), "externalBroker.url or externalBroker.existingSecret.name must say where yours is"),
+    (("postgres.enabled=false",), "externalPostgresql.host must say where yours is"),
+    (("externalRedis.url=redis://stock:6379/0",), "which of the two? Set valkey.enabled=false"),
+    (("externalPostgresql.host=ledger",), "which of the two? Set postgres.enabled=false"),
+    ((*OWN_REDIS, "externalRedis.existingSecret.name=stock"), "are both set"),
+    (("valkey.enabled=false", "externalRedis.url=stock:6379"), "must begin with redis:// or rediss://"),
+    (("valkey.enabled=false", "externalRedis.url=redis://:secret@stock:6379/0"), "put the URL into a Secret"),
+    ((*OWN_POSTGRES, "externalPostgresql.sslMode=verify-full"), "needs externalCA.name"),
+    (("secrets.generate=false",), "valkey.auth.existingSecret.name must name the Secret"),
+    (("api.terminationGracePeriodSeconds=18",), "it must be more than drainSeconds + gracefulSeconds + 5 = 18"),
+    (("api.autoscaling.enabled=true", "api.autoscaling.minReplicas=9"), "minReplicas (9) is more than maxReplicas (6)"),
+    (("api.podDisruptionBudget.minAvailable=1",), "takes minAvailable or maxUnavailable"),
+    (("api.service.nodePort=30080",), "set the type to NodePort"),
+    (("api.ingress.enabled=true",), "needs api.ingress.hosts"),
+    (("api.httpRoute.enabled=true",), "needs api.httpRoute.parentRefs"),
+    (("worker.replicas=3",), "the operator writes the workers' replicas"),
+    (("operator.floor=11",), "operator.floor (11) is more than operator.cap (10)"),
+    (("operator.serviceAccount.create=false",), "operator.serviceAccount.name must name the account"),
+    (("api.replicas=20",), "postgres.maxConnections is 200, and the processes may open"),
+    ((*OWN_REDIS, "networkPolicies.enabled=true"), "needs networkPolicies.externalStores"),
+]
+
+
+@pytest.mark.parametrize(("sets", "why"), SCHEMA + SENTENCES)
+def test_is_refused(helm: Helm, sets: tuple[str, ...], why: str) -> None:
+    with pytest.raises(Refused) as refused:
+        helm.render(*sets)
+    assert why in str(refused.value)

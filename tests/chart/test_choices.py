@@ -1,0 +1,169 @@
+"""What can be chosen: stores of one's own, TLS, autoscaling, policies, monitors, entrances, several releases."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.chart.render import CHART, Helm, Rendered, component_of
+
+EXTERNAL = (
+    *("valkey.enabled=false", "externalRedis.existingSecret.name=stock"),
+    *("broker.enabled=false", "externalBroker.url=rediss://hints:6379/0?ssl_cert_reqs=required"),
+    *("postgres.enabled=false", "externalPostgresql.host=ledger-rw", "externalPostgresql.existingSecret.name=ledger"),
+    "api.adminToken.existingSecret.name=admin",
+)
+TLS = ("externalPostgresql.sslMode=verify-full", "externalCA.name=ledger-ca")
+STORES = {"valkey", "broker", "postgres"}
+
+
+def test_everything_external(helm: Helm) -> None:
+    rendered = helm.render(*EXTERNAL, "secrets.generate=false")
+    assert rendered.of("Secret") == []
+    assert rendered.of("StatefulSet") == []
+    assert STORES.isdisjoint(component_of(each) for each in rendered.objects)
+    told = rendered.environment("api")
+    assert told["REDIS_URL"] == {"secretKeyRef": {"name": "stock", "key": "url"}}
+    assert told["BROKER_URL"] == "rediss://hints:6379/0?ssl_cert_reqs=required"
+    assert told["DATABASE_URL"] == "postgresql+asyncpg://atomictickets@ledger-rw:5432/atomictickets"
+    assert told["PGPASSWORD"] == {"secretKeyRef": {"name": "ledger", "key": "password"}}
+    assert told["PGSSLMODE"] == "require"
+    assert told["API_ADMIN_TOKEN"] == {"secretKeyRef": {"name": "admin", "key": "admin-token"}}
+
+
+def test_tls_is_checked_against_the_given_certificates(helm: Helm) -> None:
+    rendered = helm.render(*EXTERNAL, *TLS)
+    for component in ("api", "worker", "operator", "blaster", "migrate"):
+        told = rendered.environment(component)
+        assert told["PGSSLMODE"] == "verify-full"
+        assert told["PGSSLROOTCERT"] == told["SSL_CERT_FILE"] == "/etc/atomictickets/ca/ca.crt"
+        spec = dict(rendered.pods())[component]
+        (volume,) = [each for each in spec["volumes"] if each["name"] == "ca"]
+        assert volume["secret"]["secretName"] == "ledger-ca"
+
+
+def test_everything_off(helm: Helm) -> None:
+    rendered = helm.render(
+        *EXTERNAL,
+        *("crds.enabled=false", "operator.enabled=false", "blaster.enabled=false", "tests.enabled=false"),
+        *("serviceAccount.create=false", "api.podDisruptionBudget.enabled=false", "secrets.generate=false"),
+    )
+    assert sorted(component for component, _ in rendered.pods()) == ["api", "migrate", "reconciler", "worker"]
+    assert rendered.kinds() == {"Deployment", "Service", "Job"}
+    assert all(spec["serviceAccountName"] == "default" for _, spec in rendered.pods())
+    assert rendered.one("Deployment", "worker")["spec"]["replicas"] == 1
+
+
+def test_autoscaler_has_the_replicas(helm: Helm) -> None:
+    rendered = helm.render("api.autoscaling.enabled=true", "api.autoscaling.maxReplicas=4")
+    assert "replicas" not in rendered.one("Deployment", "api")["spec"]
+    scaler = rendered.one("HorizontalPodAutoscaler", "api")["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 4)
+    assert scaler["scaleTargetRef"]["name"] == "atomictickets-api"
+
+
+def test_a_single_replica_is_not_protected_from_eviction(helm: Helm) -> None:
+    assert helm.render().one("PodDisruptionBudget", "api")["spec"]["maxUnavailable"] == 1
+    assert not helm.render("api.replicas=1").has("PodDisruptionBudget", "api")
+    sets = ("api.podDisruptionBudget.minAvailable=50%", "api.podDisruptionBudget.maxUnavailable=null")
+    assert helm.render(*sets).one("PodDisruptionBudget", "api")["spec"]["minAvailable"] == "50%"
+
+
+def peers(rendered: Rendered, component: str, direction: str) -> set[str]:
+    """The components that a policy names."""
+    rules = rendered.one("NetworkPolicy", component)["spec"][direction]
+    selectors = [peer["podSelector"] for rule in rules for peer in rule.get("from", rule.get("to", []))]
+    return {selector["matchLabels"]["app.kubernetes.io/component"] for selector in selectors}
+
+
+def test_policies_name_who_talks_to_whom(helm: Helm) -> None:
+    rendered = helm.render("networkPolicies.enabled=true")
+    selected = {component_of(each) for each in rendered.of("NetworkPolicy")}
+    assert selected == {component for component, _ in rendered.pods()}
+    for component in selected - STORES:
+        for asked in peers(rendered, component, "egress"):
+            rule = rendered.one("NetworkPolicy", asked)["spec"]["ingress"]
+            assert component in peers(rendered, asked, "ingress") or not any("from" in each for each in rule)
+    assert peers(rendered, "postgres", "ingress") == {"api", "worker", "operator", "blaster", "migrate"}
+    assert peers(rendered, "valkey", "ingress") == {"api", "worker", "operator"}
+    assert all(rendered.one("NetworkPolicy", store)["spec"]["egress"] == [] for store in STORES)
+    assert rendered.one("NetworkPolicy", "worker")["spec"]["ingress"] == []
+
+
+def test_policies_let_processes_out_to_ones_own_stores(helm: Helm) -> None:
+    rule = "networkPolicies.externalStores[0].ports[0].port=6380"
+    rendered = helm.render(*EXTERNAL, "networkPolicies.enabled=true", rule)
+    assert {"ports": [{"port": 6380}]} in rendered.one("NetworkPolicy", "migrate")["spec"]["egress"]
+    assert {"ports": [{"port": 6380}]} not in rendered.one("NetworkPolicy", "tests")["spec"]["egress"]
+
+
+def test_monitors_find_what_they_scrape(helm: Helm) -> None:
+    rendered = helm.render("api.serviceMonitor.enabled=true", "operator.podMonitor.enabled=true")
+    service = rendered.one("Service", "api")
+    monitor = rendered.one("ServiceMonitor", "api")["spec"]
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert monitor["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
+    ports = dict(rendered.pods())["operator"]["containers"][0]["ports"]
+    assert rendered.one("PodMonitor", "operator")["spec"]["podMetricsEndpoints"][0]["port"] in {
+        port["name"] for port in ports
+    }
+
+
+def test_entrances_lead_to_the_service(helm: Helm) -> None:
+    rendered = helm.render(
+        *("api.ingress.enabled=true", "api.ingress.hosts[0].host=tickets.example.com"),
+        *("api.httpRoute.enabled=true", "api.httpRoute.parentRefs[0].name=edge"),
+    )
+    (rule,) = rendered.one("Ingress", "api")["spec"]["rules"]
+    assert rule["http"]["paths"][0]["backend"]["service"] == {"name": "atomictickets-api", "port": {"name": "http"}}
+    (route,) = rendered.one("HTTPRoute", "api")["spec"]["rules"]
+    assert route["backendRefs"] == [{"name": "atomictickets-api", "port": 8000}]
+
+
+def test_a_components_pod_goes_before_all_pods(helm: Helm) -> None:
+    sets = ("pods.priorityClassName=normal", "pods.nodeSelector.disk=ssd", "api.pod.priorityClassName=high")
+    specs = dict(helm.render(*sets).pods())
+    assert specs["api"]["priorityClassName"] == "high"
+    assert specs["postgres"]["priorityClassName"] == "normal"
+    assert all(spec["nodeSelector"] == {"disk": "ssd"} for spec in specs.values())
+
+
+def test_settings_and_variables_reach_the_processes(helm: Helm, tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text("settings: {GATE_QUEUE_PURCHASES: 1000000, GATE_QUEUE_SECONDS: 0.5}\n")
+    sets = ("extraEnv[0].name=REGION", "extraEnv[0].value=north", "api.extraEnv[0].name=A", "api.extraEnv[0].value=b")
+    rendered = helm.render(*sets, files=[values])
+    told = rendered.environment("api")
+    assert (told["GATE_QUEUE_PURCHASES"], told["GATE_QUEUE_SECONDS"]) == ("1000000", "0.5")
+    assert (told["REGION"], told["A"]) == ("north", "b")
+    assert "A" not in rendered.environment("worker")
+
+
+@pytest.mark.parametrize("sets", [("keyPrefix=theirs",), ()])
+def test_two_releases_share_nothing_but_the_definition(helm: Helm, sets: tuple[str, ...]) -> None:
+    one, other = helm.render(release="one", namespace="a"), helm.render(*sets, release="one", namespace="b")
+    assert one.environment("api")["GATE_KEY_PREFIX"] == "a-one"
+    assert other.environment("api")["GATE_KEY_PREFIX"] == ("theirs" if sets else "b-one")
+    cluster_wide = {"CustomResourceDefinition"}
+    for rendered, namespace in ((one, "a"), (other, "b")):
+        for each in rendered.objects:
+            if each["kind"] not in cluster_wide:
+                assert each["metadata"]["namespace"] == namespace, each["kind"]
+
+
+def test_two_releases_in_one_namespace_have_no_name_in_common(helm: Helm) -> None:
+    def names(release: str) -> set[tuple[str, str]]:
+        objects = helm.render("crds.enabled=false", release=release).objects
+        return {(each["kind"], each["metadata"]["name"]) for each in objects}
+
+    assert names("one").isdisjoint(names("two"))
+
+
+def test_long_names_stay_names(helm: Helm) -> None:
+    rendered = helm.render(release="r" * 53, namespace="n" * 63)
+    assert max(len(each["metadata"]["name"]) for each in rendered.objects) <= 63
+    assert len(rendered.environment("api")["GATE_KEY_PREFIX"]) <= 64
+
+
+def test_the_values_for_kind_render(helm: Helm) -> None:
+    service = helm.render(files=[CHART / "ci" / "kind-values.yaml"]).one("Service", "api")["spec"]
+    assert (service["type"], service["ports"][0]["nodePort"]) == ("NodePort", 30080)

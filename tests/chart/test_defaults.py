@@ -1,0 +1,153 @@
+"""What a plain `helm install` makes."""
+
+import re
+
+import yaml
+
+from tests.chart.render import Helm, component_of
+from tests.fixtures.servers import PROJECT
+
+PROCESSES = {"api", "worker", "operator", "blaster", "migrate"}
+STORES = {"valkey", "broker", "postgres"}
+
+
+def test_has_each_component_once(helm: Helm) -> None:
+    rendered = helm.render()
+    assert sorted(component for component, _ in rendered.pods()) == sorted(PROCESSES | STORES | {"tests"})
+    assert {"Ingress", "HTTPRoute", "NetworkPolicy", "HorizontalPodAutoscaler"}.isdisjoint(rendered.kinds())
+    assert {"ServiceMonitor", "PodMonitor", "ClusterRole", "ClusterRoleBinding"}.isdisjoint(rendered.kinds())
+
+
+def test_service_is_called_as_the_documents_say(helm: Helm) -> None:
+    (port,) = helm.render().one("Service", "api")["spec"]["ports"]
+    assert helm.render().one("Service", "api")["metadata"]["name"] == "atomictickets-api"
+    assert (port["port"], port["targetPort"]) == (8000, "http")
+
+
+def test_every_pod_passes_the_restricted_standard(helm: Helm) -> None:
+    for component, spec in helm.render().pods():
+        pod = spec["securityContext"]
+        assert pod["runAsNonRoot"] is True, component
+        assert pod["seccompProfile"] == {"type": "RuntimeDefault"}, component
+        for container in spec["containers"]:
+            security = container["securityContext"]
+            assert security["allowPrivilegeEscalation"] is False, component
+            assert security["readOnlyRootFilesystem"] is True, component
+            assert security["capabilities"] == {"drop": ["ALL"]}, component
+            assert container["resources"]["limits"]["memory"], component
+        if component in STORES:  # their images begin as root
+            assert pod["runAsUser"] == pod["fsGroup"] == 999
+
+
+def test_only_those_who_call_kubernetes_have_a_token(helm: Helm) -> None:
+    with_token = {component for component, spec in helm.render().pods() if spec["automountServiceAccountToken"]}
+    assert with_token == {"operator", "tests"}
+
+
+def test_operator_has_the_rights_that_its_own_tests_show(helm: Helm) -> None:
+    rules = yaml.safe_load((PROJECT / "k8s" / "operator-role.yaml").read_text())["rules"]
+    assert helm.render().one("Role", "operator")["rules"] == rules
+
+
+def test_operator_gets_the_names_that_it_may_touch(helm: Helm) -> None:
+    rendered = helm.render(release="shop")
+    environment = rendered.environment("operator")
+    assert environment["OPERATOR_LEASE"] == rendered.one("Lease", "operator")["metadata"]["name"]
+    assert environment["OPERATOR_WORKERS"] == rendered.one("Deployment", "worker")["metadata"]["name"]
+    assert "spec" not in rendered.one("Lease", "operator")
+    assert rendered.one("Deployment", "operator")["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_workers_replicas_are_the_operators(helm: Helm) -> None:
+    assert "replicas" not in helm.render().one("Deployment", "worker")["spec"]
+    alone = helm.render("operator.scaling=false", "worker.replicas=0")
+    assert alone.one("Deployment", "worker")["spec"]["replicas"] == 0
+    assert alone.environment("operator")["OPERATOR_WORKERS"] == ""
+    assert all("deployments" not in rule["resources"] for rule in alone.one("Role", "operator")["rules"])
+
+
+def test_api_drains_itself_in_time(helm: Helm) -> None:
+    rendered = helm.render("api.drainSeconds=20", "api.gracefulSeconds=7")
+    deployment = rendered.one("Deployment", "api")
+    spec = deployment["spec"]["template"]["spec"]
+    assert "lifecycle" not in spec["containers"][0]
+    assert spec["terminationGracePeriodSeconds"] > 20 + 7 + 5
+    assert rendered.environment("api")["API_DRAIN_SECONDS"] == "20"
+    assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def test_stock_server_keeps_what_it_said(helm: Helm) -> None:
+    (container,) = helm.render().one("StatefulSet", "valkey")["spec"]["template"]["spec"]["containers"]
+    arguments = dict(zip(container["args"][::2], container["args"][1::2], strict=True))
+    assert arguments["--appendonly"] == "yes"
+    assert arguments["--appendfsync"] == "always"
+    assert arguments["--maxmemory-policy"] == "noeviction"
+    assert arguments["--save"] == ""
+
+
+def test_postgres_has_what_a_read_only_root_needs(helm: Helm) -> None:
+    statefulset = helm.render().one("StatefulSet", "postgres")["spec"]
+    (container,) = statefulset["template"]["spec"]["containers"]
+    mounted = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    assert mounted == {"/var/lib/postgresql": "data", "/var/run/postgresql": "run", "/tmp": "tmp"}  # noqa: S108  in the pod
+    assert statefulset["volumeClaimTemplates"][0]["metadata"]["name"] == "data"
+
+
+def test_secrets_outlive_the_release(helm: Helm) -> None:
+    secrets = helm.render().of("Secret")
+    assert {component_of(secret) for secret in secrets} == STORES | {"admin"}
+    for secret in secrets:
+        assert secret["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def test_each_process_knows_the_stores_that_it_needs(helm: Helm) -> None:
+    rendered = helm.render()
+    needs = {
+        "api": {"REDIS_URL", "BROKER_URL", "DATABASE_URL", "API_ADMIN_TOKEN"},
+        "worker": {"REDIS_URL", "BROKER_URL", "DATABASE_URL"},
+        "operator": {"REDIS_URL", "BROKER_URL", "DATABASE_URL"},
+        "blaster": {"DATABASE_URL", "API_URL"},
+        "migrate": {"DATABASE_URL"},
+        "tests": {"API_URL", "API_ADMIN_TOKEN"},
+    }
+    for component, wanted in needs.items():
+        told = rendered.environment(component)
+        assert {name for name in told if name.endswith("_URL") or name == "API_ADMIN_TOKEN"} == wanted, component
+
+
+def test_selectors_match_the_pods_of_one_component(helm: Helm) -> None:
+    for each in helm.render().objects:
+        if each["kind"] in ("Deployment", "StatefulSet"):
+            selector = each["spec"]["selector"]["matchLabels"]
+            assert selector.items() <= each["spec"]["template"]["metadata"]["labels"].items()
+            assert selector["app.kubernetes.io/component"] == component_of(each)
+            assert selector["app.kubernetes.io/instance"] == "atomictickets"
+
+
+def test_migration_is_a_job_that_is_new_only_when_it_differs(helm: Helm) -> None:
+    def name(*sets: str) -> str:
+        job = helm.render(*sets).one("Job", "migrate")
+        assert "annotations" not in job["metadata"], "a hook"
+        assert "ttlSecondsAfterFinished" not in job["spec"]
+        return str(job["metadata"]["name"])
+
+    assert re.fullmatch(r"atomictickets-migrate-[0-9a-f]{8}", name())
+    assert name() == name("api.replicas=3")
+    assert len({name(), name("image.tag=next"), name("migrate.waitSeconds=1"), name("settings.LOG_LEVEL=DEBUG")}) == 4
+
+
+def test_no_flash_sale_is_part_of_a_release(helm: Helm) -> None:
+    assert "FlashSale" not in helm.render().kinds()
+    annotations = helm.render().one("Pod", "tests")["metadata"]["annotations"]
+    assert annotations["helm.sh/hook"] == "test"
+
+
+def test_definition_is_the_repositorys_and_stays(helm: Helm) -> None:
+    written = yaml.safe_load((PROJECT / "k8s" / "crd.yaml").read_text())
+    (rendered,) = helm.render().of("CustomResourceDefinition")
+    assert rendered["spec"] == written["spec"]
+    assert written["metadata"]["labels"].items() <= rendered["metadata"]["labels"].items()
+    assert rendered["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    (gone,) = helm.render("crds.keep=false").of("CustomResourceDefinition")
+    assert "annotations" not in gone["metadata"]
+    assert helm.render("crds.enabled=false").of("CustomResourceDefinition") == []

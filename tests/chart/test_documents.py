@@ -1,0 +1,48 @@
+"""What is made from values.yaml and the settings is what the repository has."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.chart.render import CHART, Helm
+from tests.fixtures.servers import PROJECT
+
+DOCUMENT = runpy.run_path(str(PROJECT / "charts" / "document.py"))
+
+
+@pytest.mark.parametrize(("path", "text"), DOCUMENT["documents"]().items(), ids=lambda each: getattr(each, "name", ""))
+def test_is_up_to_date(path: Path, text: str) -> None:
+    assert path.read_text() == text, "make chart"
+
+
+def test_every_value_that_is_no_obvious_switch_is_explained() -> None:
+    values = DOCUMENT["Values"]((CHART / "values.yaml").read_text())
+    values.schema()
+    plain = {
+        *("enabled", "create", "annotations", "labels", "interval", "name", "type", "port", "pullPolicy", "size"),
+        *("resources", "extraEnv", "repository", "tag", "host", "database", "username", "user", "maxmemory"),
+    }
+    unexplained = {path for path, _, description in values.rows if not description}
+    assert {path for path in unexplained if path.rpartition(".")[2] not in plain} <= {
+        *("pods.nodeSelector", "pods.tolerations", "pods.affinity", "pods.priorityClassName"),
+        *("api.autoscaling.minReplicas", "api.autoscaling.maxReplicas"),
+        *("api.autoscaling.targetCPUUtilizationPercentage", "api.ingress.className", "api.httpRoute.hostnames"),
+        *("api.podDisruptionBudget.minAvailable", "api.podDisruptionBudget.maxUnavailable", "api.service.nodePort"),
+        *("api.startupProbe", "api.readinessProbe", "api.livenessProbe", "worker.startupProbe"),
+        *("worker.readinessProbe", "worker.livenessProbe", "operator.startupProbe", "operator.livenessProbe"),
+        *("migrate.activeDeadlineSeconds", "migrate.backoffLimit", "externalPostgresql.sslMode"),
+    }
+
+
+def test_lint_finds_nothing(helm: Helm) -> None:
+    assert "0 chart(s) failed" in helm.run("lint", "--strict", str(CHART))
+
+
+def test_kinds_port_is_the_one_that_the_node_maps() -> None:
+    kind = yaml.safe_load((PROJECT / "kind-config.yaml").read_text())
+    service = yaml.safe_load((CHART / "ci" / "kind-values.yaml").read_text())["api"]["service"]
+    (mapping,) = kind["nodes"][0]["extraPortMappings"]
+    assert (service["type"], service["nodePort"]) == ("NodePort", mapping["containerPort"])
+    assert mapping["hostPort"] != 8000
