@@ -7,10 +7,12 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from app import settings
+from flashsale_operator.settings import OperatorSettings
 from tests.docs.pages import PROJECT, page, table
 
 CLASSES = [each for each in vars(settings).values() if isinstance(each, type) and issubclass(each, BaseSettings)]
 CLASSES.remove(BaseSettings)
+CLASSES.append(OperatorSettings)
 READ = re.compile(r"""environ(?:\.get\(|\[)"([A-Z_]+)"|"([A-Z_]+)" (?:not )?in os\.environ""")
 
 
