@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ COMMANDS = {
     "bench": ("app.lab.bench.command", "measure the engine against its floors on this machine"),
 }
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
+PIPE_CLOSED = 141  # and for one whose reader went away
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,6 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:
+        # `| head` has read enough. What is left in the buffer must not fail once more when the interpreter flushes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

@@ -5,6 +5,7 @@ finalizer, no annotation and no status of its own, so that nothing hangs where t
 """
 
 import asyncio
+import logging
 import os
 import socket
 from typing import Any
@@ -32,6 +33,7 @@ def login(settings: kopf.OperatorSettings, **_: Any) -> kopf.ConnectionInfo:
 async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
     ours = OperatorSettings()
     configure_logs(process="operator")
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # else a line for each event that was heard
     memo.traces = start_tracing("atomictickets-operator")
     settings.scanning.disabled = True  # else Kopf lists namespaces and definitions of the whole cluster
     settings.posting.enabled = False  # our events have names that make a repeat a conflict
