@@ -22,5 +22,8 @@ async def serve_probes(port: int, ready: Callable[[], bool]) -> None:
         writer.close()
 
     # A child that died hands its port to the next one, whatever connections still linger.
-    async with await asyncio.start_server(answer, port=port, limit=HEAD_BYTES, reuse_address=True) as server:
-        await server.serve_forever()
+    server = await asyncio.start_server(answer, port=port, limit=HEAD_BYTES, reuse_address=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        server.close()  # and no waiting for connections: a prober that lingers must not hold up the end of a worker

@@ -27,7 +27,7 @@ async def test_a_worker_that_drains_is_ready_and_alive(make_worker: MakeWorker) 
     port = free_port()
     worker = make_worker(WORKER_PROBE_PORT=str(port))
     assert (await status(port, "/readyz"), await status(port, "/healthz")) == (200, 200)
-    assert worker.stop()
+    assert worker.stop(seconds=30)
     assert await status(port, "/healthz") == 0
 
 
