@@ -1,7 +1,7 @@
 """What the routes call: built once by the application's lifespan, and carried by each request's state."""
 
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from fastapi import Depends, Request
 
@@ -23,12 +23,6 @@ class Services:
     metrics: Metrics
     admin_token: str | None
     body_limit_bytes: int
-
-
-class State(Protocol):
-    """The members of `request.state`, and of an ASGI scope's `state`."""
-
-    services: Services
 
 
 async def installed_services(request: Request) -> Services:

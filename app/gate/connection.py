@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 import redis.asyncio as redis
 from redis.asyncio.connection import AbstractConnection
@@ -77,9 +76,3 @@ def make_redis(url: str, process: str, settings: GateSettings) -> redis.Redis:
         protocol=2,
     )
     return redis.Redis.from_pool(pool)
-
-
-def address(url: str) -> str:
-    """`host:port/db` of a URL, without its password: for logs and messages."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or 6379}{parts.path}"

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import psutil
-
 from app.lab.bench.rig import Rig, Running
 from app.lab.bench.usage import Usage
 from app.lab.load.plan import MAX_REQUESTS, LoadPlan
@@ -80,7 +78,3 @@ async def load(rig: Rig, group: Running, *plans: LoadPlan) -> Loaded:
         server / answers * 1e6,
         usage.foreign,
     )
-
-
-def resident_megabytes(process: psutil.Process) -> float:
-    return float(process.memory_info().rss) / 1e6
