@@ -163,7 +163,7 @@ class Reconciler:
 
     async def _reconcile(self, sale: Sale, settings: ReconcileSettings) -> Result:
         strategy = self._strategies.get(sale.terms.strategy)
-        if strategy is None or not strategy.promises_exactness:
+        if strategy is None or not strategy.sells_at_gate:
             return await self._observe(sale)
         measurement = await measure(sale, self._gate, self._engine)
         if measurement is None:

@@ -40,6 +40,7 @@ class AtomicStrategy:
 
     name: ClassVar[str] = "atomic"
     promises_exactness: ClassVar[bool] = True
+    sells_at_gate: ClassVar[bool] = True
 
     def __init__(self, parts: Parts) -> None:
         self._gate = parts.gate

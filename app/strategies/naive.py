@@ -50,6 +50,7 @@ class NaiveStrategy:
 
     name: ClassVar[str] = "naive"
     promises_exactness: ClassVar[bool] = False
+    sells_at_gate: ClassVar[bool] = False
     read: ClassVar[str] = READ
 
     def __init__(self, engine: AsyncEngine) -> None:

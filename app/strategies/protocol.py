@@ -1,12 +1,13 @@
 """What every way to sell under contention must answer. Nothing outside this folder asks which one it talks to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.drain.hints import Hints
 from app.gate.gate import Gate
+from app.races.attempt import Attempts, NoAttempts
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import Outcome
 from app.settings import GateSettings
@@ -37,6 +38,7 @@ class Parts:
     gate: Gate
     hints: Hints
     gate_settings: GateSettings
+    attempts: Attempts = field(default_factory=NoAttempts)
 
 
 class Strategy(Protocol):
@@ -45,6 +47,8 @@ class Strategy(Protocol):
     name: ClassVar[str]
     promises_exactness: ClassVar[bool]
     """False where it is expected to oversell: the ledger then books without its guard, and nothing is repaired."""
+    sells_at_gate: ClassVar[bool]
+    """Whether its stock is in the gate's keys, which the reconciliation measures, fences and recounts."""
 
     async def buy(self, purchase: Purchase) -> Outcome:
         """Decides one purchase. Raises TemporarilyUnavailable where the outcome is unknown or nothing was taken."""

@@ -80,7 +80,7 @@ async def glance(stores: Stores, installation: str) -> Seen:
 
 def _has_gate(stores: Stores, sale: Sale) -> bool:
     strategy = stores.strategies.get(sale.terms.strategy)
-    return strategy is not None and strategy.promises_exactness
+    return strategy is not None and strategy.sells_at_gate
 
 
 def _fixed(gate: GateSnapshot | None) -> GateSnapshot | None:

@@ -12,6 +12,7 @@ from app.strategies.protocol import Snapshot
 class ToldStrategy:
     name: ClassVar[str] = "told"
     promises_exactness: ClassVar[bool] = True
+    sells_at_gate: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.away = False

@@ -26,6 +26,7 @@ class ConstantStrategy:
 
     name: ClassVar[str] = "atomic"
     promises_exactness: ClassVar[bool] = True
+    sells_at_gate: ClassVar[bool] = True
 
     async def buy(self, purchase: Purchase) -> Outcome:
         reservation = ReservationId(purchase.sale, 1, "1700000000000-0", purchase.nonce)
