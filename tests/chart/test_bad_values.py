@@ -25,6 +25,11 @@ SCHEMA = [
     (("externalPostgresql.sslMode=on",), "/externalPostgresql/sslMode"),
     (("valkey.maxmemory=lots",), "/valkey/maxmemory"),
     (("keyPrefix=a:b",), "/keyPrefix"),
+    (("telemetry.sampler=sometimes",), "/telemetry/sampler"),
+    (("telemetry.samplerRatio=2",), "/telemetry/samplerRatio"),
+    (("telemetry.endpoint=collector:4318",), "/telemetry/endpoint"),
+    (("telemetry.resourceAttributes.tier=a\\,b",), "/telemetry/resourceAttributes/tier"),
+    (("jaeger.heapLimit=512Mi",), "/jaeger/heapLimit"),
 ]
 SENTENCES = [
     (("valkey.enabled=false",), "externalRedis.url or externalRedis.existingSecret.name must say where yours is"),
@@ -48,6 +53,10 @@ SENTENCES = [
     (("operator.serviceAccount.create=false",), "operator.serviceAccount.name must name the account"),
     (("api.replicas=20",), "postgres.maxConnections is 200, and the processes may open"),
     ((*OWN_REDIS, "networkPolicies.enabled=true"), "needs networkPolicies.externalStores"),
+    (
+        ("telemetry.endpoint=http://collector:4318", "networkPolicies.enabled=true"),
+        "needs networkPolicies.telemetry",
+    ),
 ]
 
 

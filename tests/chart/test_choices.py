@@ -45,6 +45,7 @@ def test_everything_off(helm: Helm) -> None:
     rendered = helm.render(
         *EXTERNAL,
         *("crds.enabled=false", "operator.enabled=false", "blaster.enabled=false", "tests.enabled=false"),
+        "jaeger.enabled=false",
         *("serviceAccount.create=false", "api.podDisruptionBudget.enabled=false", "secrets.generate=false"),
     )
     assert sorted(component for component, _ in rendered.pods()) == ["api", "migrate", "reconciler", "worker"]

@@ -13,7 +13,7 @@ STORES = {"valkey", "broker", "postgres"}
 
 def test_has_each_component_once(helm: Helm) -> None:
     rendered = helm.render()
-    assert sorted(component for component, _ in rendered.pods()) == sorted(PROCESSES | STORES | {"tests"})
+    assert sorted(component for component, _ in rendered.pods()) == sorted(PROCESSES | STORES | {"jaeger", "tests"})
     assert {"Ingress", "HTTPRoute", "NetworkPolicy", "HorizontalPodAutoscaler"}.isdisjoint(rendered.kinds())
     assert {"ServiceMonitor", "PodMonitor", "ClusterRole", "ClusterRoleBinding"}.isdisjoint(rendered.kinds())
 
@@ -103,7 +103,7 @@ def test_secrets_outlive_the_release(helm: Helm) -> None:
 def test_each_process_knows_the_stores_that_it_needs(helm: Helm) -> None:
     rendered = helm.render()
     needs = {
-        "api": {"REDIS_URL", "BROKER_URL", "DATABASE_URL", "API_ADMIN_TOKEN"},
+        "api": {"REDIS_URL", "BROKER_URL", "DATABASE_URL", "API_ADMIN_TOKEN", "ATOMICTICKETS_JAEGER_URL"},
         "worker": {"REDIS_URL", "BROKER_URL", "DATABASE_URL"},
         "operator": {"REDIS_URL", "BROKER_URL", "DATABASE_URL"},
         "blaster": {"DATABASE_URL", "API_URL"},

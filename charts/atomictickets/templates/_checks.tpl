@@ -93,4 +93,8 @@
 {{- if and $values.networkPolicies.enabled (not (and $values.valkey.enabled $values.broker.enabled $values.postgres.enabled)) (not $values.networkPolicies.externalStores) -}}
 {{- fail "networkPolicies.enabled with a store of your own needs networkPolicies.externalStores: the egress rules that lead to it." -}}
 {{- end -}}
+
+{{- if and $values.networkPolicies.enabled $values.telemetry.endpoint (not $values.networkPolicies.telemetry) -}}
+{{- fail "networkPolicies.enabled with telemetry.endpoint needs networkPolicies.telemetry: the egress rules that lead to it." -}}
+{{- end -}}
 {{- end -}}

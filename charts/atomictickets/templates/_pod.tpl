@@ -11,8 +11,8 @@
 {{- $ := index . 0 -}}
 {{- $pod := include "atomictickets.pods" . | fromYaml -}}
 {{- $annotations := deepCopy ($pod.annotations | default dict) -}}
-{{- if and $.Values.settings (not (has (index . 1) (list "valkey" "broker" "postgres"))) -}}
-{{- $_ := set $annotations "checksum/settings" (toJson $.Values.settings | sha256sum) -}}
+{{- if eq (index . 1) "jaeger" -}}
+{{- $_ := set $annotations "checksum/config" (include "atomictickets.jaeger.config" $ | sha256sum) -}}
 {{- end -}}
 labels:
   {{- /* Nothing of the chart's version: an update that leaves a store as it was must not restart it. */}}
@@ -122,6 +122,11 @@ env:
   - name: GATE_KEY_PREFIX
     value: {{ include "atomictickets.keyPrefix" $ | quote }}
   {{- include (printf "atomictickets.%s.env" $component) $ | trim | nindent 2 }}
+  {{- if not (has $component (list "migrate" "tests")) }}
+  {{- with include "atomictickets.env.telemetry" . | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- end }}
   {{- if and $.Values.externalCA.name (ne $component "tests") }}
   - name: SSL_CERT_FILE
     value: /etc/atomictickets/ca/ca.crt
