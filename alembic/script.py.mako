@@ -6,6 +6,7 @@ from alembic import op
 ${imports if imports else ""}
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
+min_compatible = ${repr(down_revision)}  # the oldest release, by its revision, that works on this schema
 branch_labels = None
 depends_on = None
 

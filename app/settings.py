@@ -34,6 +34,8 @@ class LedgerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LEDGER_")
 
+    # Two installations may share a database. Postgres cuts longer names off.
+    schema_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")] = "public"
     pool_size: PositiveInt = 20  # the naive strategy holds a connection while it thinks
     connect_timeout_seconds: PositiveFloat = 2.0
     statement_timeout_seconds: PositiveFloat = 3.0  # shorter than DRAIN_CLAIM_IDLE_SECONDS: a stuck batch dies first

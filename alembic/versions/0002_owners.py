@@ -6,6 +6,7 @@ from alembic import op
 
 revision = "0002"
 down_revision = "0001"
+min_compatible = "0001"
 branch_labels = None
 depends_on = None
 

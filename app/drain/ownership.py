@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.drain.failures import STORE_ERRORS
 from app.errors import TemporarilyUnavailable
 from app.gate.server import ForeignStores, claim
-from app.ledger.schema import SchemaUnfit, installation_id
+from app.ledger.revisions import SchemaUnfit
+from app.ledger.schema import installation_id
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0

@@ -1,4 +1,4 @@
-"""How a process reaches Postgres. Every connection names its process in pg_stat_activity."""
+"""How a process reaches Postgres. Every connection names its process in pg_stat_activity, and sees one schema only."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -34,6 +34,7 @@ def make_engine(
                 "statement_timeout": str(int(settings.statement_timeout_seconds * 1000)),
                 "idle_in_transaction_session_timeout": "30000",
                 "timezone": "UTC",
+                "search_path": f'"{settings.schema_name}"',
             },
         },
     )

@@ -1,72 +1,79 @@
 """Brings the ledger's schema to this release's revision: `python -m app.ledger.migrate [--wait SECONDS]`.
 
-Several processes may start it at once: an advisory lock lets one work, and the others find nothing to do.
+Several processes may start it at once: an advisory lock lets one work, and the others find nothing to do. A newer
+schema on which this release works is left as it is, and that is a success: a release that is rolled back runs this too.
 """
 
 import argparse
 import asyncio
-import os
 import signal
 import sys
 import time
 import uuid
-from pathlib import Path
 
 import structlog
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.schema import CreateSchema
 
 from alembic import command
+from app.errors import AtomicTicketsError
 from app.ledger.availability import LedgerUnavailable, ledger_reachable
 from app.ledger.engine import make_engine
+from app.ledger.locks import KEY
 from app.ledger.models import InstanceRow
+from app.ledger.revisions import SchemaBehind, alembic_config, fitting_schema, own_min_compatible, own_revision
 from app.settings import LedgerSettings, StoreSettings
 from app.telemetry.logs import configure_logs
 
-MIGRATION_LOCK = 0x41744D69  # any fixed number that nothing else on this database takes
 MIGRATION_TIMEOUT_SECONDS = 600.0
 LOOK_SECONDS = 1.0
+
+LOCK = text(f"SELECT pg_advisory_xact_lock({KEY})")
+HAS_SCHEMA = text("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = :name)")
 
 log = structlog.get_logger()
 
 
-def alembic_config(connection: Connection | None = None) -> Config:
-    """The scripts lie beside the packages in a checkout and in the working directory of an image."""
-    checkout = Path(__file__).resolve().parents[2] / "alembic.ini"
-    config = Config(os.environ.get("ALEMBIC_CONFIG", str(checkout if checkout.exists() else "alembic.ini")))
-    config.attributes["connection"] = connection
-    return config
+def upgrade(connection: Connection, schema_name: str) -> None:
+    """Upgrades under the lock, in the caller's transaction, and gives the database its instance id once.
 
-
-def upgrade(connection: Connection, revision: str = "head") -> None:
-    """Upgrades under the lock, in the caller's transaction, and gives the database its instance id once."""
-    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
-    before = MigrationContext.configure(connection).get_current_revision()
-    config = alembic_config(connection)
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if before is not None and before not in known:
-        log.warning("the database is newer than this release; left as it is", revision=before)
-        return
-    command.upgrade(config, revision)
-    connection.execute(insert(InstanceRow).values(singleton=True, id=str(uuid.uuid4())).on_conflict_do_nothing())
-    log.info("schema is up to date", before=before, after=MigrationContext.configure(connection).get_current_revision())
+    Raises SchemaUnfit where the schema is newer and this release can't work on it.
+    """
+    connection.execute(LOCK, {"lock": "migrate"})
+    # Not IF NOT EXISTS: that asks for the right to make schemas even where nothing is to be made.
+    if not connection.execute(HAS_SCHEMA, {"name": schema_name}).scalar_one():
+        connection.execute(CreateSchema(schema_name))
+    try:
+        before = fitting_schema(connection).revision
+    except SchemaBehind:
+        command.upgrade(alembic_config(connection), "head")
+    else:
+        if before != own_revision():
+            log.warning("the database is newer than this release, which works on it all the same", revision=before)
+            return
+    ours = insert(InstanceRow).values(singleton=True, id=str(uuid.uuid4()), min_compatible=own_min_compatible())
+    connection.execute(
+        ours.on_conflict_do_update(
+            index_elements=[InstanceRow.singleton], set_={"min_compatible": ours.excluded.min_compatible}
+        )
+    )
+    log.info("schema is up to date", revision=own_revision())
 
 
 async def migrate(database_url: str, wait_seconds: float = 0.0) -> None:
     """Upgrades the database at `database_url` to the newest revision this release knows.
 
-    Raises LedgerUnavailable where its server doesn't answer within `wait_seconds`, if any are given.
+    Raises SchemaUnfit, and LedgerUnavailable where its server doesn't answer within `wait_seconds`, if any are given.
     """
-    engine = make_engine(database_url, "migrate", LedgerSettings(statement_timeout_seconds=MIGRATION_TIMEOUT_SECONDS))
+    settings = LedgerSettings(statement_timeout_seconds=MIGRATION_TIMEOUT_SECONDS)
+    engine = make_engine(database_url, "migrate", settings)
     try:
         if wait_seconds:
             await _until_reachable(engine, time.monotonic() + wait_seconds)
         async with engine.begin() as connection:
-            await connection.run_sync(upgrade)
+            await connection.run_sync(upgrade, settings.schema_name)
     finally:
         await engine.dispose()
 
@@ -94,7 +101,11 @@ def main() -> None:
     # As a container's first process it would ignore SIGTERM otherwise. What was not committed is rolled back.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     configure_logs(process="migrate")
-    asyncio.run(migrate(StoreSettings().database_url, wait_seconds))
+    try:
+        asyncio.run(migrate(StoreSettings().database_url, wait_seconds))
+    except AtomicTicketsError as error:
+        log.error("the schema was not migrated", why=error.detail)  # noqa: TRY400  the sentence says it all
+        sys.exit(1)
 
 
 if __name__ == "__main__":

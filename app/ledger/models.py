@@ -202,10 +202,14 @@ class BlastRow(Base):
 
 
 class InstanceRow(Base):
-    """One row: the id of this installation. Redis holds the same one; a foreign pair of stores is refused at start."""
+    """One row: the id of this installation. Redis holds the same one; a foreign pair of stores is refused at start.
+
+    `min_compatible`: the oldest release that works on this schema, by its revision (app.ledger.revisions).
+    """
 
     __tablename__ = "instance"
     __table_args__ = (CheckConstraint("singleton", name="one_row"),)
 
     singleton: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
     id: Mapped[str]
+    min_compatible: Mapped[str] = mapped_column(server_default=text("'0001'"))

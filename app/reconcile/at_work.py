@@ -9,14 +9,16 @@ from contextlib import asynccontextmanager
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-TAKE = text("SELECT pg_try_advisory_lock(hashtextextended(:work, 0))")
-TAKEN = text("""
+from app.ledger.locks import KEY
+
+TAKE = text(f"SELECT pg_try_advisory_lock({KEY})")
+TAKEN = text(f"""
     SELECT EXISTS (
         SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-            AND (classid::bigint << 32) | objid::bigint = hashtextextended(:work, 0)
+            AND (classid::bigint << 32) | objid::bigint = {KEY}
     )
-""")
+""")  # noqa: S608  our own text, no input
 
 
 @asynccontextmanager
@@ -24,7 +26,7 @@ async def at_work(engine: AsyncEngine, sale: str, epoch: int) -> AsyncIterator[A
     """Yields a connection in autocommit that says who is at work; None where another is, on this very epoch."""
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
-        if not await connection.scalar(TAKE, {"work": _work(sale, epoch)}):
+        if not await connection.scalar(TAKE, {"lock": _work(sale, epoch)}):
             yield None
             return
         try:
@@ -37,7 +39,7 @@ async def at_work(engine: AsyncEngine, sale: str, epoch: int) -> AsyncIterator[A
 async def somebody_at_work(engine: AsyncEngine, sale: str, epoch: int) -> bool:
     """Whether a living process is recounting the sale under this epoch."""
     async with engine.connect() as connection:
-        return bool(await connection.scalar(TAKEN, {"work": _work(sale, epoch)}))
+        return bool(await connection.scalar(TAKEN, {"lock": _work(sale, epoch)}))
 
 
 def _work(sale: str, epoch: int) -> str:

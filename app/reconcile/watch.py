@@ -18,8 +18,9 @@ from app.gate.server import ForeignStores
 from app.ledger.engine import POOL_SIZES
 from app.ledger.receipts import Lost, ReceiptRepository
 from app.ledger.retention import prune
+from app.ledger.revisions import SchemaUnfit
 from app.ledger.sales import SaleRepository
-from app.ledger.schema import SchemaUnfit, installation_id
+from app.ledger.schema import installation_id
 from app.reconcile.classify import Drift, Kind, classify
 from app.reconcile.decide import Action, Decision, Suspicion, decide, suspect
 from app.reconcile.follow import follow

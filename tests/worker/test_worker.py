@@ -11,8 +11,10 @@ from celery import Celery
 from app.gate.keys import instance_key
 from app.lab.process import ChildProcess
 from app.lab.servers.valkey import ValkeyServer
+from app.ledger.revisions import own_revision
 from tests.drain.stall import Stall
 from tests.drain.until import until
+from tests.fixtures.releases import NEXT, MakeRelease
 from tests.fixtures.silent_broker import SilentBroker
 from tests.worker.conftest import START_SECONDS, MakeWorker
 
@@ -77,6 +79,17 @@ async def test_a_worker_whose_stores_never_belong_together_ends_when_told(
     assert worker.stop()
     assert worker.exit_code == 0
     assert await stall.waiting() == 3
+
+
+async def test_a_worker_of_a_release_too_old_for_the_schema_books_nothing(
+    stall: Stall, make_worker: MakeWorker, database_url: str, next_release: MakeRelease
+) -> None:
+    assert next_release(own_revision(), NEXT).migrate(database_url).returncode == 0
+    await stall.orders(3)
+    worker = make_worker(wait=False)
+    await until(lambda: logged(worker, f"needs a release of revision {NEXT} or newer"), seconds=START_SECONDS)
+    assert worker.stop()
+    assert (await stall.booked(), await stall.waiting()) == (0, 3)
 
 
 async def test_with_a_dead_broker_from_the_start_orders_are_booked_by_the_sweep(

@@ -1,0 +1,77 @@
+"""The revisions of the ledger's schema, and which releases work on which.
+
+A release works on the schema of its own revision, and on a newer one for as long as that lets it: each revision states,
+in `min_compatible`, the oldest release that works on it (by the revision that release was made with). So migrations
+expand first and contract in a later release, and a release can be rolled back without its schema.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, select
+
+from app.errors import TemporarilyUnavailable
+from app.ledger.models import InstanceRow
+
+
+class SchemaBehind(TemporarilyUnavailable):
+    """The migrations of this release have not been run yet."""
+
+
+class SchemaUnfit(TemporarilyUnavailable):
+    """The schema is of a newer release, and this one can't work on it; or it is none of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a database says of itself. `installation`: the id that its first migration gave it."""
+
+    revision: str
+    installation: str
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """The scripts lie beside the packages in a checkout and in the working directory of an image."""
+    checkout = Path(__file__).resolve().parents[2] / "alembic.ini"
+    config = Config(os.environ.get("ALEMBIC_CONFIG", str(checkout if checkout.exists() else "alembic.ini")))
+    config.attributes["connection"] = connection
+    return config
+
+
+@cache
+def own_revision() -> str:
+    """The revision that this release's models describe."""
+    return str(ScriptDirectory.from_config(alembic_config()).get_current_head())
+
+
+def own_min_compatible() -> str:
+    """The oldest release that works on the schema of this one."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    return str(scripts.get_revision(own_revision()).module.min_compatible)
+
+
+def fitting_schema(connection: Connection) -> Schema:
+    """The schema that is there, if this release works on it. Raises SchemaBehind or SchemaUnfit."""
+    own, revision = own_revision(), MigrationContext.configure(connection).get_current_revision()
+    if revision is None:
+        raise SchemaBehind("The ledger has no schema yet: run `python -m app.ledger.migrate`.")
+    if not revision.isdecimal():
+        raise SchemaUnfit(f"The database at DATABASE_URL has a schema of something else, at revision {revision!r}.")
+    if int(revision) < int(own):
+        raise SchemaBehind(f"The ledger's revision is {revision}; this release needs {own}.")
+    # Older revisions lack the column, so that it is read no earlier.
+    instance = connection.execute(select(InstanceRow.id, InstanceRow.min_compatible)).first()
+    if instance is None:
+        raise SchemaBehind("The ledger has no instance id: run `python -m app.ledger.migrate`.")
+    installation, min_compatible = instance
+    if int(own) < int(min_compatible):
+        raise SchemaUnfit(
+            f"The ledger's revision is {revision}, which needs a release of revision {min_compatible} or newer; "
+            f"this one is of {own}."
+        )
+    return Schema(revision, installation)

@@ -1,0 +1,59 @@
+"""A release that adds a revision is rolled out and rolled back while buyers come. The ledger keeps the newer schema."""
+
+import asyncio
+from pathlib import Path
+
+from app.lab.load.result import Told
+from app.ledger.revisions import own_revision
+from tests.faults.verdict import verdict
+from tests.fixtures.platform import MakePlatform, Platform
+from tests.fixtures.releases import NEXT, THIS, MakeRelease, Release
+
+CROWD = 1000
+
+
+def install(installed: Path, release: Release) -> None:
+    installed.unlink(missing_ok=True)
+    installed.symlink_to(release.directory)
+
+
+async def roll_out(platform: Platform, installed: Path, release: Release) -> None:
+    """One process after another, as Kubernetes does it: each ends in its own time, and the next one is of `release`."""
+    install(installed, release)
+    for name in platform.names:
+        await asyncio.to_thread(platform.stop, name)
+        platform.start(name)
+
+
+async def test_a_release_is_rolled_back_over_a_revision_in_mid_blast(
+    make_platform: MakePlatform, database_url: str, next_release: MakeRelease, tmp_path: Path
+) -> None:
+    installed = tmp_path / "installed"
+    install(installed, THIS)
+    platform = await make_platform(api=2, environment=Release(installed).environment)
+    newer = next_release(own_revision(), own_revision())
+    sale = await platform.create_sale(stock=1_000_000)
+    told: list[Told] = []
+
+    async def crowds() -> None:
+        while not rolled_back.is_set():
+            crowd = await platform.blast(sale, CROWD, concurrency=4)
+            assert crowd.outcomes == {"accepted": CROWD}
+            told.extend(crowd.records)
+
+    async def bought() -> bool:
+        return await platform.accepted(sale) > 0
+
+    rolled_back = asyncio.Event()
+    buying = asyncio.create_task(crowds())
+    await platform.wait_until(bought)
+    assert (await asyncio.to_thread(newer.migrate, database_url)).returncode == 0
+    await roll_out(platform, installed, newer)
+    assert (await asyncio.to_thread(THIS.migrate, database_url)).returncode == 0
+    await roll_out(platform, installed, THIS)
+    rolled_back.set()
+    await buying
+    view = await verdict(platform, sale, told)
+    assert (view["booked"], view["duplicates"], view["epoch"]) == (len(told), 0, 1)
+    (row,) = await platform.rows("SELECT version_num FROM alembic_version")
+    assert row.version_num == NEXT

@@ -1,0 +1,24 @@
+"""Two installations, each in a schema of its own, sell a sale of the same name out of one database."""
+
+import asyncio
+
+from tests.faults.verdict import verdict
+from tests.fixtures.platform import MakePlatform
+from tests.fixtures.releases import THIS
+
+STOCK = 300
+
+
+async def test_two_installations_sell_from_one_database(make_platform: MakePlatform, empty_database_url: str) -> None:
+    schemas = ("shops-north", "shops-south")
+    for schema in schemas:
+        assert THIS.migrate(empty_database_url, LEDGER_SCHEMA_NAME=schema).returncode == 0
+    platforms = [
+        await make_platform(empty_database_url, environment={"LEDGER_SCHEMA_NAME": schema}) for schema in schemas
+    ]
+    for platform in platforms:
+        await platform.create_sale(stock=STOCK)
+    crowds = await asyncio.gather(*(platform.blast("drop", 2 * STOCK) for platform in platforms))
+    for platform, crowd in zip(platforms, crowds, strict=True):
+        assert crowd.outcomes == {"accepted": STOCK, "sold-out": STOCK}
+        assert (await verdict(platform, "drop", crowd.records))["booked"] == STOCK
