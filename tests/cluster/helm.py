@@ -1,5 +1,6 @@
 """helm as a user runs it, against the API server that kubectl of these tests knows."""
 
+import json
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from tests.chart.render import CHART
 from tests.cluster.kubectl import Kubectl
 
 TIMEOUT_SECONDS = 60
+MARGIN_SECONDS = 30
 
 
 class HelmRefused(Exception):
@@ -25,31 +27,44 @@ class Helm:
     def program(self) -> str | None:
         return shutil.which("helm", path=self.kubectl.environment["PATH"])
 
-    def install(self, *sets: str) -> str:
-        return self._chart("install", *sets)
+    def install(self, *sets: str, wait_seconds: int = 0) -> str:
+        """With `wait_seconds` it returns when all pods are ready and all Jobs done, or is refused after so long."""
+        return self._chart("install", *sets, wait_seconds=wait_seconds)
 
-    def upgrade(self, *sets: str) -> str:
-        return self._chart("upgrade", *sets)
+    def upgrade(self, *sets: str, wait_seconds: int = 0) -> str:
+        return self._chart("upgrade", *sets, wait_seconds=wait_seconds)
 
     def uninstall(self) -> str:
         return self._run("uninstall", self.release, "--wait", "--timeout=60s")
 
-    def rollback(self, revision: int) -> str:
-        return self._run("rollback", self.release, str(revision))
+    def rollback(self, revision: int, wait_seconds: int = 0) -> str:
+        return self._run("rollback", self.release, str(revision), *waiting(wait_seconds), wait_seconds=wait_seconds)
 
-    def _chart(self, verb: str, *sets: str) -> str:
-        return self._run(verb, self.release, str(CHART), *(part for each in sets for part in ("--set", each)))
+    def revision(self) -> int:
+        """The newest one's number."""
+        return int(json.loads(self._run("history", self.release, "--output=json", "--max=1"))[0]["revision"])
 
-    def _run(self, *arguments: str) -> str:
+    def test(self) -> str:
+        return self._run("test", self.release, "--timeout=90s", wait_seconds=90)
+
+    def _chart(self, verb: str, *sets: str, wait_seconds: int) -> str:
+        options = [part for each in sets for part in ("--set", each)]
+        return self._run(verb, self.release, str(CHART), *options, *waiting(wait_seconds), wait_seconds=wait_seconds)
+
+    def _run(self, *arguments: str, wait_seconds: int = 0) -> str:
         """Raises HelmRefused."""
         done = subprocess.run(
             [self.program or "helm", "--namespace", self.kubectl.namespace, *arguments],
             env=self.kubectl.environment,
             capture_output=True,
             text=True,
-            timeout=TIMEOUT_SECONDS,
+            timeout=max(TIMEOUT_SECONDS, wait_seconds + MARGIN_SECONDS),
             check=False,
         )
         if done.returncode:
             raise HelmRefused(done.stderr.strip())
         return done.stdout
+
+
+def waiting(seconds: int) -> tuple[str, ...]:
+    return ("--wait", "--wait-for-jobs", f"--timeout={seconds}s") if seconds else ()

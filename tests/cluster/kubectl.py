@@ -24,7 +24,7 @@ class Kubectl:
     path: str = ""
     namespace: str = "default"
 
-    def __call__(self, *arguments: str, stdin: str | None = None) -> str:
+    def __call__(self, *arguments: str, stdin: str | None = None, seconds: float = TIMEOUT_SECONDS) -> str:
         """What it prints. Raises Refused with what it says on failure."""
         done = subprocess.run(
             ["kubectl", "--namespace", self.namespace, *arguments],
@@ -32,7 +32,7 @@ class Kubectl:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=TIMEOUT_SECONDS,
+            timeout=seconds,
             check=False,
         )
         if done.returncode:

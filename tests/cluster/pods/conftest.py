@@ -1,0 +1,83 @@
+"""A cluster whose pods run: the one that KUBECONFIG names, or the project's kit where it is up with its node."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.cluster.conftest import KIT
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.pods.crowd import Crowd
+from tests.cluster.pods.images import ImageStore, NoImage
+from tests.cluster.pods.killer import Killer
+from tests.cluster.pods.shop import Shop
+
+
+@pytest.fixture(scope="session")
+def nodes(admin: Kubectl) -> list[str]:
+    """Those that take pods."""
+    names = [node["metadata"]["name"] for node in admin.get("nodes")["items"] if not node["spec"].get("taints")]
+    if not names:
+        pytest.skip("no node to run pods: `../shared/cluster/cluster up` as root gives one, or a KUBECONFIG of kind")
+    return names
+
+
+@pytest.fixture(scope="session")
+def images(admin: Kubectl, nodes: list[str]) -> ImageStore:
+    assert nodes
+    return ImageStore(admin("config", "current-context").strip(), KIT)
+
+
+@pytest.fixture(scope="session")
+def image(images: ImageStore) -> str:
+    """`repository:tag` of the image of this tree. ATOMICTICKETS_IMAGE names one that the nodes have already."""
+    if ready := os.environ.get("ATOMICTICKETS_IMAGE"):
+        return ready
+    try:
+        images.build("atomictickets:test")
+    except NoImage as why:
+        pytest.skip(f"no image: {why}")
+    return "atomictickets:test"
+
+
+@pytest.fixture(scope="module")
+def market(admin: Kubectl, image: str) -> Iterator[Kubectl]:
+    """kubectl in a namespace that enforces Pod Security `restricted`, for the shops of one module."""
+    assert image
+    name = f"shop-{uuid.uuid4().hex[:8]}"
+    admin("create", "namespace", name)
+    admin("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    yield admin.within(name)
+    admin("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture(scope="module")
+def shop(market: Kubectl, image: str) -> Shop:
+    """Installed, and every pod ready."""
+    shop = Shop(market, image)
+    shop.install()
+    return shop
+
+
+@pytest.fixture(scope="module")
+def crowd(market: Kubectl, image: str) -> Crowd:
+    crowd = Crowd(market, image)
+    crowd.arrive()
+    return crowd
+
+
+@pytest.fixture(scope="session")
+def killer(admin: Kubectl, image: str) -> Iterator[Killer]:
+    name = f"killer-{uuid.uuid4().hex[:8]}"
+    admin("create", "namespace", name)
+    yield Killer(admin.within(name), image)
+    admin("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture
+def beside() -> Iterator[ThreadPoolExecutor]:
+    """For what goes on while the test does something else."""
+    with ThreadPoolExecutor() as threads:
+        yield threads

@@ -1,0 +1,96 @@
+"""Who buys from inside the cluster: a pod of the project's image that no update and no fault of the release touches."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from app.lab.load.plan import LoadPlan
+from app.lab.load.result import LoadResult
+from tests.cluster.kubectl import Kubectl
+
+NAME = "crowd"
+MOST_RECORDS = 20_000
+EXEC_SECONDS = 180
+IDLE = "import signal; signal.pause()"
+ASK = """
+import json, sys, urllib.error, urllib.request
+method, url, token, body = json.load(sys.stdin)
+request = urllib.request.Request(url, method=method, data=json.dumps(body).encode() if body is not None else None)
+request.add_header("Content-Type", "application/json")
+if token:
+    request.add_header("Authorization", f"Bearer {token}")
+try:
+    with urllib.request.urlopen(request, timeout=20) as response:
+        print(response.status, response.read().decode(), sep="\\n")
+except urllib.error.HTTPError as error:
+    print(error.code, error.read().decode(), sep="\\n")
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    document: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    kubectl: Kubectl
+    image: str
+
+    def arrive(self) -> None:
+        self.kubectl.apply(self._pod())
+        self.kubectl("wait", f"pod/{NAME}", "--for=condition=Ready", "--timeout=60s")
+
+    def buy(
+        self,
+        url: str,
+        sale: str,
+        *,
+        requests: int,
+        concurrency: int = 50,
+        rate: float | None = None,
+        retries: int = 0,
+        seconds: float = 60,
+    ) -> LoadResult:
+        """Returns when everybody was answered, with what each was told."""
+        assert requests <= MOST_RECORDS
+        plan = LoadPlan(
+            url=url,
+            sale=sale,
+            requests=requests,
+            concurrency=concurrency,
+            rate=rate,
+            retries=retries,
+            seconds=seconds,
+            records=True,
+        )
+        told = self._python("-m", "app.lab.load", json.dumps(plan.as_json()))
+        return LoadResult.from_json(json.loads(told))
+
+    def ask(self, method: str, url: str, *, token: str | None = None, body: Any = None) -> Answer:
+        """One request of HTTP."""
+        status, _, text = self._python("-c", ASK, stdin=json.dumps([method, url, token, body])).partition("\n")
+        return Answer(int(status), json.loads(text))
+
+    def _python(self, *arguments: str, stdin: str | None = None) -> str:
+        options = ("--stdin",) if stdin is not None else ()
+        command = ("exec", *options, NAME, "--", "python", *arguments)
+        return self.kubectl(*command, stdin=stdin, seconds=EXEC_SECONDS)
+
+    def _pod(self) -> dict[str, Any]:
+        container = {
+            "name": "crowd",
+            "image": self.image,
+            "imagePullPolicy": "IfNotPresent",
+            "command": ["python", "-c", IDLE],
+            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        }
+        spec = {
+            "containers": [container],
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        }
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": NAME}, "spec": spec}

@@ -1,0 +1,52 @@
+"""The project's image, on every node of the cluster that the tests run on."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.fixtures.servers import PROJECT
+
+BUILD_SECONDS = 600
+MIGRATIONS = "alembic/versions"
+
+
+class NoImage(Exception):
+    """The image can't be built or loaded here; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageStore:
+    """Builds with Docker and loads into kind, or both with the project's kit. `context`: kubectl's."""
+
+    context: str
+    kit: Path
+
+    def build(self, tag: str, directory: Path = PROJECT) -> None:
+        """Raises NoImage."""
+        if not self.context.startswith("kind-"):
+            self._run(str(self.kit), "build", tag, str(directory))
+            return
+        for tool in ("docker", "kind"):
+            if shutil.which(tool) is None:
+                raise NoImage(f"{tool} is not on the PATH, and ATOMICTICKETS_IMAGE names no image that is loaded")
+        self._run("docker", "build", "--tag", tag, str(directory))
+        self._run("kind", "load", "docker-image", "--name", self.context.removeprefix("kind-"), tag)
+
+    def _run(self, *command: str) -> None:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
+        if done.returncode:
+            raise NoImage(f"{' '.join(command)}: {(done.stdout + done.stderr)[-2000:]}")
+
+
+def with_migration(directory: Path, source: str) -> Path:
+    """A copy of what the image is built from, at `directory`, with one more migration at the end of the chain."""
+    wanted = ("app", "worker", "operator", "alembic", "requirements")
+    unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for name in wanted:
+        shutil.copytree(PROJECT / name, directory / name, ignore=unwanted)
+    for path in PROJECT.iterdir():
+        if path.is_file():
+            shutil.copy(path, directory)
+    (directory / MIGRATIONS / "9999_of_the_test.py").write_text(source)
+    return directory

@@ -1,0 +1,107 @@
+"""One release of the chart whose pods run, seen through kubectl, helm and its ledger."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.cluster.helm import Helm
+from tests.cluster.kubectl import Kubectl, until
+
+WAIT_SECONDS = 60
+STORES = ("valkey", "postgres")
+
+Object = dict[str, Any]
+Status = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """`image` is `repository:tag`."""
+
+    kubectl: Kubectl
+    image: str
+    release: str = "atomictickets"
+
+    @property
+    def helm(self) -> Helm:
+        return Helm(self.kubectl, release=self.release)
+
+    @property
+    def url(self) -> str:
+        """For any pod of the cluster."""
+        return f"http://{self.release}-api.{self.kubectl.namespace}:8000"
+
+    def image_sets(self, image: str = "") -> tuple[str, str]:
+        repository, _, tag = (image or self.image).rpartition(":")
+        return f"image.repository={repository}", f"image.tag={tag}"
+
+    def install(self, *sets: str) -> str:
+        """Returns when every pod is ready and the migration done."""
+        return self.helm.install(*self.image_sets(), *sets, wait_seconds=180)
+
+    def upgrade(self, *sets: str, image: str = "") -> str:
+        return self.helm.upgrade(*self.image_sets(image), *sets, wait_seconds=180)
+
+    def name(self, component: str) -> str:
+        return f"{self.release}-{component}"
+
+    def pods(self, component: str) -> list[Object]:
+        """Those that run and are not on their way out."""
+        selector = f"--selector=app.kubernetes.io/instance={self.release},app.kubernetes.io/component={component}"
+        found = self.kubectl.get("pods", selector, "--field-selector=status.phase=Running")["items"]
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def wait_ready(self, component: str) -> None:
+        kind = "statefulset" if component in STORES else "deployment"
+        self.kubectl("rollout", "status", f"{kind}/{self.name(component)}", f"--timeout={WAIT_SECONDS}s", seconds=90)
+
+    def replicas(self, component: str) -> int:
+        return int(self.kubectl.get(f"deployment/{self.name(component)}")["spec"]["replicas"])
+
+    def passwords(self) -> dict[str, Any]:
+        selector = f"--selector=app.kubernetes.io/instance={self.release}"
+        secrets = self.kubectl.get("secrets", selector)["items"]
+        return {each["metadata"]["name"]: each["data"] for each in secrets if each["type"] == "Opaque"}
+
+    def admin_token(self) -> str:
+        path = '{{index .data "admin-token" | base64decode}}'
+        return self.kubectl("get", "secret", self.name("admin"), f"--output=go-template={path}")
+
+    def metrics(self, pod: Object) -> str:
+        """The exposition of one API pod, by way of the API server."""
+        address = f"/api/v1/namespaces/{self.kubectl.namespace}/pods/{pod['metadata']['name']}:8000/proxy/metrics"
+        return self.kubectl("get", "--raw", address)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """What the ledger answers; `sql` is a SELECT."""
+        schema = f"{self.kubectl.namespace}-{self.release}"
+        psql = ("psql", "--username=atomictickets", "--dbname=atomictickets", "--tuples-only", "--no-align")
+        told = self.kubectl(
+            *("exec", f"{self.name('postgres')}-0", "--", "env", f'PGOPTIONS=-c search_path="{schema}",public'),
+            *(*psql, f"--command=SELECT json_agg(each) FROM ({sql}) each"),  # noqa: S608  the tests' own
+        )
+        return json.loads(told) if told.strip() else []
+
+    def booked(self, sale: str) -> int:
+        (row,) = self.rows(f"SELECT count(*) AS booked FROM bookings WHERE sale = '{sale}' AND status = 'booked'")  # noqa: S608  a name of the test
+        return int(row["booked"])
+
+    def until_status(self, sale: str, holds: Callable[[Status], bool], seconds: float = WAIT_SECONDS) -> Status:
+        """The resource's status once it is so. Fails with the last one seen."""
+        seen: Status = {}
+
+        def told() -> bool:
+            seen.clear()
+            seen.update(self.kubectl.get(f"flashsale/{sale}").get("status", {}))
+            return bool(seen) and holds(seen)
+
+        try:
+            until(told, seconds=seconds)
+        except AssertionError as failed:
+            raise AssertionError(f"{sale}: {failed}: {json.dumps(seen)}") from failed
+        return seen
+
+    def until_open(self, *sales: str) -> None:
+        for sale in sales:
+            self.until_status(sale, lambda status: status.get("phase") == "Open")

@@ -1,0 +1,84 @@
+"""From `helm install` to the first sales: what the README shows."""
+
+import time
+
+import pytest
+
+from tests.cluster.kubectl import Kubectl, until
+from tests.cluster.pods.crowd import Crowd
+from tests.cluster.pods.shop import Object, Shop
+from tests.fixtures.servers import PROJECT
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="module")
+def shop(market: Kubectl, image: str) -> Shop:
+    shop = Shop(market, image)
+    begun = time.monotonic()
+    shop.install()
+    print(f"helm install to all ready: {time.monotonic() - begun:.1f} s")
+    return shop
+
+
+def test_everything_is_ready_in_a_restricted_namespace(shop: Shop) -> None:
+    for component in ("api", "worker", "operator", "blaster", "broker", "jaeger", "valkey", "postgres"):
+        pods = shop.pods(component)
+        assert len(pods) == (2 if component == "api" else 1)
+        for pod in pods:
+            (container,) = pod["status"]["containerStatuses"]
+            assert (container["ready"], container["restartCount"]) == (True, 0)
+
+
+def test_the_samples_sell_exactly_ten_and_more_than_ten(shop: Shop, crowd: Crowd) -> None:
+    sales = ("atomic-drop", "naive-drop")
+    for sale in sales:
+        shop.kubectl("apply", f"--filename={PROJECT / 'k8s' / f'{sale}.yaml'}")
+    shop.until_open(*sales)
+    for sale in sales:
+        blast(shop, crowd, sale, requests=100)
+    assert all(purchases(shop, pod) > 0 for pod in shop.pods("api")), "one pod answered everybody"
+    atomic = shop.until_status("atomic-drop", lambda status: status["stock"]["booked"] == 10)
+    assert (atomic["phase"], atomic["stock"]["oversold"], atomic["stock"]["remaining"]) == ("SoldOut", 0, 0)
+    naive = shop.until_status("naive-drop", lambda status: status["stock"]["oversold"] > 0)
+    assert naive["stock"]["booked"] == 10 + naive["stock"]["oversold"] > 10
+
+
+def test_helm_test_buys_a_ticket(shop: Shop) -> None:
+    assert "Phase:          Succeeded" in shop.helm.test()
+
+
+def test_traces_say_which_pod_they_are_of(shop: Shop, crowd: Crowd) -> None:
+    jaeger = f"http://{shop.name('jaeger')}.{shop.kubectl.namespace}:16686"
+
+    def services() -> list[str]:
+        return crowd.ask("GET", f"{jaeger}/api/services").document["data"] or []
+
+    until(lambda: "atomictickets-operator" in services(), seconds=30)
+    traces = crowd.ask("GET", f"{jaeger}/api/traces?service=atomictickets-operator").document["data"]
+    processes = [process for trace in traces for process in trace["processes"].values()]
+    pods = {tag["value"] for process in processes for tag in process["tags"] if tag["key"] == "k8s.pod.name"}
+    assert {pod["metadata"]["name"] for pod in shop.pods("operator")} <= pods
+
+
+def test_a_password_is_in_no_log(shop: Shop) -> None:
+    secrets = {shop.admin_token()}
+    for component in ("api", "worker", "operator", "blaster", "migrate"):
+        logs = shop.kubectl("logs", f"--selector=app.kubernetes.io/component={component}", "--tail=-1")
+        assert logs
+        assert not any(secret in logs for secret in secrets)
+
+
+def blast(shop: Shop, crowd: Crowd, sale: str, requests: int) -> None:
+    """By the release's own blaster, asked for over HTTP."""
+    wish = {"requests": requests, "concurrency": requests}
+    asked = crowd.ask("POST", f"{shop.url}/sales/{sale}/blasts", token=shop.admin_token(), body=wish)
+    assert asked.status == 202, asked.document
+    address = f"{shop.url}/blasts/{asked.document['id']}"
+    until(lambda: crowd.ask("GET", address).document["state"] == "finished", seconds=60)
+    assert crowd.ask("GET", address).document["result"]["errors"] == 0
+
+
+def purchases(shop: Shop, pod: Object) -> float:
+    counted = [line for line in shop.metrics(pod).splitlines() if line.startswith("atomictickets_purchases_total{")]
+    return sum(float(line.rpartition(" ")[2]) for line in counted)

@@ -1,0 +1,179 @@
+"""Updates while buyers come: keep-alive clients that never try again, and not one error."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from alembic.script import ScriptDirectory
+
+from app.lab.load.result import LoadResult
+from tests.cluster.helm import HelmRefused
+from tests.cluster.kubectl import until
+from tests.cluster.manifests import flashsale
+from tests.cluster.pods import verdict
+from tests.cluster.pods.crowd import Crowd
+from tests.cluster.pods.images import ImageStore, with_migration
+from tests.cluster.pods.killer import Killer
+from tests.cluster.pods.shop import Shop
+from tests.fixtures.servers import PROJECT
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+STOCK = 100_000
+LOAD_SECONDS = 8
+PER_SECOND = 200
+
+EXPAND = '''"""A column more, which nobody needs."""
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9999"
+down_revision = {head!r}
+branch_labels = depends_on = None
+min_compatible = {head!r}
+
+
+def upgrade() -> None:
+    {step}
+
+
+def downgrade() -> None:
+    op.drop_column("sales", "of_the_test")
+'''
+ADD_A_COLUMN = 'op.add_column("sales", sa.Column("of_the_test", sa.Text(), nullable=True))'
+FAIL = 'raise RuntimeError("a migration that fails")'
+
+
+class Queue:
+    """Buyers who come one crowd after another until the queue is closed. None of them tries again."""
+
+    def __init__(self, shop: Shop, crowd: Crowd, sale: str) -> None:
+        self._shop, self._crowd, self._sale = shop, crowd, sale
+        self._closed = False
+        self.crowds: list[LoadResult] = []
+
+    def run(self) -> None:
+        while not self._closed:
+            requests = LOAD_SECONDS * PER_SECOND
+            bought = self._crowd.buy(
+                self._shop.url, self._sale, requests=requests, rate=PER_SECOND, concurrency=40, retries=0
+            )
+            self.crowds.append(bought)
+
+    def close(self) -> None:
+        self._closed = True
+
+    def outcomes(self) -> dict[str, int]:
+        kinds = {outcome for crowd in self.crowds for outcome in crowd.outcomes}
+        return {kind: sum(crowd.outcomes.get(kind, 0) for crowd in self.crowds) for kind in kinds}
+
+
+@contextmanager
+def buyers(shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor, sale: str) -> Iterator[Queue]:
+    """A sale and those who queue for it. At the end every one of them has a ticket, and the ledger knows."""
+    shop.kubectl.apply(flashsale(sale, {"stock": STOCK}))
+    shop.until_open(sale)
+    queue = Queue(shop, crowd, sale)
+    running: Future[None] = beside.submit(queue.run)
+    try:
+        yield queue
+    finally:
+        queue.close()
+        running.result()
+
+
+def all_served(shop: Shop, queue: Queue, sale: str) -> None:
+    assert queue.outcomes().keys() == {"accepted"}, queue.outcomes()
+    verdict.check(shop, sale, [told for crowd in queue.crowds for told in crowd.records])
+
+
+@pytest.fixture(scope="session")
+def head() -> str:
+    """The newest revision of the schema."""
+    head = ScriptDirectory(str(PROJECT / "alembic")).get_current_head()
+    assert head is not None
+    return head
+
+
+@pytest.fixture(scope="session")
+def next_image(images: ImageStore, image: str, head: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Of a release with one revision more."""
+    assert image
+    source = EXPAND.format(head=head, step=ADD_A_COLUMN)
+    images.build("atomictickets:test-next", with_migration(tmp_path_factory.mktemp("next"), source))
+    return "atomictickets:test-next"
+
+
+@pytest.fixture(scope="session")
+def broken_image(images: ImageStore, image: str, head: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Of a release whose migration fails."""
+    assert image
+    source = EXPAND.format(head=head, step=FAIL)
+    images.build("atomictickets:test-broken", with_migration(tmp_path_factory.mktemp("broken"), source))
+    return "atomictickets:test-broken"
+
+
+def test_three_rolling_updates_lose_no_request(shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor) -> None:
+    with buyers(shop, crowd, beside, "rolling") as queue:
+        for _ in range(3):
+            before = {pod["metadata"]["name"] for pod in shop.pods("api")}
+            shop.kubectl("rollout", "restart", f"deployment/{shop.name('api')}")
+            shop.wait_ready("api")
+            assert before.isdisjoint(pod["metadata"]["name"] for pod in shop.pods("api"))
+    all_served(shop, queue, "rolling")
+
+
+def test_the_same_buyers_do_see_a_pod_that_dies(
+    shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor, killer: Killer
+) -> None:
+    """The control of the test above."""
+    with buyers(shop, crowd, beside, "dying") as queue:
+        for pod in shop.pods("api"):
+            killer.kill(pod)
+        shop.wait_ready("api")
+    assert sum(crowd.errors for crowd in queue.crowds) > 0
+
+
+def test_an_upgrade_keeps_workers_passwords_and_the_running_sale(
+    shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor
+) -> None:
+    shop.upgrade("operator.floor=2")
+    revision = shop.helm.revision()
+    until(lambda: shop.replicas("worker") == 2, seconds=60)
+    shop.wait_ready("worker")
+    passwords = shop.passwords()
+    with buyers(shop, crowd, beside, "upgraded") as queue:
+        before = shop.kubectl.get("flashsale/upgraded")["status"]
+        shop.upgrade("operator.floor=2", "settings.LOG_LEVEL=DEBUG")
+        assert shop.replicas("worker") == 2
+        shop.helm.rollback(revision, wait_seconds=180)
+        assert shop.replicas("worker") == 2
+    all_served(shop, queue, "upgraded")
+    after = shop.kubectl.get("flashsale/upgraded")["status"]
+    assert (after["round"], after["epoch"], after["phase"]) == (before["round"], before["epoch"], "Open")
+    assert shop.passwords() == passwords
+
+
+def test_a_rollback_across_a_revision_of_the_schema_loses_no_request(
+    shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor, next_image: str
+) -> None:
+    with buyers(shop, crowd, beside, "revised") as queue:
+        revision = shop.helm.revision()
+        shop.upgrade(image=next_image)
+        assert shop.rows("SELECT version_num FROM alembic_version") == [{"version_num": "9999"}]
+        shop.helm.rollback(revision, wait_seconds=180)
+        assert shop.pods("api")[0]["spec"]["containers"][0]["image"] == shop.image
+    all_served(shop, queue, "revised")
+
+
+def test_a_failed_migration_leaves_the_old_release_serving(
+    shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor, broken_image: str
+) -> None:
+    serving = {pod["metadata"]["name"] for pod in shop.pods("api")}
+    with buyers(shop, crowd, beside, "unmoved") as queue:
+        with pytest.raises(HelmRefused):
+            shop.helm.upgrade(*shop.image_sets(broken_image), wait_seconds=25)
+        assert serving <= {pod["metadata"]["name"] for pod in shop.pods("api")}
+        shop.upgrade()
+    all_served(shop, queue, "unmoved")
