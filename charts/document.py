@@ -31,7 +31,14 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
 CHARTS_OWN = frozenset(
     {
         *("API_HOST", "API_PORT", "API_URL", "API_ADMIN_TOKEN", "API_DRAIN_SECONDS", "API_GRACEFUL_SECONDS"),
-        *("GATE_KEY_PREFIX", "OPERATOR_NAMESPACE", "OPERATOR_IDENTITY", "OPERATOR_LEASE", "OPERATOR_WORKERS"),
+        *(
+            "GATE_KEY_PREFIX",
+            "LEDGER_SCHEMA_NAME",
+            "OPERATOR_NAMESPACE",
+            "OPERATOR_IDENTITY",
+            "OPERATOR_LEASE",
+            "OPERATOR_WORKERS",
+        ),
         *("OPERATOR_FLOOR", "OPERATOR_CAP", "OPERATOR_METRICS_PORT"),
     }
 )

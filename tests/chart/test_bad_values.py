@@ -25,6 +25,7 @@ SCHEMA = [
     (("externalPostgresql.sslMode=on",), "/externalPostgresql/sslMode"),
     (("valkey.maxmemory=lots",), "/valkey/maxmemory"),
     (("keyPrefix=a:b",), "/keyPrefix"),
+    (("ledgerSchema=pg_mine",), "/ledgerSchema"),
     (("telemetry.sampler=sometimes",), "/telemetry/sampler"),
     (("telemetry.samplerRatio=2",), "/telemetry/samplerRatio"),
     (("telemetry.endpoint=collector:4318",), "/telemetry/endpoint"),

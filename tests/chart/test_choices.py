@@ -144,6 +144,9 @@ def test_two_releases_share_nothing_but_the_definition(helm: Helm, sets: tuple[s
     one, other = helm.render(release="one", namespace="a"), helm.render(*sets, release="one", namespace="b")
     assert one.environment("api")["GATE_KEY_PREFIX"] == "a-one"
     assert other.environment("api")["GATE_KEY_PREFIX"] == ("theirs" if sets else "b-one")
+    for component in ("api", "worker", "operator", "blaster", "migrate"):
+        assert one.environment(component)["LEDGER_SCHEMA_NAME"] == "a-one"
+        assert other.environment(component)["LEDGER_SCHEMA_NAME"] == "b-one"
     cluster_wide = {"CustomResourceDefinition"}
     for rendered, namespace in ((one, "a"), (other, "b")):
         for each in rendered.objects:
@@ -162,7 +165,9 @@ def test_two_releases_in_one_namespace_have_no_name_in_common(helm: Helm) -> Non
 def test_long_names_stay_names(helm: Helm) -> None:
     rendered = helm.render(release="r" * 53, namespace="n" * 63)
     assert max(len(each["metadata"]["name"]) for each in rendered.objects) <= 63
-    assert len(rendered.environment("api")["GATE_KEY_PREFIX"]) <= 64
+    schema = rendered.environment("api")["LEDGER_SCHEMA_NAME"]
+    assert len(schema) <= 63
+    assert schema != helm.render(release="r" * 52, namespace="n" * 63).environment("api")["LEDGER_SCHEMA_NAME"]
 
 
 def test_the_values_for_kind_render(helm: Helm) -> None:

@@ -27,9 +27,10 @@ class Helm:
     def program(self) -> str | None:
         return shutil.which("helm", path=self.kubectl.environment["PATH"])
 
-    def install(self, *sets: str, wait_seconds: int = 0) -> str:
+    def install(self, *sets: str, wait_seconds: int = 0, take_ownership: bool = False) -> str:
         """With `wait_seconds` it returns when all pods are ready and all Jobs done, or is refused after so long."""
-        return self._chart("install", *sets, wait_seconds=wait_seconds)
+        flags = ("--take-ownership",) if take_ownership else ()
+        return self._chart("install", *sets, flags=flags, wait_seconds=wait_seconds)
 
     def upgrade(self, *sets: str, wait_seconds: int = 0) -> str:
         return self._chart("upgrade", *sets, wait_seconds=wait_seconds)
@@ -47,8 +48,8 @@ class Helm:
     def test(self) -> str:
         return self._run("test", self.release, "--timeout=90s", wait_seconds=90)
 
-    def _chart(self, verb: str, *sets: str, wait_seconds: int) -> str:
-        options = [part for each in sets for part in ("--set", each)]
+    def _chart(self, verb: str, *sets: str, wait_seconds: int, flags: tuple[str, ...] = ()) -> str:
+        options = [*flags, *(part for each in sets for part in ("--set", each))]
         return self._run(verb, self.release, str(CHART), *options, *waiting(wait_seconds), wait_seconds=wait_seconds)
 
     def _run(self, *arguments: str, wait_seconds: int = 0) -> str:

@@ -37,15 +37,23 @@ labels:
   {{- include "atomictickets.labels" . | nindent 2 }}
 {{- end -}}
 
-{{/* Begins every key in Redis. Where the names are too long, what was cut off still tells two apart. */}}
+{{/* Begins every key in Redis, and is the name of the schema in PostgreSQL: both may be shared with other releases. */}}
 {{- define "atomictickets.keyPrefix" -}}
+{{- .Values.keyPrefix | default (include "atomictickets.installation" .) -}}
+{{- end -}}
+
+{{- define "atomictickets.ledgerSchema" -}}
+{{- .Values.ledgerSchema | default (include "atomictickets.installation" .) -}}
+{{- end -}}
+
+{{/* Where the names are too long for PostgreSQL (63 bytes), what was cut off still tells two apart. */}}
+{{- define "atomictickets.installation" -}}
 {{- $whole := printf "%s-%s" .Release.Namespace .Release.Name -}}
-{{- if .Values.keyPrefix -}}
-{{- .Values.keyPrefix -}}
-{{- else if le (len $whole) 64 -}}
-{{- $whole | replace "." "_" -}}
+{{- $name := $whole | replace "." "_" -}}
+{{- if le (len $whole) 63 -}}
+{{- $name -}}
 {{- else -}}
-{{- printf "%s-%s" ($whole | replace "." "_" | trunc 55) (sha256sum $whole | trunc 8) -}}
+{{- printf "%s-%s" ($name | trunc 54) (sha256sum $whole | trunc 8) -}}
 {{- end -}}
 {{- end -}}
 

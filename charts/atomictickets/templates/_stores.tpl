@@ -46,6 +46,8 @@ secretKeyRef:
 {{/* The driver takes password and TLS from libpq's variables, so that neither needs to be part of the URL. */}}
 {{- define "atomictickets.env.postgres" -}}
 {{- $external := .Values.externalPostgresql }}
+- name: LEDGER_SCHEMA_NAME
+  value: {{ include "atomictickets.ledgerSchema" . | quote }}
 {{- if .Values.postgres.enabled }}
 - name: PGPASSWORD
   valueFrom:

@@ -155,18 +155,6 @@ def test_an_upgrade_keeps_workers_passwords_and_the_running_sale(
     assert shop.passwords() == passwords
 
 
-def test_a_rollback_across_a_revision_of_the_schema_loses_no_request(
-    shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor, next_image: str
-) -> None:
-    with buyers(shop, crowd, beside, "revised") as queue:
-        revision = shop.helm.revision()
-        shop.upgrade(image=next_image)
-        assert shop.rows("SELECT version_num FROM alembic_version") == [{"version_num": "9999"}]
-        shop.helm.rollback(revision, wait_seconds=180)
-        assert shop.pods("api")[0]["spec"]["containers"][0]["image"] == shop.image
-    all_served(shop, queue, "revised")
-
-
 def test_a_failed_migration_leaves_the_old_release_serving(
     shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor, broken_image: str
 ) -> None:
@@ -177,3 +165,15 @@ def test_a_failed_migration_leaves_the_old_release_serving(
         assert serving <= {pod["metadata"]["name"] for pod in shop.pods("api")}
         shop.upgrade()
     all_served(shop, queue, "unmoved")
+
+
+def test_a_rollback_across_a_revision_of_the_schema_loses_no_request(
+    shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor, next_image: str
+) -> None:
+    with buyers(shop, crowd, beside, "revised") as queue:
+        revision = shop.helm.revision()
+        shop.upgrade(image=next_image)
+        assert shop.rows("SELECT version_num FROM alembic_version") == [{"version_num": "9999"}]
+        shop.helm.rollback(revision, wait_seconds=180)
+        assert shop.pods("api")[0]["spec"]["containers"][0]["image"] == shop.image
+    all_served(shop, queue, "revised")

@@ -1,0 +1,69 @@
+"""The dashboard asks for metrics that exist, by labels that they have."""
+
+import json
+import re
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from prometheus_client import generate_latest
+
+from app.telemetry.metrics import GAUGES, Metrics
+from flashsale_operator.metrics import Meters, _Readings
+from tests.chart.render import CHART, Helm
+
+
+def dashboard() -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((CHART / "files" / "dashboard.json").read_text())
+    return read
+
+
+def queries() -> Iterator[str]:
+    for panel in dashboard()["panels"]:
+        yield from (target["expr"] for target in panel["targets"])
+    for variable in dashboard()["templating"]["list"]:
+        if variable["type"] == "query":
+            yield variable["query"]["query"]
+
+
+def served() -> set[str]:
+    """The names of all series that the API and the operator tell."""
+    sale = SimpleNamespace(name="drop", **dict.fromkeys(GAUGES, 1))
+    operator = Meters()
+    operator.registry.register(_Readings({}, lambda: 0))
+    exposition = Metrics().exposition([sale], sales_complete=True) + generate_latest(operator.registry)
+    types = dict(line.split()[2:4] for line in exposition.decode().splitlines() if line.startswith("# TYPE"))
+    histograms = {f"{name}_bucket" for name, kind in types.items() if kind == "histogram"}
+    return types.keys() | histograms
+
+
+def test_every_metric_is_told_by_somebody() -> None:
+    asked = {name for query in queries() for name in re.findall(r"atomictickets_[a-z_]+", query)}
+    assert len(asked) > 10
+    assert asked <= served()
+
+
+def test_every_panel_says_what_it_shows() -> None:
+    for panel in dashboard()["panels"]:
+        assert panel["title"]
+        assert panel["description"].endswith(".")
+        assert all("$namespace" in target["expr"] for target in panel["targets"])
+
+
+def test_panels_do_not_overlap_and_fill_the_rows() -> None:
+    taken = [
+        (panel["gridPos"]["x"] + x, panel["gridPos"]["y"] + y)
+        for panel in dashboard()["panels"]
+        for x in range(panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["h"])
+    ]
+    assert len(taken) == len(set(taken))
+    assert len(taken) % 24 == 0
+    assert max(x for x, _ in taken) == 23
+
+
+def test_the_map_is_what_grafanas_sidecar_finds(helm: Helm) -> None:
+    assert not helm.render().has("ConfigMap", "dashboard")
+    found = helm.render("dashboard.enabled=true").one("ConfigMap", "dashboard")
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(found["data"]["atomictickets.json"]) == dashboard()

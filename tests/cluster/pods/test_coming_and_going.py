@@ -1,0 +1,113 @@
+"""Releases come, go and come back, with sales running, and beside each other."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.cluster.kubectl import Kubectl, until
+from tests.cluster.manifests import flashsale
+from tests.cluster.pods import verdict
+from tests.cluster.pods.crowd import Crowd
+from tests.cluster.pods.shop import Shop
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+DEFINITION = "crd/flashsales.atomictickets.dev"
+# Two releases at once fit on a node of two cores.
+SMALL = tuple(f"{each}.resources.requests.cpu=20m" for each in ("api", "worker", "operator", "valkey", "postgres"))
+
+
+def test_what_goes_with_sales_running_leaves_only_what_must_stay_and_is_found_again(
+    shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor
+) -> None:
+    sale = "lasting"
+    shop.kubectl.apply(flashsale(sale, {"stock": 1000}))
+    shop.until_open(sale)
+    told = crowd.buy(shop.url, sale, requests=300, retries=3)
+    assert told.outcomes == {"accepted": 300}
+    verdict.check(shop, sale, told.records)
+    passwords, before = shop.passwords(), shop.kubectl.get(f"flashsale/{sale}")["status"]
+    blast = beside.submit(crowd.buy, shop.url, sale, requests=2000, rate=200, seconds=20)
+    until(lambda: shop.booked(sale) > 300, seconds=30)
+
+    shop.helm.uninstall()
+    assert blast.result().errors > 0, "nobody bought while it went"
+    assert left_in(shop.kubectl) == {
+        "PersistentVolumeClaim": {"data-atomictickets-postgres-0", "data-atomictickets-valkey-0"},
+        "Secret": set(passwords),
+        "FlashSale": {sale},
+        "Pod": {"crowd"},
+    }
+    shop.kubectl("get", DEFINITION)
+
+    shop.install()
+    assert shop.passwords() == passwords
+    after = shop.until_status(sale, lambda status: verdict.is_exact(status) and status["stock"]["booked"] > 300)
+    assert (after["round"], after["phase"]) == (
+        before["round"],
+        "SoldOut" if after["stock"]["remaining"] == 0 else "Open",
+    )
+    verdict.check(shop, sale, [*told.records, *blast.result().records])
+
+
+def test_a_namespace_with_everything_in_it_goes(shop: Shop, admin: Kubectl) -> None:
+    """The last of this module: what the tests before have used goes with it."""
+    assert shop.kubectl.get("flashsales")["items"]
+    admin("delete", "namespace", shop.kubectl.namespace, "--timeout=60s", seconds=70)
+
+
+@pytest.fixture
+def two_namespaces(admin: Kubectl) -> Iterator[tuple[Kubectl, Kubectl]]:
+    names = ("shop-one", "shop-two")
+    for name in names:
+        admin("delete", "namespace", name, "--ignore-not-found", "--timeout=60s", seconds=70)
+        admin("create", "namespace", name)
+    yield admin.within(names[0]), admin.within(names[1])
+    for name in names:
+        admin("delete", "namespace", name, "--wait=false")
+
+
+def test_two_releases_come_change_and_go_in_any_order(two_namespaces: tuple[Kubectl, Kubectl], image: str) -> None:
+    """The first owns the definition, and is the first to go."""
+    owner, other = (Shop(kubectl, image) for kubectl in two_namespaces)
+    owner.helm.install(*owner.image_sets(), *SMALL, "crds.takeOver=true", wait_seconds=180, take_ownership=True)
+    other.install(*SMALL)
+    annotations = owner.kubectl.get(DEFINITION)["metadata"]["annotations"]
+    assert annotations["meta.helm.sh/release-namespace"] == owner.kubectl.namespace
+
+    for shop in (owner, other):
+        shop.kubectl.apply(flashsale("same-name", {"stock": 10}))
+        shop.until_open("same-name")
+    assert sells_ten(owner, image) == sells_ten(other, image) == 10
+
+    other.upgrade(*SMALL, "settings.LOG_LEVEL=DEBUG")
+    owner.upgrade(*SMALL, "settings.LOG_LEVEL=DEBUG")
+    owner.helm.uninstall()
+    other.upgrade(*SMALL)
+    assert "Phase:          Succeeded" in other.helm.test()
+    other.helm.uninstall()
+    other.kubectl("get", DEFINITION)
+
+
+def sells_ten(shop: Shop, image: str) -> int:
+    """How many of the hundred that came have a ticket of this shop."""
+    crowd = Crowd(shop.kubectl, image)
+    crowd.arrive()
+    told = crowd.buy(shop.url, "same-name", requests=100)
+    assert told.outcomes == {"accepted": 10, "sold-out": 90}
+    verdict.check(shop, "same-name", told.records)
+    return shop.booked("same-name")
+
+
+def left_in(kubectl: Kubectl) -> dict[str, set[str]]:
+    """By kind, without what every namespace has and what only tells of the past."""
+    kinds = "all,secrets,configmaps,persistentvolumeclaims,serviceaccounts,roles,rolebindings,leases,flashsales"
+    kinds += ",jobs,ingresses,networkpolicies,poddisruptionbudgets"
+    found = kubectl.get(kinds)["items"]
+    names: dict[str, set[str]] = {}
+    for each in found:
+        name = each["metadata"]["name"]
+        if name not in ("default", "kube-root-ca.crt"):
+            names.setdefault(each["kind"], set()).add(name)
+    return names
