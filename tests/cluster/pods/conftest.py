@@ -1,6 +1,7 @@
 """A cluster whose pods run: the one that KUBECONFIG names, or the project's kit where it is up with its node."""
 
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -42,26 +43,24 @@ def image(images: ImageStore) -> str:
     return "atomictickets:test"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def market(admin: Kubectl, image: str) -> Iterator[Kubectl]:
-    """kubectl in a namespace that enforces Pod Security `restricted`, for the shops of one module."""
+    """kubectl in the namespace of the shop that most of these tests share."""
     assert image
-    name = f"shop-{uuid.uuid4().hex[:8]}"
-    admin("create", "namespace", name)
-    admin("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
-    yield admin.within(name)
-    admin("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+    yield from restricted_namespace(admin)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shop(market: Kubectl, image: str) -> Shop:
     """Installed, and every pod ready."""
     shop = Shop(market, image)
+    begun = time.monotonic()
     shop.install()
+    print(f"\nhelm install to all ready: {time.monotonic() - begun:.1f} s")
     return shop
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def crowd(market: Kubectl, image: str) -> Crowd:
     crowd = Crowd(market, image)
     crowd.arrive()
@@ -81,3 +80,12 @@ def beside() -> Iterator[ThreadPoolExecutor]:
     """For what goes on while the test does something else."""
     with ThreadPoolExecutor() as threads:
         yield threads
+
+
+def restricted_namespace(admin: Kubectl) -> Iterator[Kubectl]:
+    """One that enforces Pod Security `restricted`."""
+    name = f"shop-{uuid.uuid4().hex[:8]}"
+    admin("create", "namespace", name)
+    admin("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    yield admin.within(name)
+    admin("delete", "namespace", name, "--wait=false", "--ignore-not-found")

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.fixtures.servers import PROJECT
 
 BUILD_SECONDS = 600
-MIGRATIONS = "alembic/versions"
+MIGRATION = "of_the_test.py"
 
 
 class NoImage(Exception):
@@ -39,14 +39,8 @@ class ImageStore:
             raise NoImage(f"{' '.join(command)}: {(done.stdout + done.stderr)[-2000:]}")
 
 
-def with_migration(directory: Path, source: str) -> Path:
-    """A copy of what the image is built from, at `directory`, with one more migration at the end of the chain."""
-    wanted = ("app", "worker", "operator", "alembic", "requirements")
-    unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for name in wanted:
-        shutil.copytree(PROJECT / name, directory / name, ignore=unwanted)
-    for path in PROJECT.iterdir():
-        if path.is_file():
-            shutil.copy(path, directory)
-    (directory / MIGRATIONS / "9999_of_the_test.py").write_text(source)
+def with_migration(directory: Path, image: str, source: str) -> Path:
+    """What an image is built from, at `directory`, that is `image` with one more migration."""
+    (directory / MIGRATION).write_text(source)
+    (directory / "Dockerfile").write_text(f"FROM {image}\nCOPY {MIGRATION} /srv/atomictickets/alembic/versions/\n")
     return directory

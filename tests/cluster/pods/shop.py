@@ -1,18 +1,20 @@
 """One release of the chart whose pods run, seen through kubectl, helm and its ledger."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from app.gate.keys import SaleKeys
 from tests.cluster.helm import Helm
 from tests.cluster.kubectl import Kubectl, until
 
 WAIT_SECONDS = 60
-STORES = ("valkey", "postgres")
-
 Object = dict[str, Any]
 Status = dict[str, Any]
+Order = tuple[str, str]
+"""Customer and idempotency key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,18 @@ class Shop:
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
     def wait_ready(self, component: str) -> None:
-        kind = "statefulset" if component in STORES else "deployment"
-        self.kubectl("rollout", "status", f"{kind}/{self.name(component)}", f"--timeout={WAIT_SECONDS}s", seconds=90)
+        """Until a Deployment has rolled out."""
+        self.kubectl("rollout", "status", f"deployment/{self.name(component)}", "--timeout=60s", seconds=90)
+
+    def wait_restarted(self, pod: Object) -> None:
+        """Until a pod whose processes were killed is ready again. `pod`: as it was before."""
+
+        def came_back() -> bool:
+            (now,) = self.kubectl.get(f"pod/{pod['metadata']['name']}")["status"]["containerStatuses"]
+            (before,) = pod["status"]["containerStatuses"]
+            return bool(now["ready"] and now["restartCount"] > before["restartCount"])
+
+        until(came_back, seconds=WAIT_SECONDS)
 
     def replicas(self, component: str) -> int:
         return int(self.kubectl.get(f"deployment/{self.name(component)}")["spec"]["replicas"])
@@ -83,9 +95,16 @@ class Shop:
         )
         return json.loads(told) if told.strip() else []
 
-    def booked(self, sale: str) -> int:
-        (row,) = self.rows(f"SELECT count(*) AS booked FROM bookings WHERE sale = '{sale}' AND status = 'booked'")  # noqa: S608  a name of the test
-        return int(row["booked"])
+    def bookings(self, sale: str) -> Counter[Order]:
+        """How often each order is in the ledger as booked."""
+        of_sale = f"FROM bookings WHERE sale = '{sale}' AND status = 'booked'"
+        rows = self.rows(f"SELECT customer, idempotency_key AS key {of_sale}")
+        return Counter((row["customer"], row["key"]) for row in rows)
+
+    def backlog(self, sale: str) -> int:
+        """Orders in the bundled stock server that no worker has booked yet."""
+        orders = SaleKeys(f"{self.kubectl.namespace}-{self.release}", sale).orders
+        return int(self.kubectl("exec", f"{self.name('valkey')}-0", "--", "valkey-cli", "XLEN", orders))
 
     def until_status(self, sale: str, holds: Callable[[Status], bool], seconds: float = WAIT_SECONDS) -> Status:
         """The resource's status once it is so. Fails with the last one seen."""

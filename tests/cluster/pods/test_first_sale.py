@@ -1,24 +1,13 @@
 """From `helm install` to the first sales: what the README shows."""
 
-import time
-
 import pytest
 
-from tests.cluster.kubectl import Kubectl, until
+from tests.cluster.kubectl import until
 from tests.cluster.pods.crowd import Crowd
 from tests.cluster.pods.shop import Object, Shop
 from tests.fixtures.servers import PROJECT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
-
-
-@pytest.fixture(scope="module")
-def shop(market: Kubectl, image: str) -> Shop:
-    shop = Shop(market, image)
-    begun = time.monotonic()
-    shop.install()
-    print(f"helm install to all ready: {time.monotonic() - begun:.1f} s")
-    return shop
 
 
 def test_everything_is_ready_in_a_restricted_namespace(shop: Shop) -> None:

@@ -35,16 +35,11 @@ def test_a_pod_killed_in_mid_blast(
     blast = beside.submit(
         crowd.buy, shop.url, sale, requests=BUYERS, rate=PER_SECOND, retries=PATIENCE, concurrency=100
     )
-    until(lambda: shop.booked(sale) > BUYERS // 10, seconds=60)
+    until(lambda: shop.bookings(sale).total() > BUYERS // 10, seconds=60)
     killer.kill(victim)
     assert not blast.done(), "the crowd had gone before"
     told = blast.result()
-    shop.wait_ready(component)
-    until(lambda: restarts(shop, victim["metadata"]["name"]) > 0, seconds=30)
+    shop.wait_restarted(victim)
     settled = verdict.check(shop, sale, told.records)
     assert told.outcomes == {"accepted": BUYERS}
     assert settled["stock"]["booked"] == BUYERS
-
-
-def restarts(shop: Shop, pod: str) -> int:
-    return int(shop.kubectl.get(f"pod/{pod}")["status"]["containerStatuses"][0]["restartCount"])
