@@ -17,7 +17,7 @@ from app.api.services import Services
 from app.drain.hints import Hints
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
-from app.gate.server import read_durability
+from app.gate.server import durability_doubts
 from app.ledger import connections
 from app.ledger.blasts import BlastRepository
 from app.ledger.engine import make_engine
@@ -104,7 +104,7 @@ async def becomes_ready(readiness: Readiness, engine: AsyncEngine, redis: "Redis
         await gate.load_scripts()
 
     async def durability() -> None:
-        doubts[:] = (await read_durability(redis)).doubts()
+        doubts[:] = await durability_doubts(redis)
 
     shortage: list[str] = []
     doubts: list[str] = []

@@ -1,17 +1,45 @@
 """Settings, read from the environment. One class per concern, one prefix per class; units are in the names."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.redis_address import RedisAddress, with_password
 
 
 class StoreSettings(BaseSettings):
-    """Where the stores are. The broker is a logical server of its own, so that a flooded queue can't hurt the stock."""
+    """Where the stores are. The broker is a logical server of its own, so that a flooded queue can't hurt the stock.
+
+    The forms of a URL are told in app.redis_address. A password may be given apart, where nobody can percent-encode it.
+    """
+
+    model_config = SettingsConfigDict(hide_input_in_errors=True)  # a URL may hold a password
 
     redis_url: str = "redis://127.0.0.1:6379/0"
+    redis_password: SecretStr | None = None
     broker_url: str = "redis://127.0.0.1:6379/1"
+    broker_password: SecretStr | None = None
     database_url: str = "postgresql+asyncpg://postgres@127.0.0.1:5432/atomictickets"
+
+    @field_validator("redis_url")
+    @classmethod
+    def _leads_somewhere(cls, url: str) -> str:
+        RedisAddress.of(url)
+        return url
+
+    @field_validator("broker_url")
+    @classmethod
+    def _leads_to_a_broker(cls, url: str) -> str:
+        if RedisAddress.of(url).kind == "cluster":
+            raise ValueError("Celery can't use a Redis Cluster as its broker; name one server, or Sentinels")
+        return url
+
+    @model_validator(mode="after")
+    def _insert_passwords(self) -> Self:
+        self.redis_url = with_password(self.redis_url, _secret(self.redis_password))
+        self.broker_url = with_password(self.broker_url, _secret(self.broker_password))
+        return self
 
 
 class GateSettings(BaseSettings):
@@ -76,3 +104,7 @@ class ApiSettings(BaseSettings):
     drain_seconds: Annotated[float, Field(ge=0)] = 0.0  # after SIGTERM: time for a load balancer to look away
     graceful_seconds: PositiveInt = 5
     body_limit_bytes: PositiveInt = 16_384
+
+
+def _secret(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()

@@ -12,6 +12,7 @@ from celery import Celery
 from celery.exceptions import CPendingDeprecationWarning
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
+from app.drain.broker import broker_settings
 from app.drain.hints import DRAIN_QUEUE
 from app.settings import StoreSettings
 from app.telemetry.logs import configure_logs
@@ -20,7 +21,7 @@ from worker import runtime
 # Its only message at 5.7 asks for the setting that would end the children whenever the broker is lost.
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
-app = Celery("atomictickets", broker=StoreSettings().broker_url, include=["worker.tasks"])
+app = Celery("atomictickets", include=["worker.tasks"])
 app.conf.update(
     task_default_queue=DRAIN_QUEUE,
     task_acks_late=True,
@@ -34,11 +35,12 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,  # it would kill the child, and its sweep, with the task
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    broker_transport_options={
-        "visibility_timeout": 60,  # seconds until a dead worker's hint is delivered again; sweeps come much earlier
-        "socket_connect_timeout": 1.0,
-        "socket_timeout": 5.0,
-    },
+    **broker_settings(
+        StoreSettings().broker_url,
+        visibility_timeout=60,  # seconds until a dead worker's hint is delivered again; sweeps come much earlier
+        socket_connect_timeout=1.0,
+        socket_timeout=5.0,
+    ),
 )
 
 

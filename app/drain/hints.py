@@ -11,6 +11,8 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from app.drain.broker import broker_settings
+
 DRAIN_TASK = "drain_orders"
 DRAIN_QUEUE = "orders"
 HINT_LIFE_SECONDS = 10  # older than this a sweep has been there already
@@ -23,11 +25,11 @@ class Hints:
     """The sender of one process. Use it from one event loop."""
 
     def __init__(self, broker_url: str) -> None:
-        self._celery = Celery(broker=broker_url, set_as_current=False)
+        self._celery = Celery(set_as_current=False)
         self._celery.conf.update(
             task_ignore_result=True,
             broker_connection_timeout=0.5,
-            broker_transport_options={"socket_connect_timeout": 0.5, "socket_timeout": 1.0, "max_retries": 0},
+            **broker_settings(broker_url, socket_connect_timeout=0.5, socket_timeout=1.0, max_retries=0),
         )
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hints")
         self._due: set[str] = set()

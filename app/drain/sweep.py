@@ -2,14 +2,18 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import structlog
+from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.drain.drain import Drain
 from app.drain.failures import STORE_ERRORS
+from app.gate.cluster import server_of
 from app.gate.keys import SaleKeys
 
 PAGE_SALES = 500
@@ -67,16 +71,33 @@ async def _with_orders(drain: Drain, engine: AsyncEngine) -> AsyncIterator[str]:
     while True:
         async with engine.connect() as connection:
             names = list((await connection.execute(SALES, {"after": after, "page": PAGE_SALES})).scalars())
-        async with drain.redis.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.xlen(SaleKeys(drain.key_prefix, name).orders)
-            lengths = await pipe.execute(raise_on_error=False)
-        for name, length in zip(names, lengths, strict=True):
-            if length:  # or the error of this key alone, which its own turn will raise
-                yield name
+        by_server: dict[Redis, list[str]] = defaultdict(list)
+        for name in names:
+            by_server[await server_of(drain.redis, _orders(drain, name))].append(name)
+        for server, of_server in by_server.items():
+            try:
+                lengths = await _lengths(server, [_orders(drain, name) for name in of_server])
+            except STORE_ERRORS:
+                yield of_server[0]  # its own turn tells what is wrong; the others on this server are spared the wait
+                continue
+            for name, length in zip(of_server, lengths, strict=True):
+                if length:  # or the error of this key alone, which its own turn will raise
+                    yield name
         if len(names) < PAGE_SALES:
             return
         after = names[-1]
+
+
+async def _lengths(server: "Redis", keys: Sequence[str]) -> list[Any]:
+    """Of the streams, in entries; or the error of a key."""
+    async with server.pipeline(transaction=False) as pipe:
+        for key in keys:
+            pipe.xlen(key)
+        return list(await pipe.execute(raise_on_error=False))
+
+
+def _orders(drain: Drain, sale: str) -> str:
+    return SaleKeys(drain.key_prefix, sale).orders
 
 
 async def _sleep(seconds: float, stopping: asyncio.Event) -> None:

@@ -1,24 +1,48 @@
 """How a process reaches the stock server: bounded waits, bounded connections, and no retries behind our back."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any
 
 import redis.asyncio as redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError
 
+from app.gate.cluster import Address, ClusterRedis
+from app.redis_address import RedisAddress
 from app.settings import GateSettings
+
+Locate = Callable[[], Awaitable[Address]]
 
 
 class PromptConnection(redis.Connection):
     """Sends without asyncio.wait_for, in which Python 3.11 loses a cancellation that comes as the send ends.
 
-    Of 200 cancelled calls 78 ran on (measured); and each send was a task of its own. A `rediss://` URL keeps the
-    library's own connection.
+    Of 200 cancelled calls 78 ran on (measured); and each send was a task of its own. `locate` is asked, before each
+    connect, where the server is.
     """
+
+    def __init__(self, *, locate: Locate | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._locate = locate
+
+    async def _connect(self) -> None:
+        if self._locate is not None:
+            self.host, self.port = await self._locate()
+        await super()._connect()  # type: ignore[no-untyped-call]  # redis-py types it not
+
+    async def read_response(self, *arguments: Any, **options: Any) -> Any:
+        """As usual; but a server that has become a replica is left, so that the next connect finds its successor."""
+        try:
+            return await super().read_response(*arguments, **options)
+        except ReadOnlyError as error:
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError("The server is a replica now; nothing was changed.") from error
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:  # noqa: ARG002  the library's signature
         if not self.is_connected:
@@ -37,6 +61,23 @@ class PromptConnection(redis.Connection):
             if isinstance(error, OSError):
                 raise RedisConnectionError(f"The command was not sent: {error!r}") from error
             raise
+
+
+class PromptTlsConnection(PromptConnection, redis.SSLConnection):
+    """The same over TLS."""
+
+
+class SentinelRedis(redis.Redis):
+    """A client that closes its connections to the Sentinels too."""
+
+    def __init__(self, pool: redis.BlockingConnectionPool, sentinels: Sentinel) -> None:
+        super().__init__(connection_pool=pool)
+        self.auto_close_connection_pool = True
+        self._sentinels = sentinels
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await super().aclose(close_connection_pool)
+        await self._sentinels.aclose()
 
 
 async def _greet(connection: AbstractConnection) -> None:
@@ -60,19 +101,58 @@ def _run_id(info: Any) -> str:
 
 
 def make_redis(url: str, process: str, settings: GateSettings) -> redis.Redis:
-    """A client whose every wait ends. redis-py's own defaults are 10 retries and 5 s: a buyer would wait a minute."""
-    pool = redis.BlockingConnectionPool.from_url(
-        url,
-        connection_class=PromptConnection,
-        max_connections=settings.max_connections,
-        timeout=settings.command_timeout_seconds,
-        socket_connect_timeout=settings.connect_timeout_seconds,
-        socket_timeout=settings.command_timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
-        decode_responses=True,
-        encoding_errors="backslashreplace",  # a stray byte in a stream must not stop the reading of all that follows
-        client_name=f"atomictickets.{process}",
-        redis_connect_func=_greet,
-        protocol=2,
-    )
-    return redis.Redis.from_pool(pool)
+    """A client whose every wait ends. redis-py's own defaults are 10 retries and 5 s: a buyer would wait a minute.
+
+    Raises ValueError where the URL has none of the forms of app.redis_address.
+    """
+    address = RedisAddress.of(url)
+
+    def pool(host: Address, locate: Locate | None = None) -> redis.BlockingConnectionPool:
+        return redis.BlockingConnectionPool(
+            connection_class=PromptConnection if address.tls is None else PromptTlsConnection,
+            max_connections=settings.max_connections,
+            timeout=settings.command_timeout_seconds,
+            host=host[0],
+            port=host[1],
+            db=address.database,
+            username=address.username,
+            password=address.password,
+            encoding_errors="backslashreplace",  # a stray byte in a stream must not stop the reading of what follows
+            client_name=f"atomictickets.{process}",
+            redis_connect_func=_greet,
+            locate=locate,
+            **_common(address, settings),
+        )
+
+    match address.kind:
+        case "cluster":
+            return ClusterRedis(address.hosts, lambda host: redis.Redis.from_pool(pool(host)))
+        case "sentinel":
+            sentinels = _sentinels(address, settings)
+            locate = partial(sentinels.discover_master, address.primary)
+            return SentinelRedis(pool(address.hosts[0], locate), sentinels)
+        case "server":
+            return redis.Redis.from_pool(pool(address.hosts[0]))
+
+
+def _sentinels(address: RedisAddress, settings: GateSettings) -> Sentinel:
+    """They are asked in turn; the one that has answered comes first the next time."""
+    options = {
+        "username": address.sentinel_username,
+        "password": address.sentinel_password,
+        "ssl": address.tls is not None,
+        **_common(address, settings),
+    }
+    return Sentinel(address.hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]  # redis-py types it not
+
+
+def _common(address: RedisAddress, settings: GateSettings) -> dict[str, Any]:
+    """What holds for every connection. Over TLS redis-py verifies certificate and host name unless told otherwise."""
+    return {
+        "socket_connect_timeout": settings.connect_timeout_seconds,
+        "socket_timeout": settings.command_timeout_seconds,
+        "retry": Retry(NoBackoff(), 0),
+        "decode_responses": True,
+        "protocol": 2,
+        **(address.tls or {}),
+    }

@@ -9,8 +9,9 @@ from typing import Any
 from hiredis import pack_command
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
+from app.gate.cluster import ask
 from app.gate.keys import ANSWER_LIFE_SECONDS, SaleKeys
 from app.gate.replies import BatchReply, Decision, Entry, Fence, GateSnapshot, GateUnavailable, Remembered
 from app.gate.scripts import Scripts, digest
@@ -40,7 +41,7 @@ class Gate:
         return SaleKeys(self._prefix, sale)
 
     async def load_scripts(self) -> None:
-        """Teaches the server every script, so that no buyer meets NOSCRIPT."""
+        """Teaches each server every script, so that no buyer meets NOSCRIPT."""
         await self._guarded(self._scripts.load(*SCRIPTS))
 
     async def claim(self, installation: str) -> None:
@@ -54,14 +55,11 @@ class Gate:
         for purchase in purchases:
             arguments += (purchase.customer, purchase.key, purchase.quantity, purchase.nonce, purchase.traceparent)
         names = (keys.sale, keys.orders, keys.answers(known.round), keys.customers(known.round))
-        try:
-            reply = await self._evaluate("reserve", names, arguments)
-        except NoScriptError:
-            await self.load_scripts()
-            reply = await self._guarded(self._evaluate("reserve", names, arguments))
-        except (RedisError, OSError, TimeoutError) as error:
-            raise _unavailable(error) from error
-        return _batch(sale, purchases, reply)
+
+        async def evaluate(server: "Redis") -> Any:
+            return await _evaluate(server, "reserve", names, arguments)
+
+        return _batch(sale, purchases, await self._guarded(self._scripts.evaluated("reserve", names, evaluate)))
 
     async def seed(self, sale: Sale) -> bool:
         """Puts the sale behind a closed fence at its epoch. False: what is here is as new."""
@@ -73,7 +71,7 @@ class Gate:
             terms.customer_limit or 0,
             _milliseconds(terms.opens_at),
             _milliseconds(terms.closes_at),
-            await self.run_id(),
+            await self.run_id(sale.name),
             ANSWER_LIFE_SECONDS,
         )
         keys = self.keys(sale.name)
@@ -162,9 +160,9 @@ class Gate:
         found = await self._guarded(self._redis.xrange(orders, reservation.entry, reservation.entry))
         return bool(found) and found[0][1].get("nonce") == reservation.nonce
 
-    async def run_id(self) -> str:
-        """Which run of which server this is; a restart changes it. '' where a managed service hides it."""
-        info = await self._guarded(self._redis.info("server"))
+    async def run_id(self, sale: str) -> str:
+        """Which run of which server has the sale; a restart changes it. '' where a managed service hides it."""
+        info = await self._guarded(ask(self._redis, self.keys(sale).sale, lambda server: server.info("server")))
         return str(info.get("run_id", ""))
 
     async def remove(self, sale: Sale) -> bool:
@@ -198,32 +196,33 @@ class Gate:
         except (RedisError, OSError, TimeoutError) as error:
             raise _unavailable(error) from error
 
-    async def _evaluate(self, name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
-        """EVALSHA with the run id of the connection's own server as third argument."""
-        pool = self._redis.connection_pool
-        connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py types it not
-        try:
-            server: str = connection.run_id  # type: ignore[attr-defined]  # set by app.gate.connection
-            command = ("EVALSHA", digest(name), len(keys), *keys, *arguments[:2], server, *arguments[2:])
-            # hiredis packs in C: 3 us a purchase less than redis-py's own packing, of 10 in all.
-            await connection.send_packed_command([pack_command(command)])  # type: ignore[arg-type]  # its stub forgets an ellipsis
-            reply = await connection.read_response()
-        except ResponseError:
-            raise
-        except BaseException:
-            # A reply that nobody read would be taken for the next command's: this connection is not used again.
-            await connection.disconnect(nowait=True)
-            raise
-        finally:
-            await pool.release(connection)
-        return reply
-
 
 def has_terms(snapshot: GateSnapshot, sale: Sale) -> bool:
     """Whether the gate decides by the limit, the window and the state of `sale`. Its stock is another question."""
     limit, opens, closes = sale.terms.customer_limit or 0, sale.terms.opens_at, sale.terms.closes_at
     in_force = (limit, _milliseconds(opens), _milliseconds(closes), _state(sale))
     return (snapshot.limit, snapshot.opens, snapshot.closes, snapshot.state) == in_force
+
+
+async def _evaluate(server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+    """EVALSHA with the run id of the connection's own server as third argument."""
+    pool = server.connection_pool
+    connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py types it not
+    try:
+        run_id: str = connection.run_id  # type: ignore[attr-defined]  # set by app.gate.connection
+        command = ("EVALSHA", digest(name), len(keys), *keys, *arguments[:2], run_id, *arguments[2:])
+        # hiredis packs in C: 3 us a purchase less than redis-py's own packing, of 10 in all.
+        await connection.send_packed_command([pack_command(command)])  # type: ignore[arg-type]  # its stub forgets an ellipsis
+        reply = await connection.read_response()
+    except ResponseError:
+        raise
+    except BaseException:
+        # A reply that nobody read would be taken for the next command's: this connection is not used again.
+        await connection.disconnect(nowait=True)
+        raise
+    finally:
+        await pool.release(connection)
+    return reply
 
 
 def _unavailable(error: Exception) -> GateUnavailable:

@@ -1,7 +1,7 @@
 """The Lua scripts, loaded once, and healed where the server has forgotten them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -9,6 +9,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
+
+from app.gate.cluster import ask, servers
 
 Argument = str | int
 
@@ -26,23 +28,38 @@ def digest(name: str) -> str:
 
 
 class Scripts:
-    """Runs scripts by name on one server."""
+    """Runs scripts by name, each on the server that has its keys."""
 
     def __init__(self, redis: "Redis") -> None:
         self._redis = redis
         self._loading = asyncio.Lock()
 
     async def run(self, name: str, keys: Sequence[str], arguments: Sequence[Argument] = ()) -> Any:
+        async def evaluate(server: "Redis") -> Any:
+            return await server.evalsha(digest(name), len(keys), *keys, *arguments)
+
+        return await self.evaluated(name, keys, evaluate)
+
+    async def evaluated(self, name: str, keys: Sequence[str], evaluate: Callable[["Redis"], Awaitable[Any]]) -> Any:
         """Runs `name`; a server that doesn't know it (restart, failover, SCRIPT FLUSH) is taught it first."""
-        try:
-            return await self._redis.evalsha(digest(name), len(keys), *keys, *arguments)
-        except NoScriptError:
-            await self.load(name)
-            return await self._redis.evalsha(digest(name), len(keys), *keys, *arguments)
+
+        async def taught(server: "Redis") -> Any:
+            try:
+                return await evaluate(server)
+            except NoScriptError:
+                await self._teach(server, name)
+                return await evaluate(server)
+
+        return await ask(self._redis, keys[0], taught)
 
     async def load(self, *names: str) -> None:
-        """Teaches the server, one caller at a time: a crowd that meets NOSCRIPT must not load a hundred times."""
+        """Teaches every server."""
+        for server in await servers(self._redis):
+            await self._teach(server, *names)
+
+    async def _teach(self, server: "Redis", *names: str) -> None:
+        """One caller at a time: a crowd that meets NOSCRIPT must not load a hundred times."""
         async with self._loading:
-            if not all(await self._redis.script_exists(*map(digest, names))):
+            if not all(await server.script_exists(*map(digest, names))):
                 for name in names:
-                    await self._redis.script_load(source(name))
+                    await server.script_load(source(name))

@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from app.errors import TemporarilyUnavailable
+from app.gate.cluster import servers
 from app.gate.keys import instance_key
 from app.gate.replies import GateUnavailable
 
@@ -50,6 +51,15 @@ async def read_durability(redis: "Redis") -> Durability:
     except (RedisError, OSError, TimeoutError) as error:
         raise GateUnavailable("The stock server can't be reached.") from error
     return Durability(config["appendonly"] == "yes", config["appendfsync"], str(config["maxmemory-policy"]))
+
+
+async def durability_doubts(redis: "Redis") -> list[str]:
+    """What an accepted order may not survive on any of the servers. Raises GateUnavailable."""
+    try:
+        found = [doubt for server in await servers(redis) for doubt in (await read_durability(server)).doubts()]
+    except (RedisError, OSError, TimeoutError) as error:
+        raise GateUnavailable("The stock server can't be reached.") from error
+    return list(dict.fromkeys(found))  # servers of a cluster are mostly alike
 
 
 async def claim(redis: "Redis", prefix: str, installation: str) -> None:

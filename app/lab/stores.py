@@ -11,9 +11,9 @@ from app.lab.servers.ports import free_port, is_free
 from app.lab.servers.postgres import PostgresServer
 from app.lab.servers.valkey import ValkeyServer
 from app.lab.supervisor import Part, Say
+from app.redis_address import RedisAddress
 
 VARIABLES = ("REDIS_URL", "BROKER_URL", "DATABASE_URL")
-DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "postgresql": 5432}
 CONNECT_SECONDS = 3.0
 
 
@@ -54,14 +54,26 @@ class Stores:
 
 def check_reachable(variable: str, url: str) -> None:
     """Raises ProcessFailed at once, in place of an API that never gets ready."""
-    parts = urlsplit(url)
-    port = parts.port or DEFAULT_PORTS.get(parts.scheme.split("+")[0])
-    if not parts.hostname or not port:
-        raise ProcessFailed(f"{variable} names no server: {without_password(url)}")
     try:
-        socket.create_connection((parts.hostname, port), timeout=CONNECT_SECONDS).close()
-    except OSError as error:
-        raise ProcessFailed(f"{variable}: nobody answers at {parts.hostname}:{port} ({error})") from error
+        hosts = [_postgres(url)] if variable == "DATABASE_URL" else RedisAddress.of(url).hosts
+    except ValueError as error:
+        raise ProcessFailed(f"{variable} names no server: {error}") from error
+    failures = []
+    for host, port in hosts:
+        try:
+            socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()
+        except OSError as error:
+            failures.append(f"{host}:{port} ({error})")
+        else:
+            return  # of several, one that answers knows the others
+    raise ProcessFailed(f"{variable}: nobody answers at {', '.join(failures)}")
+
+
+def _postgres(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    if not parts.hostname or parts.scheme.partition("+")[0] != "postgresql":
+        raise ValueError("it begins with postgresql+asyncpg://[user@]host")
+    return parts.hostname, parts.port or 5432
 
 
 def without_password(url: str) -> str:

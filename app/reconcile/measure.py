@@ -118,7 +118,7 @@ async def measure(
     sale: Sale, gate: Gate, engine: AsyncEngine, *, most_waiting: int = MOST_WAITING
 ) -> Measurement | None:
     """Measures the round of `sale`; None where a newer round has begun. Raises TemporarilyUnavailable."""
-    server = await gate.run_id()
+    server = await gate.run_id(sale.name)
     before = await gate.snapshot(sale.name)
     waiting = Waiting()
     if before is not None:

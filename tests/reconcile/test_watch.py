@@ -90,7 +90,7 @@ async def test_an_outage_is_told_once_and_its_end_too(
         await asyncio.gather(running, return_exceptions=True)
     assert told("a store is away; sales are not reconciled") == 1
     snapshot = await office.snapshot()
-    assert (snapshot.state, snapshot.epoch, snapshot.server) == ("open", 2, await office.gate.run_id())
+    assert (snapshot.state, snapshot.epoch, snapshot.server) == ("open", 2, await office.gate.run_id("drop"))
     await redis.aclose()
 
 

@@ -12,7 +12,7 @@ from app.gate.gather import Gatherer, SaleQueue
 from app.gate.replies import BatchReply
 
 
-async def nobody(_: gate.Gate) -> str:
+async def nobody(_: gate.Gate, __: str) -> str:
     return ""
 
 

@@ -1,0 +1,103 @@
+"""The URLs that lead to a Redis or Valkey: one server, one that Sentinels know, or a Redis Cluster.
+
+`redis://[user[:password]@]host[:port][/database]`
+`redis+sentinel://[user[:password]@]host[:port][,host[:port]...]/<name of the primary>[/database]`
+`redis+cluster://[user[:password]@]host[:port][,host[:port]...]`
+
+`rediss` in place of `redis` is TLS, by which certificate and host name are always verified.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
+
+Kind = Literal["server", "sentinel", "cluster"]
+KINDS: dict[str, Kind] = {"": "server", "sentinel": "sentinel", "cluster": "cluster"}
+PORTS: dict[Kind, int] = {"server": 6379, "sentinel": 26379, "cluster": 6379}
+TLS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+SENTINEL_OPTIONS = ("sentinel_username", "sentinel_password")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisAddress:
+    """`hosts`: the server, the Sentinels, or some of the cluster's nodes. `primary`: its name at the Sentinels.
+
+    `tls`: the options that were given for it, by redis-py's names (paths of files); None is no TLS.
+    """
+
+    kind: Kind
+    hosts: tuple[tuple[str, int], ...]
+    database: int = 0
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    primary: str = ""
+    tls: dict[str, str] | None = None
+    sentinel_username: str | None = None
+    sentinel_password: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, url: str) -> "RedisAddress":
+        """Raises ValueError, whose text holds no password."""
+        parts = urlsplit(url)
+        protocol, _, how = parts.scheme.partition("+")
+        if protocol not in ("redis", "rediss") or how not in KINDS:
+            raise ValueError("it begins with redis:// or rediss://, redis+sentinel:// or redis+cluster://")
+        kind, tls = KINDS[how], protocol == "rediss"
+        options = _options(parts, (*(TLS_OPTIONS if tls else ()), *(SENTINEL_OPTIONS if kind == "sentinel" else ())))
+        account, _, hosts = parts.netloc.rpartition("@")
+        username, _, password = account.partition(":")
+        primary, database = _path(parts.path, kind)
+        return cls(
+            kind=kind,
+            hosts=tuple(_host(each, PORTS[kind]) for each in hosts.split(",")),
+            database=database,
+            username=unquote(username) or None,
+            password=unquote(password) or None,
+            primary=primary,
+            tls={name: options[name] for name in TLS_OPTIONS if name in options} if tls else None,
+            sentinel_username=options.get("sentinel_username"),
+            sentinel_password=options.get("sentinel_password"),
+        )
+
+
+def with_password(url: str, password: str | None) -> str:
+    """The URL with this password, if it has none of its own."""
+    parts = urlsplit(url)
+    account, _, hosts = parts.netloc.rpartition("@")
+    username, _, own = account.partition(":")
+    if own or not password:
+        return url
+    return parts._replace(netloc=f"{username}:{quote(password, safe='')}@{hosts}").geturl()
+
+
+def _options(parts: SplitResult, known: tuple[str, ...]) -> dict[str, str]:
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if unknown := [name for name in options if name not in known]:
+        known_here = ", ".join(known) or "none"
+        raise ValueError(f"{parts.scheme}:// has no parameter {', '.join(unknown)}; it has: {known_here}")
+    return options
+
+
+def _host(text: str, default_port: int) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    try:
+        host, port = parts.hostname, parts.port or default_port
+    except ValueError:
+        host, port = None, 0  # the library's own text would tell the password that stands there by mistake
+    if not host:
+        raise ValueError("it names no host and port; special characters of a password must be percent-encoded")
+    return host, port
+
+
+def _path(path: str, kind: Kind) -> tuple[str, int]:
+    """The primary's name and the database."""
+    steps = [unquote(step) for step in path.strip("/").split("/") if step]
+    primary = steps.pop(0) if kind == "sentinel" and steps else ""
+    if kind == "sentinel" and not primary:
+        raise ValueError("it needs the primary's name at the Sentinels: redis+sentinel://host/<name>")
+    if len(steps) > 1 or not all(step.isdecimal() for step in steps):
+        raise ValueError("what follows the host is not a database's number")
+    database = int(steps[0]) if steps else 0
+    if kind == "cluster" and database:
+        raise ValueError("a cluster has database 0 only")
+    return primary, database
