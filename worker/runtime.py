@@ -22,8 +22,8 @@ from app.drain.sweep import sweep_forever
 from app.errors import TemporarilyUnavailable
 from app.gate.connection import make_redis
 from app.ledger.engine import make_engine
+from app.probe import serve_probes
 from app.settings import DrainSettings, GateSettings, LedgerSettings, StoreSettings
-from worker.probe import serve_probes
 
 STOP_SECONDS = 8.0  # the batch in hand: at most two statements of 3 s; Kubernetes kills after 30 s
 LOOK_SECONDS = 0.5

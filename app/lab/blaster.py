@@ -2,6 +2,8 @@
 
 What it knows of a blast it keeps in the ledger, so any API process can answer for it, and a blaster that was killed
 leaves a row whose heartbeat stops: another one marks it aborted. Load goes to the service's own address only.
+
+On BLASTER_PROBE_PORT it answers whether it takes blasts (`/readyz`), and that it is alive (`/healthz`).
 """
 
 import asyncio
@@ -23,6 +25,7 @@ from app.ledger.availability import LedgerUnavailable
 from app.ledger.blasts import Blast, BlastRepository
 from app.ledger.engine import make_engine
 from app.ledger.schema import installation_id
+from app.probe import serve_probes
 from app.settings import ApiSettings, LedgerSettings, StoreSettings
 from app.telemetry.logs import configure_logs
 
@@ -159,14 +162,24 @@ async def main() -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, blaster.stop)
+    ready = asyncio.Event()
     try:
-        await blaster.await_schema(engine)
-        log.info("blaster ready", api_url=ApiSettings().url)
-        if path := os.environ.get("BLASTER_READY_FILE"):
-            await asyncio.to_thread(Path(path).touch)
-        await blaster.run()
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(_work(blaster, engine, ready))
+            if port := os.environ.get("BLASTER_PROBE_PORT"):
+                probes = tasks.create_task(serve_probes(int(port), ready.is_set))
+                working.add_done_callback(lambda _: probes.cancel())
     finally:
         await engine.dispose()
+
+
+async def _work(blaster: Blaster, engine: AsyncEngine, ready: asyncio.Event) -> None:
+    await blaster.await_schema(engine)
+    ready.set()
+    log.info("blaster ready", api_url=ApiSettings().url)
+    if path := os.environ.get("BLASTER_READY_FILE"):
+        await asyncio.to_thread(Path(path).touch)
+    await blaster.run()
 
 
 if __name__ == "__main__":

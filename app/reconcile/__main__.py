@@ -1,6 +1,7 @@
 """The reconciliation as a process of its own: `python -m app.reconcile`. SIGTERM ends it at once, at any point.
 
-RECONCILE_READY_FILE names a file that it makes when it has looked at every sale once.
+RECONCILE_READY_FILE names a file that it makes when it has looked at every sale once. On RECONCILE_PROBE_PORT it
+answers whether it has (`/readyz`), and that it is alive (`/healthz`).
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import structlog
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
 from app.ledger.engine import make_engine
+from app.probe import serve_probes
 from app.reconcile.ending import cancel_for_good
 from app.reconcile.watch import Reconciler
 from app.settings import GateSettings, LedgerSettings, ReconcileSettings, StoreSettings
@@ -33,10 +35,11 @@ async def serve() -> None:
 
     try:
         async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(reconciler.run_forever(ready))
-            telling = tasks.create_task(_tell(ready))
+            work = [tasks.create_task(reconciler.run_forever(ready)), tasks.create_task(_tell(ready))]
+            if port := os.environ.get("RECONCILE_PROBE_PORT"):
+                work.append(tasks.create_task(serve_probes(int(port), ready.is_set)))
             for ending in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(ending, cancel_for_good, running, telling)
+                asyncio.get_running_loop().add_signal_handler(ending, cancel_for_good, *work)
     finally:
         await redis.aclose()
         await engine.dispose()

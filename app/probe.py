@@ -1,4 +1,4 @@
-"""Answers the platform's probes from the loop that drains: where it is stuck, nothing answers."""
+"""Answers the platform's probes from the loop that does a process's work: where it is stuck, nothing answers."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,7 @@ ANSWERS = {True: b"200 OK", False: b"503 Service Unavailable"}
 
 
 async def serve_probes(port: int, ready: Callable[[], bool]) -> None:
-    """GET /readyz: whether the stores are known to be ours. Else: the loop turns. Runs until it is cancelled."""
+    """GET /readyz: what `ready` says. Else: the loop turns. Runs until it is cancelled."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):

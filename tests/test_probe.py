@@ -1,0 +1,78 @@
+"""The probes of the processes that have no port of their own, asked as the kubelet asks: a connection each."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from app.lab.process import ChildProcess
+from app.lab.servers.ports import free_port
+from tests.drain.until import until
+
+PROCESSES = [("app.reconcile", "RECONCILE_PROBE_PORT"), ("app.lab.blaster", "BLASTER_PROBE_PORT")]
+DEAD_DATABASE = "postgresql+asyncpg://postgres@127.0.0.1:1/nothing"  # port 1 refuses
+
+
+def status(port: int, path: str) -> int:
+    """0 where nobody listens."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path, redis_url: str, key_prefix: str) -> Iterator[Callable[..., ChildProcess]]:
+    started: list[ChildProcess] = []
+
+    def start(module: str, **environment: str) -> ChildProcess:
+        command = [sys.executable, "-m", module]
+        stores = {"REDIS_URL": redis_url, "GATE_KEY_PREFIX": key_prefix}
+        started.append(
+            ChildProcess(module, command, log=tmp_path / "log", environment=os.environ | stores | environment)
+        )
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+@pytest.mark.parametrize(("module", "variable"), PROCESSES)
+async def test_a_process_that_works_is_ready_and_alive_until_it_ends(
+    start: Callable[..., ChildProcess], module: str, variable: str, database_url: str
+) -> None:
+    port = free_port()
+    process = start(module, DATABASE_URL=database_url, **{variable: str(port)})
+
+    async def ready() -> bool:
+        return status(port, "/readyz") == 200
+
+    await until(ready)
+    assert status(port, "/healthz") == 200
+    assert process.stop()
+    assert process.exit_code == 0
+    assert status(port, "/healthz") == 0
+
+
+@pytest.mark.parametrize(("module", "variable"), PROCESSES)
+async def test_a_process_without_its_ledger_is_alive_and_not_ready(
+    start: Callable[..., ChildProcess], module: str, variable: str
+) -> None:
+    port = free_port()
+    process = start(module, DATABASE_URL=DEAD_DATABASE, **{variable: str(port)})
+
+    async def alive() -> bool:
+        return status(port, "/healthz") == 200
+
+    await until(alive)
+    assert status(port, "/readyz") == 503
+    assert process.stop()
