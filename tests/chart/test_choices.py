@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from app.redis_address import RedisAddress
 from tests.chart.render import CHART, Helm, Rendered, component_of
 
 EXTERNAL = (
-    *("valkey.enabled=false", "externalRedis.existingSecret.name=stock"),
-    *("broker.enabled=false", "externalBroker.url=rediss://hints:6379/0?ssl_cert_reqs=required"),
+    *("valkey.enabled=false", r"externalRedis.url=rediss+sentinel://app@one:26379\,two:26379/stock"),
+    "externalRedis.existingSecret.name=stock",
+    *("broker.enabled=false", "externalBroker.url=rediss://hints:6379/0"),
     *("postgres.enabled=false", "externalPostgresql.host=ledger-rw", "externalPostgresql.existingSecret.name=ledger"),
     "api.adminToken.existingSecret.name=admin",
 )
@@ -22,8 +24,10 @@ def test_everything_external(helm: Helm) -> None:
     assert rendered.of("StatefulSet") == []
     assert STORES.isdisjoint(component_of(each) for each in rendered.objects)
     told = rendered.environment("api")
-    assert told["REDIS_URL"] == {"secretKeyRef": {"name": "stock", "key": "url"}}
-    assert told["BROKER_URL"] == "rediss://hints:6379/0?ssl_cert_reqs=required"
+    assert told["REDIS_URL"] == "rediss+sentinel://app@one:26379,two:26379/stock"
+    assert told["REDIS_PASSWORD"] == {"secretKeyRef": {"name": "stock", "key": "password"}}
+    assert told["BROKER_URL"] == "rediss://hints:6379/0"
+    assert "BROKER_PASSWORD" not in told
     assert told["DATABASE_URL"] == "postgresql+asyncpg://atomictickets@ledger-rw:5432/atomictickets"
     assert told["PGPASSWORD"] == {"secretKeyRef": {"name": "ledger", "key": "password"}}
     assert told["PGSSLMODE"] == "require"
@@ -39,6 +43,15 @@ def test_tls_is_checked_against_the_given_certificates(helm: Helm) -> None:
         spec = dict(rendered.pods())[component]
         (volume,) = [each for each in spec["volumes"] if each["name"] == "ca"]
         assert volume["secret"]["secretName"] == "ledger-ca"
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://stock:6379/0", "rediss+sentinel://app@one,two/stock", "redis+cluster://[::1]:7000,two:7001"]
+)
+def test_urls_that_the_chart_takes_are_those_that_the_processes_take(helm: Helm, url: str) -> None:
+    escaped = url.replace(",", r"\,")
+    rendered = helm.render("valkey.enabled=false", f"externalRedis.url={escaped}")
+    assert RedisAddress.of(str(rendered.environment("worker")["REDIS_URL"])).hosts
 
 
 def test_everything_off(helm: Helm) -> None:

@@ -44,6 +44,21 @@ def test_only_those_who_call_kubernetes_have_a_token(helm: Helm) -> None:
     assert with_token == {"operator", "tests"}
 
 
+def test_every_process_that_stays_is_probed_at_a_port_that_it_opens(helm: Helm) -> None:
+    for rendered in (helm.render(), helm.render("operator.enabled=false")):
+        for each in rendered.of("Deployment"):
+            (container,) = each["spec"]["template"]["spec"]["containers"]
+            named = {port["name"]: port["containerPort"] for port in container["ports"]}
+            assert "livenessProbe" in container, component_of(each)
+            for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+                if asked := container.get(probe, {}).get("httpGet"):
+                    assert asked["port"] in named, component_of(each)
+    told = {"worker": "WORKER", "blaster": "BLASTER", "reconciler": "RECONCILE"}
+    for component, variable in told.items():
+        rendered = helm.render("operator.enabled=false")
+        assert rendered.environment(component)[f"{variable}_PROBE_PORT"] == "8080"
+
+
 def test_operator_has_the_rights_that_its_own_tests_show(helm: Helm) -> None:
     rules = yaml.safe_load((PROJECT / "k8s" / "operator-role.yaml").read_text())["rules"]
     assert helm.render().one("Role", "operator")["rules"] == rules

@@ -22,7 +22,20 @@ def test_every_value_that_is_no_obvious_switch_is_explained() -> None:
     values.schema()
     plain = {
         *("enabled", "create", "annotations", "labels", "interval", "name", "type", "port", "pullPolicy", "size"),
-        *("resources", "extraEnv", "repository", "tag", "host", "database", "username", "user", "maxmemory"),
+        *(
+            "resources",
+            "extraEnv",
+            "startupProbe",
+            "readinessProbe",
+            "livenessProbe",
+            "repository",
+            "tag",
+            "host",
+            "database",
+            "username",
+            "user",
+            "maxmemory",
+        ),
     }
     unexplained = {path for path, _, description in values.rows if not description}
     assert {path for path in unexplained if path.rpartition(".")[2] not in plain} <= {
@@ -30,8 +43,6 @@ def test_every_value_that_is_no_obvious_switch_is_explained() -> None:
         *("api.autoscaling.minReplicas", "api.autoscaling.maxReplicas"),
         *("api.autoscaling.targetCPUUtilizationPercentage", "api.ingress.className", "api.httpRoute.hostnames"),
         *("api.podDisruptionBudget.minAvailable", "api.podDisruptionBudget.maxUnavailable", "api.service.nodePort"),
-        *("api.startupProbe", "api.readinessProbe", "api.livenessProbe", "worker.startupProbe"),
-        *("worker.readinessProbe", "worker.livenessProbe", "operator.startupProbe", "operator.livenessProbe"),
         *("migrate.activeDeadlineSeconds", "migrate.backoffLimit", "externalPostgresql.sslMode"),
     }
 
@@ -46,3 +57,21 @@ def test_kinds_port_is_the_one_that_the_node_maps() -> None:
     (mapping,) = kind["nodes"][0]["extraPortMappings"]
     assert (service["type"], service["nodePort"]) == ("NodePort", mapping["containerPort"])
     assert mapping["hostPort"] != 8000
+
+
+def test_kinds_configuration_has_the_fields_that_kind_reads() -> None:
+    """Of kind.x-k8s.io/v1alpha4; kind refuses a field that it doesn't know."""
+    kind = yaml.safe_load((PROJECT / "kind-config.yaml").read_text())
+    assert kind.keys() <= {"kind", "apiVersion", "name", "nodes", "networking", "featureGates", "runtimeConfig"}
+    assert (kind["kind"], kind["apiVersion"]) == ("Cluster", "kind.x-k8s.io/v1alpha4")
+    assert [node["role"] for node in kind["nodes"]] == ["control-plane", "worker", "worker"]
+    for node in kind["nodes"]:
+        assert node.keys() <= {"role", "image", "extraMounts", "extraPortMappings", "kubeadmConfigPatches", "labels"}
+        for mapping in node.get("extraPortMappings", []):
+            assert mapping.keys() <= {"containerPort", "hostPort", "listenAddress", "protocol"}
+            assert mapping["protocol"] in ("TCP", "UDP", "SCTP")
+
+
+def test_makes_cluster_is_kinds() -> None:
+    kind = yaml.safe_load((PROJECT / "kind-config.yaml").read_text())
+    assert f"CLUSTER := {kind['name']}\n" in (PROJECT / "Makefile").read_text()

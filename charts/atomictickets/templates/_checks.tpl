@@ -4,25 +4,24 @@
 {{- $values := .Values -}}
 
 {{- range $store := list (list "valkey" "externalRedis") (list "broker" "externalBroker") -}}
-{{- $bundled := index $values (index $store 0) -}}
+{{- $bundled := index $store 0 -}}
 {{- $name := index $store 1 -}}
 {{- $own := index $values $name -}}
-{{- $given := or $own.url $own.existingSecret.name -}}
-{{- if and $bundled.enabled $given -}}
-{{- fail (printf "%s is set, and %s.enabled is true: which of the two? Set %s.enabled=false to use your own." $name (index $store 0) (index $store 0)) -}}
+{{- if and (index $values $bundled).enabled (or $own.url $own.existingSecret.name) -}}
+{{- fail (printf "%s is set, and %s.enabled is true: which of the two? Set %s.enabled=false to use your own." $name $bundled $bundled) -}}
 {{- end -}}
-{{- if and (not $bundled.enabled) (not $given) -}}
-{{- fail (printf "%s.enabled is false: %s.url or %s.existingSecret.name must say where yours is." (index $store 0) $name $name) -}}
+{{- if not (or (index $values $bundled).enabled $own.url) -}}
+{{- fail (printf "%s.enabled is false: %s.url must say where yours is." $bundled $name) -}}
 {{- end -}}
-{{- if and $own.url $own.existingSecret.name -}}
-{{- fail (printf "%s.url and %s.existingSecret.name are both set: the Secret holds the whole URL, so leave url empty." $name $name) -}}
+{{- if and $own.url (not (regexMatch "^rediss?([+](sentinel|cluster))?://" $own.url)) -}}
+{{- fail (printf "%s.url must begin with redis:// or rediss://, or those with +sentinel or +cluster; it is %q." $name $own.url) -}}
 {{- end -}}
-{{- if and $own.url (not (regexMatch "^rediss?://" $own.url)) -}}
-{{- fail (printf "%s.url must begin with redis:// or rediss://; it is %q." $name $own.url) -}}
+{{- if regexMatch "//[^/]*:[^/]*@" $own.url -}}
+{{- fail (printf "%s.url has a password in it, which anyone who may read the release could see: put the password into a Secret, and its name into %s.existingSecret.name." $name $name) -}}
 {{- end -}}
-{{- if contains "@" $own.url -}}
-{{- fail (printf "%s.url has a password in it, which anyone who may read the release could see: put the URL into a Secret, and its name into %s.existingSecret.name." $name $name) -}}
 {{- end -}}
+{{- if regexMatch "^rediss?[+]cluster://" $values.externalBroker.url -}}
+{{- fail "externalBroker.url names a Redis Cluster, which Celery can't use: one server or Sentinels." -}}
 {{- end -}}
 
 {{- if and $values.postgres.enabled $values.externalPostgresql.host -}}

@@ -1,5 +1,5 @@
-{{/* Where the stores are, as variables of a container. A bundled store's password is letters and digits; the whole URL
-     of one's own is in a Secret, since nothing here could percent-encode a password that it doesn't know. */}}
+{{/* Where the stores are, as variables of a container. Passwords stand beside the URLs and not in them: nothing here
+     could percent-encode one that it doesn't know. */}}
 
 {{/* (list $ "valkey"): the Secret of a bundled store's password. */}}
 {{- define "atomictickets.storeSecret" -}}
@@ -16,22 +16,24 @@ secretKeyRef:
 {{- define "atomictickets.redisUrl" -}}
 {{- $ := index . 0 -}}
 {{- $variable := index . 1 -}}
+{{- $bundled := index . 2 -}}
 {{- $external := index $.Values (index . 3) -}}
-{{- if (index $.Values (index . 2)).enabled }}
+{{- if (index $.Values $bundled).enabled }}
+- name: {{ $variable }}_URL
+  value: redis://{{ include "atomictickets.component" (list $ $bundled) }}:6379/0
 - name: {{ $variable }}_PASSWORD
   valueFrom:
-    {{- include "atomictickets.storePassword" (list $ (index . 2)) | nindent 4 }}
-- name: {{ $variable }}_URL
-  value: redis://:$({{ $variable }}_PASSWORD)@{{ include "atomictickets.component" (list $ (index . 2)) }}:6379/0
-{{- else if $external.existingSecret.name }}
-- name: {{ $variable }}_URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ $external.existingSecret.name }}
-      key: {{ $external.existingSecret.key }}
+    {{- include "atomictickets.storePassword" (list $ $bundled) | nindent 4 }}
 {{- else }}
 - name: {{ $variable }}_URL
   value: {{ $external.url | quote }}
+{{- with $external.existingSecret.name }}
+- name: {{ $variable }}_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: {{ $external.existingSecret.key }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
