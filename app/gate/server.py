@@ -49,7 +49,7 @@ async def read_durability(redis: "Redis") -> Durability:
             info = await redis.info("everything")
             return Durability(bool(info.get("aof_enabled")), None, str(info.get("maxmemory_policy", "unknown")))
     except (RedisError, OSError, TimeoutError) as error:
-        raise GateUnavailable("The stock server can't be reached.") from error
+        raise GateUnavailable(f"The stock server can't be reached: {error}") from error
     return Durability(config["appendonly"] == "yes", config["appendfsync"], str(config["maxmemory-policy"]))
 
 
@@ -58,7 +58,7 @@ async def durability_doubts(redis: "Redis") -> list[str]:
     try:
         found = [doubt for server in await servers(redis) for doubt in (await read_durability(server)).doubts()]
     except (RedisError, OSError, TimeoutError) as error:
-        raise GateUnavailable("The stock server can't be reached.") from error
+        raise GateUnavailable(f"The stock server can't be reached: {error}") from error
     return list(dict.fromkeys(found))  # servers of a cluster are mostly alike
 
 
@@ -72,7 +72,7 @@ async def claim(redis: "Redis", prefix: str, installation: str) -> None:
             instance_key(prefix), installation, nx=True, get=True
         )
     except (RedisError, OSError, TimeoutError) as error:
-        raise GateUnavailable("The stock server can't be reached.") from error
+        raise GateUnavailable(f"The stock server can't be reached: {error}") from error
     if owner not in (None, installation):
         raise ForeignStores(
             f"The stock server's keys under {prefix!r} belong to installation {owner!r}, the ledger to "

@@ -27,7 +27,7 @@ def ledger_reachable() -> Iterator[None]:
     except (OSError, asyncpg.PostgresError, DBAPIError) as error:
         if not is_passing(error):
             raise
-        raise LedgerUnavailable("The ledger can't be reached at the moment.") from error
+        raise LedgerUnavailable(f"The ledger can't be reached at the moment ({type(error).__name__}).") from error
 
 
 def is_passing(error: OSError | asyncpg.PostgresError | DBAPIError) -> bool:
