@@ -35,6 +35,10 @@ class Helm:
     def upgrade(self, *sets: str, wait_seconds: int = 0) -> str:
         return self._chart("upgrade", *sets, wait_seconds=wait_seconds)
 
+    def template(self, *sets: str) -> str:
+        """What an install would make, without a cluster."""
+        return self._chart("template", *sets, wait_seconds=0)
+
     def uninstall(self) -> str:
         return self._run("uninstall", self.release, "--wait", "--timeout=60s")
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.helm import Helm, HelmRefused
-from tests.cluster.kubectl import Kubectl
+from tests.cluster.kubectl import Kubectl, Refused
 
 pytestmark = pytest.mark.cluster
 
@@ -84,6 +84,39 @@ def test_the_negative_control_is_refused_by_the_restricted_standard(helm: Helm) 
     reason = '{.status.conditions[?(@.type=="ReplicaFailure")].message}'
     helm.kubectl("wait", API, "--for=condition=ReplicaFailure", "--timeout=30s")
     assert "allowPrivilegeEscalation" in helm.kubectl("get", API, f"--output=jsonpath={reason}")
+
+
+EXTERNAL = (
+    *(
+        "valkey.enabled=false",
+        "externalRedis.url=rediss+cluster://stock:6379",
+        "externalRedis.existingSecret.name=stock",
+    ),
+    *("broker.enabled=false", "externalBroker.url=redis://hints:6379/0"),
+    *("postgres.enabled=false", "externalPostgresql.host=ledger", "externalPostgresql.existingSecret.name=ledger"),
+    *("externalPostgresql.sslMode=verify-full", "externalCA.name=ca", "jaeger.enabled=false", "operator.enabled=false"),
+)
+OPTIONS = (
+    *("api.autoscaling.enabled=true", "networkPolicies.enabled=true", "dashboard.enabled=true"),
+    *("api.ingress.enabled=true", "api.ingress.hosts[0].host=tickets.example.com", "api.service.type=NodePort"),
+    *("pods.priorityClassName=system-cluster-critical", "pods.tolerations[0].operator=Exists", "pods.nodeSelector.a=b"),
+    "api.pod.topologySpreadConstraints[0].topologyKey=zone",
+    *(f"api.pod.topologySpreadConstraints[0].{each}" for each in ("maxSkew=1", "whenUnsatisfiable=DoNotSchedule")),
+)
+
+
+@pytest.mark.parametrize("sets", [(), EXTERNAL, OPTIONS], ids=["as it is", "everything external", "everything on"])
+def test_every_field_is_one_that_the_api_server_knows(helm: Helm, sets: tuple[str, ...]) -> None:
+    # Without the account that comes with it the pod of `helm test` would be refused: nothing here is really made.
+    rendered = helm.template("crds.enabled=false", "serviceAccount.create=false", *sets)
+    helm.kubectl("apply", "--dry-run=server", "--validate=strict", "--filename=-", stdin=rendered)
+
+
+def test_a_field_that_it_does_not_know_is_refused(helm: Helm) -> None:
+    """The control of the test above."""
+    rendered = helm.template("crds.enabled=false", "serviceAccount.create=false", "podSecurityContext.runAsNobody=true")
+    with pytest.raises(Refused, match="runAsNobody"):
+        helm.kubectl("apply", "--dry-run=server", "--validate=strict", "--filename=-", stdin=rendered)
 
 
 def test_two_releases_in_one_namespace_live_apart(helm: Helm) -> None:
