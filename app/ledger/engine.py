@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from sqlalchemy import event
+from sqlalchemy.engine import AdaptedConnection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from app.settings import LedgerSettings
 
@@ -21,12 +25,12 @@ def make_engine(
     database_url: str, process: Process, settings: LedgerSettings, *, pool_size: int | None = None
 ) -> AsyncEngine:
     """An engine with a bounded pool. No connection is opened before the first use."""
-    return create_async_engine(
+    engine = create_async_engine(
         database_url,
         pool_size=pool_size or POOL_SIZES.get(process, settings.pool_size),
         max_overflow=0,
         pool_timeout=settings.statement_timeout_seconds,
-        pool_pre_ping=False,  # a ping per checkout; a connection that died is replaced after one failed statement
+        pool_pre_ping=False,  # a round trip per checkout, which `replace_dead` spares
         connect_args={
             "timeout": settings.connect_timeout_seconds,
             "server_settings": {
@@ -38,3 +42,14 @@ def make_engine(
             },
         },
     )
+    event.listen(engine.sync_engine, "checkout", replace_dead)
+    return engine
+
+
+def replace_dead(connection: AdaptedConnection, _record: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+    """Whoever gets a connection whose server has gone gets a new one instead: the driver has seen the stream's end.
+
+    Without it the first buyer of each process after a restart of Postgres would hear of it, however long ago it was.
+    """
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError  # SQLAlchemy connects anew
