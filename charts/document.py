@@ -57,7 +57,11 @@ def closed(**properties: Schema) -> Schema:
 def definitions() -> Schema:
     text: Schema = {"type": "string"}
     return {
-        "environment": {"type": "array", "items": {"type": "object", "required": ["name"]}},
+        "environment": {
+            "type": "array",
+            "items": closed(name=text | {"minLength": 1}, value=text, valueFrom={"type": "object"})
+            | {"required": ["name"]},
+        },
         "localReference": closed(name=text) | {"required": ["name"]},
         "secretKey": closed(name=text, key=text | {"minLength": 1}),
         "resources": closed(requests=AMOUNTS, limits=AMOUNTS, claims={"type": "array"}),

@@ -48,9 +48,12 @@ class Rendered:
                 yield component_of(each), each["spec"]
 
     def environment(self, component: str) -> dict[str, Any]:
-        """Of the component's container: the value, or where it comes from. A later entry wins, as in Kubernetes."""
+        """Of the component's container: the value, or where it comes from."""
         spec = dict(self.pods())[component]
-        return {each["name"]: each.get("value", each.get("valueFrom")) for each in spec["containers"][0]["env"]}
+        entries = spec["containers"][0]["env"]
+        told = {each["name"]: each.get("value", each.get("valueFrom")) for each in entries}
+        assert len(told) == len(entries), "Helm's server-side apply refuses a name that is given twice"
+        return told
 
 
 def component_of(each: Object) -> str:

@@ -21,6 +21,7 @@ SCHEMA = [
     (("settings.LOG_LEVEL=LOUD",), "/settings/LOG_LEVEL"),
     (("settings.API_URL=http://elsewhere",), "additional properties 'API_URL' not allowed"),
     (("api.resources.limits.memory=lots",), "/api/resources/limits/memory"),
+    (("extraEnv[0].name=A", "extraEnv[0].value=1"), "/extraEnv/0/value"),
     (("api.pod.nodeselector.disk=ssd",), "additional properties 'nodeselector' not allowed"),
     (("externalPostgresql.sslMode=on",), "/externalPostgresql/sslMode"),
     (("valkey.maxmemory=lots",), "/valkey/maxmemory"),

@@ -152,6 +152,13 @@ def test_settings_and_variables_reach_the_processes(helm: Helm, tmp_path: Path) 
     assert "A" not in rendered.environment("worker")
 
 
+def test_a_variable_of_the_users_takes_the_place_of_the_charts(helm: Helm) -> None:
+    sets = ("extraEnv[0].name=REDIS_URL", "extraEnv[0].value=redis://theirs", "worker.extraEnv[0].name=REDIS_URL")
+    rendered = helm.render(*sets, "worker.extraEnv[0].value=redis://workers")
+    assert rendered.environment("api")["REDIS_URL"] == "redis://theirs"
+    assert rendered.environment("worker")["REDIS_URL"] == "redis://workers"
+
+
 @pytest.mark.parametrize("sets", [("keyPrefix=theirs",), ()])
 def test_two_releases_share_nothing_but_the_definition(helm: Helm, sets: tuple[str, ...]) -> None:
     one, other = helm.render(release="one", namespace="a"), helm.render(*sets, release="one", namespace="b")

@@ -106,36 +106,18 @@ resources:
 {{- end -}}
 
 {{/* A container of the project's own image, but for its command, ports and probes. Its variables are what the
-     component defines as `atomictickets.<component>.env`; the user's own come last and win. */}}
+     component defines as `atomictickets.<component>.env`; the user's own take the place of those. */}}
 {{- define "atomictickets.container" -}}
 {{- $ := index . 0 -}}
-{{- $component := index . 1 -}}
-{{- $values := index $.Values $component | default dict -}}
+{{- $values := index $.Values (index . 1) | default dict -}}
+{{- $env := include "atomictickets.env" . | fromYamlArray -}}
+{{- $env = include "atomictickets.overlaid" (list $env $.Values.extraEnv) | fromYamlArray -}}
+{{- $env = include "atomictickets.overlaid" (list $env ($values.extraEnv | default list)) | fromYamlArray -}}
 image: {{ include "atomictickets.image" $ | quote }}
 imagePullPolicy: {{ $.Values.image.pullPolicy }}
 {{- include "atomictickets.securityContext" . }}
 env:
-  {{- range $name, $value := $.Values.settings }}
-  - name: {{ $name }}
-    value: {{ include "atomictickets.text" $value | quote }}
-  {{- end }}
-  - name: GATE_KEY_PREFIX
-    value: {{ include "atomictickets.keyPrefix" $ | quote }}
-  {{- include (printf "atomictickets.%s.env" $component) $ | trim | nindent 2 }}
-  {{- if not (has $component (list "migrate" "tests")) }}
-  {{- with include "atomictickets.env.telemetry" . | trim }}
-  {{- . | nindent 2 }}
-  {{- end }}
-  {{- end }}
-  {{- if and $.Values.externalCA.name (ne $component "tests") }}
-  - name: SSL_CERT_FILE
-    value: /etc/atomictickets/ca/ca.crt
-  - name: PGSSLROOTCERT
-    value: /etc/atomictickets/ca/ca.crt
-  {{- end }}
-  {{- with (concat $.Values.extraEnv ($values.extraEnv | default list)) }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- toYaml $env | nindent 2 }}
 {{- include "atomictickets.resources" $values }}
 volumeMounts:
   - name: tmp
@@ -145,6 +127,42 @@ volumeMounts:
     mountPath: /etc/atomictickets/ca
     readOnly: true
   {{- end }}
+{{- end -}}
+
+{{- define "atomictickets.env" -}}
+{{- $ := index . 0 -}}
+{{- $component := index . 1 -}}
+{{- range $name, $value := $.Values.settings }}
+- name: {{ $name }}
+  value: {{ include "atomictickets.text" $value | quote }}
+{{- end }}
+- name: GATE_KEY_PREFIX
+  value: {{ include "atomictickets.keyPrefix" $ | quote }}
+{{- include (printf "atomictickets.%s.env" $component) $ }}
+{{- if not (has $component (list "migrate" "tests")) }}
+{{- include "atomictickets.env.telemetry" . }}
+{{- end }}
+{{- if and $.Values.externalCA.name (ne $component "tests") }}
+- name: SSL_CERT_FILE
+  value: /etc/atomictickets/ca/ca.crt
+- name: PGSSLROOTCERT
+  value: /etc/atomictickets/ca/ca.crt
+{{- end }}
+{{- end -}}
+
+{{/* (list entries others): without the entries that the others name anew, since the API server takes each name once. */}}
+{{- define "atomictickets.overlaid" -}}
+{{- $names := list -}}
+{{- range index . 1 -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- $kept := list -}}
+{{- range index . 0 -}}
+{{- if not (has .name $names) -}}
+{{- $kept = append $kept . -}}
+{{- end -}}
+{{- end -}}
+{{- concat $kept (index . 1) | toYaml -}}
 {{- end -}}
 
 {{/* Helm reads a number from a file as a float, and would write a million as 1e+06. */}}
