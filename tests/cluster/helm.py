@@ -29,7 +29,7 @@ class Helm:
 
     def install(self, *sets: str, wait_seconds: int = 0, take_ownership: bool = False) -> str:
         """With `wait_seconds` it returns when all pods are ready and all Jobs done, or is refused after so long."""
-        flags = ("--take-ownership",) if take_ownership else ()
+        flags = ("--take-ownership", "--force-conflicts") if take_ownership else ()
         return self._chart("install", *sets, flags=flags, wait_seconds=wait_seconds)
 
     def upgrade(self, *sets: str, wait_seconds: int = 0) -> str:
