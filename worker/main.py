@@ -5,6 +5,7 @@ twice or sent for nothing, and no result is kept.
 """
 
 import logging
+import os
 import warnings
 from typing import Any
 
@@ -20,6 +21,10 @@ from worker import runtime
 
 # Its only message at 5.7 asks for the setting that would end the children whenever the broker is lost.
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
+
+# Celery's command line takes BROKER_URL for its own option, puts it here, and would prefer it to the settings below:
+# it knows neither our forms of a URL nor BROKER_PASSWORD.
+os.environ.pop("CELERY_BROKER_URL", None)
 
 app = Celery("atomictickets", include=["worker.tasks"])
 app.conf.update(
