@@ -11,7 +11,7 @@ import pytest
 from tests.cluster.conftest import KIT
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.pods.crowd import Crowd
-from tests.cluster.pods.images import ImageStore, NoImage
+from tests.cluster.pods.images import CannotBuild, ImageStore
 from tests.cluster.pods.killer import Killer
 from tests.cluster.pods.shop import Shop
 
@@ -38,7 +38,7 @@ def image(images: ImageStore) -> str:
         return ready
     try:
         images.build("atomictickets:test")
-    except NoImage as why:
+    except CannotBuild as why:
         pytest.skip(f"no image: {why}")
     return "atomictickets:test"
 

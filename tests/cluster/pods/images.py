@@ -11,8 +11,12 @@ BUILD_SECONDS = 600
 MIGRATION = "of_the_test.py"
 
 
-class NoImage(Exception):
-    """The image can't be built or loaded here; the message says what is missing."""
+class CannotBuild(Exception):
+    """Nothing here builds an image; the message says what is missing."""
+
+
+class BuildFailed(Exception):
+    """What the builder said last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +27,21 @@ class ImageStore:
     kit: Path
 
     def build(self, tag: str, directory: Path = PROJECT) -> None:
-        """Raises NoImage."""
-        if not self.context.startswith("kind-"):
+        """Raises CannotBuild or BuildFailed."""
+        of_kind = self.context.startswith("kind-")
+        for tool in ("docker", "kind") if of_kind else (str(self.kit),):
+            if shutil.which(tool) is None:
+                raise CannotBuild(f"{tool} is missing, and ATOMICTICKETS_IMAGE names no image that is loaded")
+        if not of_kind:
             self._run(str(self.kit), "build", tag, str(directory))
             return
-        for tool in ("docker", "kind"):
-            if shutil.which(tool) is None:
-                raise NoImage(f"{tool} is not on the PATH, and ATOMICTICKETS_IMAGE names no image that is loaded")
         self._run("docker", "build", "--tag", tag, str(directory))
         self._run("kind", "load", "docker-image", "--name", self.context.removeprefix("kind-"), tag)
 
     def _run(self, *command: str) -> None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
         if done.returncode:
-            raise NoImage(f"{' '.join(command)}: {(done.stdout + done.stderr)[-2000:]}")
+            raise BuildFailed(f"{' '.join(command)}: {(done.stdout + done.stderr)[-2000:]}")
 
 
 def with_migration(directory: Path, image: str, source: str) -> Path:

@@ -11,6 +11,7 @@ from tests.cluster.helm import Helm
 from tests.cluster.kubectl import Kubectl, until
 
 WAIT_SECONDS = 60
+
 Object = dict[str, Any]
 Status = dict[str, Any]
 Order = tuple[str, str]
@@ -54,9 +55,9 @@ class Shop:
         found = self.kubectl.get("pods", selector, "--field-selector=status.phase=Running")["items"]
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
-    def wait_ready(self, component: str) -> None:
-        """Until a Deployment has rolled out."""
-        self.kubectl("rollout", "status", f"deployment/{self.name(component)}", "--timeout=60s", seconds=90)
+    def wait_rolled_out(self, component: str) -> None:
+        """Of a Deployment."""
+        self.kubectl("rollout", "status", f"deployment/{self.name(component)}", "--timeout=120s", seconds=130)
 
     def wait_restarted(self, pod: Object) -> None:
         """Until a pod whose processes were killed is ready again. `pod`: as it was before."""
@@ -90,7 +91,7 @@ class Shop:
         schema = f"{self.kubectl.namespace}-{self.release}"
         psql = ("psql", "--username=atomictickets", "--dbname=atomictickets", "--tuples-only", "--no-align")
         told = self.kubectl(
-            *("exec", f"{self.name('postgres')}-0", "--", "env", f'PGOPTIONS=-c search_path="{schema}",public'),
+            *("exec", f"{self.name('postgres')}-0", "--", "env", f'PGOPTIONS=-c search_path="{schema}"'),
             *(*psql, f"--command=SELECT json_agg(each) FROM ({sql}) each"),  # noqa: S608  the tests' own
         )
         return json.loads(told) if told.strip() else []

@@ -117,7 +117,7 @@ def test_three_rolling_updates_lose_no_request(shop: Shop, crowd: Crowd, beside:
         for _ in range(3):
             before = {pod["metadata"]["name"] for pod in shop.pods("api")}
             shop.kubectl("rollout", "restart", f"deployment/{shop.name('api')}")
-            shop.wait_ready("api")
+            shop.wait_rolled_out("api")
             assert before.isdisjoint(pod["metadata"]["name"] for pod in shop.pods("api"))
     all_served(shop, queue, "rolling")
 
