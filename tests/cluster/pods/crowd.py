@@ -85,7 +85,7 @@ class Crowd:
             "imagePullPolicy": "IfNotPresent",
             "command": ["python", "-c", IDLE],
             # Without a share of its own it starves beside pods that start, and its idle connections are closed.
-            "resources": {"requests": {"cpu": "300m"}},
+            "resources": {"requests": {"cpu": "150m"}},
             "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         }
         spec = {
