@@ -2,6 +2,12 @@
 #
 #   docker build -t atomictickets:dev .
 ARG PYTHON=python:3.13-slim
+ARG NODE=node:22-slim
+
+FROM ${NODE} AS dashboard
+WORKDIR /build
+COPY package.json package-lock.json .npmrc ./
+RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --silent
 
 FROM ${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
@@ -20,6 +26,8 @@ COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY worker worker
 COPY operator operator
+COPY --from=dashboard /build/node_modules/chart.js/dist/chart.umd.min.js app/static/vendor/chart.js
+COPY --from=dashboard /build/node_modules/chart.js/LICENSE.md app/static/vendor/chart.LICENSE.md
 RUN /opt/builder/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . \
     && python -m pip --python /opt/atomictickets/bin/python install --quiet --no-deps --no-index \
         --target /opt/application dist/*.whl
