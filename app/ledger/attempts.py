@@ -102,7 +102,6 @@ class Extent:
     witnesses  pairs whose second attempt came after
     """
 
-    round: int
     latest: int
     written: int
     witnesses: int
@@ -120,13 +119,21 @@ class AttemptRepository:
             async with self._engine.begin() as connection:
                 return await keep(connection, batch)
 
-    async def extent(self, sale: str, round_: int | None = None, after: int = 0) -> Extent:
-        """Of the present round, unless another is named. Raises UnknownSale."""
+    async def present_round(self, sale: str) -> int:
+        """Raises UnknownSale."""
         with ledger_reachable():
             async with self._engine.connect() as connection:
-                round_ = round_ or await _present_round(connection, sale)
+                round_ = (await connection.execute(ROUND, {"sale": sale})).scalar()
+        if round_ is None:
+            raise UnknownSale(f"There is no sale {sale!r}.")
+        return int(round_)
+
+    async def extent(self, sale: str, round_: int, after: int = 0) -> Extent:
+        """All zero where nothing was recorded, or no such round is known."""
+        with ledger_reachable():
+            async with self._engine.connect() as connection:
                 row = (await connection.execute(EXTENT, {"sale": sale, "round": round_, "after": after})).one()
-        return Extent(round_, row.latest, row.written, row.witnesses)
+        return Extent(*row)
 
     async def attempts(self, sale: str, round_: int, *, after: int = 0, limit: int) -> list[RecordedAttempt]:
         """Those with a higher number than `after`, in the order of their numbers."""
@@ -155,13 +162,6 @@ async def keep(connection: AsyncConnection, batch: Sequence[RecordedAttempt]) ->
     kept = set((await connection.execute(KEPT, {"ids": ids})).scalars())
     found = (await connection.execute(WITNESSES_OF, {"ids": ids})).all()
     return Kept([attempt for attempt in batch if attempt.id not in kept], [_witness(row) for row in found])
-
-
-async def _present_round(connection: AsyncConnection, sale: str) -> int:
-    round_ = (await connection.execute(ROUND, {"sale": sale})).scalar()
-    if round_ is None:
-        raise UnknownSale(f"There is no sale {sale!r}.")
-    return int(round_)
 
 
 def _witness(row: Row[Any]) -> Witness:

@@ -1,4 +1,4 @@
-"""What the races of this process left behind, for Prometheus. Shown through PROMETHEUS_MULTIPROC_DIR."""
+"""What the races of this process left behind, for Prometheus. An API process shows it."""
 
 from prometheus_client import Counter
 

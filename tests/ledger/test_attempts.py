@@ -131,20 +131,23 @@ async def test_numbers_go_on_and_pages_follow_them(ledger: AttemptRepository) ->
     assert [[witness.second.number for witness in page] for page in witnesses] == [[2, 3], [4, 5], [6]]
 
 
-async def test_the_extent_counts_purchases_not_attempts(ledger: AttemptRepository, sales: SaleRepository) -> None:
-    await sales.create(terms(strategy="naive"), guarded=False)
-    assert await ledger.extent("drop") == Extent(round=1, latest=0, written=0, witnesses=0)
+async def test_the_extent_counts_purchases_not_attempts(ledger: AttemptRepository) -> None:
+    assert await ledger.extent("drop", 1) == Extent(latest=0, written=0, witnesses=0)
     both = [recorded(nonce="a"), recorded(nonce="a", guards="customer:ada", hazard=Hazard.WRITE_SKEW)]
     await ledger.keep([*both, recorded(wrote_at=None)])
     await ledger.keep([recorded()])
-    assert await ledger.extent("drop") == Extent(round=1, latest=4, written=2, witnesses=1)
-    assert await ledger.extent("drop", after=3) == Extent(round=1, latest=4, written=1, witnesses=1)
-    assert await ledger.extent("drop", 2) == Extent(round=2, latest=0, written=0, witnesses=0)
+    assert await ledger.extent("drop", 1) == Extent(latest=4, written=2, witnesses=1)
+    assert await ledger.extent("drop", 1, after=3) == Extent(latest=4, written=1, witnesses=1)
+    assert await ledger.extent("drop", 2) == Extent(latest=0, written=0, witnesses=0)
 
 
-async def test_an_unknown_sale_has_no_round(ledger: AttemptRepository) -> None:
+async def test_the_present_round_is_the_sales(ledger: AttemptRepository, sales: SaleRepository) -> None:
+    await sales.create(terms(strategy="naive"), guarded=False)
+    assert await ledger.present_round("drop") == 1
+    await sales.next_round("drop")
+    assert await ledger.present_round("drop") == 2
     with pytest.raises(UnknownSale):
-        await ledger.extent("drop")
+        await ledger.present_round("other")
 
 
 async def test_a_round_takes_so_many_and_says_which_it_did_not(
