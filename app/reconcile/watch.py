@@ -147,7 +147,8 @@ class Reconciler:
         """One sale of many: what is wrong with it is told once, and stops no other."""
         async with at_once:
             try:
-                await self.reconcile_sale(sale)
+                with span("reconcile sale", {"atomictickets.sale": sale.name}):
+                    await self.reconcile_sale(sale)
             except Exception as error:  # whatever one sale holds, the others are looked after
                 if sale.name not in self._failing:
                     trace = None if isinstance(error, TemporarilyUnavailable) else error

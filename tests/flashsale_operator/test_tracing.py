@@ -16,6 +16,7 @@ from structlog.contextvars import merge_contextvars
 
 from app.settings import ReconcileSettings
 from app.telemetry.changed_traces import ChangedTraces
+from app.telemetry.logs import name_the_span
 from app.telemetry.spans import CHANGED, OUTCOME
 from flashsale_operator.kube import KubeApi, KubeMissing, KubeUnavailable, Object
 from flashsale_operator.metrics import Meters
@@ -154,7 +155,7 @@ class Operator:
         self.turns.check_soon("drop")
         scheduler = Scheduler(once, at_once=1)
         scheduler.poke("drop")
-        with structlog.testing.capture_logs(processors=[merge_contextvars]) as lines:
+        with structlog.testing.capture_logs(processors=[merge_contextvars, name_the_span]) as lines:
             running = asyncio.create_task(scheduler.run())
             await over.wait()
             running.cancel()
