@@ -83,7 +83,7 @@ async def test_pages_and_rounds(client: AsyncClient, naive: str, engine: AsyncEn
     assert second["next"] is None
     pairs = await told(client, f"/sales/{naive}/witnesses", limit=3, after=2)
     assert [each["second"]["number"] for each in pairs["witnesses"]] == [3, 4, 5]
-    assert (pairs["total"], pairs["next"]) == (4, 5)
+    assert (pairs["latest"], pairs["total"], pairs["next"]) == (5, 3, 5)
     assert len((await told(client, f"/sales/{naive}/attempts", round=2))["attempts"]) == 1
     assert (await told(client, f"/sales/{naive}/attempts", round=3))["attempts"] == []
     await client.post(f"/sales/{naive}/reset")
