@@ -17,6 +17,7 @@ class Seen:
     customer: str
     quantity: int
     open_connections: int
+    traceparent: str | None = None
 
 
 Answer = bytes | None  # None: the connection is closed instead
@@ -52,6 +53,7 @@ class BoxOffice:
                     customer=body["customer"],
                     quantity=body["quantity"],
                     open_connections=len(self.connections),
+                    traceparent=headers.get("traceparent"),
                 )
                 self.seen.append(seen)
                 await self._tell()
