@@ -10,7 +10,7 @@ from app.api import blasts, buying, docs_page, evidence, faults, probes, problem
 from app.api.bodies import SmallBodies
 from app.api.problems import Problem
 from app.api.purchase_lane import PATH, answer_purchase
-from app.api.tracing import traced
+from app.api.tracing import FRAMEWORK, named
 from app.telemetry.sampling import NOTHING, Sampling
 from app.telemetry.tracing import tracing_is_on
 
@@ -37,6 +37,7 @@ class Application(FastAPI):
             redirect_slashes=False,
             docs_url=None,
             redoc_url=None,
+            telemetry=FRAMEWORK,
             **options,
         )
         self._sampling = Sampling.of_environment() if tracing_is_on() else NOTHING
@@ -54,7 +55,7 @@ class Application(FastAPI):
         elif scope["method"] == "POST" and is_purchase(scope):
             await answer_purchase(self._sampling, scope, receive, send)
         else:
-            await traced(self._sampling, super().__call__, scope, receive, send)
+            await named(super().__call__, scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """Adds the problem document's schema, to which every route's `problems(...)` refers."""

@@ -54,7 +54,6 @@ async def answer_purchase(sampling: Sampling, scope: Scope, receive: Receive, se
             with server_span(SPAN, scope, head[-1], started) as serving:
                 trace_id = trace_id_of(serving)
                 outcome, answer = await decide(scope, receive, head, trace_id, current_traceparent())
-                serving.set_attribute("http.route", PATH)
                 answered(serving, answer[0])
         else:
             outcome, answer = await decide(scope, receive, head, trace_id)

@@ -1,4 +1,4 @@
-"""The SDK's side: resource, sampler, queue. Imported only where spans are wanted (app.telemetry.tracing)."""
+"""What spans are made with: resource, sampler, queue. Imported only where they are wanted (app.telemetry.tracing)."""
 
 import os
 from collections.abc import Sequence

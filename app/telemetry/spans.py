@@ -1,4 +1,4 @@
-"""Spans of what is done. Without a provider in the process they are nothing, and the SDK is not even imported."""
+"""Spans of what is done. Without a provider in the process they are nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

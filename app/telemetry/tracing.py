@@ -1,7 +1,7 @@
 """Traces of one process, set up by the standard OTEL_* variables alone.
 
 They are exported where OTEL_EXPORTER_OTLP_ENDPOINT (or ..._TRACES_ENDPOINT) is set or OTEL_TRACES_EXPORTER is `otlp`.
-Elsewhere the SDK isn't even imported, no thread is started and nothing is kept.
+Elsewhere the exporter isn't even imported, no thread is started and nothing is kept.
 """
 
 import os
@@ -31,7 +31,7 @@ def start_tracing(service: str, *, changes_only: bool = False) -> Callable[[], N
     asked = is_asked_for()
     if not (asked or changes_only):
         return _nothing
-    # The SDK: 20 MB that most processes can do without.
+    # With an HTTP client and protobuf, which a process that exports nothing can do without.
     from app.telemetry.exporting import exporter_of_environment  # noqa: PLC0415
     from app.telemetry.provider import provider_of  # noqa: PLC0415
 
