@@ -90,7 +90,7 @@ class Blaster:
             state = await self._attend(blast, load)
             told = load.result()
             witnesses = await self._evidence.since(start, told.accepted - told.replayed)
-            result = told.summary() | {"witnesses": witnesses}
+            result = told.summary() | {"witnesses": witnesses and witnesses.as_json()}
         except AtomicTicketsError as error:  # a plan out of bounds, or an API that can't be reached
             state, result = "aborted", {"failure": f"{error.title}: {error.detail}"}
         await self._finish(blast, state, result)

@@ -45,6 +45,9 @@ class BoxOffice:
                     name.lower(): value.strip()
                     for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:] if line)
                 }
+                if head.startswith("GET "):  # it only sells
+                    writer.write(problem(404, "unknown-sale"))
+                    continue
                 await self._admit_who_is_connected()
                 body = json.loads(await reader.readexactly(int(headers["content-length"])))
                 seen = Seen(

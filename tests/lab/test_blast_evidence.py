@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.lab import blast_evidence as module
+from app.lab import blast_evidence, witnesses
 from app.lab.blast_evidence import BlastEvidence
 from app.lab.servers.ports import free_port
 from app.lab.trace_ratio import trace_ratio_of
+from app.lab.witnesses import Witnesses
 from app.ledger.attempts import AttemptRepository
 from app.ledger.blasts import Blast, BlastRepository
 from app.ledger.engine import make_engine
@@ -51,8 +52,8 @@ async def test_what_came_before_is_not_this_blasts(
     await ledger.keep([recorded(pod="api-2", trace_id="ab" * 16, span_id="cd" * 8)])
     told = await evidence.since(start, 1)
     assert told is not None
-    assert (told["total"], told["written"]) == (1, 1)
-    [pair] = told["pairs"]
+    assert (told.total, told.written) == (1, 1)
+    [pair] = told.pairs
     assert (pair["first"]["number"], pair["second"]["number"], pair["second"]["pod"]) == (1, 3, "api-2")
     assert pair["second"]["trace_url"] == "http://jaeger:16686/trace/" + "ab" * 16
     assert pair["first"]["trace_url"] is None
@@ -61,7 +62,7 @@ async def test_what_came_before_is_not_this_blasts(
 async def test_it_waits_for_what_the_processes_still_hold(
     engine: AsyncEngine, ledger: AttemptRepository, blast: Blast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", 60)
+    monkeypatch.setattr(witnesses, "PATIENCE_SECONDS", 60)
     evidence = BlastEvidence(engine)
     start = await evidence.before(blast)
     asking = asyncio.create_task(evidence.since(start, 2))
@@ -69,27 +70,27 @@ async def test_it_waits_for_what_the_processes_still_hold(
     await ledger.keep([recorded()])
     told = await asking
     assert told is not None
-    assert (told["total"], told["written"]) == (1, 2)
+    assert (told.total, told.written) == (1, 2)
 
 
 async def test_what_never_comes_is_not_waited_for_for_ever(
     engine: AsyncEngine, blast: Blast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(witnesses, "PATIENCE_SECONDS", 0.1)
     evidence = BlastEvidence(engine)
-    assert await evidence.since(await evidence.before(blast), 5) == {"total": 0, "written": 0, "pairs": []}
+    assert await evidence.since(await evidence.before(blast), 5) == Witnesses()
 
 
 async def test_so_many_are_named_and_all_are_counted(
     engine: AsyncEngine, ledger: AttemptRepository, blast: Blast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "NAMED", 3)
+    monkeypatch.setattr(blast_evidence, "NAMED", 3)
     evidence = BlastEvidence(engine)
     start = await evidence.before(blast)
     await ledger.keep([recorded() for _ in range(10)])
     told = await evidence.since(start, 10)
     assert told is not None
-    assert (told["total"], len(told["pairs"])) == (9, 3)
+    assert (told.total, len(told.pairs)) == (9, 3)
 
 
 async def test_a_ledger_that_is_away_leaves_the_witnesses_unknown(engine: AsyncEngine, blast: Blast) -> None:
