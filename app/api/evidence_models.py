@@ -31,7 +31,7 @@ class AttemptOut(BaseModel):
 
 
 class WitnessOut(BaseModel):
-    """Two attempts that read one version and both wrote. All later writers of a version share the first one."""
+    """Two attempts that read one version and both wrote. Each writer is paired with the one before."""
 
     model_config = ConfigDict(from_attributes=True)
 

@@ -47,15 +47,15 @@ KEEP = text(f"""
 """)  # noqa: S608  our own names, no input
 FIND = text("""
     INSERT INTO witnesses (sale, round, first_number, second_number, hazard)
-    SELECT later.sale, later.round, first.number, later.number, later.hazard
+    SELECT later.sale, later.round, earlier.number, later.number, later.hazard
     FROM attempts later
     CROSS JOIN LATERAL (
         SELECT a.number FROM attempts a
         WHERE a.sale = later.sale AND a.round = later.round AND a.guards = later.guards
-            AND a.version_read = later.version_read AND a.wrote_at IS NOT NULL
-        ORDER BY a.number LIMIT 1
-    ) first
-    WHERE later.id = ANY(:ids) AND later.wrote_at IS NOT NULL AND first.number < later.number
+            AND a.version_read = later.version_read AND a.wrote_at IS NOT NULL AND a.number < later.number
+        ORDER BY a.number DESC LIMIT 1
+    ) earlier
+    WHERE later.id = ANY(:ids) AND later.wrote_at IS NOT NULL
     ON CONFLICT DO NOTHING
 """)
 KEPT = text("SELECT id FROM attempts WHERE id = ANY(:ids)")

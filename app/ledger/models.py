@@ -247,7 +247,7 @@ class AttemptRow(Base):
 
 
 class WitnessRow(Base):
-    """Two attempts that read one version and both wrote. Each later writer of a version has one row: the key."""
+    """Two attempts that read one version and both wrote. Each writer of a version but the first has a row: the key."""
 
     __tablename__ = "witnesses"
     __table_args__ = (

@@ -78,7 +78,8 @@ class RecordedAttempt(Attempt):
 class Witness:
     """Two attempts that read the same version of the same thing and both committed a write: the race itself.
 
-    `first` is the earliest of them in the ledger, and the same one for all later writers of that version.
+    The writers of a version are a chain: each is paired with the one before it, so that `k` of them make `k - 1` pairs
+    and none is in more than two.
     """
 
     hazard: Hazard

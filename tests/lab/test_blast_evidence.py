@@ -54,7 +54,7 @@ async def test_what_came_before_is_not_this_blasts(
     assert told is not None
     assert (told.total, told.written) == (1, 1)
     [pair] = told.pairs
-    assert (pair["first"]["number"], pair["second"]["number"], pair["second"]["pod"]) == (1, 3, "api-2")
+    assert (pair["first"]["number"], pair["second"]["number"], pair["second"]["pod"]) == (2, 3, "api-2")
     assert pair["second"]["trace_url"] == "http://jaeger:16686/trace/" + "ab" * 16
     assert pair["first"]["trace_url"] is None
 
