@@ -1,5 +1,6 @@
 """One order, one trace: over real processes, as a collector gets to see it."""
 
+import pytest
 from redis.asyncio import Redis
 
 from app.gate.keys import GROUP, SaleKeys
@@ -46,10 +47,14 @@ async def until_whole(platform: Platform, collector: Collector, orders: int, req
     await platform.wait_until(arrived)
 
 
-async def test_every_accepted_order_is_one_unbroken_trace(make_platform: MakePlatform, collector: Collector) -> None:
-    platform = await make_platform(api=2, workers=2, environment=collector.environment)
+async def test_every_accepted_order_is_one_unbroken_trace(
+    make_platform: MakePlatform, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in collector.environment.items():
+        monkeypatch.setenv(name, value)  # the load generator's process has it from here
+    platform = await make_platform(api=2, workers=2)
     sale = await platform.create_sale(stock=STOCK)
-    result = await platform.blast(sale, REQUESTS)
+    result = await platform.blast(sale, REQUESTS, trace_ratio=1.0)
     assert result.outcomes == {"accepted": STOCK, "sold-out": REQUESTS - STOCK}
     await platform.settled(sale)
     await until_whole(platform, collector, STOCK, REQUESTS)
@@ -57,6 +62,8 @@ async def test_every_accepted_order_is_one_unbroken_trace(make_platform: MakePla
     bought = [span for span in collector.named(BUY) if told(span, OUTCOME) == ("reserved",)]
     assert len({span.trace_id for span in bought}) == STOCK
     for span in bought:
+        [buy] = [asked for asked in collector.named("buy") if asked.ids == (span.trace_id, span.parent_id)]
+        assert (buy.service, buy.parent_id) == ("atomictickets-blaster", "")
         [reserve] = children(collector, span, RESERVE)
         [book] = children(collector, reserve, BOOK)
         assert (span.service, book.service) == ("atomictickets-api", "atomictickets-worker")
