@@ -70,6 +70,6 @@ def _lines_of(pair: Document) -> Iterable[str]:
         f"{first['value_read']} {unit}, and both wrote"
     )
     for attempt in (first, second):
-        trace = attempt["trace_url"] or attempt["trace_id"] or "not sampled"
         yield f"  version {attempt['version_written']}, {attempt['value_written']} {unit}: {attempt['reservation_id']}"
-        yield f"    trace {trace}"
+        if attempt["trace_id"] is not None:
+            yield f"    trace {attempt['trace_url'] or attempt['trace_id']}"
