@@ -8,6 +8,7 @@ import os
 from time import perf_counter
 
 import structlog
+from opentelemetry.trace import get_current_span
 from pydantic import ValidationError
 from starlette.types import Receive, Scope, Send
 
@@ -23,7 +24,7 @@ from app.errors import AtomicTicketsError
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, Reserved, SoldOut
 from app.telemetry.sampling import Sampling
-from app.telemetry.spans import current_traceparent, fail
+from app.telemetry.spans import current_traceparent
 
 PATH = "/buy-ticket"
 SPAN = f"POST {PATH}"
@@ -38,8 +39,8 @@ SOLD_OUT = (
 )
 
 Answer = tuple[int, list[Header], bytes]
-Head = tuple[int, bytes, list[bytes], bytes]
-"""Of a request: declared length of the body, its type, the keys as often as one was sent, traceparent."""
+Head = tuple[int, bytes, list[bytes]]
+"""Of a request: declared length of the body, its type, and the keys, as many as were sent."""
 
 log = structlog.get_logger()
 
@@ -47,14 +48,14 @@ log = structlog.get_logger()
 async def answer_purchase(sampling: Sampling, scope: Scope, receive: Receive, send: Send) -> None:
     """The ASGI endpoint."""
     started = perf_counter()
-    head = read_head(scope)
-    trace_id, sampled = sampling.decide(head[-1])
+    head, traceparent = read_head(scope)
+    trace_id, sampled = sampling.decide(traceparent)
     try:
         if sampled:
-            with server_span(SPAN, scope, head[-1], started) as serving:
+            with server_span(SPAN, scope, traceparent, started) as serving:
                 trace_id = trace_id_of(serving)
                 outcome, answer = await decide(scope, receive, head, trace_id, current_traceparent())
-                answered(serving, answer[0])
+                answered(serving, outcome, answer[0])
         else:
             outcome, answer = await decide(scope, receive, head, trace_id)
     except ClientGone:
@@ -78,12 +79,13 @@ async def decide(
         return error.slug, rendered(error, scope["path"], trace_id.decode())
     except Exception as error:
         log.exception("a purchase failed unexpectedly", trace_id=trace_id.decode())
-        fail(error)
+        get_current_span().record_exception(error)
         unexpected = InternalError("The request failed; it is logged.")
         return "error", rendered(unexpected, scope["path"], trace_id.decode())
 
 
-def read_head(scope: Scope) -> Head:
+def read_head(scope: Scope) -> tuple[Head, bytes]:
+    """And the traceparent that came with it, b'' for none."""
     declared_bytes, content_type, keys, traceparent = 0, b"", [], b""
     for name, value in scope["headers"]:
         if name == b"content-length":
@@ -94,14 +96,14 @@ def read_head(scope: Scope) -> Head:
             keys.append(value)
         elif name == b"traceparent":
             traceparent = value
-    return declared_bytes, content_type, keys, traceparent
+    return (declared_bytes, content_type, keys), traceparent
 
 
 async def read_purchase(head: Head, receive: Receive, services: Services, traceparent: str) -> Purchase:
     """Raises the AtomicTicketsError that names what is wrong with the request."""
     if not services.readiness.started:
         services.readiness.require()
-    declared_bytes, content_type, keys, _ = head
+    declared_bytes, content_type, keys = head
     body = await read_body(declared_bytes, receive, services.body_limit_bytes)
     if not is_json(content_type):
         raise NotJson("Send the body as application/json.")

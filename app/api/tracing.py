@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.telemetry.context import decided, parse
 from app.telemetry.sampling import NOTHING
-from app.telemetry.spans import span, trace_id
+from app.telemetry.spans import OUTCOME, span, trace_id
 from app.telemetry.tracing import tracing_is_on
 
 HEADER = b"x-trace-id"
@@ -69,8 +69,9 @@ def trace_id_of(serving: Span) -> bytes:
     return b"%032x" % serving.get_span_context().trace_id
 
 
-def answered(serving: Span, status: int) -> None:
+def answered(serving: Span, outcome: str, status: int) -> None:
     """A refusal is an outcome; only what the server owes is an error."""
+    serving.set_attribute(OUTCOME, outcome)
     serving.set_attribute("http.response.status_code", status)
     if status >= 500:
         serving.set_status(StatusCode.ERROR)
