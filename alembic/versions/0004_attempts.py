@@ -40,7 +40,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_attempts_writers",
         "attempts",
-        ["sale", "round", "guards", "version_read", "number"],
+        ["version_read", "guards", "sale", "round", "number"],
         unique=False,
         postgresql_where=sa.text("wrote_at IS NOT NULL"),
     )
@@ -69,14 +69,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sale", "round", "second_number", name=op.f("pk_witnesses")),
     )
     op.create_index(
-        "ix_witnesses_sale_round_first_number", "witnesses", ["sale", "round", "first_number"], unique=False
+        "ix_witnesses_first_number_sale_round", "witnesses", ["first_number", "sale", "round"], unique=False
     )
     op.add_column("blasts", sa.Column("trace_ratio", sa.Double(), nullable=True))
 
 
 def downgrade() -> None:
     op.drop_column("blasts", "trace_ratio")
-    op.drop_index("ix_witnesses_sale_round_first_number", table_name="witnesses")
+    op.drop_index("ix_witnesses_first_number_sale_round", table_name="witnesses")
     op.drop_table("witnesses")
     op.drop_index("ix_attempts_recorded_at", table_name="attempts", postgresql_using="brin")
     op.drop_index("ix_attempts_writers", table_name="attempts", postgresql_where=sa.text("wrote_at IS NOT NULL"))

@@ -37,11 +37,13 @@ KEEP = text(f"""
     WITH sent AS (
         SELECT * FROM jsonb_to_recordset(CAST(:attempts AS jsonb)) AS s ({SENT})
         WHERE NOT EXISTS (SELECT FROM attempts a WHERE a.id = s.id)
+    ), rounds AS MATERIALIZED (
+        SELECT sale, round,
+            coalesce((SELECT max(a.number) FROM attempts a WHERE a.sale = r.sale AND a.round = r.round), 0) AS latest
+        FROM (SELECT DISTINCT sale, round FROM sent) r
     ), numbered AS (
-        SELECT sent.*, row_number() OVER (PARTITION BY sale, round ORDER BY read_at, id)
-            + coalesce((SELECT max(a.number) FROM attempts a WHERE a.sale = sent.sale AND a.round = sent.round), 0)
-            AS number
-        FROM sent
+        SELECT sent.*, latest + row_number() OVER (PARTITION BY sale, round ORDER BY read_at, id) AS number
+        FROM sent JOIN rounds USING (sale, round)
     )
     INSERT INTO attempts ({", ".join(NAMES)}) SELECT {", ".join(NAMES)} FROM numbered WHERE number <= :most
 """)  # noqa: S608  our own names, no input
@@ -60,17 +62,31 @@ FIND = text("""
 """)
 KEPT = text("SELECT id FROM attempts WHERE id = ANY(:ids)")
 
+# LATERAL: as joins they read all rows of the sale for each pair, for the same reason as in AttemptRow.
 BOTH = ", ".join(f"{side}.{name} AS {side}_{name}" for side in ("first", "second") for name in NAMES)
-WITNESSES = f"""
-    SELECT w.hazard, {BOTH} FROM witnesses w
-    JOIN attempts first ON first.sale = w.sale AND first.round = w.round AND first.number = w.first_number
-    JOIN attempts second ON second.sale = w.sale AND second.round = w.round AND second.number = w.second_number
-"""  # noqa: S608  our own names, no input
-WITNESSES_OF = text(f"{WITNESSES} WHERE second.id = ANY(:ids) ORDER BY w.sale, w.round, w.second_number")
+FIRST = """
+    CROSS JOIN LATERAL (
+        SELECT * FROM attempts a WHERE a.sale = w.sale AND a.round = w.round AND a.number = w.first_number LIMIT 1
+    ) first
+"""
+WITNESSES_OF = text(f"""
+    SELECT w.hazard, {BOTH} FROM attempts second
+    CROSS JOIN LATERAL (
+        SELECT * FROM witnesses w
+        WHERE w.sale = second.sale AND w.round = second.round AND w.second_number = second.number LIMIT 1
+    ) w {FIRST}
+    WHERE second.id = ANY(:ids) ORDER BY second.sale, second.round, second.number
+""")  # noqa: S608  our own names, no input
 WITNESSES_AFTER = text(f"""
-    {WITNESSES} WHERE w.sale = :sale AND w.round = :round AND w.second_number > :after
-    ORDER BY w.second_number LIMIT :limit
-""")
+    SELECT w.hazard, {BOTH} FROM (
+        SELECT * FROM witnesses WHERE sale = :sale AND round = :round AND second_number > :after
+        ORDER BY second_number LIMIT :limit
+    ) w {FIRST}
+    CROSS JOIN LATERAL (
+        SELECT * FROM attempts a WHERE a.sale = w.sale AND a.round = w.round AND a.number = w.second_number LIMIT 1
+    ) second
+    ORDER BY w.second_number
+""")  # noqa: S608  our own names, no input
 ATTEMPTS_AFTER = text(f"""
     SELECT {", ".join(NAMES)} FROM attempts WHERE sale = :sale AND round = :round AND number > :after
     ORDER BY number LIMIT :limit
