@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 
 from app.api.errors import InvalidRequest, NotReady
 from app.api.evidence_models import AttemptOut, AttemptPage, WitnessOut, WitnessPage
 from app.api.problems import problems
+from app.api.sales import SaleName
 from app.api.services import InstalledServices, require_ready
 from app.errors import TemporarilyUnavailable
-from app.sales.model import SALE_NAME, UnknownSale
+from app.sales.model import UnknownSale
 
 MAX_LIMIT = 1000
 
@@ -20,7 +21,6 @@ router = APIRouter(
     responses=problems(InvalidRequest, UnknownSale, NotReady, TemporarilyUnavailable),
 )
 
-SaleName = Annotated[str, Path(pattern=SALE_NAME, examples=["naive-drop"])]
 Round = Annotated[int | None, Query(alias="round", ge=1, le=2**31 - 1, description="Left out: the present one.")]
 After = Annotated[int, Query(ge=0, le=2**31 - 1, description="The `next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
