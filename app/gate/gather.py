@@ -18,6 +18,7 @@ from app.gate.tracing import calling, reserving, tell
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome
 from app.settings import GateSettings
+from app.telemetry.spans import current_traceparent
 
 Accepted = Callable[[str, Fence, Sequence[tuple[Purchase, Decision]]], None]
 Noticed = Callable[[str, Fence, str], None]
@@ -86,7 +87,8 @@ class Gatherer:
             queue.scheduled = True
             loop.call_soon(self._flush, queue)
         if purchase.traceparent:
-            with reserving(purchase) as waiting.span:
+            with reserving(purchase.sale) as waiting.span:
+                purchase.traceparent = current_traceparent()  # from here on it is this span that the order follows
                 return await waiting.future
         return await waiting.future
 

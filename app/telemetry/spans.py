@@ -1,9 +1,10 @@
 """Spans of what is done. Without a provider in the process they are nothing."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
 
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import (
     Link,
     Span,
@@ -14,6 +15,7 @@ from opentelemetry.trace import (
     format_trace_id,
     get_current_span,
     get_tracer,
+    set_span_in_context,
 )
 from opentelemetry.util.types import AttributeValue
 
@@ -31,7 +33,6 @@ def tracer() -> Tracer:
     return _TRACER
 
 
-@contextmanager
 def span(
     name: str,
     attributes: Mapping[str, AttributeValue] | None = None,
@@ -41,27 +42,32 @@ def span(
     context: Context | None = None,
     start_time: int | None = None,
     expected: tuple[type[AtomicTicketsError], ...] = (),
-) -> Iterator[Span]:
+) -> AbstractContextManager[Span]:
     """A child of the current span, or of that in `context`. An error passes and is its status; one that is `expected`
     is an outcome. `start_time`: nanoseconds since 1970, where it began earlier than now."""
-    with _TRACER.start_as_current_span(
-        name,
-        context,
-        kind,
-        attributes,
-        links,
-        start_time,
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as current:
-        try:
-            yield current
-        except expected as error:
-            current.set_attribute(OUTCOME, type(error).__name__)
-            raise
-        except Exception as error:
+    return _Current(_TRACER.start_span(name, context, kind, attributes, links, start_time), expected)
+
+
+class _Current:
+    """Makes a span the current one. By hand: the library's own way is three generators deep, and costs 6 us more."""
+
+    __slots__ = ("_expected", "_span", "_token")
+
+    def __init__(self, started: Span, expected: tuple[type[AtomicTicketsError], ...]) -> None:
+        self._span = started
+        self._expected = expected
+
+    def __enter__(self) -> Span:
+        self._token = attach(set_span_in_context(self._span))
+        return self._span
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        if isinstance(error, self._expected):
+            self._span.set_attribute(OUTCOME, type(error).__name__)
+        elif isinstance(error, Exception):
             fail(error)
-            raise
+        detach(self._token)
+        self._span.end()
 
 
 def fail(error: Exception) -> None:
