@@ -19,17 +19,20 @@ from app.gate.connection import make_redis
 from app.gate.gate import Gate
 from app.gate.server import durability_doubts
 from app.ledger import connections
+from app.ledger.attempts import AttemptRepository
 from app.ledger.blasts import BlastRepository
 from app.ledger.engine import make_engine
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.reservations import ReservationRepository
 from app.ledger.sales import SaleRepository
 from app.ledger.schema import installation_id
+from app.races.meters import ATTEMPTS, WITNESSES
+from app.races.recorder import AttemptRecorder
 from app.sales.catalog import SaleCatalog
 from app.sales.desk import SalesDesk
 from app.sales.reservations import Reservations
 from app.sales.service import SalesService
-from app.settings import ApiSettings, GateSettings, LedgerSettings, StoreSettings
+from app.settings import ApiSettings, GateSettings, LedgerSettings, StoreSettings, TraceSettings
 from app.strategies.protocol import Parts
 from app.strategies.registry import build_strategies
 from app.telemetry.metrics import Metrics
@@ -45,6 +48,7 @@ class Settings:
     gate: GateSettings = field(default_factory=GateSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
+    traces: TraceSettings = field(default_factory=TraceSettings)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -73,7 +77,11 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
     gate = Gate(redis, settings.gate.key_prefix)
     sales, receipts = SaleRepository(engine), ReceiptRepository(engine)
     hints = Hints(settings.stores.broker_url)
-    strategies = build_strategies(Parts(engine=engine, gate=gate, hints=hints, gate_settings=settings.gate))
+    attempts = AttemptRecorder(engine)
+    stack.push_async_callback(attempts.close)
+    strategies = build_strategies(
+        Parts(engine=engine, gate=gate, hints=hints, gate_settings=settings.gate, attempts=attempts)
+    )
     for strategy in strategies.values():
         stack.push_async_callback(strategy.close)
     catalog = SaleCatalog(sales, strategies)
@@ -85,8 +93,10 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
         sales=SalesService(sales, strategies),
         reservations=Reservations(ReservationRepository(engine), receipts, catalog),
         blasts=BlastRepository(engine),
+        attempts=AttemptRepository(engine),
+        trace_url=settings.traces.trace_url,
         readiness=readiness,
-        metrics=Metrics(),
+        metrics=Metrics(ATTEMPTS, WITNESSES),
         admin_token=None if token is None else token.get_secret_value(),
         body_limit_bytes=settings.api.body_limit_bytes,
     )

@@ -19,6 +19,7 @@ from app.api.readiness import Readiness
 from app.main import create_app
 from app.settings import ApiSettings
 from app.telemetry.logs import configure_logs
+from app.telemetry.tracing import tracing
 
 BACKLOG = 4096  # a flash sale's crowd connects at once; the kernel's somaxconn bounds it too
 KEEP_ALIVE_SECONDS = 75  # longer than the 60 s of common load balancers, which must be the ones to close
@@ -123,10 +124,11 @@ def main() -> int:
     except (PortInUse, OSError) as error:
         print(f"atomictickets: {error}", file=sys.stderr)
         return 1
-    server = make_server(create_app(), settings)
-    log.info("listening", host=settings.host, port=settings.port)
-    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(server.serve([listener]))
+    with tracing("atomictickets-api"):
+        server = make_server(create_app(), settings)
+        log.info("listening", host=settings.host, port=settings.port)
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            runner.run(server.serve([listener]))
     log.info("ended")
     return 0
 

@@ -106,5 +106,18 @@ class ApiSettings(BaseSettings):
     body_limit_bytes: PositiveInt = 16_384
 
 
+class TraceSettings(BaseSettings):
+    """Where traces are looked at. Where they are sent is for OpenTelemetry's own variables to say."""
+
+    model_config = SettingsConfigDict(env_prefix="ATOMICTICKETS_")
+
+    jaeger_url: Annotated[str, Field(pattern=r"^https?://[^\s{}]+$")] | None = None
+
+    @property
+    def trace_url(self) -> str | None:
+        """The page of one trace, with `{trace_id}` in it."""
+        return None if self.jaeger_url is None else f"{self.jaeger_url.rstrip('/')}/trace/{{trace_id}}"
+
+
 def _secret(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()

@@ -17,6 +17,7 @@ from app.drain.broker import broker_settings
 from app.drain.hints import DRAIN_QUEUE
 from app.settings import StoreSettings
 from app.telemetry.logs import configure_logs
+from app.telemetry.tracing import start_tracing
 from worker import runtime
 
 # Its only message at 5.7 asks for the setting that would end the children whenever the broker is lost.
@@ -59,7 +60,7 @@ def _logs(**_: Any) -> None:
 @worker_process_init.connect
 def _start(**_: Any) -> None:
     configure_logs(process="worker")  # the child's own pid
-    runtime.start()
+    runtime.start(start_tracing("atomictickets-worker"))  # after the fork: its thread would not be in the child
 
 
 @worker_process_shutdown.connect

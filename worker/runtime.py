@@ -8,6 +8,7 @@ sure that its two stores belong together.
 import asyncio
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import copy_context
 from pathlib import Path
@@ -34,7 +35,8 @@ log = structlog.get_logger()
 class Runtime:
     """The loop of one pool child."""
 
-    def __init__(self) -> None:
+    def __init__(self, end_tracing: Callable[[], None]) -> None:
+        self._end_tracing = end_tracing
         self._settings = DrainSettings()
         self._started: Future[tuple[asyncio.AbstractEventLoop, Drain]] = Future()
         self._owns_stores = threading.Event()
@@ -60,6 +62,7 @@ class Runtime:
         loop, drain = self._started.result(STOP_SECONDS)
         loop.call_soon_threadsafe(drain.stopping.set)
         self._thread.join(STOP_SECONDS)
+        self._end_tracing()
 
     def _run(self) -> None:
         try:
@@ -118,10 +121,10 @@ async def _cancel_with(task: asyncio.Task[None], stopping: asyncio.Event) -> Non
 _runtime: Runtime | None = None
 
 
-def start() -> None:
+def start(end_tracing: Callable[[], None]) -> None:
     """Starts this process's runtime; call it in a pool child, after the fork."""
     global _runtime  # noqa: PLW0603  Celery's signals and tasks share nothing but the process
-    _runtime = Runtime()
+    _runtime = Runtime(end_tracing)
     _runtime.start()
 
 

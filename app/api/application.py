@@ -6,10 +6,13 @@ from fastapi import FastAPI
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from app.api import blasts, buying, docs_page, faults, probes, problem_types, reservations, sales
+from app.api import blasts, buying, docs_page, evidence, faults, probes, problem_types, reservations, sales
 from app.api.bodies import SmallBodies
 from app.api.problems import Problem
 from app.api.purchase_lane import PATH, answer_purchase
+from app.api.tracing import FRAMEWORK, named
+from app.telemetry.sampling import NOTHING, Sampling
+from app.telemetry.tracing import tracing_is_on
 
 DESCRIPTION = """
 Sells the tickets of flash sales, with many replicas and more buyers than tickets: the race (`naive`) and its cure
@@ -34,21 +37,25 @@ class Application(FastAPI):
             redirect_slashes=False,
             docs_url=None,
             redoc_url=None,
+            telemetry=FRAMEWORK,
             **options,
         )
+        self._sampling = Sampling.of_environment() if tracing_is_on() else NOTHING
         self.add_middleware(SmallBodies, limit_bytes=body_limit_bytes)
         faults.install(self)
         docs_page.install(self)
         self.router.routes.append(buying.route())
         self.add_api_route("/", front_page, include_in_schema=False)
-        for module in (reservations, sales, blasts, probes, problem_types):
+        for module in (reservations, sales, blasts, evidence, probes, problem_types):
             self.include_router(module.router)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
-            await answer_purchase(scope, receive, send)
-        else:
+        if scope["type"] != "http":
             await super().__call__(scope, receive, send)
+        elif scope["method"] == "POST" and is_purchase(scope):
+            await answer_purchase(self._sampling, scope, receive, send)
+        else:
+            await named(super().__call__, scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """Adds the problem document's schema, to which every route's `problems(...)` refers."""
@@ -57,3 +64,9 @@ class Application(FastAPI):
             nested = problem.pop("$defs")
             super().openapi()["components"]["schemas"] |= {"Problem": problem} | nested
         return super().openapi()
+
+
+def is_purchase(scope: Scope) -> bool:
+    """Under a path prefix too, where the application is mounted in another."""
+    path: str = scope["path"]
+    return path == PATH or path == scope.get("root_path", "") + PATH

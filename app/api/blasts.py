@@ -42,6 +42,11 @@ class BlastIn(BaseModel):
     )
     quantity: Count = Field(1, le=MAX_QUANTITY)
     retries: Annotated[int, Field(strict=True, ge=0)] = Field(0, le=MAX_RETRIES, description="With the same key.")
+    trace_ratio: Annotated[float, Field(strict=True, ge=0, le=1)] | None = Field(
+        None,
+        description="How many of the purchases are traced; null: all of a strategy that races, else what the service "
+        "samples by itself.",
+    )
 
 
 class BlastOut(BaseModel):
@@ -56,6 +61,7 @@ class BlastOut(BaseModel):
     customers: int | None
     quantity: int
     retries: int
+    trace_ratio: float | None
     state: Literal["queued", "running", "finished", "cancelled", "aborted"]
     cancel_asked: bool
     progress: dict[str, Any] | None

@@ -1,15 +1,14 @@
-"""POST /buy-ticket as FastAPI matches and documents it. `purchase_lane` answers it."""
+"""POST /buy-ticket as FastAPI matches and documents it. The application hands it to `purchase_lane`."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import Header, Request
+from fastapi import Header
 from fastapi.routing import APIRoute
 
 from app.api import errors
 from app.api.orders import OrderIn, ReservationOut
 from app.api.problems import problems
-from app.api.purchase_lane import PATH, answer_purchase
+from app.api.purchase_lane import PATH
 from app.errors import TemporarilyUnavailable
 from app.gate.replies import GateForgot
 from app.sales.model import IDEMPOTENCY_KEY, UnknownSale
@@ -51,22 +50,12 @@ async def buy_ticket(
     A refusal (sold out, limit reached, not open) took nothing and is not remembered: the same key may succeed later.
     After a 503, or no answer at all, send the same request with the same key: it finds out what became of the first.
     """
-    raise NotImplementedError("documents the route; LeanRoute handles it")
+    raise NotImplementedError("documents the route; purchase_lane answers it")
 
 
-class LeanRoute(APIRoute):
-    """Is matched and documented as any route, and answered by `answer_purchase`, whichever way a request came."""
-
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Any]]:  # type: ignore[override]  # an ASGI app is returned
-        async def handler(_: Request) -> Any:
-            return answer_purchase
-
-        return handler
-
-
-def route() -> LeanRoute:
+def route() -> APIRoute:
     """The route as FastAPI documents and matches it."""
-    return LeanRoute(
+    return APIRoute(
         PATH,
         buy_ticket,
         methods=["POST"],

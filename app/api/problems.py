@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from app.api.errors import ApiError
 from app.errors import AtomicTicketsError
+from app.telemetry.spans import trace_id
 
 MEDIA_TYPE = "application/problem+json"
 SCHEMA = {"$ref": "#/components/schemas/Problem"}
@@ -32,10 +33,11 @@ class Problem(BaseModel):
     status: int
     detail: str
     instance: str = Field(description="The path that was asked for.")
+    trace_id: str = Field(description="Names the request in logs and traces; the header `X-Trace-Id` is the same.")
     errors: list[FieldError] | None = Field(None, description="Of `invalid-request` only.")
 
 
-def document(error: AtomicTicketsError, instance: str) -> dict[str, Any]:
+def document(error: AtomicTicketsError, instance: str, trace_id: str) -> dict[str, Any]:
     """The members of the problem document that tells of `error`."""
     common = {
         "type": f"/problems/{error.slug}",
@@ -43,13 +45,14 @@ def document(error: AtomicTicketsError, instance: str) -> dict[str, Any]:
         "status": error.status,
         "detail": error.detail,
         "instance": instance,
+        "trace_id": trace_id,
     }
     return common | error.members if isinstance(error, ApiError) else common
 
 
-def rendered(error: AtomicTicketsError, instance: str) -> tuple[int, list[Header], bytes]:
+def rendered(error: AtomicTicketsError, instance: str, trace_id: str) -> tuple[int, list[Header], bytes]:
     """Status, headers and body, as ASGI wants them."""
-    body = json.dumps(document(error, instance), separators=(",", ":")).encode()
+    body = json.dumps(document(error, instance, trace_id), separators=(",", ":")).encode()
     headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(body))]
     if error.retry_after_seconds is not None:
         # Whole seconds, at least one: 0 would call the whole crowd back at once.
@@ -61,7 +64,7 @@ def rendered(error: AtomicTicketsError, instance: str) -> tuple[int, list[Header
 
 def problem_response(error: AtomicTicketsError, instance: str, headers: Iterable[Header] = ()) -> Response:
     """The same for a route of the framework; `headers` come on top."""
-    status, own_headers, body = rendered(error, instance)
+    status, own_headers, body = rendered(error, instance, trace_id())
     response = Response(body, status_code=status)
     response.raw_headers = [*own_headers, *headers]
     return response
@@ -87,4 +90,5 @@ def example(error: type[AtomicTicketsError]) -> dict[str, Any]:
         "status": error.status,
         "detail": "What exactly, in a sentence.",
         "instance": "/the/path",
+        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
     }

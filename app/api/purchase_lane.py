@@ -8,6 +8,7 @@ import os
 from time import perf_counter
 
 import structlog
+from opentelemetry.trace import get_current_span
 from pydantic import ValidationError
 from starlette.types import Receive, Scope, Send
 
@@ -18,52 +19,74 @@ from app.api.invalid import field_errors
 from app.api.orders import OrderIn
 from app.api.problems import MEDIA_TYPE, Header, rendered
 from app.api.services import Services
+from app.api.tracing import HEADER, answered, server_span, trace_id_of
 from app.errors import AtomicTicketsError
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, Reserved, SoldOut
+from app.telemetry.sampling import Sampling
+from app.telemetry.spans import current_traceparent
 
 PATH = "/buy-ticket"
+SPAN = f"POST {PATH}"
 JSON = (b"content-type", b"application/json")
 PROBLEM_JSON = (b"content-type", MEDIA_TYPE.encode())
 REPLAYED = (b"idempotent-replayed", b"true")
 
-# By hand: most answers of a flash sale are this one, and nothing but the number differs.
+# By hand: most answers of a flash sale are this one, and nothing but the number and the trace differs.
 SOLD_OUT = (
     b'{"type":"/problems/sold-out","title":"Sold Out","status":400,'
-    b'"detail":"Fewer tickets are left than were asked for.","instance":"/buy-ticket","remaining":%d}'
+    b'"detail":"Fewer tickets are left than were asked for.","instance":"/buy-ticket","trace_id":"%s","remaining":%d}'
 )
 
 Answer = tuple[int, list[Header], bytes]
+Head = tuple[int, bytes, list[bytes]]
+"""Of a request: declared length of the body, its type, and the keys, as many as were sent."""
 
 log = structlog.get_logger()
 
 
-async def answer_purchase(scope: Scope, receive: Receive, send: Send) -> None:
+async def answer_purchase(sampling: Sampling, scope: Scope, receive: Receive, send: Send) -> None:
     """The ASGI endpoint."""
     started = perf_counter()
-    services: Services = scope["state"]["services"]
-    outcome = "error"
+    head, traceparent = read_head(scope)
+    trace_id, sampled = sampling.decide(traceparent)
     try:
-        decided = await services.desk.buy(await read_purchase(scope, receive, services))
-        outcome, (status, headers, body) = told(decided)
+        if sampled:
+            with server_span(SPAN, scope, traceparent, started) as serving:
+                trace_id = trace_id_of(serving)
+                outcome, answer = await decide(scope, receive, head, trace_id, current_traceparent())
+                answered(serving, outcome, answer[0])
+        else:
+            outcome, answer = await decide(scope, receive, head, trace_id)
     except ClientGone:
         return
-    except AtomicTicketsError as error:
-        outcome = error.slug
-        status, headers, body = rendered(error, scope["path"])
-    except Exception:
-        log.exception("a purchase failed unexpectedly")
-        status, headers, body = rendered(InternalError("The request failed; it is logged."), scope["path"])
-    services.metrics.purchase(outcome, perf_counter() - started)
+    scope["state"]["services"].metrics.purchase(outcome, perf_counter() - started)
+    status, headers, body = answer
+    headers.append((HEADER, trace_id))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-async def read_purchase(scope: Scope, receive: Receive, services: Services) -> Purchase:
-    """Raises the AtomicTicketsError that names what is wrong with the request."""
-    if not services.readiness.started:
-        services.readiness.require()
-    declared_bytes, content_type, keys = 0, b"", []
+async def decide(
+    scope: Scope, receive: Receive, head: Head, trace_id: bytes, traceparent: str = ""
+) -> tuple[str, Answer]:
+    """The name of the outcome, for the metrics, and the answer."""
+    services: Services = scope["state"]["services"]
+    try:
+        purchase = await read_purchase(head, receive, services, traceparent)
+        return told(await services.desk.buy(purchase), trace_id)
+    except AtomicTicketsError as error:
+        return error.slug, rendered(error, scope["path"], trace_id.decode())
+    except Exception as error:
+        log.exception("a purchase failed unexpectedly", trace_id=trace_id.decode())
+        get_current_span().record_exception(error)
+        unexpected = InternalError("The request failed; it is logged.")
+        return "error", rendered(unexpected, scope["path"], trace_id.decode())
+
+
+def read_head(scope: Scope) -> tuple[Head, bytes]:
+    """And the traceparent that came with it, b'' for none."""
+    declared_bytes, content_type, keys, traceparent = 0, b"", [], b""
     for name, value in scope["headers"]:
         if name == b"content-length":
             declared_bytes = int(value) if value.isdigit() else 0
@@ -71,6 +94,16 @@ async def read_purchase(scope: Scope, receive: Receive, services: Services) -> P
             content_type = value
         elif name in NAMES:
             keys.append(value)
+        elif name == b"traceparent":
+            traceparent = value
+    return (declared_bytes, content_type, keys), traceparent
+
+
+async def read_purchase(head: Head, receive: Receive, services: Services, traceparent: str) -> Purchase:
+    """Raises the AtomicTicketsError that names what is wrong with the request."""
+    if not services.readiness.started:
+        services.readiness.require()
+    declared_bytes, content_type, keys = head
     body = await read_body(declared_bytes, receive, services.body_limit_bytes)
     if not is_json(content_type):
         raise NotJson("Send the body as application/json.")
@@ -79,11 +112,11 @@ async def read_purchase(scope: Scope, receive: Receive, services: Services) -> P
         order = OrderIn.model_validate_json(body)
     except ValidationError as error:
         raise InvalidRequest(field_errors(error.errors(include_url=False, include_input=False))) from None
-    return Purchase(order.sale, order.customer, key, order.quantity, os.urandom(8).hex())
+    return Purchase(order.sale, order.customer, key, order.quantity, os.urandom(8).hex(), traceparent)
 
 
-def told(outcome: Outcome) -> tuple[str, Answer]:
-    """The name of the outcome, for the metrics, and the answer. What fills the bodies needs no escaping in JSON."""
+def told(outcome: Outcome, trace_id: bytes) -> tuple[str, Answer]:
+    """As `decide`. What fills the bodies needs no escaping in JSON."""
     if type(outcome) is Reserved:
         won = outcome.reservation
         replayed = "true" if outcome.replayed else "false"
@@ -97,7 +130,7 @@ def told(outcome: Outcome) -> tuple[str, Answer]:
             return "replayed", (200, headers, body)
         return "reserved", (200, headers, body)
     if type(outcome) is SoldOut:
-        body = SOLD_OUT % outcome.remaining
+        body = SOLD_OUT % (trace_id, outcome.remaining)
         return "sold-out", (400, [PROBLEM_JSON, (b"content-length", b"%d" % len(body))], body)
     error = refusal(outcome)  # type: ignore[arg-type]  # the two types above are gone; `type() is` narrows no union
-    return error.slug, rendered(error, PATH)
+    return error.slug, rendered(error, PATH, trace_id.decode())

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.api.readiness import Readiness
+from app.ledger.attempts import AttemptRepository
 from app.ledger.blasts import BlastRepository
 from app.sales.desk import SalesDesk
 from app.sales.reservations import Reservations
@@ -19,6 +20,8 @@ class Services:
     sales: SalesService
     reservations: Reservations
     blasts: BlastRepository
+    attempts: AttemptRepository
+    trace_url: str | None
     readiness: Readiness
     metrics: Metrics
     admin_token: str | None

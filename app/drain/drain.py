@@ -32,6 +32,7 @@ from app.drain.failures import is_poison, reason
 from app.drain.meters import BATCH_SECONDS, ORDERS
 from app.drain.set_aside import Failure, count_tries, forget_tries
 from app.drain.stream import Entry, OrderStream, consumer_name
+from app.drain.tracing import batch_trace
 from app.gate.keys import SaleKeys
 from app.gate.scripts import Scripts
 from app.ledger.bookings import Booked, UnknownRound, book
@@ -118,14 +119,16 @@ class Drain:
         parsed = [parse(name, entry.id, entry.fields) for entry in entries]
         orders = [order for order in parsed if isinstance(order, Order)]
         unreadable = [Failure(entry, entry.reason) for entry in parsed if not isinstance(entry, Order)]
-        booked, refused = await self._book(name, orders)
-        failures = unreadable + refused
-        set_aside = await self._count_tries(name, entries, failures) if failures else frozenset()
-        crash_point("after_commit")
-        waiting = {failure.entry.entry for failure in failures} - set_aside
-        done = [entry for entry in parsed if entry.entry not in waiting]
-        if done:
-            await stream.acknowledge(done)
+        with batch_trace(name, orders, entries[0].delivery) as trace:
+            booked, refused = await self._book(name, orders)
+            failures = unreadable + refused
+            set_aside = await self._count_tries(name, entries, failures) if failures else frozenset()
+            crash_point("after_commit")
+            waiting = {failure.entry.entry for failure in failures} - set_aside
+            done = [entry for entry in parsed if entry.entry not in waiting]
+            if done:
+                await stream.acknowledge(done)
+            trace.tell(booked, failed=waiting, set_aside=set_aside)
         _count(booked, len(set_aside))
         return Drained(len(done), booked.booked, booked.rejected, booked.duplicates, len(set_aside))
 

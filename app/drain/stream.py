@@ -7,6 +7,7 @@ order that is read twice is booked once, and one that is never read is lost.
 import os
 import socket
 from collections.abc import AsyncGenerator, Iterable, Mapping
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
@@ -19,11 +20,20 @@ FORGET_AFTER_CLAIMS = 60
 """A consumer silent for this many claim times (5 minutes) is taken for gone. A live one comes back by itself."""
 
 
+class Delivery(StrEnum):
+    """How a consumer came to an entry."""
+
+    FIRST = "first"  # nobody had it before
+    AGAIN = "again"  # it had it before, and its turn didn't come to an end
+    CLAIMED = "claimed"  # another one had it, and didn't finish
+
+
 class Entry(NamedTuple):
     """A stream entry as it came."""
 
     id: str
     fields: Mapping[str, str]
+    delivery: Delivery = Delivery.FIRST
 
 
 def consumer_name() -> str:
@@ -57,7 +67,7 @@ class OrderStream:
                 entry.id for entry in batch if not entry.fields
             ]:  # finished by another, known to us by id alone
                 await self._redis.xack(self._keys.orders, GROUP, *gone)
-            if present := [entry for entry in batch if entry.fields]:
+            if present := [entry._replace(delivery=Delivery.AGAIN) for entry in batch if entry.fields]:
                 yield present
 
     async def abandoned(self) -> AsyncGenerator[list[Entry], None]:
@@ -96,4 +106,4 @@ class OrderStream:
         reply = await self._redis.xautoclaim(
             self._keys.orders, GROUP, self._consumer, self._claim_idle_ms, cursor, count=self._count
         )
-        return reply[0], [Entry(*entry) for entry in reply[1]]
+        return reply[0], [Entry(name, fields, Delivery.CLAIMED) for name, fields in reply[1]]

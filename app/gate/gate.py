@@ -18,6 +18,7 @@ from app.gate.scripts import Scripts, digest
 from app.gate.server import claim
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Reserved, SoldOut
+from app.telemetry.spans import current_traceparent
 
 HEADER = 6  # verdict, round, epoch, hint, milliseconds until it opens, remaining
 WIDTH = 4  # of one purchase's answer
@@ -73,6 +74,7 @@ class Gate:
             _milliseconds(terms.closes_at),
             await self.run_id(sale.name),
             ANSWER_LIFE_SECONDS,
+            current_traceparent(),
         )
         keys = self.keys(sale.name)
         return await self._of_round_here("seed", keys, (keys.sale,), max(1, sale.round - 1), arguments) == "seeded"
@@ -251,7 +253,7 @@ def _expiry(sale: Sale) -> int:
 
 
 def _batch(sale: str, purchases: Sequence[Purchase], reply: list[Any]) -> BatchReply:
-    verdict, round_, epoch, hint, opens_in_ms, _ = reply[:HEADER]
+    verdict, round_, epoch, hint, opens_in_ms, remaining = reply[:HEADER]
     decisions = []
     if verdict == "decided":
         answers = (reply[start : start + WIDTH] for start in range(HEADER, len(reply), WIDTH))
@@ -259,7 +261,8 @@ def _batch(sale: str, purchases: Sequence[Purchase], reply: list[Any]) -> BatchR
             _decision(sale, round_, purchase, answer, opens_in_ms)
             for purchase, answer in zip(purchases, answers, strict=True)
         ]
-    return BatchReply(verdict, Fence(epoch, round_), hint == 1, decisions)
+    seeded_by = reply[HEADER] if verdict == "stale" else ""
+    return BatchReply(verdict, Fence(epoch, round_), hint == 1, remaining, decisions, seeded_by)
 
 
 def _decision(sale: str, round_: int, purchase: Purchase, answer: Sequence[Any], opens_in_ms: int) -> Decision:

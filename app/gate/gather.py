@@ -9,12 +9,16 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from opentelemetry.trace import Span
+
 from app.errors import TemporarilyUnavailable
 from app.gate.gate import Gate
 from app.gate.replies import BatchReply, Decision, Fence, GateBusy, GateForgot
+from app.gate.tracing import calling, reserving, tell
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome
 from app.settings import GateSettings
+from app.telemetry.spans import current_traceparent
 
 Accepted = Callable[[str, Fence, Sequence[tuple[Purchase, Decision]]], None]
 Noticed = Callable[[str, Fence, str], None]
@@ -35,11 +39,15 @@ class Waiting:
     purchase: Purchase
     deadline: float
     future: asyncio.Future[Outcome]
+    span: Span | None = None
 
 
 @dataclass(slots=True)
 class SaleQueue:
-    """The purchases of one sale in this process."""
+    """The purchases of one sale in this process.
+
+    `seeded_by`: the traceparent of what began the epoch, until a call has linked to it.
+    """
 
     sale: str
     waiting: deque[Waiting] = field(default_factory=deque)
@@ -47,6 +55,7 @@ class SaleQueue:
     scheduled: bool = False
     fence: Fence = field(default_factory=Fence)
     highest_number: int = 0
+    seeded_by: str = ""
 
 
 class Gatherer:
@@ -77,6 +86,10 @@ class Gatherer:
         if not queue.scheduled and queue.in_flight < self._settings.batches_in_flight:
             queue.scheduled = True
             loop.call_soon(self._flush, queue)
+        if purchase.traceparent:
+            with reserving(purchase.sale) as waiting.span:
+                purchase.traceparent = current_traceparent()  # from here on it is this span that the order follows
+                return await waiting.future
         return await waiting.future
 
     async def close(self) -> None:
@@ -106,7 +119,7 @@ class Gatherer:
 
     async def _send(self, queue: SaleQueue, batch: list[Waiting]) -> None:
         try:
-            reply = await self._decide(queue, [waiting.purchase for waiting in batch])
+            reply = await self._call(queue, batch)
         except TemporarilyUnavailable as error:
             _fail(batch, error)
         except BaseException:
@@ -131,6 +144,18 @@ class Gatherer:
         if accepted:
             self._accepted(batch[0].purchase.sale, reply.fence, accepted)
 
+    async def _call(self, queue: SaleQueue, batch: list[Waiting]) -> BatchReply:
+        """The shared call, under a span if one of its purchases is sampled."""
+        purchases = [waiting.purchase for waiting in batch]
+        spans = [waiting.span for waiting in batch if waiting.span is not None]
+        if not spans:
+            return await self._decide(queue, purchases)
+        with calling(queue.sale, len(batch), spans) as call:
+            reply = await self._decide(queue, purchases)
+            tell(call, reply, spans, queue.seeded_by)
+            queue.seeded_by = ""
+            return reply
+
     async def _decide(self, queue: SaleQueue, purchases: list[Purchase]) -> BatchReply:
         """One call, or two where this process had yet to learn of a newer epoch; nothing was taken by the first."""
         for _ in range(2):
@@ -142,7 +167,7 @@ class Gatherer:
             if reply.verdict != "stale":
                 break
             if reply.fence > queue.fence:
-                queue.fence, queue.highest_number = reply.fence, 0
+                queue.fence, queue.highest_number, queue.seeded_by = reply.fence, 0, reply.seeded_by
                 self._noticed(queue.sale, reply.fence, "stale")
         if reply.verdict != "stale":
             self._noticed(queue.sale, queue.fence, reply.verdict)

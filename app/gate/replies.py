@@ -45,12 +45,18 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class BatchReply:
-    """What one call of `reserve` came to. Without decisions (`verdict` is not 'decided') nothing was taken."""
+    """What one call of `reserve` came to. Without decisions (`verdict` is not 'decided') nothing was taken.
+
+    `remaining`: tickets afterwards. `seeded_by`: where the verdict is 'stale', the traceparent of whoever seeded the
+    epoch that rules now; '' where that isn't sampled.
+    """
 
     verdict: str
     fence: Fence
     hint_due: bool
+    remaining: int
     decisions: list[Decision]
+    seeded_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

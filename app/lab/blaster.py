@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,18 @@ import uvloop
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
+from app.lab.blast_evidence import BlastEvidence
 from app.lab.load.plan import LoadPlan
 from app.lab.load.runner import Load
+from app.lab.load.tracing import GENERATOR
 from app.ledger.availability import LedgerUnavailable
 from app.ledger.blasts import Blast, BlastRepository
 from app.ledger.engine import make_engine
 from app.ledger.schema import installation_id
 from app.probe import serve_probes
-from app.settings import ApiSettings, LedgerSettings, StoreSettings
+from app.settings import ApiSettings, LedgerSettings, StoreSettings, TraceSettings
 from app.telemetry.logs import configure_logs
+from app.telemetry.tracing import tracing
 
 IDLE_SECONDS = 0.2
 REPORT_SECONDS = 0.2  # progress and heartbeat: 5 times a second, whatever the load does
@@ -42,8 +46,9 @@ log = structlog.get_logger()
 class Blaster:
     """Takes queued blasts from the ledger until it is stopped."""
 
-    def __init__(self, blasts: BlastRepository, api_url: str, runner: str) -> None:
+    def __init__(self, blasts: BlastRepository, evidence: BlastEvidence, api_url: str, runner: str) -> None:
         self._blasts = blasts
+        self._evidence = evidence
         self._api_url = api_url
         self._runner = runner
         self._stopping = asyncio.Event()
@@ -83,9 +88,12 @@ class Blaster:
     async def _carry_out(self, blast: Blast) -> None:
         log.info("blast started", blast=blast.id, sale=blast.sale, requests=blast.requests)
         try:
-            load = Load(plan_of(blast, self._api_url))
+            start = await self._evidence.before(blast)
+            load = Load(replace(plan_of(blast, self._api_url), trace_ratio=start.trace_ratio))
             state = await self._attend(blast, load)
-            result = load.result().summary()
+            told = load.result()
+            witnesses = await self._evidence.since(start, told.accepted - told.replayed)
+            result = told.summary() | {"witnesses": witnesses and witnesses.as_json()}
         except AtomicTicketsError as error:  # a plan out of bounds, or an API that can't be reached
             state, result = "aborted", {"failure": f"{error.title}: {error.detail}"}
         await self._finish(blast, state, result)
@@ -158,7 +166,8 @@ def plan_of(blast: Blast, api_url: str) -> LoadPlan:
 async def main() -> None:
     configure_logs(process="blaster")
     engine = make_engine(StoreSettings().database_url, "blaster", LedgerSettings())
-    blaster = Blaster(BlastRepository(engine), ApiSettings().url, f"{socket.gethostname()}.{os.getpid()}")
+    evidence = BlastEvidence(engine, TraceSettings().trace_url)
+    blaster = Blaster(BlastRepository(engine), evidence, ApiSettings().url, f"{socket.gethostname()}.{os.getpid()}")
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, blaster.stop)
@@ -183,4 +192,5 @@ async def _work(blaster: Blaster, engine: AsyncEngine, ready: asyncio.Event) -> 
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    with tracing(GENERATOR):
+        uvloop.run(main())

@@ -32,6 +32,12 @@ def racing_claims(figures: ScenarioFigures) -> Iterator[Claim]:
         f"{sale}'s own counter hides it: it believes in {figures.counter_says} sold, the ledger has {booked}.",
         figures.counter_says < booked,
     )
+    pairs = figures.witnesses.total
+    yield Claim(
+        f"{sale}'s race has witnesses: {pairs} {'pair' if pairs == 1 else 'pairs'} of purchases read one version and"
+        " both wrote.",
+        pairs > 0,
+    )
 
 
 def exact_claims(figures: ScenarioFigures) -> Iterator[Claim]:

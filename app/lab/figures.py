@@ -1,9 +1,10 @@
 """The figures of one scenario, all measured. `as_json()` is a contract: the report's readers parse it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.lab.load.result import Latency
+from app.lab.witnesses import Witnesses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class ScenarioFigures:
     counter_says           tickets sold as far as the sale's counter knows
     told_but_not_booked    reservations a buyer was told of that the ledger lacks
     told_twice             reservations or customers that appear in more than one acceptance
+    witnesses              pairs of purchases that read one version and both wrote
     seconds_to_consistent  from the last acceptance to the first look that found no backlog; None: not in time
     """
 
@@ -54,6 +56,7 @@ class ScenarioFigures:
     persisted_per_second: float
     seconds_to_consistent: float | None
     identity: Identity
+    witnesses: Witnesses = field(default_factory=Witnesses)
 
     def as_json(self) -> dict[str, Any]:
         seconds = self.seconds_to_consistent
@@ -81,4 +84,5 @@ class ScenarioFigures:
                 "backlog": self.identity.backlog,
                 "booked": self.identity.booked,
             },
+            "witnesses": self.witnesses.as_json(),
         }

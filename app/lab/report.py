@@ -34,6 +34,7 @@ LINES: tuple[tuple[str, Callable[[ScenarioFigures], str]], ...] = (
     ("sold, as the counter believes", lambda figures: f"{figures.counter_says}"),
     ("OVERSOLD", lambda figures: f"{figures.oversold}"),
     ("undersold", lambda figures: f"{figures.undersold}"),
+    ("pairs that read one version and wrote", lambda figures: f"{figures.witnesses.total}"),
     ("stock = remaining + backlog + booked", identity_of),
     ("", lambda _: ""),
     ("latency p50 / p99, ms", lambda figures: f"{figures.latency.p50 * 1000:.1f} / {figures.latency.p99 * 1000:.1f}"),
@@ -101,6 +102,7 @@ def race_table(race: list[ScenarioFigures]) -> str:
         *(row(label, [value(figures) for figures in race]) for label, value in LINES),
         "",
         *(line for figures in race for line in wrap(upshot(figures), PAGE_WIDTH)),
+        *(line for figures in race for line in figures.witnesses.lines(most=1)),
     ]
     return "\n".join(rows)
 

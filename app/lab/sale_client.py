@@ -61,6 +61,10 @@ class SaleClient:
         """None where no such reservation is known."""
         return await self._read(f"/reservations/{quote(reservation_id)}")
 
+    async def witnesses(self, sale: str, *, after: int, limit: int) -> Document:
+        """Of the present round: a page of GET /sales/{sale}/witnesses."""
+        return await self._ask("GET", f"/sales/{quote(sale)}/witnesses?after={after}&limit={limit}")
+
     async def _read(self, path: str) -> Document | None:
         status, document = await asyncio.to_thread(self._exchange, "GET", path, None, {})
         return None if status == 404 else answered(f"GET {path}", status, document)

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from app.errors import AtomicTicketsError
@@ -15,6 +16,8 @@ from app.lab.machine import machine, versions
 from app.lab.report import Report
 from app.lab.sale_client import Document, SaleClient
 from app.lab.sale_watch import Looks, every_figure_is_known, until
+from app.lab.trace_ratio import trace_ratio_of
+from app.lab.witnesses import read, when_complete
 
 READERS = 8
 ENDED = ("Draining", "Closed")  # creating it again starts its next round; a reset is refused
@@ -76,6 +79,7 @@ async def run_one(api_url: str, client: SaleClient, scenario: Scenario) -> Scena
                 requests=scenario.requests,
                 concurrency=scenario.concurrency,
                 records=True,
+                trace_ratio=trace_ratio_of(scenario.strategy, None),
             )
         )
         last_accepted_at = result.started_at + result.accepted_seconds
@@ -87,7 +91,9 @@ async def run_one(api_url: str, client: SaleClient, scenario: Scenario) -> Scena
         watch.result()  # it ends by itself only with an error
     settled = await until(client, scenario.sale, "could be read", every_figure_is_known)
     missing = await count_not_booked(client, result.records)
-    return figures_of(scenario, result, settled, consistent_at=consistent_at, told_but_not_booked=missing)
+    figures = figures_of(scenario, result, settled, consistent_at=consistent_at, told_but_not_booked=missing)
+    written = 0 if scenario.promises_exactness else result.accepted - result.replayed
+    return replace(figures, witnesses=await when_complete(partial(read, client, scenario.sale), written))
 
 
 async def stage(client: SaleClient, scenario: Scenario) -> None:

@@ -50,7 +50,8 @@ class ServicePlan:
         ]
 
     def _api(self, number: int) -> Part:
-        process = self._module(f"api-{number}", "app.serve")
+        name = f"api-{number}"
+        process = self._module(name, "app.serve", POD_NAME=name)  # on one machine the host's name tells nothing
         return Part(
             process.name, process, address=self.api_url, ready=lambda: listens(process, self.port) and self._readyz()
         )

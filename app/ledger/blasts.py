@@ -21,8 +21,9 @@ RETRY_AFTER_SECONDS = 5.0
 LOCK = text(f"SELECT pg_advisory_xact_lock({KEY})")  # creators count one after another
 COUNT_OPEN = text("SELECT count(*) FROM blasts WHERE state IN ('queued', 'running')")
 CREATE = text("""
-    INSERT INTO blasts (id, sale, requests, concurrency, customers, quantity, retries)
-    SELECT :id, name, :requests, :concurrency, :customers, :quantity, :retries FROM sales WHERE name = :sale
+    INSERT INTO blasts (id, sale, requests, concurrency, customers, quantity, retries, trace_ratio)
+    SELECT :id, name, :requests, :concurrency, :customers, :quantity, :retries, CAST(:trace_ratio AS double precision)
+    FROM sales WHERE name = :sale
     RETURNING *
 """)
 GET = text("SELECT * FROM blasts WHERE id = :id")
@@ -54,6 +55,7 @@ ABANDON_STALE = text("""
 class Blast:
     """`requests` purchases of `quantity` tickets, `concurrency` at once, by `customers` buyers (None: a new one each).
 
+    `trace_ratio`: how many of the purchases are traced; None: all of a strategy that races, else as the service does.
     `progress` and `result` are the runner's own figures; an aborted blast has what was measured until then.
     """
 
@@ -64,6 +66,7 @@ class Blast:
     customers: int | None
     quantity: int
     retries: int
+    trace_ratio: float | None
     state: str
     cancel_asked: bool
     runner: str | None
@@ -90,7 +93,15 @@ class BlastRepository:
         self._engine = engine
 
     async def create(
-        self, sale: str, *, requests: int, concurrency: int, customers: int | None, quantity: int, retries: int
+        self,
+        sale: str,
+        *,
+        requests: int,
+        concurrency: int,
+        customers: int | None,
+        quantity: int,
+        retries: int,
+        trace_ratio: float | None = None,
     ) -> Blast:
         """Queues a blast. Raises UnknownSale, or TooManyBlasts while as many as are allowed have not ended."""
         values = {
@@ -101,6 +112,7 @@ class BlastRepository:
             "customers": customers,
             "quantity": quantity,
             "retries": retries,
+            "trace_ratio": trace_ratio,
         }
         with ledger_reachable():
             async with self._engine.begin() as connection:

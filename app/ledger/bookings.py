@@ -15,7 +15,7 @@ under the lock, and the plan is made again without them. (Merely skipping them w
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -57,12 +57,13 @@ ADD_BOOKED = text("""
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """What became of a batch, in orders. `known`: delivered again, and in the ledger before."""
+    """What became of a batch, in orders. `known`: delivered again, and in the ledger before; the others have `rows`."""
 
     booked: int = 0
     rejected: int = 0
     duplicates: int = 0
     known: int = 0
+    rows: Sequence[Row] = field(default=(), compare=False)
 
     def __add__(self, other: "Booked") -> "Booked":
         return Booked(
@@ -70,6 +71,7 @@ class Booked:
             self.rejected + other.rejected,
             self.duplicates + other.duplicates,
             self.known + other.known,
+            (*self.rows, *other.rows),
         )
 
 
@@ -133,6 +135,7 @@ async def book(connection: AsyncConnection, sale: str, orders: Sequence[Order]) 
         rejected=orders_by_status[BookingStatus.REJECTED],
         duplicates=orders_by_status[BookingStatus.DUPLICATE],
         known=len(orders) - len(rows),
+        rows=rows,
     )
 
 

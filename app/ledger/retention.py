@@ -1,4 +1,4 @@
-"""What the ledger need not keep for ever: receipts, and blasts that have ended. Bookings stay."""
+"""What the ledger need not keep for ever: receipts, evidence of races, and blasts that have ended. Bookings stay."""
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -14,6 +14,11 @@ OLD = (
             SELECT reservation_id FROM receipts WHERE kept_at < now() - make_interval(days => :days)
             LIMIT :batch FOR UPDATE SKIP LOCKED)
     """),
+    text("""
+        DELETE FROM attempts WHERE id IN (
+            SELECT id FROM attempts WHERE recorded_at < now() - make_interval(days => :days)
+            LIMIT :batch FOR UPDATE SKIP LOCKED)
+    """),  # and with them their witnesses
     text("""
         DELETE FROM blasts WHERE id IN (
             SELECT id FROM blasts WHERE finished_at < now() - make_interval(days => :days)

@@ -38,6 +38,11 @@ class Attempt:
     wrote_at: float | None = None
     reservation_id: str | None = None
 
+    @property
+    def guarded(self) -> str:
+        """`stock` or `customer`: what a trace or a stranger may be told, without the customer's name."""
+        return self.guards.partition(":")[0]
+
 
 class Attempts(Protocol):
     """Where a process leaves its attempts. Never waits: what can't be kept is counted and dropped."""
@@ -50,3 +55,33 @@ class NoAttempts:
 
     def record(self, attempt: Attempt) -> None:
         """Keeps nothing."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RecordedAttempt(Attempt):
+    """An attempt as the ledger keeps it.
+
+    `id`: 16 hex digits, made where it was recorded, so that a batch sent twice is kept once. `number`: from 1 on in its
+    round, in the order in which attempts became visible to other processes; 0 until it is kept. `trace_id`, `span_id`:
+    of its window's span, in hexadecimal; None where the request was not sampled.
+    """
+
+    id: str
+    pod: str
+    process: str
+    trace_id: str | None = None
+    span_id: str | None = None
+    number: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Witness:
+    """Two attempts that read the same version of the same thing and both committed a write: the race itself.
+
+    The writers of a version are a chain: each is paired with the one before it, so that `k` of them make `k - 1` pairs
+    and none is in more than two.
+    """
+
+    hazard: Hazard
+    first: RecordedAttempt
+    second: RecordedAttempt

@@ -21,6 +21,7 @@ from app.reconcile.watch import Reconciler
 from app.settings import GateSettings, LedgerSettings, ReconcileSettings, StoreSettings
 from app.strategies.registry import STRATEGIES
 from app.telemetry.logs import configure_logs
+from app.telemetry.tracing import tracing
 
 log = structlog.get_logger()
 
@@ -56,5 +57,5 @@ async def _tell(ready: asyncio.Event) -> None:
 
 if __name__ == "__main__":
     configure_logs(process="reconciler")
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), tracing("atomictickets-reconciler", changes_only=True):
         asyncio.run(serve())

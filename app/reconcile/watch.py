@@ -131,7 +131,7 @@ class Reconciler:
             gone = await prune(self._engine, self._settings.retention_days)
             self._prune_at = now if gone else now + PRUNE_SECONDS
             if gone:
-                log.info("old receipts and blasts deleted", rows=gone, days=self._settings.retention_days)
+                log.info("old receipts, attempts and blasts deleted", rows=gone, days=self._settings.retention_days)
 
     async def reconcile_sale(self, sale: Sale, settings: ReconcileSettings | None = None) -> Result:
         """Checks one sale and does what is called for. Idempotent; raises TemporarilyUnavailable.
@@ -148,7 +148,8 @@ class Reconciler:
         """One sale of many: what is wrong with it is told once, and stops no other."""
         async with at_once:
             try:
-                await self.reconcile_sale(sale)
+                with span("reconcile sale", {"atomictickets.sale": sale.name}):
+                    await self.reconcile_sale(sale)
             except Exception as error:  # whatever one sale holds, the others are looked after
                 if sale.name not in self._failing:
                     trace = None if isinstance(error, TemporarilyUnavailable) else error

@@ -3,6 +3,7 @@
 from app.sales.catalog import SaleCatalog
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome
+from app.sales.tracing import describe
 
 
 class SalesDesk:
@@ -14,4 +15,7 @@ class SalesDesk:
     async def buy(self, purchase: Purchase) -> Outcome:
         """Raises UnknownSale, or TemporarilyUnavailable where the outcome is unknown or nothing was taken."""
         strategy = self._catalog.known(purchase.sale) or await self._catalog.find(purchase.sale)
-        return await strategy.buy(purchase)
+        outcome = await strategy.buy(purchase)
+        if purchase.traceparent:
+            describe(purchase, strategy.name, outcome)
+        return outcome

@@ -4,12 +4,16 @@ import logging
 import os
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from app.telemetry.spans import names
 
 
 def configure_logs(**context: str) -> None:
     """Sets up logging for this process; `context` (process name ...) is bound to every line. Level: LOG_LEVEL."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        name_the_span,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -33,3 +37,8 @@ def configure_logs(**context: str) -> None:
     logging.basicConfig(level=os.environ.get("LOG_LEVEL", "INFO").upper(), handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(pid=os.getpid(), **context)
+
+
+def name_the_span(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Adds `trace_id` and `span_id` of the current span; a line that names another keeps it."""
+    return {**names(), **event}

@@ -14,7 +14,7 @@ import kopf
 
 from app.reconcile.ending import cancel_for_good
 from app.telemetry.logs import configure_logs
-from app.telemetry.traces import start_tracing
+from app.telemetry.tracing import start_tracing
 from flashsale_operator.kube import KubeApi, log_in
 from flashsale_operator.lease import Lease
 from flashsale_operator.loop import FlashSaleLoop, until_served
@@ -34,7 +34,7 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     ours = OperatorSettings()
     configure_logs(process="operator")
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # else a line for each event that was heard
-    memo.traces = start_tracing("atomictickets-operator")
+    memo.end_tracing = start_tracing("atomictickets-operator", changes_only=True)
     settings.scanning.disabled = True  # else Kopf lists namespaces and definitions of the whole cluster
     settings.posting.enabled = False  # our events have names that make a repeat a conflict
     settings.watching.server_timeout = 120  # a watch that died silently is renewed
@@ -64,8 +64,8 @@ async def stop(memo: kopf.Memo, **_: Any) -> None:
         await memo.lease.release()
         await memo.stores.close()
         await memo.kube.close()
-    if memo.get("traces"):
-        await asyncio.to_thread(memo.traces.shutdown)  # 30 s at most, where nobody takes them
+    if memo.get("end_tracing"):
+        await asyncio.to_thread(memo.end_tracing)
 
 
 @kopf.on.event(GROUP, VERSION, PLURAL)

@@ -104,6 +104,7 @@ async def test_sold_out_says_how_many_are_left(client: AsyncClient, sale: str) -
         "status": 400,
         "detail": "Fewer tickets are left than were asked for.",
         "instance": "/buy-ticket",
+        "trace_id": refused.headers["x-trace-id"],
         "remaining": 2,
     }
 
@@ -158,8 +159,7 @@ async def test_quantity_is_one_by_default_and_a_charset_does_no_harm(client: Asy
     assert await remaining(client, sale) == 9
 
 
-async def test_the_framework_s_way_to_the_route_is_the_same(settings: Settings, sale_terms: dict[str, Any]) -> None:
-    """Under a path prefix the request misses the short cut and comes through the router."""
+async def test_under_a_path_prefix_the_route_is_the_same(settings: Settings, sale_terms: dict[str, Any]) -> None:
     application = create_app(settings)
     async with application.router.lifespan_context(application) as state:
         mounted = Starlette(routes=[Mount("/tickets", application)])

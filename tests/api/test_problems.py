@@ -62,7 +62,8 @@ async def test_every_example_in_the_documents_is_a_known_type(client: AsyncClien
 
 
 def test_the_sold_out_problem_by_hand_is_the_rendered_one() -> None:
-    assert rendered(refusal(SoldOut(7)), "/buy-ticket")[2] == SOLD_OUT % 7
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    assert rendered(refusal(SoldOut(7)), "/buy-ticket", trace_id)[2] == SOLD_OUT % (trace_id.encode(), 7)
 
 
 @pytest.mark.parametrize("path", ["/buy-ticket", "/sales"])

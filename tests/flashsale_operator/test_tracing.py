@@ -16,6 +16,8 @@ from structlog.contextvars import merge_contextvars
 
 from app.settings import ReconcileSettings
 from app.telemetry.changed_traces import ChangedTraces
+from app.telemetry.context import traceparent_of
+from app.telemetry.logs import name_the_span
 from app.telemetry.spans import CHANGED, OUTCOME
 from flashsale_operator.kube import KubeApi, KubeMissing, KubeUnavailable, Object
 from flashsale_operator.metrics import Meters
@@ -154,7 +156,7 @@ class Operator:
         self.turns.check_soon("drop")
         scheduler = Scheduler(once, at_once=1)
         scheduler.poke("drop")
-        with structlog.testing.capture_logs(processors=[merge_contextvars]) as lines:
+        with structlog.testing.capture_logs(processors=[merge_contextvars, name_the_span]) as lines:
             running = asyncio.create_task(scheduler.run())
             await over.wait()
             running.cancel()
@@ -202,6 +204,16 @@ async def test_a_turn_that_seeds_is_one_trace_which_status_and_log_name(operator
     assert turn.context is not None
     opened = next(line for line in lines if line.get("reason") == "SaleOpened")
     assert (opened["span_id"], opened["epoch"]) == (format_span_id(turn.context.span_id), 1)
+
+
+async def test_the_gate_remembers_the_turn_that_seeded_it(operator: Operator, office: BoxOffice, spans: Spans) -> None:
+    """Whoever sells first under that epoch links to it."""
+    operator.apply()
+    await operator.turn()
+    prepare = spans.one("prepare")
+    assert prepare.context is not None
+    assert await office.redis.hget(office.keys.sale, "seeded_by") == traceparent_of(prepare.context)
+    assert operator.trace_id in traceparent_of(prepare.context)
 
 
 async def test_a_turn_that_changes_nothing_is_not_exported_and_leaves_the_status(

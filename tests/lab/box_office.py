@@ -17,6 +17,7 @@ class Seen:
     customer: str
     quantity: int
     open_connections: int
+    traceparent: str | None = None
 
 
 Answer = bytes | None  # None: the connection is closed instead
@@ -44,6 +45,9 @@ class BoxOffice:
                     name.lower(): value.strip()
                     for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:] if line)
                 }
+                if head.startswith("GET "):  # it only sells
+                    writer.write(problem(404, "unknown-sale"))
+                    continue
                 await self._admit_who_is_connected()
                 body = json.loads(await reader.readexactly(int(headers["content-length"])))
                 seen = Seen(
@@ -52,6 +56,7 @@ class BoxOffice:
                     customer=body["customer"],
                     quantity=body["quantity"],
                     open_connections=len(self.connections),
+                    traceparent=headers.get("traceparent"),
                 )
                 self.seen.append(seen)
                 await self._tell()

@@ -16,7 +16,14 @@ from app.lab.bench.report import Report
 from app.lab.bench.sample import DOUBLED, FLOOR, Sample, Samples
 from app.lab.load.result import Latency
 
-BUSY = Sample(arm="purchases", round=1, per_second=9_500.0, cores=(0.97,), latency=Latency(0.010, 0.014, 0.020, 0.030))
+BUSY = Sample(
+    arm="purchases",
+    round=1,
+    per_second=9_500.0,
+    cores=(0.97,),
+    latency=Latency(0.010, 0.014, 0.020, 0.030),
+    figures={"api_cpu_us_per_answer": 50.0},
+)
 ROUNDS = (1, 2, 3)
 NOISE = {1: 0.99, 2: 1.0, 3: 1.01}
 
@@ -25,6 +32,11 @@ RATES = {
     DOUBLED: 10_000.0,
     "constant-gate": 14_000.0,
     "purchases": 9_500.0,
+    "telemetry-stub": 9_500.0,
+    "telemetry-1": 9_300.0,
+    "telemetry-100": 5_000.0,
+    "collector-killed": 5_200.0,
+    "collector-silent": 5_400.0,
     "sold-out": 12_000.0,
     "buyers-100": 8_000.0,
     "steady": 6_000.0,
@@ -86,6 +98,8 @@ def test_every_bar_passes_for_a_run_as_promised() -> None:
         ({"purchases": 8_900.0}, "purchases at least 0.9 of the floor"),
         ({"constant-gate": 16_000.0}, "purchases at least 0.6 of the constant gate"),
         ({"sold-out": 9_900.0}, "sold-out answers at least 1.0 of the floor"),
+        ({"collector-killed": 4_700.0}, "all traced, collector killed: at least 0.95 of before"),
+        ({"collector-silent": 4_700.0}, "all traced, collector silent: at least 0.95 of before"),
     ],
 )
 def test_a_rate_below_its_bar_fails_it_alone(rates: Mapping[str, float], bar: str) -> None:
@@ -106,6 +120,8 @@ def test_a_rate_below_its_bar_fails_it_alone(rates: Mapping[str, float], bar: st
         ({"soak": {"rss_worker_child_mb": 150.1}}, "the worker's child"),
         ({"soak": {"rss_worker_parent_mb": 150.1}}, "the worker's parent"),
         ({"seeding": {"times": 1.3}}, "10,000,000 tickets"),
+        ({"purchases": {"api_cpu_us_per_answer": 50.6}}, "nothing traced"),
+        ({"telemetry-1": {"api_cpu_us_per_answer": 52.6}}, "1 % traced"),
     ],
 )
 def test_a_figure_beyond_its_bar_fails_it_alone(

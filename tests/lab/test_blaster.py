@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from app.lab import blaster as blaster_module
+from app.lab.blast_evidence import BlastEvidence
 from app.lab.blaster import Blaster
 from app.lab.servers.postgres import PostgresServer
 from app.ledger.blasts import Blast, BlastRepository
@@ -20,12 +21,17 @@ from app.ledger.engine import make_engine
 from app.settings import LedgerSettings
 from tests.lab.box_office import Answer, BoxOffice, Clerk, Seen, box_office, stock_of
 
+INVENTORY = """
+    INSERT INTO inventory (sale, round, epoch, stock, remaining, guarded) VALUES ('drop', 1, 1, 10, 10, true)
+"""
+
 
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     engine = make_engine(database_url, "test", LedgerSettings(), pool_size=2)
     async with engine.begin() as connection:
         await connection.execute(text("INSERT INTO sales (name, strategy) VALUES ('drop', 'atomic')"))
+        await connection.execute(text(INVENTORY))
     yield engine
     await engine.dispose()
 
@@ -49,7 +55,8 @@ async def until_it_is(blasts: BlastRepository, blast_id: str, state: str) -> Bla
 
 @asynccontextmanager
 async def working(blasts: BlastRepository, api_url: str) -> AsyncIterator[Blaster]:
-    blaster = Blaster(blasts, api_url, "a test")
+    evidence = BlastEvidence(blasts._engine)  # noqa: SLF001  whichever the test uses
+    blaster = Blaster(blasts, evidence, api_url, "a test")
     running = asyncio.create_task(blaster.run())
     try:
         yield blaster
@@ -84,6 +91,7 @@ async def test_carries_out_what_was_queued(blasts: BlastRepository) -> None:
     assert first.result is not None
     assert second.result is not None
     assert (first.result["accepted"], first.result["sold_out"], first.result["errors"]) == (10, 20, 0)
+    assert first.result["witnesses"] == {"total": 0, "written": 0, "pairs": []}
     assert (second.result["sold_out"], second.runner) == (30, "a test")
     assert {seen.quantity for seen in office.seen} == {2}
     assert {seen.key.rpartition("-")[0] for seen in office.seen} == set(ids)
@@ -154,6 +162,7 @@ async def test_a_ledger_that_was_away_is_found_again(
     blasts = BlastRepository(engine)
     async with engine.begin() as connection:
         await connection.execute(text("INSERT INTO sales (name, strategy) VALUES ('drop', 'atomic')"))
+        await connection.execute(text(INVENTORY))
     async with box_office(stock_of(10)) as office, working(blasts, office.url):
         with capture_logs() as logs:
             server.kill()

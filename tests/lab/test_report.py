@@ -12,6 +12,7 @@ from app.lab.load.plan import LoadPlan
 from app.lab.load.result import Latency, LoadResult, Told
 from app.lab.report import Report
 from app.lab.scenarios import SCENARIOS, figures_of
+from app.lab.witnesses import Witnesses
 
 ATOMIC = ScenarioFigures(
     sale="atomic-drop",
@@ -36,6 +37,20 @@ ATOMIC = ScenarioFigures(
     seconds_to_consistent=0.081,
     identity=Identity(stock=10, remaining=0, backlog=0, booked=10),
 )
+SIDE = {
+    "pod": "api-1",
+    "guards": "stock",
+    "version_read": "741",
+    "value_read": 10,
+    "value_written": 9,
+    "trace_id": "ab" * 16,
+}
+PAIR = {
+    "hazard": "lost-update",
+    "first": SIDE | {"version_written": "742", "reservation_id": "naive-drop.1.1795459930462-0.8e6ffee3d27669f1"},
+    "second": SIDE
+    | {"pod": "api-2", "version_written": "745", "reservation_id": "naive-drop.1.1795459930463-0.0123456789abcdef"},
+}
 NAIVE = replace(
     ATOMIC,
     sale="naive-drop",
@@ -47,6 +62,7 @@ NAIVE = replace(
     oversold=87,
     counter_says=4,
     identity=Identity(stock=10, remaining=6, backlog=0, booked=97),
+    witnesses=Witnesses.of(91, 97, [PAIR], "http://127.0.0.1:16686/trace/{trace_id}"),
 )
 
 
@@ -94,6 +110,7 @@ def test_a_wrong_figure_refutes_its_claim(wrong: dict[str, Any], sentence: str) 
         ({"counter_says": 97}, "counter hides it"),
         ({"told_but_not_booked": 1}, "keeps its word"),
         ({"errors": 2}, "answers every buyer"),
+        ({"witnesses": Witnesses()}, "has witnesses"),
     ],
 )
 def test_a_race_that_did_no_damage_refutes_the_naive_claims(wrong: dict[str, Any], sentence: str) -> None:
@@ -140,7 +157,10 @@ def test_the_json_has_the_fields_of_the_contract() -> None:
         "persisted_per_second": 123.4,
         "seconds_to_consistent": 0.081,
         "identity": {"stock": 10, "remaining": 0, "backlog": 0, "booked": 10},
+        "witnesses": {"total": 0, "written": 0, "pairs": []},
     }
+    assert document["scenarios"][0]["witnesses"]["total"] == 91
+    assert document["scenarios"][0]["witnesses"]["pairs"][0]["first"]["trace_url"].endswith("/trace/" + "ab" * 16)
     assert {frozenset(claim) for claim in document["claims"]} == {frozenset({"claim", "holds"})}
 
 
@@ -153,6 +173,9 @@ def test_the_text_puts_the_strategies_side_by_side() -> None:
     assert line(text, "100 buyers, 100 at once, 10 tickets") == ["naive", "atomic"]
     assert line(text, "OVERSOLD") == ["87", "0"]
     assert line(text, "sold, as the counter believes") == ["4", "10"]
+    assert line(text, "pairs that read one version and wrote") == ["91", "0"]
+    assert "lost-update: api-1 and api-2 read version 741, 10 left, and both wrote" in text
+    assert "trace http://127.0.0.1:16686/trace/" + "ab" * 16 in text
     assert " ".join(line(text, "stock = remaining + backlog + booked")) == "10 != 6 + 0 + 97 10 = 0 + 0 + 10"
     assert "naive sold 97 of 10 tickets, 87 more than there were; its counter knows of 4." in text
     assert "atomic sold 10 of 10 tickets, and its counter agrees." in text

@@ -2,7 +2,8 @@
 -- KEYS  1 sale (hash)  2 orders (stream)  3 answers of the round (hash)  4 customers of the round (hash)
 -- ARGV  1 round  2 epoch  3 run id of the server the caller is connected to ('' where it can't know)
 --       then for each purchase: customer, key, quantity (tickets), nonce, traceparent ('' when not sampled)
--- returns {verdict, round, epoch, hint due (0|1), milliseconds until it opens, remaining, then four for each purchase}
+-- returns {verdict, round, epoch, hint due (0|1), milliseconds until it opens, remaining, then four for each purchase};
+--         for 'stale' the traceparent of whoever seeded the epoch that is here ('' for none) in place of purchases
 --   verdict   'decided' | 'missing' (no such sale here) | 'stale' (the caller's epoch is older) | 'behind' (this server's
 --             epoch is older: it went back in time) | 'moved' (seeded on another server) | 'fenced'; but for 'decided'
 --             no purchase was looked at and nothing is taken
@@ -27,7 +28,8 @@ if not (round and epoch and state and server and stock and remaining and backlog
   return {'missing', 0, 0, 0, 0, 0}
 end
 local function refuse(verdict)
-  return {verdict, tonumber(round), epoch, 0, 0, remaining}
+  local seeded_by = verdict == 'stale' and redis.call('HGET', KEYS[1], 'seeded_by') or ''
+  return {verdict, tonumber(round), epoch, 0, 0, remaining, seeded_by}
 end
 local known_epoch = assert(tonumber(ARGV[2]), 'reserve: the epoch is not a number')
 if known_epoch < epoch then return refuse('stale') end

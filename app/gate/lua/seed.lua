@@ -2,7 +2,7 @@
 -- KEYS  1 sale (hash)  2 answers and 3 customers and 4 released of the round that is here (hashes, set)
 -- ARGV  1 round  2 epoch  3 stock  4 limit per customer (0 = none)  5 opens and 6 closes (ms since the epoch, 0 = none)
 --       7 run id of this server ('' where it can't be known)  8 life of the round that is here, in seconds
---       9 round of the keys 2 to 4
+--       9 traceparent of whoever seeds ('' where it isn't sampled)  10 round of the keys 2 to 4
 -- returns {'seeded', epoch} | {'refused', the epoch that is here} | {'elsewhere', the round that is here}
 --
 -- 'elsewhere': the caller named the keys of a wrong round. Resets that came while this server was away leave it with
@@ -10,12 +10,12 @@
 local here = redis.call('HMGET', KEYS[1], 'round', 'epoch')
 local epoch = assert(tonumber(ARGV[2]), 'seed: the epoch is not a number')
 if here[2] and tonumber(here[2]) >= epoch then return {'refused', tonumber(here[2])} end
-if here[1] and here[1] ~= ARGV[9] then return {'elsewhere', tonumber(here[1])} end
+if here[1] and here[1] ~= ARGV[10] then return {'elsewhere', tonumber(here[1])} end
 
 redis.call('HSET', KEYS[1], 'round', ARGV[1], 'epoch', ARGV[2], 'state', 'fenced', 'stock', ARGV[3], 'remaining', 0,
   'backlog', 0, 'accepted', 0, 'limit', ARGV[4], 'opens', ARGV[5], 'closes', ARGV[6], 'server', ARGV[7],
-  'repairs', 0, 'released', 0, 'hinted', 0, 'expires', 0)
-if ARGV[9] ~= ARGV[1] then
+  'repairs', 0, 'released', 0, 'hinted', 0, 'expires', 0, 'seeded_by', ARGV[9])
+if ARGV[10] ~= ARGV[1] then
   for i = 2, 4 do redis.call('EXPIRE', KEYS[i], ARGV[8]) end
 end
 return {'seeded', epoch}

@@ -4,9 +4,10 @@ import asyncio
 import http.client
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -23,28 +24,34 @@ READY_SECONDS = 60.0
 FLOOR_MODULE = "app.lab.bench.floor_app"
 CONSTANT_MODULE = "app.lab.bench.constant_gate_app"
 API_MODULE = "app.serve"
+STUBBED_MODULE = "app.lab.bench.stubbed_app"
+COLLECTOR_MODULE = "app.lab.bench.collector_app"
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`processes` of one kind that share a port."""
+    """`processes` of one kind that share a port. `traced`: the share of requests whose spans are exported."""
 
     name: str
     module: str
     processes: int
+    traced: float = 0.0
 
 
 FLOOR_1, FLOOR_2 = Group("floor", FLOOR_MODULE, 1), Group("floor-2", FLOOR_MODULE, 2)
 CONSTANT = Group("constant", CONSTANT_MODULE, 1)
 API_1, API_2 = Group("api", API_MODULE, 1), Group("api-2", API_MODULE, 2)
+STUBBED = Group("stubbed", STUBBED_MODULE, 1)
+TRACED_1, TRACED_100 = Group("traced-1", API_MODULE, 1, traced=0.01), Group("traced-100", API_MODULE, 1, traced=1.0)
 
 
 @dataclass(slots=True)
 class Running:
-    """A group that is up."""
+    """A group that is up. `collector_port`: where it looks for its collector."""
 
     url: str
     processes: list[psutil.Process] = field(default_factory=list)
+    collector_port: int = 0
 
 
 class Rig:
@@ -75,10 +82,13 @@ class Rig:
         plans = {group: ServicePlan(self._home, LOOPBACK, free_port(), stores.urls) for group in (API_1, *groups)}
         self._supervisor.run_to_end("migrate", plans[API_1].migration())
         for group, plan in plans.items():
-            parts = [self._api(group, plan, number) for number in range(1, group.processes + 1)]
+            collector_port = free_port()
+            tracing = tracing_of(group, collector_port)
+            parts = [self._api(group, plan, number, tracing) for number in range(1, group.processes + 1)]
             self._supervisor.start(parts)
             self._plans[group.name] = plan
-            self._running[group.name] = Running(plan.api_url, [psutil.Process(part.server.pid) for part in parts])
+            processes = [psutil.Process(part.server.pid) for part in parts]
+            self._running[group.name] = Running(plan.api_url, processes, collector_port)
 
     def stop(self) -> None:
         self._supervisor.stop()
@@ -107,6 +117,25 @@ class Rig:
             for worker in started:
                 worker.stop()
 
+    @asynccontextmanager
+    async def collector(self, group: Running) -> AsyncIterator[ChildProcess]:
+        """Takes the spans of one group, for as long as an arm needs it or until it is killed."""
+        process = ChildProcess(
+            "collector",
+            [sys.executable, "-m", COLLECTOR_MODULE, str(group.collector_port)],
+            log=self._home.log("collector"),
+            environment=self._plans[API_1.name].environment,
+            directory=self._home.directory,
+        )
+        process.start()
+        self._registry.record("collector", process.pid)
+        try:
+            ready = partial(listens, process, group.collector_port)
+            await asyncio.to_thread(process.wait_ready, ready, seconds=READY_SECONDS)
+            yield process
+        finally:
+            process.stop()
+
     def _start_worker(self, started: list[ChildProcess]) -> Path:
         self._workers_started += 1
         name = f"worker-{self._workers_started}"
@@ -116,7 +145,7 @@ class Rig:
             name,
             [sys.executable, "-m", "celery", *CELERY_WORKER, "-n", f"{name}@%h"],
             log=self._home.log("worker"),
-            environment=self._plans[API_1.name].environment | {"WORKER_READY_FILE": str(ready_file)},
+            environment=untraced(self._plans[API_1.name].environment) | {"WORKER_READY_FILE": str(ready_file)},
             directory=self._home.directory,
         )
         started.append(worker)
@@ -124,16 +153,32 @@ class Rig:
         self._registry.record(name, worker.pid)
         return ready_file
 
-    def _api(self, group: Group, plan: ServicePlan, number: int) -> Part:
+    def _api(self, group: Group, plan: ServicePlan, number: int, tracing: Mapping[str, str]) -> Part:
         name = f"{group.name}-{number}"
         process = ChildProcess(
             name,
             [sys.executable, "-m", group.module],
             log=self._home.log(name),
-            environment=plan.environment,
+            environment=untraced(plan.environment) | dict(tracing),
             directory=self._home.directory,
         )
         return Part(name, process, plan.api_url, ready=lambda: listens(process, plan.port) and is_ready(plan.port))
+
+
+def untraced(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without what the user's own shell says of tracing: each arm says it for itself."""
+    return {name: value for name, value in environment.items() if not name.startswith("OTEL_")}
+
+
+def tracing_of(group: Group, collector_port: int) -> dict[str, str]:
+    """What the environment says of tracing; nothing where it is off."""
+    if not group.traced:
+        return {}
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{LOOPBACK}:{collector_port}",
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": str(group.traced),
+    }
 
 
 def is_ready(port: int) -> bool:

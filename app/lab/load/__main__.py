@@ -13,6 +13,8 @@ import uvloop
 from app.errors import AtomicTicketsError
 from app.lab.load.plan import LoadPlan
 from app.lab.load.runner import run_load
+from app.lab.load.tracing import GENERATOR
+from app.telemetry.tracing import tracing
 
 PLAN_LIMIT_BYTES = 65_536
 
@@ -44,7 +46,8 @@ def write_out(result: str) -> None:
 
 def main() -> int:
     try:
-        write_out(uvloop.run(load_of(sys.argv[1]) if len(sys.argv) > 1 else load_on_a_leash()))
+        with tracing(GENERATOR):
+            write_out(uvloop.run(load_of(sys.argv[1]) if len(sys.argv) > 1 else load_on_a_leash()))
     except (AtomicTicketsError, json.JSONDecodeError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

@@ -6,6 +6,7 @@ from time import monotonic
 
 from app.lab.load.connection import Connection
 from app.lab.load.failures import ConnectionLost, NoReply, TargetUnreachable
+from app.lab.load.result import ACCEPTED
 from app.lab.load.wire import Reply
 
 CONNECT_SECONDS = 5.0
@@ -69,6 +70,13 @@ class Buyer:
         except OSError as error:  # TimeoutError is one
             raise ConnectionLost(f"{self._host}:{self._port} can't be reached: {error or 'timed out'}.") from error
         return self._connection
+
+
+def outcome_of(answer: Reply | NoReply) -> str:
+    """`accepted`, the problem's slug, or why no reply came."""
+    if isinstance(answer, NoReply):
+        return answer.slug
+    return ACCEPTED if answer.status == 200 else answer.problem
 
 
 def is_unknown(answer: Reply | NoReply) -> bool:

@@ -31,6 +31,7 @@ class LoadPlan:
     seconds        after this nothing more is sent
     reply_seconds  how long one attempt waits for its answer
     records        whether the result tells of every single request
+    trace_ratio    how many of the purchases are traced, 0 to 1; None: the service decides
     """
 
     url: str
@@ -46,6 +47,7 @@ class LoadPlan:
     reply_seconds: float = 10.0
     path: str = "/buy-ticket"
     records: bool = False
+    trace_ratio: float | None = None
 
     def __post_init__(self) -> None:
         """Raises InvalidPlan, naming the first field that is out of bounds."""
@@ -63,6 +65,11 @@ class LoadPlan:
         require(self.rate is None or self.rate > 0, "rate", "must be above 0")
         require(0 < self.seconds <= MAX_SECONDS, "seconds", f"must be above 0 and at most {MAX_SECONDS}")
         require(0 < self.reply_seconds <= MAX_SECONDS, "reply_seconds", "must be above 0")
+        require(self.trace_ratio is None or 0 <= self.trace_ratio <= 1, "trace_ratio", "must be 0 to 1")
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
 
     @property
     def connections(self) -> int:

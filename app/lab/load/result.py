@@ -40,7 +40,10 @@ def nearest_rank(ranked: Sequence[float], percent: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one buyer was told finally. `outcome`: accepted, the problem's slug, or why no reply came (status 0)."""
+    """What one buyer was told finally. `outcome`: accepted, the problem's slug, or why no reply came (status 0).
+
+    `trace_id`: which trace the service told of, whether or not it was sampled.
+    """
 
     number: int
     key: str
@@ -51,6 +54,7 @@ class Told:
     attempts: int
     replayed: bool
     reservation_id: str | None
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

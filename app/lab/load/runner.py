@@ -11,11 +11,13 @@ from collections import Counter
 from time import monotonic
 from urllib.parse import urlsplit
 
-from app.lab.load.buyer import Buyer
+from app.lab.load.buyer import Buyer, outcome_of
 from app.lab.load.failures import NoReply, TargetUnreachable
 from app.lab.load.plan import LoadPlan
-from app.lab.load.result import ACCEPTED, Latency, LoadResult, Told
+from app.lab.load.result import Latency, LoadResult, Told
+from app.lab.load.tracing import TracedPurchases
 from app.lab.load.wire import PurchaseWriter, Reply
+from app.telemetry.tracing import tracing_is_on
 
 CONNECTING_AT_ONCE = 64  # below the shortest usual listen backlog (100): an overflow costs a SYN retry of 1 s
 OPENING_SECONDS = 30.0
@@ -33,6 +35,9 @@ class Load:
     def __init__(self, plan: LoadPlan) -> None:
         self._plan = plan
         self._writer = PurchaseWriter(plan)
+        # Where nobody collects spans, a trace of the service's own would be one whose root is missing.
+        untraced = plan.trace_ratio is None or not tracing_is_on()
+        self._traced = None if untraced else TracedPurchases(plan)
         self._numbers = iter(range(plan.requests))
         self._outcomes: Counter[str] = Counter()
         self._latencies = array("d")
@@ -98,7 +103,11 @@ class Load:
             if intended > now:
                 await asyncio.sleep(intended - now)
                 now = monotonic()
-            answer, attempts = await buyer.buy(self._writer.request(number), deadline)
+            request = self._writer.request(number)
+            if self._traced is None:
+                answer, attempts = await buyer.buy(request, deadline)
+            else:
+                answer, attempts = await self._traced.buy(buyer, request, deadline)
             self._lags.append(max(0.0, now - intended))
             self._note(number, answer, attempts, intended)
 
@@ -113,9 +122,9 @@ class Load:
     def _note(self, number: int, answer: Reply | NoReply, attempts: int, intended: float) -> None:
         if isinstance(answer, Reply):
             status, ended = answer.status, answer.received_at
-            outcome = ACCEPTED if status == 200 else answer.problem
         else:
-            status, ended, outcome = 0, monotonic(), answer.slug
+            status, ended = 0, monotonic()
+        outcome = outcome_of(answer)
         replayed = status == 200 and isinstance(answer, Reply) and answer.replayed
         latency = max(0.0, ended - intended)
         self._outcomes[outcome] += 1
@@ -128,9 +137,10 @@ class Load:
             self._accepted = max(self._accepted, ended)
         if self._plan.records:
             reservation_id = answer.reservation_id if status == 200 and isinstance(answer, Reply) else None
+            trace_id = answer.trace_id if isinstance(answer, Reply) else None
             key, customer = self._plan.key(number), self._plan.customer(number)
             self._records.append(
-                Told(number, key, customer, outcome, status, latency, attempts, replayed, reservation_id)
+                Told(number, key, customer, outcome, status, latency, attempts, replayed, reservation_id, trace_id)
             )
 
 

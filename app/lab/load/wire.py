@@ -61,6 +61,12 @@ class Reply(NamedTuple):
             return None
 
     @property
+    def trace_id(self) -> str | None:
+        """32 hexadecimal digits; None where the service tells of no trace."""
+        found = header(self.head, b"x-trace-id")
+        return None if found is None else found.decode("ascii", "replace")
+
+    @property
     def problem(self) -> str:
         """The slug of the problem document, else `http-<status>`."""
         start = self.body.find(PROBLEM)

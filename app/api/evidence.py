@@ -1,0 +1,62 @@
+"""What the strategies that race left behind: the attempts of a round, and the pairs of them that collided."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from app.api.errors import InvalidRequest, NotReady
+from app.api.evidence_models import AttemptOut, AttemptPage, WitnessOut, WitnessPage
+from app.api.problems import problems
+from app.api.sales import SaleName
+from app.api.services import InstalledServices, require_ready
+from app.errors import TemporarilyUnavailable
+from app.sales.model import UnknownSale
+
+MAX_LIMIT = 1000
+
+router = APIRouter(
+    prefix="/sales/{sale}",
+    tags=["races"],
+    dependencies=[Depends(require_ready)],
+    responses=problems(InvalidRequest, UnknownSale, NotReady, TemporarilyUnavailable),
+)
+
+Round = Annotated[int | None, Query(alias="round", ge=1, le=2**31 - 1, description="Left out: the present one.")]
+After = Annotated[int, Query(ge=0, le=2**31 - 1, description="The `next` of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
+
+
+@router.get("/attempts")
+async def list_attempts(
+    sale: SaleName, services: InstalledServices, round_: Round = None, after: After = 0, limit: Limit = MAX_LIMIT
+) -> AttemptPage:
+    """The attempts of a round that got past their checks, in the order of their numbers."""
+    round_ = round_ or await services.attempts.present_round(sale)
+    found = await services.attempts.attempts(sale, round_, after=after, limit=limit)
+    return AttemptPage(
+        sale=sale,
+        round=round_,
+        trace_url=services.trace_url,
+        attempts=[AttemptOut.model_validate(attempt) for attempt in found],
+        next=found[-1].number if len(found) == limit else None,
+    )
+
+
+@router.get("/witnesses")
+async def list_witnesses(
+    sale: SaleName, services: InstalledServices, round_: Round = None, after: After = 0, limit: Limit = 100
+) -> WitnessPage:
+    """The pairs of a round that collided. `after` and `next` are the numbers of their second attempts."""
+    round_ = round_ or await services.attempts.present_round(sale)
+    extent = await services.attempts.extent(sale, round_, after)
+    found = await services.attempts.witnesses(sale, round_, after=after, limit=limit)
+    return WitnessPage(
+        sale=sale,
+        round=round_,
+        trace_url=services.trace_url,
+        latest=extent.latest,
+        total=extent.witnesses,
+        written=extent.written,
+        witnesses=[WitnessOut.model_validate(witness) for witness in found],
+        next=found[-1].second.number if len(found) == limit else None,
+    )

@@ -1,0 +1,191 @@
+"""Where the attempts of racing strategies are kept, and where two of them are found to be a witness.
+
+Two processes that store one half of a pair each must not both miss it. Under READ COMMITTED a statement sees what was
+committed before it began, so a finder that runs beside another's uncommitted insert sees nothing of it. Therefore
+whoever stores attempts of a sale holds that sale's lock from before its insert until its commit: the later one of any
+two finds what the earlier one stored. The same lock makes numbers rise in the order of the commits, so that a reader
+who goes on after the highest number that it has seen misses nothing.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.ledger.availability import ledger_reachable
+from app.races.attempt import Hazard, RecordedAttempt, Witness
+from app.sales.model import UnknownSale
+
+MOST_PER_ROUND = 100_000  # attempts, 30 MB or so: what more comes is counted and not kept
+LOCK_SPACE = 0x41744D61  # the first of two numbers; the second stands for the sale. Nothing else locks in this space
+
+NAMES = tuple(field.name for field in fields(RecordedAttempt))
+TYPES = {"round": "integer", "quantity": "integer", "value_read": "integer", "value_written": "integer"} | {
+    "read_at": "double precision",
+    "wrote_at": "double precision",
+}
+SENT = ", ".join(f"{name} {TYPES.get(name, 'text')}" for name in NAMES if name != "number")
+
+LOCK = text("""
+    SELECT pg_advisory_xact_lock(:space, key)
+    FROM (SELECT DISTINCT hashtext(sale) AS key FROM unnest(CAST(:sales AS text[])) AS s (sale) ORDER BY 1) AS keys
+""")  # in one order, so that two batches of the same sales can't wait for each other
+KEEP = text(f"""
+    WITH sent AS (
+        SELECT * FROM jsonb_to_recordset(CAST(:attempts AS jsonb)) AS s ({SENT})
+        WHERE NOT EXISTS (SELECT FROM attempts a WHERE a.id = s.id)
+    ), rounds AS MATERIALIZED (
+        SELECT sale, round,
+            coalesce((SELECT max(a.number) FROM attempts a WHERE a.sale = r.sale AND a.round = r.round), 0) AS latest
+        FROM (SELECT DISTINCT sale, round FROM sent) r
+    ), numbered AS (
+        SELECT sent.*, latest + row_number() OVER (PARTITION BY sale, round ORDER BY read_at, id) AS number
+        FROM sent JOIN rounds USING (sale, round)
+    )
+    INSERT INTO attempts ({", ".join(NAMES)}) SELECT {", ".join(NAMES)} FROM numbered WHERE number <= :most
+""")  # noqa: S608  our own names, no input
+FIND = text("""
+    INSERT INTO witnesses (sale, round, first_number, second_number, hazard)
+    SELECT later.sale, later.round, earlier.number, later.number, later.hazard
+    FROM attempts later
+    CROSS JOIN LATERAL (
+        SELECT a.number FROM attempts a
+        WHERE a.sale = later.sale AND a.round = later.round AND a.guards = later.guards
+            AND a.version_read = later.version_read AND a.wrote_at IS NOT NULL AND a.number < later.number
+        ORDER BY a.number DESC LIMIT 1
+    ) earlier
+    WHERE later.id = ANY(:ids) AND later.wrote_at IS NOT NULL
+    ON CONFLICT DO NOTHING
+""")
+KEPT = text("SELECT id FROM attempts WHERE id = ANY(:ids)")
+
+# LATERAL: as joins they read all rows of the sale for each pair, for the same reason as in AttemptRow.
+BOTH = ", ".join(f"{side}.{name} AS {side}_{name}" for side in ("first", "second") for name in NAMES)
+FIRST = """
+    CROSS JOIN LATERAL (
+        SELECT * FROM attempts a WHERE a.sale = w.sale AND a.round = w.round AND a.number = w.first_number LIMIT 1
+    ) first
+"""
+WITNESSES_OF = text(f"""
+    SELECT w.hazard, {BOTH} FROM attempts second
+    CROSS JOIN LATERAL (
+        SELECT * FROM witnesses w
+        WHERE w.sale = second.sale AND w.round = second.round AND w.second_number = second.number LIMIT 1
+    ) w {FIRST}
+    WHERE second.id = ANY(:ids) ORDER BY second.sale, second.round, second.number
+""")  # noqa: S608  our own names, no input
+WITNESSES_AFTER = text(f"""
+    SELECT w.hazard, {BOTH} FROM (
+        SELECT * FROM witnesses WHERE sale = :sale AND round = :round AND second_number > :after
+        ORDER BY second_number LIMIT :limit
+    ) w {FIRST}
+    CROSS JOIN LATERAL (
+        SELECT * FROM attempts a WHERE a.sale = w.sale AND a.round = w.round AND a.number = w.second_number LIMIT 1
+    ) second
+    ORDER BY w.second_number
+""")  # noqa: S608  our own names, no input
+ATTEMPTS_AFTER = text(f"""
+    SELECT {", ".join(NAMES)} FROM attempts WHERE sale = :sale AND round = :round AND number > :after
+    ORDER BY number LIMIT :limit
+""")  # noqa: S608  our own names, no input
+ROUND = text("SELECT round FROM sales WHERE name = :sale")
+EXTENT = text("""
+    SELECT (SELECT coalesce(max(number), 0) FROM attempts WHERE sale = :sale AND round = :round) AS latest,
+        (SELECT count(DISTINCT nonce) FROM attempts
+            WHERE sale = :sale AND round = :round AND number > :after AND wrote_at IS NOT NULL) AS written,
+        (SELECT count(*) FROM witnesses WHERE sale = :sale AND round = :round AND second_number > :after) AS witnesses
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What came of a batch. `beyond`: attempts that found their round full. `witnesses`: whose second one is in it."""
+
+    beyond: list[RecordedAttempt]
+    witnesses: list[Witness]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much evidence there is of a round, or of what came in it after some number.
+
+    latest     the highest number
+    written    purchases of which a committed write is recorded. The evidence is complete when these are as many as
+               were accepted
+    witnesses  pairs whose second attempt came after
+    """
+
+    latest: int
+    written: int
+    witnesses: int
+
+
+class AttemptRepository:
+    """Each call is a transaction of its own and raises LedgerUnavailable where Postgres is away."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def keep(self, batch: Sequence[RecordedAttempt]) -> Kept:
+        """Stores a batch and finds the witnesses in it. Sent again, it is kept once and finds the same."""
+        with ledger_reachable():
+            async with self._engine.begin() as connection:
+                return await keep(connection, batch)
+
+    async def present_round(self, sale: str) -> int:
+        """Raises UnknownSale."""
+        with ledger_reachable():
+            async with self._engine.connect() as connection:
+                round_ = (await connection.execute(ROUND, {"sale": sale})).scalar()
+        if round_ is None:
+            raise UnknownSale(f"There is no sale {sale!r}.")
+        return int(round_)
+
+    async def extent(self, sale: str, round_: int, after: int = 0) -> Extent:
+        """All zero where nothing was recorded, or no such round is known."""
+        with ledger_reachable():
+            async with self._engine.connect() as connection:
+                row = (await connection.execute(EXTENT, {"sale": sale, "round": round_, "after": after})).one()
+        return Extent(*row)
+
+    async def attempts(self, sale: str, round_: int, *, after: int = 0, limit: int) -> list[RecordedAttempt]:
+        """Those with a higher number than `after`, in the order of their numbers."""
+        values = {"sale": sale, "round": round_, "after": after, "limit": limit}
+        with ledger_reachable():
+            async with self._engine.connect() as connection:
+                rows = (await connection.execute(ATTEMPTS_AFTER, values)).all()
+        return [_recorded(row) for row in rows]
+
+    async def witnesses(self, sale: str, round_: int, *, after: int = 0, limit: int) -> list[Witness]:
+        """Those whose second attempt has a higher number than `after`, in the order of that number."""
+        values = {"sale": sale, "round": round_, "after": after, "limit": limit}
+        with ledger_reachable():
+            async with self._engine.connect() as connection:
+                rows = (await connection.execute(WITNESSES_AFTER, values)).all()
+        return [_witness(row) for row in rows]
+
+
+async def keep(connection: AsyncConnection, batch: Sequence[RecordedAttempt]) -> Kept:
+    """Within the caller's transaction: until its end nobody else stores attempts of these sales."""
+    ids = [attempt.id for attempt in batch]
+    rows = json.dumps([{name: getattr(attempt, name) for name in NAMES} for attempt in batch])
+    await connection.execute(LOCK, {"space": LOCK_SPACE, "sales": list({attempt.sale for attempt in batch})})
+    await connection.execute(KEEP, {"attempts": rows, "most": MOST_PER_ROUND})
+    await connection.execute(FIND, {"ids": ids})
+    kept = set((await connection.execute(KEPT, {"ids": ids})).scalars())
+    found = (await connection.execute(WITNESSES_OF, {"ids": ids})).all()
+    return Kept([attempt for attempt in batch if attempt.id not in kept], [_witness(row) for row in found])
+
+
+def _witness(row: Row[Any]) -> Witness:
+    hazard, *both = row
+    return Witness(hazard=Hazard(hazard), first=_recorded(both[: len(NAMES)]), second=_recorded(both[len(NAMES) :]))
+
+
+def _recorded(values: Iterable[Any]) -> RecordedAttempt:
+    """From values in the order of NAMES."""
+    found = dict(zip(NAMES, values, strict=True))
+    return RecordedAttempt(**found | {"hazard": Hazard(found["hazard"])})

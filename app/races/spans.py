@@ -1,0 +1,93 @@
+"""The race in a trace: each attempt's window as a span, and a span in both traces where two of them collide.
+
+A span that has ended takes no event and no link, and a pair is found when both have ended. So whoever finds it adds a
+span without length to each of the two traces, at the end of the window. Jaeger shows no more of a link than its target;
+therefore the other side is in the attributes too. A customer's name is in none.
+"""
+
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from opentelemetry.trace import SpanContext, format_span_id, format_trace_id, get_current_span
+from opentelemetry.util.types import AttributeValue
+
+from app.races.attempt import Attempt, Hazard, Witness
+from app.telemetry.context import link, remote_context
+from app.telemetry.spans import tracer
+
+WINDOW = "race.window"
+COLLISIONS: Mapping[Hazard, str] = MappingProxyType(
+    {
+        Hazard.LOST_UPDATE: "race.lost_update",
+        Hazard.STALE_GUARD: "race.stale_guard",
+        Hazard.WRITE_SKEW: "race.write_skew",
+        Hazard.EXPIRED_LOCK: "race.expired_lock",
+    }
+)
+STOCK = {
+    "version_read": "atomictickets.stock.version_read",
+    "version_written": "atomictickets.stock.version_written",
+    "value_read": "atomictickets.stock.value_read",
+    "value_written": "atomictickets.stock.value_written",
+}
+CUSTOMER = {
+    "version_read": "atomictickets.customer.version_read",
+    "version_written": "atomictickets.customer.version_written",
+    "value_read": "atomictickets.customer.value_read",
+    "value_written": "atomictickets.customer.value_written",
+}
+
+
+def window(attempt: Attempt, pod: str) -> tuple[str, str] | None:
+    """Adds the window to the current span's trace; its trace id and span id, or None where that is not sampled."""
+    if not get_current_span().get_span_context().trace_flags.sampled:
+        return None
+    span = tracer().start_span(WINDOW, start_time=nanoseconds(attempt.read_at), attributes=attributes_of(attempt, pod))
+    span.end(nanoseconds(attempt.wrote_at or time.time()))
+    return hexadecimal(span.get_span_context())
+
+
+def collision(witness: Witness) -> None:
+    """Adds to the trace of each of the two, as far as it was sampled, a span that names the other."""
+    for own, other in ((witness.first, witness.second), (witness.second, witness.first)):
+        if own.trace_id is None or own.span_id is None or own.wrote_at is None:
+            continue
+        attributes = attributes_of(own, own.pod) | {"atomictickets.conflict.pod": other.pod}
+        links = []
+        if other.trace_id is not None and other.span_id is not None:
+            attributes["atomictickets.conflict.trace_id"] = other.trace_id
+            attributes["atomictickets.conflict.span_id"] = other.span_id
+            links.append(link(other.trace_id, other.span_id))
+        moment = nanoseconds(own.wrote_at)
+        span = tracer().start_span(
+            COLLISIONS[witness.hazard],
+            context=remote_context(own.trace_id, own.span_id),
+            start_time=moment,
+            links=links,
+            attributes=attributes,
+        )
+        span.end(moment)
+
+
+def attributes_of(attempt: Attempt, pod: str) -> dict[str, AttributeValue]:
+    names = STOCK if attempt.guarded == "stock" else CUSTOMER
+    written = {names[each]: getattr(attempt, each) for each in names if getattr(attempt, each) is not None}
+    reservation = {} if attempt.reservation_id is None else {"atomictickets.reservation_id": attempt.reservation_id}
+    return {
+        "atomictickets.sale": attempt.sale,
+        "atomictickets.round": attempt.round,
+        "atomictickets.strategy": attempt.strategy,
+        "atomictickets.hazard": attempt.hazard,
+        "atomictickets.attempt.pod": pod,
+        **reservation,
+        **written,
+    }
+
+
+def hexadecimal(context: SpanContext) -> tuple[str, str]:
+    return format_trace_id(context.trace_id), format_span_id(context.span_id)
+
+
+def nanoseconds(seconds: float) -> int:
+    return round(seconds * 1_000_000) * 1000  # a float of today holds a quarter of a microsecond, no less

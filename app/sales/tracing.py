@@ -1,0 +1,39 @@
+"""What the span of a purchase's request tells of it."""
+
+from collections.abc import Mapping
+
+from opentelemetry.trace import get_current_span
+from opentelemetry.util.types import AttributeValue
+
+from app.sales.model import Purchase
+from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
+
+
+def describe(purchase: Purchase, strategy: str, outcome: Outcome) -> None:
+    """Sets the attributes of the current span."""
+    get_current_span().set_attributes(
+        {
+            "atomictickets.sale": purchase.sale,
+            "atomictickets.strategy": strategy,
+            "atomictickets.quantity": purchase.quantity,
+            **told_of(outcome),
+        }
+    )
+
+
+def told_of(outcome: Outcome) -> Mapping[str, AttributeValue]:
+    """What goes with an outcome. Ids and counts are in attributes alone: a span's name is one of a few."""
+    match outcome:
+        case Reserved(reservation):
+            return {
+                "atomictickets.round": reservation.round,
+                "atomictickets.reservation_id": str(reservation),
+            }
+        case SoldOut(remaining):
+            return {"atomictickets.remaining": remaining}
+        case CustomerLimitReached(held, limit):
+            return {"atomictickets.held": held, "atomictickets.limit": limit}
+        case NotOpen(why):
+            return {"atomictickets.reason": why}
+        case KeyReused():
+            return {}

@@ -1,0 +1,60 @@
+"""docs/telemetry.md has every span and every attribute that the code makes, and no other."""
+
+import ast
+import re
+from collections.abc import Iterator
+from itertools import chain
+
+from app.reconcile.decide import Action
+from app.telemetry.spans import CHANGED, OUTCOME
+from tests.docs.pages import PROJECT, page, table
+
+FOLDERS = ("app", "worker", "operator")
+MAKERS = {"span", "server_span", "start_span", "start_as_current_span"}
+ATTRIBUTE = re.compile(r"atomictickets\.[a-z_.]+")
+NO_ATTRIBUTES = {"atomictickets.dev"}  # the group of the resource
+ACTIONS = {action.value for action in Action if action not in (Action.NOTHING, Action.OBSERVE)}
+LABELLED = {"generation", "round", "epoch"}  # `_know(generation=...)` of the operator makes the attribute's name
+
+
+def sources() -> Iterator[ast.Module]:
+    for folder in FOLDERS:
+        for path in (PROJECT / folder).rglob("*.py"):
+            yield ast.parse(path.read_text(encoding="utf-8"))
+
+
+def texts() -> set[str]:
+    """Every literal text in the code."""
+    nodes = chain.from_iterable(map(ast.walk, sources()))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def made() -> set[str]:
+    """The literal names that spans are given."""
+    calls = (node for module in sources() for node in ast.walk(module) if isinstance(node, ast.Call) and node.args)
+    return {
+        call.args[0].value
+        for call in calls
+        if getattr(call.func, "id", getattr(call.func, "attr", "")) in MAKERS
+        and isinstance(call.args[0], ast.Constant)
+        and isinstance(call.args[0].value, str)
+    }
+
+
+def told(heading: str) -> set[str]:
+    return {name for cells in table(page("telemetry.md"), heading) for name in cells[0].split(", ") if name}
+
+
+def test_every_span_is_told() -> None:
+    assert made() | ACTIONS | {"POST /buy-ticket"} <= told("## Spans")
+
+
+def test_every_span_that_is_told_is_made() -> None:
+    in_code = texts() | {f"POST {path}" for path in texts() if path.startswith("/")}
+    assert told("## Spans") - in_code == set()
+
+
+def test_attributes_are_told_and_made() -> None:
+    in_code = {text for text in texts() if ATTRIBUTE.fullmatch(text)} - NO_ATTRIBUTES
+    assert {CHANGED, OUTCOME} <= in_code
+    assert told("## Attributes") == in_code | {f"atomictickets.{name}" for name in LABELLED}

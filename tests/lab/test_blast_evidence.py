@@ -1,0 +1,120 @@
+"""A blast's report names the pairs that collided in it, and no others."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.lab import blast_evidence, witnesses
+from app.lab.blast_evidence import BlastEvidence
+from app.lab.servers.ports import free_port
+from app.lab.trace_ratio import trace_ratio_of
+from app.lab.witnesses import Witnesses
+from app.ledger.attempts import AttemptRepository
+from app.ledger.blasts import Blast, BlastRepository
+from app.ledger.engine import make_engine
+from app.ledger.sales import SaleRepository
+from app.settings import LedgerSettings
+from tests.ledger.rows import terms
+from tests.races.attempts import recorded
+
+JAEGER = "http://jaeger:16686/trace/{trace_id}"
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = make_engine(database_url, "test", LedgerSettings(), pool_size=2)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def ledger(engine: AsyncEngine) -> AttemptRepository:
+    return AttemptRepository(engine)
+
+
+@pytest.fixture
+async def blast(engine: AsyncEngine) -> Blast:
+    """Against a sale of the naive strategy."""
+    await SaleRepository(engine).create(terms(strategy="naive"), guarded=False)
+    wish = {"requests": 1, "concurrency": 1, "customers": None, "quantity": 1, "retries": 0}
+    return await BlastRepository(engine).create("drop", **wish)  # type: ignore[arg-type]  # as its fields say
+
+
+async def test_what_came_before_is_not_this_blasts(
+    engine: AsyncEngine, ledger: AttemptRepository, blast: Blast
+) -> None:
+    evidence = BlastEvidence(engine, JAEGER)
+    await ledger.keep([recorded(), recorded()])
+    start = await evidence.before(blast)
+    await ledger.keep([recorded(pod="api-2", trace_id="ab" * 16, span_id="cd" * 8)])
+    told = await evidence.since(start, 1)
+    assert told is not None
+    assert (told.total, told.written) == (1, 1)
+    [pair] = told.pairs
+    assert (pair["first"]["number"], pair["second"]["number"], pair["second"]["pod"]) == (2, 3, "api-2")
+    assert pair["second"]["trace_url"] == "http://jaeger:16686/trace/" + "ab" * 16
+    assert pair["first"]["trace_url"] is None
+
+
+async def test_it_waits_for_what_the_processes_still_hold(
+    engine: AsyncEngine, ledger: AttemptRepository, blast: Blast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witnesses, "PATIENCE_SECONDS", 60)
+    evidence = BlastEvidence(engine)
+    start = await evidence.before(blast)
+    asking = asyncio.create_task(evidence.since(start, 2))
+    await ledger.keep([recorded()])
+    await ledger.keep([recorded()])
+    told = await asking
+    assert told is not None
+    assert (told.total, told.written) == (1, 2)
+
+
+async def test_what_never_comes_is_not_waited_for_for_ever(
+    engine: AsyncEngine, blast: Blast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witnesses, "PATIENCE_SECONDS", 0.1)
+    evidence = BlastEvidence(engine)
+    assert await evidence.since(await evidence.before(blast), 5) == Witnesses()
+
+
+async def test_so_many_are_named_and_all_are_counted(
+    engine: AsyncEngine, ledger: AttemptRepository, blast: Blast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blast_evidence, "NAMED", 3)
+    evidence = BlastEvidence(engine)
+    start = await evidence.before(blast)
+    await ledger.keep([recorded() for _ in range(10)])
+    told = await evidence.since(start, 10)
+    assert told is not None
+    assert (told.total, len(told.pairs)) == (9, 3)
+
+
+async def test_a_ledger_that_is_away_leaves_the_witnesses_unknown(engine: AsyncEngine, blast: Blast) -> None:
+    start = await BlastEvidence(engine).before(blast)
+    away = make_engine(f"postgresql+asyncpg://postgres@127.0.0.1:{free_port()}/none", "test", LedgerSettings())
+    assert await BlastEvidence(away).since(start, 1) is None
+    await away.dispose()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "wished", "ratio"),
+    [
+        ("naive", None, 1.0),
+        ("naive", 0.0, 0.0),
+        ("atomic", None, None),
+        ("atomic", 0.25, 0.25),
+        ("of-another-release", None, None),
+    ],
+)
+def test_of_a_race_every_purchase_is_traced(strategy: str, wished: float | None, ratio: float | None) -> None:
+    assert trace_ratio_of(strategy, wished) == ratio
+
+
+async def test_a_blast_may_wish_for_another_ratio(engine: AsyncEngine, blast: Blast) -> None:
+    evidence = BlastEvidence(engine)
+    assert (await evidence.before(blast)).trace_ratio == 1.0
+    assert (await evidence.before(replace(blast, trace_ratio=0.5))).trace_ratio == 0.5

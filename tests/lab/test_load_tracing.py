@@ -1,0 +1,109 @@
+"""The load generator as the root of its purchases' traces."""
+
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
+
+from app.lab.load import runner
+from app.lab.load.plan import LoadPlan
+from app.lab.load.runner import run_load
+from app.telemetry import spans
+from tests.lab.box_office import Answer, BoxOffice, Seen, box_office, problem, reserved, stock_of
+
+TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-0([0-3])")  # 1: sampled; 2: the id is random
+
+
+@pytest.fixture
+def tracing_on(monkeypatch: pytest.MonkeyPatch, exported: InMemorySpanExporter) -> InMemorySpanExporter:
+    monkeypatch.setattr(runner, "tracing_is_on", lambda: True)
+    return exported
+
+
+def plan(office: BoxOffice, **wishes: Any) -> LoadPlan:
+    return LoadPlan(**{"url": office.url, "sale": "drop", "concurrency": 5, "records": True, **wishes})
+
+
+def traceparents(office: BoxOffice) -> list[re.Match[str]]:
+    """Of every request: each has one, and it can be read."""
+    found = [TRACEPARENT.fullmatch(seen.traceparent or "") for seen in office.seen]
+    assert all(found)
+    return [match for match in found if match]
+
+
+def is_sampled(traceparent: re.Match[str]) -> bool:
+    return int(traceparent[3]) % 2 == 1
+
+
+async def test_each_purchase_is_the_root_of_a_trace(tracing_on: InMemorySpanExporter) -> None:
+    async with box_office(stock_of(10)) as office:
+        result = await run_load(plan(office, requests=20, trace_ratio=1.0))
+    assert result.outcomes == {"accepted": 10, "sold-out": 10}
+    roots = tracing_on.get_finished_spans()
+    assert {(root.name, root.kind, root.parent) for root in roots} == {("buy", SpanKind.CLIENT, None)}
+    made = {
+        (format_trace_id(root.context.trace_id), format_span_id(root.context.span_id))
+        for root in roots
+        if root.context is not None
+    }
+    sent = {match.groups()[:2] for match in traceparents(office) if is_sampled(match)}
+    assert sent == made
+    assert len(sent) == 20
+    told = Counter((root.attributes or {})[spans.OUTCOME] for root in roots)
+    assert told == {"accepted": 10, "sold-out": 10}
+    assert {root.status.status_code for root in roots} == {StatusCode.UNSET}
+
+
+async def test_what_is_not_sampled_says_so(tracing_on: InMemorySpanExporter) -> None:
+    async with box_office(stock_of(10)) as office:
+        await run_load(plan(office, requests=200, trace_ratio=0.5))
+    sampled = sum(map(is_sampled, traceparents(office)))
+    assert 0 < sampled == len(tracing_on.get_finished_spans()) < 200
+
+
+async def test_all_tries_of_a_purchase_are_one_trace(tracing_on: InMemorySpanExporter) -> None:
+    tries: Counter[str] = Counter()
+
+    async def losing_the_first(seen: Seen) -> Answer:
+        tries[seen.key] += 1
+        return None if tries[seen.key] == 1 else reserved(seen)
+
+    async with box_office(losing_the_first) as office:
+        await run_load(plan(office, requests=3, retries=2, trace_ratio=1.0))
+    assert set(Counter(seen.traceparent for seen in office.seen).values()) == {2}
+    assert [(root.attributes or {})["http.request.resend_count"] for root in tracing_on.get_finished_spans()] == [1] * 3
+
+
+async def test_only_what_was_not_answered_is_an_error(tracing_on: InMemorySpanExporter) -> None:
+    async def away(_: Seen) -> Answer:
+        return problem(503, "temporarily-unavailable")
+
+    async with box_office(away) as office:
+        await run_load(plan(office, requests=2, trace_ratio=1.0))
+    assert {root.status.status_code for root in tracing_on.get_finished_spans()} == {StatusCode.ERROR}
+
+
+@pytest.mark.parametrize("ratio", [None, 1.0])
+async def test_where_no_spans_are_collected_nothing_is_sent(
+    exported: InMemorySpanExporter, ratio: float | None
+) -> None:
+    """A trace of the service's own would else be one whose root is missing."""
+    async with box_office(stock_of(10)) as office:
+        await run_load(plan(office, requests=5, trace_ratio=ratio))
+    assert {seen.traceparent for seen in office.seen} == {None}
+    assert exported.get_finished_spans() == ()
+
+
+async def test_a_record_keeps_the_trace_that_the_service_told_of() -> None:
+    async def telling(seen: Seen) -> Answer:
+        return reserved(seen, X_Trace_Id="ab" * 16)
+
+    async with box_office(telling) as office:
+        told = await run_load(plan(office, requests=2))
+    async with box_office(stock_of(2)) as office:
+        untold = await run_load(plan(office, requests=2))
+    assert [record.trace_id for record in told.records] == ["ab" * 16] * 2
+    assert [record.trace_id for record in untold.records] == [None] * 2

@@ -1,0 +1,31 @@
+"""Attempts, as tests need them."""
+
+import secrets
+from typing import Any
+
+from app.races.attempt import Attempt, Hazard, RecordedAttempt
+
+ATTEMPT: dict[str, Any] = {
+    "sale": "drop",
+    "round": 1,
+    "strategy": "naive",
+    "hazard": Hazard.LOST_UPDATE,
+    "quantity": 1,
+    "version_read": "741",
+    "value_read": 10,
+    "read_at": 1_700_000_000.25,
+    "version_written": "742",
+    "value_written": 9,
+    "wrote_at": 1_700_000_000.3125,
+}
+
+
+def an_attempt(**other: Any) -> Attempt:
+    """Of version 741, and committed, unless told otherwise."""
+    return Attempt(**{**ATTEMPT, "nonce": secrets.token_hex(8), **other})
+
+
+def recorded(**other: Any) -> RecordedAttempt:
+    """The same, made in api-1 and not traced."""
+    made = {"nonce": secrets.token_hex(8), "id": secrets.token_hex(8), "pod": "api-1", "process": "17"}
+    return RecordedAttempt(**{**ATTEMPT, **made, **other})

@@ -1,0 +1,146 @@
+"""One order, one trace: over real processes, as a collector gets to see it."""
+
+import pytest
+from redis.asyncio import Redis
+
+from app.gate.keys import GROUP, SaleKeys
+from app.settings import GateSettings
+from tests.fixtures.collector import Collector, Received
+from tests.fixtures.platform import MakePlatform, Platform
+
+BUY, RESERVE, CALL, BOOK, BATCH = (
+    "POST /buy-ticket", "gate.reserve", "EVALSHA reserve", "ledger.book", "ledger.book batch",
+)  # fmt: skip
+OUTCOME, RESERVATION, DELIVERY = (
+    "atomictickets.outcome", "atomictickets.reservation_id", "atomictickets.delivery",
+)  # fmt: skip
+STOCK, REQUESTS = 40, 100
+
+
+def told(span: Received, *names: str) -> tuple[object, ...]:
+    return tuple(span.attributes.get(name) for name in names)
+
+
+def children(collector: Collector, parent: Received, name: str) -> list[Received]:
+    return [span for span in collector.named(name) if (span.trace_id, span.parent_id) == parent.ids]
+
+
+def whole_orders(collector: Collector) -> int:
+    """Accepted purchases whose trace holds all three: request, script and booking."""
+    return sum(
+        1
+        for bought in collector.named(BUY)
+        for reserved in children(collector, bought, RESERVE)
+        for _ in children(collector, reserved, BOOK)
+    )
+
+
+async def until_whole(platform: Platform, collector: Collector, orders: int, requests: int) -> None:
+    """Returns when everything has arrived that must."""
+
+    async def arrived() -> bool:
+        linked = {link for span in collector.named(BOOK) + collector.named(RESERVE) for link in span.links}
+        ids = {span.ids for span in collector.spans}
+        buys = [span for span in collector.named(BUY) if OUTCOME in span.attributes]
+        return len(buys) >= requests and whole_orders(collector) >= orders and linked <= ids
+
+    await platform.wait_until(arrived)
+
+
+async def test_every_accepted_order_is_one_unbroken_trace(
+    make_platform: MakePlatform, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in collector.environment.items():
+        monkeypatch.setenv(name, value)  # the load generator's process has it from here
+    platform = await make_platform(api=2, workers=2)
+    sale = await platform.create_sale(stock=STOCK)
+    result = await platform.blast(sale, REQUESTS, trace_ratio=1.0)
+    assert result.outcomes == {"accepted": STOCK, "sold-out": REQUESTS - STOCK}
+    await platform.settled(sale)
+    await until_whole(platform, collector, STOCK, REQUESTS)
+
+    bought = [span for span in collector.named(BUY) if told(span, OUTCOME) == ("reserved",)]
+    assert len({span.trace_id for span in bought}) == STOCK
+    for span in bought:
+        [buy] = [asked for asked in collector.named("buy") if asked.ids == (span.trace_id, span.parent_id)]
+        assert (buy.service, buy.parent_id) == ("atomictickets-blaster", "")
+        [reserve] = children(collector, span, RESERVE)
+        [book] = children(collector, reserve, BOOK)
+        assert (span.service, book.service) == ("atomictickets-api", "atomictickets-worker")
+        assert (span.kind, reserve.kind, book.kind) == ("SERVER", "PRODUCER", "CONSUMER")
+        assert told(span, RESERVATION) == told(book, RESERVATION) != (None,)
+        assert told(book, OUTCOME, DELIVERY) == ("booked", "first")
+        assert told(span, "http.route", "http.response.status_code") == ("/buy-ticket", 200)
+    links_go_both_ways(collector, CALL, RESERVE)
+    links_go_both_ways(collector, BATCH, BOOK)
+    calls = collector.named(CALL)
+    assert sum(int(str(span.attributes["atomictickets.accepted"])) for span in calls) == STOCK
+    assert sum(int(str(span.attributes["db.operation.batch.size"])) for span in calls) == REQUESTS
+    [created] = collector.named("POST /sales")
+    assert {span.service for span in collector.named(RESERVE) if created.ids in span.links} == {"atomictickets-api"}
+    assert collector.errors() == []
+    assert collector.orphans() == []
+
+
+def links_go_both_ways(collector: Collector, shared: str, own: str) -> None:
+    """Each span of what is shared is a root, and each of its orders has a link to it and one from it."""
+    by_ids = {span.ids: span for span in collector.named(shared)}
+    assert all(not span.parent_id for span in by_ids.values())
+    for span in collector.named(own):
+        [one] = [by_ids[link] for link in span.links if link in by_ids]
+        reserve = span.ids if own == RESERVE else (span.trace_id, span.parent_id)
+        assert reserve in one.links
+
+
+async def test_what_a_dead_worker_had_is_told_as_claimed(make_platform: MakePlatform, collector: Collector) -> None:
+    """And the control: an order whose entry names no trace would be seen to fall apart."""
+    platform = await make_platform(environment=collector.environment, idle=("worker-1",))
+    sale = await platform.create_sale(stock=STOCK)
+    await platform.buy(sale, "ada", "k-1")
+    await taken_by_the_dead(platform.redis, sale)
+    await platform.buy(sale, "bob", "k-2")
+    await platform.buy(sale, "eve", "k-3")
+    await forget_the_trace(platform.redis, sale, "eve")
+    platform.start("worker-1")
+    await platform.settled(sale)
+    await until_whole(platform, collector, 2, 3)
+    assert sorted(told(span, DELIVERY, OUTCOME) for span in collector.named(BOOK)) == [
+        ("claimed", "booked"), ("first", "booked"),
+    ]  # fmt: skip
+    assert (len(collector.named(BUY)), whole_orders(collector)) == (3, 2)
+    assert collector.orphans() == collector.errors() == []
+
+
+def orders_of(sale: str) -> str:
+    return SaleKeys(GateSettings().key_prefix, sale).orders
+
+
+async def taken_by_the_dead(redis: "Redis", sale: str) -> None:
+    """What a worker leaves that is killed between the read and the commit."""
+    await redis.xgroup_create(orders_of(sale), GROUP, id="0")
+    assert await redis.xreadgroup(GROUP, "dead", {orders_of(sale): ">"})
+
+
+async def forget_the_trace(redis: "Redis", sale: str, customer: str) -> None:
+    """Writes the customer's order again, as a gate would that stores no traceparent."""
+    [(entry, fields)] = [found for found in await redis.xrange(orders_of(sale)) if found[1]["customer"] == customer]
+    del fields["traceparent"]
+    await redis.xdel(orders_of(sale), entry)
+    await redis.xadd(orders_of(sale), fields)
+
+
+async def test_a_sampler_that_takes_nothing_leaves_names_alone(
+    make_platform: MakePlatform, collector: Collector
+) -> None:
+    sampler = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0"}
+    platform = await make_platform(environment=collector.environment | sampler)
+    sale = await platform.create_sale(stock=1)
+    answers = [await platform.buy(sale, "ada", f"k-{number}") for number in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 400]
+    assert answers[1].json()["trace_id"] == answers[1].headers["x-trace-id"]
+    assert len({answer.headers["x-trace-id"] for answer in answers}) == 2
+    [(_, fields)] = await platform.redis.xrange(orders_of(sale)) or [("", {})]
+    assert "traceparent" not in fields
+    await platform.settled(sale)
+    await platform.close()  # sends what waits
+    assert {span.service for span in collector.spans} <= {"atomictickets-reconciler"}
