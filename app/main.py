@@ -73,7 +73,15 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
     gate = Gate(redis, settings.gate.key_prefix)
     sales, receipts = SaleRepository(engine), ReceiptRepository(engine)
     hints = Hints(settings.stores.broker_url)
-    strategies = build_strategies(Parts(engine=engine, gate=gate, hints=hints, gate_settings=settings.gate))
+    parts = Parts(
+        engine=engine,
+        redis=redis,
+        gate=gate,
+        hints=hints,
+        broker_url=settings.stores.broker_url,
+        gate_settings=settings.gate,
+    )
+    strategies = build_strategies(parts)
     for strategy in strategies.values():
         stack.push_async_callback(strategy.close)
     catalog = SaleCatalog(sales, strategies)

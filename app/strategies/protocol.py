@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, Self
 
+from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.drain.hints import Hints
@@ -35,8 +36,10 @@ class Parts:
     """What a process has to sell with. A strategy takes what it needs."""
 
     engine: AsyncEngine
+    redis: "Redis"
     gate: Gate
     hints: Hints
+    broker_url: str
     gate_settings: GateSettings
     attempts: Attempts = field(default_factory=NoAttempts)
 

@@ -59,7 +59,14 @@ async def here(
 ) -> AsyncIterator[Installation]:
     engine = make_engine(database_url, "test", LedgerSettings())
     strategy = AtomicStrategy(
-        Parts(engine=engine, gate=gate, hints=Hints(broker_url), gate_settings=GateSettings(command_timeout_seconds=10))
+        Parts(
+            engine=engine,
+            redis=stock_redis,
+            gate=gate,
+            hints=Hints(broker_url),
+            broker_url=broker_url,
+            gate_settings=GateSettings(command_timeout_seconds=10, key_prefix=key_prefix),
+        )
     )
     yield Installation(
         strategy=strategy,
