@@ -30,6 +30,7 @@ from app.sales.desk import SalesDesk
 from app.sales.reservations import Reservations
 from app.sales.service import SalesService
 from app.settings import ApiSettings, GateSettings, LedgerSettings, StoreSettings
+from app.strategies.meters import RETRIES
 from app.strategies.protocol import Parts
 from app.strategies.registry import build_strategies
 from app.telemetry.metrics import Metrics
@@ -94,7 +95,7 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
         reservations=Reservations(ReservationRepository(engine), receipts, catalog),
         blasts=BlastRepository(engine),
         readiness=readiness,
-        metrics=Metrics(),
+        metrics=Metrics(RETRIES),
         admin_token=None if token is None else token.get_secret_value(),
         body_limit_bytes=settings.api.body_limit_bytes,
     )

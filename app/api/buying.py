@@ -13,6 +13,7 @@ from app.api.purchase_lane import PATH, answer_purchase
 from app.errors import TemporarilyUnavailable
 from app.gate.replies import GateForgot
 from app.sales.model import IDEMPOTENCY_KEY, UnknownSale
+from app.strategies.contention import Contention
 
 PROBLEMS = (
     errors.SoldOutRefusal,
@@ -27,6 +28,7 @@ PROBLEMS = (
     errors.InvalidRequest,
     errors.InternalError,
     TemporarilyUnavailable,
+    Contention,
     GateForgot,
     errors.NotReady,
 )

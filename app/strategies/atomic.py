@@ -28,7 +28,7 @@ from app.reconcile.follow import follow
 from app.reconcile.recount import recount
 from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
 from app.sales.outcomes import KeyReused, NotOpen, Outcome
-from app.strategies.protocol import Parts, Snapshot
+from app.strategies.protocol import AcceptedIn, Parts, Snapshot
 
 WATCH_SECONDS = 1.0
 
@@ -41,6 +41,8 @@ class AtomicStrategy:
     name: ClassVar[str] = "atomic"
     promises_exactness: ClassVar[bool] = True
     sells_at_gate: ClassVar[bool] = True
+    keeps_limit: ClassVar[bool] = True
+    accepted_in: ClassVar[AcceptedIn] = AcceptedIn.STREAM
 
     def __init__(self, parts: Parts) -> None:
         self._gate = parts.gate

@@ -18,7 +18,7 @@ from app.ledger.sales import SaleRepository
 from app.sales.model import Purchase, Sale, SaleTerms, UnknownSale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
 from app.settings import LedgerSettings
-from app.strategies.naive import READ, NaiveStrategy
+from app.strategies.naive import NaiveStrategy
 from app.strategies.protocol import Snapshot
 
 STOCK, CROWD, THINK_MS = 5, 30, 50
@@ -27,7 +27,7 @@ STOCK, CROWD, THINK_MS = 5, 30, 50
 class Locking(NaiveStrategy):
     """The control: the same code, but whoever reads the counter holds it until he has written."""
 
-    read: ClassVar[str] = f"{READ} FOR NO KEY UPDATE OF i"
+    locking: ClassVar[str] = "FOR NO KEY UPDATE OF i"
 
 
 @pytest.fixture
