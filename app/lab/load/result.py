@@ -40,7 +40,10 @@ def nearest_rank(ranked: Sequence[float], percent: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one buyer was told finally. `outcome`: accepted, the problem's slug, or why no reply came (status 0)."""
+    """What one buyer was told finally. `outcome`: accepted, the problem's slug, or why no reply came (status 0).
+
+    `sent_at`: when the first request left, in Unix seconds of a clock that is not set while the load runs.
+    """
 
     number: int
     key: str
@@ -51,6 +54,7 @@ class Told:
     attempts: int
     replayed: bool
     reservation_id: str | None
+    sent_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
