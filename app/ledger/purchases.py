@@ -11,7 +11,8 @@ from app.sales.model import Purchase, ReservationId, UnknownSale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved
 
 READ = """
-    SELECT s.round, i.stock, i.remaining, i.version, i.xmin::text AS row_version, s.customer_limit, s.think_ms,
+    SELECT s.round, i.stock, i.remaining, i.version, i.lock_token, i.xmin::text AS row_version,
+        s.customer_limit, s.think_ms,
         s.ended_at IS NOT NULL OR coalesce(s.closes_at <= now(), false) AS closed, s.paused,
         greatest(0, extract(epoch FROM s.opens_at - now()))::float8 AS opens_in_seconds
     FROM sales s JOIN inventory i ON i.sale = s.name AND i.round = s.round
@@ -23,7 +24,8 @@ HELD = text("""
 """)
 # The schema is part of the key, since locks are the database's: two installations may share one.
 LOCK_CUSTOMER = text("""
-    SELECT pg_advisory_xact_lock(hashtextextended(concat_ws(' ', current_schema(), 'customer', :sale, :customer), 0))
+    SELECT pg_advisory_xact_lock(hashtextextended(
+        concat_ws(' ', current_schema(), 'customer', CAST(:sale AS text), CAST(:customer AS text)), 0))
 """)
 BOOK = text("""
     INSERT INTO bookings (reservation_id, sale, round, customer, idempotency_key, quantity, ticket, status)
@@ -36,13 +38,15 @@ BOOK = text("""
 class Seen:
     """A sale and its counter, as one statement read them, and when (seconds since 1970 of this machine's clock).
 
-    `remaining`: tickets of the counter. `version`: of the optimistic way. `row_version`: the inventory row's xmin.
+    `remaining`: tickets of the counter. `version`, `lock_token`: of the optimistic way and of the fenced lock.
+    `row_version`: the inventory row's xmin.
     """
 
     round: int
     stock: int
     remaining: int
     version: int
+    lock_token: int
     row_version: str
     customer_limit: int | None
     think_ms: int

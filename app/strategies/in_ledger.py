@@ -26,14 +26,9 @@ from app.sales.outcomes import Outcome, Reserved, SoldOut
 from app.strategies.contention import Conflict, retried
 from app.strategies.protocol import AcceptedIn, Parts, Snapshot
 
-LOST_RACES = (
-    "40001",
-    "40P01",
-)  # serialization failure, deadlock: https://www.postgresql.org/docs/18/mvcc-serialization-failure-handling.html
-
-SNAPSHOT = text("""
-    SELECT round, epoch, stock, remaining, 0 AS backlog FROM inventory WHERE sale = :sale AND round = :round
-""")
+Isolation = Literal["AUTOCOMMIT", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
+# Serialization failure, deadlock: https://www.postgresql.org/docs/18/mvcc-serialization-failure-handling.html
+LOST_RACES = ("40001", "40P01")
 
 
 @dataclass(slots=True)  # made for every purchase: see app.sales.model.Purchase
@@ -54,7 +49,7 @@ class LedgerStrategy:
 
     `locking`: a clause for the statement that reads sale and counter (alias `i`). `locks_customer`: the limit is kept
     by a lock per customer, where nothing else makes his purchases wait for each other. `hazard`: what a race does to
-    it; its attempts are recorded.
+    it; its attempts are recorded. `dealt`: SQL for the tickets that left `inventory.remaining` (alias `i`) unsold.
     """
 
     name: ClassVar[str]
@@ -63,10 +58,11 @@ class LedgerStrategy:
     keeps_limit: ClassVar[bool] = True
     accepted_in: ClassVar[AcceptedIn] = AcceptedIn.LEDGER
 
-    isolation: ClassVar[Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]] = "READ COMMITTED"
+    isolation: ClassVar[Isolation] = "READ COMMITTED"
     locking: ClassVar[str] = ""
     locks_customer: ClassVar[bool] = False
     hazard: ClassVar[Hazard | None] = None
+    dealt: ClassVar[str] = "0"
 
     def __init__(self, engine: AsyncEngine, attempts: Attempts | None = None) -> None:
         self._engine = engine.execution_options(isolation_level=self.isolation)
@@ -82,16 +78,19 @@ class LedgerStrategy:
 
     async def buy(self, purchase: Purchase) -> Outcome:
         """Raises Contention (nothing was taken) or LedgerUnavailable (where the commit's answer was lost: unknown)."""
-        return await retried(self.name, lambda: self._attempt(purchase))
+        return await retried(self.name, lambda: self.attempt(purchase))
 
     async def prepare(self, sale: Sale) -> None:
         """Nothing follows the ledger: what is sold from is part of it."""
 
     async def snapshot(self, sale: Sale) -> Snapshot | None:
+        statement = text(f"""
+            SELECT round, epoch, stock, remaining + ({self.dealt}) AS remaining, 0 AS backlog
+            FROM inventory i WHERE sale = :sale AND round = :round
+        """)  # noqa: S608  our own text, no input
         with ledger_reachable():
             async with self._engine.connect() as connection:
-                values = {"sale": sale.name, "round": sale.round}
-                row = (await connection.execute(SNAPSHOT, values)).mappings().first()
+                row = (await connection.execute(statement, {"sale": sale.name, "round": sale.round})).mappings().first()
         return None if row is None else Snapshot(**row)
 
     async def is_pending(self, reservation: ReservationId) -> bool:  # noqa: ARG002  the protocol's signature
@@ -113,12 +112,12 @@ class LedgerStrategy:
         await connection.commit()
         return reserved
 
-    async def _attempt(self, purchase: Purchase) -> Outcome:
+    async def attempt(self, purchase: Purchase) -> Outcome:
         with ledger_reachable(), _races_are_conflicts():
             async with self._engine.connect() as connection:
-                return await self._sell(connection, purchase)
+                return await self.sell(connection, purchase)
 
-    async def _sell(self, connection: AsyncConnection, purchase: Purchase) -> Outcome:
+    async def sell(self, connection: AsyncConnection, purchase: Purchase) -> Outcome:
         seen = await self.look(connection, purchase)
         outcome = await refusal(connection, purchase, seen, lock_customer=self.locks_customer)
         if outcome is not None:
