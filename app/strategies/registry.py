@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from app.strategies.advisory_lock import AdvisoryLockStrategy
 from app.strategies.atomic import AtomicStrategy
 from app.strategies.conditional_update import ConditionalUpdateStrategy
+from app.strategies.db_gathered import DbGatheredStrategy
 from app.strategies.function import FunctionStrategy
 from app.strategies.gate_and_guard import GateAndGuardStrategy
 from app.strategies.lua_fire_and_forget import LuaFireAndForgetStrategy
@@ -45,6 +46,7 @@ STRATEGIES: Mapping[str, type[RegisteredStrategy]] = {
         FunctionStrategy,
         GateAndGuardStrategy,
         SingleStatementStrategy,
+        DbGatheredStrategy,
     )
 }
 """By name, for who asks what a strategy promises and sells nothing."""
