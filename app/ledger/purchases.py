@@ -19,8 +19,8 @@ READ = """
     WHERE s.name = :sale
 """
 HELD = text("""
-    SELECT coalesce(sum(quantity), 0) FROM bookings
-    WHERE sale = :sale AND round = :round AND customer = :customer AND status = 'booked'
+    SELECT coalesce(sum(quantity) FILTER (WHERE status = 'booked'), 0) AS tickets, count(*) AS bookings FROM bookings
+    WHERE sale = :sale AND round = :round AND customer = :customer AND status <> 'duplicate'
 """)
 # The schema is part of the key, since locks are the database's: two installations may share one.
 LOCK_CUSTOMER = text("""
@@ -34,12 +34,21 @@ BOOK = text("""
 """)
 
 
+@dataclass(slots=True)
+class Held:
+    """What one customer has in a round: tickets, and bookings of any kind. `read_at` as in Seen."""
+
+    tickets: int
+    bookings: int
+    read_at: float = field(default_factory=time.time)
+
+
 @dataclass(slots=True)  # made for every purchase: see app.sales.model.Purchase
 class Seen:
     """A sale and its counter, as one statement read them, and when (seconds since 1970 of this machine's clock).
 
     `remaining`: tickets of the counter. `version`, `lock_token`: of the optimistic way and of the fenced lock.
-    `row_version`: the inventory row's xmin.
+    `row_version`: the inventory row's xmin. `held`: what the customer has, once that was asked because of a limit.
     """
 
     round: int
@@ -54,6 +63,7 @@ class Seen:
     paused: bool
     opens_in_seconds: float | None
     read_at: float = field(default_factory=time.time)
+    held: Held | None = None
 
 
 async def read(connection: AsyncConnection, sale: str, locking: str = "") -> Seen:
@@ -93,8 +103,9 @@ async def limit_reached(
     if lock_customer:  # a statement of its own: one that waited for the lock would not see what was committed meanwhile
         await connection.execute(LOCK_CUSTOMER, {"sale": purchase.sale, "customer": purchase.customer})
     buyer = {"sale": purchase.sale, "round": seen.round, "customer": purchase.customer}
-    held = int((await connection.execute(HELD, buyer)).scalar_one())
-    return CustomerLimitReached(held, seen.customer_limit) if held + purchase.quantity > seen.customer_limit else None
+    seen.held = Held(*(await connection.execute(HELD, buyer)).one())
+    too_many = seen.held.tickets + purchase.quantity > seen.customer_limit
+    return CustomerLimitReached(seen.held.tickets, seen.customer_limit) if too_many else None
 
 
 async def answer(connection: AsyncConnection, purchase: Purchase, round_: int) -> Reserved | KeyReused | None:

@@ -7,7 +7,6 @@ is told, is what the idempotency key is for: the same key finds the booking.
 """
 
 import asyncio
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,11 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.ledger.availability import ledger_reachable
 from app.ledger.purchases import Seen, book, read, refusal
-from app.races.attempt import Attempt, Attempts, Hazard, NoAttempts
+from app.races.attempt import Attempts, Hazard, NoAttempts
 from app.races.barriers import reached
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import Outcome, Reserved, SoldOut
 from app.strategies.contention import Conflict, retried
+from app.strategies.evidence import windows
 from app.strategies.protocol import AcceptedIn, Parts, Snapshot
 
 Isolation = Literal["AUTOCOMMIT", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
@@ -41,7 +41,7 @@ class Taken:
 
     ticket: int
     remaining: int = 0
-    row_version: str | None = None
+    row_version: str = ""
 
 
 class LedgerStrategy:
@@ -128,27 +128,10 @@ class LedgerStrategy:
             return taken
         reserved = await self.complete(connection, purchase, seen, taken)
         if self.hazard is not None:
-            self._record(self.hazard, purchase, seen, taken, reserved)
+            wrote = (taken.remaining, taken.row_version)
+            for window in windows(purchase, seen, reserved, strategy=self.name, hazard=self.hazard, wrote=wrote):
+                self._attempts.record(window)
         return reserved
-
-    def _record(self, hazard: Hazard, purchase: Purchase, seen: Seen, taken: Taken, reserved: Reserved) -> None:
-        self._attempts.record(
-            Attempt(
-                sale=purchase.sale,
-                round=seen.round,
-                strategy=self.name,
-                hazard=hazard,
-                nonce=purchase.nonce,
-                quantity=purchase.quantity,
-                version_read=seen.row_version,
-                value_read=seen.remaining,
-                read_at=seen.read_at,
-                version_written=taken.row_version,
-                value_written=taken.remaining,
-                wrote_at=time.time(),
-                reservation_id=str(reserved.reservation),
-            )
-        )
 
 
 async def think(seen: Seen) -> None:
