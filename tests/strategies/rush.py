@@ -64,7 +64,7 @@ def rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> li
 
 
 async def _rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Told]:
-    async with _selling(strategy, place) as desk:
+    async with selling(strategy, place) as desk:
         told = []
         for sale in buyers.sales:
             await asyncio.to_thread(_starts[0].wait, 60)
@@ -73,7 +73,7 @@ async def _rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers
 
 
 @asynccontextmanager
-async def _selling(strategy: type[RegisteredStrategy], place: Place) -> AsyncIterator[RegisteredStrategy]:
+async def selling(strategy: type[RegisteredStrategy], place: Place) -> AsyncIterator[RegisteredStrategy]:
     ledger = LedgerSettings(statement_timeout_seconds=60)  # a slow machine is not what is tested
     engine = make_engine(place.database_url, "test", ledger, pool_size=WARM_CONNECTIONS)
     settings = GateSettings(key_prefix=place.key_prefix, connect_timeout_seconds=10, command_timeout_seconds=10)
