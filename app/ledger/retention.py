@@ -1,9 +1,11 @@
-"""What the ledger need not keep for ever: receipts, and blasts that have ended. Bookings stay."""
+"""What the ledger need not keep for ever: receipts, ended blasts, what is dealt out of rounds that are over. Bookings
+stay."""
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.availability import ledger_reachable
+from app.ledger.leftovers import take_back
 
 BATCH = 1000  # rows; deleting them takes some ms
 
@@ -30,4 +32,6 @@ async def prune(engine: AsyncEngine, older_than_days: int, batch: int = BATCH) -
         with ledger_reachable():
             async with engine.begin() as connection:
                 gone += (await connection.execute(statement, {"days": older_than_days, "batch": batch})).rowcount
-    return gone
+    with ledger_reachable():
+        async with engine.begin() as connection:
+            return gone + await take_back(connection, batch)

@@ -130,7 +130,7 @@ class Reconciler:
             gone = await prune(self._engine, self._settings.retention_days)
             self._prune_at = now if gone else now + PRUNE_SECONDS
             if gone:
-                log.info("old receipts and blasts deleted", rows=gone, days=self._settings.retention_days)
+                log.info("old rows deleted", rows=gone, days=self._settings.retention_days)
 
     async def reconcile_sale(self, sale: Sale, settings: ReconcileSettings | None = None) -> Result:
         """Checks one sale and does what is called for. Idempotent; raises TemporarilyUnavailable.
