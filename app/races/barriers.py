@@ -107,6 +107,11 @@ class Conductor:
         """Purchases stand there until `expected` have come, half a second at most."""
         self._arm(point, "meet", str(expected))
 
+    def disarm(self, point: Point) -> None:
+        """Nobody is stopped there, or dies there, any more; who stands there stands."""
+        for action in ("stop", "die", "meet"):
+            (self._directory / f"{point}.{action}").unlink(missing_ok=True)
+
     def release(self, point: Point) -> None:
         (self._directory / f"{point}.go").touch()
 

@@ -24,6 +24,7 @@ from app.gate.told import RecentlyTold, ToldBatch
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.reservations import ReservationRepository
 from app.ledger.sales import SaleRepository
+from app.races.barriers import reached
 from app.reconcile.follow import follow
 from app.reconcile.recount import recount
 from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
@@ -65,11 +66,13 @@ class AtomicStrategy:
 
     async def buy(self, purchase: Purchase) -> Outcome:
         try:
-            return await self._gatherer.buy(purchase)
+            outcome = await self._gatherer.buy(purchase)
         except GateForgot as forgot:
             if forgot.verdict != "missing":
                 raise
             return await self._without_keys(purchase, forgot)
+        await reached("after_decrement")
+        return outcome
 
     async def prepare(self, sale: Sale) -> None:
         if not await follow(sale, self._gate) and sale.ended_at is None:
