@@ -74,6 +74,7 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
     gate = Gate(redis, settings.gate.key_prefix)
     sales, receipts = SaleRepository(engine), ReceiptRepository(engine)
     hints = Hints(settings.stores.broker_url)
+    stack.push_async_callback(hints.close)
     parts = Parts(
         engine=engine,
         redis=redis,

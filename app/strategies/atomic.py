@@ -101,7 +101,6 @@ class AtomicStrategy:
             self._watch.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await self._hints.close()
 
     async def _without_keys(self, purchase: Purchase, forgot: GateForgot) -> Outcome:
         """The gate has no keys: the ledger knows whether that is as it should be, and which keys have won."""

@@ -89,5 +89,6 @@ class Stores:
     async def close(self) -> None:
         for strategy in self.strategies.values():
             await strategy.close()
+        await self.hints.close()
         await self.redis.aclose()
         await self.engine.dispose()

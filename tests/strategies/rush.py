@@ -78,12 +78,13 @@ async def selling(strategy: type[RegisteredStrategy], place: Place) -> AsyncIter
     engine = make_engine(place.database_url, "test", ledger, pool_size=WARM_CONNECTIONS)
     settings = GateSettings(key_prefix=place.key_prefix, connect_timeout_seconds=10, command_timeout_seconds=10)
     redis = make_redis(place.redis_url, "test", settings)
+    hints = Hints(place.broker_url)
     desk = strategy.build(
         Parts(
             engine=engine,
             redis=redis,
             gate=Gate(redis, place.key_prefix),
-            hints=Hints(place.broker_url),
+            hints=hints,
             broker_url=place.broker_url,
             gate_settings=settings,
         )
@@ -95,6 +96,7 @@ async def selling(strategy: type[RegisteredStrategy], place: Place) -> AsyncIter
         yield desk
     finally:
         await desk.close()
+        await hints.close()
         await redis.aclose()
         await engine.dispose()
 
