@@ -58,5 +58,6 @@ def book_order(self: "Task[..., None]", sale: str, entry: str, fields: Mapping[s
         if is_poison(error) or self.request.retries >= BOOK_TRIES:
             log.exception("a published order can't be booked; it is lost", sale=sale, order=order.reservation_id)
             return
+        log.debug("a store is away; the published order comes again", sale=sale, order=order.reservation_id)
         raise self.retry(exc=error, countdown=min(2**self.request.retries, LONGEST_PAUSE_SECONDS)) from error
     log.debug("booked", sale=sale, booked=booked.booked, rejected=booked.rejected, duplicates=booked.duplicates)
