@@ -185,7 +185,7 @@ class Reconciler:
         return result if suspicion is None else replace(result, confirmed_at=suspicion.since + settings.grace_seconds)
 
     async def _observe(self, sale: Sale) -> Result:
-        """A strategy that promises nothing, or that this release doesn't know: nothing of it is mended."""
+        """A strategy that sells beside the gate, or that this release doesn't know: nothing of it is mended."""
         action = Action.OBSERVE if sale.ended_at is None else Action.REMOVE
         with _acting(action) as acting:
             done = action is Action.OBSERVE or await remove(sale, self._gate, self._engine)
