@@ -32,6 +32,7 @@ class ReadThenWrite(LedgerStrategy):
             "quantity": purchase.quantity,
             "computed": seen.remaining - purchase.quantity,
             "version": seen.version,
+            "lock_token": seen.lock_token,
         }
         written = (await connection.execute(self.write, values)).first()
         if written is None:

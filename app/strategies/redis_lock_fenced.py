@@ -37,16 +37,14 @@ HIGHEST = text("""
 
 
 class RedisLockFencedStrategy(LockedStrategy):
-    """The token is the version that the write compares."""
-
     name: ClassVar[str] = "redis-lock-fenced"
-    write: ClassVar[TextClause] = counter_update("remaining = :computed", "lock_token = :version")
+    write: ClassVar[TextClause] = counter_update("remaining = :computed", "lock_token = :lock_token")
 
     async def look(self, connection: AsyncConnection, purchase: Purchase) -> Seen:
-        """Raises Conflict where the ledger knows a token as high as this holder's."""
+        """With this holder's own token. Raises Conflict where the ledger knows one as high."""
         token = await self.lock.token(purchase.sale)
         await self.fence(connection, purchase.sale, token)
-        return replace(await super().look(connection, purchase), version=token)
+        return replace(await super().look(connection, purchase), lock_token=token)
 
     async def fence(self, connection: AsyncConnection, sale: str, token: int) -> None:
         """Commits the token, so that no older one writes any more."""

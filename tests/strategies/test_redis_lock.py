@@ -31,7 +31,7 @@ class ComparedAtTheWriteAlone(RedisLockFencedStrategy):
     """The control: the ledger learns of a token when something is written with it, and refuses older ones."""
 
     write: ClassVar[TextClause] = counter_update(
-        "remaining = :computed, lock_token = :version", "lock_token < :version"
+        "remaining = :computed, lock_token = :lock_token", "lock_token < :lock_token"
     )
 
     async def fence(self, connection: AsyncConnection, sale: str, token: int) -> None:
