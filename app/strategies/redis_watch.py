@@ -2,8 +2,8 @@
 
 How it works: WATCH, read, MULTI, absolute write, EXEC. EXEC does nothing where the number was touched since the WATCH;
 then the whole purchase is tried again, a bounded number of times with a random pause. The booking follows in Postgres.
-Guarantees: never oversold while Redis keeps its data; the number never goes below zero, and nobody is told sold out
-while tickets are left. An answer is given after the booking's commit.
+Guarantees: never oversold while Redis keeps its data, and the number never goes below zero. An answer is given after
+the booking's commit.
 What breaks it: a crowd. Of all that read one number one wins and the others come again: most of the work is thrown
 away, and who loses each time is told `contention`. Death between EXEC and booking leaks tickets; a Redis that forgets
 sells again what was taken and not yet booked.

@@ -1,7 +1,8 @@
 """What the ways to sell from a counter in Redis have in common: the counter first, then the booking in Postgres.
 
 Dying between the two leaks the tickets: they are neither sold nor left, and nobody looks for them. A commit whose
-answer was lost leaks them as well, in place of selling them twice.
+answer was lost leaks them as well, in place of selling them twice. Tickets that a purchase gives back, because its key
+was booked meanwhile or the ledger failed it, were told sold out until then.
 
 Where Redis has forgotten the counter it is made from the ledger's bookings by the next purchase. Tickets that were
 taken and not yet booked at that moment are sold once more: so many may be oversold.
