@@ -19,7 +19,11 @@ class NoMarks(AtomicTicketsError):
 def rewritten(page: str, report: "Report") -> str:
     """The page with what was raced and played now. What was not stays as it is. Raises NoMarks."""
     if report.race is not None:
-        page = between(page, "crowd", [*circumstances(report), "", *race_tables(report.race.entries)])
+        page = between(
+            page,
+            f"crowd, think {report.contest.think_ms} ms",
+            [*circumstances(report), "", *race_tables(report.race.entries)],
+        )
     for each in report.played:
         page = between(page, each.name, markdown(each.rows()))
     return page
@@ -29,7 +33,7 @@ def between(page: str, name: str, lines: list[str]) -> str:
     begin, end = BEGIN.format(name=name), END.format(name=name)
     before, found, rest = page.partition(begin)
     _, closed, after = rest.partition(end)
-    if not (found and closed):
+    if not (found and closed):  # a page that lost its marks is not written over
         raise NoMarks(f"The page has no place for {name}: it lacks {begin} or {end}.")
     return f"{before}{begin}\n\n" + "\n".join(lines) + f"\n\n{end}{after}"
 
@@ -64,6 +68,6 @@ def circumstances(report: "Report") -> list[str]:
     )
     again = (
         f"Again: `atomictickets race --requests {contest.requests} --concurrency {contest.concurrency}"
-        f" --stock {contest.stock} --repeat {report.repeat} --write docs/strategies.md`."
+        f" --stock {contest.stock} --think-ms {contest.think_ms} --repeat {report.repeat} --write docs/strategies.md`."
     )
     return [load, "", where, again]

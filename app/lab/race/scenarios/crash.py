@@ -2,7 +2,7 @@
 
 Where the decision is in one store and the order on its way to another, that moment loses orders or leaks tickets. Each
 strategy dies at the points that its purchases come by: after the decrement in Redis; where there is none, after it has
-read; and where orders travel as tasks, in the worker that took one.
+read. Where orders travel as tasks, also in the worker that took one, and with the broker that holds them.
 """
 
 import time
@@ -25,6 +25,7 @@ async def crash(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[S
     if strategy.accepted_in == AcceptedIn.PROCESS:
         scene = await _die_at(ground, strategy, "task_taken")
         scenes += [] if scene is None else [scene]
+        scenes.append(await _broker_dies(ground, strategy))
     return scenes
 
 
@@ -43,3 +44,17 @@ async def _die_at(ground: OwnGround, strategy: type[RegisteredStrategy], point: 
         ground.conductor.clear()
     await ground.all_ready()
     return scene if died else None
+
+
+async def _broker_dies(ground: OwnGround, strategy: type[RegisteredStrategy]) -> Scene:
+    """With all orders in it: the broker keeps nothing on disk, as it carries nothing but hints for the others."""
+    contestant = Contestant(strategy)
+    async with staged(ground, contestant, CONTEST) as opened_at:
+        ground.hold(ground.workers)
+        result = await run_in_process(plan_of(ground, contestant, CONTEST))
+        ground.hold(["broker"])
+        crash = ("broker", "with all orders", time.time())
+        await ground.resume(["broker", *ground.workers])
+        return await scene_of(
+            ground, contestant, CONTEST, [result], opened_at, crashes=[crash], seen={"died": "broker with all orders"}
+        )

@@ -11,7 +11,6 @@ from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import OwnGround
 from app.lab.race.run import plan_of, staged
 from app.lab.race.scenarios.scene import Scene, scene_of
-from app.lab.sale_watch import NotInTime
 from app.races.barriers import Point
 from app.strategies.protocol import RegisteredStrategy
 
@@ -30,6 +29,8 @@ async def pause(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[S
         first = asyncio.create_task(run_load(plan_of(ground, contestant, CONTEST)))
         try:
             stands = await _somebody_stands(ground, first)
+            if stands is None:
+                return []
             for point in POINTS:
                 conductor.disarm(point)
             second = asyncio.create_task(run_load(plan_of(ground, contestant, CONTEST)))
@@ -44,12 +45,12 @@ async def pause(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[S
         return [await scene_of(ground, contestant, CONTEST, results, opened_at, seen=more)]
 
 
-async def _somebody_stands(ground: OwnGround, buyer: "asyncio.Task[object]") -> Point:
-    """Where. Raises NotInTime for a strategy that comes by none of the points."""
+async def _somebody_stands(ground: OwnGround, buyer: "asyncio.Task[object]") -> Point | None:
+    """Where. None: decided in one step, with nothing between to stand at."""
     async with asyncio.timeout(ARRIVES_SECONDS):
         while not buyer.done():
             for point in POINTS:
                 if ground.conductor.happened(point, "stop"):
                     return point
             await asyncio.sleep(LOOK_SECONDS)
-    raise NotInTime("The purchase came by none of the points at which it can be stopped.")
+    return None
