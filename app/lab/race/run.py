@@ -1,28 +1,23 @@
-"""One strategy before one crowd: stages the sale, sends the buyers, and reads what the ledger has in the end."""
+"""One strategy before one crowd, and the figures of it."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
-from app.lab.load.plan import LoadPlan
 from app.lab.load.process import run_in_process
 from app.lab.load.result import ACCEPTED, SOLD_OUT, LoadResult
 from app.lab.race.contest import Contest, Contestant
+from app.lab.race.evidence import written
 from app.lab.race.figures import RaceFigures, percentiles_ms
 from app.lab.race.ground import Ground
 from app.lab.race.history import History
-from app.lab.race.ledger import bookings_of, connected
+from app.lab.race.ledger import connected
 from app.lab.race.samples import Counters, LedgerSamples, LedgerWatch, counters_of
+from app.lab.race.stage import SETTLE_SECONDS, plan_of, settled, staged
 from app.lab.sale_client import Document
-from app.lab.sale_watch import every_figure_is_known, until, when_ready
 from app.races.history.check import Verdict
 
 WARM_UP = Contest(stock=20, requests=40, concurrency=40, think_ms=0)
-SETTLE_SECONDS = 5.0  # what was accepted and is not in the ledger by then, in a healthy installation, never comes
-EVIDENCE_SECONDS = 2.0  # attempts are written in batches, ten times a second
 LOOK_SECONDS = 0.02
 PLAIN = (ACCEPTED, SOLD_OUT, "customer-limit")  # answers that a buyer can live with
 
@@ -63,38 +58,6 @@ async def warm_up(ground: Ground, contestant: Contestant) -> None:
         await run_in_process(plan_of(ground, warm, WARM_UP))
 
 
-@asynccontextmanager
-async def staged(ground: Ground, contestant: Contestant, contest: Contest) -> AsyncIterator[float]:
-    """A sale that is open; yields when it was asked for, in Unix seconds."""
-    opened_at = time.time()
-    client = ground.client
-    terms = {"name": contestant.sale, "strategy": contestant.name, "stock": contest.stock, "think_ms": contest.think_ms}
-    if contest.customer_limit is not None:
-        terms["customer_limit"] = contest.customer_limit
-    await when_ready(lambda: client.create(terms))
-    try:
-        await until(client, contestant.sale, "opened", lambda sale: bool(sale["phase"] == "Open"))
-        yield opened_at
-    finally:
-        await when_ready(lambda: client.end(contestant.sale))
-
-
-def plan_of(ground: Ground, contestant: Contestant, contest: Contest, **more: Any) -> LoadPlan:
-    return LoadPlan(
-        url=ground.api_url,
-        sale=contestant.sale,
-        requests=contest.requests,
-        concurrency=contest.concurrency,
-        customers=contest.customers,
-        retries=contest.retries,
-        insist=True,
-        seconds=contest.seconds,
-        reply_seconds=15.0,
-        records=True,
-        **more,
-    )
-
-
 async def crowd(ground: Ground, contestant: Contestant, contest: Contest) -> tuple[LoadResult, LedgerSamples | None]:
     """The crowd, in a process of its own, while the ledger is looked at until it has what was accepted."""
     plan = plan_of(ground, contestant, contest)
@@ -114,61 +77,6 @@ async def crowd(ground: Ground, contestant: Contestant, contest: Contest) -> tup
             looking.cancel()
             await asyncio.wait({looking})
     return result, watch.samples
-
-
-async def settled(ground: Ground, sale: str, accepted: int) -> Document:
-    """The sale when the ledger has all that was accepted; after SETTLE_SECONDS as it is then."""
-    give_up_at = time.monotonic() + SETTLE_SECONDS
-
-    def is_settled(view: Document) -> bool:
-        if not every_figure_is_known(view):
-            return False
-        return (view["booked"] >= accepted and not view["backlog"]) or time.monotonic() > give_up_at
-
-    return await until(ground.client, sale, "could be read", is_settled)
-
-
-async def written(
-    ground: Ground,
-    contestant: Contestant,
-    contest: Contest,
-    results: Sequence[LoadResult],
-    opened_at: float,
-    *,
-    crashes: Sequence[tuple[str, str, float]] = (),
-) -> History | None:
-    """The history of one sale that has settled. `crashes`: process, where, Unix seconds."""
-    if ground.database_url is None:
-        return None
-    sale, history = contestant.sale, History()
-    history.opened(sale, 1, contest.stock, contest.customer_limit, opened_at)
-    for crash in crashes:
-        history.crashed(*crash)
-    for result in results:
-        history.bought(result)
-    async with connected(ground.database_url) as connection:
-        history.bookings = await bookings_of(connection, sale)
-    view = await ground.client.sale(sale)
-    if view is not None and view["remaining"] is not None:
-        history.counters[sale] = {"round": 1, "remaining": view["remaining"], "backlog": view["backlog"] or 0}
-    if not (contestant.strategy.promises_exactness and contestant.strategy.keeps_limit):
-        history.attempted(sale, await attempts_of(ground, sale, len(history.bookings)))
-    return history
-
-
-async def attempts_of(ground: Ground, sale: str, booked: int) -> list[Document]:
-    """What the sale's purchases read and wrote, as far as that is kept. Waits until there are as many as bookings."""
-    give_up_at = time.monotonic() + EVIDENCE_SECONDS
-    attempts: list[Document] = []
-    while True:
-        page = await ground.client.attempts(sale, after=attempts[-1]["number"] if attempts else 0)
-        if page is None:
-            return attempts
-        attempts += page
-        if not page:
-            if len(attempts) >= booked or time.monotonic() > give_up_at:
-                return attempts
-            await asyncio.sleep(LOOK_SECONDS)
 
 
 def figures_of(result: LoadResult, view: Document, samples: LedgerSamples | None, counted: Counters) -> RaceFigures:

@@ -10,8 +10,8 @@ import time
 from app.lab.load.process import run_in_process
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import OwnGround
-from app.lab.race.run import plan_of, staged
 from app.lab.race.scenarios.scene import Scene, scene_of
+from app.lab.race.stage import plan_of, staged
 from app.races.barriers import Point
 from app.strategies.protocol import AcceptedIn, RegisteredStrategy
 

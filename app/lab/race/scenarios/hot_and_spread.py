@@ -8,10 +8,12 @@ from dataclasses import replace
 from app.lab.load.result import LoadResult
 from app.lab.load.runner import run_load
 from app.lab.race.contest import Contest, Contestant
+from app.lab.race.evidence import written
 from app.lab.race.ground import Ground, OwnGround
 from app.lab.race.history import History
-from app.lab.race.run import plan_of, settled, staged, warm_up, written
+from app.lab.race.run import warm_up
 from app.lab.race.scenarios.scene import Scene
+from app.lab.race.stage import plan_of, settled, staged
 from app.strategies.protocol import RegisteredStrategy
 
 SALES = 100

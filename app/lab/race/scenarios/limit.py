@@ -7,8 +7,8 @@ row is written twice, so a strategy that guards only the stock does not notice.
 from app.lab.load.process import run_in_process
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import OwnGround
-from app.lab.race.run import plan_of, staged
 from app.lab.race.scenarios.scene import Scene, scene_of
+from app.lab.race.stage import plan_of, staged
 from app.strategies.protocol import RegisteredStrategy
 
 TABS = 8

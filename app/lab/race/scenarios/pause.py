@@ -9,8 +9,8 @@ import asyncio
 from app.lab.load.runner import run_load
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import OwnGround
-from app.lab.race.run import plan_of, staged
 from app.lab.race.scenarios.scene import Scene, scene_of
+from app.lab.race.stage import plan_of, staged
 from app.races.barriers import Point
 from app.strategies.protocol import RegisteredStrategy
 

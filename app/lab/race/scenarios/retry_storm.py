@@ -7,9 +7,9 @@ it is sold out while tickets are left.
 from app.lab.load.process import run_in_process
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import OwnGround
-from app.lab.race.run import plan_of, staged
 from app.lab.race.samples import counters_of
 from app.lab.race.scenarios.scene import Scene, scene_of
+from app.lab.race.stage import plan_of, staged
 from app.strategies.protocol import RegisteredStrategy
 
 CROWD = 30  # as many as the connections of two API processes bear, with some to spare

@@ -7,9 +7,10 @@ from typing import Any
 
 from app.lab.load.result import LoadResult
 from app.lab.race.contest import Contest, Contestant
+from app.lab.race.evidence import written
 from app.lab.race.ground import OwnGround
 from app.lab.race.history import History
-from app.lab.race.run import settled, written
+from app.lab.race.stage import settled
 from app.races.history.check import Verdict
 
 
