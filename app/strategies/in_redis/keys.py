@@ -21,18 +21,20 @@ time; what that does to a sale is in the docstring of its strategy.
 
 from dataclasses import dataclass
 
+from app.gate.keys import key_of_sale
+
 LIFE_SECONDS = 7 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
 class RedisKeys:
-    """The keys of one sale. They share one hash tag, so that a script reaches them on a Redis Cluster too."""
+    """The keys of one sale."""
 
     prefix: str
     sale: str
 
     def _key(self, what: str) -> str:
-        return f"{self.prefix}:{{{self.sale}}}:{what}"
+        return key_of_sale(self.prefix, self.sale, what)
 
     def counter(self, round_: int) -> str:
         return self._key(f"counter:{round_}")
