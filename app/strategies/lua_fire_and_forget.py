@@ -7,8 +7,8 @@ death of workers and an outage of the ledger of some minutes.
 What breaks it: death of the API process between script and publication, a broker that is away then, or one that forgets
 its queue. The tickets are gone, the order is nowhere, and a buyer who asks again with his key is told that he has won.
 What is under way is in no counter, so that nobody can tell late from lost, and nothing is repaired. Terms that change
-while Redis is away are followed when they change again. A Redis that forgets has no answers left, and sells again what
-was not yet booked; the ledger rejects the excess.
+while Redis is away are followed when they change again. A Redis that forgets, or goes back to what a replica had, has
+lost answers and sells tickets again; the ledger rejects the excess, and its buyers were told that they won.
 Who uses it: the usual way of decoupling a request from its work, `task.delay()` after the decision.
 Source: the dual write, https://microservices.io/patterns/data/transactional-outbox.html
 """

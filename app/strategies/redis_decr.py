@@ -5,8 +5,8 @@ same number is added again and the answer is sold out; otherwise the booking is 
 Guarantees: never oversold while Redis keeps its data, since no two decrements see the same number. An answer is given
 after the booking's commit.
 What breaks it: death between decrement and booking leaks tickets. Buyers of several tickets each take the number below
-zero and give back, and who comes meanwhile is told sold out with some left. A Redis that forgets (FLUSHALL, failover)
-sells again what was taken and not yet booked.
+zero and give back, and who comes meanwhile is told sold out with some left. A failover to a replica that lags sells
+again all that the replica missed; an emptied Redis, only what was taken and not yet booked.
 Who uses it: countless tutorials and shops, mostly without a look at what happens between the two stores.
 Source: https://redis.io/docs/latest/commands/decrby/
 """

@@ -5,8 +5,8 @@ then the whole purchase is tried again, a bounded number of times with a random 
 Guarantees: never oversold while Redis keeps its data, and the number never goes below zero. An answer is given after
 the booking's commit.
 What breaks it: a crowd. Of all that read one number one wins and the others come again: most of the work is thrown
-away, and who loses each time is told `contention`. Death between EXEC and booking leaks tickets; a Redis that forgets
-sells again what was taken and not yet booked.
+away, and who loses each time is told `contention`. Death between EXEC and booking leaks tickets. A failover to a
+replica that lags sells again all that the replica missed; an emptied Redis, only what was taken and not yet booked.
 Who uses it: who wants a check and a write in Redis without a script; it is the form of the documentation's own example.
 Source: https://redis.io/docs/latest/develop/using-commands/transactions/
 """

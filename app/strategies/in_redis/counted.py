@@ -4,8 +4,9 @@ Dying between the two leaks the tickets: they are neither sold nor left, and nob
 answer was lost leaks them as well, in place of selling them twice. Tickets that a purchase gives back, because its key
 was booked meanwhile or the ledger failed it, were told sold out until then.
 
-Where Redis has forgotten the counter it is made from the ledger's bookings by the next purchase. Tickets that were
-taken and not yet booked at that moment are sold once more: so many may be oversold.
+A counter that is gone is made from the ledger's bookings by the next purchase. Tickets that were taken and not yet
+booked at that moment are sold once more: so many may be oversold. A counter that is back at an earlier number, on a
+replica that took over, is believed, and all that it forgot is sold once more.
 """
 
 from typing import ClassVar, NoReturn, Self
