@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import traceback
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from app.strategies.contention import Contention
 from app.strategies.protocol import Parts, RegisteredStrategy
 
 MOST_TRIES = 500  # of one buyer; whoever needs more has met something that isn't contention
-WARM_CONNECTIONS = 10  # of each process: purchases under way at once
+WARM_CONNECTIONS = 4  # of each process: purchases under way at once, and tries lost to each that wins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,12 @@ def share_start(barrier: Barrier) -> None:
 
 def rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Told]:
     """Runs in a process of its own: all buyers at once, sale after sale, in step with the other processes."""
-    return asyncio.run(_rush(strategy, place, buyers))
+    try:
+        return asyncio.run(_rush(strategy, place, buyers))
+    except Exception:  # noqa: BLE001  whatever it was, it is told in the process that asked
+        _starts[0].abort()  # nobody waits for this one
+        # Our errors want more than a sentence to be made again from, which breaks a pool of processes.
+        raise RuntimeError(traceback.format_exc()) from None
 
 
 async def _rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Told]:

@@ -19,6 +19,7 @@ from app.strategies.contention import Contention
 from app.strategies.protocol import Parts, RegisteredStrategy
 from app.strategies.registry import STRATEGIES
 from tests.fixtures.servers import fresh_database
+from tests.strategies.toy import ToyStrategy
 
 MOST_TRIES = 20
 
@@ -72,7 +73,7 @@ def database_url(postgres_server: PostgresServer, migrated_template: str) -> Ite
     yield from fresh_database(postgres_server, f"TEMPLATE {migrated_template}")
 
 
-@pytest.fixture(params=STRATEGIES.values(), ids=STRATEGIES)
+@pytest.fixture(params=[*STRATEGIES.values(), ToyStrategy], ids=lambda strategy: strategy.name)
 async def desk(request: pytest.FixtureRequest, parts: Parts) -> AsyncIterator[Desk]:
     strategy = request.param.build(parts)
     yield Desk(strategy, SaleRepository(parts.engine), parts, f"drop-{secrets.token_hex(4)}")
