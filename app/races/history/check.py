@@ -7,7 +7,7 @@ from typing import Any
 
 from app.races.history.events import Event, InvalidHistory, count_of, read_events, text_of
 from app.races.history.findings import Anomaly, Finding, Findings
-from app.races.history.ledger import bookings_of
+from app.races.history.ledger import bookings_of, counters_of
 from app.races.history.limits import Limits
 from app.races.history.operations import Bought, Buying, bought_of, buying_of, never_answered
 from app.races.history.orders import Orders
@@ -65,7 +65,7 @@ class Checker:
         self._sold_out = SoldOut(self.findings)
         self._versions = Versions(self.findings)
         self._buying: dict[str, tuple[Buying, int | None]] = {}  # by process, with what `SoldOut.asked` said
-        self._restocking: set[str] = set()  # processes
+        self._restocking: dict[str, str] = {}  # sales by process
         self._rounds: dict[str, int] = {}
         self._now = -math.inf
         self._read = False
@@ -124,18 +124,21 @@ class Checker:
 
     def _restock(self, event: Event) -> None:
         """Tickets come between `invoke` and the answer; without an `invoke`, at that moment."""
+        sale = text_of(event, "sale")
         if event.type == "invoke":
-            self._restocking.add(event.process)
-            self._sold_out.restock_begins(text_of(event, "sale"))
+            self._restocking[event.process] = sale
+            self._sold_out.restock_begins(sale)
             if event.function == "open":
-                self._orders.opening(text_of(event, "sale"))
+                self._orders.opening(sale)
             return
-        if event.process not in self._restocking:
-            self._sold_out.restock_begins(text_of(event, "sale"))
-        self._restocking.discard(event.process)
+        begun = self._restocking.pop(event.process, None)
+        if begun is None:
+            self._sold_out.restock_begins(sale)
+        elif begun != sale:
+            raise InvalidHistory(f"Line {event.line}: {event.process} had asked for {begun}.")
         if event.type == "info":
             return  # it may happen at any time from now on
-        self._sold_out.restock_ends(text_of(event, "sale"))
+        self._sold_out.restock_ends(sale)
         if event.type == "ok":
             self._restocked(event)
 
@@ -161,9 +164,8 @@ class Checker:
             self._orders.booked(booking)
             self._stock.booked(booking)
             self._limits.booked(booking)
-        for name in event.value.get("counters", ()):
-            counter = event.value["counters"][name]
-            self._stock.counted(name, int(counter["round"]), int(counter["remaining"]), int(counter.get("backlog", 0)))
+        for counter in counters_of(event):
+            self._stock.counted(*counter)
         self._read = event.value.get("complete") is True
 
     def _undersold(self, sale: str, round_: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from math import isfinite
 from typing import Any, NamedTuple
 
 from app.errors import AtomicTicketsError
@@ -45,13 +46,13 @@ def event_of(number: int, line: str | bytes) -> Event:
     get = document.get
     fields: list[Any] = [get(name) for name in ("process", "type", "function", "value", "time", "trace_id")]
     event = Event(number, *fields)
-    if event.type not in TYPES:
+    if not isinstance(event.type, str) or event.type not in TYPES:
         raise InvalidHistory(f"Line {number}: type must be one of {', '.join(sorted(TYPES))}.")
-    if event.function not in FUNCTIONS:
+    if not isinstance(event.function, str) or event.function not in FUNCTIONS:
         raise InvalidHistory(f"Line {number}: function must be one of {', '.join(sorted(FUNCTIONS))}.")
     if not isinstance(event.process, str) or not event.process:
         raise InvalidHistory(f"Line {number}: process must be a name.")
-    if not isinstance(event.time, int | float) or isinstance(event.time, bool):
+    if not isinstance(event.time, int | float) or isinstance(event.time, bool) or not isfinite(event.time):
         raise InvalidHistory(f"Line {number}: time must be a number of seconds.")
     if not isinstance(event.value, dict):
         raise InvalidHistory(f"Line {number}: value must be an object.")

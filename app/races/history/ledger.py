@@ -58,8 +58,32 @@ def booking_of(event: Event, row: Any) -> Booking:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidHistory(f"Line {event.line}: a booking lacks {error}.") from error
-    if booking.status not in STATUSES:
+    if not all(isinstance(each, str) for each in (booking.reservation_id, booking.sale, booking.customer, booking.key)):
+        raise InvalidHistory(f"Line {event.line}: a booking's reservation_id, sale, customer and key must be texts.")
+    if not all(isinstance(each, int) for each in (booking.round, booking.quantity, booking.ticket)):
+        raise InvalidHistory(f"Line {event.line}: a booking's round, quantity and ticket must be whole numbers.")
+    if not isinstance(booking.status, str) or booking.status not in STATUSES:
         raise InvalidHistory(f"Line {event.line}: no booking has the status {booking.status!r}.")
-    if not isinstance(booking.quantity, int) or not isinstance(booking.round, int):
-        raise InvalidHistory(f"Line {event.line}: a booking's round and quantity must be whole numbers.")
     return booking
+
+
+class CounterRead(NamedTuple):
+    """What the counter of a round says in the end, in tickets."""
+
+    sale: str
+    round: int
+    remaining: int
+    backlog: int
+
+
+def counters_of(event: Event) -> Iterator[CounterRead]:
+    """Raises InvalidHistory."""
+    counters = event.value.get("counters", {})
+    if not isinstance(counters, dict):
+        raise InvalidHistory(f"Line {event.line}: value.counters must be an object.")
+    for sale, counter in counters.items():
+        read = counter if isinstance(counter, dict) else {}
+        numbers = [read.get("round"), read.get("remaining"), read.get("backlog", 0)]
+        if not all(isinstance(each, int) for each in numbers):
+            raise InvalidHistory(f"Line {event.line}: a counter's round, remaining and backlog must be whole numbers.")
+        yield CounterRead(sale, *numbers)

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from app.races.history.events import Event, InvalidHistory, text_of
+from app.races.history.events import Event, InvalidHistory, count_of, text_of
 from app.races.history.findings import Anomaly, Findings
 
 KINDS = {
@@ -49,7 +49,7 @@ class Versions:
         sale, version = text_of(event, "sale"), text_of(event, "version_read")
         guards = str(value.get("guards", "stock"))
         window = window_of(event)
-        first = self._writers.setdefault((sale, int(value.get("round", 1)), guards, version), window)
+        first = self._writers.setdefault((sale, count_of(event, "round", 1), guards, version), window)
         if first is not window:
             self._findings.add(
                 anomaly,

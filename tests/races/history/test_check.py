@@ -1,9 +1,12 @@
 """The smallest witness is told, and what can't be judged is refused with the number of its line."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.races.history.check import check
 from app.races.history.events import InvalidHistory
@@ -116,3 +119,28 @@ def test_bookings_may_come_in_pages_and_lines_may_be_empty() -> None:
     rest["value"]["bookings"] = []
     verdict = check([*told, "", json.dumps(first), json.dumps(rest)])
     assert (verdict.clean, verdict.bookings, verdict.purchases, verdict.events) == (True, 1, 1, 5)
+
+
+STRANGE = (
+    st.none() | st.booleans() | st.integers(-2, 2) | st.floats() | st.text(max_size=3) | st.just([1]) | st.just({})
+)
+WHOLE = (
+    Tale(limit=2)
+    .won("ada", "r1")
+    .buy("bob", "sold-out", 2)
+    .restock("release", 4.0, reservation_id="r1")
+    .attempt("api-1", "lost-update", "7")
+    .note("api-1", "info", "crash", {}, 2.0)
+    .left(3)
+)
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_whatever_stands_in_a_field_it_is_judged_or_refused(data: st.DataObject) -> None:
+    lines = [json.loads(line) for line in WHOLE.lines]
+    event = data.draw(st.sampled_from(lines))
+    place = data.draw(st.sampled_from([event, event["value"], *event["value"].get("bookings", [])]))
+    place[data.draw(st.sampled_from(sorted(place)))] = data.draw(STRANGE)
+    with suppress(InvalidHistory):
+        check(json.dumps(line) for line in lines)
