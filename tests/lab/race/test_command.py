@@ -12,9 +12,8 @@ from app.lab.race.command import scenarios_of
 from app.lab.race.contest import UnknownContestant, chosen
 from app.lab.servers.ports import free_port
 from app.strategies.registry import STRATEGIES
-from tests.fixtures.crowd import Crowd
 from tests.fixtures.servers import PROJECT
-from tests.lab.race.toy.strategy import ToyStrategy
+from tests.strategies.toy import ToyStrategy
 
 SMALL = ["--requests", "60", "--concurrency", "40", "--stock", "10"]
 
@@ -63,11 +62,6 @@ def assert_costs_are_known(entries: dict[str, Any]) -> None:
             assert run["redis_reads"] > 0
             assert run["seconds_to_consistent"] is not None
             assert run["p50_ms"] <= run["p95_ms"] <= run["p99_ms"] <= run["p999_ms"]
-
-
-async def test_the_toy_goes_through_the_strategies_own_runner_as_well(crowd: Crowd) -> None:
-    (sold,) = await crowd.rush(ToyStrategy, stock=20, buyers=100, repeats=1)
-    assert (sold.oversold, sold.undersold) == (0, 0)
 
 
 def test_a_service_that_is_not_there_is_told_for_each_and_fails(capsys: pytest.CaptureFixture[str]) -> None:

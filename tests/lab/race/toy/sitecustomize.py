@@ -3,6 +3,6 @@
 from typing import Any, cast
 
 from app.strategies.registry import STRATEGIES
-from tests.lab.race.toy.strategy import ToyStrategy
+from tests.strategies.toy import ToyStrategy
 
 cast("dict[str, Any]", STRATEGIES)[ToyStrategy.name] = ToyStrategy
