@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.ledger.counter import counter_update
 from app.ledger.purchases import Seen
 from app.sales.model import Purchase
-from app.strategies.read_then_write import ReadThenWrite
+from app.strategies.in_ledger.read_then_write import ReadThenWrite
 
 # The schema is part of the key, since locks are the database's: two installations may share one.
 LOCK_SALE = text("""

@@ -18,7 +18,7 @@ from app.ledger.counter import LEFT, counter_update
 from app.ledger.purchases import Seen
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
-from app.strategies.in_ledger import LedgerStrategy, Taken
+from app.strategies.in_ledger.strategy import LedgerStrategy, Taken
 
 
 class ConditionalUpdateStrategy(LedgerStrategy):

@@ -26,7 +26,7 @@ from app.ledger.purchases import read
 from app.sales.model import Purchase, UnknownSale
 from app.sales.outcomes import Outcome
 from app.settings import GateSettings
-from app.strategies.in_ledger import LedgerStrategy
+from app.strategies.in_ledger.strategy import LedgerStrategy
 from app.strategies.protocol import Parts
 
 MISSING = "missing"

@@ -23,7 +23,7 @@ from app.races.barriers import reached
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.strategies.contention import Conflict
-from app.strategies.in_ledger import LedgerStrategy, Taken
+from app.strategies.in_ledger.strategy import LedgerStrategy, Taken
 from app.strategies.in_redis.shield import Shield
 from app.strategies.protocol import Parts
 

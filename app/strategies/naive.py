@@ -12,7 +12,7 @@ Source: P4 "lost update" at READ COMMITTED, https://github.com/ept/hermitage/blo
 from typing import ClassVar
 
 from app.races.attempt import Hazard
-from app.strategies.read_then_write import ReadThenWrite
+from app.strategies.in_ledger.read_then_write import ReadThenWrite
 
 
 class NaiveStrategy(ReadThenWrite):

@@ -15,7 +15,7 @@ from sqlalchemy import TextClause
 
 from app.ledger.counter import counter_update
 from app.races.attempt import Hazard
-from app.strategies.read_then_write import ReadThenWrite
+from app.strategies.in_ledger.read_then_write import ReadThenWrite
 
 
 class NaiveRelativeStrategy(ReadThenWrite):

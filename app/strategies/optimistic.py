@@ -15,7 +15,7 @@ from typing import ClassVar
 from sqlalchemy import TextClause
 
 from app.ledger.counter import counter_update
-from app.strategies.read_then_write import ReadThenWrite
+from app.strategies.in_ledger.read_then_write import ReadThenWrite
 
 
 class OptimisticStrategy(ReadThenWrite):

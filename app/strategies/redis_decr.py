@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.ledger.purchases import Seen
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
-from app.strategies.in_ledger import Taken
+from app.strategies.in_ledger.strategy import Taken
 from app.strategies.in_redis.counted import CountedStrategy
 
 

@@ -21,7 +21,7 @@ from app.ledger.purchases import Seen
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.strategies.contention import Conflict
-from app.strategies.in_ledger import Taken
+from app.strategies.in_ledger.strategy import Taken
 from app.strategies.in_redis.counted import CountedStrategy
 from app.strategies.in_redis.counter import Counted
 from app.strategies.in_redis.keys import LIFE_SECONDS

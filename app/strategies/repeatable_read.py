@@ -14,8 +14,8 @@ Source: https://www.postgresql.org/docs/18/transaction-iso.html#XACT-REPEATABLE-
 
 from typing import ClassVar
 
-from app.strategies.in_ledger import Isolation
-from app.strategies.read_then_write import ReadThenWrite
+from app.strategies.in_ledger.read_then_write import ReadThenWrite
+from app.strategies.in_ledger.strategy import Isolation
 
 
 class RepeatableReadStrategy(ReadThenWrite):

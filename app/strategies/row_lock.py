@@ -12,7 +12,7 @@ Source: https://www.postgresql.org/docs/18/explicit-locking.html#LOCKING-ROWS
 
 from typing import ClassVar
 
-from app.strategies.read_then_write import ReadThenWrite
+from app.strategies.in_ledger.read_then_write import ReadThenWrite
 
 
 class RowLockStrategy(ReadThenWrite):

@@ -13,8 +13,8 @@ Source: https://www.postgresql.org/docs/18/transaction-iso.html#XACT-SERIALIZABL
 
 from typing import ClassVar
 
-from app.strategies.in_ledger import Isolation
-from app.strategies.read_then_write import ReadThenWrite
+from app.strategies.in_ledger.read_then_write import ReadThenWrite
+from app.strategies.in_ledger.strategy import Isolation
 
 
 class SerializableStrategy(ReadThenWrite):

@@ -23,7 +23,7 @@ from app.ledger.purchases import Seen
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.strategies.contention import Conflict
-from app.strategies.in_ledger import LedgerStrategy, Taken
+from app.strategies.in_ledger.strategy import LedgerStrategy, Taken
 
 BUCKETS = 16  # about as many commits as are under way at once
 

@@ -24,7 +24,7 @@ from app.races.attempt import Attempts
 from app.sales.model import Purchase, ReservationId, UnknownSale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, Outcome, Reserved, SoldOut
 from app.strategies.contention import Conflict
-from app.strategies.in_ledger import Isolation, LedgerStrategy
+from app.strategies.in_ledger.strategy import Isolation, LedgerStrategy
 
 BUY = text(f"""
     WITH seen AS MATERIALIZED ({READ}), first AS MATERIALIZED (

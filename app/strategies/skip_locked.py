@@ -22,7 +22,7 @@ from app.ledger.purchases import Seen
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.strategies.contention import Conflict
-from app.strategies.in_ledger import LedgerStrategy, Taken
+from app.strategies.in_ledger.strategy import LedgerStrategy, Taken
 
 SHELF_TICKETS = 1_000  # more than any purchase asks for
 

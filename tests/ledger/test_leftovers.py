@@ -10,7 +10,7 @@ from app.ledger.retention import prune
 from app.ledger.sales import SaleRepository
 from app.sales.model import Purchase, Sale, SaleTerms
 from app.sales.outcomes import Reserved
-from app.strategies.in_ledger import LedgerStrategy
+from app.strategies.in_ledger.strategy import LedgerStrategy
 from app.strategies.sharded_counter import ShardedCounterStrategy
 from app.strategies.skip_locked import SkipLockedStrategy
 

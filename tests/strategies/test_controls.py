@@ -26,7 +26,7 @@ from app.strategies.advisory_lock import AdvisoryLockStrategy
 from app.strategies.conditional_update import ConditionalUpdateStrategy
 from app.strategies.contention import Contention
 from app.strategies.db_gathered import DbGatheredStrategy
-from app.strategies.in_ledger import Isolation, LedgerStrategy
+from app.strategies.in_ledger.strategy import Isolation, LedgerStrategy
 from app.strategies.naive import NaiveStrategy
 from app.strategies.naive_relative import NaiveRelativeStrategy
 from app.strategies.optimistic import OptimisticStrategy

@@ -13,7 +13,7 @@ from app.races.barriers import Conductor
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, Reserved, SoldOut
 from app.strategies.contention import Conflict, Contention
-from app.strategies.in_ledger import Taken
+from app.strategies.in_ledger.strategy import Taken
 from app.strategies.in_redis.keys import LIFE_SECONDS, RedisKeys
 from app.strategies.in_redis.lock import LOCK_MS, SaleLock
 from app.strategies.in_redis.locked import LockedStrategy

@@ -14,7 +14,7 @@ from app.sales.model import Purchase
 from app.sales.outcomes import Reserved, SoldOut
 from app.strategies import skip_locked
 from app.strategies.contention import Contention
-from app.strategies.in_ledger import Taken
+from app.strategies.in_ledger.strategy import Taken
 from app.strategies.protocol import Parts
 from app.strategies.skip_locked import SkipLockedStrategy
 from tests.drain.until import until

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from app.strategies.read_then_write import ReadThenWrite
+from app.strategies.in_ledger.read_then_write import ReadThenWrite
 
 
 class ToyStrategy(ReadThenWrite):

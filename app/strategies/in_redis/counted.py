@@ -20,7 +20,7 @@ from app.races.barriers import reached
 from app.sales.model import Purchase, Sale
 from app.sales.outcomes import Reserved, SoldOut
 from app.strategies.contention import Conflict
-from app.strategies.in_ledger import LedgerStrategy, Taken
+from app.strategies.in_ledger.strategy import LedgerStrategy, Taken
 from app.strategies.in_redis.counter import Counted, StockCounter
 from app.strategies.protocol import Parts, Snapshot
 

@@ -14,9 +14,9 @@ from app.races.barriers import reached
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, SoldOut
 from app.strategies.contention import Contention
+from app.strategies.in_ledger.read_then_write import ReadThenWrite
 from app.strategies.in_redis.lock import SaleLock
 from app.strategies.protocol import Parts
-from app.strategies.read_then_write import ReadThenWrite
 
 TURNS = 2  # purchases of one process and sale that ask for the lock; hundreds that ask leave the holder no time to sell
 WAIT_SECONDS = 2.0

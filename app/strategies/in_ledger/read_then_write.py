@@ -14,7 +14,7 @@ from app.ledger.purchases import Seen
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.strategies.contention import Conflict
-from app.strategies.in_ledger import LedgerStrategy, Taken, think
+from app.strategies.in_ledger.strategy import LedgerStrategy, Taken, think
 
 
 class ReadThenWrite(LedgerStrategy):

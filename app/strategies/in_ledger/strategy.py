@@ -23,7 +23,7 @@ from app.races.barriers import reached
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import Outcome, Reserved, SoldOut
 from app.strategies.contention import Conflict, retried
-from app.strategies.evidence import windows
+from app.strategies.in_ledger.evidence import windows
 from app.strategies.protocol import AcceptedIn, Parts, Snapshot
 
 Isolation = Literal["AUTOCOMMIT", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
