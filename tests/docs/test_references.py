@@ -10,6 +10,7 @@ from app.api.problem_types import EXPLANATIONS
 from app.drain import meters as drain
 from app.ledger.models import Base
 from app.reconcile import meters as reconcile
+from app.strategies import meters as strategies
 from app.telemetry.metrics import GAUGES
 from tests.docs.pages import PAGES, PROJECT, page, table
 
@@ -68,11 +69,11 @@ def test_every_sales_gauge_is_told() -> None:
     assert told == set(GAUGES)
 
 
-def test_every_meter_of_workers_and_reconciler_is_told() -> None:
+def test_every_meter_beside_the_purchases_is_told() -> None:
     told = "\n".join(name for name, *_ in table(page("operations.md"), "## Metrics"))
     meters = [
         each
-        for module in (drain, reconcile)
+        for module in (drain, reconcile, strategies)
         for each in vars(module).values()
         if isinstance(each, Counter | Gauge | Histogram)
     ]

@@ -7,6 +7,7 @@ import pytest
 from app.strategies import contention
 from app.strategies.contention import TRIES, Conflict, Contention, retried
 from app.strategies.meters import RETRIES
+from app.telemetry.metrics import Metrics
 
 
 def losing(times: int) -> Callable[[], Awaitable[str]]:
@@ -68,3 +69,10 @@ async def test_what_is_no_conflict_is_not_tried_again() -> None:
     with pytest.raises(RuntimeError):
         await retried("broken", attempt)
     assert counted("broken") == 0
+
+
+@pytest.mark.usefixtures("pauses")
+async def test_an_api_process_tells_how_often_tries_failed() -> None:
+    await retried("told", losing(2))
+    told = Metrics(RETRIES).exposition([], sales_complete=True).decode()
+    assert 'atomictickets_purchase_retries_total{strategy="told",why="version"} 2.0' in told
