@@ -5,13 +5,14 @@ With --scenario something breaks on purpose: see the names and what they do at t
 
 import argparse
 import asyncio
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.lab.home import LabHome
 from app.lab.lab_command import count
-from app.lab.race.contest import Contest, UnknownContestant, chosen
+from app.lab.race.contest import Contest, UnknownChoice, chosen
 from app.lab.race.crowds import Race, race_all
 from app.lab.race.ground import OwnGround, given
 from app.lab.race.output import Played, Report
@@ -55,6 +56,7 @@ def add_parser(subparsers: "Subparsers") -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code: 0 only if all that promise to be exact were, in every run of the plain race."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: the processes are stopped
     strategies, scenarios = chosen(args.strategies), scenarios_of(args.scenario, away=args.url is not None)
     contest = Contest(stock=args.stock, requests=args.requests, concurrency=args.concurrency, think_ms=args.think_ms)
     report = Report(contest=contest, repeat=args.repeat, api_processes=args.api_processes)
@@ -96,14 +98,14 @@ def played(args: argparse.Namespace, wanted: list[str], strategies: "Strategies"
 
 
 def scenarios_of(asked: list[str], *, away: bool) -> list[str]:
-    """In the order of the catalog. Raises UnknownContestant; away from home nothing may be broken."""
+    """In the order of the catalog. Raises UnknownChoice; away from home nothing may be broken."""
     known = [CROWD, *SCENARIOS]
     for name in asked:
         if name not in [*known, "all"]:
-            raise UnknownContestant(f"There is no scenario {name!r}. Known: {', '.join(known)}, all.")
+            raise UnknownChoice(f"There is no scenario {name!r}. Known: {', '.join(known)}, all.")
     chosen_ones = known if "all" in asked else [name for name in known if name in asked]
     if away and chosen_ones != [CROWD]:
-        raise UnknownContestant("With --url only the crowd is raced: the other scenarios need servers of their own.")
+        raise UnknownChoice("With --url only the crowd is raced: the other scenarios need servers of their own.")
     return chosen_ones
 
 

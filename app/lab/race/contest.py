@@ -9,8 +9,8 @@ from app.strategies.protocol import RegisteredStrategy
 from app.strategies.registry import STRATEGIES
 
 
-class UnknownContestant(AtomicTicketsError):
-    status, slug, title = 422, "unknown-contestant", "Unknown Contestant"
+class UnknownChoice(AtomicTicketsError):
+    status, slug, title = 422, "unknown-choice", "Unknown Choice"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +56,8 @@ class Contestant:
 
 
 def chosen(names: list[str]) -> list[type[RegisteredStrategy]]:
-    """All where nothing is named. Raises UnknownContestant."""
+    """All where nothing is named. Raises UnknownChoice."""
     for name in names:
         if name not in STRATEGIES:
-            raise UnknownContestant(f"There is no strategy {name!r}. Known: {', '.join(STRATEGIES)}.")
+            raise UnknownChoice(f"There is no strategy {name!r}. Known: {', '.join(STRATEGIES)}.")
     return [STRATEGIES[name] for name in names or STRATEGIES]

@@ -70,7 +70,7 @@ class OwnGround(Ground):
         self._environment = IMPATIENT | {"RACE_BARRIERS": str(home.directory / "barriers")} if faults else {}
         self._parts: dict[str, Part] = {}
         self._replicas = 0
-        super().__init__(api_url="")
+        super().__init__(api_url="", admin_token=os.environ.get("API_ADMIN_TOKEN"))  # the processes read it too
 
     def __enter__(self) -> Self:
         self._home.lock()

@@ -26,9 +26,7 @@ PLAIN = (ACCEPTED, SOLD_OUT, "customer-limit")  # answers that a buyer can live 
 class Run:
     """`history` and `verdict` are None where the ledger can't be read."""
 
-    contestant: Contestant
     figures: RaceFigures
-    view: Document
     history: History | None
     verdict: Verdict | None
 
@@ -41,11 +39,8 @@ async def race(ground: Ground, contestant: Contestant, contest: Contest) -> Run:
         after = await counters_of(ground, contestant.name)
         view = await settled(ground, contestant.sale, result.accepted)
         history = await written(ground, contestant, contest, [result], opened_at)
-    figures = figures_of(result, view, samples, after.since(before))
     return Run(
-        contestant=contestant,
-        figures=figures,
-        view=view,
+        figures=figures_of(result, view, samples, after.since(before)),
         history=history,
         verdict=None if history is None else history.verdict(),
     )

@@ -9,7 +9,7 @@ import pytest
 
 from app.lab.cli import main
 from app.lab.race.command import scenarios_of
-from app.lab.race.contest import UnknownContestant, chosen
+from app.lab.race.contest import UnknownChoice, chosen
 from app.lab.servers.ports import free_port
 from app.strategies.registry import STRATEGIES
 from tests.fixtures.servers import PROJECT
@@ -70,10 +70,10 @@ def test_a_service_that_is_not_there_is_told_for_each_and_fails(capsys: pytest.C
 
 
 def test_unknown_names_are_refused_before_anything_starts() -> None:
-    with pytest.raises(UnknownContestant, match="no strategy 'magic'"):
+    with pytest.raises(UnknownChoice, match="no strategy 'magic'"):
         chosen(["naive", "magic"])
-    with pytest.raises(UnknownContestant, match="no scenario 'flood'"):
+    with pytest.raises(UnknownChoice, match="no scenario 'flood'"):
         scenarios_of(["flood"], away=False)
-    with pytest.raises(UnknownContestant, match="--url"):
+    with pytest.raises(UnknownChoice, match="--url"):
         scenarios_of(["crash"], away=True)
     assert scenarios_of(["all"], away=False)[:2] == ["crowd", "limit"]
