@@ -20,7 +20,7 @@ from app.races.barriers import reached
 
 BOOK_TASK = "book_order"
 PUBLISHING_AT_ONCE = 4  # threads, each with a connection of its own
-PUBLISH_SECONDS = 3.0  # behind a broker that hangs each would wait for all before it
+PUBLISH_SECONDS = 3.0  # a buyer's wait: behind a broker that hangs each would wait for all before him
 
 
 class OrderPublisher:
@@ -31,21 +31,33 @@ class OrderPublisher:
         self._threads = ThreadPoolExecutor(PUBLISHING_AT_ONCE, thread_name_prefix="publisher")
 
     async def publish(self, order: Order) -> None:
-        """Returns when the broker has it. Raises TemporarilyUnavailable: it may have, or not."""
-        loop = asyncio.get_running_loop()
+        """Returns when the broker has it. Raises TemporarilyUnavailable: it may have, or not.
+
+        Who is told to come back leaves his order in the queue: a broker that is slow gets it later.
+        """
+        publication = asyncio.get_running_loop().run_in_executor(self._threads, self._send, message(order))
+        done, _ = await asyncio.wait((publication,), timeout=PUBLISH_SECONDS)
+        if not done:
+            publication.add_done_callback(_look_away)
+            raise TemporarilyUnavailable("The broker is slow; it isn't known yet whether the order will be booked.")
         try:
-            async with asyncio.timeout(PUBLISH_SECONDS):
-                await loop.run_in_executor(self._threads, self._send, message(order))
+            publication.result()
         except (OperationalError, OSError) as error:
             raise TemporarilyUnavailable("The broker can't be reached; nobody will book this order.") from error
 
     async def close(self) -> None:
-        """Waits for what is being published."""
-        await asyncio.to_thread(self._threads.shutdown)
+        """Waits for what is being published; what still waits for its turn is lost, as its buyer had to expect."""
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
         self._sender.close()
 
     def _send(self, order: dict[str, Any]) -> None:
         self._sender.send_task(BOOK_TASK, kwargs=order, queue=DRAIN_QUEUE, retry=False)
+
+
+def _look_away(publication: "asyncio.Future[None]") -> None:
+    """Its buyer has gone; how it ended concerns nobody any more."""
+    if not publication.cancelled():
+        publication.exception()
 
 
 def message(order: Order) -> dict[str, Any]:
