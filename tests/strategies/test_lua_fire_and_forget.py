@@ -2,6 +2,7 @@
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 
 import pytest
 from httpx2 import HTTPError
@@ -32,7 +33,7 @@ async def booked(platform: Platform, customer: str) -> bool:
 
 
 async def test_a_crowd_is_sold_exactly_the_stock(
-    make_platform: MakePlatform, crowd_processes: ProcessPoolExecutor, database_url: str
+    make_platform: MakePlatform, crowd_processes: tuple[ProcessPoolExecutor, Barrier], place: Place
 ) -> None:
     platform = await make_platform(idle=("api-1", "reconcile"))
     sales = SaleRepository(platform.engine)
@@ -43,13 +44,10 @@ async def test_a_crowd_is_sold_exactly_the_stock(
 
         await until(booked, seconds=60)
 
-    place = Place(
-        database_url=database_url,
-        redis_url=platform.stock.url,
-        broker_url=platform.broker.url,
-        key_prefix=GateSettings().key_prefix,
+    there = replace(
+        place, redis_url=platform.stock.url, broker_url=platform.broker.url, key_prefix=GateSettings().key_prefix
     )
-    for sold in await Crowd(crowd_processes, place).rush(LuaFireAndForgetStrategy, settle=all_are_booked):
+    for sold in await Crowd(*crowd_processes, there).rush(LuaFireAndForgetStrategy, settle=all_are_booked):
         assert (sold.oversold, sold.undersold, sold.snapshot.remaining) == (0, 0, 0)
         assert len(sold.accepted) == 100
         assert {type(outcome) for outcome in sold.refused} == {SoldOut}
