@@ -1,6 +1,7 @@
 """Everything that was raced and played: as text, as JSON, as a history, and as tables in a page."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -45,6 +46,7 @@ class Report:
     api_processes: int
     race: Race | None = None
     played: list[Played] = field(default_factory=list)
+    load_average: float = field(default_factory=lambda: os.getloadavg()[0])  # of the minute before: whose else it is
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @property
@@ -59,6 +61,7 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         return {
             "started_at": self.started_at,
+            "load_average_before": round(self.load_average, 1),
             "contest": self.contest.as_json() | {"repeat": self.repeat, "api_processes": self.api_processes},
             "race": [] if self.race is None else [entry.as_json() for entry in self.race.entries],
             "scenarios": {

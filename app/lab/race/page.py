@@ -64,7 +64,7 @@ def circumstances(report: "Report") -> list[str]:
     where = (
         f"Measured {report.started_at[:10]} at commit `{facts['commit']}` on {machine['cpu']},"
         f" {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']};"
-        " servers, API, worker and buyers share it."
+        f" servers, API, worker and buyers share it. Load average before it began: {report.load_average:.1f}."
     )
     again = (
         f"Again: `atomictickets race --requests {contest.requests} --concurrency {contest.concurrency}"
