@@ -49,11 +49,12 @@ class StockCounter:
     async def add(self, sale: str, round_: int, tickets: int) -> Counted | None:
         """Adds tickets, takes them where negative, and tells what is left. None where Redis had forgotten the counter.
 
-        An addition makes the number where it isn't; only the stock beside it tells a counter that was seeded.
+        An addition makes the number where it isn't; only the stock beside it tells a counter that was seeded. MULTI:
+        seeded between the two looks, a number below zero would be given back to a counter that it was not taken from.
         """
         key = self.key(sale, round_)
         with stock_server_reachable():
-            async with self.redis.pipeline(transaction=False) as pipe:
+            async with self.redis.pipeline(transaction=True) as pipe:
                 pipe.hincrby(key, "left", tickets)
                 pipe.expire(key, LIFE_SECONDS)
                 pipe.hget(key, "stock")

@@ -1,4 +1,4 @@
-"""A number in Redis that keeps most of a crowd away from the ledger, and is never believed."""
+"""A number in Redis that keeps most of a crowd from the lock of a row, and is never believed."""
 
 import structlog
 from redis.asyncio import Redis
