@@ -2,8 +2,9 @@
 
 import time
 from dataclasses import dataclass, field
+from functools import cache
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.reservations import OF_BUYER
@@ -68,10 +69,15 @@ class Seen:
 
 async def read(connection: AsyncConnection, sale: str, locking: str = "") -> Seen:
     """Reads the sale with its counter, alias `i`, for which `locking` may add a clause. Raises UnknownSale."""
-    row = (await connection.execute(text(f"{READ} {locking}"), {"sale": sale})).first()
+    row = (await connection.execute(_reading(locking), {"sale": sale})).first()
     if row is None:
         raise UnknownSale(f"There is no sale {sale!r}.")
     return Seen(*row)
+
+
+@cache  # a few clauses; made anew each time it would be parsed for parameters each time
+def _reading(locking: str) -> TextClause:
+    return text(f"{READ} {locking}")
 
 
 async def refusal(

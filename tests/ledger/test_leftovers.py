@@ -3,9 +3,12 @@
 import secrets
 
 import pytest
-from sqlalchemy import text
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from alembic import command
+from app.ledger.migrate import alembic_config
 from app.ledger.retention import prune
 from app.ledger.sales import SaleRepository
 from app.sales.model import Purchase, Sale, SaleTerms
@@ -93,3 +96,18 @@ async def test_a_ticket_that_a_late_purchase_holds_is_passed_over(
         assert await prune(engine, 30) == 0
     assert await prune(engine, 30) > 0
     assert await remaining(strategy, sale) == STOCK - 1
+
+
+async def test_an_older_schema_finds_them_in_the_counter(
+    strategy: LedgerStrategy, sale: Sale, sales: SaleRepository, engine: AsyncEngine
+) -> None:
+    def downgrade(connection: Connection) -> None:
+        config = alembic_config(connection)
+        before = ScriptDirectory.from_config(config).get_revision("0005").down_revision
+        assert isinstance(before, str)
+        command.downgrade(config, before)
+
+    assert (await sales.tally("drop", 1)).counter_remaining < await remaining(strategy, sale)
+    async with engine.begin() as connection:
+        await connection.run_sync(downgrade)
+    assert (await sales.tally("drop", 1)).counter_remaining == STOCK - 1
