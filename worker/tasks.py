@@ -16,7 +16,7 @@ from app.sales.model import SALE_NAME
 from worker import runtime
 from worker.main import app
 
-BOOK_TRIES = 12  # about five minutes
+BOOK_TRIES = 12  # about four minutes
 LONGEST_PAUSE_SECONDS = (
     30  # below the visibility timeout: a message that waits here must not be delivered elsewhere too
 )
