@@ -63,6 +63,7 @@ async def test_what_is_lost_with_the_api_and_with_the_broker_and_kept_by_a_worke
     conductor.kill_at("after_decrement")
     with pytest.raises(HTTPError):
         await platform.buy(sale, "ada", "k")
+    platform.kill("api-1")  # its sockets close before it is gone: this returns when it is
     platform.start("api-1")
     again = await platform.buy(sale, "ada", "k")
     assert (again.status_code, again.json()["replayed"]) == (200, True)
