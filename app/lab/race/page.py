@@ -18,14 +18,13 @@ class NoMarks(AtomicTicketsError):
 
 def rewritten(page: str, report: "Report") -> str:
     """The page with what was raced and played now. What was not stays as it is. Raises NoMarks."""
+    where = where_and_when(report)
     if report.race is not None:
-        page = between(
-            page,
-            f"crowd, think {report.contest.think_ms} ms",
-            [*circumstances(report), "", *race_tables(report.race.entries)],
-        )
+        name, entries = f"crowd, think {report.contest.think_ms} ms", report.race.entries
+        page = between(page, name, [crowd_of(report, len(entries)), "", where, "", *race_tables(entries)])
     for each in report.played:
-        page = between(page, each.name, markdown(each.rows()))
+        again = f"Again: `atomictickets race --scenario {each.name} --write docs/strategies.md`."
+        page = between(page, each.name, [f"{where} {again}", "", *markdown(each.rows())])
     return page
 
 
@@ -51,23 +50,24 @@ def race_tables(entries: list[Entry]) -> list[str]:
     return [*markdown(rows), "", *markdown(costs)]
 
 
-def circumstances(report: "Report") -> list[str]:
-    """Machine, date, commit, load, and how to run it again."""
-    facts: dict[str, Any] = report.as_json()
-    machine, contest = facts["machine"], report.contest
-    raced = 0 if report.race is None else len(report.race.entries)
-    load = (
+def crowd_of(report: "Report", raced: int) -> str:
+    """The load, and how to run it again."""
+    contest = report.contest
+    return (
         f"{contest.requests:,} buyers, {contest.concurrency} at once, {contest.stock} tickets,"
         f" `think_ms` {contest.think_ms}, {report.api_processes} API processes; {raced} strategies in turn,"
         f" {report.repeat} runs of each, medians."
+        f" Again: `atomictickets race --requests {contest.requests} --concurrency {contest.concurrency}"
+        f" --stock {contest.stock} --think-ms {contest.think_ms} --repeat {report.repeat} --write docs/strategies.md`."
     )
-    where = (
+
+
+def where_and_when(report: "Report") -> str:
+    """Machine, date and commit."""
+    facts: dict[str, Any] = report.as_json()
+    machine = facts["machine"]
+    return (
         f"Measured {report.started_at[:10]} at commit `{facts['commit']}` on {machine['cpu']},"
         f" {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']};"
         f" servers, API, worker and buyers share it. Load average before it began: {report.load_average:.1f}."
     )
-    again = (
-        f"Again: `atomictickets race --requests {contest.requests} --concurrency {contest.concurrency}"
-        f" --stock {contest.stock} --think-ms {contest.think_ms} --repeat {report.repeat} --write docs/strategies.md`."
-    )
-    return [load, "", where, again]
