@@ -33,6 +33,7 @@ from app.sales.desk import SalesDesk
 from app.sales.reservations import Reservations
 from app.sales.service import SalesService
 from app.settings import ApiSettings, GateSettings, LedgerSettings, StoreSettings, TraceSettings
+from app.strategies.meters import RETRIES
 from app.strategies.protocol import Parts
 from app.strategies.registry import build_strategies
 from app.telemetry.metrics import Metrics
@@ -77,11 +78,19 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
     gate = Gate(redis, settings.gate.key_prefix)
     sales, receipts = SaleRepository(engine), ReceiptRepository(engine)
     hints = Hints(settings.stores.broker_url)
+    stack.push_async_callback(hints.close)
     attempts = AttemptRecorder(engine)
     stack.push_async_callback(attempts.close)
-    strategies = build_strategies(
-        Parts(engine=engine, gate=gate, hints=hints, gate_settings=settings.gate, attempts=attempts)
+    parts = Parts(
+        engine=engine,
+        redis=redis,
+        gate=gate,
+        hints=hints,
+        broker_url=settings.stores.broker_url,
+        gate_settings=settings.gate,
+        attempts=attempts,
     )
+    strategies = build_strategies(parts)
     for strategy in strategies.values():
         stack.push_async_callback(strategy.close)
     catalog = SaleCatalog(sales, strategies)
@@ -96,7 +105,7 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
         attempts=AttemptRepository(engine),
         trace_url=settings.traces.trace_url,
         readiness=readiness,
-        metrics=Metrics(ATTEMPTS, WITNESSES),
+        metrics=Metrics(RETRIES, ATTEMPTS, WITNESSES),
         admin_token=None if token is None else token.get_secret_value(),
         body_limit_bytes=settings.api.body_limit_bytes,
     )

@@ -18,10 +18,13 @@ import uvloop
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.drain.drain import Drain, Drained
+from app.drain.entry import Order
 from app.drain.ownership import own_stores
+from app.drain.published import book_published
 from app.drain.sweep import sweep_forever
 from app.errors import TemporarilyUnavailable
 from app.gate.connection import make_redis
+from app.ledger.bookings import Booked
 from app.ledger.engine import make_engine
 from app.probe import serve_probes
 from app.settings import DrainSettings, GateSettings, LedgerSettings, StoreSettings
@@ -38,7 +41,7 @@ class Runtime:
     def __init__(self, end_tracing: Callable[[], None]) -> None:
         self._end_tracing = end_tracing
         self._settings = DrainSettings()
-        self._started: Future[tuple[asyncio.AbstractEventLoop, Drain]] = Future()
+        self._started: Future[tuple[asyncio.AbstractEventLoop, Drain, AsyncEngine]] = Future()
         self._owns_stores = threading.Event()
         # A thread begins with an empty context; the copy has what the logs say of this process.
         self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="drain", daemon=True)
@@ -51,18 +54,26 @@ class Runtime:
 
         Also until it is known whose stores these are; the sweep that follows finds what the task was about.
         """
-        if not self._owns_stores.is_set():
-            raise TemporarilyUnavailable("It isn't known yet whose stores these are; nothing is drained.")
-        loop, drain = self._started.result(STOP_SECONDS)
+        loop, drain, _ = self._ready()
         turn = asyncio.run_coroutine_threadsafe(drain.sale(sale, self._settings.task_seconds), loop)
         return turn.result(self._settings.task_seconds + STOP_SECONDS)
 
+    def book(self, order: Order) -> Booked:
+        """Books one published order in the loop, and waits for it. Raises as `drain`, or UnknownRound."""
+        loop, _, engine = self._ready()
+        return asyncio.run_coroutine_threadsafe(book_published(engine, order), loop).result(STOP_SECONDS)
+
     def stop(self) -> None:
         """Finishes the batch in hand, closes the stores' connections and ends the thread."""
-        loop, drain = self._started.result(STOP_SECONDS)
+        loop, drain, _ = self._started.result(STOP_SECONDS)
         loop.call_soon_threadsafe(drain.stopping.set)
         self._thread.join(STOP_SECONDS)
         self._end_tracing()
+
+    def _ready(self) -> tuple[asyncio.AbstractEventLoop, Drain, AsyncEngine]:
+        if not self._owns_stores.is_set():
+            raise TemporarilyUnavailable("It isn't known yet whose stores these are; nothing is drained.")
+        return self._started.result(STOP_SECONDS)
 
     def _run(self) -> None:
         try:
@@ -78,7 +89,7 @@ class Runtime:
         engine = make_engine(stores.database_url, "worker", LedgerSettings())
         redis = make_redis(stores.redis_url, "worker", gate)
         drain = Drain(redis, engine, self._settings, key_prefix=gate.key_prefix)
-        self._started.set_result((asyncio.get_running_loop(), drain))
+        self._started.set_result((asyncio.get_running_loop(), drain, engine))
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_end_with_the_parent(drain, os.getppid()))

@@ -1,15 +1,25 @@
 """The tasks, by name. They hold no rule of their own."""
 
 import re
+from collections.abc import Mapping
 
 import structlog
+from celery import Task
 from kombu.exceptions import OperationalError
 
-from app.drain.failures import STORE_ERRORS
+from app.drain.entry import Order, parse
+from app.drain.failures import STORE_ERRORS, is_poison
 from app.drain.hints import DRAIN_TASK, HINT_LIFE_SECONDS
+from app.drain.published import BOOK_TASK
+from app.ledger.bookings import UnknownRound
 from app.sales.model import SALE_NAME
 from worker import runtime
 from worker.main import app
+
+BOOK_TRIES = 12  # about four minutes
+LONGEST_PAUSE_SECONDS = (
+    30  # below the visibility timeout: a message that waits here must not be delivered elsewhere too
+)
 
 log = structlog.get_logger()
 
@@ -31,3 +41,23 @@ def drain_orders(sale: str) -> None:
             drain_orders.apply_async((sale,), expires=HINT_LIFE_SECONDS, retry=False)
         except OperationalError as error:
             log.debug("the broker is away; the sweep goes on", sale=sale, error=str(error))
+
+
+@app.task(name=BOOK_TASK, bind=True, max_retries=BOOK_TRIES)
+def book_order(self: "Task[..., None]", sale: str, entry: str, fields: Mapping[str, str]) -> None:
+    """One order that is nowhere but in this message. What can't be booked is lost, and told."""
+    order = parse(sale, entry, fields)
+    if not isinstance(order, Order):
+        log.error(
+            "a published order can't be read; it is lost", sale=sale[:100], entry=entry[:100], reason=order.reason
+        )
+        return
+    try:
+        booked = runtime.running().book(order)
+    except (*STORE_ERRORS, UnknownRound) as error:
+        if is_poison(error) or self.request.retries >= BOOK_TRIES:
+            log.exception("a published order can't be booked; it is lost", sale=sale, order=order.reservation_id)
+            return
+        log.debug("a store is away; the published order comes again", sale=sale, order=order.reservation_id)
+        raise self.retry(exc=error, countdown=min(2**self.request.retries, LONGEST_PAUSE_SECONDS)) from error
+    log.debug("booked", sale=sale, booked=booked.booked, rejected=booked.rejected, duplicates=booked.duplicates)

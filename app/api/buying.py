@@ -12,6 +12,7 @@ from app.api.purchase_lane import PATH
 from app.errors import TemporarilyUnavailable
 from app.gate.replies import GateForgot
 from app.sales.model import IDEMPOTENCY_KEY, UnknownSale
+from app.strategies.contention import Contention
 
 PROBLEMS = (
     errors.SoldOutRefusal,
@@ -26,6 +27,7 @@ PROBLEMS = (
     errors.InvalidRequest,
     errors.InternalError,
     TemporarilyUnavailable,
+    Contention,
     GateForgot,
     errors.NotReady,
 )

@@ -14,6 +14,7 @@ from app.ledger.sales import SaleEnded, SaleExists
 from app.sales.catalog import UnknownStrategy
 from app.sales.managed import ManagedByResource
 from app.sales.model import UnknownReservation, UnknownSale
+from app.strategies.contention import Contention
 
 EXPLANATIONS: dict[type[AtomicTicketsError], str] = {
     errors.SoldOutRefusal: "Fewer tickets are left than were asked for; `remaining` says how many. Nothing was taken. "
@@ -37,6 +38,8 @@ EXPLANATIONS: dict[type[AtomicTicketsError], str] = {
     TooManyBlasts: "As many blasts as are allowed are queued or running. `Retry-After` says when to look again.",
     TemporarilyUnavailable: "A store is away, slow or full. Send the same request again, with the same idempotency "
     "key, after `Retry-After`: it tells what became of the first.",
+    Contention: "Others were faster at every try. Nothing was taken, and tickets may be left. Send the same request "
+    "again, with the same idempotency key, after `Retry-After`.",
     GateForgot: "The stock server can't vouch for this sale and it is being recounted from the ledger. Nothing was "
     "taken by this request. Send it again, with the same key, after `Retry-After`.",
     errors.NotReady: "The process is starting, or ending.",

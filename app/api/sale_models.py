@@ -61,7 +61,7 @@ class SaleIn(BaseModel):
         strict=True,
         ge=0,
         le=MAX_THINK_MS,
-        description="The pause of the strategies that race, between read and write.",
+        description="The pause between read and write of the strategies that have one.",
     )
 
     @model_validator(mode="after")

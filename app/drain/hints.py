@@ -8,10 +8,9 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
-from celery import Celery
 from kombu.exceptions import OperationalError
 
-from app.drain.broker import broker_settings
+from app.drain.sender import make_sender
 
 DRAIN_TASK = "drain_orders"
 DRAIN_QUEUE = "orders"
@@ -25,12 +24,7 @@ class Hints:
     """The sender of one process. Use it from one event loop."""
 
     def __init__(self, broker_url: str) -> None:
-        self._celery = Celery(set_as_current=False)
-        self._celery.conf.update(
-            task_ignore_result=True,
-            broker_connection_timeout=0.5,
-            **broker_settings(broker_url, socket_connect_timeout=0.5, socket_timeout=1.0, max_retries=0),
-        )
+        self._celery = make_sender(broker_url)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hints")
         self._due: set[str] = set()
         self._trailing: dict[str, asyncio.TimerHandle] = {}

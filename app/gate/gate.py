@@ -9,11 +9,12 @@ from typing import Any
 from hiredis import pack_command
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
+from app.gate.availability import stock_server_reachable
 from app.gate.cluster import ask
 from app.gate.keys import ANSWER_LIFE_SECONDS, SaleKeys
-from app.gate.replies import BatchReply, Decision, Entry, Fence, GateSnapshot, GateUnavailable, Remembered
+from app.gate.replies import BatchReply, Decision, Entry, Fence, GateSnapshot, Remembered
 from app.gate.scripts import Scripts, digest
 from app.gate.server import claim
 from app.sales.model import Purchase, ReservationId, Sale
@@ -58,7 +59,7 @@ class Gate:
         names = (keys.sale, keys.orders, keys.answers(known.round), keys.customers(known.round))
 
         async def evaluate(server: "Redis") -> Any:
-            return await _evaluate(server, "reserve", names, arguments)
+            return await self._evaluate(server, "reserve", names, arguments)
 
         return _batch(sale, purchases, await self._guarded(self._scripts.evaluated("reserve", names, evaluate)))
 
@@ -70,8 +71,8 @@ class Gate:
             sale.epoch,
             terms.stock,
             terms.customer_limit or 0,
-            _milliseconds(terms.opens_at),
-            _milliseconds(terms.closes_at),
+            milliseconds(terms.opens_at),
+            milliseconds(terms.closes_at),
             await self.run_id(sale.name),
             ANSWER_LIFE_SECONDS,
             current_traceparent(),
@@ -96,7 +97,7 @@ class Gate:
         keys = self.keys(sale.name)
         names = (keys.sale, keys.answers(sale.round), keys.customers(sale.round), keys.orders)
         counted = "" if entries is None else entries
-        arguments = (sale.epoch, _state(sale), remaining, backlog, _expiry(sale), counted)
+        arguments = (sale.epoch, state_of(sale), remaining, backlog, _expiry(sale), counted)
         return bool((await self._run("open", names, arguments))[0] == "opened")
 
     async def fence(self, sale: str, epoch: int) -> bool:
@@ -109,11 +110,11 @@ class Gate:
         names = (keys.sale, keys.answers(sale.round), keys.customers(sale.round), keys.released(sale.round))
         arguments = (
             sale.epoch,
-            _state(sale),
+            state_of(sale),
             terms.stock,
             terms.customer_limit or 0,
-            _milliseconds(terms.opens_at),
-            _milliseconds(terms.closes_at),
+            milliseconds(terms.opens_at),
+            milliseconds(terms.closes_at),
             _expiry(sale),
         )
         return bool((await self._run("amend", names, arguments))[0] == "amended")
@@ -193,51 +194,48 @@ class Gate:
         return await self._guarded(self._scripts.run(name, keys, arguments))
 
     async def _guarded(self, call: Awaitable[Any]) -> Any:
-        try:
+        with stock_server_reachable():
             return await call
-        except (RedisError, OSError, TimeoutError) as error:
-            raise _unavailable(error) from error
+
+    def _call(self, script: str) -> tuple[str, str]:
+        """The command that runs the script, and what it calls it."""
+        return "EVALSHA", digest(script)
+
+    async def _evaluate(self, server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        """Calls the script with the run id of the connection's own server as third argument."""
+        pool = server.connection_pool
+        connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py types it not
+        try:
+            run_id: str = connection.run_id  # type: ignore[attr-defined]  # set by app.gate.connection
+            command = (*self._call(name), len(keys), *keys, *arguments[:2], run_id, *arguments[2:])
+            # hiredis packs in C: 3 us a purchase less than redis-py's own packing, of 10 in all.
+            await connection.send_packed_command([pack_command(command)])  # type: ignore[arg-type]  # its stub forgets an ellipsis
+            reply = await connection.read_response()
+        except ResponseError:
+            raise
+        except BaseException:
+            # A reply that nobody read would be taken for the next command's: this connection is not used again.
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await pool.release(connection)
+        return reply
 
 
 def has_terms(snapshot: GateSnapshot, sale: Sale) -> bool:
     """Whether the gate decides by the limit, the window and the state of `sale`. Its stock is another question."""
     limit, opens, closes = sale.terms.customer_limit or 0, sale.terms.opens_at, sale.terms.closes_at
-    in_force = (limit, _milliseconds(opens), _milliseconds(closes), _state(sale))
+    in_force = (limit, milliseconds(opens), milliseconds(closes), state_of(sale))
     return (snapshot.limit, snapshot.opens, snapshot.closes, snapshot.state) == in_force
 
 
-async def _evaluate(server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
-    """EVALSHA with the run id of the connection's own server as third argument."""
-    pool = server.connection_pool
-    connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py types it not
-    try:
-        run_id: str = connection.run_id  # type: ignore[attr-defined]  # set by app.gate.connection
-        command = ("EVALSHA", digest(name), len(keys), *keys, *arguments[:2], run_id, *arguments[2:])
-        # hiredis packs in C: 3 us a purchase less than redis-py's own packing, of 10 in all.
-        await connection.send_packed_command([pack_command(command)])  # type: ignore[arg-type]  # its stub forgets an ellipsis
-        reply = await connection.read_response()
-    except ResponseError:
-        raise
-    except BaseException:
-        # A reply that nobody read would be taken for the next command's: this connection is not used again.
-        await connection.disconnect(nowait=True)
-        raise
-    finally:
-        await pool.release(connection)
-    return reply
-
-
-def _unavailable(error: Exception) -> GateUnavailable:
-    return GateUnavailable(
-        f"The stock server can't be asked just now ({type(error).__name__}); retry with the same key."
-    )
-
-
-def _milliseconds(moment: datetime | None) -> int:
+def milliseconds(moment: datetime | None) -> int:
+    """Since the epoch, as the scripts take it; 0 for none."""
     return 0 if moment is None else int(moment.timestamp() * 1000)
 
 
-def _state(sale: Sale) -> str:
+def state_of(sale: Sale) -> str:
+    """What the ledger asks for; the window is the script's to judge."""
     if sale.ended_at is not None:
         return "closed"
     return "paused" if sale.paused else "open"
@@ -258,14 +256,15 @@ def _batch(sale: str, purchases: Sequence[Purchase], reply: list[Any]) -> BatchR
     if verdict == "decided":
         answers = (reply[start : start + WIDTH] for start in range(HEADER, len(reply), WIDTH))
         decisions = [
-            _decision(sale, round_, purchase, answer, opens_in_ms)
+            decision(sale, round_, purchase, answer, opens_in_ms)
             for purchase, answer in zip(purchases, answers, strict=True)
         ]
     seeded_by = reply[HEADER] if verdict == "stale" else ""
     return BatchReply(verdict, Fence(epoch, round_), hint == 1, remaining, decisions, seeded_by)
 
 
-def _decision(sale: str, round_: int, purchase: Purchase, answer: Sequence[Any], opens_in_ms: int) -> Decision:
+def decision(sale: str, round_: int, purchase: Purchase, answer: Sequence[Any], opens_in_ms: int) -> Decision:
+    """Reads the four values that a script answers to one purchase (see reserve.lua)."""
     code, first, second, number = answer
     match code:
         case "reserved":

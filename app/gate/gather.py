@@ -1,4 +1,4 @@
-"""Purchases that wait in one process at the same moment go to Redis together, as one script call.
+"""Purchases that wait in one process at the same moment are decided together: by one script call, or one transaction.
 
 A lone purchase doesn't wait: it leaves in the same turn of the event loop. Only while `batches_in_flight` calls are
 under way do others queue behind them, and then up to `batch_purchases` of them leave as one.
@@ -8,11 +8,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from opentelemetry.trace import Span
 
 from app.errors import TemporarilyUnavailable
-from app.gate.gate import Gate
 from app.gate.replies import BatchReply, Decision, Fence, GateBusy, GateForgot
 from app.gate.tracing import calling, reserving, tell
 from app.sales.model import Purchase
@@ -22,6 +22,13 @@ from app.telemetry.spans import current_traceparent
 
 Accepted = Callable[[str, Fence, Sequence[tuple[Purchase, Decision]]], None]
 Noticed = Callable[[str, Fence, str], None]
+
+
+class Counter(Protocol):
+    """Decides purchases of one sale in their order. What it can't know now is a TemporarilyUnavailable, for all."""
+
+    async def reserve(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply: ...
+
 
 WHY_FORGOTTEN = {
     "missing": "The stock server has no such sale any more",
@@ -58,14 +65,20 @@ class SaleQueue:
     seeded_by: str = ""
 
 
+def unheard(*_: object) -> None:
+    """For a counter that nothing has to be done about."""
+
+
 class Gatherer:
-    """The front of the gate in one process: bounded queues, first come first served.
+    """The front of a counter, the gate as a rule, in one process: bounded queues, first come first served.
 
     `accepted` hears of the acceptances of each call; `noticed` of each reply that is a reason to hint, fence or look.
     """
 
-    def __init__(self, gate: Gate, settings: GateSettings, accepted: Accepted, noticed: Noticed) -> None:
-        self._gate = gate
+    def __init__(
+        self, counter: Counter, settings: GateSettings, accepted: Accepted = unheard, noticed: Noticed = unheard
+    ) -> None:
+        self._counter = counter
         self._settings = settings
         self._accepted = accepted
         self._noticed = noticed
@@ -160,7 +173,7 @@ class Gatherer:
         """One call, or two where this process had yet to learn of a newer epoch; nothing was taken by the first."""
         for _ in range(2):
             highest_before, fence = queue.highest_number, queue.fence
-            reply = await self._gate.reserve(queue.sale, purchases, fence)
+            reply = await self._counter.reserve(queue.sale, purchases, fence)
             if reply.verdict == "decided":
                 self._watch(queue, reply, highest_before)
                 return reply

@@ -25,6 +25,11 @@ def instance_key(prefix: str) -> str:
     return f"{prefix}:instance"
 
 
+def key_of_sale(prefix: str, sale: str, what: str) -> str:
+    """The braces are the hash tag."""
+    return f"{prefix}:{{{sale}}}:{what}"
+
+
 @dataclass(frozen=True, slots=True)
 class SaleKeys:
     """The keys of one sale."""
@@ -33,7 +38,7 @@ class SaleKeys:
     name: str
 
     def _key(self, what: str) -> str:
-        return f"{self.prefix}:{{{self.name}}}:{what}"
+        return key_of_sale(self.prefix, self.name, what)
 
     @property
     def sale(self) -> str:

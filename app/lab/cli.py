@@ -11,6 +11,8 @@ from app.errors import AtomicTicketsError
 COMMANDS = {
     "lab": ("app.lab.lab_command", "start servers, API and workers here, until Ctrl-C"),
     "blast": ("app.lab.blast_command", "send a burst of purchases to a sale"),
+    "race": ("app.lab.race.command", "sell the same stock to the same crowd in every way"),
+    "check": ("app.lab.check_command", "look for anomalies in a history of purchases"),
     "bench": ("app.lab.bench.command", "measure the engine against its floors on this machine"),
 }
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,13 @@ class LabHome:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def discard_data(self) -> None:
+        """What an earlier run left would be drained, and paid for, by this one. As root PostgreSQL's may be a link."""
+        for data in (*self.directory.glob("valkey*"), self.directory / "broker", self.directory / "postgres"):
+            shutil.rmtree(data.resolve(), ignore_errors=True)
+        if (self.directory / "postgres").is_symlink():
+            (self.directory / "postgres").unlink()
 
     def log(self, name: str) -> Path:
         path = self.logs / f"{name}.log"

@@ -17,15 +17,10 @@ from app.lab.registry import HOME_VARIABLE, ProcessRegistry
 from app.lab.service import ServicePlan, clear_metrics
 from app.lab.stores import Stores
 from app.lab.supervisor import StopRequested, Supervisor
+from app.lab.watched import WATCH_SECONDS, watched
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
-    from app.lab.report import Report
-
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse gives it no public name
-
-WATCH_SECONDS = 0.2
 
 
 def add_parser(subparsers: "Subparsers") -> None:
@@ -105,24 +100,11 @@ def _run_scenarios(api_url: str, supervisor: Supervisor, json_file: Path | None)
     from app.lab.scenarios import run_all  # noqa: PLC0415 - only --once needs the load generator
 
     work = run_all(api_url, progress=_say, admin_token=os.environ.get("API_ADMIN_TOKEN"))
-    report = asyncio.run(_watched(work, supervisor))
+    report = asyncio.run(watched(work, supervisor))
     _say(report.text())
     if json_file is not None:
         json_file.write_text(json.dumps(report.as_json(), indent=2) + "\n")
     return 0 if report.holds else 1
-
-
-async def _watched(work: "Coroutine[None, None, Report]", supervisor: Supervisor) -> "Report":
-    """Does the work while the supervisor watches its parts: a scenario must not wait for a process that died."""
-    running = asyncio.create_task(work)
-    while not running.done():
-        if supervisor.stop_requested:
-            running.cancel()
-            await asyncio.wait({running})
-            raise StopRequested
-        supervisor.watch()
-        await asyncio.wait({running}, timeout=WATCH_SECONDS)
-    return running.result()
 
 
 def port_number(text: str) -> int:

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 from app.errors import AtomicTicketsError
 
 REPLY_SECONDS = 15.0  # reading a sale waits behind the naive buyers, who hold their connections while they think
-REPLY_LIMIT_BYTES = 1_048_576
+REPLY_LIMIT_BYTES = 4_194_304  # a page of 1,000 attempts has 600 kB
 IDEMPOTENCY_HEADER = "X-Idempotency-Key"
 
 Document = dict[str, Any]
@@ -25,6 +25,12 @@ class ApiRefused(AtomicTicketsError):
     """The API answered a request of the lab with a problem."""
 
     status, slug, title = 502, "api-refused", "API Refused"
+
+
+class ApiNotReady(ApiRefused):
+    """503: a process is starting, or a store is away. Nothing was done, or it is safe to ask again."""
+
+    status, slug, title = 503, "api-not-ready", "API Not Ready"
 
 
 class SaleClient:
@@ -65,6 +71,11 @@ class SaleClient:
         """Of the present round: a page of GET /sales/{sale}/witnesses."""
         return await self._ask("GET", f"/sales/{quote(sale)}/witnesses?after={after}&limit={limit}")
 
+    async def attempts(self, sale: str, *, after: int) -> list[Document] | None:
+        """What purchases of this round read and wrote, behind number `after`; None from a service that keeps none."""
+        page = await self._read(f"/sales/{quote(sale)}/attempts?after={after}")
+        return None if page is None else list(page["attempts"])
+
     async def _read(self, path: str) -> Document | None:
         status, document = await asyncio.to_thread(self._exchange, "GET", path, None, {})
         return None if status == 404 else answered(f"GET {path}", status, document)
@@ -98,5 +109,6 @@ class SaleClient:
 
 def answered(request: str, status: int, document: Document) -> Document:
     if status >= 400:
-        raise ApiRefused(f"{request}: {status} {document.get('title', '')}: {document.get('detail', '')}")
+        refused = ApiNotReady if status == 503 else ApiRefused
+        raise refused(f"{request}: {status} {document.get('title', '')}: {document.get('detail', '')}")
     return document

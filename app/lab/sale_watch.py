@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from app.errors import AtomicTicketsError
-from app.lab.sale_client import ApiRefused, ApiUnreachable, Document, SaleClient
+from app.lab.sale_client import ApiNotReady, ApiRefused, ApiUnreachable, Document, SaleClient
 
 PATIENCE_SECONDS = 30.0
 LOOK_SECONDS = 0.02  # the resolution of seconds_to_consistent
@@ -17,12 +17,13 @@ class NotInTime(AtomicTicketsError):
 
 
 async def until(client: SaleClient, sale: str, event: str, holds: Callable[[Document], bool]) -> Document:
-    """The sale as soon as `holds` is true of it. Raises NotInTime."""
+    """The sale as soon as `holds` is true of it; a service that isn't ready is asked again. Raises NotInTime."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
-        found = await client.sale(sale)
-        if found is not None and holds(found):
-            return found
+        with suppress(ApiNotReady):
+            found = await client.sale(sale)
+            if found is not None and holds(found):
+                return found
         if time.monotonic() > deadline:
             raise NotInTime(f"Not within {PATIENCE_SECONDS:.0f} s: {sale} {event}.")
         await asyncio.sleep(LOOK_SECONDS)
@@ -31,6 +32,18 @@ async def until(client: SaleClient, sale: str, event: str, holds: Callable[[Docu
 def every_figure_is_known(sale: Document) -> bool:
     """What only the counter knows is null while its store is away."""
     return all(sale[name] is not None for name in ("remaining", "backlog", "undersold", "counter_says"))
+
+
+async def when_ready(ask: Callable[[], Awaitable[None]]) -> None:
+    """Asks until the service is ready. For what is safe to repeat. Raises the last ApiNotReady after a while."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return await ask()
+        except ApiNotReady:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 class Looks:

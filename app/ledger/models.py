@@ -76,7 +76,8 @@ class SaleRow(Base):
 class InventoryRow(Base):
     """The stock of one round, and the row that the drain locks first.
 
-    `remaining` is the counter of the strategies that sell in Postgres; the gate's counter is in Redis.
+    `remaining` is the counter of the strategies that sell in Postgres; the gate's counter is in Redis. `version` rises
+    with each optimistic write, `lock_token` is the newest token of a fenced lock that was seen.
     `recount` asks the reconciliation for an exact check, since a batch of an older epoch was booked.
     """
 
@@ -96,6 +97,38 @@ class InventoryRow(Base):
     remaining: Mapped[int] = mapped_column(Integer)
     guarded: Mapped[bool]
     recount: Mapped[bool] = mapped_column(server_default=text("false"))
+    version: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    lock_token: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+
+
+class BucketRow(Base):
+    """A part of a round's stock, dealt out of `inventory.remaining` to be sold without that row's lock.
+
+    Tickets `next_ticket` and the `remaining - 1` that follow it. What is not sold when the round is over goes back.
+    """
+
+    __tablename__ = "buckets"
+    __table_args__ = (
+        ForeignKeyConstraint(["sale", "round"], ["inventory.sale", "inventory.round"]),
+        CheckConstraint("remaining >= 0", name="remaining_not_negative"),
+    )
+
+    sale: Mapped[str] = mapped_column(primary_key=True)
+    round: Mapped[int] = mapped_column(Integer, primary_key=True)
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    remaining: Mapped[int] = mapped_column(Integer)
+    next_ticket: Mapped[int] = mapped_column(Integer)
+
+
+class UnitRow(Base):
+    """One ticket that is free and on the shelf, dealt out of `inventory.remaining`. Whoever deletes the row has it."""
+
+    __tablename__ = "units"
+    __table_args__ = (ForeignKeyConstraint(["sale", "round"], ["inventory.sale", "inventory.round"]),)
+
+    sale: Mapped[str] = mapped_column(primary_key=True)
+    round: Mapped[int] = mapped_column(Integer, primary_key=True)
+    ticket: Mapped[int] = mapped_column(Integer, primary_key=True)
 
 
 class BookingRow(Base):

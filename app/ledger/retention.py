@@ -1,9 +1,13 @@
-"""What the ledger need not keep for ever: receipts, evidence of races, and blasts that have ended. Bookings stay."""
+"""What the ledger need not keep for ever: receipts, evidence of races, ended blasts, what is dealt out of old rounds.
+
+Bookings stay.
+"""
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.availability import ledger_reachable
+from app.ledger.leftovers import take_back
 
 BATCH = 1000  # rows; deleting them takes some ms
 
@@ -35,4 +39,6 @@ async def prune(engine: AsyncEngine, older_than_days: int, batch: int = BATCH) -
         with ledger_reachable():
             async with engine.begin() as connection:
                 gone += (await connection.execute(statement, {"days": older_than_days, "batch": batch})).rowcount
-    return gone
+    with ledger_reachable():
+        async with engine.begin() as connection:
+            return gone + await take_back(connection, batch)

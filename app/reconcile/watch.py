@@ -131,7 +131,7 @@ class Reconciler:
             gone = await prune(self._engine, self._settings.retention_days)
             self._prune_at = now if gone else now + PRUNE_SECONDS
             if gone:
-                log.info("old receipts, attempts and blasts deleted", rows=gone, days=self._settings.retention_days)
+                log.info("old rows deleted", rows=gone, days=self._settings.retention_days)
 
     async def reconcile_sale(self, sale: Sale, settings: ReconcileSettings | None = None) -> Result:
         """Checks one sale and does what is called for. Idempotent; raises TemporarilyUnavailable.
@@ -187,7 +187,7 @@ class Reconciler:
         return result if suspicion is None else replace(result, confirmed_at=suspicion.since + settings.grace_seconds)
 
     async def _observe(self, sale: Sale) -> Result:
-        """A strategy that promises nothing, or that this release doesn't know: nothing of it is mended."""
+        """A strategy that sells beside the gate, or that this release doesn't know: nothing of it is mended."""
         action = Action.OBSERVE if sale.ended_at is None else Action.REMOVE
         with _acting(action) as acting:
             done = action is Action.OBSERVE or await remove(sale, self._gate, self._engine)

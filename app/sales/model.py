@@ -21,7 +21,8 @@ RESERVATION_ID = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaleTerms:
-    """What a user asks for. Times are aware and in UTC; `think_ms` is the pause of the strategies that race."""
+    """What a user asks for. Times are aware and in UTC; `think_ms` is the pause between read and write,
+    where the strategy has one."""
 
     name: str
     strategy: str

@@ -24,11 +24,12 @@ from app.gate.told import RecentlyTold, ToldBatch
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.reservations import ReservationRepository
 from app.ledger.sales import SaleRepository
+from app.races.barriers import reached
 from app.reconcile.follow import follow
 from app.reconcile.recount import recount
 from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
 from app.sales.outcomes import KeyReused, NotOpen, Outcome
-from app.strategies.protocol import Parts, Snapshot
+from app.strategies.protocol import AcceptedIn, Parts, Snapshot
 
 WATCH_SECONDS = 1.0
 
@@ -41,6 +42,8 @@ class AtomicStrategy:
     name: ClassVar[str] = "atomic"
     promises_exactness: ClassVar[bool] = True
     sells_at_gate: ClassVar[bool] = True
+    keeps_limit: ClassVar[bool] = True
+    accepted_in: ClassVar[AcceptedIn] = AcceptedIn.STREAM
 
     def __init__(self, parts: Parts) -> None:
         self._gate = parts.gate
@@ -63,11 +66,13 @@ class AtomicStrategy:
 
     async def buy(self, purchase: Purchase) -> Outcome:
         try:
-            return await self._gatherer.buy(purchase)
+            outcome = await self._gatherer.buy(purchase)
         except GateForgot as forgot:
             if forgot.verdict != "missing":
                 raise
             return await self._without_keys(purchase, forgot)
+        await reached("after_decrement")
+        return outcome
 
     async def prepare(self, sale: Sale) -> None:
         if not await follow(sale, self._gate) and sale.ended_at is None:
@@ -96,7 +101,6 @@ class AtomicStrategy:
             self._watch.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await self._hints.close()
 
     async def _without_keys(self, purchase: Purchase, forgot: GateForgot) -> Outcome:
         """The gate has no keys: the ledger knows whether that is as it should be, and which keys have won."""

@@ -2,15 +2,51 @@
 
 from collections.abc import Mapping
 
+from app.strategies.advisory_lock import AdvisoryLockStrategy
 from app.strategies.atomic import AtomicStrategy
+from app.strategies.conditional_update import ConditionalUpdateStrategy
+from app.strategies.db_gathered import DbGatheredStrategy
+from app.strategies.function import FunctionStrategy
+from app.strategies.gate_and_guard import GateAndGuardStrategy
+from app.strategies.lua_fire_and_forget import LuaFireAndForgetStrategy
 from app.strategies.naive import NaiveStrategy
+from app.strategies.naive_relative import NaiveRelativeStrategy
+from app.strategies.optimistic import OptimisticStrategy
 from app.strategies.protocol import Parts, RegisteredStrategy, Strategy
+from app.strategies.redis_decr import RedisDecrStrategy
+from app.strategies.redis_lock import RedisLockStrategy
+from app.strategies.redis_lock_fenced import RedisLockFencedStrategy
+from app.strategies.redis_watch import RedisWatchStrategy
+from app.strategies.repeatable_read import RepeatableReadStrategy
+from app.strategies.row_lock import RowLockStrategy
+from app.strategies.serializable import SerializableStrategy
+from app.strategies.sharded_counter import ShardedCounterStrategy
+from app.strategies.single_statement import SingleStatementStrategy
+from app.strategies.skip_locked import SkipLockedStrategy
 
 STRATEGIES: Mapping[str, type[RegisteredStrategy]] = {
     strategy.name: strategy
     for strategy in (
         NaiveStrategy,
+        NaiveRelativeStrategy,
+        ConditionalUpdateStrategy,
+        RowLockStrategy,
+        OptimisticStrategy,
+        RepeatableReadStrategy,
+        SerializableStrategy,
+        SkipLockedStrategy,
+        AdvisoryLockStrategy,
+        ShardedCounterStrategy,
+        RedisDecrStrategy,
+        RedisWatchStrategy,
+        RedisLockStrategy,
+        RedisLockFencedStrategy,
+        LuaFireAndForgetStrategy,
         AtomicStrategy,
+        FunctionStrategy,
+        GateAndGuardStrategy,
+        SingleStatementStrategy,
+        DbGatheredStrategy,
     )
 }
 """By name, for who asks what a strategy promises and sells nothing."""

@@ -119,10 +119,10 @@ def ledger_consistent(observed: Observed) -> Verdict | None:
         return None
     if view.oversold > 0:
         return Verdict(FALSE, "Oversold", f"{view.oversold} tickets are booked beyond the stock of {view.stock}.")
-    if observed.exact:
+    if observed.at_gate:
         return None if observed.check is None else _of_check(observed.check)
     if view.identity.holds is False:
-        return Verdict(FALSE, "CounterWrong", "Updates of the counter were lost: it is not what the bookings say.")
+        return Verdict(FALSE, "CounterWrong", "The counter is not what the bookings say: updates or tickets were lost.")
     return Verdict(TRUE, "Consistent")
 
 
@@ -142,7 +142,7 @@ def accepting(observed: Observed, phase: Phase) -> Verdict | None:
     if observed.gate_away:
         return Verdict(FALSE, "GateUnreachable", observed.gate_away)
     if observed.view is None:
-        return None if observed.ledger_away and observed.exact else Verdict(FALSE, phase.value)
+        return None if observed.ledger_away and observed.at_gate else Verdict(FALSE, phase.value)
     return Verdict(TRUE if phase is Phase.OPEN else FALSE, phase.value)
 
 

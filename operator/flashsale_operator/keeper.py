@@ -58,7 +58,7 @@ class SaleKeeper:
             step=step,
             refusal=refusal,
             ledger_away=ledger_away,
-            exact=strategy is None or strategy.promises_exactness,
+            at_gate=strategy is None or strategy.sells_at_gate,
             workers=workers,
         )
         if sale is None or strategy is None or ledger_away:
@@ -113,7 +113,7 @@ class SaleKeeper:
             view=view,
             step=observed.step,
             checks=tuple(checks),
-            exact=observed.exact,
+            at_gate=observed.at_gate,
             refusal=observed.refusal,
             gate_away=gate_away,
             ledger_away=ledger_away,

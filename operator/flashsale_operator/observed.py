@@ -30,15 +30,16 @@ class WorkersSeen:
 class Observed:
     """`view` is None where the ledger could not be asked, or has no such sale. `step`: what was done to its row.
 
-    `checks`: the comparisons with the ledger, in their order; a repair is followed by another one. `exact`: the
-    strategy promises exactness. `refusal`: why the row can't become what the resource wants. `gate_away`,
-    `ledger_away`: what is said of a store that could not be asked, '' where it could.
+    `checks`: the comparisons with the ledger, in their order; a repair is followed by another one. `at_gate`: its
+    stock is in the gate, and so compared with the ledger; else the strategy's counter is all there is to compare.
+    `refusal`: why the row can't become what the resource wants. `gate_away`, `ledger_away`: what is said of a store
+    that could not be asked, '' where it could.
     """
 
     view: SaleView | None = None
     step: Step = Step.NOTHING
     checks: tuple[Result, ...] = ()
-    exact: bool = True
+    at_gate: bool = True
     refusal: AtomicTicketsError | None = None
     gate_away: str = ""
     ledger_away: str = ""

@@ -67,7 +67,7 @@ def stock_of(before: FlashSaleStatus, view: SaleView) -> StockStatus:
 def drift_of(before: FlashSaleStatus, observed: Observed, now: datetime) -> DriftStatus | None:
     """A check that could not tell changes nothing."""
     check = observed.check
-    if check is None or (check.kind is None and observed.exact):
+    if check is None or (check.kind is None and observed.at_gate):
         return before.drift
     leaked = check.tickets if check.kind is Kind.LEAKED else 0
     over_admitted = check.tickets if check.kind is Kind.OVER_ADMITTED else 0

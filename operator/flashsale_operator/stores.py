@@ -50,7 +50,15 @@ class Stores:
         engine = make_engine(where.database_url, "operator", LedgerSettings(), pool_size=pool_size)
         redis = make_redis(where.redis_url, "operator", gate_settings)
         gate, hints, sales = Gate(redis, gate_settings.key_prefix), Hints(where.broker_url), SaleRepository(engine)
-        strategies = build_strategies(Parts(engine=engine, gate=gate, hints=hints, gate_settings=gate_settings))
+        parts = Parts(
+            engine=engine,
+            redis=redis,
+            gate=gate,
+            hints=hints,
+            broker_url=where.broker_url,
+            gate_settings=gate_settings,
+        )
+        strategies = build_strategies(parts)
         return cls(
             engine=engine,
             redis=redis,
@@ -81,5 +89,6 @@ class Stores:
     async def close(self) -> None:
         for strategy in self.strategies.values():
             await strategy.close()
+        await self.hints.close()
         await self.redis.aclose()
         await self.engine.dispose()

@@ -19,7 +19,7 @@ EVENING, LATER = "2030-12-01T18:00:00Z", "2030-12-01T20:00:00Z"
 
 # what is declared beyond BASE; part of the refusal
 NEVER_MADE = {
-    "unknown strategy": ({"strategy": "hope"}, 'supported values: "naive", "atomic"'),
+    "unknown strategy": ({"strategy": "hope"}, 'supported values: "naive", "naive-relative"'),
     "no strategy": ({"strategy": None}, "spec.strategy: Required value"),
     "no stock": ({"stock": None}, "spec.stock: Required value"),
     "half a ticket": ({"stock": 1.5}, "must be of type integer"),

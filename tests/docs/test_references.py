@@ -11,6 +11,7 @@ from app.drain import meters as drain
 from app.ledger.models import Base
 from app.races import meters as races
 from app.reconcile import meters as reconcile
+from app.strategies import meters as strategies
 from app.telemetry.metrics import GAUGES
 from tests.docs.pages import PAGES, PROJECT, page, table
 
@@ -73,7 +74,7 @@ def test_every_meter_beside_the_purchases_is_told() -> None:
     told = "\n".join(name for name, *_ in table(page("operations.md"), "## Metrics"))
     meters = [
         each
-        for module in (drain, races, reconcile)
+        for module in (drain, races, reconcile, strategies)
         for each in vars(module).values()
         if isinstance(each, Counter | Gauge | Histogram)
     ]

@@ -50,9 +50,10 @@ def told(observed: Observed, phase: Phase | None = None) -> dict[str, str]:
         (look(checks=(check(Kind.OVER_ADMITTED, 3),)), {"LedgerConsistent": "False OverAdmitted"}),
         (look(checks=(check(Kind.UNVOUCHED),)), {"LedgerConsistent": "False CounterLost"}),
         (look(checks=(check(Kind.UNVOUCHED), check(Kind.NONE))), {"LedgerConsistent": "True Consistent"}),
-        (look(oversold=4, exact=False, checks=(check(None),)), {
+        (look(oversold=4, at_gate=False, checks=(check(None),)), {
             "Ready": "True InForce", "LedgerConsistent": "False Oversold", "Accepting": "True Open",
         }),
+        (look(at_gate=False, checks=(check(None),)), {"LedgerConsistent": "True Consistent"}),
         (look(phase=Phase.DEGRADED, gate_away=AWAY, checks=()), {
             "Ready": "False GateUnreachable", "StockSeeded": "Unknown GateUnreachable",
             "Accepting": "False GateUnreachable",

@@ -52,7 +52,7 @@ def test_what_is_told() -> None:
     assert reasons(leaking, returned) == ["TicketsReturned"]
     assert reasons(OPEN, recounted) == ["CounterLost", "SaleFenced", "Reseeded"]
     assert reasons(NEW, recounted) == ["Seeded", "SaleOpened"]
-    assert reasons(OPEN, look(oversold=2, exact=False)) == ["Oversold"]
+    assert reasons(OPEN, look(oversold=2, at_gate=False)) == ["Oversold"]
     assert reasons(OPEN, Observed(ledger_away="away")) == ["LedgerUnreachable"]
     assert reasons(OPEN, look(gate_away="away", checks=(), phase=Phase.DEGRADED)) == ["GateUnreachable"]
 

@@ -106,6 +106,31 @@ async def test_503_is_asked_again_a_bounded_number_of_times() -> None:
     assert set(Counter(seen.key for seen in office.seen).values()) == {4}
 
 
+async def test_who_insists_outlasts_contention_which_is_no_retry() -> None:
+    tries: Counter[str] = Counter()
+
+    async def clerk(seen: Seen) -> Answer:
+        tries[seen.key] += 1
+        return problem(503, "contention", Retry_After="0") if tries[seen.key] < 4 else reserved(seen)
+
+    async with box_office(clerk) as office:
+        result = await run_load(plan(office, requests=4, concurrency=2, insist=True))
+        tries.clear()
+        other = await run_load(plan(office, requests=4, concurrency=2))
+    assert result.outcomes == {"accepted": 4}
+    assert {told.attempts for told in result.records} == {4}
+    assert other.outcomes == {"contention": 4}
+
+
+async def test_a_record_says_when_its_first_request_left() -> None:
+    async with box_office(stock_of(10)) as office:
+        result = await run_load(plan(office, requests=4, concurrency=1))
+    sent = [told.sent_at for told in result.records]
+    assert sent == sorted(sent)
+    assert result.started_at <= sent[0]
+    assert sent[-1] + result.records[-1].latency <= result.started_at + result.seconds + 0.001
+
+
 async def test_a_refusal_is_final() -> None:
     async with box_office(stock_of(0)) as office:
         result = await run_load(plan(office, requests=4, concurrency=2, retries=3))

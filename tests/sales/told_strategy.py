@@ -6,13 +6,15 @@ from typing import Any, ClassVar
 from app.errors import TemporarilyUnavailable
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import Outcome, SoldOut
-from app.strategies.protocol import Snapshot
+from app.strategies.protocol import AcceptedIn, Snapshot
 
 
 class ToldStrategy:
     name: ClassVar[str] = "told"
     promises_exactness: ClassVar[bool] = True
     sells_at_gate: ClassVar[bool] = True
+    keeps_limit: ClassVar[bool] = True
+    accepted_in: ClassVar[AcceptedIn] = AcceptedIn.STREAM
 
     def __init__(self) -> None:
         self.away = False

@@ -58,8 +58,16 @@ async def here(
     stock_redis: Redis, gate: Gate, key_prefix: str, database_url: str, broker_url: str
 ) -> AsyncIterator[Installation]:
     engine = make_engine(database_url, "test", LedgerSettings())
+    hints = Hints(broker_url)
     strategy = AtomicStrategy(
-        Parts(engine=engine, gate=gate, hints=Hints(broker_url), gate_settings=GateSettings(command_timeout_seconds=10))
+        Parts(
+            engine=engine,
+            redis=stock_redis,
+            gate=gate,
+            hints=hints,
+            broker_url=broker_url,
+            gate_settings=GateSettings(command_timeout_seconds=10, key_prefix=key_prefix),
+        )
     )
     yield Installation(
         strategy=strategy,
@@ -71,6 +79,7 @@ async def here(
         reconciler=Reconciler(engine, gate, STRATEGIES, ReconcileSettings()),
     )
     await strategy.close()
+    await hints.close()
     await engine.dispose()
 
 

@@ -18,7 +18,7 @@ from app.sales.catalog import SaleCatalog
 from app.sales.desk import SalesDesk
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import Outcome, Reserved
-from app.strategies.protocol import Snapshot
+from app.strategies.protocol import AcceptedIn, Snapshot
 
 
 class ConstantStrategy:
@@ -27,6 +27,8 @@ class ConstantStrategy:
     name: ClassVar[str] = "atomic"
     promises_exactness: ClassVar[bool] = True
     sells_at_gate: ClassVar[bool] = True
+    keeps_limit: ClassVar[bool] = True
+    accepted_in: ClassVar[AcceptedIn] = AcceptedIn.STREAM
 
     async def buy(self, purchase: Purchase) -> Outcome:
         reservation = ReservationId(purchase.sale, 1, "1700000000000-0", purchase.nonce)

@@ -2,7 +2,6 @@
 
 import asyncio
 import http.client
-import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -70,7 +69,7 @@ class Rig:
     def start(self, groups: Iterable[Group]) -> None:
         """Stores without data, the ledger's tables, and the groups. After any error call `stop`."""
         self._registry.end_left_behind()
-        discard_data(self._home.directory)
+        self._home.discard_data()
         clear_metrics(self._home.metrics)
         stores = Stores(self._home, environment={})  # never a server that somebody else depends on
         self._supervisor.start(stores.parts)
@@ -92,7 +91,7 @@ class Rig:
 
     def stop(self) -> None:
         self._supervisor.stop()
-        discard_data(self._home.directory)
+        self._home.discard_data()
 
     def group(self, group: Group) -> Running:
         return self._running[group.name]
@@ -190,10 +189,3 @@ def is_ready(port: int) -> bool:
         return False
     finally:
         connection.close()
-
-
-def discard_data(home: Path) -> None:
-    """What an earlier run left would be drained, and paid for, by this one. As root PostgreSQL's data may be a link."""
-    for name in ("valkey", "broker", "postgres"):
-        shutil.rmtree((home / name).resolve(), ignore_errors=True)
-    (home / "postgres").unlink(missing_ok=True) if (home / "postgres").is_symlink() else None

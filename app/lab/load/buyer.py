@@ -14,15 +14,17 @@ OPEN_TRIES = 5
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 2.0  # also the most that a Retry-After is honoured for: a load has its own time bound
 ASK_AGAIN = frozenset({502, 503, 504})
+CONTENTION = "contention"
 
 
 class Buyer:
     """Owns one connection, and opens another where it was lost."""
 
-    def __init__(self, host: str, port: int, retries: int) -> None:
+    def __init__(self, host: str, port: int, retries: int, *, insist: bool = False) -> None:
         self._host = host
         self._port = port
         self._retries = retries
+        self._insists = insist
         self._connection: Connection | None = None
 
     async def open(self) -> None:
@@ -39,18 +41,21 @@ class Buyer:
 
     async def buy(self, request: bytes, deadline: float) -> tuple[Reply | NoReply, int]:
         """What the buyer was told finally, and after how many attempts. No attempt starts after the deadline."""
-        for attempt in range(1, self._retries + 2):
+        attempts = unknown = 0
+        while True:
+            attempts += 1
             try:
                 answer: Reply | NoReply = await (await self._connected()).exchange(request)
             except NoReply as failure:
                 answer = failure
-            if attempt > self._retries or not is_unknown(answer):
+            if not is_unknown(answer):
                 break
-            pause = pause_before(attempt, answer)
-            if monotonic() + pause >= deadline:
+            unknown += not (self._insists and is_contention(answer))
+            pause = pause_before(max(1, unknown), answer)
+            if unknown > self._retries or monotonic() + pause >= deadline:
                 break
             await asyncio.sleep(pause)
-        return answer, attempt
+        return answer, attempts
 
     def abort_if_sent_before(self, moment: float) -> None:
         if self._connection is not None:
@@ -81,6 +86,11 @@ def outcome_of(answer: Reply | NoReply) -> str:
 
 def is_unknown(answer: Reply | NoReply) -> bool:
     return isinstance(answer, NoReply) or answer.status in ASK_AGAIN
+
+
+def is_contention(answer: Reply | NoReply) -> bool:
+    """Others were faster, and nothing was taken: the one 503 whose outcome is known."""
+    return isinstance(answer, Reply) and answer.status == 503 and answer.problem == CONTENTION
 
 
 def pause_before(attempt: int, answer: Reply | NoReply | None) -> float:

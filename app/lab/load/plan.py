@@ -26,6 +26,7 @@ class LoadPlan:
     customers      how many customers take turns; None: every request is a customer of its own
     key_prefix     of the idempotency keys: one load, one prefix
     retries        how often a request without an answer, or with a 502, 503 or 504, is sent again with the same key
+    insist         whether a 503 `contention` is sent again for as long as `seconds` lasts, and is no retry
     rate           requests per second, sent on schedule whatever the answers do (open loop);
                    None: each connection sends as soon as it was answered (closed loop)
     seconds        after this nothing more is sent
@@ -42,6 +43,7 @@ class LoadPlan:
     quantity: int = 1
     key_prefix: str = field(default_factory=lambda: f"load-{secrets.token_hex(6)}")
     retries: int = 0
+    insist: bool = False
     rate: float | None = None
     seconds: float = 60.0
     reply_seconds: float = 10.0

@@ -43,6 +43,7 @@ class Told:
     """What one buyer was told finally. `outcome`: accepted, the problem's slug, or why no reply came (status 0).
 
     `trace_id`: which trace the service told of, whether or not it was sampled.
+    `sent_at`: when the first request left, in Unix seconds of a clock that is not set while the load runs.
     """
 
     number: int
@@ -55,6 +56,7 @@ class Told:
     replayed: bool
     reservation_id: str | None
     trace_id: str | None = None
+    sent_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,8 @@ class Load:
         """Cancelling it closes every connection; requests under way then stay without a record."""
         target = urlsplit(self._plan.url)
         buyers = [
-            Buyer(str(target.hostname), target.port or 80, self._plan.retries) for _ in range(self._plan.connections)
+            Buyer(str(target.hostname), target.port or 80, self._plan.retries, insist=self._plan.insist)
+            for _ in range(self._plan.connections)
         ]
         try:
             await open_all(buyers)
@@ -109,7 +110,7 @@ class Load:
             else:
                 answer, attempts = await self._traced.buy(buyer, request, deadline)
             self._lags.append(max(0.0, now - intended))
-            self._note(number, answer, attempts, intended)
+            self._note(number, answer, attempts, intended, now)
 
     async def _give_up_on_overdue(self, buyers: list[Buyer]) -> None:
         """One watch for all connections: a timer for each request would cost more than its parsing."""
@@ -119,7 +120,7 @@ class Load:
             for buyer in buyers:
                 buyer.abort_if_sent_before(moment)
 
-    def _note(self, number: int, answer: Reply | NoReply, attempts: int, intended: float) -> None:
+    def _note(self, number: int, answer: Reply | NoReply, attempts: int, intended: float, sent: float) -> None:
         if isinstance(answer, Reply):
             status, ended = answer.status, answer.received_at
         else:
@@ -139,8 +140,21 @@ class Load:
             reservation_id = answer.reservation_id if status == 200 and isinstance(answer, Reply) else None
             trace_id = answer.trace_id if isinstance(answer, Reply) else None
             key, customer = self._plan.key(number), self._plan.customer(number)
+            sent_at = self._started_at + sent - self._start
             self._records.append(
-                Told(number, key, customer, outcome, status, latency, attempts, replayed, reservation_id, trace_id)
+                Told(
+                    number,
+                    key,
+                    customer,
+                    outcome,
+                    status,
+                    latency,
+                    attempts,
+                    replayed,
+                    reservation_id,
+                    trace_id,
+                    sent_at,
+                )
             )
 
 

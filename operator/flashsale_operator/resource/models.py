@@ -90,7 +90,8 @@ class FlashSaleSpec(Part):
     """What is to be sold, when, to whom, and how."""
 
     strategy: str = Field(
-        description="How it is sold: atomic is exact; naive shows how overselling happens. Fixed for the sale's life.",
+        description="How it is sold: atomic is the platform's own way. The others are there to be compared; naive, "
+        "naive-relative and redis-lock oversell. Fixed for the sale's life.",
         json_schema_extra={"enum": list(strategy_names())},
     )
     stock: int = Field(

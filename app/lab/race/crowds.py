@@ -1,0 +1,64 @@
+"""The plain race: each strategy in turn before the same crowd, round after round."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from app.errors import AtomicTicketsError
+from app.lab.race.contest import Contest, Contestant
+from app.lab.race.figures import Entry
+from app.lab.race.ground import Ground
+from app.lab.race.history import History
+from app.lab.race.run import race, warm_up
+from app.strategies.protocol import RegisteredStrategy
+
+
+@dataclass
+class Race:
+    """What came of it. `history` is of all runs."""
+
+    entries: list[Entry]
+    history: History = field(default_factory=History)
+
+    @property
+    def holds(self) -> bool:
+        """Whether all that promise to be exact were."""
+        return all(entry.keeps_its_word for entry in self.entries)
+
+
+async def race_all(
+    ground: Ground,
+    strategies: Sequence[type[RegisteredStrategy]],
+    contest: Contest,
+    *,
+    repeat: int,
+    say: Callable[[str], None],
+) -> Race:
+    """Strategies take turns, so that a machine that slows down slows all of them. One that fails is told and left."""
+    entries = {strategy: entry_of(strategy) for strategy in strategies}
+    outcome = Race(list(entries.values()))
+    for turn in range(1, repeat + 1):
+        for strategy, entry in entries.items():
+            if entry.failure is not None:
+                continue
+            contestant = Contestant(strategy)
+            try:
+                if turn == 1:
+                    await warm_up(ground, contestant)
+                run = await race(ground, contestant, contest)
+            except AtomicTicketsError as error:
+                entry.failure = f"{error.title}: {error.detail}"
+                say(f"  {turn}/{repeat} {strategy.name}: {entry.failure}")
+                continue
+            entry.add(run.figures, run.verdict.findings if run.verdict else ())
+            if run.history is not None:
+                outcome.history.merge(run.history)
+            found = ", ".join(entry.findings) or "nothing found"
+            say(
+                f"  {turn}/{repeat} {strategy.name}: {run.figures.sold} sold of {contest.stock},"
+                f" {run.figures.accepted_per_second:,.0f} accepted/s; {found}"
+            )
+    return outcome
+
+
+def entry_of(strategy: type[RegisteredStrategy]) -> Entry:
+    return Entry(strategy.name, strategy.promises_exactness, strategy.keeps_limit, str(strategy.accepted_in))

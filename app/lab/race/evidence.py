@@ -1,0 +1,58 @@
+"""What a race leaves behind: the history of one sale, from what was told, what is booked, and what was attempted."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from app.lab.load.result import LoadResult
+from app.lab.race.contest import Contest, Contestant
+from app.lab.race.ground import Ground
+from app.lab.race.history import History
+from app.lab.race.ledger import bookings_of, connected
+from app.lab.sale_client import Document
+
+EVIDENCE_SECONDS = 2.0  # attempts are written in batches, ten times a second
+LOOK_SECONDS = 0.02
+
+
+async def written(
+    ground: Ground,
+    contestant: Contestant,
+    contest: Contest,
+    results: Sequence[LoadResult],
+    opened_at: float,
+    *,
+    crashes: Sequence[tuple[str, str, float]] = (),
+) -> History | None:
+    """The history of one sale that has settled. `crashes`: process, where, Unix seconds."""
+    if ground.database_url is None:
+        return None
+    sale, history = contestant.sale, History()
+    history.opened(sale, 1, contest.stock, contest.customer_limit, opened_at)
+    for crash in crashes:
+        history.crashed(*crash)
+    for result in results:
+        history.bought(result)
+    async with connected(ground.database_url) as connection:
+        history.bookings = await bookings_of(connection, sale)
+    view = await ground.client.sale(sale)
+    if view is not None and view["remaining"] is not None:
+        history.counters[sale] = {"round": 1, "remaining": view["remaining"], "backlog": view["backlog"] or 0}
+    if not (contestant.strategy.promises_exactness and contestant.strategy.keeps_limit):
+        history.attempted(sale, await attempts_of(ground, sale, len(history.bookings)))
+    return history
+
+
+async def attempts_of(ground: Ground, sale: str, booked: int) -> list[Document]:
+    """What the sale's purchases read and wrote, as far as that is kept. Waits until there are as many as bookings."""
+    give_up_at = time.monotonic() + EVIDENCE_SECONDS
+    attempts: list[Document] = []
+    while True:
+        page = await ground.client.attempts(sale, after=attempts[-1]["number"] if attempts else 0)
+        if page is None:
+            return attempts
+        attempts += page
+        if not page:
+            if len(attempts) >= booked or time.monotonic() > give_up_at:
+                return attempts
+            await asyncio.sleep(LOOK_SECONDS)

@@ -1,0 +1,157 @@
+"""Where a race takes place: an installation on embedded servers, or one that runs already."""
+
+import asyncio
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self, cast
+
+from redis.asyncio import Redis
+
+from app.lab.connections import refuse_too_many
+from app.lab.home import LabHome
+from app.lab.process import ProcessFailed
+from app.lab.registry import HOME_VARIABLE, ProcessRegistry
+from app.lab.restarts import RestartPolicy
+from app.lab.sale_client import SaleClient
+from app.lab.servers.ports import LOOPBACK, free_port
+from app.lab.servers.valkey import ValkeyServer
+from app.lab.service import ServicePlan, clear_metrics
+from app.lab.stores import Stores
+from app.lab.supervisor import Part, Say, Supervisor
+from app.races.barriers import Conductor
+
+READY_SECONDS = 60.0
+LOOK_SECONDS = 0.02
+# For scenarios in which something breaks: what takes its time in an installation is not what they show.
+IMPATIENT = {
+    "RECONCILE_INTERVAL_SECONDS": "0.2",
+    "RECONCILE_GRACE_SECONDS": "1",
+    "DRAIN_SWEEP_SECONDS": "0.2",
+    "DRAIN_CLAIM_IDLE_SECONDS": "0.5",
+}
+
+
+@dataclass
+class Ground:
+    """A service to race on. Without a ledger there are no histories and no samples of it; without Redis no counts."""
+
+    api_url: str
+    admin_token: str | None = None
+    database_url: str | None = None
+    redis_url: str | None = None
+
+    @property
+    def client(self) -> SaleClient:
+        return SaleClient(self.api_url, self.admin_token)
+
+
+class AtOnce(RestartPolicy):
+    """Processes are killed here on purpose, and often: none of them is given up."""
+
+    def delay_after_death(self, now: float) -> float:  # noqa: ARG002  the policy's signature
+        return 0.0
+
+
+class OwnGround(Ground):
+    """An installation for one race: its stores begin empty, and any process of it may be killed.
+
+    Start and stop it from the main thread (see app.lab.supervisor).
+    """
+
+    def __init__(self, home: LabHome, say: Say, api_processes: int, workers: int, *, faults: bool) -> None:
+        self._home = home
+        self._registry = ProcessRegistry(home.registry)
+        self.supervisor = Supervisor(self._registry, say)
+        self._sizes = {"api_processes": api_processes, "workers": workers}
+        self.conductor = Conductor(home.directory / "barriers")
+        self._environment = IMPATIENT | {"RACE_BARRIERS": str(home.directory / "barriers")} if faults else {}
+        self._parts: dict[str, Part] = {}
+        self._replicas = 0
+        super().__init__(api_url="", admin_token=os.environ.get("API_ADMIN_TOKEN"))  # the processes read it too
+
+    def __enter__(self) -> Self:
+        self._home.lock()
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.supervisor.stop()
+        self._home.discard_data()
+        self._home.unlock()
+
+    def start(self) -> None:
+        self._registry.end_left_behind()
+        self._home.discard_data()
+        clear_metrics(self._home.metrics)
+        self.conductor.clear()
+        os.environ[HOME_VARIABLE] = str(self._home.directory)
+        stores = Stores(self._home, environment={}, say=lambda _: None)  # never a server that others depend on
+        self.supervisor.start(stores.parts)
+        self.database_url, self.redis_url = stores.urls["DATABASE_URL"], stores.urls["REDIS_URL"]
+        plan = ServicePlan(self._home, LOOPBACK, free_port(), {**stores.urls, **self._environment})
+        self.api_url = plan.api_url
+        self.supervisor.run_to_end("migrate", plan.migration())
+        refuse_too_many(self.database_url, **self._sizes)
+        parts = [part for part in plan.parts(**self._sizes) if part.name != "blaster"]
+        for part in parts:
+            part.restarts = AtOnce()
+        self.supervisor.start(parts)
+        self._parts = {part.name: part for part in self.supervisor.parts}
+
+    async def all_ready(self) -> None:
+        """Returns when every process that died is back. Raises ProcessFailed."""
+        deadline = time.monotonic() + READY_SECONDS
+        for part in self._parts.values():
+            while not (part.server.running and (part.ready is None or await asyncio.to_thread(part.ready))):
+                if time.monotonic() > deadline:
+                    raise ProcessFailed(f"{part.name} did not come back in {READY_SECONDS:g} s.")
+                await asyncio.sleep(LOOK_SECONDS)
+
+    def hold(self, names: Sequence[str]) -> None:
+        """SIGKILL, and no new start until `resume`."""
+        for name in names:
+            self._parts[name].restart_at = math.inf
+            self._parts[name].server.kill()
+
+    async def resume(self, names: Sequence[str]) -> None:
+        """Returns when they work again."""
+        for name in names:
+            (self._home.directory / f"{name}.ready").unlink(missing_ok=True)
+            self._parts[name].restart_at = 0.0
+        await self.all_ready()
+
+    @property
+    def stock_server(self) -> ValkeyServer:
+        return cast("ValkeyServer", self._parts["valkey"].server)
+
+    def replica(self) -> ValkeyServer:
+        """Another server, not started yet, that will follow the stock server."""
+        self._replicas += 1
+        return ValkeyServer(self._home.directory / f"valkey-{self._replicas}", replica_of=self.stock_server)
+
+    async def fail_over(self, replica: ValkeyServer) -> None:
+        """The stock server dies, and the promoted replica answers at its address."""
+        primary = self.stock_server
+        self._parts["valkey"].server = replica  # before the death, which the supervisor would mend
+        primary.kill()
+        async with Redis.from_url(replica.url) as client:
+            await client.config_set("port", primary.port)
+        replica.port = primary.port
+
+    @property
+    def workers(self) -> list[str]:
+        return [name for name in self._parts if name.startswith("worker-")]
+
+
+def given(api_url: str, environment: Mapping[str, str] = os.environ) -> Ground:
+    """A service that somebody else runs, and its stores where the environment names them."""
+    return Ground(
+        api_url, environment.get("API_ADMIN_TOKEN"), environment.get("DATABASE_URL"), environment.get("REDIS_URL")
+    )

@@ -1,0 +1,100 @@
+"""Everything that was raced and played: as text, as JSON, as a history, and as tables in a page."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from app.lab.bench.environment import describe
+from app.lab.race.contest import Contest
+from app.lab.race.crowds import Race
+from app.lab.race.history import History
+from app.lab.race.page import rewritten
+from app.lab.race.scenarios.catalog import told
+from app.lab.race.scenarios.scene import Scene
+from app.lab.race.table import aligned, text_of
+
+
+class Played(NamedTuple):
+    """One scenario with all strategies."""
+
+    name: str
+    summary: str
+    scenes: list[Scene]
+    failures: dict[str, str]
+
+    def rows(self) -> list[list[str]]:
+        """The heading, and a row for each scene."""
+        names = list(dict.fromkeys(name for scene in self.scenes for name in scene.seen))
+        rows = [["strategy", *names, "found"]]
+        rows += [
+            [scene.strategy, *(str(scene.seen.get(name, "-")) for name in names), told(scene.found)]
+            for scene in self.scenes
+        ]
+        return rows + [[name, *["-"] * len(names), f"failed: {why}"] for name, why in self.failures.items()]
+
+
+@dataclass
+class Report:
+    """`race`: of the plain race, where it was asked for."""
+
+    contest: Contest
+    repeat: int
+    api_processes: int
+    race: Race | None = None
+    played: list[Played] = field(default_factory=list)
+    load_average: float = field(default_factory=lambda: os.getloadavg()[0])  # of the minute before: whose else it is
+    started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @property
+    def holds(self) -> bool:
+        return (self.race is None or self.race.holds) and not any(each.failures for each in self.played)
+
+    def text(self) -> str:
+        parts = [] if self.race is None else [text_of(self.race.entries)]
+        parts += ["\n".join(lines_of(each)) for each in self.played]
+        return "\n\n".join(parts)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "started_at": self.started_at,
+            "load_average_before": round(self.load_average, 1),
+            "contest": self.contest.as_json() | {"repeat": self.repeat, "api_processes": self.api_processes},
+            "race": [] if self.race is None else [entry.as_json() for entry in self.race.entries],
+            "scenarios": {
+                each.name: {"scenes": [scene.as_json() for scene in each.scenes], "failures": each.failures}
+                for each in self.played
+            },
+            **describe(),
+        }
+
+    def write_json(self, path: Path) -> None:
+        path.write_text(json.dumps(self.as_json(), indent=2) + "\n")
+
+    def write_history(self, path: Path) -> None:
+        whole = History()
+        histories = [] if self.race is None else [self.race.history]
+        for history in histories + [scene.history for each in self.played for scene in each.scenes]:
+            whole.merge(history)
+        with path.open("w") as file:
+            file.writelines(f"{line}\n" for line in whole.lines())
+
+    def write_page(self, path: Path) -> None:
+        path.write_text(rewritten(path.read_text(), self))
+
+
+def lines_of(played: Played) -> list[str]:
+    return [f"{played.name}: {played.summary}", "", *aligned(played.rows()), *witnesses(played.scenes)]
+
+
+def witnesses(scenes: Sequence[Scene]) -> list[str]:
+    """Of each kind of anomaly the first one in each scene."""
+    lines = []
+    for scene in scenes:
+        for finding in scene.verdict.findings:
+            lines += ["", f"{scene.strategy}: {finding.anomaly}: {finding.sentence}"]
+            lines += [f"    {line}" for line in finding.evidence]
+    return lines

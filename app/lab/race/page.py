@@ -1,0 +1,73 @@
+"""The measured part of docs/strategies.md: written by the command itself, between marks that stay."""
+
+from typing import TYPE_CHECKING, Any
+
+from app.errors import AtomicTicketsError
+from app.lab.race.figures import Entry, by_merit
+from app.lab.race.table import COST, OUTCOME, cell, markdown, named, spread_of, table
+
+if TYPE_CHECKING:
+    from app.lab.race.output import Report
+
+BEGIN, END = "<!-- {name}: written by `atomictickets race --write` -->", "<!-- end of {name} -->"
+
+
+class NoMarks(AtomicTicketsError):
+    status, slug, title = 422, "no-marks", "No Marks"
+
+
+def rewritten(page: str, report: "Report") -> str:
+    """The page with what was raced and played now. What was not stays as it is. Raises NoMarks."""
+    where = where_and_when(report)
+    if report.race is not None:
+        name, entries = f"crowd, think {report.contest.think_ms} ms", report.race.entries
+        page = between(page, name, [crowd_of(report, len(entries)), "", where, "", *race_tables(entries)])
+    for each in report.played:
+        again = f"Again: `atomictickets race --scenario {each.name} --write docs/strategies.md`."
+        page = between(page, each.name, [f"{where} {again}", "", *markdown(each.rows())])
+    return page
+
+
+def between(page: str, name: str, lines: list[str]) -> str:
+    begin, end = BEGIN.format(name=name), END.format(name=name)
+    before, found, rest = page.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):  # a page that lost its marks is not written over
+        raise NoMarks(f"The page has no place for {name}: it lacks {begin} or {end}.")
+    return f"{before}{begin}\n\n" + "\n".join(lines) + f"\n\n{end}{after}"
+
+
+def race_tables(entries: list[Entry]) -> list[str]:
+    ordered = by_merit(entries)
+    rows = table(ordered, OUTCOME)
+    rows[0].insert(6, "from to")
+    rows[0].append("found")
+    for row, entry in zip(rows[1:], ordered, strict=True):
+        row.insert(6, spread_of(entry, "accepted_per_second"))
+        row.append(", ".join(f"{name} {finding.count}" for name, finding in entry.findings.items()) or "nothing")
+    costs = [["strategy", *(column.title for column in COST)]]
+    costs += [[named(entry), *(cell(entry, column) for column in COST)] for entry in ordered]
+    return [*markdown(rows), "", *markdown(costs)]
+
+
+def crowd_of(report: "Report", raced: int) -> str:
+    """The load, and how to run it again."""
+    contest = report.contest
+    return (
+        f"{contest.requests:,} buyers, {contest.concurrency} at once, {contest.stock} tickets,"
+        f" `think_ms` {contest.think_ms}, {report.api_processes} API processes; {raced} strategies in turn,"
+        f" {report.repeat} runs of each, medians."
+        f" Again: `atomictickets race --requests {contest.requests} --concurrency {contest.concurrency}"
+        f" --stock {contest.stock} --think-ms {contest.think_ms} --repeat {report.repeat} --write docs/strategies.md`."
+    )
+
+
+def where_and_when(report: "Report") -> str:
+    """Machine, date and commit."""
+    facts: dict[str, Any] = report.as_json()
+    machine = facts["machine"]
+    return (
+        f"Measured {report.started_at[:10]} at commit `{facts['commit']}` on {machine['cpu']},"
+        f" {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']};"
+        f" servers, API, worker and buyers share it. Load average before it began: {report.load_average:.1f}."
+    )

@@ -1,0 +1,123 @@
+"""What a race costs the stores: looked at while it runs (PostgreSQL), or by the difference of counters (the rest)."""
+
+import asyncio
+import http.client
+import re
+import time
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+from redis.asyncio import Redis
+
+from app.lab.race.ground import Ground
+
+SAMPLE_SECONDS = 0.02
+OURS = "atomictickets.api"
+LOOK = """
+    SELECT count(*) FILTER (WHERE state <> 'idle') AS held, count(*) FILTER (WHERE wait_event_type = 'Lock') AS waiting
+    FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()
+"""
+BOOKED = "SELECT coalesce(sum(quantity), 0) FROM bookings WHERE sale = $1 AND status = 'booked'"
+RETRIES = re.compile(
+    rb'^atomictickets_purchase_retries_total\{strategy="([^"]+)",why="([^"]+)"\} ([0-9.e+]+)$', re.MULTILINE
+)
+ABORTS = frozenset({"40001", "40P01"})  # PostgreSQL gave the transaction up: serialization failure, deadlock
+NO_PURCHASE = ("client|", "config|", "info", "hello", "ping", "function|", "script|", "auth", "select", "command|")
+
+
+@dataclass
+class LedgerSamples:
+    """Of the API's connections. `booked`: (Unix seconds, tickets) at each look."""
+
+    looks: int = 0
+    held_most: int = 0
+    held_sum: int = 0
+    waiting_seconds: float = 0.0
+    booked: list[tuple[float, int]] = field(default_factory=list)
+
+    @property
+    def held_mean(self) -> float:
+        return self.held_sum / self.looks if self.looks else 0.0
+
+    def first_with(self, tickets: int) -> float | None:
+        """When the ledger was first seen to have so many."""
+        return next((at for at, booked in self.booked if booked >= tickets), None)
+
+
+class LedgerWatch:
+    """Looks at the ledger as often as it answers, fifty times a second at most."""
+
+    def __init__(self, connection: "asyncpg.Connection[Any]", sale: str) -> None:
+        self._connection = connection
+        self._sale = sale
+        self.samples = LedgerSamples()
+
+    async def keep_looking(self) -> None:
+        samples, before = self.samples, time.monotonic()
+        while True:
+            row = await self._connection.fetchrow(LOOK, OURS)
+            booked = await self._connection.fetchval(BOOKED, self._sale)
+            now = time.monotonic()
+            if row is not None:
+                samples.looks += 1
+                samples.held_sum += row["held"]
+                samples.held_most = max(samples.held_most, row["held"])
+                samples.waiting_seconds += row["waiting"] * (now - before)
+            samples.booked.append((time.time(), booked))
+            before = now
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """`calls`: commands that Redis carried out, those inside scripts too; `reads`: requests that it read off its
+    connections, each with one command or many. `retries` and `aborts` of one strategy, over all API processes.
+    """
+
+    calls: int
+    reads: int
+    retries: int
+    aborts: int
+
+    def since(self, before: "Counters") -> "Counters":
+        return Counters(
+            self.calls - before.calls,
+            self.reads - before.reads,
+            self.retries - before.retries,
+            self.aborts - before.aborts,
+        )
+
+
+async def counters_of(ground: Ground, strategy: str) -> Counters:
+    calls, reads = await redis_counters(ground.redis_url) if ground.redis_url else (0, 0)
+    why = {
+        reason: count for name, reason, count in await asyncio.to_thread(retries_at, ground.api_url) if name == strategy
+    }
+    aborts = sum(count for reason, count in why.items() if reason in ABORTS)
+    return Counters(calls, reads, sum(why.values()), aborts)
+
+
+async def redis_counters(url: str) -> tuple[int, int]:
+    async with Redis.from_url(url) as redis:
+        commands = await redis.info("commandstats")
+        stats = await redis.info("stats")
+    calls = sum(
+        each["calls"] for name, each in commands.items() if not name.removeprefix("cmdstat_").startswith(NO_PURCHASE)
+    )
+    return calls, int(stats["total_reads_processed"])
+
+
+def retries_at(api_url: str) -> list[tuple[str, str, int]]:
+    """Strategy, reason, how often. Nothing where the service does not answer, or counts none."""
+    target = urlsplit(api_url)
+    connection = http.client.HTTPConnection(str(target.hostname), target.port or 80, timeout=10)
+    try:
+        connection.request("GET", "/metrics")
+        page = connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return []
+    finally:
+        connection.close()
+    return [(name.decode(), why.decode(), int(float(count))) for name, why, count in RETRIES.findall(page)]

@@ -1,0 +1,60 @@
+"""`crash`: a process dies at the worst moment. The buyer whose connection broke asks again with the same key.
+
+Where the decision is in one store and the order on its way to another, that moment loses orders or leaks tickets. Each
+strategy dies at the points that its purchases come by: after the decrement in Redis; where there is none, after it has
+read. Where orders travel as tasks, also in the worker that took one, and with the broker that holds them.
+"""
+
+import time
+
+from app.lab.load.process import run_in_process
+from app.lab.race.contest import Contest, Contestant
+from app.lab.race.ground import OwnGround
+from app.lab.race.scenarios.scene import Scene, scene_of
+from app.lab.race.stage import plan_of, staged
+from app.races.barriers import Point
+from app.strategies.protocol import AcceptedIn, RegisteredStrategy
+
+# One buyer after another, so that one purchase is under way when the process dies. The last ones find it sold out.
+CONTEST = Contest(stock=4, requests=8, concurrency=1, think_ms=0, retries=20)
+
+
+async def crash(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[Scene]:
+    scene = await _die_at(ground, strategy, "after_decrement") or await _die_at(ground, strategy, "after_read")
+    scenes = [] if scene is None else [scene]
+    if strategy.accepted_in == AcceptedIn.PROCESS:
+        scene = await _die_at(ground, strategy, "task_taken")
+        scenes += [] if scene is None else [scene]
+        scenes.append(await _broker_dies(ground, strategy))
+    return scenes
+
+
+async def _die_at(ground: OwnGround, strategy: type[RegisteredStrategy], point: Point) -> Scene | None:
+    """None where no purchase came by."""
+    contestant = Contestant(strategy)
+    async with staged(ground, contestant, CONTEST) as opened_at:
+        ground.conductor.kill_at(point)
+        result = await run_in_process(plan_of(ground, contestant, CONTEST))
+        who = "worker" if point == "task_taken" else "api"
+        crash = (who, point, time.time())
+        scene = await scene_of(
+            ground, contestant, CONTEST, [result], opened_at, crashes=[crash], seen={"died": f"{who} {point}"}
+        )
+        died = ground.conductor.happened(point, "die")
+        ground.conductor.clear()
+    await ground.all_ready()
+    return scene if died else None
+
+
+async def _broker_dies(ground: OwnGround, strategy: type[RegisteredStrategy]) -> Scene:
+    """With all orders in it: the broker keeps nothing on disk, as it carries nothing but hints for the others."""
+    contestant = Contestant(strategy)
+    async with staged(ground, contestant, CONTEST) as opened_at:
+        ground.hold(ground.workers)
+        result = await run_in_process(plan_of(ground, contestant, CONTEST))
+        ground.hold(["broker"])
+        crash = ("broker", "with all orders", time.time())
+        await ground.resume(["broker", *ground.workers])
+        return await scene_of(
+            ground, contestant, CONTEST, [result], opened_at, crashes=[crash], seen={"died": "broker with all orders"}
+        )

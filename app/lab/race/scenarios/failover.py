@@ -1,0 +1,54 @@
+"""`failover`: Redis forgets its last second. A replica takes its place that lacks the last orders.
+
+Half of the stock is sold and replicated; then the replica is cut off, a few more are sold, the first server is killed,
+and the replica answers at its address. A second crowd buys the rest. What the ledger has is not forgotten, so it
+matters where an accepted order was.
+"""
+
+from dataclasses import replace
+
+from redis.asyncio import Redis
+
+from app.lab.load.process import run_in_process
+from app.lab.race.contest import Contest, Contestant
+from app.lab.race.ground import OwnGround
+from app.lab.race.scenarios.scene import Scene, scene_of
+from app.lab.race.stage import plan_of, settled, staged
+from app.lab.sale_watch import NotInTime
+from app.lab.servers.valkey import ValkeyServer
+from app.strategies.protocol import AcceptedIn, RegisteredStrategy
+
+STOCK = 12
+FORGOTTEN = 4
+REPLICATED_MS = 20_000
+CONTEST = Contest(stock=STOCK, requests=STOCK // 2, concurrency=3, think_ms=0, retries=20)
+
+
+async def failover(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[Scene]:
+    contestant, asynchronous = Contestant(strategy), strategy.accepted_in != AcceptedIn.LEDGER
+    async with staged(ground, contestant, CONTEST) as opened_at:
+        kept = await run_in_process(plan_of(ground, contestant, CONTEST))
+        await settled(ground, contestant.sale, kept.accepted)
+        if asynchronous:
+            ground.hold(ground.workers)  # otherwise luck decides what is in the ledger before Redis forgets it
+        replica = ground.replica()
+        replica.start()  # in the main thread, with which it ends; it takes a tenth of a second
+        await promote_in_step(ground, replica)
+        forgotten = await run_in_process(plan_of(ground, contestant, replace(CONTEST, requests=FORGOTTEN)))
+        await ground.fail_over(replica)
+        if asynchronous:
+            await ground.resume(ground.workers)
+        late = await run_in_process(plan_of(ground, contestant, replace(CONTEST, requests=STOCK)))
+        results = [kept, forgotten, late]
+        return [await scene_of(ground, contestant, CONTEST, results, opened_at, seen={"forgotten": forgotten.accepted})]
+
+
+async def promote_in_step(ground: OwnGround, replica: ValkeyServer) -> None:
+    """The barrier: from a moment on at which the replica had all that was written, it follows no more."""
+    async with Redis.from_url(str(ground.redis_url)) as primary, primary.pipeline(transaction=False) as one_connection:
+        one_connection.set("barrier", "1", ex=60)  # WAIT speaks of its own connection's writes
+        one_connection.wait(1, REPLICATED_MS)
+        if (await one_connection.execute())[1] != 1:
+            raise NotInTime("The replica did not catch up.")
+    async with Redis.from_url(replica.url) as client:
+        await client.replicaof("NO", "ONE")

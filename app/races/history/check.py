@@ -1,0 +1,180 @@
+"""Reads a history once, from its first line to its last, and decides. Memory grows with purchases, not with lines."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.races.history.events import Event, InvalidHistory, count_of, read_events, text_of
+from app.races.history.findings import Anomaly, Finding, Findings
+from app.races.history.ledger import bookings_of, counters_of
+from app.races.history.limits import Limits
+from app.races.history.operations import Bought, Buying, bought_of, buying_of, never_answered
+from app.races.history.orders import Orders
+from app.races.history.sold_out import SoldOut
+from app.races.history.stock import Stock
+from app.races.history.versions import Versions
+
+CLOCK_SECONDS = 1e-6  # times are written with microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`purchases`: answered ones; `bookings`: rows of the ledger."""
+
+    events: int
+    purchases: int
+    bookings: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def clean(self) -> bool:
+        return not self.findings
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "clean": self.clean,
+            "events": self.events,
+            "purchases": self.purchases,
+            "bookings": self.bookings,
+            "findings": [finding.as_json() for finding in self.findings],
+        }
+
+
+def check(lines: Iterable[str | bytes]) -> Verdict:
+    """Raises InvalidHistory where nothing can be decided."""
+    checker = Checker()
+    for event in read_events(lines):
+        checker.take(event)
+    return checker.verdict()
+
+
+@dataclass
+class Checker:
+    """The rules, each of which knows nothing of the others, and what they are fed with."""
+
+    findings: Findings = field(default_factory=Findings)
+    events: int = 0
+    purchases: int = 0
+    bookings: int = 0
+
+    def __post_init__(self) -> None:
+        self._orders = Orders(self.findings)
+        self._stock = Stock(self.findings)
+        self._limits = Limits(self.findings)
+        self._sold_out = SoldOut(self.findings)
+        self._versions = Versions(self.findings)
+        self._buying: dict[str, tuple[Buying, int | None]] = {}  # by process, with what `SoldOut.asked` said
+        self._restocking: dict[str, str] = {}  # sales by process
+        self._rounds: dict[str, int] = {}
+        self._now = -math.inf
+        self._read = False
+
+    def take(self, event: Event) -> None:
+        self.events += 1
+        if self._read:
+            raise InvalidHistory(f"Line {event.line}: nothing may follow the ledger's last page.")
+        if event.function == "buy":
+            self._in_order(event)
+            self._buy(event)
+        elif event.function in ("open", "grow", "release"):
+            self._in_order(event)
+            self._restock(event)
+        elif event.function == "attempt":
+            self._versions.attempted(event)
+        elif event.function == "crash":
+            self._orders.crashed(event.process, event.line)
+        else:
+            self._ledger_read(event)
+
+    def verdict(self) -> Verdict:
+        """Raises InvalidHistory where the ledger was not read to its end: everything would look lost."""
+        if not self._read:
+            raise InvalidHistory("The history does not end with the ledger's last page (ledger-read, complete).")
+        self._orders.end()
+        self._stock.end()
+        self._limits.end()
+        for sale, round_ in self._rounds.items():
+            self._undersold(sale, round_)
+        return Verdict(self.events, self.purchases, self.bookings, tuple(self.findings))
+
+    def _in_order(self, event: Event) -> None:
+        if event.time < self._now - CLOCK_SECONDS:
+            raise InvalidHistory(f"Line {event.line}: what was asked and told must be in the order of time.")
+        self._now = event.time
+
+    def _buy(self, event: Event) -> None:
+        if event.type == "invoke":
+            if event.process in self._buying:
+                line = self._buying[event.process][0].line
+                raise InvalidHistory(f"Line {event.line}: {event.process} still waits for an answer (line {line}).")
+            asked = buying_of(event)
+            self._buying[event.process] = (asked, self._sold_out.asked(asked))
+            return
+        if event.process not in self._buying:
+            raise InvalidHistory(f"Line {event.line}: {event.process} is told something that it did not ask for.")
+        asked, begun_after = self._buying.pop(event.process)
+        self._bought(bought_of(asked, event), begun_after)
+
+    def _bought(self, told: Bought, begun_after: int | None) -> None:
+        self.purchases += 1
+        self._orders.bought(told)
+        self._stock.bought(told)
+        self._sold_out.bought(told, begun_after)
+
+    def _restock(self, event: Event) -> None:
+        """Tickets come between `invoke` and the answer; without an `invoke`, at that moment."""
+        sale = text_of(event, "sale")
+        if event.type == "invoke":
+            self._restocking[event.process] = sale
+            self._sold_out.restock_begins(sale)
+            if event.function == "open":
+                self._orders.opening(sale)
+            return
+        begun = self._restocking.pop(event.process, None)
+        if begun is None:
+            self._sold_out.restock_begins(sale)
+        elif begun != sale:
+            raise InvalidHistory(f"Line {event.line}: {event.process} had asked for {begun}.")
+        if event.type == "info":
+            return  # it may happen at any time from now on
+        self._sold_out.restock_ends(sale)
+        if event.type == "ok":
+            self._restocked(event)
+
+    def _restocked(self, event: Event) -> None:
+        sale, round_ = text_of(event, "sale"), count_of(event, "round", 1)
+        if event.function == "release":
+            self._orders.released(text_of(event, "reservation_id"))
+            self._stock.released(sale, round_, count_of(event, "quantity", 1))
+            return
+        self._stock.opened(sale, round_, count_of(event, "stock"))
+        if event.function == "open":
+            self._rounds[sale] = round_
+            self._orders.opened(sale, round_)
+            if event.value.get("customer_limit") is not None:
+                self._limits.opened(sale, round_, count_of(event, "customer_limit"))
+
+    def _ledger_read(self, event: Event) -> None:
+        for asked, begun_after in self._buying.values():
+            self._bought(never_answered(asked), begun_after)
+        self._buying.clear()
+        for booking in bookings_of(event):
+            self.bookings += 1
+            self._orders.booked(booking)
+            self._stock.booked(booking)
+            self._limits.booked(booking)
+        for counter in counters_of(event):
+            self._stock.counted(*counter)
+        self._read = event.value.get("complete") is True
+
+    def _undersold(self, sale: str, round_: int) -> None:
+        unsold = self._stock.unsold(sale, round_)
+        refused = {quantity: told for quantity, told in self._sold_out.last_told(sale).items() if quantity <= unsold}
+        if refused:
+            self.findings.add(
+                Anomaly.UNDERSOLD,
+                f"{sale}, round {round_}: sold out was told, and {unsold} tickets were never sold.",
+                [refused[min(refused)].told()],
+                count=unsold,
+            )

@@ -1,0 +1,89 @@
+"""What the ledger said in the end: the bookings, and what is left by the counter."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from app.races.history.events import Event, InvalidHistory
+
+STATUSES = frozenset({"booked", "cancelled", "rejected", "duplicate", "set-aside"})
+
+
+class Booking(NamedTuple):
+    """One row of the ledger."""
+
+    reservation_id: str
+    sale: str
+    round: int
+    customer: str
+    key: str
+    quantity: int
+    status: str
+    ticket: int
+
+    @property
+    def name(self) -> str:
+        """As Buying.name."""
+        return f"{self.sale} {self.customer} {self.key}"
+
+    @property
+    def holds_tickets(self) -> bool:
+        return self.status == "booked"
+
+    def told(self) -> str:
+        """As a line of evidence."""
+        tickets = f"ticket {self.ticket}" if self.quantity == 1 else f"{self.quantity} tickets from {self.ticket} on"
+        return f"booking {self.reservation_id}: {tickets} for {self.customer}, key {self.key}, {self.status}"
+
+
+def bookings_of(event: Event) -> Iterator[Booking]:
+    """Of one page. Raises InvalidHistory."""
+    rows = event.value.get("bookings", [])
+    if not isinstance(rows, list):
+        raise InvalidHistory(f"Line {event.line}: value.bookings must be a list.")
+    for row in rows:
+        yield booking_of(event, row)
+
+
+def booking_of(event: Event, row: Any) -> Booking:
+    try:
+        booking = Booking(
+            row["reservation_id"],
+            row["sale"],
+            row["round"],
+            row["customer"],
+            row["key"],
+            row["quantity"],
+            row.get("status", "booked"),
+            row.get("ticket", 0),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidHistory(f"Line {event.line}: a booking lacks {error}.") from error
+    if not all(isinstance(each, str) for each in (booking.reservation_id, booking.sale, booking.customer, booking.key)):
+        raise InvalidHistory(f"Line {event.line}: a booking's reservation_id, sale, customer and key must be texts.")
+    if not all(isinstance(each, int) for each in (booking.round, booking.quantity, booking.ticket)):
+        raise InvalidHistory(f"Line {event.line}: a booking's round, quantity and ticket must be whole numbers.")
+    if not isinstance(booking.status, str) or booking.status not in STATUSES:
+        raise InvalidHistory(f"Line {event.line}: no booking has the status {booking.status!r}.")
+    return booking
+
+
+class CounterRead(NamedTuple):
+    """What the counter of a round says in the end, in tickets."""
+
+    sale: str
+    round: int
+    remaining: int
+    backlog: int
+
+
+def counters_of(event: Event) -> Iterator[CounterRead]:
+    """Raises InvalidHistory."""
+    counters = event.value.get("counters", {})
+    if not isinstance(counters, dict):
+        raise InvalidHistory(f"Line {event.line}: value.counters must be an object.")
+    for sale, counter in counters.items():
+        read = counter if isinstance(counter, dict) else {}
+        numbers = [read.get("round"), read.get("remaining"), read.get("backlog", 0)]
+        if not all(isinstance(each, int) for each in numbers):
+            raise InvalidHistory(f"Line {event.line}: a counter's round, remaining and backlog must be whole numbers.")
+        yield CounterRead(sale, *numbers)

@@ -1,0 +1,83 @@
+"""Pairs what a process asked for with what it was told."""
+
+from typing import NamedTuple
+
+from app.races.history.events import Event, InvalidHistory, count_of, text_of
+
+
+class Buying(NamedTuple):
+    """A purchase under way. Times in seconds."""
+
+    line: int
+    process: str
+    sale: str
+    customer: str
+    key: str
+    quantity: int
+    invoked: float
+    trace_id: str | None
+
+    @property
+    def name(self) -> str:
+        """Sale, customer and key: what makes two requests one purchase. None of the three holds a blank."""
+        return f"{self.sale} {self.customer} {self.key}"
+
+
+class Bought(NamedTuple):
+    """A purchase and what came of it. `type`: ok, fail or info; `outcome` in the words of the API.
+
+    `reservation_id` and `round` are known of an ok. `sure_first`: one request was sent, so that nothing of this
+    purchase itself came before.
+    """
+
+    asked: Buying
+    type: str
+    outcome: str
+    completed: float
+    reservation_id: str
+    round: int
+    replayed: bool
+    sure_first: bool
+
+    def told(self) -> str:
+        """As a line of evidence."""
+        asked = self.asked
+        what = f"{asked.process} asked for {asked.quantity} of {asked.sale} as {asked.customer} at {asked.invoked:.6f}"
+        answer = f"told {self.outcome} {self.reservation_id}".rstrip() + f" at {self.completed:.6f}"
+        trace = f" (trace {asked.trace_id})" if asked.trace_id else ""
+        return f"line {asked.line}: {what}, {answer}{trace}"
+
+
+def buying_of(event: Event) -> Buying:
+    return Buying(
+        event.line,
+        event.process,
+        text_of(event, "sale"),
+        text_of(event, "customer"),
+        text_of(event, "key"),
+        count_of(event, "quantity", 1),
+        event.time,
+        event.trace_id,
+    )
+
+
+def bought_of(asked: Buying, event: Event) -> Bought:
+    value, accepted = event.value, event.type == "ok"
+    if event.time < asked.invoked:
+        raise InvalidHistory(f"Line {event.line}: it ends before it began (line {asked.line}).")
+    trace_id = event.trace_id or asked.trace_id
+    return Bought(
+        asked if trace_id == asked.trace_id else asked._replace(trace_id=trace_id),
+        event.type,
+        "accepted" if accepted else str(value.get("outcome", "no answer")),
+        event.time,
+        text_of(event, "reservation_id") if accepted else "",
+        count_of(event, "round", 1) if accepted else 0,
+        value.get("replayed") is True,
+        value.get("attempts", 1) == 1,
+    )
+
+
+def never_answered(asked: Buying) -> Bought:
+    """A history may end before the answer came: it may have happened."""
+    return Bought(asked, "info", "no answer", float("inf"), "", 0, replayed=False, sure_first=True)

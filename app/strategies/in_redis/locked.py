@@ -1,0 +1,69 @@
+"""What the ways to sell under a lock in Redis have in common: one holder at a time reads, thinks, writes and books."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Self
+from weakref import WeakValueDictionary
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.ledger.purchases import read, refusal
+from app.races.attempt import Attempts
+from app.races.barriers import reached
+from app.sales.model import Purchase
+from app.sales.outcomes import Outcome, SoldOut
+from app.strategies.contention import Contention
+from app.strategies.in_ledger.read_then_write import ReadThenWrite
+from app.strategies.in_redis.lock import SaleLock
+from app.strategies.protocol import Parts
+
+TURNS = 2  # purchases of one process and sale that ask for the lock; hundreds that ask leave the holder no time to sell
+WAIT_SECONDS = 2.0
+
+
+class LockedStrategy(ReadThenWrite):
+    """Who has the lock has a connection to the ledger too: nobody waits for one under the lock."""
+
+    def __init__(self, engine: AsyncEngine, lock: SaleLock, attempts: Attempts | None = None) -> None:
+        super().__init__(engine, attempts)
+        self.lock = lock
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    @classmethod
+    def build(cls, parts: Parts) -> Self:
+        return cls(parts.engine, SaleLock(parts.redis, parts.gate_settings.key_prefix), parts.attempts)
+
+    async def buy(self, purchase: Purchase) -> Outcome:
+        async with self._turn(purchase.sale):
+            return await super().buy(purchase)
+
+    async def sell(self, connection: AsyncConnection, purchase: Purchase) -> Outcome:
+        outcome = await self._without_lock(connection, purchase)
+        if outcome is not None:
+            return outcome
+        async with self.lock.held(purchase.sale):
+            await reached("lock_held")
+            return await super().sell(connection, purchase)
+
+    @asynccontextmanager
+    async def _turn(self, sale: str) -> AsyncIterator[None]:
+        """Waits, first come first served. Raises Contention."""
+        turns = self._turns.setdefault(sale, asyncio.Semaphore(TURNS))
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await turns.acquire()
+        except TimeoutError:
+            raise Contention("Too many purchases wait for the sale's lock; nothing was taken.") from None
+        try:
+            yield
+        finally:
+            turns.release()
+
+    async def _without_lock(self, connection: AsyncConnection, purchase: Purchase) -> Outcome | None:
+        """Most buyers of a flash sale come too late, which what is committed tells. None: go on."""
+        seen = await read(connection, purchase.sale)
+        outcome = await refusal(connection, purchase, seen)
+        if outcome is None and purchase.quantity > seen.remaining:
+            return SoldOut(seen.remaining)
+        return outcome

@@ -1,0 +1,36 @@
+"""A number in Redis that keeps most of a crowd from the lock of a row, and is never believed."""
+
+import structlog
+from redis.asyncio import Redis
+
+from app.gate.availability import stock_server_reachable
+from app.gate.replies import GateUnavailable
+from app.strategies.in_redis.keys import RedisKeys
+from app.strategies.in_redis.scripts import script
+
+SHIELD_MS = 1000  # so long may tickets that a dead process took stay hidden
+
+log = structlog.get_logger()
+
+
+class Shield:
+    """The shields of all sales."""
+
+    def __init__(self, redis: "Redis", prefix: str) -> None:
+        self._prefix = prefix
+        self._shield = script(redis, "shield")
+        self._away = False
+
+    async def admits(self, sale: str, round_: int, quantity: int, left: int) -> bool:
+        """Whether to go on to the ledger, which had `left` tickets a moment ago. Always, while Redis is away."""
+        key = RedisKeys(self._prefix, sale).shield(round_)
+        try:
+            with stock_server_reachable():
+                admitted = await self._shield(keys=[key], args=[quantity, left, SHIELD_MS])
+        except GateUnavailable as error:
+            if not self._away:
+                log.warning("the shield is away; all purchases go to the ledger", sale=sale, error=error.detail)
+            self._away = True
+            return True
+        self._away = False
+        return bool(admitted)

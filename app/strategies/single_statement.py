@@ -1,0 +1,113 @@
+"""`single-statement`: the whole purchase is one SQL statement, one round trip, one implicit transaction.
+
+How it works: a CTE reads the sale and what the key came to, a conditional UPDATE ... RETURNING takes the tickets, and
+feeds the INSERT of the booking. The row is locked for the statement and its commit, without the network in between:
+what a pool of busy connections and a loop in Python add to `conditional-update` is gone.
+Guarantees: never oversold, none left over. If the key is booked by another request meanwhile, the unique index fails
+the statement as a whole, and it is made again. All of a statement sees one instant, so that it could not see what
+another request of the same customer books while it waits: a sale with a limit takes a lock per customer first, in a
+statement before, and so two more round trips.
+What breaks it: nothing makes it wrong. One hot row is still one hot row: its rate is that of commits, not of round
+trips, where the log's flush is slow. And 40 lines of SQL are harder to change than 40 lines of Python.
+Who uses it: the database's honest contender to a script in Redis.
+Source: https://www.postgresql.org/docs/18/queries-with.html#QUERIES-WITH-MODIFYING
+"""
+
+from typing import Any, ClassVar
+
+from sqlalchemy import Row, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.ledger.purchases import LOCK_CUSTOMER, READ, Seen, entry_now, not_open
+from app.races.attempt import Attempts
+from app.sales.model import Purchase, ReservationId, UnknownSale
+from app.sales.outcomes import CustomerLimitReached, KeyReused, Outcome, Reserved, SoldOut
+from app.strategies.contention import Conflict
+from app.strategies.in_ledger.strategy import Isolation, LedgerStrategy
+
+BUY = text(f"""
+    WITH seen AS MATERIALIZED ({READ}), first AS MATERIALIZED (
+        SELECT b.reservation_id, b.quantity FROM bookings b JOIN seen ON b.round = seen.round
+        WHERE b.sale = :sale AND b.customer = :customer AND b.idempotency_key = :key AND b.status <> 'duplicate'
+    ), held AS MATERIALIZED (
+        SELECT coalesce(sum(b.quantity), 0) AS tickets FROM bookings b JOIN seen ON b.round = seen.round
+        WHERE b.sale = :sale AND b.customer = :customer AND b.status = 'booked' AND seen.customer_limit IS NOT NULL
+    ), taken AS (
+        UPDATE inventory i SET remaining = i.remaining - :quantity, booked = i.booked + :quantity
+        FROM seen, held
+        WHERE i.sale = :sale AND i.round = seen.round AND i.remaining >= :quantity AND NOT EXISTS (SELECT FROM first)
+            AND NOT seen.closed AND NOT seen.paused AND coalesce(seen.opens_in_seconds, 0) = 0
+            AND (seen.customer_limit IS NULL OR :locked AND held.tickets + :quantity <= seen.customer_limit)
+        RETURNING i.sale, i.round, i.stock - i.remaining - :quantity + 1 AS ticket
+    ), booked AS (
+        INSERT INTO bookings (reservation_id, sale, round, customer, idempotency_key, quantity, ticket, status)
+        SELECT concat_ws('.', taken.sale, taken.round, CAST(:entry AS text), CAST(:nonce AS text)),
+            taken.sale, taken.round, :customer, :key, :quantity, taken.ticket, 'booked'
+        FROM taken
+        RETURNING reservation_id
+    )
+    SELECT booked.reservation_id AS won, first.reservation_id AS first, first.quantity AS first_quantity,
+        held.tickets AS held, seen.*
+    FROM seen CROSS JOIN held LEFT JOIN first ON true LEFT JOIN booked ON true
+""")  # noqa: S608  our own text, no input
+
+
+class SingleStatementStrategy(LedgerStrategy):
+    name: ClassVar[str] = "single-statement"
+    isolation: ClassVar[Isolation] = "AUTOCOMMIT"
+
+    def __init__(self, engine: AsyncEngine, attempts: Attempts | None = None) -> None:
+        super().__init__(engine, attempts)
+        self._transactions = engine.execution_options(isolation_level="READ COMMITTED")
+
+    async def sell(self, connection: AsyncConnection, purchase: Purchase) -> Outcome:
+        row = await self._run(connection, purchase, locked=False)
+        seen = Seen(*row[4:])
+        if row.won or row.first or not_open(seen) or seen.customer_limit is None:
+            return outcome(purchase, row, seen)
+        async with self._transactions.connect() as transaction:
+            await transaction.execute(LOCK_CUSTOMER, {"sale": purchase.sale, "customer": purchase.customer})
+            row = await self._run(transaction, purchase, locked=True)
+            await transaction.commit()
+        return outcome(purchase, row, Seen(*row[4:]))
+
+    async def _run(self, connection: AsyncConnection, purchase: Purchase, *, locked: bool) -> Row[Any]:
+        """Raises UnknownSale, and Conflict where the same key was booked meanwhile."""
+        values = {
+            "sale": purchase.sale,
+            "customer": purchase.customer,
+            "key": purchase.key,
+            "quantity": purchase.quantity,
+            "entry": entry_now(),
+            "nonce": purchase.nonce,
+            "locked": locked,
+        }
+        try:
+            row = (await connection.execute(BUY, values)).first()
+        except IntegrityError as error:
+            if getattr(error.orig, "sqlstate", None) != "23505":  # unique_violation
+                raise
+            raise Conflict("key") from error
+        if row is None:
+            raise UnknownSale(f"There is no sale {purchase.sale!r}.")
+        return row
+
+
+def outcome(purchase: Purchase, row: Row[Any], seen: Seen) -> Outcome:
+    """What the statement came to. Raises Conflict where the tickets that it saw went while it waited for the row."""
+    if row.won is not None:
+        return Reserved(ReservationId.parse(row.won), purchase.quantity)
+    if row.first is not None:
+        if row.first_quantity != purchase.quantity:
+            return KeyReused(row.first_quantity)
+        reservation = ReservationId.parse(row.first)
+        return Reserved(reservation, purchase.quantity, replayed=reservation.nonce != purchase.nonce)
+    closed = not_open(seen)
+    if closed is not None:
+        return closed
+    if seen.customer_limit is not None and row.held + purchase.quantity > seen.customer_limit:
+        return CustomerLimitReached(row.held, seen.customer_limit)
+    if seen.remaining < purchase.quantity:
+        return SoldOut(seen.remaining)
+    raise Conflict("counter")

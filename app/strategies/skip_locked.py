@@ -1,0 +1,85 @@
+"""`skip-locked`: one row per free ticket, and each buyer takes rows that nobody holds.
+
+How it works: DELETE of the first n rows that a SELECT ... FOR UPDATE SKIP LOCKED finds. Buyers pass each other in place
+of waiting. At most SHELF_TICKETS rows are free at a time: who finds too few locks the counter and deals more, so that a
+sale of millions writes no millions of rows beforehand, and stock that grows needs nothing done.
+Guarantees: never oversold: a row is deleted once. None left over: rows that others hold are not sold out but locked
+just now, and their buyers may yet fail, so that it is tried again, and told as `contention` at last. Fewer rows than
+were asked for are given back. The limit is kept by a lock per customer.
+What breaks it: nothing makes it wrong. Deleted rows stay in the index until they are vacuumed or met again, so that a
+long transaction elsewhere makes every purchase slower; and each purchase costs a row written twice.
+Who uses it: Shopify since 2025, in place of Redis, with a pool of 1,000 rows for each item; job queues.
+Source: https://shopify.engineering/scaling-inventory-reservations,
+https://www.postgresql.org/docs/18/sql-select.html#SQL-FOR-UPDATE-SHARE
+"""
+
+from typing import Any, ClassVar
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.ledger.purchases import Seen
+from app.sales.model import Purchase
+from app.sales.outcomes import SoldOut
+from app.strategies.contention import Conflict
+from app.strategies.in_ledger.strategy import LedgerStrategy, Taken
+
+SHELF_TICKETS = 1_000  # more than any purchase asks for
+
+# Materialized: joined in another way the inner SELECT may run more than once, and lock more than it deletes.
+TAKE = text("""
+    WITH free AS MATERIALIZED (
+        SELECT ticket FROM units WHERE sale = :sale AND round = :round
+        ORDER BY ticket LIMIT :wanted FOR UPDATE SKIP LOCKED
+    )
+    DELETE FROM units u USING free WHERE u.sale = :sale AND u.round = :round AND u.ticket = free.ticket
+    RETURNING u.ticket
+""")
+# One statement, one instant: a ticket is in the counter or on the shelf, also while somebody moves it.
+LEFT = text("""
+    SELECT i.remaining AS undealt, (SELECT count(*) FROM units u WHERE u.sale = i.sale AND u.round = i.round) AS shelf
+    FROM inventory i WHERE i.sale = :sale AND i.round = :round
+""")
+LOCK_COUNTER = text("SELECT 1 FROM inventory WHERE sale = :sale AND round = :round FOR NO KEY UPDATE")
+DEAL = text("""
+    WITH dealt AS (
+        UPDATE inventory i SET remaining = i.remaining - least(i.remaining, :shelf)
+        FROM inventory before
+        WHERE i.sale = :sale AND i.round = :round AND before.sale = i.sale AND before.round = i.round
+        RETURNING i.stock - before.remaining + 1 AS first, i.stock - i.remaining AS last
+    )
+    INSERT INTO units (sale, round, ticket) SELECT :sale, :round, generate_series(first, last) FROM dealt
+""")
+
+
+class SkipLockedStrategy(LedgerStrategy):
+    name: ClassVar[str] = "skip-locked"
+    locks_customer: ClassVar[bool] = True
+    dealt: ClassVar[str] = "SELECT count(*) FROM units u WHERE u.sale = i.sale AND u.round = i.round"
+
+    async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
+        here = {"sale": purchase.sale, "round": seen.round}
+        tickets = await self._free(connection, here, purchase.quantity)
+        if len(tickets) < purchase.quantity:
+            left = (await connection.execute(LEFT, here)).one()
+            there_are = len(tickets) + left.shelf + left.undealt
+            if there_are < purchase.quantity:
+                return SoldOut(there_are)
+            if not left.undealt:
+                raise Conflict("locked")
+            tickets += await self._restocked(connection, here, purchase.quantity - len(tickets))
+        return Taken(min(tickets))
+
+    async def _restocked(self, connection: AsyncConnection, here: dict[str, Any], wanted: int) -> list[int]:
+        """Of those who find the shelf empty one deals, and the others find what he has dealt. Raises Conflict."""
+        await connection.execute(LOCK_COUNTER, here)
+        tickets = await self._free(connection, here, wanted)
+        if len(tickets) < wanted:
+            await connection.execute(DEAL, here | {"shelf": SHELF_TICKETS})
+            tickets += await self._free(connection, here, wanted - len(tickets))
+        if len(tickets) < wanted:
+            raise Conflict("locked")
+        return tickets
+
+    async def _free(self, connection: AsyncConnection, here: dict[str, Any], wanted: int) -> list[int]:
+        return list((await connection.execute(TAKE, here | {"wanted": wanted})).scalars())

@@ -1,0 +1,19 @@
+"""Orders on their way to the broker."""
+
+import asyncio
+
+from app.drain.published import OrderPublisher
+from app.errors import TemporarilyUnavailable
+from tests.drain.stall import Stall
+from tests.fixtures.silent_broker import SilentBroker
+
+
+async def test_behind_a_broker_that_hangs_nobody_waits_for_all_before_him(
+    stall: Stall, silent_broker: SilentBroker
+) -> None:
+    publisher = OrderPublisher(silent_broker.url)
+    publications = (publisher.publish(stall.unwritten()) for _ in range(30))
+    outcomes = await asyncio.gather(*publications, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {TemporarilyUnavailable}
+    assert silent_broker.connections > 0
+    await publisher.close()

@@ -1,0 +1,106 @@
+"""The function decides as the script does, and the server keeps it."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from redis.asyncio import Redis
+
+from app.gate.connection import make_redis
+from app.gate.functions import FunctionGate, function_name, library_name
+from app.gate.gate import Gate
+from app.gate.replies import Fence, GateUnavailable
+from app.lab.servers.valkey import ValkeyServer
+from app.sales.outcomes import Reserved
+from app.settings import GateSettings
+from tests.fixtures.gate import a_purchase, a_sale, open_sale
+
+NOW = Fence(epoch=1, round=1)
+
+
+@pytest.fixture
+def server(make_valkey: Callable[..., ValkeyServer]) -> ValkeyServer:
+    """One of its own: functions and scripts are the whole server's."""
+    return make_valkey()
+
+
+@pytest.fixture
+async def redis(server: ValkeyServer) -> AsyncIterator[Redis]:
+    redis = make_redis(server.url, "test", GateSettings(command_timeout_seconds=10))
+    yield redis
+    await redis.aclose()
+
+
+async def calls(redis: Redis, command: str) -> tuple[int, int]:
+    """How often the server executed it, and how many of these failed."""
+    seen = (await redis.info("commandstats")).get(f"cmdstat_{command}", {})
+    return seen.get("calls", 0), seen.get("failed_calls", 0)
+
+
+async def verdict(gate: Gate) -> str:
+    return (await gate.reserve("drop", [a_purchase()], NOW)).verdict
+
+
+async def test_it_decides_as_the_script_does(redis: Redis) -> None:
+    gate = FunctionGate(redis, "test")
+    await gate.load_scripts()
+    await open_sale(gate, a_sale(stock=3))
+    first, again = a_purchase(key="k", quantity=2), a_purchase(key="k", quantity=2)
+    (won,) = (await gate.reserve("drop", [first], NOW)).decisions
+    (replay,) = (await Gate(redis, "test").reserve("drop", [again], NOW)).decisions  # the same keys, by the script
+    assert isinstance(won.outcome, Reserved)
+    assert isinstance(replay.outcome, Reserved)
+    assert (replay.outcome.reservation, replay.outcome.replayed) == (won.outcome.reservation, True)
+    assert await gate.has_entry(won.outcome.reservation)
+
+
+async def test_it_outlives_a_restart_and_a_flush_of_the_scripts(server: ValkeyServer, redis: Redis) -> None:
+    gate = FunctionGate(redis, "test")
+    await gate.load_scripts()
+    await open_sale(gate, a_sale())
+    await redis.script_flush()
+    assert await verdict(gate) == "decided"
+    server.kill()
+    server.start()
+    await redis.connection_pool.disconnect()
+    assert await verdict(gate) == "moved"  # the function answers; that the server is another run it finds by itself
+    assert await calls(redis, "fcall") == (1, 0)
+    assert await calls(redis, "function|load") == (0, 0)
+
+
+async def test_the_script_is_forgotten_by_both(server: ValkeyServer, redis: Redis) -> None:
+    """The control: the plain gate heals itself, at the price of a refused call."""
+    gate = Gate(redis, "test")
+    await gate.load_scripts()
+    await open_sale(gate, a_sale())
+    await redis.script_flush()
+    assert await verdict(gate) == "decided"
+    assert (await calls(redis, "evalsha"))[1] == 1
+    server.kill()
+    server.start()
+    await redis.connection_pool.disconnect()
+    assert await verdict(gate) == "moved"
+    assert (await calls(redis, "evalsha"))[1] == 1
+
+
+async def test_a_function_that_somebody_deleted_is_loaded_again(redis: Redis) -> None:
+    gate = FunctionGate(redis, "test")
+    await gate.load_scripts()
+    await gate.load_scripts()  # any number of processes may
+    await open_sale(gate, a_sale())
+    await redis.function_delete(library_name("reserve"))
+    assert await verdict(gate) == "decided"
+    (loaded,) = await redis.function_list()
+    assert function_name("reserve") in str(loaded)
+
+
+async def test_a_full_server_refuses_even_replays(redis: Redis) -> None:
+    """What a library's header costs: the plain script still answers a key that has won."""
+    gate = FunctionGate(redis, "test")
+    await gate.load_scripts()
+    await open_sale(gate, a_sale())
+    won = a_purchase(key="k")
+    await gate.reserve("drop", [won], NOW)
+    await redis.config_set("maxmemory", 1)
+    with pytest.raises(GateUnavailable):
+        await gate.reserve("drop", [won], NOW)
+    assert (await Gate(redis, "test").reserve("drop", [won], NOW)).verdict == "decided"

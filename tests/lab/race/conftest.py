@@ -1,0 +1,41 @@
+"""One installation on which processes may be killed, for all scenarios of a session; each is played once."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.lab.home import LabHome
+from app.lab.race.ground import OwnGround
+from app.lab.race.scenarios.catalog import SCENARIOS
+from app.lab.race.scenarios.scene import Scene
+from app.lab.watched import watched
+from app.strategies.registry import STRATEGIES
+
+Play = Callable[[str, str], Awaitable[list[Scene]]]
+
+
+@pytest.fixture(scope="session")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnGround]:
+    home = LabHome(tmp_path_factory.mktemp("race"))
+    with OwnGround(home, print, 2, 1, faults=True) as ground:
+        yield ground
+
+
+@pytest.fixture(scope="session")
+def play(ground: OwnGround) -> Play:
+    """Plays a scenario with a strategy, by their names."""
+    played: dict[tuple[str, str], list[Scene]] = {}
+
+    async def play(scenario: str, strategy: str) -> list[Scene]:
+        if (scenario, strategy) not in played:
+            work = SCENARIOS[scenario].act(ground, STRATEGIES[strategy])
+            played[scenario, strategy] = await watched(work, ground.supervisor)
+        return played[scenario, strategy]
+
+    return play
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"

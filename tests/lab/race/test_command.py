@@ -1,0 +1,79 @@
+"""`atomictickets race` as a user runs it, with small numbers; and a strategy that only the test knows."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.lab.cli import main
+from app.lab.race.command import scenarios_of
+from app.lab.race.contest import UnknownChoice, chosen
+from app.lab.servers.ports import free_port
+from app.strategies.registry import STRATEGIES
+from tests.fixtures.servers import PROJECT
+from tests.strategies.toy import ToyStrategy
+
+SMALL = ["--requests", "60", "--concurrency", "40", "--stock", "10"]
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> type[ToyStrategy]:
+    """One file and one line: here the line is made at run time, in this process and in those of the installation."""
+    monkeypatch.setitem(STRATEGIES, ToyStrategy.name, ToyStrategy)  # type: ignore[misc]  # a dict at run time
+    path = [str(PROJECT / "tests/lab/race/toy"), str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    return ToyStrategy
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_race_tells_the_exact_from_the_others_and_takes_in_a_strategy_of_a_test(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report, history = tmp_path / "race.json", tmp_path / "race.jsonl"
+    more = ["--home", str(home), "--json", str(report), "--history", str(history), "--repeat", "2"]
+    assert main(["race", "--strategies", "naive,toy,atomic", *SMALL, *more]) == 0
+    printed = capsys.readouterr().out
+    entries = {entry["strategy"]: entry for entry in json.loads(report.read_text())["race"]}
+    assert [(name, entries[name]["exact"]) for name in sorted(entries)] == [
+        ("atomic", True),
+        ("naive", False),
+        ("toy", True),
+    ]
+    for name in ("toy", "atomic"):
+        assert [run["sold"] for run in entries[name]["runs"]] == [10, 10]
+        assert [run["errors"] for run in entries[name]["runs"]] == [0, 0]
+    assert all(run["oversold"] > 0 for run in entries["naive"]["runs"])
+    assert_costs_are_known(entries)
+    table = [line.split()[0] for line in printed.splitlines() if line.startswith(("naive ", "toy ", "atomic "))]
+    assert table.index("naive") == 2, "exact ones come first"
+    assert "Two buyers hold the same ticket" in printed
+
+    assert main(["check", str(history)]) == 1
+    assert "oversold" in capsys.readouterr().out
+
+
+def assert_costs_are_known(entries: dict[str, Any]) -> None:
+    """The ledger was looked at, Redis was counted: not what came of it, which is the machine's."""
+    for entry in entries.values():
+        for run in entry["runs"]:
+            assert run["connections"] is not None
+            assert run["redis_reads"] > 0
+            assert run["seconds_to_consistent"] is not None
+            assert run["p50_ms"] <= run["p95_ms"] <= run["p99_ms"] <= run["p999_ms"]
+
+
+def test_a_service_that_is_not_there_is_told_for_each_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["race", "--strategies", "naive", "--url", f"http://127.0.0.1:{free_port()}"]) == 1
+    assert "naive: not raced: API Unreachable" in capsys.readouterr().out
+
+
+def test_unknown_names_are_refused_before_anything_starts() -> None:
+    with pytest.raises(UnknownChoice, match="no strategy 'magic'"):
+        chosen(["naive", "magic"])
+    with pytest.raises(UnknownChoice, match="no scenario 'flood'"):
+        scenarios_of(["flood"], away=False)
+    with pytest.raises(UnknownChoice, match="--url"):
+        scenarios_of(["crash"], away=True)
+    assert scenarios_of(["all"], away=False)[:2] == ["crowd", "limit"]

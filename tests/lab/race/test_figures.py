@@ -1,0 +1,123 @@
+"""Medians, spread, the order of merit, the tables, and the page they are written into."""
+
+from typing import Any
+
+import pytest
+
+from app.lab.race.contest import Contest
+from app.lab.race.crowds import Race
+from app.lab.race.figures import Entry, RaceFigures, by_merit, percentiles_ms
+from app.lab.race.output import Report
+from app.lab.race.page import NoMarks, rewritten
+from app.lab.race.table import COST, OUTCOME, aligned, table, text_of
+from app.races.history.findings import Anomaly, Finding
+
+
+def run(**figures: Any) -> RaceFigures:
+    known: dict[str, Any] = {
+        "accepted": 10,
+        "sold": 10,
+        "oversold": 0,
+        "undersold": 0,
+        "errors": 0,
+        "p50_ms": 1.0,
+        "p95_ms": 2.0,
+        "p99_ms": 3.0,
+        "p999_ms": 4.0,
+        "accepted_per_second": 100.0,
+        "persisted_per_second": 90.0,
+        "seconds_to_consistent": 0.1,
+        "retries": 0.0,
+        "aborts": 0.0,
+        "asked_again": 0.0,
+    }
+    return RaceFigures(**known | figures)
+
+
+def entry(name: str, *runs: RaceFigures, promises: bool = True, findings: list[Finding] | None = None) -> Entry:
+    entry = Entry(name, promises_exactness=promises, keeps_limit=True, accepted_in="ledger")
+    for each in runs:
+        entry.add(each, findings or [])
+    return entry
+
+
+def oversold() -> Finding:
+    return Finding(Anomaly.OVERSOLD, 5, "15 tickets are booked, and there are 10.", ["booking r1", "booking r2"])
+
+
+def test_a_figure_is_the_median_with_its_spread() -> None:
+    measured = entry("x", *(run(accepted_per_second=value) for value in (300.0, 100.0, 200.0)))
+    spread = measured.spread("accepted_per_second")
+    assert spread is not None
+    assert (spread.median, spread.lowest, spread.highest) == (200.0, 100.0, 300.0)
+
+
+def test_a_figure_that_one_run_lacks_is_not_told() -> None:
+    assert entry("x", run(lock_wait_ms=1.0), run()).spread("lock_wait_ms") is None
+    assert entry("x").spread("sold") is None
+
+
+def test_exact_ones_come_first_and_among_equals_the_fastest() -> None:
+    slow, fast = entry("slow", run(accepted_per_second=1.0)), entry("fast", run(accepted_per_second=9.0))
+    wrong = entry("wrong", run(oversold=5, accepted_per_second=99.0), promises=False)
+    assert [each.name for each in by_merit([wrong, slow, fast])] == ["fast", "slow", "wrong"]
+
+
+def test_a_promise_is_broken_by_the_ledger_by_the_history_or_by_not_being_raced() -> None:
+    assert entry("x", run()).keeps_its_word
+    assert not entry("x", run(undersold=1)).keeps_its_word
+    assert not entry("x", run(), findings=[oversold()]).keeps_its_word
+    assert entry("x", run(oversold=5), promises=False, findings=[oversold()]).keeps_its_word
+    failed = entry("x")
+    failed.failure = "API Unreachable"
+    assert not failed.keeps_its_word
+
+
+def test_findings_of_all_runs_are_counted_and_one_is_shown() -> None:
+    measured = entry("x", run(), run(), promises=False, findings=[])
+    measured.add(run(), [oversold()])
+    measured.add(run(), [oversold()])
+    assert [finding.count for finding in measured.findings.values()] == [10]
+    assert text_of([measured]).count("booking r1") == 1
+
+
+def test_percentiles_are_latencies_that_some_purchase_had() -> None:
+    assert percentiles_ms([number / 1000 for number in range(1, 1001)]) == {
+        "p50_ms": 500.0,
+        "p95_ms": 950.0,
+        "p99_ms": 990.0,
+        "p999_ms": 999.0,
+    }
+    assert set(percentiles_ms([]).values()) == {0.0}
+
+
+def test_the_columns_of_a_table_stand_in_line() -> None:
+    lines = aligned(table([entry("x", run()), entry("longer", run(accepted_per_second=123456.0))], OUTCOME))
+    assert len({len(line) for line in lines}) == 1
+    assert "123,456" in lines[3]
+    assert aligned(table([entry("x", run())], COST))[2].split()[-1] == "-"
+
+
+PAGE = """# Page
+
+<!-- crowd, think 50 ms: written by `atomictickets race --write` -->
+old
+<!-- end of crowd, think 50 ms -->
+
+Words that stay.
+"""
+
+
+def test_the_measured_part_of_a_page_is_written_anew_and_the_rest_stays() -> None:
+    report = Report(Contest(), 1, 2, Race([entry("x", run(), findings=[])]))
+    page = rewritten(PAGE, report)
+    assert "\nold\n" not in page
+    assert "| x | 10 | 0 | 0 | 0 | 100 | 100 to 100 | 90 |" in page
+    assert "--repeat 1 --write" in page
+    assert page.endswith("Words that stay.\n")
+    assert rewritten(page, report).count("| x | 10 |") == 1
+
+
+def test_a_page_without_a_place_for_it_is_refused() -> None:
+    with pytest.raises(NoMarks, match="no place for crowd, think 50 ms"):
+        rewritten("# Page", Report(Contest(), 1, 2, Race([])))

@@ -1,0 +1,29 @@
+"""A race at a service that runs already, with and without a look into its stores."""
+
+from app.lab.race.contest import Contest
+from app.lab.race.crowds import race_all
+from app.lab.race.ground import given
+from app.strategies.conditional_update import ConditionalUpdateStrategy
+from tests.fixtures.platform import MakePlatform
+
+SMALL = Contest(stock=5, requests=20, concurrency=10, think_ms=0)
+
+
+async def test_what_the_stores_would_tell_is_left_out_where_nobody_says_where_they_are(
+    make_platform: MakePlatform, database_url: str
+) -> None:
+    platform = await make_platform(idle=("worker-1", "reconcile"))
+    stores = {"DATABASE_URL": database_url, "REDIS_URL": platform.stock.url}
+    for environment in (stores, {}):
+        outcome = await race_all(
+            given(platform.url, environment), [ConditionalUpdateStrategy], SMALL, repeat=1, say=print
+        )
+        (entry,) = outcome.entries
+        (run,) = entry.runs
+        assert (run.sold, run.oversold, run.undersold, run.errors) == (5, 0, 0, 0)
+        assert entry.keeps_its_word
+        known = bool(environment)
+        assert [run.connections is not None, run.redis_reads is not None, run.seconds_to_consistent is not None] == [
+            known
+        ] * 3
+        assert bool(outcome.history.bookings) == known

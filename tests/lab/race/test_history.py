@@ -1,0 +1,75 @@
+"""What the load generator noted becomes lines that the check reads."""
+
+from typing import Any
+
+from app.lab.load.plan import LoadPlan
+from app.lab.load.result import Latency, LoadResult, Told
+from app.lab.race.history import History, answer_of
+
+RESERVATION = "drop.1.5-0.00000000000000aa"
+NONE = Latency(0, 0, 0, 0)
+
+
+def told(outcome: str, status: int, number: int = 0, **fields: Any) -> Told:
+    known = {"latency": 0.5, "attempts": 1, "replayed": False, "reservation_id": None, "sent_at": 100.0}
+    return Told(number, f"k{number}", f"c{number}", outcome, status, **known | fields)
+
+
+def result(*records: Told) -> LoadResult:
+    plan = LoadPlan(url="http://127.0.0.1:1", sale="drop")
+    return LoadResult(
+        plan=plan, outcomes={}, errors=0, replayed=0, retried=0, latency=NONE, lag=NONE, started_at=0.0, seconds=0.0,
+        accepted_seconds=0.0, records=records,
+    )  # fmt: skip
+
+
+def booking(reservation: str, number: int) -> dict[str, Any]:
+    row = {"sale": "drop", "round": 1, "quantity": 1, "status": "booked", "ticket": 1}
+    return row | {"reservation_id": reservation, "customer": f"c{number}", "key": f"k{number}"}
+
+
+def test_an_answer_is_a_yes_a_no_or_a_perhaps() -> None:
+    assert answer_of(told("accepted", 200, reservation_id=RESERVATION)) == (
+        "ok",
+        {"reservation_id": RESERVATION, "round": 1, "replayed": False},
+    )
+    assert answer_of(told("sold-out", 400)) == ("fail", {"outcome": "sold-out"})
+    assert answer_of(told("contention", 503)) == ("fail", {"outcome": "contention"})
+    assert answer_of(told("temporarily-unavailable", 503))[0] == "info"
+    assert answer_of(told("connection-lost", 0))[0] == "info"
+
+
+def test_a_history_is_what_the_check_reads() -> None:
+    history = History()
+    history.opened("drop", 1, 1, None, at=99.0)
+    history.bought(
+        result(
+            told("accepted", 200, 1, reservation_id=RESERVATION),
+            told("sold-out", 400, 2, sent_at=102.0),
+            told("connection-lost", 0, 3, sent_at=100.1),
+        )
+    )
+    history.bookings = [booking(RESERVATION, 1)]
+    history.counters["drop"] = {"round": 1, "remaining": 0, "backlog": 0}
+    assert history.verdict().findings == ()
+    assert history.verdict().purchases == 3
+
+
+def test_attempts_of_one_customer_are_not_taken_for_another_ones() -> None:
+    history = History()
+    history.bookings = [booking("r1", 1), booking("r2", 2), booking("r3", 2)]
+    for row in history.bookings:
+        row["reservation_id"] = row["reservation_id"]
+    attempt = {"hazard": "write-skew", "guards": "customer", "version_read": "0", "read_at": 1.0, "wrote_at": 2.0}
+    history.attempted("drop", [attempt | {"reservation_id": f"r{number}", "pod": "api"} for number in (1, 2, 3)])
+    counts = {finding.anomaly: finding.count for finding in history.verdict().findings}
+    assert counts["write-skew"] == 1
+
+
+def test_histories_of_several_sales_are_one() -> None:
+    one, other = History(), History()
+    one.opened("drop", 1, 1, None, at=5.0)
+    other.opened("other", 1, 1, None, at=4.0)
+    one.merge(other)
+    lines = [*one.lines()]
+    assert ["other" in lines[0], "drop" in lines[1], "complete" in lines[-1]] == [True, True, True]

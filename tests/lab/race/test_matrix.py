@@ -1,0 +1,37 @@
+"""The matrix of docs/strategies.md, cell by cell: what it says breaks a strategy is what a scenario finds."""
+
+import re
+
+import pytest
+
+from app.strategies.registry import STRATEGIES
+from tests.docs.pages import page, table
+from tests.lab.race.conftest import Play
+
+COLUMNS = ("limit", "pause", "crash", "failover")
+# Evidence from inside the service, beside the damage it does: kept while the service records its attempts.
+INSIDE = {"lost-update", "stale-guard", "write-skew", "expired-lock"}
+
+ROWS = {name: cells for name, *cells in table(page("strategies.md"), "## What breaks which")}
+CELLS = [
+    pytest.param(name, scenario, set(re.findall(r"[a-z-]+", told)) - {"none"}, id=f"{scenario}-{name}")
+    for name, (_, *cells, _) in ROWS.items()
+    for scenario, told in zip(COLUMNS, cells, strict=True)
+    if told != "-"
+]
+
+
+@pytest.mark.parametrize(("strategy", "scenario", "told"), CELLS)
+async def test_a_cell_of_the_matrix_is_what_happens(play: Play, strategy: str, scenario: str, told: set[str]) -> None:
+    scenes = await play(scenario, strategy)
+    assert set(scenes[0].found) - INSIDE == told - INSIDE
+
+
+def test_every_strategy_has_a_row_that_says_where_it_keeps_an_accepted_order() -> None:
+    assert {name: cells[-1] for name, cells in ROWS.items()} == {
+        name: str(strategy.accepted_in) for name, strategy in STRATEGIES.items()
+    }
+
+
+def test_no_promise_is_broken_by_a_crowd() -> None:
+    assert {name for name, cells in ROWS.items() if cells[0] != "none" and STRATEGIES[name].promises_exactness} == set()

@@ -1,0 +1,26 @@
+"""One purchase by a process that dies of it."""
+
+import asyncio
+import multiprocessing
+import signal
+
+from app.sales.model import Purchase
+from app.strategies.protocol import RegisteredStrategy
+from tests.strategies.rush import Place, selling
+
+
+async def buy_and_die(strategy: type[RegisteredStrategy], place: Place, purchase: Purchase) -> None:
+    """Arm a point before, with Conductor.kill_at. Returns when the process is gone."""
+    process = multiprocessing.get_context("spawn").Process(target=_buy, args=(strategy, place, purchase))
+    process.start()
+    await asyncio.to_thread(process.join, 60)
+    assert process.exitcode == -signal.SIGKILL
+
+
+def _buy(strategy: type[RegisteredStrategy], place: Place, purchase: Purchase) -> None:
+    asyncio.run(_sell(strategy, place, purchase))
+
+
+async def _sell(strategy: type[RegisteredStrategy], place: Place, purchase: Purchase) -> None:
+    async with selling(strategy, place) as desk:
+        await desk.buy(purchase)

@@ -1,0 +1,131 @@
+"""One process of a crowd: its own event loop, engine and strategy, without HTTP. See tests/fixtures/crowd.py."""
+
+import asyncio
+import secrets
+import traceback
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from threading import Barrier
+
+from app.drain.hints import Hints
+from app.errors import TemporarilyUnavailable
+from app.gate.connection import make_redis
+from app.gate.gate import Gate
+from app.ledger.engine import make_engine
+from app.sales.model import Purchase
+from app.sales.outcomes import Outcome, Reserved
+from app.settings import GateSettings, LedgerSettings
+from app.strategies.contention import Contention
+from app.strategies.protocol import Parts, RegisteredStrategy
+
+MOST_TRIES = 500  # of one buyer; whoever needs more has met something that isn't contention
+WARM_CONNECTIONS = 4  # of each process: purchases under way at once, and tries lost to each that wins
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the stores are, and whose keys are ours."""
+
+    database_url: str
+    redis_url: str
+    broker_url: str
+    key_prefix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buyers:
+    """A process's share of the crowd, in each of the sales one after another."""
+
+    sales: Sequence[str]
+    customers: Sequence[str]
+    quantity: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the buyers of one process were told in one sale. `contended`: how often one was sent away to come again."""
+
+    accepted: Sequence[Reserved]
+    refused: Sequence[Outcome]
+    contended: int
+
+
+_starts: list[Barrier] = []
+
+
+def share_start(barrier: Barrier) -> None:
+    """Makes the processes of a pool wait for each other before each sale."""
+    _starts[:] = [barrier]
+
+
+def rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Told]:
+    """Runs in a process of its own: all buyers at once, sale after sale, in step with the other processes."""
+    try:
+        return asyncio.run(_rush(strategy, place, buyers))
+    except Exception:  # noqa: BLE001  whatever it was, it is told in the process that asked
+        _starts[0].abort()  # nobody waits for this one
+        # Our errors want more than a sentence to be made again from, which breaks a pool of processes.
+        raise RuntimeError(traceback.format_exc()) from None
+
+
+async def _rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Told]:
+    async with selling(strategy, place) as desk:
+        told = []
+        for sale in buyers.sales:
+            await asyncio.to_thread(_starts[0].wait, 60)
+            told.append(await _sell(desk, sale, buyers))
+        return told
+
+
+@asynccontextmanager
+async def selling(strategy: type[RegisteredStrategy], place: Place) -> AsyncIterator[RegisteredStrategy]:
+    ledger = LedgerSettings(statement_timeout_seconds=60)  # a slow machine is not what is tested
+    engine = make_engine(place.database_url, "test", ledger, pool_size=WARM_CONNECTIONS)
+    settings = GateSettings(key_prefix=place.key_prefix, connect_timeout_seconds=10, command_timeout_seconds=10)
+    redis = make_redis(place.redis_url, "test", settings)
+    hints = Hints(place.broker_url)
+    desk = strategy.build(
+        Parts(
+            engine=engine,
+            redis=redis,
+            gate=Gate(redis, place.key_prefix),
+            hints=hints,
+            broker_url=place.broker_url,
+            gate_settings=settings,
+        )
+    )
+    warm = [await engine.connect() for _ in range(WARM_CONNECTIONS)]
+    for connection in warm:
+        await connection.close()
+    try:
+        yield desk
+    finally:
+        await desk.close()
+        await hints.close()
+        await redis.aclose()
+        await engine.dispose()
+
+
+async def _sell(desk: RegisteredStrategy, sale: str, buyers: Buyers) -> Told:
+    contended = 0
+
+    async def buy(customer: str) -> Outcome:
+        """Comes again with the same key, as a client should, until he knows."""
+        nonlocal contended
+        key = secrets.token_hex(8)
+        for _ in range(MOST_TRIES):
+            try:
+                return await desk.buy(Purchase(sale, customer, key, buyers.quantity, secrets.token_hex(8)))
+            except Contention:
+                contended += 1
+            except TemporarilyUnavailable:
+                await asyncio.sleep(0.05)  # a store needs a moment: a client's pause, nothing that is waited for
+        raise AssertionError(f"{customer} was sent away {MOST_TRIES} times")
+
+    outcomes = await asyncio.gather(*(buy(customer) for customer in buyers.customers))
+    return Told(
+        accepted=[outcome for outcome in outcomes if isinstance(outcome, Reserved)],
+        refused=[outcome for outcome in outcomes if not isinstance(outcome, Reserved)],
+        contended=contended,
+    )

@@ -1,0 +1,33 @@
+"""A sale on the stage, for tests of one strategy."""
+
+from typing import Any
+
+from app.ledger.sales import SaleRepository
+from app.ledger.tally import Tally
+from app.sales.model import Sale, SaleTerms
+from app.sales.outcomes import Outcome, Reserved
+from app.strategies.protocol import Parts, Strategy
+
+
+async def stage(strategy: Strategy, parts: Parts, *, stock: int = 5, think_ms: int = 0, **terms: Any) -> Sale:
+    """Creates the sale `drop` and lets the strategy follow."""
+    asked = SaleTerms(name="drop", strategy=strategy.name, stock=stock, think_ms=think_ms, **terms)
+    sale = (await SaleRepository(parts.engine).create(asked, guarded=strategy.promises_exactness)).sale
+    await strategy.prepare(sale)
+    return sale
+
+
+async def tally_of(parts: Parts, sale: Sale) -> Tally:
+    return await SaleRepository(parts.engine).tally(sale.name, sale.round)
+
+
+async def remaining(strategy: Strategy, sale: Sale) -> int:
+    """What the strategy's own counter says."""
+    snapshot = await strategy.snapshot(sale)
+    assert snapshot is not None
+    return snapshot.remaining
+
+
+def won(outcome: Outcome) -> Reserved:
+    assert isinstance(outcome, Reserved)
+    return outcome

@@ -1,0 +1,227 @@
+"""Each protection is what keeps its promise: the same purchases, without it, oversell.
+
+Nothing is left to luck. Somebody holds the sale's counter until every purchase has come as far as it can, and waits or
+is done; then he lets go. What was read without protection is old by then, in every one of them.
+"""
+
+import asyncio
+import secrets
+from pathlib import Path
+from typing import ClassVar, cast
+
+import pytest
+from sqlalchemy import TextClause, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.ledger.counter import counter_update
+from app.ledger.purchases import Seen
+from app.ledger.sales import SaleRepository
+from app.races import barriers
+from app.races.barriers import Conductor
+from app.sales.model import Purchase, SaleTerms
+from app.sales.outcomes import Outcome, Reserved
+from app.strategies import sharded_counter, single_statement
+from app.strategies.advisory_lock import AdvisoryLockStrategy
+from app.strategies.conditional_update import ConditionalUpdateStrategy
+from app.strategies.contention import Contention
+from app.strategies.db_gathered import DbGatheredStrategy
+from app.strategies.in_ledger.strategy import Isolation, LedgerStrategy
+from app.strategies.naive import NaiveStrategy
+from app.strategies.naive_relative import NaiveRelativeStrategy
+from app.strategies.optimistic import OptimisticStrategy
+from app.strategies.protocol import Parts
+from app.strategies.repeatable_read import RepeatableReadStrategy
+from app.strategies.row_lock import RowLockStrategy
+from app.strategies.serializable import SerializableStrategy
+from app.strategies.sharded_counter import ShardedCounterStrategy
+from app.strategies.single_statement import SingleStatementStrategy
+from tests.drain.until import until
+from tests.fixtures.gate import a_purchase
+from tests.strategies.stage import stage, won
+from tests.strategies.waiting import lock_waiters
+
+STOCK, BUYERS = 2, 8
+RELATIVE = counter_update("remaining = remaining - :quantity")
+
+HOLD = text("SELECT 1 FROM inventory FOR NO KEY UPDATE")
+
+
+class Unconditional(ConditionalUpdateStrategy):
+    write: ClassVar[TextClause] = RELATIVE
+
+
+class Unlocked(RowLockStrategy):
+    locking: ClassVar[str] = ""
+
+
+class Unversioned(OptimisticStrategy):
+    write: ClassVar[TextClause] = RELATIVE
+
+
+class RepeatableReadCommitted(RepeatableReadStrategy):
+    isolation: ClassVar[Isolation] = "READ COMMITTED"
+
+
+class SerializableReadCommitted(SerializableStrategy):
+    isolation: ClassVar[Isolation] = "READ COMMITTED"
+
+
+class Unadvised(AdvisoryLockStrategy):
+    async def look(self, connection: AsyncConnection, purchase: Purchase) -> Seen:
+        return await LedgerStrategy.look(self, connection, purchase)
+
+
+class GatheredUnlocked(DbGatheredStrategy):
+    locking: ClassVar[str] = ""
+
+
+class Forgetful(SingleStatementStrategy):
+    """Its statement is changed by the test."""
+
+
+class Scattered(ShardedCounterStrategy):
+    """Its statement is changed by the test."""
+
+
+class LimitUnlocked(ConditionalUpdateStrategy):
+    locks_customer: ClassVar[bool] = False
+
+
+class LimitInASnapshot(ShardedCounterStrategy):
+    """REPEATABLE READ in place of the lock: the purchases write different rows, so that none is refused."""
+
+    isolation: ClassVar[Isolation] = "REPEATABLE READ"
+    locks_customer: ClassVar[bool] = False
+
+
+class LimitSerializable(ShardedCounterStrategy):
+    isolation: ClassVar[Isolation] = "SERIALIZABLE"
+    locks_customer: ClassVar[bool] = False
+
+
+CONTROLS: dict[type[LedgerStrategy], type[LedgerStrategy]] = {
+    ConditionalUpdateStrategy: Unconditional,
+    RowLockStrategy: Unlocked,
+    OptimisticStrategy: Unversioned,
+    RepeatableReadStrategy: RepeatableReadCommitted,
+    SerializableStrategy: SerializableReadCommitted,
+    AdvisoryLockStrategy: Unadvised,
+    ShardedCounterStrategy: Scattered,
+    SingleStatementStrategy: Forgetful,
+    DbGatheredStrategy: GatheredUnlocked,
+}
+
+
+@pytest.fixture
+def without_guards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes the statements of the two strategies whose protection is inside of one."""
+    unlocked = str(sharded_counter.LOCK_COUNTER).removesuffix("FOR NO KEY UPDATE")
+    monkeypatch.setattr(sharded_counter, "LOCK_COUNTER", text(unlocked))
+    stale = str(single_statement.BUY).replace("i.remaining >= :quantity", "seen.remaining >= :quantity")
+    monkeypatch.setattr(single_statement, "BUY", text(stale))
+
+
+async def sell(
+    strategy: type[LedgerStrategy], parts: Parts, *, guarded: bool, customers: int = BUYERS, limit: int | None = None
+) -> list[Outcome]:
+    """BUYERS purchases, each by a process of its own, that have all come as far as they can before one is done."""
+    terms = SaleTerms(name="drop", strategy="any", stock=STOCK, customer_limit=limit, think_ms=0)
+    await SaleRepository(parts.engine).create(terms, guarded=guarded)
+    desks = [strategy.build(parts) for _ in range(BUYERS)]
+    async with parts.engine.connect() as holder:
+        await holder.execute(HOLD)
+        purchases = [
+            asyncio.create_task(insist(desk, f"customer-{number % customers}")) for number, desk in enumerate(desks)
+        ]
+
+        async def all_wait_or_are_done() -> bool:
+            return await lock_waiters(parts.engine) + sum(task.done() for task in purchases) == BUYERS
+
+        await until(all_wait_or_are_done)
+        await holder.rollback()
+        outcomes = await asyncio.gather(*purchases, return_exceptions=True)
+    for desk in desks:
+        await desk.close()
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return cast("list[Outcome]", outcomes)
+
+
+async def insist(desk: LedgerStrategy, customer: str) -> Outcome:
+    """Comes again where others were faster, as a client should."""
+    key = secrets.token_hex(8)
+    while True:
+        try:
+            return await desk.buy(Purchase("drop", customer, key, 1, secrets.token_hex(8)))
+        except Contention:
+            continue
+
+
+def sold(outcomes: list[Outcome]) -> int:
+    return sum(isinstance(outcome, Reserved) for outcome in outcomes)
+
+
+async def booked(engine: AsyncEngine) -> int:
+    return (await SaleRepository(engine).tally("drop", 1)).booked
+
+
+@pytest.mark.parametrize("strategy", CONTROLS, ids=lambda strategy: strategy.name)
+async def test_with_its_protection_it_sells_exactly_the_stock(strategy: type[LedgerStrategy], parts: Parts) -> None:
+    outcomes = await sell(strategy, parts, guarded=True)
+    assert (sold(outcomes), await booked(parts.engine)) == (STOCK, STOCK)
+
+
+@pytest.mark.usefixtures("without_guards")
+@pytest.mark.parametrize("strategy", CONTROLS, ids=lambda strategy: strategy.name)
+async def test_without_its_protection_it_oversells(strategy: type[LedgerStrategy], parts: Parts) -> None:
+    outcomes = await sell(CONTROLS[strategy], parts, guarded=False)
+    assert sold(outcomes) == await booked(parts.engine) > STOCK
+
+
+@pytest.mark.usefixtures("without_guards")
+async def test_behind_a_mistake_in_a_strategy_the_ledger_has_a_guard(parts: Parts) -> None:
+    with pytest.raises(IntegrityError, match="never_oversold"):
+        await sell(Unlocked, parts, guarded=True)
+    assert await booked(parts.engine) <= STOCK
+
+
+@pytest.mark.parametrize("strategy", [NaiveStrategy, NaiveRelativeStrategy], ids=lambda strategy: strategy.name)
+async def test_what_promises_nothing_sells_to_all_who_read_the_same(
+    strategy: type[LedgerStrategy], parts: Parts
+) -> None:
+    outcomes = await sell(strategy, parts, guarded=False)
+    assert sold(outcomes) == await booked(parts.engine) == BUYERS
+
+
+@pytest.mark.parametrize(
+    ("strategy", "kept"),
+    [(ConditionalUpdateStrategy, True), (LimitUnlocked, False), (NaiveStrategy, False), (NaiveRelativeStrategy, False)],
+    ids=lambda strategy: getattr(strategy, "__name__", ""),
+)
+async def test_a_limit_is_kept_by_the_lock_of_its_customer(
+    strategy: type[LedgerStrategy], parts: Parts, *, kept: bool
+) -> None:
+    outcomes = await sell(strategy, parts, guarded=False, customers=1, limit=1)
+    assert (sold(outcomes) == 1) is kept
+
+
+@pytest.mark.parametrize(
+    ("strategy", "kept"),
+    [(ShardedCounterStrategy, True), (LimitInASnapshot, False), (LimitSerializable, True)],
+    ids=lambda strategy: getattr(strategy, "__name__", ""),
+)
+async def test_a_limit_over_different_rows_is_write_skew_below_serializable(
+    strategy: type[LedgerStrategy], parts: Parts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, kept: bool
+) -> None:
+    """Two purchases of one customer, from two buckets, which have both counted his tickets before either writes."""
+    desk = strategy.build(parts)
+    await stage(desk, parts, stock=1000, customer_limit=1)
+    won(await desk.buy(a_purchase("the first one deals to all buckets")))
+    buckets = iter([1, 2] * 10)
+    monkeypatch.setattr(sharded_counter.random, "randint", lambda *_: next(buckets))
+    monkeypatch.setattr(barriers, "directory", tmp_path)
+    Conductor(tmp_path).meet_at("after_read", 2)
+    outcomes = await asyncio.gather(*(desk.buy(a_purchase("ada")) for _ in range(2)))
+    assert (sold(outcomes) == 1) is kept

@@ -1,0 +1,209 @@
+"""What every strategy owes a buyer, whatever it does about the stock: replay, key, window, limit, an honest refusal."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from app.lab.servers.postgres import PostgresServer
+from app.ledger.sales import SaleRepository
+from app.sales.model import Purchase, Sale, SaleTerms, UnknownSale
+from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
+from app.strategies.contention import Contention
+from app.strategies.protocol import Parts, RegisteredStrategy
+from app.strategies.registry import STRATEGIES
+from tests.fixtures.servers import fresh_database
+from tests.strategies.toy import ToyStrategy
+
+MOST_TRIES = 20
+
+
+@dataclass
+class Desk:
+    """One process that sells one sale, in one way."""
+
+    strategy: RegisteredStrategy
+    sales: SaleRepository
+    parts: Parts
+    sale: str
+
+    async def open(self, **terms: Any) -> Sale:
+        asked = replace(SaleTerms(name=self.sale, strategy=self.strategy.name, stock=10, think_ms=0), **terms)
+        sale = (await self.sales.create(asked, guarded=self.strategy.promises_exactness)).sale
+        await self.strategy.prepare(sale)
+        return sale
+
+    async def buy(self, customer: str = "ada", key: str | None = None, quantity: int = 1) -> Outcome:
+        """Comes again where others were faster, as a client should."""
+        key = key or secrets.token_hex(8)
+        for _ in range(MOST_TRIES):
+            with suppress(Contention):
+                return await self.strategy.buy(Purchase(self.sale, customer, key, quantity, secrets.token_hex(8)))
+        raise AssertionError("nothing but contention")
+
+    async def change(self, table_and_change: str, **values: Any) -> None:
+        """Changes the sale in the ledger, as the operator does, and lets the strategy follow."""
+        async with self.parts.engine.begin() as connection:
+            statement = text(f"UPDATE {table_and_change} = :sale")
+            await connection.execute(statement, {"sale": self.sale} | values)
+        await self.strategy.prepare(await self.committed())
+
+    async def committed(self) -> Sale:
+        sale = await self.sales.get(self.sale)
+        assert sale is not None
+        return sale
+
+    async def remaining(self) -> int:
+        sale = await self.committed()
+        snapshot = await self.strategy.snapshot(sale)
+        assert snapshot is not None
+        assert (snapshot.round, snapshot.epoch, snapshot.stock) == (sale.round, sale.epoch, sale.terms.stock)
+        return snapshot.remaining
+
+
+@pytest.fixture(scope="module")
+def database_url(postgres_server: PostgresServer, migrated_template: str) -> Iterator[str]:
+    """One for all of these tests, in place of 300: each has a sale of its own."""
+    yield from fresh_database(postgres_server, f"TEMPLATE {migrated_template}")
+
+
+@pytest.fixture(params=[*STRATEGIES.values(), ToyStrategy], ids=lambda strategy: strategy.name)
+async def desk(request: pytest.FixtureRequest, parts: Parts) -> AsyncIterator[Desk]:
+    strategy = request.param.build(parts)
+    yield Desk(strategy, SaleRepository(parts.engine), parts, f"drop-{secrets.token_hex(4)}")
+    await strategy.close()
+
+
+def won(outcome: Outcome) -> Reserved:
+    assert isinstance(outcome, Reserved)
+    return outcome
+
+
+async def test_one_after_another_they_are_sold_exactly_the_stock(desk: Desk) -> None:
+    await desk.open(stock=3)
+    outcomes = [await desk.buy(f"customer-{number}") for number in range(5)]
+    assert [type(outcome) for outcome in outcomes] == [Reserved] * 3 + [SoldOut] * 2
+    assert outcomes[-1] == SoldOut(0)
+    assert await desk.remaining() == 0
+    assert len({won(outcome).reservation for outcome in outcomes[:3]}) == 3
+
+
+async def test_more_than_is_left_is_not_sold_and_less_is(desk: Desk) -> None:
+    await desk.open(stock=5)
+    won(await desk.buy(quantity=3))
+    assert await desk.buy(quantity=3) == SoldOut(2)
+    won(await desk.buy(quantity=2))
+    assert await desk.buy() == SoldOut(0)
+
+
+async def test_a_key_that_won_is_answered_as_the_first_time_also_when_all_is_sold(desk: Desk) -> None:
+    await desk.open(stock=1)
+    first = won(await desk.buy(key="k"))
+    again = won(await desk.buy(key="k"))
+    assert (again.reservation, again.quantity, again.replayed) == (first.reservation, 1, True)
+    assert not first.replayed
+    assert await desk.remaining() == 0
+
+
+async def test_a_resend_of_one_request_is_no_replay(desk: Desk) -> None:
+    await desk.open()
+    request = Purchase(desk.sale, "ada", "k", 1, secrets.token_hex(8))
+    first = await desk.strategy.buy(request)
+    assert await desk.strategy.buy(request) == first
+    assert await desk.remaining() == 9
+
+
+async def test_a_key_that_bought_another_quantity_is_refused(desk: Desk) -> None:
+    await desk.open()
+    won(await desk.buy(key="k", quantity=2))
+    assert await desk.buy(key="k", quantity=1) == KeyReused(2)
+    assert await desk.remaining() == 8
+
+
+async def test_a_key_belongs_to_its_customer_and_its_round(desk: Desk) -> None:
+    await desk.open()
+    won(await desk.buy("ada", key="k"))
+    assert not won(await desk.buy("bob", key="k")).replayed
+    await desk.strategy.prepare(await desk.sales.next_round(desk.sale))
+    again = won(await desk.buy("ada", key="k"))
+    assert (again.replayed, again.reservation.round) == (False, 2)
+    assert await desk.remaining() == 9
+
+
+async def test_a_key_sent_many_times_at_once_buys_once(desk: Desk) -> None:
+    await desk.open()
+    outcomes = await asyncio.gather(*(desk.buy(key="k") for _ in range(6)))
+    assert len({won(outcome).reservation for outcome in outcomes}) == 1
+    assert sum(not won(outcome).replayed for outcome in outcomes) == 1
+    if desk.strategy.promises_exactness:
+        assert await desk.remaining() == 9
+
+
+async def test_the_limit_holds_for_one_request_after_another(desk: Desk) -> None:
+    await desk.open(customer_limit=2)
+    won(await desk.buy("ada"))
+    assert await desk.buy("ada", quantity=2) == CustomerLimitReached(held=1, limit=2)
+    won(await desk.buy("ada"))
+    assert await desk.buy("ada") == CustomerLimitReached(held=2, limit=2)
+    won(await desk.buy("bob", quantity=2))
+    assert await desk.remaining() == 6
+
+
+async def test_the_limit_holds_for_requests_that_overlap(desk: Desk) -> None:
+    if not desk.strategy.keeps_limit:
+        pytest.skip("promises nothing; what comes of it is shown in a test of its own")
+    await desk.open(customer_limit=1, think_ms=50)
+    outcomes = await asyncio.gather(*(desk.buy("ada") for _ in range(8)))
+    assert sum(isinstance(outcome, Reserved) for outcome in outcomes) == 1
+    assert outcomes.count(CustomerLimitReached(held=1, limit=1)) == 7
+
+
+async def test_a_sale_that_opens_later_tells_when(desk: Desk) -> None:
+    await desk.open(opens_at=datetime.now(UTC) + timedelta(hours=1))
+    outcome = await desk.buy()
+    assert isinstance(outcome, NotOpen)
+    assert outcome.why == "scheduled"
+    assert outcome.opens_in_seconds is not None
+    assert 3500 < outcome.opens_in_seconds <= 3600
+
+
+async def test_a_sale_whose_time_has_passed_sells_nothing(desk: Desk) -> None:
+    await desk.open(closes_at=datetime(2026, 1, 1, tzinfo=UTC))
+    assert await desk.buy() == NotOpen("closed")
+    assert await desk.remaining() == 10
+
+
+async def test_a_sale_that_was_ended_sells_nothing_more_but_knows_who_won(desk: Desk) -> None:
+    await desk.open()
+    first = won(await desk.buy(key="k"))
+    await desk.strategy.prepare(await desk.sales.end(desk.sale))
+    assert await desk.buy() == NotOpen("closed")
+    assert won(await desk.buy(key="k")).reservation == first.reservation
+
+
+async def test_a_paused_sale_sells_nothing_until_it_goes_on(desk: Desk) -> None:
+    await desk.open()
+    for paused in (True, False):
+        await desk.change("sales SET paused = :paused WHERE name", paused=paused)
+        assert (await desk.buy() == NotOpen("paused")) is paused
+    assert await desk.remaining() == 9
+
+
+async def test_stock_that_grows_is_sold_too(desk: Desk) -> None:
+    await desk.open(stock=1)
+    won(await desk.buy())
+    assert await desk.buy() == SoldOut(0)
+    await desk.change("inventory SET stock = stock + 2, remaining = remaining + 2 WHERE sale")
+    won(await desk.buy(quantity=2))
+    assert await desk.buy() == SoldOut(0)
+
+
+async def test_a_sale_that_nobody_knows_is_unknown(desk: Desk) -> None:
+    with pytest.raises(UnknownSale):
+        await desk.buy()

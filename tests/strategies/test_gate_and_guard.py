@@ -1,0 +1,97 @@
+"""gate-and-guard: the shield may be wrong in any way, and the ledger is right."""
+
+from dataclasses import replace
+from typing import ClassVar
+
+import pytest
+from sqlalchemy import TextClause
+
+from app.gate.connection import make_redis
+from app.ledger.counter import counter_update
+from app.races.barriers import Conductor
+from app.sales.outcomes import Reserved, SoldOut
+from app.settings import GateSettings
+from app.strategies.contention import Contention
+from app.strategies.gate_and_guard import GateAndGuardStrategy
+from app.strategies.in_redis.keys import RedisKeys
+from app.strategies.protocol import Parts
+from tests.drain.until import until
+from tests.fixtures.gate import a_purchase
+from tests.strategies.doomed import buy_and_die
+from tests.strategies.rush import Place
+from tests.strategies.stage import stage, tally_of, won
+
+
+class Unguarded(GateAndGuardStrategy):
+    """The control: the ledger believes the shield."""
+
+    promises_exactness: ClassVar[bool] = False
+    write: ClassVar[TextClause] = counter_update("remaining = greatest(remaining - :quantity, 1)")
+
+
+@pytest.fixture
+def shield(parts: Parts) -> str:
+    return RedisKeys(parts.gate_settings.key_prefix, "drop").shield(1)
+
+
+async def test_a_shield_that_lets_everybody_through_sells_nothing_more(parts: Parts, shield: str) -> None:
+    strategy = GateAndGuardStrategy.build(parts)
+    sale = await stage(strategy, parts, stock=3)
+    await parts.redis.set(shield, 1000)
+    outcomes = [await strategy.buy(a_purchase()) for _ in range(6)]
+    assert [type(outcome) for outcome in outcomes] == [Reserved] * 3 + [SoldOut] * 3
+    assert (await tally_of(parts, sale)).booked == 3
+
+
+async def test_without_the_guard_it_does(parts: Parts, shield: str) -> None:
+    strategy = Unguarded.build(parts)
+    sale = await stage(strategy, parts, stock=3)
+    await parts.redis.set(shield, 1000)
+    for _ in range(6):
+        won(await strategy.buy(a_purchase()))
+    assert (await tally_of(parts, sale)).booked == 6
+
+
+async def test_a_shield_that_lets_nobody_through_is_no_sold_out(parts: Parts, shield: str) -> None:
+    strategy = GateAndGuardStrategy.build(parts)
+    await stage(strategy, parts, stock=3)
+    await parts.redis.set(shield, 0)
+    with pytest.raises(Contention):
+        await strategy.buy(a_purchase())
+    await parts.redis.unlink(shield)
+    won(await strategy.buy(a_purchase()))
+
+
+async def test_the_tickets_of_a_dead_process_are_sold_when_the_shield_ends(
+    parts: Parts, place: Place, conductor: Conductor
+) -> None:
+    strategy = GateAndGuardStrategy.build(parts)
+    sale = await stage(strategy, parts, stock=2)
+    conductor.kill_at("after_decrement")
+    await buy_and_die(GateAndGuardStrategy, place, a_purchase(quantity=2))
+
+    async def sold() -> bool:
+        try:
+            return isinstance(await strategy.buy(a_purchase(quantity=2)), Reserved)
+        except Contention:
+            return False
+
+    await until(sold)
+    assert (await tally_of(parts, sale)).booked == 2
+
+
+async def test_it_sells_without_redis(parts: Parts) -> None:
+    away = make_redis("redis://127.0.0.1:1/0", "test", GateSettings())
+    strategy = GateAndGuardStrategy.build(replace(parts, redis=away))
+    await stage(strategy, parts, stock=1)
+    won(await strategy.buy(a_purchase()))
+    assert await strategy.buy(a_purchase()) == SoldOut(0)
+    await away.aclose()
+
+
+async def test_the_shield_ends_within_a_second_used_or_not(parts: Parts, shield: str) -> None:
+    strategy = GateAndGuardStrategy.build(parts)
+    await stage(strategy, parts)
+    for _ in range(2):
+        await strategy.buy(a_purchase())
+        assert await parts.redis.pttl(shield) <= 1000

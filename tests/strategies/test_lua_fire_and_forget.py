@@ -1,0 +1,166 @@
+"""lua-fire-and-forget with a real broker and a real worker: what is booked, and what nobody ever books."""
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from threading import Barrier
+
+import pytest
+from httpx2 import HTTPError
+
+from app.drain.entry import Order, parse
+from app.drain.published import book_published, message
+from app.errors import TemporarilyUnavailable
+from app.ledger.sales import SaleRepository
+from app.races.barriers import Conductor
+from app.sales.model import Sale
+from app.sales.outcomes import SoldOut
+from app.settings import GateSettings
+from app.strategies.in_redis.booth import Booth
+from app.strategies.in_redis.keys import LIFE_SECONDS, RedisKeys
+from app.strategies.lua_fire_and_forget import LuaFireAndForgetStrategy
+from app.strategies.protocol import Parts
+from tests.drain.until import until
+from tests.fixtures.crowd import Crowd
+from tests.fixtures.gate import a_purchase
+from tests.fixtures.platform import MakePlatform, Platform
+from tests.strategies.rush import Place
+from tests.strategies.stage import remaining, stage, tally_of, won
+
+
+async def booked(platform: Platform, customer: str) -> bool:
+    rows = await platform.rows("SELECT 1 FROM bookings WHERE customer = :customer", customer=customer)
+    return len(rows) == 1
+
+
+async def test_a_crowd_is_sold_exactly_the_stock(
+    make_platform: MakePlatform, crowd_processes: tuple[ProcessPoolExecutor, Barrier], place: Place
+) -> None:
+    platform = await make_platform(idle=("api-1", "reconcile"))
+    sales = SaleRepository(platform.engine)
+
+    async def all_are_booked(sale: Sale) -> None:
+        async def booked() -> bool:
+            return (await sales.tally(sale.name, sale.round)).booked == sale.terms.stock
+
+        await until(booked, seconds=60)
+
+    there = replace(
+        place, redis_url=platform.stock.url, broker_url=platform.broker.url, key_prefix=GateSettings().key_prefix
+    )
+    for sold in await Crowd(*crowd_processes, there).rush(LuaFireAndForgetStrategy, settle=all_are_booked):
+        assert (sold.oversold, sold.undersold, sold.snapshot.remaining) == (0, 0, 0)
+        assert len(sold.accepted) == 100
+        assert {type(outcome) for outcome in sold.refused} == {SoldOut}
+
+
+async def test_what_is_lost_with_the_api_and_with_the_broker_and_kept_by_a_worker(
+    make_platform: MakePlatform, conductor: Conductor
+) -> None:
+    platform = await make_platform()
+    sale = await platform.create_sale(stock=10, strategy="lua-fire-and-forget")
+
+    # The API process dies between the decision and the publication, and the buyer asks again with his key.
+    conductor.kill_at("after_decrement")
+    with pytest.raises(HTTPError):
+        await platform.buy(sale, "ada", "k")
+    platform.kill("api-1")  # its sockets close before it is gone: this returns when it is
+    platform.start("api-1")
+    again = await platform.buy(sale, "ada", "k")
+    assert (again.status_code, again.json()["replayed"]) == (200, True)
+
+    # A worker's child dies with an order in hand: the broker has it still, and another child books it.
+    conductor.kill_at("task_taken")
+    assert (await platform.buy(sale, "bob", "k")).status_code == 200
+    await platform.wait_until(lambda: booked(platform, "bob"))
+    assert conductor.happened("task_taken", "die")
+
+    # The broker dies with its queue, while no worker is there.
+    platform.kill("worker-1")
+    assert (await platform.buy(sale, "eve", "k")).status_code == 200
+    platform.broker.kill()
+    platform.broker.start()
+    platform.start("worker-1")
+    assert (await platform.buy(sale, "fay", "k")).status_code == 200
+    await platform.wait_until(lambda: booked(platform, "fay"))
+
+    # What came later is booked; Ada and Eve have won, and nobody will ever book it.
+    assert not await booked(platform, "ada")
+    assert not await booked(platform, "eve")
+    view = await platform.view(sale)
+    assert (view["booked"], view["remaining"], view["undersold"]) == (2, 6, 2)
+    reservation = (await platform.ask("GET", f"/reservations/{again.json()['reservation_id']}")).json()
+    assert reservation["status"] == "pending"
+
+
+async def test_a_broker_that_is_away_takes_the_order_along(parts: Parts) -> None:
+    strategy = LuaFireAndForgetStrategy.build(replace(parts, broker_url="redis://127.0.0.1:1/0"))
+    sale = await stage(strategy, parts, stock=2)
+    with pytest.raises(TemporarilyUnavailable, match="nobody will book"):
+        await strategy.buy(a_purchase(key="k"))
+    assert won(await strategy.buy(a_purchase(key="k"))).replayed  # as he is told when he asks again
+    assert await remaining(strategy, sale) == 1
+    await strategy.close()
+
+
+async def test_an_order_that_comes_twice_is_booked_once(parts: Parts) -> None:
+    strategy = LuaFireAndForgetStrategy.build(parts)
+    sale = await stage(strategy, parts, stock=2)
+    sold = await Booth(parts.redis, parts.gate_settings.key_prefix).sell(a_purchase(quantity=2))
+    assert sold is not None
+    assert sold.order is not None
+    sent = message(sold.order)
+    order = parse(sent["sale"], sent["entry"], sent["fields"])
+    assert order == sold.order
+    assert isinstance(order, Order)
+    assert (await book_published(parts.engine, order)).booked == 1
+    assert (await book_published(parts.engine, order)).known == 1
+    assert (await tally_of(parts, sale)).booked == 2
+    await strategy.close()
+
+
+async def test_what_redis_forgot_is_sold_again_and_the_ledger_rejects_the_excess(parts: Parts) -> None:
+    strategy = LuaFireAndForgetStrategy.build(parts)
+    sale = await stage(strategy, parts, stock=2)
+    booth = Booth(parts.redis, parts.gate_settings.key_prefix)
+    first = await booth.sell(a_purchase("ada", quantity=2))
+    await parts.redis.unlink(*RedisKeys(parts.gate_settings.key_prefix, "drop").booth)
+    assert await booth.sell(a_purchase("bob", quantity=2)) is None
+    await strategy.prepare(sale)
+    second = await booth.sell(a_purchase("bob", quantity=2))
+    for sold in (first, second):
+        assert sold is not None
+        assert sold.order is not None
+        await book_published(parts.engine, sold.order)
+    tally = await tally_of(parts, sale)
+    assert (tally.booked, tally.rejected) == (2, 2)
+    await strategy.close()
+
+
+async def test_a_booth_that_redis_forgot_is_made_from_the_ledger(parts: Parts) -> None:
+    strategy = LuaFireAndForgetStrategy.build(parts)
+    sale = await stage(strategy, parts, stock=2)
+    await parts.redis.unlink(*RedisKeys(parts.gate_settings.key_prefix, "drop").booth)
+    assert await strategy.snapshot(sale) is None
+    won(await strategy.buy(a_purchase()))
+    assert await remaining(strategy, sale) == 1
+    await strategy.close()
+
+
+async def test_a_late_word_of_an_earlier_round_changes_nothing(parts: Parts) -> None:
+    strategy = LuaFireAndForgetStrategy.build(parts)
+    first = await stage(strategy, parts, stock=2)
+    second = await SaleRepository(parts.engine).next_round("drop", 5)
+    await strategy.prepare(second)
+    await strategy.prepare(first)
+    assert won(await strategy.buy(a_purchase())).reservation.round == 2
+    assert await remaining(strategy, second) == 4
+    await strategy.close()
+
+
+async def test_all_its_keys_end_by_themselves(parts: Parts) -> None:
+    strategy = LuaFireAndForgetStrategy.build(parts)
+    await stage(strategy, parts, customer_limit=4)
+    won(await strategy.buy(a_purchase()))
+    for key in RedisKeys(parts.gate_settings.key_prefix, "drop").booth:
+        assert 0 < await parts.redis.ttl(key) <= LIFE_SECONDS, key
+    await strategy.close()

@@ -1,0 +1,188 @@
+"""The lock in Redis: what a holder does who is slower than his lock, and why it takes the ledger to stop him."""
+
+import asyncio
+from typing import ClassVar
+
+import pytest
+from sqlalchemy import TextClause
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.ledger.counter import counter_update
+from app.races.attempt import Attempt, Hazard
+from app.races.barriers import Conductor
+from app.sales.model import Purchase
+from app.sales.outcomes import Outcome, Reserved, SoldOut
+from app.strategies.contention import Conflict, Contention
+from app.strategies.in_ledger.strategy import Taken
+from app.strategies.in_redis.keys import LIFE_SECONDS, RedisKeys
+from app.strategies.in_redis.lock import LOCK_MS, SaleLock
+from app.strategies.in_redis.locked import LockedStrategy
+from app.strategies.protocol import Parts
+from app.strategies.redis_lock import RedisLockStrategy
+from app.strategies.redis_lock_fenced import RedisLockFencedStrategy
+from tests.drain.until import until
+from tests.fixtures.gate import a_purchase
+from tests.strategies.stage import remaining, stage, tally_of, won
+
+SHORT_LOCK_MS = 50
+
+
+class ComparedAtTheWriteAlone(RedisLockFencedStrategy):
+    """The control: the ledger learns of a token when something is written with it, and refuses older ones."""
+
+    write: ClassVar[TextClause] = counter_update(
+        "remaining = :computed, lock_token = :lock_token", "lock_token < :lock_token"
+    )
+
+    async def fence(self, connection: AsyncConnection, sale: str, token: int) -> None:
+        """Tells the ledger nothing yet."""
+
+
+class Kept:
+    """Attempts in a list."""
+
+    def __init__(self) -> None:
+        self.attempts: list[Attempt] = []
+
+    def record(self, attempt: Attempt) -> None:
+        self.attempts.append(attempt)
+
+
+@pytest.fixture
+def keys(parts: Parts) -> RedisKeys:
+    return RedisKeys(parts.gate_settings.key_prefix, "drop")
+
+
+def impatient(strategy: type[LockedStrategy], parts: Parts, attempts: Kept | None = None) -> LockedStrategy:
+    """With a lock that ends soon."""
+    lock = SaleLock(parts.redis, parts.gate_settings.key_prefix, SHORT_LOCK_MS)
+    return strategy(parts.engine, lock, attempts)
+
+
+async def sell_out_while_one_sleeps(strategy: LockedStrategy, conductor: Conductor) -> list[Outcome]:
+    """The first holder sleeps between read and write until his lock has ended and all others have bought."""
+    conductor.stop_at("after_read")
+    async with asyncio.TaskGroup() as tasks:
+        late = tasks.create_task(strategy.buy(a_purchase()))
+
+        async def sleeps() -> bool:
+            return conductor.happened("after_read", "stop")
+
+        await until(sleeps)
+        outcomes = []
+        while not outcomes or isinstance(outcomes[-1], Reserved):
+            outcomes.append(await insisting(strategy, a_purchase()))
+        conductor.release("after_read")
+    return [*outcomes, late.result()]
+
+
+async def insisting(strategy: LockedStrategy, purchase: Purchase) -> Outcome:
+    while True:
+        try:
+            return await strategy.buy(purchase)
+        except Contention:
+            continue
+
+
+async def test_a_holder_who_sleeps_past_his_lock_sells_a_ticket_twice(parts: Parts, conductor: Conductor) -> None:
+    kept = Kept()
+    strategy = impatient(RedisLockStrategy, parts, kept)
+    sale = await stage(strategy, parts, stock=3)
+    *_, refused, late = await sell_out_while_one_sleeps(strategy, conductor)
+    assert refused == SoldOut(0)
+    won(late)
+    assert (await tally_of(parts, sale)).booked == 4
+    assert await remaining(strategy, sale) == 2  # what he had computed; all that was sold meanwhile is undone
+    first, *_, last = kept.attempts
+    assert (first.hazard, last.hazard) == (Hazard.EXPIRED_LOCK, Hazard.EXPIRED_LOCK)
+    assert (first.version_read, first.value_written) == (last.version_read, last.value_written)
+    assert first.version_written != last.version_written
+
+
+async def test_with_a_token_he_writes_nothing(parts: Parts, conductor: Conductor) -> None:
+    strategy = impatient(RedisLockFencedStrategy, parts)
+    sale = await stage(strategy, parts, stock=3)
+    *_, refused, late = await sell_out_while_one_sleeps(strategy, conductor)
+    assert (refused, late) == (SoldOut(0), SoldOut(0))
+    assert (await tally_of(parts, sale)).booked == 3
+    assert await remaining(strategy, sale) == 0
+
+
+async def late_between_read_and_write(strategy: RedisLockFencedStrategy, parts: Parts) -> None:
+    """A reads and sleeps; B has the lock by now and reads; A writes; B writes."""
+    async with parts.engine.connect() as first, parts.engine.connect() as second:
+        a, b = a_purchase(), a_purchase()
+        a_saw = await strategy.look(first, a)
+        b_saw = await strategy.look(second, b)
+        for connection, purchase, seen in ((first, a, a_saw), (second, b, b_saw)):
+            taken = await strategy.take(connection, purchase, seen)
+            assert isinstance(taken, Taken)
+            await strategy.complete(connection, purchase, seen, taken)
+
+
+async def test_a_token_that_only_the_write_compares_comes_too_late(parts: Parts) -> None:
+    strategy = ComparedAtTheWriteAlone.build(parts)
+    sale = await stage(strategy, parts, stock=3)
+    await late_between_read_and_write(strategy, parts)
+    assert (await tally_of(parts, sale)).booked == 2
+    assert await remaining(strategy, sale) == 2  # one of the two updates is lost
+
+
+async def test_a_token_that_the_ledger_knows_from_the_read_on_does_not(parts: Parts) -> None:
+    strategy = RedisLockFencedStrategy.build(parts)
+    sale = await stage(strategy, parts, stock=3)
+    with pytest.raises(Conflict):
+        await late_between_read_and_write(strategy, parts)
+    assert (await tally_of(parts, sale)).booked == 0
+    assert await remaining(strategy, sale) == 3
+
+
+async def test_tokens_that_redis_forgot_are_skipped(parts: Parts, keys: RedisKeys) -> None:
+    strategy = RedisLockFencedStrategy.build(parts)
+    sale = await stage(strategy, parts, stock=5)
+    for _ in range(3):
+        won(await strategy.buy(a_purchase()))
+    await parts.redis.unlink(keys.lock_token)
+    for _ in range(2):
+        won(await strategy.buy(a_purchase()))
+    assert (await tally_of(parts, sale)).booked == 5
+
+
+@pytest.mark.parametrize("way", [RedisLockStrategy, RedisLockFencedStrategy], ids=lambda way: way.name)
+async def test_a_lock_that_is_never_free_is_contention_and_takes_nothing(
+    way: type[LockedStrategy], parts: Parts, keys: RedisKeys
+) -> None:
+    strategy = way.build(parts)
+    sale = await stage(strategy, parts)
+    await parts.redis.set(keys.lock, "another's")
+    with pytest.raises(Contention):
+        await strategy.buy(a_purchase())
+    assert await remaining(strategy, sale) == 5
+    assert await parts.redis.get(keys.lock) == "another's"
+
+
+async def test_a_late_holder_leaves_the_next_one_his_lock(parts: Parts, keys: RedisKeys) -> None:
+    lock = SaleLock(parts.redis, keys.prefix)
+    async with lock.held("drop"):
+        assert 0 < await parts.redis.pttl(keys.lock) <= LOCK_MS
+        await parts.redis.set(keys.lock, "the next one's")
+    assert await parts.redis.get(keys.lock) == "the next one's"
+    await parts.redis.unlink(keys.lock)
+    async with lock.held("drop"):
+        pass
+    assert await parts.redis.get(keys.lock) is None
+
+
+async def test_the_token_ends_when_nobody_buys_any_more(parts: Parts, keys: RedisKeys) -> None:
+    lock = SaleLock(parts.redis, keys.prefix)
+    assert [await lock.token("drop"), await lock.token("drop")] == [1, 2]
+    assert 0 < await parts.redis.ttl(keys.lock_token) <= LIFE_SECONDS
+
+
+async def test_who_has_waited_too_long_for_a_turn_is_told_so(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.strategies.in_redis.locked.WAIT_SECONDS", 0.01)
+    strategy = RedisLockStrategy.build(parts)
+    await stage(strategy, parts, think_ms=200, stock=10)
+    outcomes = await asyncio.gather(*(strategy.buy(a_purchase()) for _ in range(4)), return_exceptions=True)
+    assert any(isinstance(outcome, Reserved) for outcome in outcomes)
+    assert any(isinstance(outcome, Contention) and "wait" in outcome.detail for outcome in outcomes)

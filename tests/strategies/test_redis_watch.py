@@ -1,0 +1,44 @@
+"""redis-watch: what the WATCH is for."""
+
+from app.strategies.protocol import Parts
+from app.strategies.redis_watch import RedisWatchStrategy
+from tests.fixtures.crowd import Crowd
+from tests.fixtures.gate import a_purchase
+from tests.strategies.stage import remaining, stage, won
+
+
+class Unwatched(RedisWatchStrategy):
+    """The control: the same code, but what it watches is not what it writes."""
+
+    def watched(self, key: str) -> str:
+        return f"{key}:another"
+
+
+async def test_without_the_watch_the_crowd_is_sold_more_than_there_is(crowd: Crowd) -> None:
+    (sold,) = await crowd.rush(Unwatched, stock=20, buyers=400, repeats=1)
+    assert sold.oversold > 0
+
+
+async def test_with_the_watch_it_is_sold_exactly_the_stock(crowd: Crowd) -> None:
+    (sold,) = await crowd.rush(RedisWatchStrategy, stock=20, buyers=400, repeats=1)
+    assert (sold.oversold, sold.undersold, sold.snapshot.remaining) == (0, 0, 0)
+
+
+async def test_the_number_never_goes_below_zero(parts: Parts) -> None:
+    strategy = RedisWatchStrategy.build(parts)
+    sale = await stage(strategy, parts, stock=3)
+    await strategy.buy(a_purchase(quantity=4))
+    counted = await strategy.counter.read("drop", 1)
+    assert counted is not None
+    assert counted.left == 3
+    won(await strategy.buy(a_purchase(quantity=3)))
+    assert await remaining(strategy, sale) == 0
+
+
+async def test_a_counter_that_redis_forgot_is_made_from_the_ledger(parts: Parts) -> None:
+    strategy = RedisWatchStrategy.build(parts)
+    sale = await stage(strategy, parts, stock=3)
+    won(await strategy.buy(a_purchase()))
+    await parts.redis.unlink(strategy.counter.key("drop", 1))
+    won(await strategy.buy(a_purchase(quantity=2)))
+    assert await remaining(strategy, sale) == 0

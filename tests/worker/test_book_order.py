@@ -1,0 +1,60 @@
+"""Orders that are published as tasks of their own, and the worker that has to book them."""
+
+from dataclasses import replace
+
+from app.drain.entry import Order
+from app.drain.published import OrderPublisher
+from app.gate.keys import instance_key
+from app.lab.process import ChildProcess
+from tests.drain.stall import Stall
+from tests.drain.until import until
+from tests.worker.conftest import START_SECONDS, MakeWorker
+
+
+async def logged(worker: ChildProcess, words: str) -> bool:
+    return words in worker.log.read_text(errors="replace")
+
+
+async def publish(broker_url: str, *orders: Order) -> None:
+    publisher = OrderPublisher(broker_url)
+    for order in orders:
+        await publisher.publish(order)
+    await publisher.close()
+
+
+async def test_an_order_is_booked_once_and_what_cannot_be_is_told(
+    stall: Stall, make_worker: MakeWorker, broker_url: str
+) -> None:
+    worker = make_worker(DRAIN_SWEEP_SECONDS="3600")
+    order = stall.unwritten(quantity=2)
+    elsewhere = stall.unwritten()
+    elsewhere = replace(elsewhere, id=replace(elsewhere.id, round=7))
+    unreadable = replace(stall.unwritten(), quantity=0)
+    await publish(broker_url, elsewhere, unreadable, order, order, stall.unwritten())
+
+    async def all_are_booked() -> bool:
+        return await stall.booked() == 3
+
+    await until(all_are_booked)
+    assert await logged(worker, "a published order can't be booked; it is lost")
+    assert await logged(worker, "a published order can't be read; it is lost")
+    assert await stall.statuses() == {"booked": 2}
+    assert worker.stop()
+
+
+async def test_an_order_waits_for_the_stores(
+    stall: Stall, make_worker: MakeWorker, broker_url: str, key_prefix: str
+) -> None:
+    """They are another installation's at first, which a worker takes for stores that are away."""
+    await stall.redis.set(instance_key(key_prefix), "another")
+    worker = make_worker(wait=False, LOG_LEVEL="DEBUG")
+    await publish(broker_url, stall.unwritten())
+    await until(lambda: logged(worker, "the published order comes again"), seconds=START_SECONDS)
+    assert await stall.booked() == 0
+    await stall.redis.delete(instance_key(key_prefix))
+
+    async def is_booked() -> bool:
+        return await stall.booked() == 1
+
+    await until(is_booked, seconds=START_SECONDS)
+    assert worker.stop()
