@@ -3,10 +3,21 @@
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from app.api import blasts, buying, docs_page, faults, probes, problem_types, reservations, sales
+from app.api import (
+    blasts,
+    buying,
+    dashboard,
+    docs_page,
+    faults,
+    live,
+    probes,
+    problem_types,
+    reservations,
+    sales,
+    tickets,
+)
 from app.api.bodies import SmallBodies
 from app.api.problems import Problem
 from app.api.purchase_lane import PATH, answer_purchase
@@ -18,10 +29,6 @@ Sells the tickets of flash sales, with many replicas and more buyers than ticket
 * `POST /buy-ticket` is safe to repeat with the same idempotency key.
 * Errors are `application/problem+json` (RFC 9457); each type is explained at its `type`, and all at `/problems`.
 """
-
-
-async def front_page() -> Response:
-    return RedirectResponse("/docs")
 
 
 class Application(FastAPI):
@@ -40,8 +47,8 @@ class Application(FastAPI):
         faults.install(self)
         docs_page.install(self)
         self.router.routes.append(buying.route())
-        self.add_api_route("/", front_page, include_in_schema=False)
-        for module in (reservations, sales, blasts, probes, problem_types):
+        dashboard.install(self)
+        for module in (reservations, sales, tickets, blasts, live, probes, problem_types):
             self.include_router(module.router)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,8 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.settings import LedgerSettings
 
-Process = Literal["api", "worker", "reconciler", "operator", "blaster", "migrate", "test"]
+Process = Literal["api", "looker", "worker", "reconciler", "operator", "blaster", "migrate", "test"]
 POOL_SIZES: Mapping[Process, int] = {
+    "looker": 2,  # of each API process, beside its own: a dashboard must not wait behind buyers who think
     "worker": 2,  # the sweep and a task
     "reconciler": 4,  # as many sales as it looks at in one moment
     "blaster": 1,
