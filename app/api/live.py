@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends, Header, Query
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
@@ -12,6 +12,7 @@ from app.api.services import InstalledServices, require_ready
 from app.live.hub import Watcher
 from app.live.watching import Live
 
+EVENT_ID = r"^\d{1,19}-\d{1,19}$"
 STUCK_SECONDS = 20.0  # four heartbeats that the connection did not take
 
 # OpenAPI has no words for an answer without an end, and who tries all routes would wait for it: see docs/http-api.md.
@@ -47,10 +48,11 @@ class Watching(StreamingResponse):
 @router.get("/live", response_class=StreamingResponse)
 async def watch(
     services: InstalledServices,
-    last_event_id: Annotated[
-        str | None,
-        Header(pattern=r"^\d{1,19}-\d{1,19}$"),
-    ] = None,
+    last_event_id: Annotated[str | None, Header(pattern=EVENT_ID)] = None,
+    after: Annotated[str | None, Query(pattern=EVENT_ID)] = None,
 ) -> Watching:
-    """Raises TooManyWatchers."""
-    return Watching(services.live, services.live.hub.join(), last_event_id)
+    """Continues after the event that the header names; or `after`, for a page that has to connect anew by itself.
+
+    Raises TooManyWatchers.
+    """
+    return Watching(services.live, services.live.hub.join(), last_event_id or after)

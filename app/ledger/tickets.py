@@ -13,10 +13,10 @@ MAX_CELLS = 400
 MAP = text("""
     SELECT cell, count(*) AS sold, count(*) FILTER (WHERE orders > 1) AS sold_twice, max(orders) AS most
     FROM (
-        SELECT (number - 1) / :per_cell AS cell, count(*) AS orders
-        FROM bookings, generate_series(ticket, ticket + quantity - 1) AS number
-        WHERE sale = :sale AND round = :round AND status = 'booked' AND number BETWEEN 1 AND :stock
-        GROUP BY number
+        SELECT (seat - 1) / :per_cell AS cell, count(*) AS orders
+        FROM bookings, generate_series(ticket, ticket + quantity - 1) AS seat
+        WHERE sale = :sale AND round = :round AND status = 'booked' AND seat BETWEEN 1 AND :stock
+        GROUP BY seat
     ) tickets
     GROUP BY cell ORDER BY cell
 """)
