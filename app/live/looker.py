@@ -61,8 +61,13 @@ class Looker:
             await asyncio.sleep(TURN_SECONDS)
 
     def heard(self, event: Event) -> None:
-        """A blast that runs moves its sale: look at once."""
-        if event.name == "blast" and (watched := self._watched.get(json.loads(event.data)["sale"])):
+        """A blast that runs moves its sale, which may be a new one: look at once."""
+        if event.name != "blast":
+            return
+        watched = self._watched.get(json.loads(event.data)["sale"])
+        if watched is None:
+            self._listed_at = float("-inf")
+        else:
             watched.due_at = min(watched.due_at, time.monotonic() + SOONEST_SECONDS)
 
     async def picture(self, name: str) -> dict[str, Any]:

@@ -65,3 +65,28 @@ function inWords(stock, free, twice, oversold) {
   const contested = oversold > 0 ? `, ${whole(twice)} of them more than once` : "";
   return `${counted(stock, "ticket")}: ${whole(stock - free)} sold${contested}, ${whole(free)} free.`;
 }
+
+const SHOWN = 300; // people outside who are drawn one by one
+
+/** Those who hold a ticket and have no seat: nobody, or the story of this page. @param {Sale} sale */
+export function outside({ oversold }) {
+  if (oversold === 0) return null;
+  const each = Math.ceil(oversold / SHOWN);
+  const drawn = Math.ceil(oversold / each);
+  return h(
+    "figure",
+    { class: "outside" },
+    h(
+      "div",
+      { class: "people", role: "img", "aria-label": `${whole(oversold)} people outside` },
+      Array.from({ length: drawn }, () => h("i", null)),
+    ),
+    h(
+      "figcaption",
+      null,
+      `Outside: ${counted(oversold, "ticket was", "tickets were")} sold that there are no seats for`,
+      each > 1 && ` (one figure stands for ${whole(each)})`,
+      ".",
+    ),
+  );
+}

@@ -1,6 +1,6 @@
 // Puts both sides on sale anew, and sends both crowds.
 
-import { ask, Refused } from "../core/api.js";
+import { ask } from "../core/api.js";
 import { hasEnded } from "../state/events.js";
 import { fill } from "../state/forms.js";
 import { attempt } from "../state/notices.js";
@@ -19,7 +19,7 @@ export async function run(store, wish) {
       { name: saleOf("left", wish.left), strategy: wish.left, ...terms },
       { name: saleOf("right", wish.right), strategy: wish.right, ...terms },
     ];
-    await Promise.all(sides.map(putOnSale));
+    await Promise.all(sides.map((side) => putOnSale(store, side)));
     const crowd = {
       requests: Number(wish.requests),
       concurrency: Math.min(Number(wish.concurrency), Number(wish.requests)),
@@ -31,22 +31,20 @@ export async function run(store, wish) {
   fill(store, "two-sides", { busy: false });
 }
 
-/** Its next round with these terms, or its first. @param {{ name: string, strategy: string, stock: number, think_ms: number }} terms */
-async function putOnSale(terms) {
+/**
+ * Its next round with these terms, or its first. Only an ended sale takes other terms, with its next round.
+ * @param {Store} store
+ * @param {{ name: string, strategy: string, stock: number, think_ms: number }} terms
+ */
+async function putOnSale(store, terms) {
+  const present = store.get().sales[terms.name];
   const path = `sales/${terms.name}`;
-  const present = await ask("GET", path).catch(unlessUnknown);
   if (present && present.think_ms === terms.think_ms && present.phase !== "Closed") {
     await ask("POST", `${path}/reset`, { stock: terms.stock });
     return;
   }
-  if (present) await ask("DELETE", path); // only an ended sale takes other terms, with its next round
+  if (present) await ask("DELETE", path);
   await ask("POST", "sales", terms);
-}
-
-/** @param {unknown} error */
-function unlessUnknown(error) {
-  if (error instanceof Refused && error.status === 404) return null;
-  throw error;
 }
 
 /** @param {Store} store @param {(Blast | undefined)[]} blasts */

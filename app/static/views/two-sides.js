@@ -5,7 +5,7 @@ import { h } from "../core/vdom.js";
 import { chart } from "../parts/chart.js";
 import { choice, numberField } from "../parts/field.js";
 import { figure, figureList } from "../parts/figure.js";
-import { seats } from "../parts/seats.js";
+import { outside, seats } from "../parts/seats.js";
 import { figures, hasEnded, newestBlast } from "../state/events.js";
 import { fill, form } from "../state/forms.js";
 import { cancel, run, saleOf } from "./two-sides-actions.js";
@@ -154,18 +154,21 @@ function outcome(sale, blast) {
     ),
     load?.failure && h("p", { class: "hint bad" }, load.failure),
     seats(sale),
+    outside(sale),
     progress(blast),
     figureList(
       figure("Told “reserved”", whole(load?.accepted), { id: "accepted" }),
       figure("Told “sold out”", whole(load?.sold_out), { id: "sold_out" }),
+      figure("Without a plain answer", whole(load?.errors), { id: "errors" }),
       figure("Booked in the ledger", whole(sale.booked), { id: "booked", tone: sale.oversold > 0 ? "bad" : "plain" }),
       figure("Oversold", whole(sale.oversold), { id: "oversold", tone: sale.oversold > 0 ? "bad" : "good" }),
       figure("Sold, as the counter says", whole(sale.counter_says), { id: "counter_says" }),
-      figure("Without a plain answer", whole(load?.errors), { id: "errors" }),
+    ),
+    figureList(
       figure("Accepted", rate(load?.accepted_per_second), { id: "accepted_per_second" }),
       figure("Latency p50", milliseconds(load?.latency_ms?.p50), { id: "p50" }),
-      figure("Latency p95", milliseconds(load?.latency_ms?.p95), { id: "p95" }),
-      figure("Latency p99", milliseconds(load?.latency_ms?.p99), { id: "p99" }),
+      figure("p95", milliseconds(load?.latency_ms?.p95), { id: "p95" }),
+      figure("p99", milliseconds(load?.latency_ms?.p99), { id: "p99" }),
     ),
   ];
 }
@@ -192,7 +195,6 @@ function progress(blast) {
 /** The two curves beside each other. @param {State} state @param {Record<string, any>} wish @param {(Blast | undefined)[]} blasts */
 function race(state, wish, blasts) {
   const curves = blasts.map((blast) => (blast ? (state.curves[blast.id] ?? []) : []));
-  if (curves.every((curve) => curve.length < 2)) return null;
   const panel = (
     /** @type {string} */ heading,
     /** @type {string} */ unit,
@@ -240,7 +242,7 @@ function lines(curves, names, unit, of, colour) {
       })),
     },
     options: {
-      plugins: { legend: { labels: { color: colour("text") } } },
+      plugins: { legend: { labels: { color: colour("text"), usePointStyle: true, pointStyle: "line" } } },
       scales: {
         x: { type: "linear", beginAtZero: true, ...axis("s since the doors opened") },
         y: { beginAtZero: true, ...axis(unit) },
