@@ -20,6 +20,7 @@ from app.drain.hints import Hints
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
 from app.gate.server import read_durability
+from app.lab.door import Door
 from app.ledger import connections
 from app.ledger.blasts import BlastRepository
 from app.ledger.engine import POOL_SIZES, make_engine
@@ -65,7 +66,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             yield {"services": await open_services(settings, readiness, stack)}
 
     application = Application(
-        body_limit_bytes=settings.api.body_limit_bytes, lifespan=lifespan, version=version("atomictickets")
+        body_limit_bytes=settings.api.body_limit_bytes,
+        lab=Door.of_environment(),
+        lifespan=lifespan,
+        version=version("atomictickets"),
     )
     application.state.readiness = readiness
     return application
@@ -123,6 +127,7 @@ async def open_live(settings: Settings, parts: Parts, readiness: Readiness, stac
             {"name": name, "promises_exactness": each.promises_exactness} for name, each in STRATEGIES.items()
         ],
         "charts": CHARTS.is_file(),
+        "lab": Door.of_environment() is not None,
         "needs_token": settings.api.admin_token is not None,
     }
     return Live(stream=stream, hub=hub, looker=looker, sales=sales, blasts=BlastRepository(engine), facts=facts)

@@ -19,8 +19,10 @@ from app.api import (
     tickets,
 )
 from app.api.bodies import SmallBodies
+from app.api.lab import router_of
 from app.api.problems import Problem
 from app.api.purchase_lane import PATH, answer_purchase
+from app.lab.door import Door
 
 DESCRIPTION = """
 Sells the tickets of flash sales, with many replicas and more buyers than tickets: the race (`naive`) and its cure
@@ -34,7 +36,7 @@ Sells the tickets of flash sales, with many replicas and more buyers than ticket
 class Application(FastAPI):
     """Routes, errors and limits of the service. What they call comes with the lifespan's state."""
 
-    def __init__(self, *, body_limit_bytes: int, **options: Any) -> None:
+    def __init__(self, *, body_limit_bytes: int, lab: Door | None = None, **options: Any) -> None:
         super().__init__(
             title="AtomicTickets",
             description=DESCRIPTION,
@@ -50,6 +52,8 @@ class Application(FastAPI):
         dashboard.install(self)
         for module in (reservations, sales, tickets, blasts, live, probes, problem_types):
             self.include_router(module.router)
+        if lab is not None:
+            self.include_router(router_of(lab))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":

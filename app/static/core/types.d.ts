@@ -79,6 +79,7 @@ export interface Blast {
 export interface Facts {
   strategies: { name: string; promises_exactness: boolean }[];
   charts: boolean;
+  lab: boolean;
   needs_token: boolean;
 }
 
