@@ -1,4 +1,4 @@
-"""Faults that a person tries on the lab's own processes, from the page. Each heals by itself, after a minute at most."""
+"""Faults that a person tries on the lab's own processes, from the page; each heals by itself within a minute."""
 
 import time
 from collections.abc import Callable

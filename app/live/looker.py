@@ -22,7 +22,7 @@ MAX_SALES = 50
 SOONEST_SECONDS = 0.2  # five pictures a second of a sale that moves
 IDLE_SECONDS = 2.0
 IDLE_LOOKS_PER_SECOND = 10  # at sales that don't move, all together
-COST_FACTOR = 10  # looking takes a tenth of the time at most, however large the sale
+COST_FACTOR = 5  # looking takes a sixth of the time at most, however large the sale
 
 log = structlog.get_logger()
 

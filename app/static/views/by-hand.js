@@ -14,7 +14,13 @@ export const VIEW = "by-hand";
 
 /** @param {State} state @param {Store} store */
 export function render(state, store) {
-  const sales = Object.values(state.sales).filter((sale) => sale.phase !== "Closed");
+  const sales = Object.values(state.sales)
+    .filter((sale) => sale.phase !== "Closed")
+    .sort(
+      (one, other) =>
+        Number(other.phase === "Open") - Number(one.phase === "Open") ||
+        Number(other.strategy === "atomic") - Number(one.strategy === "atomic"),
+    );
   const wish = form(state, VIEW, {
     sale: sales[0]?.name ?? "",
     customer: "ada",
