@@ -120,3 +120,41 @@ export interface State {
 }
 
 export type Store = { get(): State; update(change: (state: State) => State): void };
+
+/** The window of one purchase under a strategy that races; times in seconds since 1970. */
+export interface Attempt {
+  number: number;
+  strategy: string;
+  hazard: string;
+  guards: string;
+  quantity: number;
+  version_read: string;
+  value_read: number;
+  read_at: number;
+  version_written: string | null;
+  value_written: number | null;
+  wrote_at: number | null;
+  reservation_id: string | null;
+  pod: string;
+  process: string;
+  trace_id: string | null;
+}
+
+export interface Witness {
+  hazard: string;
+  first: Attempt;
+  second: Attempt;
+}
+
+/** All that was fetched of a round. `problem` says why there is nothing. */
+export interface Evidence {
+  sale: string;
+  round: number;
+  attempts: Attempt[];
+  witnesses: Witness[];
+  collided: Set<number>;
+  total: number;
+  written: number;
+  trace_url: string | null;
+  problem: string | null;
+}
