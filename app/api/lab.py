@@ -19,6 +19,7 @@ class LabOut(BaseModel):
     drain_paused: bool = False
     faults: list[Fault] = []
     parts: list[dict[str, Any]] = []
+    race_report: bool = False
 
 
 class FaultIn(BaseModel):
@@ -40,7 +41,15 @@ def router_of(door: Door) -> APIRouter:
     @router.get("", responses=problems(NotFound))
     async def read_lab() -> LabOut:
         """The processes of the lab, and the faults that can be tried on them."""
-        return LabOut(**door.state())
+        return LabOut(**door.state(), race_report=door.race_report() is not None)
+
+    @router.get("/race", responses=problems(NotFound))
+    async def read_race_report() -> dict[str, Any]:
+        """The report that `atomictickets race` left in the lab's home."""
+        report = door.race_report()
+        if report is None:
+            raise NotFound("No race was run in this lab yet: atomictickets race.")
+        return report
 
     @router.post(
         "/faults",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 VARIABLE = "LAB_DOOR"
+RACE_REPORT = "race.json"
 MOST_WISHES = 20  # that wait; a lab that hangs must not fill a disk
 
 
@@ -30,6 +31,7 @@ class Door:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._state = directory / "state.json"
+        self._race = directory.parent / RACE_REPORT
 
     @classmethod
     def of_environment(cls) -> "Door | None":
@@ -53,6 +55,14 @@ class Door:
         except FileNotFoundError:
             return {}
         return told
+
+    def race_report(self) -> dict[str, Any] | None:
+        """What `atomictickets race` wrote last into the lab's home; None where it never did."""
+        try:
+            report: dict[str, Any] = json.loads(self._race.read_text())
+        except FileNotFoundError:
+            return None
+        return report
 
     def open(self) -> None:
         """The lab's side: whatever an earlier lab left is gone."""

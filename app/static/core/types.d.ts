@@ -158,3 +158,20 @@ export interface Evidence {
   trace_url: string | null;
   problem: string | null;
 }
+
+/** One strategy in a race; `figures` over all runs. */
+export interface Entry {
+  strategy: string;
+  promises_exactness: boolean;
+  exact: boolean;
+  failure: string | null;
+  figures: Record<string, { median: number; lowest: number; highest: number } | undefined>;
+  findings: { anomaly: string; count: number }[];
+}
+
+/** What `atomictickets race --json` writes. */
+export interface RaceReport {
+  started_at: string;
+  contest: Record<string, string | number>;
+  race: Entry[];
+}

@@ -112,7 +112,7 @@ function windows(store, wish, evidence) {
             onPointerleave: () => point(null),
             onClick: (/** @type {any} */ event) =>
               fill(store, VIEW, { chosen: nearest(plan, placeOf(event))?.number ?? null }),
-            onKeydown: (/** @type {any} */ event) => step(store, evidence.attempts, chosen, event),
+            onKeydown: (/** @type {any} */ event) => step(store, evidence.attempts, event),
           }),
         ),
       ),
@@ -144,12 +144,13 @@ function pairOf(attempt, witnesses) {
   return found ?? null;
 }
 
-/** @param {Store} store @param {Attempt[]} attempts @param {Attempt | null} chosen @param {KeyboardEvent} event */
-function step(store, attempts, chosen, event) {
+/** @param {Store} store @param {Attempt[]} attempts @param {KeyboardEvent} event */
+function step(store, attempts, event) {
   const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
   if (by === undefined) return;
   event.preventDefault();
-  const at = chosen ? attempts.indexOf(chosen) : -1;
+  const { chosen } = form(store.get(), VIEW, { chosen: null });
+  const at = attempts.findIndex((each) => each.number === chosen);
   fill(store, VIEW, { chosen: attempts[Math.min(attempts.length - 1, Math.max(0, at + by))].number });
 }
 
