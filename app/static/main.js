@@ -5,7 +5,7 @@ import { route } from "./core/route.js";
 import { createStore } from "./core/store.js";
 import { h, show } from "./core/vdom.js";
 import { frame } from "./parts/frame.js";
-import { heard } from "./state/events.js";
+import { heard, shared } from "./state/events.js";
 import { initialState } from "./state/initial.js";
 import { VIEWS } from "./views/all.js";
 
@@ -35,8 +35,10 @@ addEventListener("hashchange", () => {
   store.update((state) => ({ ...state, view: route(names) }));
   document.getElementById("view")?.focus();
 });
-listen(
-  (name, data) => store.update((state) => heard(state, name, data, Date.now())),
-  (status) => store.update((state) => ({ ...state, connection: { ...state.connection, status } })),
-);
+listen({
+  hear: (name, data) => store.update((state) => heard(state, name, data, Date.now())),
+  tell: (status) => store.update((state) => ({ ...state, connection: { ...state.connection, status } })),
+  known: () => shared(store.get()),
+  take: (known) => store.update((state) => ({ ...state, ...known })),
+});
 render(store.get());

@@ -24,6 +24,16 @@ export function heard(state, name, data, now) {
   }
 }
 
+/** What the events have told, and nothing of this page's own. @param {State} state */
+export const shared = ({ connection, facts, sales, looks, blasts, curves }) => ({
+  connection,
+  facts,
+  sales,
+  looks,
+  blasts,
+  curves,
+});
+
 /** @param {State} state @param {any} data @param {number} now */
 function snapshot(state, { sales, blasts, ...facts }, now) {
   const empty = { ...state, facts, sales: {}, blasts: {}, curves: {} };

@@ -28,13 +28,13 @@ export const COLUMNS = [
 export const columnNamed = (name) => COLUMNS.find((column) => column.name === name) ?? COLUMNS[0];
 
 /** The median; null where it could not be read. @param {Entry} entry @param {Column} column */
-export const valueOf = (entry, { name }) => entry.figures[name]?.median ?? null;
+export const medianOf = (entry, { name }) => entry.figures[name]?.median ?? null;
 
 /** What isn't known comes last, whichever way. @param {Entry[]} entries @param {Column} column @param {boolean} down */
 export function sorted(entries, column, down) {
   const sign = down ? -1 : 1;
   return [...entries].sort((one, other) => {
-    const [a, b] = [valueOf(one, column), valueOf(other, column)];
+    const [a, b] = [medianOf(one, column), medianOf(other, column)];
     if (a === null || b === null) return Number(a === null) - Number(b === null);
     return sign * (a - b) || one.strategy.localeCompare(other.strategy);
   });

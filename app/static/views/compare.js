@@ -6,7 +6,7 @@ import { chart } from "../parts/chart.js";
 import { choice } from "../parts/field.js";
 import { fill, form } from "../state/forms.js";
 import { exportCsv, exportJson, exportPng, open, openLast } from "./compare-actions.js";
-import { COLUMNS, columnNamed, sorted, valueOf, verdictOf } from "./compare-table.js";
+import { COLUMNS, columnNamed, medianOf, sorted, verdictOf } from "./compare-table.js";
 
 /** @import { Column } from "./compare-table.js" */
 /** @import { Entry, RaceReport, State, Store } from "../core/types.js" */
@@ -69,7 +69,7 @@ function crowdOf({ contest, started_at }) {
 /** @param {State} state @param {Store} store @param {Record<string, any>} wish @param {RaceReport} report */
 function bars(state, store, wish, report) {
   const column = columnNamed(wish.bars);
-  const entries = sorted(report.race, column, true).filter((entry) => valueOf(entry, column) !== null);
+  const entries = sorted(report.race, column, true).filter((entry) => medianOf(entry, column) !== null);
   return h(
     "section",
     { class: "panel" },
@@ -109,7 +109,7 @@ function barChart(entries, column, colour) {
       datasets: [
         {
           label: column.title,
-          data: entries.map((entry) => valueOf(entry, column)),
+          data: entries.map((entry) => medianOf(entry, column)),
           backgroundColor: entries.map((entry) => colour(entry.exact ? "right" : "bad")),
         },
       ],
@@ -182,7 +182,7 @@ function row(entry) {
     h("th", { scope: "row" }, entry.strategy),
     h("td", { class: good ? "good" : "bad" }, `${good ? "✓" : "✗"} ${text}`),
     COLUMNS.map((column) => {
-      const value = valueOf(entry, column);
+      const value = medianOf(entry, column);
       return h(
         "td",
         { class: "number" },
