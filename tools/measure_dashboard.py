@@ -48,7 +48,7 @@ class Lab(SaleClient):
     async def blast(self, sale: str) -> Document:
         """Its result."""
         blast = await self._ask("POST", f"/sales/{sale}/blasts", CROWD)
-        while (told := await self._ask("GET", f"/blasts/{blast['id']}"))["result"] is None:
+        while (told := await self._ask("GET", f"/blasts/{blast['id']}"))["result"] is None:  # noqa: ASYNC110  another process ends it
             await asyncio.sleep(0.1)
         result: Document = told["result"]
         return result
@@ -63,7 +63,7 @@ async def lab() -> AsyncIterator[Lab]:
         try:
             client = Lab(f"http://127.0.0.1:{port}")
             async with asyncio.timeout(120):
-                while not await answers(client):
+                while not await answers(client):  # noqa: ASYNC110  as said
                     await asyncio.sleep(0.2)
             yield client
         finally:
@@ -88,9 +88,8 @@ async def first_paint(browser: Browser, url: str) -> None:
         paints.append(float(await page.evaluate(PAINT)))
         weight = await page.evaluate(WEIGHT)
         await page.close()
-    print(
-        f"first contentful paint, median of {ROUNDS}: {statistics.median(paints):.0f} ms; loaded: {weight / 1000:.0f} kB"
-    )
+    print(f"first contentful paint, median of {ROUNDS}: {statistics.median(paints):.0f} ms")
+    print(f"loaded: {weight / 1000:.0f} kB")
 
 
 async def frames(page: Page, client: Lab) -> None:
@@ -102,20 +101,20 @@ async def frames(page: Page, client: Lab) -> None:
     drawn = await page.locator('[data-figure="Windows"]').inner_text()
     await running
     rate = seen["frames"] / seen["seconds"]
-    print(
-        f"race lens while {CROWD['requests']} requests run: {rate:.0f} frames/s, longest {seen['longest']:.0f} ms; {drawn}"
-    )
+    print(f"race lens while {CROWD['requests']} requests run, with {drawn} in the end: {rate:.0f} frames/s")
+    print(f"the longest frame: {seen['longest']:.0f} ms")
 
 
 async def watchers_cost(client: Lab) -> None:
-    p99: dict[int, list[float]] = {0: [], WATCHERS: []}
+    alone: list[float] = []
+    watched: list[float] = []
     await client.create({"name": "watched", "strategy": "atomic", "stock": 100_000})
     await client.blast("watched")  # warm
     for _ in range(ROUNDS):
-        for watchers in p99:
+        for watchers, p99 in ((0, alone), (WATCHERS, watched)):
             async with watching(client.url, watchers):
-                p99[watchers].append((await client.blast("watched"))["latency_ms"]["p99"])
-    without, with_them = (statistics.median(each) for each in p99.values())
+                p99.append((await client.blast("watched"))["latency_ms"]["p99"])
+    without, with_them = statistics.median(alone), statistics.median(watched)
     print(
         f"p99 of purchases, median of {ROUNDS}: {without:.1f} ms, with {WATCHERS} watchers {with_them:.1f} ms "
         f"({with_them / without:.2f} times)"
