@@ -7,6 +7,7 @@ import { h, show } from "./core/vdom.js";
 import { frame } from "./parts/frame.js";
 import { heard, shared } from "./state/events.js";
 import { initialState } from "./state/initial.js";
+import { askAfterSilentBlasts } from "./state/silent-blasts.js";
 import { VIEWS } from "./views/all.js";
 
 const page = /** @type {HTMLElement} */ (document.getElementById("page"));
@@ -41,4 +42,8 @@ listen({
   known: () => shared(store.get()),
   take: (known) => store.update((state) => ({ ...state, ...known })),
 });
+setInterval(() => {
+  store.update((state) => ({ ...state, now: Date.now() }));
+  askAfterSilentBlasts(store);
+}, 1_000);
 render(store.get());

@@ -107,6 +107,8 @@ export interface Notice {
 
 export interface State {
   view: string;
+  /** Milliseconds since 1970, to the second: what only time changes is told by it. */
+  now: number;
   connection: { status: "connecting" | "open" | "lost"; away: string | null };
   facts: Facts | null;
   sales: Record<string, Sale>;

@@ -91,10 +91,15 @@ export function newestBlast(state, sale) {
 /** The figures of a blast: its result, or so far. @param {Blast | undefined} blast */
 export const figures = (blast) => blast?.result ?? blast?.progress ?? null;
 
-/** Tickets a second that reached the ledger, over the last seconds. @param {Look[] | undefined} looks */
-export function drainRate(looks) {
+const RATE_MS = 3_000;
+
+/**
+ * Tickets a second that reached the ledger over the last RATE_MS; null before anything was seen.
+ * @param {Look[] | undefined} looks @param {number} now  milliseconds since 1970
+ */
+export function drainRate(looks, now) {
   const last = looks?.at(-1);
-  const first = looks?.find((look) => last && look.at >= last.at - 3_000);
-  if (!first || !last || last.at === first.at) return null;
-  return ((last.booked - first.booked) / (last.at - first.at)) * 1000;
+  if (!looks || !last) return null;
+  const before = looks.findLast((look) => look.at <= now - RATE_MS) ?? looks[0];
+  return ((last.booked - before.booked) / RATE_MS) * 1000;
 }

@@ -140,7 +140,8 @@ function answers({ answers: told }) {
           h(
             "tr",
             null,
-            ["Answer", "Key", "Replayed", "Reservation", "Took"].map((name) => h("th", { scope: "col" }, name)),
+            ["Answer", "Key", "Replayed", "Reservation"].map((name) => h("th", { scope: "col" }, name)),
+            h("th", { scope: "col", class: "number" }, "Took"),
           ),
         ),
         h("tbody", null, told.map(row)),

@@ -4,6 +4,9 @@ import { counted, whole } from "../core/format.js";
 
 /** @import { Sale } from "../core/types.js" */
 
+/** In words what the equation adds up. */
+export const EQUATION = "stock = remaining + backlog + set aside + booked, in tickets";
+
 /** @param {Sale} sale @returns {{ tone: "good" | "bad" | "open", sentence: string, tickets: number | null }} */
 export function drift({ identity, lost }) {
   const { stock, remaining, backlog, set_aside, booked, holds } = identity;

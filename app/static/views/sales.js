@@ -5,7 +5,7 @@ import { h } from "../core/vdom.js";
 import { choice, numberField, textField } from "../parts/field.js";
 import { figure, figureList } from "../parts/figure.js";
 import { fill, form } from "../state/forms.js";
-import { drift } from "./drift.js";
+import { drift, EQUATION } from "./drift.js";
 import { create, end, reset } from "./sales-actions.js";
 
 /** @import { Sale, State, Store } from "../core/types.js" */
@@ -94,7 +94,12 @@ function card(sale, store) {
       figure("Rejected", whole(sale.rejected)),
       figure("Lost", whole(sale.lost), { tone: sale.lost ? "bad" : "plain" }),
     ),
-    h("p", { class: `identity ${off.tone}` }, h("span", { class: "sign", "aria-hidden": "true" }), off.sentence),
+    h(
+      "p",
+      { class: `identity ${off.tone}`, title: EQUATION },
+      h("span", { class: "sign", "aria-hidden": "true" }),
+      off.sentence,
+    ),
     sale.managed_by === "flashsale" ? managed(sale) : sale.phase !== "Closed" && changes(sale, store),
   );
 }

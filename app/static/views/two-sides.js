@@ -195,6 +195,7 @@ function progress(blast) {
 /** The two curves beside each other. @param {State} state @param {Record<string, any>} wish @param {(Blast | undefined)[]} blasts */
 function race(state, wish, blasts) {
   const curves = blasts.map((blast) => (blast ? (state.curves[blast.id] ?? []) : []));
+  if (curves.every((curve) => curve.length < 2)) return null;
   const panel = (
     /** @type {string} */ heading,
     /** @type {string} */ unit,

@@ -6,7 +6,7 @@ import { empty } from "../parts/empty.js";
 import { choice } from "../parts/field.js";
 import { drainRate, figures, hasEnded, newestBlast } from "../state/events.js";
 import { fill, form } from "../state/forms.js";
-import { drift } from "./drift.js";
+import { drift, EQUATION } from "./drift.js";
 import { lab } from "./lab.js";
 import { crowd } from "./way-actions.js";
 
@@ -65,13 +65,14 @@ export function render(state, store) {
     h(
       "section",
       { class: "panel" },
-      stations(sale, figures(blast), drainRate(state.looks[sale.name])),
+      stations(sale, figures(blast), drainRate(state.looks[sale.name], state.now)),
       h(
         "p",
         { class: `identity ${off.tone}`, "data-identity": off.tone },
         h("span", { class: "sign", "aria-hidden": "true" }),
         off.sentence,
       ),
+      h("p", { class: "hint" }, EQUATION),
     ),
     state.facts?.lab && lab(state, store),
   );
