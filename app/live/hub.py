@@ -111,10 +111,14 @@ class Hub:
                 self._tell(event)
 
     def _hear(self, away: str | None) -> None:
-        if away != self._away:
-            log.info("live events are heard again") if away is None else log.warning("no live events", why=away)
-            self._away = away
-            self._tell(source(away))
+        if away == self._away:
+            return
+        if away is None:
+            log.info("live events are heard again")
+        else:
+            log.warning("no live events", why=away)
+        self._away = away
+        self._tell(source(away))
 
     def _tell(self, event: Event) -> None:
         for watcher in self._watchers:

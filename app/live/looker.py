@@ -3,16 +3,16 @@
 import asyncio
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from pydantic_core import to_jsonable_python
 
 from app.errors import AtomicTicketsError
 from app.ledger.tickets import TicketRepository
-from app.live.events import Event
-from app.live.stream import LiveStream
+from app.live.events import Event, source
+from app.live.stream import LiveStream, LiveUnavailable
 from app.sales.model import UnknownSale
 from app.sales.service import SalesService
 
@@ -22,9 +22,8 @@ MAX_SALES = 50
 SOONEST_SECONDS = 0.2  # five pictures a second of a sale that moves
 IDLE_SECONDS = 2.0
 IDLE_LOOKS_PER_SECOND = 10  # at sales that don't move, all together
+UNTOLD = ""  # no state yet: whoever looked before may have told one that holds no more
 COST_FACTOR = 5  # looking takes a sixth of the time at most, however large the sale
-
-log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -46,18 +45,18 @@ class Looker:
         self._process = process
         self._watched: dict[str, Watched] = {}
         self._listed_at = float("-inf")
+        self._away: str | None = UNTOLD
 
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
-            try:
+            with suppress(LiveUnavailable):  # who reads the stream notices, and tells
                 if await self._stream.is_turn_of(self._process):
-                    await self._look_around()
+                    await self._take_turn()
                 else:
                     self._watched.clear()  # another one publishes: what we published last says nothing any more
                     self._listed_at = float("-inf")
-            except AtomicTicketsError as error:  # a store is away; the next turn may find it
-                log.debug("no look at the sales", why=error.detail)
+                    self._away = UNTOLD
             await asyncio.sleep(TURN_SECONDS)
 
     def heard(self, event: Event) -> None:
@@ -76,6 +75,19 @@ class Looker:
         tickets = await self._tickets.map(name, view.round, view.stock)
         picture: dict[str, Any] = to_jsonable_python(view)
         return picture | {"tickets": to_jsonable_python(tickets)}
+
+    async def _take_turn(self) -> None:
+        """Looks; and where the ledger is away tells once that the figures are old, and once that they are not."""
+        away = None
+        try:
+            await self._look_around()
+        except LiveUnavailable:
+            raise
+        except AtomicTicketsError as error:
+            away = error.detail
+        if away != self._away:
+            await self._stream.publish(source(away))
+            self._away = away
 
     async def _look_around(self) -> None:
         if time.monotonic() - self._listed_at >= LIST_SECONDS:

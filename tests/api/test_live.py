@@ -4,9 +4,11 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from typing import Any
 
 from httpx2 import AsyncClient
 
+from app.ledger.migrate import migrate
 from app.live.events import Event, position
 from app.live.stream import LiveStream
 from tests.api.conftest import Served
@@ -97,3 +99,19 @@ async def test_two_processes_tell_their_watchers_the_same(serve: Callable[..., S
                 pass
             seen[name] = event.id
         assert seen["one"] == seen["other"]
+
+
+async def test_without_the_ledger_the_figures_are_said_to_be_old(
+    serve: Callable[..., Served], make_postgres: Callable[..., Any]
+) -> None:
+    postgres = make_postgres()
+    await migrate(postgres.url)
+    served = serve(DATABASE_URL=postgres.url)
+    await with_a_sale(served)
+    async with asyncio.timeout(60), watching(served.url) as told:
+        await first(told, "snapshot")
+        postgres.kill()
+        while (await first(told, "source")).data["state"] != "away":
+            pass
+        postgres.start()
+        assert (await first(told, "source")).data == {"state": "ok"}
