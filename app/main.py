@@ -90,7 +90,9 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
         stack.push_async_callback(strategy.close)
     catalog = SaleCatalog(sales, strategies)
     token = settings.api.admin_token
-    live = await open_live(settings, parts, readiness, stack)
+    looking = make_engine(settings.stores.database_url, "looker", settings.ledger)
+    stack.push_async_callback(looking.dispose)
+    live = await open_live(settings, replace(parts, engine=looking), readiness, stack)
     connections = settings.ledger.pool_size + POOL_SIZES["looker"]
     becoming = asyncio.create_task(becomes_ready(readiness, engine, redis, gate, connections))
     stack.push_async_callback(stop, becoming)
@@ -98,8 +100,8 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
         desk=SalesDesk(catalog),
         sales=SalesService(sales, strategies),
         reservations=Reservations(ReservationRepository(engine), receipts, catalog),
-        tickets=TicketRepository(engine),
-        blasts=BlastRepository(engine),
+        tickets=TicketRepository(looking),
+        blasts=BlastRepository(looking),
         live=live,
         readiness=readiness,
         metrics=Metrics(),
@@ -109,17 +111,15 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
 
 
 async def open_live(settings: Settings, parts: Parts, readiness: Readiness, stack: AsyncExitStack) -> Live:
-    """What the dashboard is told. It looks through connections of its own, so that neither waits for the other."""
-    engine = make_engine(settings.stores.database_url, "looker", settings.ledger)
-    stack.push_async_callback(engine.dispose)
+    """What the dashboard is told. `parts` has connections of its own, so that it doesn't wait behind the buyers."""
     broker = make_redis(settings.stores.broker_url, "api", settings.gate)
     stack.push_async_callback(broker.aclose)
-    strategies = build_strategies(replace(parts, engine=engine))
+    strategies = build_strategies(parts)
     for strategy in strategies.values():
         stack.push_async_callback(strategy.close)
-    sales = SalesService(SaleRepository(engine), strategies)
+    sales = SalesService(SaleRepository(parts.engine), strategies)
     stream = LiveStream(broker, settings.gate.key_prefix)
-    looker = Looker(stream, sales, TicketRepository(engine), process=uuid.uuid4().hex)
+    looker = Looker(stream, sales, TicketRepository(parts.engine), process=uuid.uuid4().hex)
     hub = Hub(stream, looker, leaving=lambda: readiness.draining)
     stack.push_async_callback(hub.close)
     facts = {
@@ -130,7 +130,7 @@ async def open_live(settings: Settings, parts: Parts, readiness: Readiness, stac
         "lab": Door.of_environment() is not None,
         "needs_token": settings.api.admin_token is not None,
     }
-    return Live(stream=stream, hub=hub, looker=looker, sales=sales, blasts=BlastRepository(engine), facts=facts)
+    return Live(stream=stream, hub=hub, looker=looker, sales=sales, blasts=BlastRepository(parts.engine), facts=facts)
 
 
 async def becomes_ready(readiness: Readiness, engine: AsyncEngine, redis: "Redis", gate: Gate, pool_size: int) -> None:

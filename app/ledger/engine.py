@@ -9,7 +9,7 @@ from app.settings import LedgerSettings
 
 Process = Literal["api", "looker", "worker", "reconciler", "operator", "blaster", "migrate", "test"]
 POOL_SIZES: Mapping[Process, int] = {
-    "looker": 2,  # of each API process, beside its own: a dashboard must not wait behind buyers who think
+    "looker": 3,  # of each API process, beside its own: looks and blasts must not wait behind buyers who think
     "worker": 2,  # the sweep and a task
     "reconciler": 4,  # as many sales as it looks at in one moment
     "blaster": 1,
