@@ -101,7 +101,7 @@ async def frames(page: Page, client: Lab) -> None:
     drawn = await page.locator('[data-figure="Windows"]').inner_text()
     await running
     rate = seen["frames"] / seen["seconds"]
-    print(f"race lens while {CROWD['requests']} requests run, with {drawn} in the end: {rate:.0f} frames/s")
+    print(f"race lens while {CROWD['requests']} requests run, {drawn} drawn by then: {rate:.0f} frames/s")
     print(f"the longest frame: {seen['longest']:.0f} ms")
 
 
