@@ -1,5 +1,7 @@
 """The same crowd before two ways to sell: what the page says is what the API says and what the ledger has."""
 
+import re
+
 import pytest
 from playwright.async_api import Page, expect
 
@@ -62,6 +64,8 @@ async def test_a_run_can_be_cancelled(open_page: OpenPage) -> None:
     await page.get_by_label("Stock").fill("3000")
     await page.get_by_role("button", name="Open the doors").click()
     await expect(page.locator(".side.left .progress")).to_contain_text("running", timeout=PATIENCE_MS)
+    accepted = page.locator('.side.left [data-figure="accepted"]')
+    await expect(accepted).to_have_text(re.compile("[1-9]"), timeout=PATIENCE_MS)
     await page.get_by_role("button", name="Cancel").click()
     await expect(page.locator(".side.left .progress")).to_contain_text("cancelled", timeout=PATIENCE_MS)
     await expect(page.get_by_role("button", name="Open the doors")).to_be_enabled()

@@ -22,25 +22,33 @@ export const NOTHING = {
   problem: null,
 };
 
-/** What was fetched last: nothing new is to be had until the sale has moved. */
+const PAUSE_MS = 500;
+const MORE_TRIES = 10; // attempts are recorded a moment after their purchase was answered
+
+/** What was fetched last, and how often since: nothing new is to be had once all that was booked is there. */
 let seen = "";
+let tries = 0;
+let fetchedAt = 0;
 let fetching = false;
 
 /** Fetches what is new, if the sale has moved since. @param {Store} store @param {string} name */
 export async function follow(store, name) {
   const sale = store.get().sales[name];
   const state = `${name} ${sale?.round} ${sale?.booked} ${sale?.remaining}`;
-  if (fetching || state === seen || store.get().view !== VIEW) return;
+  const told = form(store.get(), VIEW, { evidence: NOTHING }).evidence;
+  if (state !== seen) tries = 0;
+  const complete = state === seen && (told.written >= sale.booked || tries >= MORE_TRIES);
+  if (fetching || complete || Date.now() - fetchedAt < PAUSE_MS || store.get().view !== VIEW) return;
   fetching = true;
   try {
-    fill(store, VIEW, {
-      evidence: await fetched(name, sale.round, form(store.get(), VIEW, { evidence: NOTHING }).evidence),
-    });
+    fill(store, VIEW, { evidence: await fetched(name, sale.round, told) });
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     fill(store, VIEW, { evidence: { ...NOTHING, sale: name, problem: error.message } });
   } finally {
     seen = state;
+    tries += 1;
+    fetchedAt = Date.now();
     fetching = false;
   }
 }

@@ -69,12 +69,14 @@ const headline = ({ attempts, total }) =>
     : [h("em", null, counted(total, "collision")), ` in ${counted(attempts.length, "window")}.`];
 
 /** @param {string} sale @param {Evidence} evidence */
-const nothing = (sale, { problem }) =>
-  h(
+function nothing(sale, { sale: fetched, problem }) {
+  if (fetched !== sale) return h("p", { class: "hint" }, `Fetching the attempts of ${sale}.`);
+  return h(
     "p",
     { class: "hint" },
-    problem ?? `Round after round, the attempts of ${sale} are drawn here. This round has none yet.`,
+    problem ?? `This round of ${sale} has no attempts yet. Send it a crowd, and they are drawn here.`,
   );
+}
 
 /** @param {Store} store @param {Record<string, any>} wish @param {Evidence} evidence */
 function windows(store, wish, evidence) {
