@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install lab test lint bench crd chart kind clean
+.PHONY: help install assets lab test lint bench crd chart kind clean
 SHELL := bash
 
 CLUSTER := atomictickets
@@ -11,12 +11,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(VENV)/.lab ## Set up .venv with what the lab needs, pinned and hashed
+install: $(VENV)/.lab assets ## Set up .venv with what the lab needs, pinned and hashed
 
-lab: $(VENV)/.lab ## Run everything here until Ctrl-C; ONCE=1 runs both scenarios and ends (ARGS="--port 8001 --home .lab2")
+lab: $(VENV)/.lab assets ## Run everything here until Ctrl-C; ONCE=1 runs both scenarios and ends (ARGS="--port 8001 --home .lab2")
 	@$(BIN)/atomictickets lab $(if $(ONCE),--once) $(ARGS)
 
-test: $(VENV)/.dev ## Run the tests against real servers (ARGS="-k name" narrows them)
+test: $(VENV)/.dev assets ## Run the tests against real servers (ARGS="-k name" narrows them)
 	@$(BIN)/pytest $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and who imports whom
@@ -24,6 +24,7 @@ lint: $(VENV)/.dev ## Check style, types and who imports whom
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@if $(MAKE) --silent node_modules/.checks; then node_modules/.bin/biome check --error-on-warnings app/static && node_modules/.bin/tsc --project app/static; fi
 
 bench: $(VENV)/.lab ## Measure the engine against its floors on this machine (ARGS="...": see atomictickets bench --help)
 	@$(BIN)/atomictickets bench $(ARGS)
@@ -51,12 +52,20 @@ kind: ## Install it on a local Kubernetes cluster, and buy a ticket there
 clean: ## Remove .venv, the lab's data and caches
 	@# As root the lab may keep PostgreSQL's data elsewhere and link to it.
 	@if [ -L .lab/postgres ]; then rm -rf "$$(readlink .lab/postgres)"; fi
-	rm -rf $(VENV) .lab .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .lab node_modules app/static/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 
 # A stamp is newer than what it was made from; a changed requirements file or pyproject.toml installs again.
 $(VENV)/.lab: requirements/lab.txt pyproject.toml | $(BIN)/pip
 	$(PIP) install --quiet --require-hashes -r requirements/lab.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+# What the dashboard loads, and what checks it. Without npm, or a registry, one line says what is missing.
+assets: $(VENV)/.lab
+	@[ app/static/vendor/chart.js -nt package-lock.json ] || $(BIN)/python tools/dashboard_assets.py || true
+
+node_modules/.checks: package-lock.json
+	@$(BIN)/python tools/dashboard_assets.py --dev
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.lab

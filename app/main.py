@@ -1,9 +1,10 @@
 """The application: what it is made of, and the order in which its parts come up and go down."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 import structlog
@@ -12,20 +13,27 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.api.application import Application
+from app.api.dashboard import CHARTS
 from app.api.readiness import Readiness, stop
 from app.api.services import Services
 from app.drain.hints import Hints
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
 from app.gate.server import durability_doubts
+from app.lab.door import Door
 from app.ledger import connections
 from app.ledger.attempts import AttemptRepository
 from app.ledger.blasts import BlastRepository
-from app.ledger.engine import make_engine
+from app.ledger.engine import POOL_SIZES, make_engine
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.reservations import ReservationRepository
 from app.ledger.sales import SaleRepository
 from app.ledger.schema import installation_id
+from app.ledger.tickets import TicketRepository
+from app.live.hub import Hub
+from app.live.looker import Looker
+from app.live.stream import LiveStream
+from app.live.watching import Live
 from app.races.meters import ATTEMPTS, WITNESSES
 from app.races.recorder import AttemptRecorder
 from app.sales.catalog import SaleCatalog
@@ -35,7 +43,7 @@ from app.sales.service import SalesService
 from app.settings import ApiSettings, GateSettings, LedgerSettings, StoreSettings, TraceSettings
 from app.strategies.meters import RETRIES
 from app.strategies.protocol import Parts
-from app.strategies.registry import build_strategies
+from app.strategies.registry import STRATEGIES, build_strategies
 from app.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -63,7 +71,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             yield {"services": await open_services(settings, readiness, stack)}
 
     application = Application(
-        body_limit_bytes=settings.api.body_limit_bytes, lifespan=lifespan, version=version("atomictickets")
+        body_limit_bytes=settings.api.body_limit_bytes,
+        lab=Door.of_environment(),
+        lifespan=lifespan,
+        version=version("atomictickets"),
     )
     application.state.readiness = readiness
     return application
@@ -95,20 +106,49 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
         stack.push_async_callback(strategy.close)
     catalog = SaleCatalog(sales, strategies)
     token = settings.api.admin_token
-    becoming = asyncio.create_task(becomes_ready(readiness, engine, redis, gate, settings.ledger.pool_size))
+    looking = make_engine(settings.stores.database_url, "looker", settings.ledger)
+    stack.push_async_callback(looking.dispose)
+    live = await open_live(settings, replace(parts, engine=looking), readiness, stack)
+    connections = settings.ledger.pool_size + POOL_SIZES["looker"]
+    becoming = asyncio.create_task(becomes_ready(readiness, engine, redis, gate, connections))
     stack.push_async_callback(stop, becoming)
     return Services(
         desk=SalesDesk(catalog),
         sales=SalesService(sales, strategies),
         reservations=Reservations(ReservationRepository(engine), receipts, catalog),
-        blasts=BlastRepository(engine),
-        attempts=AttemptRepository(engine),
+        tickets=TicketRepository(looking),
+        blasts=BlastRepository(looking),
+        attempts=AttemptRepository(looking),
         trace_url=settings.traces.trace_url,
+        live=live,
         readiness=readiness,
         metrics=Metrics(RETRIES, ATTEMPTS, WITNESSES),
         admin_token=None if token is None else token.get_secret_value(),
         body_limit_bytes=settings.api.body_limit_bytes,
     )
+
+
+async def open_live(settings: Settings, parts: Parts, readiness: Readiness, stack: AsyncExitStack) -> Live:
+    """What the dashboard is told. `parts` has connections of its own, so that it doesn't wait behind the buyers."""
+    broker = make_redis(settings.stores.broker_url, "api", settings.gate)
+    stack.push_async_callback(broker.aclose)
+    strategies = build_strategies(parts)
+    for strategy in strategies.values():
+        stack.push_async_callback(strategy.close)
+    sales = SalesService(SaleRepository(parts.engine), strategies)
+    stream = LiveStream(broker, settings.gate.key_prefix)
+    looker = Looker(stream, sales, TicketRepository(parts.engine), process=uuid.uuid4().hex)
+    hub = Hub(stream, looker, leaving=lambda: readiness.draining)
+    stack.push_async_callback(hub.close)
+    facts = {
+        "strategies": [
+            {"name": name, "promises_exactness": each.promises_exactness} for name, each in STRATEGIES.items()
+        ],
+        "charts": CHARTS.is_file(),
+        "lab": Door.of_environment() is not None,
+        "needs_token": settings.api.admin_token is not None,
+    }
+    return Live(stream=stream, hub=hub, looker=looker, sales=sales, blasts=BlastRepository(parts.engine), facts=facts)
 
 
 async def becomes_ready(readiness: Readiness, engine: AsyncEngine, redis: "Redis", gate: Gate, pool_size: int) -> None:

@@ -3,14 +3,28 @@
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from app.api import blasts, buying, docs_page, evidence, faults, probes, problem_types, reservations, sales
+from app.api import (
+    blasts,
+    buying,
+    dashboard,
+    docs_page,
+    evidence,
+    faults,
+    live,
+    probes,
+    problem_types,
+    reservations,
+    sales,
+    tickets,
+)
 from app.api.bodies import SmallBodies
+from app.api.lab import router_of
 from app.api.problems import Problem
 from app.api.purchase_lane import PATH, answer_purchase
 from app.api.tracing import FRAMEWORK, named
+from app.lab.door import Door
 from app.telemetry.sampling import NOTHING, Sampling
 from app.telemetry.tracing import tracing_is_on
 
@@ -23,14 +37,10 @@ Sells the tickets of flash sales, with many replicas and more buyers than ticket
 """
 
 
-async def front_page() -> Response:
-    return RedirectResponse("/docs")
-
-
 class Application(FastAPI):
     """Routes, errors and limits of the service. What they call comes with the lifespan's state."""
 
-    def __init__(self, *, body_limit_bytes: int, **options: Any) -> None:
+    def __init__(self, *, body_limit_bytes: int, lab: Door | None = None, **options: Any) -> None:
         super().__init__(
             title="AtomicTickets",
             description=DESCRIPTION,
@@ -45,9 +55,11 @@ class Application(FastAPI):
         faults.install(self)
         docs_page.install(self)
         self.router.routes.append(buying.route())
-        self.add_api_route("/", front_page, include_in_schema=False)
-        for module in (reservations, sales, blasts, evidence, probes, problem_types):
+        dashboard.install(self)
+        for module in (reservations, sales, tickets, blasts, evidence, live, probes, problem_types):
             self.include_router(module.router)
+        if lab is not None:
+            self.include_router(router_of(lab))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

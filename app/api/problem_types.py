@@ -11,6 +11,7 @@ from app.errors import AtomicTicketsError, TemporarilyUnavailable
 from app.gate.replies import GateForgot
 from app.ledger.blasts import TooManyBlasts, UnknownBlast
 from app.ledger.sales import SaleEnded, SaleExists
+from app.live.hub import TooManyWatchers
 from app.sales.catalog import UnknownStrategy
 from app.sales.managed import ManagedByResource
 from app.sales.model import UnknownReservation, UnknownSale
@@ -36,6 +37,7 @@ EXPLANATIONS: dict[type[AtomicTicketsError], str] = {
     UnknownStrategy: "No way to sell has this name; the problem lists those there are.",
     ManagedByResource: "The sale belongs to a FlashSale resource, which would undo the change. Change the resource.",
     TooManyBlasts: "As many blasts as are allowed are queued or running. `Retry-After` says when to look again.",
+    TooManyWatchers: "This process has as many watchers as it serves at once; another one may have room.",
     TemporarilyUnavailable: "A store is away, slow or full. Send the same request again, with the same idempotency "
     "key, after `Retry-After`: it tells what became of the first.",
     Contention: "Others were faster at every try. Nothing was taken, and tickets may be left. Send the same request "

@@ -8,6 +8,8 @@ from fastapi import Depends, Request
 from app.api.readiness import Readiness
 from app.ledger.attempts import AttemptRepository
 from app.ledger.blasts import BlastRepository
+from app.ledger.tickets import TicketRepository
+from app.live.watching import Live
 from app.sales.desk import SalesDesk
 from app.sales.reservations import Reservations
 from app.sales.service import SalesService
@@ -19,9 +21,11 @@ class Services:
     desk: SalesDesk
     sales: SalesService
     reservations: Reservations
+    tickets: TicketRepository
     blasts: BlastRepository
     attempts: AttemptRepository
     trace_url: str | None
+    live: Live
     readiness: Readiness
     metrics: Metrics
     admin_token: str | None

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from app.lab import api_port
 from app.lab.cli import INTERRUPTED
+from app.lab.door import VARIABLE, Door, is_loopback
+from app.lab.faults import Faults
 from app.lab.home import DEFAULT_HOME, LabHome
 from app.lab.overview import overview
 from app.lab.registry import HOME_VARIABLE, ProcessRegistry
@@ -53,6 +55,7 @@ def _run_lab(args: argparse.Namespace, home: LabHome) -> int:
     clear_metrics(home.metrics)
     os.environ[HOME_VARIABLE] = str(home.directory)
     supervisor = Supervisor(registry, _say)
+    faults = Faults(Door(home.door), supervisor, _say)
     with supervisor.signals_request_stop():
         try:
             plan = _start(args, home, supervisor)
@@ -60,11 +63,13 @@ def _run_lab(args: argparse.Namespace, home: LabHome) -> int:
                 return _run_scenarios(plan.api_url, supervisor, args.json)
             _say(overview(supervisor.parts, plan.api_url, home.directory))
             while not supervisor.stop_requested:
+                faults.look()
                 supervisor.watch()
                 time.sleep(WATCH_SECONDS)
         except StopRequested:
             return INTERRUPTED if args.once else 0
         finally:
+            faults.resume_drain()
             supervisor.stop()
             home.write_notes(home.read_notes() | {"running": False})
     return 0
@@ -72,7 +77,8 @@ def _run_lab(args: argparse.Namespace, home: LabHome) -> int:
 
 def _start(args: argparse.Namespace, home: LabHome, supervisor: Supervisor) -> ServicePlan:
     stores = Stores(home, os.environ, _say)
-    plan = ServicePlan(home, args.host, args.port, stores.urls)
+    door = {VARIABLE: str(home.door)} if is_loopback(args.host) else {}
+    plan = ServicePlan(home, args.host, args.port, stores.urls | door)
     supervisor.start(stores.parts)
     supervisor.run_to_end("migrate", plan.migration())
     _check_connections(stores.urls["DATABASE_URL"], args)

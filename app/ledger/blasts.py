@@ -27,6 +27,7 @@ CREATE = text("""
     RETURNING *
 """)
 GET = text("SELECT * FROM blasts WHERE id = :id")
+RECENT = text("SELECT * FROM blasts ORDER BY created_at DESC LIMIT :limit")
 ASK_CANCEL = text("""
     UPDATE blasts SET cancel_asked = cancel_asked OR state IN ('queued', 'running'),
         finished_at = CASE state WHEN 'queued' THEN now() ELSE finished_at END,
@@ -129,6 +130,12 @@ class BlastRepository:
     async def get(self, blast_id: str) -> Blast:
         """Raises UnknownBlast."""
         return _known(await self._one(GET, id=blast_id), blast_id)
+
+    async def recent(self, limit: int) -> list[Blast]:
+        """The newest first."""
+        with ledger_reachable():
+            async with self._engine.connect() as connection:
+                return [_blast(row) for row in (await connection.execute(RECENT, {"limit": limit})).mappings()]
 
     async def ask_cancel(self, blast_id: str) -> Blast:
         """Cancels a queued blast at once; a running one when its runner next looks. Raises UnknownBlast."""

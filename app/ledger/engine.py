@@ -11,8 +11,9 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from app.settings import LedgerSettings
 
-Process = Literal["api", "worker", "reconciler", "operator", "blaster", "migrate", "test"]
+Process = Literal["api", "looker", "worker", "reconciler", "operator", "blaster", "migrate", "test"]
 POOL_SIZES: Mapping[Process, int] = {
+    "looker": 3,  # of each API process, beside its own: looks and blasts must not wait behind buyers who think
     "worker": 2,  # the sweep and a task
     "reconciler": 4,  # as many sales as it looks at in one moment
     "blaster": 1,

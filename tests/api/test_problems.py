@@ -90,5 +90,5 @@ async def test_a_wrong_method_is_told_all_the_right_ones(client: AsyncClient) ->
     assert (refused.status_code, refused.headers["allow"]) == (405, "DELETE, GET")
 
 
-async def test_the_front_page_is_the_documentation(client: AsyncClient) -> None:
-    assert (await client.get("/")).headers["location"] == "/docs"
+async def test_the_front_page_is_the_dashboard(client: AsyncClient) -> None:
+    assert (await client.get("/")).headers["location"] == "static/index.html"

@@ -12,13 +12,16 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
+from app.gate.connection import make_redis
 from app.lab import blaster as blaster_module
 from app.lab.blast_evidence import BlastEvidence
+from app.lab.blast_reports import BlastReports
 from app.lab.blaster import Blaster
 from app.lab.servers.postgres import PostgresServer
 from app.ledger.blasts import Blast, BlastRepository
 from app.ledger.engine import make_engine
-from app.settings import LedgerSettings
+from app.live.stream import LiveStream
+from app.settings import GateSettings, LedgerSettings
 from tests.lab.box_office import Answer, BoxOffice, Clerk, Seen, box_office, stock_of
 
 INVENTORY = """
@@ -53,10 +56,15 @@ async def until_it_is(blasts: BlastRepository, blast_id: str, state: str) -> Bla
     return blast
 
 
+def unheard() -> BlastReports:
+    """Reports to a broker that is away: a blast must not need one."""
+    return BlastReports(LiveStream(make_redis("redis://127.0.0.1:1", "test", GateSettings()), "unheard"))
+
+
 @asynccontextmanager
 async def working(blasts: BlastRepository, api_url: str) -> AsyncIterator[Blaster]:
     evidence = BlastEvidence(blasts._engine)  # noqa: SLF001  whichever the test uses
-    blaster = Blaster(blasts, evidence, api_url, "a test")
+    blaster = Blaster(blasts, unheard(), evidence, api_url, "a test")
     running = asyncio.create_task(blaster.run())
     try:
         yield blaster
@@ -84,18 +92,36 @@ def ten_asked(office: BoxOffice) -> bool:
     return len(office.seen) == 10
 
 
-async def test_carries_out_what_was_queued(blasts: BlastRepository) -> None:
+async def test_carries_out_what_was_queued_side_by_side(blasts: BlastRepository) -> None:
     ids = [await queue(blasts), await queue(blasts, customers=3)]
     async with box_office(stock_of(10)) as office, working(blasts, office.url):
         first, second = [await until_it_is(blasts, blast_id, "finished") for blast_id in ids]
     assert first.result is not None
     assert second.result is not None
-    assert (first.result["accepted"], first.result["sold_out"], first.result["errors"]) == (10, 20, 0)
+    results = (first.result, second.result)
+    assert [sum(each[name] for each in results) for name in ("accepted", "sold_out", "errors")] == [10, 50, 0]
+    assert (first.runner, second.runner) == ("a test", "a test")
     assert first.result["witnesses"] == {"total": 0, "written": 0, "pairs": []}
-    assert (second.result["sold_out"], second.runner) == (30, "a test")
     assert {seen.quantity for seen in office.seen} == {2}
     assert {seen.key.rpartition("-")[0] for seen in office.seen} == set(ids)
     assert len({seen.customer for seen in office.seen}) == 30 + 3
+
+
+async def test_two_that_are_queued_together_run_at_the_same_time(blasts: BlastRepository) -> None:
+    """Neither gets an answer before buyers of both have asked: one after the other they would never end."""
+    ids = [await queue(blasts, requests=5), await queue(blasts, requests=5)]
+    both_have_come = asyncio.Event()
+
+    async def clerk(seen: Seen) -> Answer:
+        if {each.key.rpartition("-")[0] for each in office.seen} == set(ids):
+            both_have_come.set()
+        await both_have_come.wait()
+        return await sell(seen)
+
+    sell = stock_of(100)
+    async with box_office(clerk) as office, working(blasts, office.url):
+        for blast_id in ids:
+            assert (await until_it_is(blasts, blast_id, "finished")).runner == "a test"
 
 
 async def test_a_cancelled_blast_stops_and_keeps_what_it_measured(blasts: BlastRepository) -> None:

@@ -1,0 +1,98 @@
+"""By what the page of a lab reaches the lab's own process: a directory that both can write, and nobody else.
+
+A wish is a file; the lab's main thread, which alone may start processes, takes it at its next look (0.2 s). What the
+lab has to tell is in one file. There is no port that a stranger could find.
+"""
+
+import ipaddress
+import json
+import os
+import uuid
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+VARIABLE = "LAB_DOOR"
+RACE_REPORT = "race.json"
+MOST_WISHES = 20  # that wait; a lab that hangs must not fill a disk
+
+
+class Fault(StrEnum):
+    STOP_WORKER = "stop-worker"
+    PAUSE_DRAIN = "pause-drain"
+    RESUME_DRAIN = "resume-drain"
+    DROP_BROKER = "drop-broker"
+    FORGET_COUNTER = "forget-counter"
+
+
+class Door:
+    """Both sides of it. `directory` is the lab's to make and to clear."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._state = directory / "state.json"
+        self._race = directory.parent / RACE_REPORT
+
+    @classmethod
+    def of_environment(cls) -> "Door | None":
+        """None where no lab has started this process, or one that listens to more than this machine."""
+        directory = os.environ.get("LAB_DOOR")
+        return Door(Path(directory)) if directory else None
+
+    def wish(self, fault: Fault) -> bool:
+        """False where so many wait that the lab can't be well."""
+        if len(self._wishes()) >= MOST_WISHES:
+            return False
+        draft = self._directory / f"{uuid.uuid4().hex}.draft"
+        draft.write_text(fault.value)
+        draft.rename(draft.with_suffix(".wish"))  # the lab sees whole wishes only
+        return True
+
+    def state(self) -> dict[str, Any]:
+        """What the lab told last; empty before it has told anything."""
+        try:
+            told: dict[str, Any] = json.loads(self._state.read_text())
+        except FileNotFoundError:
+            return {}
+        return told
+
+    def race_report(self) -> dict[str, Any] | None:
+        """What `atomictickets race` wrote last into the lab's home; None where it never did."""
+        try:
+            report: dict[str, Any] = json.loads(self._race.read_text())
+        except FileNotFoundError:
+            return None
+        return report
+
+    def open(self) -> None:
+        """The lab's side: whatever an earlier lab left is gone."""
+        self._directory.mkdir(mode=0o700, exist_ok=True)
+        for left in self._directory.iterdir():
+            left.unlink()
+
+    def take(self) -> list[Fault]:
+        """The lab's side: the wishes since the last look, the oldest first."""
+        taken = []
+        for path in self._wishes():
+            taken.append(Fault(path.read_text()))
+            path.unlink()
+        return taken
+
+    def tell(self, state: dict[str, Any]) -> None:
+        """The lab's side."""
+        draft = self._state.with_suffix(".draft")
+        draft.write_text(json.dumps(state))
+        draft.rename(self._state)
+
+    def _wishes(self) -> list[Path]:
+        return sorted(self._directory.glob("*.wish"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the name or address can only mean this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,56 @@
+"""Which tickets of a round are sold, and how many of them more than once, as a map of bounded size."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.ledger.availability import ledger_reachable
+
+MAX_CELLS = 400
+
+# An order's tickets are `quantity` in a row from `ticket` on, as the strategy's counter numbered them.
+MAP = text("""
+    SELECT cell, count(*) AS sold, count(*) FILTER (WHERE orders > 1) AS sold_twice, max(orders) AS most
+    FROM (
+        SELECT (seat - 1) / :per_cell AS cell, count(*) AS orders
+        FROM bookings, generate_series(ticket, ticket + quantity - 1) AS seat
+        WHERE sale = :sale AND round = :round AND status = 'booked' AND seat BETWEEN 1 AND :stock
+        GROUP BY seat
+    ) tickets
+    GROUP BY cell ORDER BY cell
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketMap:
+    """`tickets_per_cell` tickets in each cell, the last one may have fewer; one number for each cell.
+
+    `sold`: tickets with a booking. `sold_twice`: those with two or more. `most`: bookings of the ticket that has most.
+    """
+
+    round: int
+    stock: int
+    tickets_per_cell: int
+    sold: list[int]
+    sold_twice: list[int]
+    most: list[int]
+
+
+class TicketRepository:
+    """Raises LedgerUnavailable where Postgres is away."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def map(self, name: str, round_: int, stock: int) -> TicketMap:
+        """Counted from the bookings; empty where there are none."""
+        per_cell = -(-stock // MAX_CELLS)
+        cells = -(-stock // per_cell)
+        sold, twice, most = [0] * cells, [0] * cells, [0] * cells
+        with ledger_reachable():
+            async with self._engine.connect() as connection:
+                values = {"sale": name, "round": round_, "stock": stock, "per_cell": per_cell}
+                for row in await connection.execute(MAP, values):
+                    sold[row.cell], twice[row.cell], most[row.cell] = row.sold, row.sold_twice, row.most
+        return TicketMap(round=round_, stock=stock, tickets_per_cell=per_cell, sold=sold, sold_twice=twice, most=most)

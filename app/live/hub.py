@@ -1,0 +1,125 @@
+"""One reader of the stream per process, and everybody who watches through it."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from app.errors import TemporarilyUnavailable
+from app.live.events import LAGGING, LEAVING, Event, source
+from app.live.looker import Looker
+from app.live.stream import LiveStream, LiveUnavailable
+
+MAX_WATCHERS = 200
+WAITING_EVENTS = 256  # 6 s of two blasts at full rate; who is further behind reads too slowly
+AWAY_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class TooManyWatchers(TemporarilyUnavailable):
+    """More than one process serves at once. Another one may have room."""
+
+    slug, title = "too-many-watchers", "Too Many Watchers"
+
+
+class Watcher:
+    """What one watcher still has to be told. `ending` follows the last of it."""
+
+    def __init__(self) -> None:
+        self._events: asyncio.Queue[Event] = asyncio.Queue(WAITING_EVENTS + 1)
+        self.ending: Event | None = None
+
+    def tell(self, event: Event) -> None:
+        """Never waits: one who reads too slowly is told so, and may come back with the last id that he has."""
+        if self.ending is None and self._events.qsize() < WAITING_EVENTS:
+            self._events.put_nowait(event)
+        else:
+            self.end(LAGGING)
+
+    def end(self, ending: Event) -> None:
+        if self.ending is None:
+            self.ending = ending
+            self._events.put_nowait(ending)
+
+    async def next(self) -> Event:
+        return await self._events.get()
+
+
+class Hub:
+    """`leaving` tells that the process is asked to end. Use it from one event loop."""
+
+    def __init__(self, stream: LiveStream, looker: Looker, leaving: Callable[[], bool]) -> None:
+        self._stream = stream
+        self._looker = looker
+        self._leaving = leaving
+        self._watchers: set[Watcher] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._away: str | None = None
+
+    def join(self) -> Watcher:
+        """Raises TooManyWatchers."""
+        if len(self._watchers) >= MAX_WATCHERS:
+            raise TooManyWatchers(f"{MAX_WATCHERS} watch through this process.", retry_after_seconds=5.0)
+        watcher = Watcher()
+        self._watchers.add(watcher)
+        if self._leaving():
+            watcher.end(LEAVING)
+        if self._away is not None:
+            watcher.tell(source(self._away))
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._looker.run())]
+        return watcher
+
+    async def leave(self, watcher: Watcher) -> None:
+        """Nobody reads, and nobody looks, for a process that has no watchers."""
+        self._watchers.discard(watcher)
+        if not self._watchers:
+            await self.close()
+
+    async def close(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _read(self) -> None:
+        """Until the process is to end. However it comes to its end, nobody is left waiting for what never comes."""
+        try:
+            await self._pass_on()
+        finally:
+            for watcher in self._watchers:
+                watcher.end(LEAVING)
+
+    async def _pass_on(self) -> None:
+        last: str | None = None
+        while not self._leaving():
+            try:
+                last = last or await self._stream.last_id()
+                events = await self._stream.after(last, wait=True)
+            except LiveUnavailable as error:
+                self._hear(error.detail)
+                await asyncio.sleep(AWAY_SECONDS)
+                continue
+            self._hear(None)
+            for event in events:
+                last = event.id
+                self._looker.heard(event)
+                self._tell(event)
+
+    def _hear(self, away: str | None) -> None:
+        if away == self._away:
+            return
+        if away is None:
+            log.info("live events are heard again")
+        else:
+            log.warning("no live events", why=away)
+        self._away = away
+        self._tell(source(away))
+
+    def _tell(self, event: Event) -> None:
+        for watcher in self._watchers:
+            watcher.tell(event)

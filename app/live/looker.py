@@ -1,0 +1,123 @@
+"""Looks at the sales while somebody watches, and publishes what has changed. One process of all does it at a time."""
+
+import asyncio
+import json
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from app.errors import AtomicTicketsError
+from app.ledger.tickets import TicketRepository
+from app.live.events import Event, source
+from app.live.stream import LiveStream, LiveUnavailable
+from app.sales.model import UnknownSale
+from app.sales.service import SalesService
+
+TURN_SECONDS = 0.1
+LIST_SECONDS = 1.0
+MAX_SALES = 50
+SOONEST_SECONDS = 0.2  # five pictures a second of a sale that moves
+IDLE_SECONDS = 2.0
+IDLE_LOOKS_PER_SECOND = 10  # at sales that don't move, all together
+UNTOLD = ""  # no state yet: whoever looked before may have told one that holds no more
+COST_FACTOR = 5  # looking takes a sixth of the time at most, however large the sale
+
+
+@dataclass(slots=True)
+class Watched:
+    """What was last published of a sale, and when to look again (seconds, monotonic)."""
+
+    due_at: float = 0.0
+    published: dict[str, Any] | None = None
+    quiet_looks: int = 0
+
+
+class Looker:
+    """`process` names this one among all that could look."""
+
+    def __init__(self, stream: LiveStream, sales: SalesService, tickets: TicketRepository, process: str) -> None:
+        self._stream = stream
+        self._sales = sales
+        self._tickets = tickets
+        self._process = process
+        self._watched: dict[str, Watched] = {}
+        self._listed_at = float("-inf")
+        self._away: str | None = UNTOLD
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            with suppress(LiveUnavailable):  # who reads the stream notices, and tells
+                if await self._stream.is_turn_of(self._process):
+                    await self._take_turn()
+                else:
+                    self._watched.clear()  # another one publishes: what we published last says nothing any more
+                    self._listed_at = float("-inf")
+                    self._away = UNTOLD
+            await asyncio.sleep(TURN_SECONDS)
+
+    def heard(self, event: Event) -> None:
+        """A blast that runs moves its sale, which may be a new one: look at once."""
+        if event.name != "blast":
+            return
+        watched = self._watched.get(json.loads(event.data)["sale"])
+        if watched is None:
+            self._listed_at = float("-inf")
+        else:
+            watched.due_at = min(watched.due_at, time.monotonic() + SOONEST_SECONDS)
+
+    async def picture(self, name: str) -> dict[str, Any]:
+        """The sale as watchers are told it. Raises UnknownSale."""
+        view = await self._sales.view(name)
+        tickets = await self._tickets.map(name, view.round, view.stock)
+        picture: dict[str, Any] = to_jsonable_python(view)
+        return picture | {"tickets": to_jsonable_python(tickets)}
+
+    async def _take_turn(self) -> None:
+        """Looks; and where the ledger is away tells once that the figures are old, and once that they are not."""
+        away = None
+        try:
+            await self._look_around()
+        except LiveUnavailable:
+            raise
+        except AtomicTicketsError as error:
+            away = error.detail
+        if away != self._away:
+            await self._stream.publish(source(away))
+            self._away = away
+
+    async def _look_around(self) -> None:
+        if time.monotonic() - self._listed_at >= LIST_SECONDS:
+            await self._list()
+        for name, watched in list(self._watched.items()):
+            if time.monotonic() >= watched.due_at:
+                await self._look(name, watched)
+
+    async def _list(self) -> None:
+        self._listed_at = time.monotonic()
+        active = {sale.name for sale in await self._sales.active(limit=MAX_SALES)}
+        for name in active - self._watched.keys():
+            self._watched[name] = Watched()
+        for name in self._watched.keys() - active:  # it ended: one last picture
+            await self._look(name, self._watched.pop(name))
+
+    async def _look(self, name: str, watched: Watched) -> None:
+        began = time.monotonic()
+        try:
+            picture = await self.picture(name)
+        except UnknownSale:
+            return
+        cost = time.monotonic() - began
+        moved = picture != watched.published
+        if moved:
+            await self._stream.publish(Event.of("sale", picture))
+            watched.published = picture
+        watched.quiet_looks = 0 if moved else watched.quiet_looks + 1
+        pause = min(SOONEST_SECONDS * 2**watched.quiet_looks, self._idle_seconds())
+        watched.due_at = time.monotonic() + max(pause, COST_FACTOR * cost)
+
+    def _idle_seconds(self) -> float:
+        return max(IDLE_SECONDS, len(self._watched) / IDLE_LOOKS_PER_SECOND)

@@ -1,0 +1,82 @@
+"""What one watcher is told, from the first event to the last."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from app.errors import AtomicTicketsError
+from app.ledger.blasts import BlastRepository
+from app.live.events import HEARTBEAT, HEARTBEAT_SECONDS, RECONNECT_MS, UNAVAILABLE, Event, position, source
+from app.live.hub import Hub, Watcher
+from app.live.looker import MAX_SALES, Looker
+from app.live.stream import LiveStream, LiveUnavailable
+from app.sales.service import SalesService
+
+RECENT_BLASTS = 20
+
+
+class Live:
+    """The live side of one API process. `facts` tells a page of the installation what no event changes."""
+
+    def __init__(
+        self,
+        *,
+        stream: LiveStream,
+        hub: Hub,
+        looker: Looker,
+        sales: SalesService,
+        blasts: BlastRepository,
+        facts: dict[str, Any],
+    ) -> None:
+        self._stream = stream
+        self.hub = hub
+        self._looker = looker
+        self._sales = sales
+        self._blasts = blasts
+        self._facts = facts
+        self._snapshots = asyncio.Lock()
+
+    async def watch(self, watcher: Watcher, last_event_id: str | None) -> AsyncIterator[bytes]:
+        """Frames of server-sent events, until the reader goes or a `goodbye` is told.
+
+        The watcher has joined before it is told what was before, so that nothing falls between; what comes twice is
+        left out.
+        """
+        yield f"retry: {RECONNECT_MS}\n\n".encode()
+        told = (0, 0)
+        for event in await self._before(last_event_id):
+            told = position(event.id) if event.id else told
+            yield event.frame()
+            if event is UNAVAILABLE:
+                return
+        while True:
+            try:
+                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    event = await watcher.next()
+            except TimeoutError:
+                event = HEARTBEAT
+            if event.id is None or position(event.id) > told:
+                yield event.frame()
+            if event is watcher.ending:
+                return
+
+    async def _before(self, last_event_id: str | None) -> list[Event]:
+        """What the watcher missed; or, where the stream doesn't reach back so far, everything."""
+        try:
+            if last_event_id and await self._stream.remembers(last_event_id):
+                return await self._stream.after(last_event_id)
+            now = await self._stream.last_id()
+            history = [Event(event.name, event.data) for event in await self._stream.history("blast")]
+        except LiveUnavailable as error:
+            return [source(error.detail), *await self._snapshot(None)]
+        return [*await self._snapshot(now), *history]
+
+    async def _snapshot(self, id_: str | None) -> list[Event]:
+        """One after another: a crowd that comes back at once must not become a load."""
+        try:
+            async with self._snapshots:
+                sales = [await self._looker.picture(sale.name) for sale in await self._sales.active(limit=MAX_SALES)]
+                blasts = await self._blasts.recent(RECENT_BLASTS)
+        except AtomicTicketsError as error:
+            return [source(error.detail), UNAVAILABLE]
+        return [Event.of("snapshot", self._facts | {"sales": sales, "blasts": blasts}, id_)]

@@ -1,0 +1,139 @@
+// Elements as plain data, and one function that makes the page look like them. What stays the same is left alone, so
+// that focus, selection and scrolling survive every render.
+
+const SVG = "http://www.w3.org/2000/svg";
+const PROPERTIES = new Set(["value", "checked", "disabled", "open", "selected"]);
+
+/**
+ * `on…` are listeners, `style` sets CSS properties, `draw` is called with the element after each render and `gone` when
+ * it leaves the page; `key` tells siblings apart. Everything else is an attribute; null, undefined and false take it off.
+ * @typedef {Record<string, any>} Props
+ * @typedef {{ tag: string, props: Props, children: Child[] }} Element
+ * @typedef {Element | string} Child
+ * @typedef {Child | number | null | undefined | false | Loose[]} Loose
+ */
+
+/** What is on the page at present, by its node. @type {WeakMap<globalThis.Node, Child>} */
+const shown = new WeakMap();
+/** @type {WeakMap<globalThis.Element, Map<string, EventListener>>} */
+const listeners = new WeakMap();
+
+/**
+ * @param {string} tag
+ * @param {Props | null} [props]
+ * @param {Loose[]} children
+ * @returns {Element}
+ */
+export function h(tag, props, ...children) {
+  return { tag, props: props ?? {}, children: flat(children) };
+}
+
+/**
+ * Makes `root` contain exactly `children`.
+ * @param {globalThis.Element} root
+ * @param {...Loose} children
+ */
+export function show(root, ...children) {
+  reconcile(root, flat(children));
+}
+
+/** @param {Loose[]} children @returns {Child[]} */
+function flat(children) {
+  /** @type {Child[]} */
+  const found = [];
+  for (const child of children) {
+    if (Array.isArray(child)) found.push(...flat(child));
+    else if (typeof child === "number") found.push(String(child));
+    else if (child !== null && child !== undefined && child !== false) found.push(child);
+  }
+  return found;
+}
+
+/** @param {globalThis.Element} parent @param {Child[]} wanted */
+function reconcile(parent, wanted) {
+  const keyed = new Map([...parent.childNodes].map((node) => [keyOf(shown.get(node)), node]));
+  let next = parent.firstChild;
+  for (const child of wanted) {
+    const key = keyOf(child);
+    const candidate = key === undefined ? next : keyed.get(key);
+    const node = candidate && fits(shown.get(candidate), child) ? candidate : create(child, parent);
+    if (node === next) next = next.nextSibling;
+    else parent.insertBefore(node, next);
+    update(node, child);
+  }
+  while (next) {
+    const after = next.nextSibling;
+    leave(next);
+    next.remove();
+    next = after;
+  }
+}
+
+/** @param {Child | undefined} child */
+const keyOf = (child) => (child === undefined || typeof child === "string" ? undefined : child.props.key);
+
+/** @param {Child | undefined} before @param {Child} wanted */
+function fits(before, wanted) {
+  if (before === undefined || typeof before === "string" || typeof wanted === "string") {
+    return typeof before === "string" && typeof wanted === "string";
+  }
+  return before.tag === wanted.tag && before.props.key === wanted.props.key;
+}
+
+/** @param {Child} child @param {globalThis.Element} parent */
+function create(child, parent) {
+  if (typeof child === "string") return document.createTextNode(child);
+  const space = child.tag === "svg" ? SVG : parent.tagName === "foreignObject" ? null : parent.namespaceURI;
+  return space === SVG ? document.createElementNS(SVG, child.tag) : document.createElement(child.tag);
+}
+
+/** @param {globalThis.Node} node @param {Child} wanted */
+function update(node, wanted) {
+  const before = shown.get(node);
+  shown.set(node, wanted);
+  if (typeof wanted === "string") {
+    if (before !== wanted) node.textContent = wanted;
+    return;
+  }
+  const element = /** @type {HTMLElement} */ (node);
+  const earlier = before !== undefined && typeof before !== "string" ? before.props : {};
+  reconcile(element, wanted.children); // before the properties: a select's value needs its options
+  for (const name of Object.keys({ ...earlier, ...wanted.props })) {
+    setProperty(element, name, wanted.props[name], earlier[name]);
+  }
+  wanted.props.draw?.(element);
+}
+
+/** @param {HTMLElement} element @param {string} name @param {any} value @param {any} before */
+function setProperty(element, name, value, before) {
+  if (name === "key" || name === "draw" || name === "gone") return;
+  if (name.startsWith("on")) return listen(element, name.slice(2).toLowerCase(), value);
+  if (name === "style") {
+    for (const [property, text] of Object.entries(value ?? {})) element.style.setProperty(property, String(text));
+  } else if (PROPERTIES.has(name)) {
+    const field = /** @type {any} */ (element);
+    if (field[name] !== value) field[name] = value;
+  } else if (value === null || value === undefined || value === false) {
+    element.removeAttribute(name);
+  } else if (value !== before) {
+    element.setAttribute(name, value === true ? "" : String(value));
+  }
+}
+
+/** @param {HTMLElement} element @param {string} type @param {EventListener | undefined} listener */
+function listen(element, type, listener) {
+  const all = listeners.get(element) ?? new Map();
+  listeners.set(element, all);
+  const before = all.get(type);
+  if (before === listener) return;
+  if (before) element.removeEventListener(type, before);
+  if (listener) element.addEventListener(type, listener);
+  all.set(type, listener);
+}
+
+/** @param {globalThis.Node} node */
+function leave(node) {
+  for (const child of node.childNodes) leave(child);
+  const was = shown.get(node);
+  if (was !== undefined && typeof was !== "string") was.props.gone?.(node);
+}

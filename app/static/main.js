@@ -1,0 +1,49 @@
+// Starts the page: state, live events, and the view that the address names.
+
+import { listen } from "./core/live.js";
+import { route } from "./core/route.js";
+import { createStore } from "./core/store.js";
+import { h, show } from "./core/vdom.js";
+import { frame } from "./parts/frame.js";
+import { heard, shared } from "./state/events.js";
+import { initialState } from "./state/initial.js";
+import { askAfterSilentBlasts } from "./state/silent-blasts.js";
+import { VIEWS } from "./views/all.js";
+
+const page = /** @type {HTMLElement} */ (document.getElementById("page"));
+const names = Object.keys(VIEWS);
+const store = createStore(initialState(route(names)), render);
+
+/** @param {import("./core/types.js").State} state */
+function render(state) {
+  const view = VIEWS[state.view];
+  document.title = `${view.title} · AtomicTickets`;
+  show(page, frame(state, store, VIEWS, state.facts ? view.render(state, store) : waiting(state)));
+}
+
+/** @param {import("./core/types.js").State} state */
+function waiting({ connection }) {
+  const why = connection.away ?? (connection.status === "lost" ? "The API does not answer." : "");
+  return h(
+    "section",
+    { class: "empty", "aria-busy": "true" },
+    h("h1", null, "Connecting"),
+    h("p", null, why ? `${why} The page goes on by itself as soon as it does.` : "Waiting for the first events."),
+  );
+}
+
+addEventListener("hashchange", () => {
+  store.update((state) => ({ ...state, view: route(names) }));
+  document.getElementById("view")?.focus();
+});
+listen({
+  hear: (name, data) => store.update((state) => heard(state, name, data, Date.now())),
+  tell: (status) => store.update((state) => ({ ...state, connection: { ...state.connection, status } })),
+  known: () => shared(store.get()),
+  take: (known) => store.update((state) => ({ ...state, ...known })),
+});
+setInterval(() => {
+  store.update((state) => ({ ...state, now: Date.now() }));
+  askAfterSilentBlasts(store);
+}, 1_000);
+render(store.get());

@@ -1,0 +1,66 @@
+// Chart.js as a part of a view. It is fetched at set-up; where that was not possible the page works without charts.
+
+import { h } from "../core/vdom.js";
+
+/** @type {Promise<any> | null} */
+let loading = null;
+/** @type {WeakMap<HTMLCanvasElement, any>} */
+const charts = new WeakMap();
+
+/** @returns {Promise<any>} the Chart constructor */
+function library() {
+  const file = "../vendor/chart.js";
+  loading ??= import(file).then(() => /** @type {any} */ (globalThis).Chart);
+  return loading;
+}
+
+/**
+ * @param {object} options
+ * @param {boolean} options.available  facts.charts
+ * @param {string} options.label  what it shows, for who can't see it
+ * @param {(colour: (name: string) => string) => any} options.configure  a Chart.js configuration; `colour` reads the theme
+ * @param {string} [options.id]
+ */
+export function chart({ available, label, configure, id }) {
+  if (!available) {
+    return h("p", { class: "hint" }, "Charts need Chart.js, which was not fetched at set-up: make install says why.");
+  }
+  return h(
+    "div",
+    { class: "chart" },
+    h("canvas", {
+      role: "img",
+      "aria-label": label,
+      id,
+      draw: (/** @type {HTMLCanvasElement} */ canvas) => draw(canvas, configure),
+      gone: forget,
+    }),
+  );
+}
+
+/** @param {HTMLCanvasElement} canvas @param {(colour: (name: string) => string) => any} configure */
+async function draw(canvas, configure) {
+  const Chart = await library();
+  if (!canvas.isConnected) return;
+  const style = getComputedStyle(canvas);
+  const configuration = configure((name) => style.getPropertyValue(`--${name}`).trim());
+  const present = charts.get(canvas);
+  if (!present) {
+    const still = { animation: false, responsive: true, maintainAspectRatio: false };
+    charts.set(canvas, new Chart(canvas, { ...configuration, options: { ...still, ...configuration.options } }));
+    return;
+  }
+  present.options = { ...present.options, ...configuration.options };
+  present.data.labels = configuration.data.labels;
+  for (const [index, set] of configuration.data.datasets.entries()) {
+    present.data.datasets[index] = Object.assign(present.data.datasets[index] ?? {}, set);
+  }
+  present.data.datasets.length = configuration.data.datasets.length;
+  present.update("none");
+}
+
+/** @param {HTMLCanvasElement} canvas */
+function forget(canvas) {
+  charts.get(canvas)?.destroy();
+  charts.delete(canvas);
+}

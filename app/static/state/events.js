@@ -1,0 +1,105 @@
+// What the page knows after each live event. Pure: a state in, a state out.
+
+/**
+ * @import { Blast, Look, Point, Sale, State } from "../core/types.js"
+ */
+
+const KEPT_LOOKS = 240; // of a sale: about a minute while it moves
+const KEPT_POINTS = 600; // of a blast: 30 s at 20 reports a second
+const KEPT_BLASTS = 40;
+
+/** @param {State} state @param {string} name @param {any} data @param {number} now  milliseconds since 1970 */
+export function heard(state, name, data, now) {
+  switch (name) {
+    case "snapshot":
+      return snapshot(state, data, now);
+    case "sale":
+      return withSale(state, data, now);
+    case "blast":
+      return withBlast(state, data);
+    case "source":
+      return { ...state, connection: { ...state.connection, away: data.state === "ok" ? null : data.why } };
+    default:
+      return state;
+  }
+}
+
+/** What the events have told, and nothing of this page's own. @param {State} state */
+export const shared = ({ connection, facts, sales, looks, blasts, curves }) => ({
+  connection,
+  facts,
+  sales,
+  looks,
+  blasts,
+  curves,
+});
+
+/** @param {State} state @param {any} data @param {number} now */
+function snapshot(state, { sales, blasts, ...facts }, now) {
+  const empty = { ...state, facts, sales: {}, blasts: {}, curves: {} };
+  const known = sales.reduce((/** @type {State} */ all, /** @type {Sale} */ sale) => withSale(all, sale, now), empty);
+  return [...blasts].reverse().reduce(withBlast, known);
+}
+
+/** @param {State} state @param {Sale} sale @param {number} now @returns {State} */
+function withSale(state, sale, now) {
+  const before = state.sales[sale.name]?.round === sale.round ? (state.looks[sale.name] ?? []) : [];
+  /** @type {Look[]} */
+  const looks = [...before.slice(1 - KEPT_LOOKS), { at: now, booked: sale.booked, backlog: sale.backlog }];
+  return {
+    ...state,
+    sales: { ...state.sales, [sale.name]: sale },
+    looks: { ...state.looks, [sale.name]: looks },
+  };
+}
+
+/** @param {State} state @param {Blast} blast @returns {State} */
+function withBlast(state, blast) {
+  const known = state.blasts[blast.id];
+  const late = known && hasEnded(known) && !hasEnded(blast); // a report that was overtaken by the end
+  const blasts = { ...state.blasts, [blast.id]: late ? known : blast };
+  const kept = Object.values(blasts).sort(byCreation).slice(-KEPT_BLASTS);
+  return {
+    ...state,
+    blasts: Object.fromEntries(kept.map((each) => [each.id, each])),
+    curves: { ...state.curves, [blast.id]: withPoint(state.curves[blast.id] ?? [], blast) },
+  };
+}
+
+/** @param {Point[]} curve @param {Blast} blast @returns {Point[]} */
+function withPoint(curve, { progress }) {
+  const last = curve.at(-1);
+  if (!progress?.latency_ms || !progress.seconds || (last && last.seconds >= progress.seconds)) return curve;
+  const { seconds, accepted_per_second = 0, latency_ms } = progress;
+  return [...curve.slice(1 - KEPT_POINTS), { seconds, accepted_per_second, p50: latency_ms.p50, p99: latency_ms.p99 }];
+}
+
+/** @param {Blast} blast */
+export const hasEnded = (blast) => blast.state !== "queued" && blast.state !== "running";
+
+/** @param {Blast} one @param {Blast} other */
+const byCreation = (one, other) => one.created_at.localeCompare(other.created_at);
+
+/** The newest blast of a sale. @param {State} state @param {string} sale */
+export function newestBlast(state, sale) {
+  return Object.values(state.blasts)
+    .filter((blast) => blast.sale === sale)
+    .sort(byCreation)
+    .at(-1);
+}
+
+/** The figures of a blast: its result, or so far. @param {Blast | undefined} blast */
+export const figures = (blast) => blast?.result ?? blast?.progress ?? null;
+
+const RATE_MS = 3_000;
+
+/**
+ * Tickets a second that reached the ledger over the last RATE_MS; null before anything was seen.
+ * @param {Look[] | undefined} looks @param {number} now  milliseconds since 1970
+ */
+export function drainRate(looks, now) {
+  const last = looks?.at(-1);
+  if (!looks || !last) return null;
+  const before = looks.findLast((look) => look.at <= now - RATE_MS) ?? looks[0];
+  return ((last.booked - before.booked) / RATE_MS) * 1000;
+}

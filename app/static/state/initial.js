@@ -1,0 +1,17 @@
+// What the page knows before anybody has told it anything.
+
+/** @param {string} view @returns {import("../core/types.js").State} */
+export function initialState(view) {
+  return {
+    view,
+    now: Date.now(),
+    connection: { status: "connecting", away: null },
+    facts: null,
+    sales: {},
+    looks: {},
+    blasts: {},
+    curves: {},
+    notices: [],
+    forms: {},
+  };
+}

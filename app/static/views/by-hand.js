@@ -1,0 +1,163 @@
+// A buy button and an idempotency key, to be pressed twice, or in several tabs at the same moment.
+
+import { counted, milliseconds, whole } from "../core/format.js";
+import { h } from "../core/vdom.js";
+import { choice, numberField, textField } from "../parts/field.js";
+import { figure, figureList } from "../parts/figure.js";
+import { fill, form } from "../state/forms.js";
+import { buy, createSale, inAllTabs, newKey, otherTabs } from "./by-hand-actions.js";
+
+/** @import { Sale, State, Store } from "../core/types.js" */
+
+export const title = "By hand";
+export const VIEW = "by-hand";
+
+/** @param {State} state @param {Store} store */
+export function render(state, store) {
+  const sales = Object.values(state.sales)
+    .filter((sale) => sale.phase !== "Closed")
+    .sort(
+      (one, other) =>
+        Number(other.phase === "Open") - Number(one.phase === "Open") ||
+        Number(other.strategy === "atomic") - Number(one.strategy === "atomic"),
+    );
+  const wish = form(state, VIEW, {
+    sale: sales[0]?.name ?? "",
+    customer: "ada",
+    quantity: 1,
+    key: newKey(),
+    answers: [],
+    tabs: 1,
+  });
+  if (!wish.listening) queueMicrotask(() => otherTabs(store, wish));
+  const sale = state.sales[wish.sale];
+  return h(
+    "div",
+    { class: "view by-hand" },
+    h(
+      "section",
+      { class: "stage" },
+      h("h1", null, "Press it twice. You own one."),
+      h(
+        "p",
+        { class: "lead" },
+        "A purchase carries a key of the buyer’s own making. The same key again is the same purchase: whichever process it reaches, however often, and from however many tabs at once.",
+      ),
+      sales.length === 0 ? noSale(store) : order(store, wish, sales),
+    ),
+    sale && figuresOf(sale),
+    answers(wish),
+  );
+}
+
+/** @param {Store} store */
+const noSale = (store) =>
+  h(
+    "p",
+    null,
+    h("button", { class: "primary", onClick: () => createSale(store) }, "Put ten tickets on sale"),
+    h("span", { class: "hint" }, " There is no sale yet."),
+  );
+
+/** @param {Store} store @param {Record<string, any>} wish @param {Sale[]} sales */
+function order(store, wish, sales) {
+  const set = (/** @type {string} */ name) => (/** @type {any} */ value) => fill(store, VIEW, { [name]: value });
+  return h(
+    "form",
+    {
+      class: "controls",
+      onSubmit: (/** @type {Event} */ event) => {
+        event.preventDefault();
+        buy(store, wish);
+      },
+    },
+    choice({
+      label: "Sale",
+      value: wish.sale,
+      options: sales.map(({ name }) => ({ value: name, label: name })),
+      set: set("sale"),
+    }),
+    textField({
+      label: "Customer",
+      value: wish.customer,
+      pattern: "[A-Za-z0-9][A-Za-z0-9._:@+\\-]{0,63}",
+      set: set("customer"),
+    }),
+    numberField({ label: "Quantity", value: wish.quantity, unit: "tickets", min: 1, max: 100, set: set("quantity") }),
+    textField({ label: "Idempotency key", value: wish.key, pattern: "[!-~]{1,255}", set: set("key") }),
+    h(
+      "div",
+      { class: "go" },
+      h("button", { class: "primary", type: "submit" }, "Buy"),
+      h(
+        "button",
+        { type: "button", onClick: () => inAllTabs(store, wish) },
+        wish.tabs > 1 ? `Buy in all ${wish.tabs} tabs at once` : "Buy in all tabs at once",
+      ),
+      h("button", { type: "button", onClick: () => fill(store, VIEW, { key: newKey() }) }, "Make a new key"),
+    ),
+    h(
+      "p",
+      { class: "hint wide" },
+      wish.tabs > 1
+        ? `${whole(wish.tabs)} tabs show this view.`
+        : "Open this view in more tabs (eight, say): they will buy at the same moment, with this very key.",
+    ),
+  );
+}
+
+/** @param {Sale} sale */
+const figuresOf = (sale) =>
+  h(
+    "section",
+    { class: "panel", "aria-label": `The sale ${sale.name}` },
+    figureList(
+      figure("Phase", sale.phase, { id: "phase" }),
+      figure("Stock", counted(sale.stock, "ticket"), { id: "stock" }),
+      figure("Remaining", counted(sale.remaining ?? 0, "ticket"), { id: "remaining" }),
+      figure("Booked in the ledger", counted(sale.booked, "ticket"), { id: "booked" }),
+      figure("On the way", sale.backlog === null ? "–" : counted(sale.backlog, "ticket"), { id: "backlog" }),
+    ),
+  );
+
+/** @param {Record<string, any>} wish */
+function answers({ answers: told }) {
+  if (told.length === 0) return null;
+  const distinct = new Set(told.map((/** @type {any} */ each) => each.reservation_id).filter(Boolean)).size;
+  return h(
+    "section",
+    { class: "panel" },
+    h("h2", null, `${counted(told.length, "answer")}, ${counted(distinct, "reservation")}`),
+    h(
+      "div",
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Answers" },
+      h(
+        "table",
+        null,
+        h(
+          "thead",
+          null,
+          h(
+            "tr",
+            null,
+            ["Answer", "Key", "Replayed", "Reservation"].map((name) => h("th", { scope: "col" }, name)),
+            h("th", { scope: "col", class: "number" }, "Took"),
+          ),
+        ),
+        h("tbody", null, told.map(row)),
+      ),
+    ),
+  );
+}
+
+/** @param {any} each */
+const row = (each) =>
+  h(
+    "tr",
+    { key: each.id },
+    h("td", { class: each.ok ? "" : "bad" }, each.text),
+    h("td", null, h("code", null, each.key)),
+    h("td", null, each.ok ? (each.replayed ? "↻ replayed" : "first time") : "–"),
+    h("td", null, each.reservation_id ? h("code", null, each.reservation_id) : "–"),
+    h("td", { class: "number" }, milliseconds(each.took_ms)),
+  );

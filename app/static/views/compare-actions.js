@@ -1,0 +1,67 @@
+// Opens reports of races, and hands them out again.
+
+import { ask } from "../core/api.js";
+import { fill } from "../state/forms.js";
+import { attempt, notify } from "../state/notices.js";
+import { csv } from "./compare-table.js";
+
+/** @import { RaceReport, Store } from "../core/types.js" */
+
+const VIEW = "compare";
+const LIMIT_BYTES = 20_000_000;
+
+/** @param {Store} store @param {File | undefined} file */
+export async function open(store, file) {
+  if (!file) return;
+  const report = file.size <= LIMIT_BYTES ? parsed(await file.text()) : null;
+  if (report) fill(store, VIEW, { report });
+  else
+    notify(store, {
+      kind: "problem",
+      text: `${file.name} is no report of a race: atomictickets race --json writes one.`,
+    });
+}
+
+/** @param {string} text @returns {RaceReport | null} */
+function parsed(text) {
+  try {
+    const report = JSON.parse(text);
+    const whole =
+      Array.isArray(report.race) &&
+      report.contest &&
+      report.race.every((/** @type {any} */ entry) => entry.strategy && entry.figures && Array.isArray(entry.findings));
+    return whole ? report : null;
+  } catch {
+    return null; // the caller says that it can't be read
+  }
+}
+
+/** The report that a race left in the lab, once. @param {Store} store */
+export async function openLast(store) {
+  fill(store, VIEW, { asked: true });
+  await attempt(store, async () => {
+    const { race_report } = await ask("GET", "lab");
+    if (race_report) fill(store, VIEW, { report: await ask("GET", "lab/race") });
+  });
+}
+
+/** @param {RaceReport} report */
+export const exportJson = (report) =>
+  save("race.json", new Blob([JSON.stringify(report, null, 2)], { type: "application/json" }));
+
+/** @param {RaceReport} report */
+export const exportCsv = (report) => save("race.csv", new Blob([csv(report.race)], { type: "text/csv" }));
+
+/** @param {string} id  of the chart's canvas */
+export function exportPng(id) {
+  const canvas = /** @type {HTMLCanvasElement} */ (document.getElementById(id));
+  canvas.toBlob((image) => image && save("race.png", image));
+}
+
+/** @param {string} name @param {Blob} content */
+function save(name, content) {
+  const url = URL.createObjectURL(content);
+  const link = Object.assign(document.createElement("a"), { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000); // the browser has begun to read it by then
+}

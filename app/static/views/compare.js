@@ -1,0 +1,193 @@
+// The ways to sell beside each other, from the report of a race.
+
+import { counted, whole } from "../core/format.js";
+import { h } from "../core/vdom.js";
+import { chart } from "../parts/chart.js";
+import { choice } from "../parts/field.js";
+import { fill, form } from "../state/forms.js";
+import { exportCsv, exportJson, exportPng, open, openLast } from "./compare-actions.js";
+import { COLUMNS, columnNamed, medianOf, sorted, verdictOf } from "./compare-table.js";
+
+/** @import { Column } from "./compare-table.js" */
+/** @import { Entry, RaceReport, State, Store } from "../core/types.js" */
+
+export const title = "Compare";
+export const VIEW = "compare";
+
+/** @param {State} state @param {Store} store */
+export function render(state, store) {
+  const wish = form(state, VIEW, { report: null, bars: "accepted_per_second", by: "accepted_per_second", down: true });
+  if (state.facts?.lab && !wish.asked) queueMicrotask(() => openLast(store));
+  /** @type {RaceReport | null} */
+  const report = wish.report;
+  return h(
+    "div",
+    { class: "view compare" },
+    h(
+      "section",
+      { class: "stage" },
+      h(
+        "h1",
+        null,
+        report ? [h("em", null, counted(report.race.length, "way")), " to sell, one crowd."] : "Which way to sell?",
+      ),
+      h(
+        "p",
+        { class: "lead" },
+        report ? crowdOf(report) : "Every strategy before the same crowd. Run the race, then open its report here:",
+      ),
+      !report && h("code", { class: "command" }, "atomictickets race --json race.json"),
+      h(
+        "div",
+        { class: "go" },
+        h(
+          "label",
+          { class: "file" },
+          "Open a report",
+          h("input", {
+            type: "file",
+            accept: "application/json,.json",
+            onChange: (/** @type {any} */ event) => open(store, event.target.files[0]),
+          }),
+        ),
+        report && h("button", { onClick: () => exportJson(report) }, "JSON"),
+        report && h("button", { onClick: () => exportCsv(report) }, "CSV"),
+        report && state.facts?.charts && h("button", { onClick: () => exportPng("chart-compare") }, "PNG"),
+      ),
+    ),
+    report && bars(state, store, wish, report),
+    report && matrix(store, wish, report),
+  );
+}
+
+/** @param {RaceReport} report */
+function crowdOf({ contest, started_at }) {
+  const { requests, stock, repeat, api_processes } = contest;
+  return `${counted(Number(requests), "buyer")} for ${counted(Number(stock), "ticket")}, ${counted(Number(repeat), "run")}, ${counted(Number(api_processes), "API process", "API processes")}; begun ${started_at}. Figures are medians.`;
+}
+
+/** @param {State} state @param {Store} store @param {Record<string, any>} wish @param {RaceReport} report */
+function bars(state, store, wish, report) {
+  const column = columnNamed(wish.bars);
+  const entries = sorted(report.race, column, true).filter((entry) => medianOf(entry, column) !== null);
+  return h(
+    "section",
+    { class: "panel" },
+    h(
+      "div",
+      { class: "controls" },
+      choice({
+        label: "Bars show",
+        value: column.name,
+        options: COLUMNS.map(({ name, title: label, unit }) => ({
+          value: name,
+          label: unit ? `${label} (${unit})` : label,
+        })),
+        set: (value) => fill(store, VIEW, { bars: value }),
+      }),
+    ),
+    h(
+      "div",
+      { style: { "--bars": entries.length }, class: "bars" },
+      chart({
+        id: "chart-compare",
+        available: state.facts?.charts ?? false,
+        label: `${column.title} of each strategy; the table below has the figures.`,
+        configure: (colour) => barChart(entries, column, colour),
+      }),
+    ),
+  );
+}
+
+/** @param {Entry[]} entries @param {Column} column @param {(name: string) => string} colour */
+function barChart(entries, column, colour) {
+  const text = colour("text");
+  return {
+    type: "bar",
+    data: {
+      labels: entries.map((entry) => `${entry.exact ? "✓" : "✗"} ${entry.strategy}`),
+      datasets: [
+        {
+          label: column.title,
+          data: entries.map((entry) => medianOf(entry, column)),
+          backgroundColor: entries.map((entry) => colour(entry.exact ? "right" : "bad")),
+        },
+      ],
+    },
+    options: {
+      indexAxis: "y",
+      plugins: { legend: { display: false } },
+      scales: {
+        x: {
+          beginAtZero: true,
+          title: { display: true, text: column.unit || column.title, color: text },
+          ticks: { color: text },
+          grid: { color: colour("line") },
+        },
+        y: { ticks: { color: text, autoSkip: false }, grid: { display: false } },
+      },
+    },
+  };
+}
+
+/** @param {Store} store @param {Record<string, any>} wish @param {RaceReport} report */
+function matrix(store, wish, report) {
+  const by = columnNamed(wish.by);
+  return h(
+    "section",
+    { class: "panel scroll", tabindex: "0", role: "region", "aria-label": "All figures" },
+    h(
+      "table",
+      null,
+      h("caption", { class: "hint" }, "A heading sorts by its column."),
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          h("th", { scope: "col" }, "Strategy"),
+          h("th", { scope: "col" }, "Verdict"),
+          COLUMNS.map((column) => heading(store, column, by, wish.down)),
+        ),
+      ),
+      h("tbody", null, sorted(report.race, by, wish.down).map(row)),
+    ),
+  );
+}
+
+/** @param {Store} store @param {Column} column @param {Column} by @param {boolean} down */
+function heading(store, column, by, down) {
+  const here = column.name === by.name;
+  const order = here ? (down ? "descending" : "ascending") : null;
+  return h(
+    "th",
+    { scope: "col", class: "number", "aria-sort": order, key: column.name },
+    h(
+      "button",
+      { class: "sort", onClick: () => fill(store, VIEW, { by: column.name, down: here ? !down : true }) },
+      column.title,
+      column.unit && ` (${column.unit})`,
+      here && h("span", { "aria-hidden": "true" }, down ? " ↓" : " ↑"),
+    ),
+  );
+}
+
+/** @param {Entry} entry */
+function row(entry) {
+  const { good, text } = verdictOf(entry);
+  return h(
+    "tr",
+    { key: entry.strategy },
+    h("th", { scope: "row" }, entry.strategy),
+    h("td", { class: good ? "good" : "bad" }, `${good ? "✓" : "✗"} ${text}`),
+    COLUMNS.map((column) => {
+      const value = medianOf(entry, column);
+      return h(
+        "td",
+        { class: "number" },
+        value === null ? "–" : column.digits ? value.toFixed(column.digits) : whole(value),
+      );
+    }),
+  );
+}

@@ -1,0 +1,86 @@
+// Fetches the attempts of a round and the pairs that collided, and follows them while the race goes on.
+
+import { ask, Refused } from "../core/api.js";
+import { fill, form } from "../state/forms.js";
+
+/** @import { Attempt, Evidence, Store, Witness } from "../core/types.js" */
+
+const VIEW = "race-lens";
+const MOST = 5_000; // windows that are drawn
+const PAGE = 1_000;
+
+/** @type {Evidence} */
+export const NOTHING = {
+  sale: "",
+  round: 0,
+  attempts: [],
+  witnesses: [],
+  collided: new Set(),
+  total: 0,
+  written: 0,
+  trace_url: null,
+  problem: null,
+};
+
+const PAUSE_MS = 500;
+const MORE_TRIES = 10; // attempts are recorded a moment after their purchase was answered
+
+/** What was fetched last, and how often since: nothing new is to be had once all that was booked is there. */
+let seen = "";
+let tries = 0;
+let fetchedAt = 0;
+let fetching = false;
+
+/** Fetches what is new, if the sale has moved since. @param {Store} store @param {string} name */
+export async function follow(store, name) {
+  const sale = store.get().sales[name];
+  const state = `${name} ${sale?.round} ${sale?.booked} ${sale?.remaining}`;
+  const told = form(store.get(), VIEW, { evidence: NOTHING }).evidence;
+  if (state !== seen) tries = 0;
+  const complete = state === seen && (told.written >= sale.booked || tries >= MORE_TRIES);
+  if (fetching || complete || Date.now() - fetchedAt < PAUSE_MS || store.get().view !== VIEW) return;
+  fetching = true;
+  try {
+    fill(store, VIEW, { evidence: await fetched(name, sale.round, told) });
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    fill(store, VIEW, { evidence: { ...NOTHING, sale: name, problem: error.message } });
+  } finally {
+    seen = state;
+    tries += 1;
+    fetchedAt = Date.now();
+    fetching = false;
+  }
+}
+
+/** @param {string} name @param {number} round @param {Evidence} before @returns {Promise<Evidence>} */
+async function fetched(name, round, before) {
+  const known = before.sale === name && before.round === round ? before : NOTHING;
+  const attempts = await all(`sales/${name}/attempts`, "attempts", known.attempts, (each) => each.number);
+  const witnesses = await all(`sales/${name}/witnesses`, "witnesses", known.witnesses, (each) => each.second.number);
+  const { total, written, trace_url } = witnesses.last;
+  const pairs = /** @type {Witness[]} */ (witnesses.rows);
+  const collided = new Set(pairs.flatMap(({ first, second }) => [first.number, second.number]));
+  return {
+    sale: name,
+    round,
+    attempts: /** @type {Attempt[]} */ (attempts.rows),
+    witnesses: pairs,
+    collided,
+    total,
+    written,
+    trace_url,
+    problem: null,
+  };
+}
+
+/** @param {string} path @param {string} rows @param {any[]} known @param {(row: any) => number} number */
+async function all(path, rows, known, number) {
+  const found = [...known];
+  for (;;) {
+    const after = found.length ? number(found[found.length - 1]) : 0;
+    const last = await ask("GET", `${path}?limit=${PAGE}&after=${after}`);
+    found.push(...last[rows]);
+    if (last.next === null || found.length >= MOST) return { rows: found, last };
+  }
+}

@@ -1,0 +1,248 @@
+// The attempts of a round as windows in time, a lane for each process: where two windows read the same version and both
+// wrote, one update is lost.
+
+import { counted, milliseconds, whole } from "../core/format.js";
+import { h } from "../core/vdom.js";
+import { empty } from "../parts/empty.js";
+import { choice } from "../parts/field.js";
+import { figure, figureList } from "../parts/figure.js";
+import { fill, form } from "../state/forms.js";
+import { nearest, ROW_PX, schedule } from "./gantt.js";
+import { paint, placeOf } from "./gantt-canvas.js";
+import { follow, NOTHING } from "./race-lens-actions.js";
+
+/** @import { Attempt, Evidence, State, Store, Witness } from "../core/types.js" */
+
+export const title = "Race lens";
+export const VIEW = "race-lens";
+const ZOOMS = [1, 2, 4, 8, 16];
+
+/** @param {State} state @param {Store} store */
+export function render(state, store) {
+  const unsafe = new Set(state.facts?.strategies.filter((each) => !each.promises_exactness).map((each) => each.name));
+  const sales = Object.values(state.sales).filter((sale) => unsafe.has(sale.strategy));
+  if (sales.length === 0) {
+    return empty(
+      title,
+      "Only a strategy that promises nothing leaves attempts to look at. Open the doors with naive on one side; then its race is drawn here.",
+      h("p", null, h("a", { href: "#/two-sides" }, "Two sides")),
+    );
+  }
+  const latest = [...sales].sort((one, other) => other.oversold - one.oversold)[0];
+  const wish = form(state, VIEW, { sale: latest.name, zoom: 1, chosen: null, pointed: null, evidence: NOTHING });
+  const sale = state.sales[wish.sale] ?? latest;
+  queueMicrotask(() => follow(store, sale.name));
+  /** @type {Evidence} */
+  const evidence = wish.evidence.sale === sale.name ? wish.evidence : NOTHING;
+  return h(
+    "div",
+    { class: "view lens" },
+    h(
+      "section",
+      { class: "stage" },
+      h("h1", null, headline(evidence)),
+      h(
+        "div",
+        { class: "controls" },
+        choice({
+          label: "Sale",
+          value: sale.name,
+          options: sales.map(({ name }) => ({ value: name, label: name })),
+          set: (value) => fill(store, VIEW, { sale: value, chosen: null }),
+        }),
+        choice({
+          label: "Zoom",
+          value: String(wish.zoom),
+          options: ZOOMS.map((zoom) => ({ value: String(zoom), label: `×${zoom}` })),
+          set: (value) => fill(store, VIEW, { zoom: Number(value) }),
+        }),
+      ),
+    ),
+    evidence.attempts.length === 0 ? nothing(sale.name, evidence) : windows(store, wish, evidence),
+  );
+}
+
+/** @param {Evidence} evidence */
+const headline = ({ attempts, total }) =>
+  attempts.length === 0
+    ? "Where the race happens"
+    : [h("em", null, counted(total, "collision")), ` in ${counted(attempts.length, "window")}.`];
+
+/** @param {string} sale @param {Evidence} evidence */
+function nothing(sale, { sale: fetched, problem }) {
+  if (fetched !== sale) return h("p", { class: "hint" }, `Fetching the attempts of ${sale}.`);
+  return h(
+    "p",
+    { class: "hint" },
+    problem ?? `This round of ${sale} has no attempts yet. Send it a crowd, and they are drawn here.`,
+  );
+}
+
+/** @param {Store} store @param {Record<string, any>} wish @param {Evidence} evidence */
+function windows(store, wish, evidence) {
+  const plan = schedule(evidence.attempts);
+  const chosen = evidence.attempts.find((each) => each.number === wish.chosen) ?? null;
+  const pair = chosen && pairOf(chosen, evidence.witnesses);
+  const pointed = evidence.attempts.find((each) => each.number === wish.pointed) ?? null;
+  const point = (/** @type {number | null} */ number) =>
+    number !== wish.pointed && fill(store, VIEW, { pointed: number });
+  return [
+    h(
+      "section",
+      { class: "panel" },
+      h(
+        "div",
+        { class: "lanes" },
+        h(
+          "ol",
+          { class: "lane-names", "aria-hidden": "true" },
+          plan.lanes.map((lane) =>
+            h("li", { style: { "--rows": lane.rows, "--row": `${ROW_PX}px` }, title: lane.name }, lane.name),
+          ),
+        ),
+        h(
+          "div",
+          { class: "scroll" },
+          h("canvas", {
+            tabindex: "0",
+            role: "application",
+            "aria-label": `${counted(evidence.attempts.length, "window")} in ${counted(plan.lanes.length, "lane")}. Arrow keys go from window to window; the pair is told below.`,
+            style: { "--zoom": wish.zoom, "--rows": plan.rows, "--row": `${ROW_PX}px` },
+            draw: (/** @type {HTMLCanvasElement} */ canvas) =>
+              paint(canvas, plan, { collided: evidence.collided, chosen, pair, pointed }),
+            onPointermove: (/** @type {any} */ event) => point(nearest(plan, placeOf(event))?.number ?? null),
+            onPointerleave: () => point(null),
+            onClick: (/** @type {any} */ event) =>
+              fill(store, VIEW, { chosen: nearest(plan, placeOf(event))?.number ?? null }),
+            onKeydown: (/** @type {any} */ event) => step(store, evidence.attempts, event),
+          }),
+        ),
+      ),
+      legend(plan.seconds),
+      h("p", { class: "pointed", "aria-live": "polite" }, inWords(pointed ?? chosen)),
+    ),
+    h(
+      "section",
+      { class: "panel" },
+      figureList(
+        figure("Windows", counted(evidence.attempts.length, "attempt")),
+        figure("Wrote", counted(evidence.written, "attempt")),
+        figure("Collisions", counted(evidence.total, "pair"), {
+          id: "collisions",
+          tone: evidence.total > 0 ? "bad" : "good",
+        }),
+        figure("Lanes", counted(plan.lanes.length, "process", "processes")),
+      ),
+    ),
+    chosen && collision(chosen, pair, evidence.trace_url),
+  ];
+}
+
+/** The first witness of which it is a part. @param {Attempt} attempt @param {Witness[]} witnesses */
+function pairOf(attempt, witnesses) {
+  const found = witnesses.find(
+    ({ first, second }) => second.number === attempt.number || first.number === attempt.number,
+  );
+  return found ?? null;
+}
+
+/** @param {Store} store @param {Attempt[]} attempts @param {KeyboardEvent} event */
+function step(store, attempts, event) {
+  const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  if (by === undefined) return;
+  event.preventDefault();
+  const { chosen } = form(store.get(), VIEW, { chosen: null });
+  const at = attempts.findIndex((each) => each.number === chosen);
+  fill(store, VIEW, { chosen: attempts[Math.min(attempts.length - 1, Math.max(0, at + by))].number });
+}
+
+/** @param {number} seconds */
+const legend = (seconds) =>
+  h(
+    "p",
+    { class: "hint legend" },
+    h("span", { class: "key" }, h("span", { class: "swatch", "aria-hidden": "true" }), "read … write"),
+    h(
+      "span",
+      { class: "key" },
+      h("span", { class: "swatch collided", "aria-hidden": "true" }),
+      "collided: it read a version that another one overwrote",
+    ),
+    h("span", { class: "key" }, `From the left to the right edge: ${milliseconds(seconds * 1000)}`),
+  );
+
+/** @param {Attempt | null} attempt */
+function inWords(attempt) {
+  if (!attempt) return "Point at a window, or walk through them with the arrow keys.";
+  const { number, pod, process, version_read, value_read, version_written, value_written, read_at, wrote_at } = attempt;
+  const wrote =
+    wrote_at === null
+      ? "wrote nothing"
+      : `wrote ${value_written === null ? "" : `${whole(value_written)} as `}version ${version_written} after ${milliseconds((wrote_at - read_at) * 1000)}`;
+  return `Attempt ${number} on ${lane(pod, process)} read ${whole(value_read)} (version ${version_read}) and ${wrote}.`;
+}
+
+/** @param {string} pod @param {string} process */
+const lane = (pod, process) => (process && process !== pod ? `${pod} ${process}` : pod);
+
+/** @param {Attempt} chosen @param {Witness | null} pair @param {string | null} traceUrl */
+function collision(chosen, pair, traceUrl) {
+  if (!pair)
+    return h(
+      "section",
+      { class: "panel" },
+      h("h2", null, `Attempt ${chosen.number} collided with none that is recorded.`),
+    );
+  const rows = [
+    ["Process", (/** @type {Attempt} */ each) => lane(each.pod, each.process)],
+    ["Version read", (/** @type {Attempt} */ each) => each.version_read],
+    ["Value read", (/** @type {Attempt} */ each) => whole(each.value_read)],
+    ["Value written", (/** @type {Attempt} */ each) => whole(each.value_written)],
+    ["Version written", (/** @type {Attempt} */ each) => each.version_written ?? "–"],
+    ["Window", (/** @type {Attempt} */ each) => milliseconds(((each.wrote_at ?? each.read_at) - each.read_at) * 1000)],
+    ["Reservation", (/** @type {Attempt} */ each) => h("code", null, each.reservation_id ?? "–")],
+    ["Trace", (/** @type {Attempt} */ each) => trace(each, traceUrl)],
+  ];
+  return h(
+    "section",
+    { class: "panel", "aria-live": "polite" },
+    h("h2", null, `${pair.hazard}: both read version ${pair.first.version_read}, and both wrote.`),
+    h(
+      "div",
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": "The pair" },
+      h(
+        "table",
+        null,
+        h(
+          "thead",
+          null,
+          h(
+            "tr",
+            null,
+            h("th", { scope: "col" }, "Of each"),
+            [pair.first, pair.second].map((each) => h("th", { scope: "col" }, `Attempt ${each.number}`)),
+          ),
+        ),
+        h(
+          "tbody",
+          null,
+          rows.map(([name, of]) =>
+            h(
+              "tr",
+              null,
+              h("th", { scope: "row" }, /** @type {string} */ (name)),
+              [pair.first, pair.second].map((each) => h("td", null, /** @type {any} */ (of)(each))),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+/** @param {Attempt} attempt @param {string | null} url */
+function trace({ trace_id }, url) {
+  if (!trace_id) return "not traced";
+  if (!url) return h("code", null, trace_id);
+  return h("a", { href: url.replace("{trace_id}", trace_id), target: "_blank", rel: "noreferrer" }, "in Jaeger");
+}

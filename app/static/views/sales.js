@@ -1,0 +1,131 @@
+// All sales: where each is in its life, and whether it adds up.
+
+import { clock, counted, whole } from "../core/format.js";
+import { h } from "../core/vdom.js";
+import { choice, numberField, textField } from "../parts/field.js";
+import { figure, figureList } from "../parts/figure.js";
+import { fill, form } from "../state/forms.js";
+import { drift, EQUATION } from "./drift.js";
+import { create, end, reset } from "./sales-actions.js";
+
+/** @import { Sale, State, Store } from "../core/types.js" */
+
+export const title = "Sales";
+export const VIEW = "sales";
+
+/** @param {State} state @param {Store} store */
+export function render(state, store) {
+  const sales = Object.values(state.sales).sort((one, other) => one.name.localeCompare(other.name));
+  return h(
+    "div",
+    { class: "view" },
+    h("section", { class: "stage" }, h("h1", null, h("em", null, counted(sales.length, "sale"))), terms(state, store)),
+    sales.length === 0
+      ? h(
+          "p",
+          { class: "hint" },
+          "No sale is open or still to be drained. Create one above, or open the doors of two sides.",
+        )
+      : h(
+          "div",
+          { class: "cards" },
+          sales.map((sale) => card(sale, store)),
+        ),
+  );
+}
+
+/** @param {State} state @param {Store} store */
+function terms(state, store) {
+  const wish = form(state, VIEW, { name: "concert", strategy: "atomic", stock: 10, customer_limit: "", think_ms: 50 });
+  const set = (/** @type {string} */ name) => (/** @type {string} */ value) => fill(store, VIEW, { [name]: value });
+  const strategies = (state.facts?.strategies ?? []).map(({ name }) => ({ value: name, label: name }));
+  return h(
+    "form",
+    {
+      class: "controls",
+      onSubmit: (/** @type {Event} */ event) => {
+        event.preventDefault();
+        create(store, wish);
+      },
+    },
+    textField({
+      label: "Name",
+      value: wish.name,
+      pattern: "[a-z0-9]([a-z0-9\\-]{0,61}[a-z0-9])?",
+      set: set("name"),
+      hint: "a-z, 0-9 and -",
+    }),
+    choice({ label: "Strategy", value: wish.strategy, options: strategies, set: set("strategy") }),
+    numberField({ label: "Stock", unit: "tickets", value: wish.stock, min: 1, max: 100_000_000, set: set("stock") }),
+    numberField({
+      label: "Limit",
+      unit: "each",
+      value: wish.customer_limit,
+      min: 1,
+      max: 100_000_000,
+      required: false,
+      set: set("customer_limit"),
+      hint: "Empty: none",
+    }),
+    numberField({ label: "Think time", unit: "ms", value: wish.think_ms, min: 0, max: 10_000, set: set("think_ms") }),
+    h("div", { class: "go" }, h("button", { class: "primary", type: "submit" }, "Create the sale")),
+  );
+}
+
+/** @param {Sale} sale @param {Store} store */
+function card(sale, store) {
+  const off = drift(sale);
+  return h(
+    "article",
+    { class: "panel card", key: sale.name },
+    h("header", null, h("h2", null, sale.name), h("span", { class: `phase ${sale.phase.toLowerCase()}` }, sale.phase)),
+    h(
+      "p",
+      { class: "hint" },
+      `${sale.strategy}, round ${whole(sale.round)}, epoch ${whole(sale.epoch)}${window_(sale)}`,
+    ),
+    figureList(
+      figure("Stock", whole(sale.stock)),
+      figure("Remaining", whole(sale.remaining)),
+      figure("Backlog", whole(sale.backlog)),
+      figure("Set aside", whole(sale.set_aside), { tone: sale.set_aside ? "bad" : "plain" }),
+      figure("Booked", whole(sale.booked)),
+      figure("Oversold", whole(sale.oversold), { tone: sale.oversold ? "bad" : "plain" }),
+      figure("Rejected", whole(sale.rejected)),
+      figure("Lost", whole(sale.lost), { tone: sale.lost ? "bad" : "plain" }),
+    ),
+    h(
+      "p",
+      { class: `identity ${off.tone}`, title: EQUATION },
+      h("span", { class: "sign", "aria-hidden": "true" }),
+      off.sentence,
+    ),
+    sale.managed_by === "flashsale" ? managed(sale) : sale.phase !== "Closed" && changes(sale, store),
+  );
+}
+
+/** @param {Sale} sale */
+function window_(sale) {
+  if (sale.opens_at && new Date(sale.opens_at) > new Date()) return `, opens at ${clock(sale.opens_at)}`;
+  return sale.closes_at ? `, closes at ${clock(sale.closes_at)}` : "";
+}
+
+/** @param {Sale} sale @param {Store} store */
+const changes = (sale, store) =>
+  h(
+    "div",
+    { class: "go" },
+    h(
+      "button",
+      { onClick: () => reset(store, sale.name), "aria-label": `Start the next round of ${sale.name}` },
+      "Next round",
+    ),
+    h("button", { class: "danger", onClick: () => end(store, sale.name), "aria-label": `End ${sale.name}` }, "End"),
+  );
+
+/** The resource is who changes it. @param {Sale} sale */
+const managed = ({ name, round }) => [
+  h("p", { class: "hint" }, `A FlashSale resource manages this sale. Its conditions and workers, and its next round:`),
+  h("code", { class: "command" }, `kubectl describe flashsale ${name}`),
+  h("code", { class: "command" }, `kubectl patch flashsale ${name} --type merge -p '{"spec":{"round":${round + 1}}}'`),
+];

@@ -1,0 +1,253 @@
+// The same crowd at the same moment, before two ways to sell.
+
+import { counted, milliseconds, rate, whole } from "../core/format.js";
+import { h } from "../core/vdom.js";
+import { chart } from "../parts/chart.js";
+import { choice, numberField } from "../parts/field.js";
+import { figure, figureList } from "../parts/figure.js";
+import { outside, seats } from "../parts/seats.js";
+import { figures, hasEnded, newestBlast } from "../state/events.js";
+import { fill, form } from "../state/forms.js";
+import { cancel, run, saleOf } from "./two-sides-actions.js";
+import { verdict } from "./verdict.js";
+
+/** @import { Blast, Point, Sale, State, Store } from "../core/types.js" */
+
+export const title = "Two sides";
+export const VIEW = "two-sides";
+
+const SIDES = /** @type {const} */ (["left", "right"]);
+
+/** What is chosen: by this person, or else what was last run by anybody. @param {State} state */
+function chosen(state) {
+  const names = (state.facts?.strategies ?? []).map((each) => each.name);
+  const last = { left: lastRun(state, "left"), right: lastRun(state, "right") };
+  return form(state, VIEW, {
+    left: last.left ?? names[0],
+    right: last.right ?? (names.includes("atomic") ? "atomic" : names.at(-1)),
+    stock: 10,
+    requests: 100,
+    concurrency: 100,
+    think_ms: 50,
+    customers: "",
+    retries: 0,
+    busy: false,
+  });
+}
+
+/** @param {State} state @param {"left" | "right"} side */
+function lastRun(state, side) {
+  const prefix = saleOf(side, "");
+  const newest = Object.values(state.blasts)
+    .filter((blast) => blast.sale.startsWith(prefix))
+    .sort((one, other) => one.created_at.localeCompare(other.created_at))
+    .at(-1);
+  return newest?.sale.slice(prefix.length);
+}
+
+/** @param {State} state @param {Store} store */
+export function render(state, store) {
+  const wish = chosen(state);
+  const blasts = SIDES.map((side) => newestBlast(state, saleOf(side, wish[side])));
+  const running = blasts.some((blast) => blast && !hasEnded(blast));
+  return h(
+    "div",
+    { class: "two-sides" },
+    h(
+      "section",
+      { class: "stage" },
+      h(
+        "h1",
+        null,
+        h("em", null, counted(Number(wish.requests) || 0, "person", "people")),
+        " want ",
+        h("em", null, counted(Number(wish.stock) || 0, "ticket")),
+        ".",
+      ),
+      h(
+        "p",
+        { class: "lead" },
+        "Both sides get the same crowd at the same moment, over real HTTP. Who was sold what is counted from the ledger.",
+      ),
+      controls(state, store, wish, running, blasts),
+    ),
+    h(
+      "div",
+      { class: "sides" },
+      SIDES.map((side, index) => sidePanel(state, store, wish, side, blasts[index], running)),
+    ),
+    race(state, wish, blasts),
+  );
+}
+
+/** @param {State} state @param {Store} store @param {Record<string, any>} wish @param {boolean} running @param {(Blast | undefined)[]} blasts */
+function controls(state, store, wish, running, blasts) {
+  const set = (/** @type {string} */ name) => (/** @type {string} */ value) => fill(store, VIEW, { [name]: value });
+  const locked = running || wish.busy;
+  const number = (/** @type {string} */ name, /** @type {string} */ label, /** @type {any} */ more) =>
+    numberField({ label, value: wish[name], set: set(name), disabled: locked, ...more });
+  /** @param {Event} event */
+  function start(event) {
+    event.preventDefault();
+    run(store, wish);
+  }
+  return h(
+    "form",
+    { class: "controls", onSubmit: start },
+    number("requests", "Buyers", { unit: "requests", min: 1, max: 100_000 }),
+    number("stock", "Stock", { unit: "tickets", min: 1, max: 100_000 }),
+    number("concurrency", "At once", { unit: "requests", min: 1, max: 1_000 }),
+    number("think_ms", "Think time", { unit: "ms", min: 0, max: 10_000 }),
+    number("customers", "Customers", {
+      unit: "people",
+      min: 1,
+      max: 100_000,
+      required: false,
+      hint: "Empty: one for each request",
+    }),
+    number("retries", "Retries", { unit: "tries", min: 0, max: 10 }),
+    h(
+      "div",
+      { class: "go" },
+      h(
+        "button",
+        { class: "primary", type: "submit", disabled: locked || state.connection.status !== "open" },
+        running ? "Selling…" : wish.busy ? "Preparing…" : "Open the doors",
+      ),
+      running && h("button", { type: "button", onClick: () => cancel(store, blasts) }, "Cancel"),
+    ),
+  );
+}
+
+/** @param {State} state @param {Store} store @param {Record<string, any>} wish @param {"left" | "right"} side @param {Blast | undefined} blast @param {boolean} running */
+function sidePanel(state, store, wish, side, blast, running) {
+  const sale = state.sales[saleOf(side, wish[side])];
+  const strategies = (state.facts?.strategies ?? []).map(({ name, promises_exactness }) => ({
+    value: name,
+    label: promises_exactness ? name : `${name} (unsafe)`,
+  }));
+  return h(
+    "section",
+    { class: `side ${side}`, "aria-label": `${side === "left" ? "Left" : "Right"} side: ${wish[side]}` },
+    choice({
+      label: side === "left" ? "Left: strategy" : "Right: strategy",
+      value: wish[side],
+      options: strategies,
+      disabled: running || wish.busy,
+      set: (value) => fill(store, VIEW, { [side]: value }),
+    }),
+    sale ? outcome(sale, blast) : h("p", { class: "hint first" }, "Nothing was sold here yet. Open the doors."),
+  );
+}
+
+/** @param {Sale} sale @param {Blast | undefined} blast */
+function outcome(sale, blast) {
+  const load = figures(blast);
+  const ended = !blast || hasEnded(blast);
+  const { tone, sentence } = verdict(sale, ended);
+  return [
+    h(
+      "p",
+      { class: `verdict ${tone}`, "data-verdict": tone },
+      h("span", { class: "sign", "aria-hidden": "true" }),
+      sentence,
+    ),
+    load?.failure && h("p", { class: "hint bad" }, load.failure),
+    seats(sale),
+    outside(sale),
+    progress(blast),
+    figureList(
+      figure("Told “reserved”", whole(load?.accepted), { id: "accepted" }),
+      figure("Told “sold out”", whole(load?.sold_out), { id: "sold_out" }),
+      figure("Without a plain answer", whole(load?.errors), { id: "errors" }),
+      figure("Booked in the ledger", whole(sale.booked), { id: "booked", tone: sale.oversold > 0 ? "bad" : "plain" }),
+      figure("Oversold", whole(sale.oversold), { id: "oversold", tone: sale.oversold > 0 ? "bad" : "good" }),
+      figure("Sold, as the counter says", whole(sale.counter_says), { id: "counter_says" }),
+    ),
+    figureList(
+      figure("Accepted", rate(load?.accepted_per_second), { id: "accepted_per_second" }),
+      figure("Latency p50", milliseconds(load?.latency_ms?.p50), { id: "p50" }),
+      figure("p95", milliseconds(load?.latency_ms?.p95), { id: "p95" }),
+      figure("p99", milliseconds(load?.latency_ms?.p99), { id: "p99" }),
+    ),
+  ];
+}
+
+/** @param {Blast | undefined} blast */
+function progress(blast) {
+  if (!blast) return null;
+  const sent = figures(blast)?.sent ?? 0;
+  const words = {
+    queued: "waits for the load generator",
+    running: "running",
+    finished: "finished",
+    cancelled: "cancelled",
+    aborted: "aborted",
+  };
+  return h(
+    "p",
+    { class: "progress" },
+    h("progress", { max: blast.requests, value: sent, "aria-label": "Requests answered" }),
+    h("span", null, `${whole(sent)} of ${counted(blast.requests, "request")}, ${words[blast.state]}`),
+  );
+}
+
+/** The two curves beside each other. @param {State} state @param {Record<string, any>} wish @param {(Blast | undefined)[]} blasts */
+function race(state, wish, blasts) {
+  const curves = blasts.map((blast) => (blast ? (state.curves[blast.id] ?? []) : []));
+  if (curves.every((curve) => curve.length < 2)) return null;
+  const panel = (
+    /** @type {string} */ heading,
+    /** @type {string} */ unit,
+    /** @type {(point: Point) => number} */ of,
+    /** @type {string} */ id,
+  ) =>
+    h(
+      "section",
+      { class: "panel" },
+      h("h2", null, heading),
+      chart({
+        id,
+        available: state.facts?.charts ?? false,
+        label: `${heading} over the run, for both sides; the figures above have the last value.`,
+        configure: (colour) => lines(curves, [`${wish.left} (left)`, `${wish.right} (right)`], unit, of, colour),
+      }),
+    );
+  return h(
+    "div",
+    { class: "panels" },
+    panel("Latency p99 so far", "ms", (point) => point.p99, "chart-latency"),
+    panel("Accepted a second so far", "tickets/s", (point) => point.accepted_per_second, "chart-accepted"),
+  );
+}
+
+/** @param {Point[][]} curves @param {string[]} names @param {string} unit @param {(point: Point) => number} of @param {(name: string) => string} colour */
+function lines(curves, names, unit, of, colour) {
+  const text = colour("text-quiet");
+  const axis = (/** @type {string} */ title) => ({
+    title: { display: true, text: title, color: text },
+    ticks: { color: text },
+    grid: { color: colour("line") },
+  });
+  return {
+    type: "line",
+    data: {
+      datasets: curves.map((curve, index) => ({
+        label: names[index],
+        data: curve.map((point) => ({ x: point.seconds, y: of(point) })),
+        borderColor: colour(index === 0 ? "left" : "right"),
+        backgroundColor: colour(index === 0 ? "left" : "right"),
+        borderDash: index === 0 ? [6, 4] : [],
+        borderWidth: 2,
+        pointRadius: 0,
+      })),
+    },
+    options: {
+      plugins: { legend: { labels: { color: colour("text"), usePointStyle: true, pointStyle: "line" } } },
+      scales: {
+        x: { type: "linear", beginAtZero: true, ...axis("s since the doors opened") },
+        y: { beginAtZero: true, ...axis(unit) },
+      },
+    },
+  };
+}

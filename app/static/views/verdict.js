@@ -1,0 +1,40 @@
+// What the ledger says of a round, in a sentence. Never from a counter: that is what a race corrupts.
+
+import { counted, whole } from "../core/format.js";
+
+/** @import { Sale } from "../core/types.js" */
+
+/**
+ * @param {Sale} sale
+ * @param {boolean} ended  whether nobody buys any more
+ * @returns {{ tone: "bad" | "good" | "open", sentence: string }}
+ */
+export function verdict(sale, ended) {
+  const { strategy, stock, booked, oversold, undersold, counter_says: counter, backlog } = sale;
+  if (oversold > 0) {
+    const believes =
+      counter === null ? "" : ` Its counter believes that ${counter === 1 ? "one is" : `${whole(counter)} are`} sold.`;
+    return {
+      tone: "bad",
+      sentence: `${strategy} sold ${whole(booked)} of ${counted(stock, "ticket")}: ${counted(oversold, "ticket")} too many.${believes}`,
+    };
+  }
+  if (!ended)
+    return { tone: "open", sentence: `${strategy} has sold ${whole(booked)} of ${counted(stock, "ticket")} so far.` };
+  if (backlog)
+    return { tone: "open", sentence: `${strategy}: ${counted(backlog, "ticket")} on the way to the ledger.` };
+  if (undersold)
+    return {
+      tone: "bad",
+      sentence: `${strategy} sold ${whole(booked)} of ${counted(stock, "ticket")}, and ${whole(undersold)} can't be had any more.`,
+    };
+  if (booked === stock)
+    return {
+      tone: "good",
+      sentence: `${strategy} sold exactly ${whole(booked)} of ${counted(stock, "ticket")}. Everyone who was told so has one.`,
+    };
+  return {
+    tone: "good",
+    sentence: `${strategy} sold ${whole(booked)} of ${counted(stock, "ticket")}; ${whole(sale.remaining)} are left.`,
+  };
+}

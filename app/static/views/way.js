@@ -1,0 +1,128 @@
+// The way of an order, with what is where at this moment; and, in a lab, faults to try on it.
+
+import { counted, rate, whole } from "../core/format.js";
+import { h } from "../core/vdom.js";
+import { empty } from "../parts/empty.js";
+import { choice } from "../parts/field.js";
+import { drainRate, figures, hasEnded, newestBlast } from "../state/events.js";
+import { fill, form } from "../state/forms.js";
+import { drift, EQUATION } from "./drift.js";
+import { lab } from "./lab.js";
+import { crowd } from "./way-actions.js";
+
+/** @import { Sale, State, Store } from "../core/types.js" */
+
+export const title = "Way of an order";
+export const VIEW = "way";
+
+/** @param {State} state @param {Store} store */
+export function render(state, store) {
+  const sales = Object.values(state.sales);
+  if (sales.length === 0) {
+    return empty(
+      title,
+      "There is no sale to follow. Open the doors of two sides, or create a sale; then its orders pass by here.",
+      h("p", null, h("a", { href: "#/two-sides" }, "Two sides")),
+    );
+  }
+  const busiest = [...sales].sort(
+    (one, other) =>
+      (other.backlog ?? 0) - (one.backlog ?? 0) ||
+      Number(other.strategy === "atomic") - Number(one.strategy === "atomic"),
+  )[0];
+  const wish = form(state, VIEW, { sale: busiest.name });
+  const sale = state.sales[wish.sale] ?? busiest;
+  const blast = newestBlast(state, sale.name);
+  const running = blast !== undefined && !hasEnded(blast);
+  const off = drift(sale);
+  return h(
+    "div",
+    { class: "view" },
+    h(
+      "section",
+      { class: "stage" },
+      h("h1", null, "An accepted order is somewhere, always."),
+      h(
+        "div",
+        { class: "controls" },
+        choice({
+          label: "Sale",
+          value: sale.name,
+          options: sales.map(({ name }) => ({ value: name, label: name })),
+          set: (value) => fill(store, VIEW, { sale: value }),
+        }),
+        h(
+          "div",
+          { class: "go" },
+          h(
+            "button",
+            { class: "primary", disabled: running, onClick: () => crowd(store, sale) },
+            running ? "Selling…" : "Send a crowd to a fresh round",
+          ),
+        ),
+      ),
+    ),
+    h(
+      "section",
+      { class: "panel" },
+      stations(sale, figures(blast), drainRate(state.looks[sale.name], state.now)),
+      h(
+        "p",
+        { class: `identity ${off.tone}`, "data-identity": off.tone },
+        h("span", { class: "sign", "aria-hidden": "true" }),
+        off.sentence,
+      ),
+      h("p", { class: "hint" }, EQUATION),
+    ),
+    state.facts?.lab && lab(state, store),
+  );
+}
+
+/** @param {Sale} sale @param {Partial<import("../core/types.js").LoadSummary> | null} load @param {number | null} drained */
+function stations(sale, load, drained) {
+  return h(
+    "ol",
+    { class: "stations" },
+    station("Buyers", load ? counted(load.sent ?? 0, "request") : "–", "answered in the last crowd"),
+    station(
+      "API",
+      load ? counted(load.accepted ?? 0, "order") : "–",
+      load ? `accepted, ${whole(load.sold_out)} told “sold out”` : "accepted",
+    ),
+    station(
+      "Gate",
+      sale.remaining === null ? "away" : counted(sale.remaining, "ticket"),
+      `remaining of ${whole(sale.stock)}, ${sale.phase}`,
+      sale.remaining === null,
+    ),
+    station(
+      "Stream",
+      sale.backlog === null ? "away" : counted(sale.backlog, "ticket"),
+      "accepted, on the way",
+      sale.backlog === null,
+    ),
+    station("Workers", rate(drained), "tickets into the ledger, over 3 s"),
+    station("Ledger", counted(sale.booked, "ticket"), ledgerSays(sale), sale.oversold > 0),
+  );
+}
+
+/** @param {Sale} sale */
+function ledgerSays(sale) {
+  const more = [
+    ["set aside", sale.set_aside],
+    ["rejected", sale.rejected],
+    ["lost", sale.lost ?? 0],
+    ["oversold", sale.oversold],
+  ].filter(([, count]) => count);
+  return ["booked", ...more.map(([name, count]) => `${whole(Number(count))} ${name}`)].join(", ");
+}
+
+/** @param {string} name @param {string} value @param {string} note @param {boolean} [bad] */
+const station = (name, value, note, bad = false) =>
+  h(
+    "li",
+    { class: bad ? "station bad" : "station" },
+    h("h2", null, name),
+    h("strong", { "data-figure": name.toLowerCase() }, value),
+    h("span", null, note),
+  );

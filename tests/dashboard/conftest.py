@@ -1,0 +1,119 @@
+"""The dashboard in a real browser, on a real installation that all of these tests share. They run in one event loop."""
+
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
+
+from app.lab.home import LabHome
+from app.lab.servers.postgres import PostgresServer
+from tests.fixtures.platform import Platform
+from tests.fixtures.servers import fresh_database
+
+PROJECT = Path(__file__).parents[2]
+PICTURES = PROJECT / "build" / "dashboard"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+QUIET = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+
+OpenPage = Callable[..., Awaitable[Page]]
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("no Chromium on the PATH: the dashboard's tests need one (apt-get install chromium)")
+    return found
+
+
+@pytest.fixture(scope="session")
+def dashboard_database_url(postgres_server: PostgresServer, migrated_template: str) -> Iterator[str]:
+    yield from fresh_database(postgres_server, f"TEMPLATE {migrated_template}")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stage(
+    browser_path: str,  # noqa: ARG001  nothing is started where nobody could look at it
+    tmp_path_factory: pytest.TempPathFactory,
+    dashboard_database_url: str,
+) -> AsyncIterator[Platform]:
+    """Two API processes, a worker, a reconciler and a blaster."""
+    home = LabHome(tmp_path_factory.mktemp("stage") / "home")
+    home.lock()
+    platform = Platform(
+        home, dashboard_database_url, api=2, blaster=True, environment={"LEDGER_POOL_SIZE": "20"}
+    )  # the default: fewer connections make a smaller race
+    platform.stock.start()
+    platform.broker.start()
+    platform.start(*platform.names)
+    yield platform
+    await platform.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(browser_path: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=browser_path, args=list(QUIET))
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_page(browser: Browser, stage: Platform) -> AsyncIterator[OpenPage]:
+    """`await open_page(view, ...)`: a page of a browser of its own, which has told nothing amiss in the end.
+
+    `expected`: words of console messages that the test provokes.
+    """
+    contexts = []
+    amiss: list[str] = []
+
+    async def open_page(
+        view: str = "two-sides",
+        *,
+        theme: str = "dark",
+        width: int = 1280,
+        height: int = 900,
+        expected: tuple[str, ...] = (),
+    ) -> Page:
+        context = await browser.new_context(
+            color_scheme=theme, viewport={"width": width, "height": height}, reduced_motion="reduce"
+        )
+        contexts.append(context)
+        page = await context.new_page()
+
+        def told(message: ConsoleMessage) -> None:
+            if message.type in ("error", "warning") and not any(words in message.text for words in expected):
+                amiss.append(message.text)
+
+        def asked(request: Request) -> None:
+            if not request.url.startswith((stage.url, "blob:")):
+                amiss.append(f"a request to another origin: {request.url}")
+
+        page.on("console", told)
+        page.on("pageerror", lambda error: amiss.append(str(error)))
+        page.on("request", asked)
+        await show(page, stage, view)
+        return page
+
+    yield open_page
+    for context in contexts:
+        await context.close()
+    assert amiss == []
+
+
+async def show(page: Page, stage: Platform, view: str) -> None:
+    """Opens a view and waits until it is live."""
+    await page.goto(f"{stage.url}/static/index.html#/{view}")
+    await page.locator(".liveness.live").wait_for()
+    await page.locator("main [aria-busy]").wait_for(state="detached")
+
+
+async def take_picture(page: Page, name: str) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=PICTURES / f"{name}.png", full_page=True)

@@ -1,0 +1,123 @@
+"""Every view, in both themes and on a narrow screen: nothing that an accessibility checker finds, and nothing to scroll
+sideways. The pictures are for people to look at."""
+
+import json
+import re
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.dashboard.conftest import PROJECT, OpenPage, take_picture
+from tests.fixtures.platform import Platform
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
+CHARTS = PROJECT / "app" / "static" / "vendor" / "chart.js"
+VIEWS = ("two-sides", "race-lens", "way", "sales", "compare", "by-hand")
+MOST_BYTES = 400_000
+
+
+@pytest.fixture(scope="module")
+def race_report() -> dict[str, object]:
+    """As `atomictickets race --json` writes it, with one strategy that is exact and one that isn't."""
+
+    def entry(strategy: str, *, exact: bool, per_second: float) -> dict[str, object]:
+        values = {
+            "sold": 100,
+            "oversold": 0 if exact else 90,
+            "accepted_per_second": per_second,
+            "p99_ms": 7.5,
+        }
+        return {
+            "strategy": strategy,
+            "promises_exactness": exact,
+            "exact": exact,
+            "failure": None,
+            "figures": {name: {"median": value, "lowest": value, "highest": value} for name, value in values.items()},
+            "findings": [] if exact else [{"anomaly": "oversold", "count": 5}],
+        }
+
+    entries = [
+        entry("naive", exact=False, per_second=90),
+        entry("atomic", exact=True, per_second=900),
+    ]
+    contest = {"stock": 100, "requests": 1000, "repeat": 5, "api_processes": 2}
+    return {"started_at": "2026-01-01T00:00:00+00:00", "contest": contest, "race": entries}
+
+
+async def violations(page: Page) -> list[str]:
+    if not AXE.is_file():
+        pytest.skip("axe-core is not there: make lint fetches it, where npm can be had")
+    await page.evaluate(AXE.read_text())
+    found = await page.evaluate("axe.run(document)")
+    return [f"{each['id']}: {node['html']}" for each in found["violations"] for node in each["nodes"]]
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+async def test_nothing_is_found_by_an_accessibility_checker(
+    stage: Platform, open_page: OpenPage, theme: str, race_report: dict[str, object]
+) -> None:
+    await stage.ask("POST", "/sales", {"name": "shown", "strategy": "atomic", "stock": 30})
+    page = await open_page(theme=theme)
+    for view in VIEWS:
+        await page.evaluate(f"location.hash = '#/{view}'")
+        await expect(page.locator("nav a[aria-current]")).to_have_attribute("href", f"#/{view}")
+        if view == "compare":
+            file = {"name": "race.json", "mimeType": "application/json", "buffer": json.dumps(race_report).encode()}
+            await page.set_input_files("input[type=file]", [file])
+            await expect(page.locator("tbody tr")).to_have_count(2)
+        assert await violations(page) == [], view
+        await take_picture(page, f"{view}-{theme}")
+
+
+async def test_a_narrow_screen_needs_no_scrolling_sideways(open_page: OpenPage) -> None:
+    page = await open_page(width=360, height=740)
+    for view in VIEWS:
+        await page.evaluate(f"location.hash = '#/{view}'")
+        await expect(page.locator("nav a[aria-current]")).to_have_attribute("href", f"#/{view}")
+        assert await page.evaluate("document.documentElement.scrollWidth") == 360, view
+        await take_picture(page, f"{view}-narrow")
+
+
+async def test_all_that_the_page_loads_is_light(stage: Platform, open_page: OpenPage) -> None:
+    page = await open_page()
+    if CHARTS.is_file():
+        await page.evaluate("import('./vendor/chart.js')")
+    loaded = await page.evaluate("performance.getEntriesByType('resource').map((each) => new URL(each.name).pathname)")
+    files = {path for path in loaded if path.startswith("/static/")} | {"/static/index.html"}
+    assert "/static/views/race-lens.js" in files
+    assert sum([len((await stage.ask("GET", path)).content) for path in files]) < MOST_BYTES
+
+
+async def test_a_sale_is_created_reset_and_ended(stage: Platform, open_page: OpenPage) -> None:
+    page = await open_page("sales")
+    await page.get_by_label("Name").fill("page-made")
+    await page.get_by_role("button", name="Create the sale").click()
+    card = page.locator("article", has=page.get_by_role("heading", name="page-made"))
+    await expect(card).to_contain_text("round 1")
+    await card.get_by_role("button", name="Start the next round").click()
+    await expect(card).to_contain_text("round 2")
+    await card.get_by_role("button", name="End").click()
+    await expect(card).to_contain_text("Closed")
+    assert (await stage.view("page-made"))["round"] == 2
+
+
+async def test_what_is_refused_is_told_with_its_reason(stage: Platform, open_page: OpenPage) -> None:
+    await stage.create_sale("taken", stock=5)
+    page = await open_page("sales", expected=("409",))
+    await page.get_by_label("Name").fill("taken")
+    await page.get_by_role("button", name="Create the sale").click()
+    await expect(page.locator(".notice.problem")).to_contain_text("exists with other terms")
+
+
+async def test_the_way_of_an_order_adds_up(stage: Platform, open_page: OpenPage) -> None:
+    await stage.create_sale("way", stock=50)
+    page = await open_page("way")
+    await page.get_by_label("Sale").select_option("way")
+    for number in range(7):
+        assert (await stage.buy("way", f"buyer-{number}", "k")).status_code == 200
+    await expect(page.locator('[data-figure="ledger"]')).to_have_text("7 tickets")
+    await expect(page.locator('[data-figure="gate"]')).to_have_text("43 tickets")
+    await expect(page.locator('[data-identity="good"]')).to_have_text(re.compile(r"50 = 43 \+ 0 \+ 0 \+ 7"))
+    assert await page.get_by_text("Break it").count() == 0  # this is no lab

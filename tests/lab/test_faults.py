@@ -1,0 +1,113 @@
+"""Faults on real processes: what is stopped comes back, what is paused goes on, and nothing counts as a crash loop."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.lab import faults as faults_module
+from app.lab.door import Door, Fault, is_loopback
+from app.lab.faults import Faults
+from app.lab.process import ChildProcess
+from app.lab.registry import ProcessRegistry
+from app.lab.supervisor import Part, Supervisor
+from tests.drain.until import until
+
+
+def silent(_: str) -> None:
+    """The lab's terminal."""
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
+    """Two processes that do nothing, called a worker and the broker."""
+    supervisor = Supervisor(ProcessRegistry(tmp_path / "processes.json"), silent)
+    command = [sys.executable, "-c", "import signal; signal.pause()"]
+    supervisor.start(
+        [Part(name, ChildProcess(name, command, log=tmp_path / f"{name}.log")) for name in ("worker-1", "broker")]
+    )
+    yield supervisor
+    supervisor.stop()
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Door:
+    return Door(tmp_path / "door")
+
+
+@pytest.fixture
+def faults(door: Door, supervisor: Supervisor) -> Faults:
+    return Faults(door, supervisor, silent)
+
+
+def running(door: Door) -> dict[str, bool]:
+    return {part["name"]: part["running"] for part in door.state()["parts"]}
+
+
+@pytest.mark.parametrize("fault", [Fault.STOP_WORKER, Fault.DROP_BROKER])
+async def test_what_is_stopped_comes_back(
+    faults: Faults, door: Door, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    name = "worker-1" if fault is Fault.STOP_WORKER else "broker"
+    monkeypatch.setattr(faults_module, "WORKER_RETURNS_SECONDS", 0.2)
+    monkeypatch.setattr(faults_module, "BROKER_RETURNS_SECONDS", 0.2)
+
+    async def back() -> bool:
+        supervisor.watch()
+        faults.look()
+        return running(door)[name]
+
+    for _ in range(7):  # seven deaths in a minute would be a crash loop, had they not been wished
+        assert door.wish(fault)
+        faults.look()
+        assert running(door) == {"worker-1": True, "broker": True} | {name: False}
+        await until(back)
+
+
+async def test_the_drain_is_paused_and_goes_on(faults: Faults, door: Door, supervisor: Supervisor) -> None:
+    worker = psutil.Process(supervisor.parts[0].server.pid)
+
+    async def stopped() -> bool:
+        return worker.status() == psutil.STATUS_STOPPED
+
+    async def going_on() -> bool:
+        return not await stopped()
+
+    door.wish(Fault.PAUSE_DRAIN)
+    faults.look()
+    await until(stopped)
+    assert door.state()["drain_paused"] is True
+    assert Fault.PAUSE_DRAIN not in door.state()["faults"]
+    door.wish(Fault.RESUME_DRAIN)
+    faults.look()
+    await until(going_on)
+
+
+async def test_a_pause_that_nobody_ends_ends_itself(
+    faults: Faults, door: Door, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults_module, "PAUSE_SECONDS", 0.0)
+    door.wish(Fault.PAUSE_DRAIN)
+    faults.look()
+    assert door.state()["drain_paused"] is False
+    assert psutil.Process(supervisor.parts[0].server.pid).status() != psutil.STATUS_STOPPED
+
+
+def test_a_server_that_is_not_the_labs_own_is_left_alone(faults: Faults, door: Door) -> None:
+    faults.look()
+    assert Fault.FORGET_COUNTER not in door.state()["faults"]  # there is no part called valkey
+
+
+def test_wishes_that_nobody_takes_are_bounded(door: Door) -> None:
+    door.open()
+    assert [door.wish(Fault.STOP_WORKER) for _ in range(25)].count(True) == 20
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("10.0.0.1", False), ("", False)],
+)
+def test_what_is_this_machine(host: str, here: bool) -> None:
+    assert is_loopback(host) is here

@@ -1,0 +1,18 @@
+"""What the broker keeps of live events."""
+
+from app.live import stream as stream_module
+from app.live.events import Event
+from app.live.stream import LiveStream
+
+
+async def test_the_stream_stays_small(stream: LiveStream) -> None:
+    for number in range(stream_module.KEPT_EVENTS + 300):
+        await stream.publish(Event.of("blast", {"id": str(number)}))
+    kept = await stream.after("0-0")
+    assert len(kept) <= stream_module.KEPT_EVENTS + 200  # the server trims by whole nodes of 100
+    assert not await stream.remembers("1-0")
+    assert await stream.remembers(str(kept[0].id))
+
+
+async def test_one_of_all_processes_looks_at_the_sales(stream: LiveStream) -> None:
+    assert [await stream.is_turn_of(name) for name in ("one", "other", "one", "other")] == [True, False, True, False]

