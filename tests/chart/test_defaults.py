@@ -121,7 +121,7 @@ def test_each_process_knows_the_stores_that_it_needs(helm: Helm) -> None:
         "api": {"REDIS_URL", "BROKER_URL", "DATABASE_URL", "API_ADMIN_TOKEN", "ATOMICTICKETS_JAEGER_URL"},
         "worker": {"REDIS_URL", "BROKER_URL", "DATABASE_URL"},
         "operator": {"REDIS_URL", "BROKER_URL", "DATABASE_URL"},
-        "blaster": {"DATABASE_URL", "API_URL"},
+        "blaster": {"BROKER_URL", "DATABASE_URL", "API_URL", "ATOMICTICKETS_JAEGER_URL"},
         "migrate": {"DATABASE_URL"},
         "tests": {"API_URL", "API_ADMIN_TOKEN"},
     }

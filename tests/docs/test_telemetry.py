@@ -12,7 +12,11 @@ from tests.docs.pages import PROJECT, page, table
 FOLDERS = ("app", "worker", "operator")
 MAKERS = {"span", "server_span", "start_span", "start_as_current_span"}
 ATTRIBUTE = re.compile(r"atomictickets\.[a-z_.]+")
-NO_ATTRIBUTES = {"atomictickets.dev"}  # the group of the resource
+NO_ATTRIBUTES = {
+    "atomictickets.dev",  # the group of the resource
+    "atomictickets.api",  # names of connections, as PostgreSQL lists them
+    "atomictickets.race",
+}
 ACTIONS = {action.value for action in Action if action not in (Action.NOTHING, Action.OBSERVE)}
 LABELLED = {"generation", "round", "epoch"}  # `_know(generation=...)` of the operator makes the attribute's name
 
