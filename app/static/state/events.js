@@ -67,10 +67,10 @@ function withBlast(state, blast) {
 }
 
 /** @param {Point[]} curve @param {Blast} blast @returns {Point[]} */
-function withPoint(curve, { progress }) {
+function withPoint(curve, blast) {
   const last = curve.at(-1);
-  if (!progress?.latency_ms || !progress.seconds || (last && last.seconds >= progress.seconds)) return curve;
-  const { seconds, accepted_per_second = 0, latency_ms } = progress;
+  const { seconds, accepted_per_second = 0, latency_ms } = figures(blast) ?? {};
+  if (!latency_ms || !seconds || (last && last.seconds >= seconds)) return curve;
   return [...curve.slice(1 - KEPT_POINTS), { seconds, accepted_per_second, p50: latency_ms.p50, p99: latency_ms.p99 }];
 }
 

@@ -195,7 +195,7 @@ function progress(blast) {
 /** The two curves beside each other. @param {State} state @param {Record<string, any>} wish @param {(Blast | undefined)[]} blasts */
 function race(state, wish, blasts) {
   const curves = blasts.map((blast) => (blast ? (state.curves[blast.id] ?? []) : []));
-  if (curves.every((curve) => curve.length < 2)) return null;
+  if (curves.every((curve) => curve.length === 0)) return null;
   const panel = (
     /** @type {string} */ heading,
     /** @type {string} */ unit,
@@ -239,7 +239,7 @@ function lines(curves, names, unit, of, colour) {
         backgroundColor: colour(index === 0 ? "left" : "right"),
         borderDash: index === 0 ? [6, 4] : [],
         borderWidth: 2,
-        pointRadius: 0,
+        pointRadius: curve.length === 1 ? 4 : 0, // a crowd that was served between two reports leaves its end only
       })),
     },
     options: {
