@@ -99,7 +99,7 @@ async def test_the_loop_deletes_old_receipts(office: BoxOffice) -> None:
         await connection.execute(text(OLD_RECEIPT))
     with structlog.testing.capture_logs() as logs:
         running = asyncio.create_task(office.reconciler(interval_seconds=0.01).run_forever())
-        await eventually(lambda: any(line["event"] == "old receipts, attempts and blasts deleted" for line in logs))
+        await eventually(lambda: any(line["event"] == "old rows deleted" for line in logs))
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     async with office.engine.connect() as connection:
