@@ -1,6 +1,7 @@
 """The release's Jaeger, asked by the HTTP API of its page."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,14 +39,18 @@ class Jaeger:
 
 
 def when(look: Callable[[], Spans], complete: Callable[[Spans], bool]) -> Spans:
-    """What is seen once it is complete: each process sends its spans in its own time."""
+    """What is seen once it is complete: each process sends its spans in its own time. Fails with the last seen."""
     seen = Spans()
 
     def arrived() -> bool:
         seen.spans = look().spans
         return complete(seen) and not seen.orphans()
 
-    until(arrived, seconds=WAIT_SECONDS)
+    try:
+        until(arrived, seconds=WAIT_SECONDS)
+    except AssertionError as failed:
+        found = Counter(span.name for span in seen.spans)
+        raise AssertionError(f"{failed}: {dict(found)}, without a parent {seen.orphans()}") from failed
     return seen
 
 

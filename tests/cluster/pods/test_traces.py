@@ -83,10 +83,8 @@ def the_report_is_found(jaeger: Jaeger, pairs: list[dict[str, dict[str, str]]]) 
 def what_orders_share(jaeger: Jaeger, spans: Spans) -> Spans:
     """What their spans link to: script calls, transactions of workers, and who seeded the gate."""
     links = {link for span in spans.spans for link in span.links}
-    return when(
-        lambda: jaeger.traces(trace_id for trace_id, _ in links),
-        lambda seen: links <= {span.ids for span in seen.spans},
-    )
+    traces = {trace_id for trace_id, _ in links}
+    return when(lambda: jaeger.traces(traces), lambda seen: links <= {span.ids for span in seen.spans})
 
 
 def pod_of(span: Received) -> str:
