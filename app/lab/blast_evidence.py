@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.api.evidence_models import WitnessOut
 from app.lab.trace_ratio import races, trace_ratio_of
-from app.lab.witnesses import NAMED, Witnesses, when_complete
+from app.lab.witnesses import LOOKED_AT, Witnesses, when_complete
 from app.ledger.attempts import AttemptRepository
 from app.ledger.availability import LedgerUnavailable
 from app.ledger.blasts import Blast
@@ -54,7 +54,7 @@ class BlastEvidence:
 
         async def look() -> Witnesses:
             extent = await self._attempts.extent(start.sale, start.round, start.latest)
-            found = await self._attempts.witnesses(start.sale, start.round, after=start.latest, limit=NAMED)
+            found = await self._attempts.witnesses(start.sale, start.round, after=start.latest, limit=LOOKED_AT)
             pairs = [WitnessOut.model_validate(witness).model_dump(mode="json", by_alias=True) for witness in found]
             return Witnesses.of(extent.witnesses, extent.written, pairs, self._trace_url)
 

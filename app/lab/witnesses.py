@@ -9,14 +9,16 @@ from typing import Any
 from app.lab.sale_client import Document, SaleClient
 
 NAMED = 20  # pairs; all are counted, and GET /sales/{sale}/witnesses has them
+LOOKED_AT = 200  # the first pairs, to name those of two pods: each pod stores in batches, so most are of one
 PATIENCE_SECONDS = 2.0  # API processes send theirs within a tenth of a second; what they lost never comes
 LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Witnesses:
-    """`total` pairs, of which `pairs` has the first ones, as the API tells them; each side with its `trace_url`.
+    """`total` pairs, of which `pairs` has a few, as the API tells them; each side with its `trace_url`.
 
+    Those of two pods come first: that one process collides with itself surprises fewer.
     `written`: purchases whose committed write is recorded.
     """
 
@@ -27,15 +29,15 @@ class Witnesses:
     @classmethod
     def of(cls, total: int, written: int, pairs: Iterable[Document], trace_url: str | None) -> "Witnesses":
         """`trace_url`: the page of a trace, with `{trace_id}` in it; None where nobody looks at traces."""
-        return cls(total, written, tuple(_with_pages(pair, trace_url) for pair in pairs))
+        telling = sorted(pairs, key=lambda pair: bool(pair["first"]["pod"] == pair["second"]["pod"]))
+        return cls(total, written, tuple(_with_pages(pair, trace_url) for pair in telling[:NAMED]))
 
     def as_json(self) -> dict[str, Any]:
         return {"total": self.total, "written": self.written, "pairs": list(self.pairs)}
 
     def lines(self, most: int) -> list[str]:
-        """A few pairs as text, those of two pods first: that one process collides with itself surprises fewer."""
-        telling = sorted(self.pairs, key=lambda pair: bool(pair["first"]["pod"] == pair["second"]["pod"]))
-        return [line for pair in telling[:most] for line in _lines_of(pair)]
+        """The first pairs as text."""
+        return [line for pair in self.pairs[:most] for line in _lines_of(pair)]
 
 
 async def when_complete(look: Callable[[], Awaitable[Witnesses]], accepted: int) -> Witnesses:
@@ -48,7 +50,7 @@ async def when_complete(look: Callable[[], Awaitable[Witnesses]], accepted: int)
 
 async def read(client: SaleClient, sale: str, after: int = 0) -> Witnesses:
     """Of the present round, as the API tells; `after`: what was the latest number before the load."""
-    page = await client.witnesses(sale, after=after, limit=NAMED)
+    page = await client.witnesses(sale, after=after, limit=LOOKED_AT)
     return Witnesses.of(page["total"], page["written"], page["witnesses"], page["trace_url"])
 
 

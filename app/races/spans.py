@@ -1,8 +1,8 @@
 """The race in a trace: each attempt's window as a span, and a span in both traces where two of them collide.
 
 A span that has ended takes no event and no link, and a pair is found when both have ended. So whoever finds it adds a
-span without length to each of the two traces, at the end of the window. Jaeger shows no more of a link than its target;
-therefore the other side is in the attributes too. A customer's name is in none.
+span to each of the two traces, for the last microsecond of the window: Jaeger warns of a span without length. It shows
+no more of a link than its target; therefore the other side is in the attributes too. A customer's name is in none.
 """
 
 import time
@@ -59,15 +59,15 @@ def collision(witness: Witness) -> None:
             attributes["atomictickets.conflict.trace_id"] = other.trace_id
             attributes["atomictickets.conflict.span_id"] = other.span_id
             links.append(link(other.trace_id, other.span_id))
-        moment = nanoseconds(own.wrote_at)
+        end = nanoseconds(own.wrote_at)
         span = tracer().start_span(
             COLLISIONS[witness.hazard],
             context=remote_context(own.trace_id, own.span_id),
-            start_time=moment,
+            start_time=end - 1000,
             links=links,
             attributes=attributes,
         )
-        span.end(moment)
+        span.end(end)
 
 
 def attributes_of(attempt: Attempt, pod: str) -> dict[str, AttributeValue]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.lab import blast_evidence, witnesses
+from app.lab import witnesses
 from app.lab.blast_evidence import BlastEvidence
 from app.lab.servers.ports import free_port
 from app.lab.trace_ratio import trace_ratio_of
@@ -84,7 +84,7 @@ async def test_what_never_comes_is_not_waited_for_for_ever(
 async def test_so_many_are_named_and_all_are_counted(
     engine: AsyncEngine, ledger: AttemptRepository, blast: Blast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blast_evidence, "NAMED", 3)
+    monkeypatch.setattr(witnesses, "NAMED", 3)
     evidence = BlastEvidence(engine)
     start = await evidence.before(blast)
     await ledger.keep([recorded() for _ in range(10)])

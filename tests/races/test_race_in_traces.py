@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.collector import Collector, Received
+from tests.fixtures.collector import Collector
 from tests.fixtures.platform import MakePlatform, Platform
+from tests.races.collisions import LOST_UPDATE, POD, READ, WRITTEN, both_windows
 
 STOCK, BUYERS = 10, 100
-POD = "atomictickets.attempt.pod"
-CONFLICT = ("atomictickets.conflict.trace_id", "atomictickets.conflict.span_id")
 
 
 @pytest.fixture(autouse=True)
@@ -43,11 +42,6 @@ def ids(attempt: dict[str, Any]) -> tuple[str, str]:
     return attempt["trace_id"], attempt["span_id"]
 
 
-def collisions_of(collector: Collector, attempt: dict[str, Any]) -> list[Received]:
-    """The spans that somebody added to this attempt's window."""
-    return [span for span in collector.named("race.lost_update") if (span.trace_id, span.parent_id) == ids(attempt)]
-
-
 async def test_each_witness_is_found_among_the_spans_and_each_side_names_the_other(
     make_platform: MakePlatform, collector: Collector
 ) -> None:
@@ -58,28 +52,18 @@ async def test_each_witness_is_found_among_the_spans_and_each_side_names_the_oth
     assert page["total"] == len(page["witnesses"]) > 0
 
     async def arrived() -> bool:
-        pairs = len(collector.named("race.lost_update"))
+        pairs = len(collector.named(LOST_UPDATE))
         return pairs == 2 * page["total"] and len(collector.named("buy")) == BUYERS and not collector.orphans()
 
     await platform.wait_until(arrived)
-    windows = {span.ids: span for span in collector.named("race.window")}
     for witness in page["witnesses"]:
-        for own, other in ((witness["first"], witness["second"]), (witness["second"], witness["first"])):
-            window = windows[ids(own)]
-            assert window.attributes[POD] == own["pod"]
-            assert window.attributes["atomictickets.stock.version_read"] == own["version_read"]
-            assert window.attributes["atomictickets.stock.version_written"] == own["version_written"]
-            assert window.attributes["atomictickets.reservation_id"] == own["reservation_id"]
-            collisions = collisions_of(collector, own)
-            assert len(collisions) <= 2
-            [naming] = [span for span in collisions if tuple(span.attributes[name] for name in CONFLICT) == ids(other)]
-            assert naming.links == {ids(other)}
-            assert (naming.attributes[POD], naming.attributes["atomictickets.conflict.pod"]) == (
-                own["pod"],
-                other["pod"],
-            )
-        assert witness["first"]["version_read"] == witness["second"]["version_read"]
-        assert witness["first"]["version_written"] != witness["second"]["version_written"]
+        attempts = witness["first"], witness["second"]
+        windows = both_windows(collector, *map(ids, attempts))
+        for attempt, window in zip(attempts, windows, strict=True):
+            assert window.attributes[POD] == attempt["pod"]
+            assert window.attributes[READ] == attempt["version_read"]
+            assert window.attributes[WRITTEN] == attempt["version_written"]
+            assert window.attributes["atomictickets.reservation_id"] == attempt["reservation_id"]
     pods = {(witness["first"]["pod"], witness["second"]["pod"]) for witness in page["witnesses"]}
     assert pods & {("api-1", "api-2"), ("api-2", "api-1")}
     assert {span.service for span in collector.named("buy")} == {"atomictickets-blaster"}

@@ -5,34 +5,23 @@ from redis.asyncio import Redis
 
 from app.gate.keys import GROUP, SaleKeys
 from app.settings import GateSettings
-from tests.fixtures.collector import Collector, Received
+from tests.fixtures.collector import Collector
 from tests.fixtures.platform import MakePlatform, Platform
+from tests.telemetry.orders import (
+    BATCH,
+    BOOK,
+    BUY,
+    CALL,
+    DELIVERY,
+    OUTCOME,
+    RESERVE,
+    accepted,
+    one_story,
+    told,
+    whole_orders,
+)
 
-BUY, RESERVE, CALL, BOOK, BATCH = (
-    "POST /buy-ticket", "gate.reserve", "EVALSHA reserve", "ledger.book", "ledger.book batch",
-)  # fmt: skip
-OUTCOME, RESERVATION, DELIVERY = (
-    "atomictickets.outcome", "atomictickets.reservation_id", "atomictickets.delivery",
-)  # fmt: skip
 STOCK, REQUESTS = 40, 100
-
-
-def told(span: Received, *names: str) -> tuple[object, ...]:
-    return tuple(span.attributes.get(name) for name in names)
-
-
-def children(collector: Collector, parent: Received, name: str) -> list[Received]:
-    return [span for span in collector.named(name) if (span.trace_id, span.parent_id) == parent.ids]
-
-
-def whole_orders(collector: Collector) -> int:
-    """Accepted purchases whose trace holds all three: request, script and booking."""
-    return sum(
-        1
-        for bought in collector.named(BUY)
-        for reserved in children(collector, bought, RESERVE)
-        for _ in children(collector, reserved, BOOK)
-    )
 
 
 async def until_whole(platform: Platform, collector: Collector, orders: int, requests: int) -> None:
@@ -59,18 +48,10 @@ async def test_every_accepted_order_is_one_unbroken_trace(
     await platform.settled(sale)
     await until_whole(platform, collector, STOCK, REQUESTS)
 
-    bought = [span for span in collector.named(BUY) if told(span, OUTCOME) == ("reserved",)]
+    bought = accepted(collector)
     assert len({span.trace_id for span in bought}) == STOCK
     for span in bought:
-        [buy] = [asked for asked in collector.named("buy") if asked.ids == (span.trace_id, span.parent_id)]
-        assert (buy.service, buy.parent_id) == ("atomictickets-blaster", "")
-        [reserve] = children(collector, span, RESERVE)
-        [book] = children(collector, reserve, BOOK)
-        assert (span.service, book.service) == ("atomictickets-api", "atomictickets-worker")
-        assert (span.kind, reserve.kind, book.kind) == ("SERVER", "PRODUCER", "CONSUMER")
-        assert told(span, RESERVATION) == told(book, RESERVATION) != (None,)
-        assert told(book, OUTCOME, DELIVERY) == ("booked", "first")
-        assert told(span, "http.route", "http.response.status_code") == ("/buy-ticket", 200)
+        one_story(collector, span)
     links_go_both_ways(collector, CALL, RESERVE)
     links_go_both_ways(collector, BATCH, BOOK)
     calls = collector.named(CALL)

@@ -12,6 +12,7 @@ from tests.cluster.conftest import KIT
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.pods.crowd import Crowd
 from tests.cluster.pods.images import CannotBuild, ImageStore
+from tests.cluster.pods.jaeger import Jaeger
 from tests.cluster.pods.killer import Killer
 from tests.cluster.pods.shop import Shop
 
@@ -65,6 +66,11 @@ def crowd(market: Kubectl, image: str) -> Crowd:
     crowd = Crowd(market, image)
     crowd.arrive()
     return crowd
+
+
+@pytest.fixture(scope="session")
+def jaeger(shop: Shop) -> Jaeger:
+    return Jaeger(shop.kubectl, shop.name("jaeger"))
 
 
 @pytest.fixture(scope="session")

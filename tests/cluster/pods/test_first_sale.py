@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cluster.kubectl import until
+from tests.cluster.pods.blasts import blast
 from tests.cluster.pods.crowd import Crowd
 from tests.cluster.pods.shop import Object, Shop
 from tests.fixtures.servers import PROJECT
@@ -37,35 +37,12 @@ def test_helm_test_buys_a_ticket(shop: Shop) -> None:
     assert "Phase:          Succeeded" in shop.helm.test()
 
 
-def test_traces_say_which_pod_they_are_of(shop: Shop, crowd: Crowd) -> None:
-    jaeger = f"http://{shop.name('jaeger')}.{shop.kubectl.namespace}:16686"
-
-    def services() -> list[str]:
-        return crowd.ask("GET", f"{jaeger}/api/services").document["data"] or []
-
-    until(lambda: "atomictickets-operator" in services(), seconds=30)
-    traces = crowd.ask("GET", f"{jaeger}/api/traces?service=atomictickets-operator").document["data"]
-    processes = [process for trace in traces for process in trace["processes"].values()]
-    pods = {tag["value"] for process in processes for tag in process["tags"] if tag["key"] == "k8s.pod.name"}
-    assert {pod["metadata"]["name"] for pod in shop.pods("operator")} <= pods
-
-
 def test_a_password_is_in_no_log(shop: Shop) -> None:
     secrets = {shop.admin_token()}
     for component in ("api", "worker", "operator", "blaster", "migrate"):
         logs = shop.kubectl("logs", f"--selector=app.kubernetes.io/component={component}", "--tail=-1")
         assert logs
         assert not any(secret in logs for secret in secrets)
-
-
-def blast(shop: Shop, crowd: Crowd, sale: str, requests: int) -> None:
-    """By the release's own blaster, asked for over HTTP."""
-    wish = {"requests": requests, "concurrency": requests}
-    asked = crowd.ask("POST", f"{shop.url}/sales/{sale}/blasts", token=shop.admin_token(), body=wish)
-    assert asked.status == 202, asked.document
-    address = f"{shop.url}/blasts/{asked.document['id']}"
-    until(lambda: crowd.ask("GET", address).document["state"] == "finished", seconds=60)
-    assert crowd.ask("GET", address).document["result"]["errors"] == 0
 
 
 def purchases(shop: Shop, pod: Object) -> float:

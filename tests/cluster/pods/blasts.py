@@ -1,0 +1,21 @@
+"""Crowds that the release's own blaster sends, asked for over HTTP as the dashboard asks."""
+
+from typing import Any
+
+from tests.cluster.kubectl import until
+from tests.cluster.pods.crowd import Crowd
+from tests.cluster.pods.shop import Shop
+
+WAIT_SECONDS = 60
+
+
+def blast(shop: Shop, crowd: Crowd, sale: str, requests: int, **wish: Any) -> dict[str, Any]:
+    """All at the same moment. Its result."""
+    body = {"requests": requests, "concurrency": requests} | wish
+    asked = crowd.ask("POST", f"{shop.url}/sales/{sale}/blasts", token=shop.admin_token(), body=body)
+    assert asked.status == 202, asked.document
+    address = f"{shop.url}/blasts/{asked.document['id']}"
+    until(lambda: crowd.ask("GET", address).document["state"] == "finished", seconds=WAIT_SECONDS)
+    result: dict[str, Any] = crowd.ask("GET", address).document["result"]
+    assert result["errors"] == 0
+    return result

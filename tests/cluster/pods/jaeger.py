@@ -1,0 +1,79 @@
+"""The release's Jaeger, asked by the HTTP API of its page."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.cluster.kubectl import Kubectl, until
+from tests.telemetry.received import Received, Spans
+
+MOST_TRACES = 1000
+WAIT_SECONDS = 30  # a process sends every 5 s
+
+
+@dataclass(frozen=True, slots=True)
+class Jaeger:
+    """`service`: of Kubernetes."""
+
+    kubectl: Kubectl
+    service: str
+
+    def search(self, service: str, operation: str, tags: Mapping[str, str]) -> Spans:
+        """Whole traces that have such a span."""
+        return self._traces(service=service, operation=operation, tags=json.dumps(tags), limit=MOST_TRACES)
+
+    def traces(self, ids: Iterable[str]) -> Spans:
+        return self._traces(traceID=sorted(set(ids)))
+
+    def _traces(self, **query: Any) -> Spans:
+        traces = self._ask(f"traces?{urlencode(query, doseq=True)}")
+        return Spans([received(span, trace["processes"]) for trace in traces for span in trace["spans"]])
+
+    def _ask(self, what: str) -> Any:
+        # By way of the API server: it reaches Services on any kind of cluster.
+        address = f"/api/v1/namespaces/{self.kubectl.namespace}/services/{self.service}:16686/proxy/api/{what}"
+        return json.loads(self.kubectl("get", "--raw", address))["data"]
+
+
+def when(look: Callable[[], Spans], complete: Callable[[Spans], bool]) -> Spans:
+    """What is seen once it is complete: each process sends its spans in its own time. Fails with the last seen."""
+    seen = Spans()
+
+    def arrived() -> bool:
+        seen.spans = look().spans
+        return complete(seen) and not seen.orphans()
+
+    try:
+        until(arrived, seconds=WAIT_SECONDS)
+    except AssertionError as failed:
+        found = Counter(span.name for span in seen.spans)
+        raise AssertionError(f"{failed}: {dict(found)}, without a parent {seen.orphans()}") from failed
+    return seen
+
+
+def received(span: dict[str, Any], processes: dict[str, Any]) -> Received:
+    process, tags = processes[span["processID"]], plain(span["tags"])
+    parents, links = (references(span, kind) for kind in ("CHILD_OF", "FOLLOWS_FROM"))
+    return Received(
+        name=span["operationName"],
+        service=process["serviceName"],
+        trace_id=span["traceID"],
+        span_id=span["spanID"],
+        parent_id=parents[0][1] if parents else "",
+        kind=str(tags["span.kind"]).upper(),
+        attributes=tags,
+        links=frozenset(links),
+        is_error=bool(tags.get("error", False)),
+        resource=plain(process["tags"]),
+    )
+
+
+def references(span: dict[str, Any], kind: str) -> list[tuple[str, str]]:
+    return [(each["traceID"], each["spanID"]) for each in span["references"] if each["refType"] == kind]
+
+
+def plain(tags: list[dict[str, Any]]) -> dict[str, Any]:
+    return {tag["key"]: tag["value"] for tag in tags}

@@ -1,0 +1,95 @@
+"""What an engineer finds in the release's Jaeger: the race of two pods, and orders that are one story each."""
+
+import pytest
+
+from tests.cluster.manifests import flashsale
+from tests.cluster.pods.blasts import blast
+from tests.cluster.pods.crowd import Crowd
+from tests.cluster.pods.jaeger import Jaeger, when
+from tests.cluster.pods.shop import Shop
+from tests.races.collisions import LOST_UPDATE, OTHER_POD, POD, READ, WRITTEN, both_windows, other_of
+from tests.telemetry.orders import BATCH, BUY, CALL, OUTCOME, RESERVED, accepted, one_story, whole_orders
+from tests.telemetry.received import Received, Spans
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
+
+API, OPERATOR = "atomictickets-api", "atomictickets-operator"
+SALE = "atomictickets.sale"
+STOCK, BUYERS = 40, 60
+
+
+def test_two_pods_that_read_one_version_and_both_sold(shop: Shop, crowd: Crowd, jaeger: Jaeger) -> None:
+    sale = "race-in-jaeger"
+    # Longer than two pods need to begin: both read the first version, whatever else the machine does.
+    terms = {"name": sale, "strategy": "naive", "stock": 10, "think_ms": 200}
+    created = crowd.ask("POST", f"{shop.url}/sales", token=shop.admin_token(), body=terms)
+    assert created.status == 201, created.document
+    result = blast(shop, crowd, sale, requests=100)
+    witnesses = result["witnesses"]
+    assert witnesses["written"] == result["accepted"] > 10
+    spans = when(
+        lambda: jaeger.search(API, LOST_UPDATE, {SALE: sale}),
+        lambda seen: len(seen.named(LOST_UPDATE)) == 2 * witnesses["total"] > 0,
+    )
+    of_two_pods = [span for span in spans.named(LOST_UPDATE) if span.attributes[POD] != span.attributes[OTHER_POD]]
+    assert of_two_pods
+    for collision in of_two_pods:
+        own, other = both_windows(spans, (collision.trace_id, collision.parent_id), other_of(collision))
+        assert own.trace_id != other.trace_id
+        assert [pod_of(own), pod_of(other)] == [own.attributes[POD], other.attributes[POD]]
+        assert {pod_of(own), pod_of(other)} <= names(shop, "api")
+    the_report_is_found(jaeger, witnesses["pairs"])
+    assert spans.errors() == []
+
+
+def test_each_accepted_order_is_one_trace_from_the_buyer_to_the_ledger(
+    shop: Shop, crowd: Crowd, jaeger: Jaeger
+) -> None:
+    sale = "orders-in-jaeger"
+    shop.kubectl.apply(flashsale(sale, {"stock": STOCK}))
+    shop.until_open(sale)
+    result = blast(shop, crowd, sale, requests=BUYERS, trace_ratio=1.0)
+    assert result["outcomes"] == {"accepted": STOCK, "sold-out": BUYERS - STOCK}
+    spans = when(
+        lambda: jaeger.search(API, BUY, {SALE: sale, OUTCOME: RESERVED}), lambda seen: whole_orders(seen) == STOCK
+    )
+    bought = accepted(spans)
+    assert len({span.trace_id for span in bought}) == STOCK
+    for span in bought:
+        reserve, book = one_story(spans, span)
+        assert pod_of(span) == pod_of(reserve) in names(shop, "api")
+        assert pod_of(book) in names(shop, "worker")
+    refused = jaeger.search(API, BUY, {SALE: sale, OUTCOME: "sold-out"})
+    assert len(refused.named(BUY)) == BUYERS - STOCK
+    shared = what_orders_share(jaeger, spans)
+    assert {span.name for span in shared.spans} >= {CALL, BATCH, "reconcile FlashSale"}
+    assert {pod_of(span) for span in shared.spans if span.service == OPERATOR} == names(shop, "operator")
+    assert spans.errors() == refused.errors() == shared.errors() == []
+    assert jaeger.search(API, LOST_UPDATE, {SALE: sale}).spans == [], "an exact sale has no race"
+
+
+def the_report_is_found(jaeger: Jaeger, pairs: list[dict[str, dict[str, str]]]) -> None:
+    """Each pair that a blast's result names, by its ids alone; those of two pods come first."""
+    sides = [(pair["first"], pair["second"]) for pair in pairs]
+    found = jaeger.traces(side["trace_id"] for pair in sides for side in pair)
+    for pair in sides:
+        first, second = ((side["trace_id"], side["span_id"]) for side in pair)
+        for side, window in zip(pair, both_windows(found, first, second), strict=True):
+            told = [window.attributes[name] for name in (POD, READ, WRITTEN)]
+            assert told == [side["pod"], side["version_read"], side["version_written"]]
+    assert sides[0][0]["pod"] != sides[0][1]["pod"]
+
+
+def what_orders_share(jaeger: Jaeger, spans: Spans) -> Spans:
+    """What their spans link to: script calls, transactions of workers, and who seeded the gate."""
+    links = {link for span in spans.spans for link in span.links}
+    traces = {trace_id for trace_id, _ in links}
+    return when(lambda: jaeger.traces(traces), lambda seen: links <= {span.ids for span in seen.spans})
+
+
+def pod_of(span: Received) -> str:
+    return str(span.resource["k8s.pod.name"])
+
+
+def names(shop: Shop, component: str) -> set[str]:
+    return {pod["metadata"]["name"] for pod in shop.pods(component)}

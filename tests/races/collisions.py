@@ -1,0 +1,32 @@
+"""What must be so of two purchases that collided, by their spans alone."""
+
+from tests.telemetry.received import Received, Spans
+
+POD, OTHER_POD = "atomictickets.attempt.pod", "atomictickets.conflict.pod"
+CONFLICT = ("atomictickets.conflict.trace_id", "atomictickets.conflict.span_id")
+READ, WRITTEN = "atomictickets.stock.version_read", "atomictickets.stock.version_written"
+LOST_UPDATE, WINDOW = "race.lost_update", "race.window"
+Ids = tuple[str, str]
+"""Trace id and span id."""
+
+
+def other_of(collision: Received) -> Ids:
+    """The window of the other one."""
+    trace_id, span_id = (str(collision.attributes[name]) for name in CONFLICT)
+    return trace_id, span_id
+
+
+def both_windows(spans: Spans, first: Ids, second: Ids) -> tuple[Received, Received]:
+    """Checked: both read one version, each wrote one of its own, and each names and links to the other."""
+    windows = {span.ids: span for span in spans.named(WINDOW)}
+    for own, other in ((first, second), (second, first)):
+        collisions = spans.children(own, LOST_UPDATE)
+        assert len(collisions) <= 2
+        [naming] = [span for span in collisions if other_of(span) == other]
+        assert naming.links == {other}
+        assert naming.attributes[POD] == windows[own].attributes[POD]
+        assert naming.attributes[OTHER_POD] == windows[other].attributes[POD]
+    one, two = windows[first], windows[second]
+    assert one.attributes[READ] == two.attributes[READ]
+    assert one.attributes[WRITTEN] != two.attributes[WRITTEN]
+    return one, two

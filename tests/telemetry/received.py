@@ -1,0 +1,45 @@
+"""Spans as somebody else got to see them: a collector, or whoever asks Jaeger."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A span as it arrived. Ids in hexadecimal digits; `parent_id` is '' for a root; `links`: (trace id, span id)."""
+
+    name: str
+    service: str
+    trace_id: str
+    span_id: str
+    parent_id: str
+    kind: str
+    attributes: Mapping[str, Any]
+    links: frozenset[tuple[str, str]]
+    is_error: bool
+    resource: Mapping[str, Any]
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        return self.trace_id, self.span_id
+
+
+@dataclass
+class Spans:
+    spans: list[Received] = field(default_factory=list)
+
+    def named(self, name: str) -> list[Received]:
+        return [span for span in self.spans if span.name == name]
+
+    def children(self, parent: tuple[str, str], name: str) -> list[Received]:
+        """`parent`: its trace id and span id."""
+        return [span for span in self.named(name) if (span.trace_id, span.parent_id) == parent]
+
+    def orphans(self) -> list[Received]:
+        """Spans whose parent never came."""
+        known = {span.ids for span in self.spans}
+        return [span for span in self.spans if span.parent_id and (span.trace_id, span.parent_id) not in known]
+
+    def errors(self) -> list[Received]:
+        return [span for span in self.spans if span.is_error]
