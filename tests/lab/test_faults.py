@@ -1,6 +1,5 @@
 """Faults on real processes: what is stopped comes back, what is paused goes on, and nothing counts as a crash loop."""
 
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,6 @@ from app.lab.process import ChildProcess
 from app.lab.registry import ProcessRegistry
 from app.lab.supervisor import Part, Supervisor
 from tests.drain.until import until
-
 
 Condition = Callable[[], Awaitable[bool]]
 
@@ -97,9 +95,8 @@ async def test_the_drain_is_paused_and_goes_on(faults: Faults, door: Door, super
 async def test_a_process_that_ends_meanwhile_keeps_no_other_from_being_paused_and_going_on(
     faults: Faults, door: Door, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    ended, worker = psutil.Process(child.pid), psutil.Process(supervisor.parts[0].server.pid)
-    child.wait()
+    ended, worker = psutil.Popen([sys.executable, "-c", ""]), psutil.Process(supervisor.parts[0].server.pid)
+    ended.wait()
     monkeypatch.setattr(faults, "_worker_processes", lambda: [ended, worker])
     stopped, going_on = conditions(worker)
     door.wish(Fault.PAUSE_DRAIN)
