@@ -1,7 +1,8 @@
 """The Celery application: `celery -A worker.main worker --pool prefork --concurrency 1`.
 
 A task is only a hint that a sale has orders; the order itself is in the sale's stream. So a task may be lost, delivered
-twice or sent for nothing, and no result is kept.
+twice or sent for nothing, and no result is kept. But for `book_order`, of the strategy without a stream: that message
+is the order, may come twice, and must not be lost.
 """
 
 import logging

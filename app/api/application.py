@@ -29,8 +29,8 @@ from app.telemetry.sampling import NOTHING, Sampling
 from app.telemetry.tracing import tracing_is_on
 
 DESCRIPTION = """
-Sells the tickets of flash sales, with many replicas and more buyers than tickets: the race (`naive`) and its cure
-(`atomic`) behind one API.
+Sells the tickets of flash sales, with many replicas and more buyers than tickets: in every way that a sale's `strategy`
+names, from the race (`naive`) to its cure (`atomic`), behind one API.
 
 * `POST /buy-ticket` is safe to repeat with the same idempotency key.
 * Errors are `application/problem+json` (RFC 9457); each type is explained at its `type`, and all at `/problems`.

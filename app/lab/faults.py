@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -36,10 +37,7 @@ class Faults:
         """Does what was wished, ends what has lasted long enough, and tells how it stands."""
         for fault in self._door.take():
             self._say(f"from the page: {fault}")
-            try:
-                self._actions[fault]()
-            except psutil.NoSuchProcess as error:
-                self._say(f"{fault} came too late: process {error.pid} has ended")
+            self._actions[fault]()
         if self._paused_until is not None and time.monotonic() >= self._paused_until:
             self.resume_drain()
         state = self._state()
@@ -50,13 +48,15 @@ class Faults:
     def resume_drain(self) -> None:
         """A stopped process can't even end: call it before the lab stops its parts."""
         for process in self._worker_processes():
-            process.resume()
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
         self._paused_until = None
 
     def _pause_drain(self) -> None:
+        self._paused_until = time.monotonic() + PAUSE_SECONDS  # first: what was stopped by then will go on
         for process in self._worker_processes():
-            process.suspend()
-        self._paused_until = time.monotonic() + PAUSE_SECONDS
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
 
     def _stop_worker(self) -> None:
         running = [part for part in self._workers() if part.server.running]
@@ -101,8 +101,14 @@ class Faults:
         return [part for part in self._supervisor.parts if part.name.startswith("worker-")]
 
     def _worker_processes(self) -> list[psutil.Process]:
-        parents = [psutil.Process(part.server.pid) for part in self._workers() if part.server.running]
-        return [process for parent in parents for process in (parent, *parent.children(recursive=True))]
+        """Those that live. One may end at any moment, which must keep none of the others from going on."""
+        found: list[psutil.Process] = []
+        for part in self._workers():
+            if part.server.running:
+                with suppress(psutil.NoSuchProcess):
+                    parent = psutil.Process(part.server.pid)
+                    found += [parent, *parent.children(recursive=True)]
+        return found
 
 
 def stop_for_a_while(part: Part, seconds: float) -> None:

@@ -16,11 +16,11 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.ledger.availability import ledger_reachable
+from app.ledger.locks import hold
 from app.races.attempt import Hazard, RecordedAttempt, Witness
 from app.sales.model import UnknownSale
 
 MOST_PER_ROUND = 100_000  # attempts, 30 MB or so: what more comes is counted and not kept
-LOCK_SPACE = 0x41744D61  # the first of two numbers; the second stands for the sale. Nothing else locks in this space
 
 NAMES = tuple(field.name for field in fields(RecordedAttempt))
 TYPES = {"round": "integer", "quantity": "integer", "value_read": "integer", "value_written": "integer"} | {
@@ -29,10 +29,6 @@ TYPES = {"round": "integer", "quantity": "integer", "value_read": "integer", "va
 }
 SENT = ", ".join(f"{name} {TYPES.get(name, 'text')}" for name in NAMES if name != "number")
 
-LOCK = text("""
-    SELECT pg_advisory_xact_lock(:space, key)
-    FROM (SELECT DISTINCT hashtext(sale) AS key FROM unnest(CAST(:sales AS text[])) AS s (sale) ORDER BY 1) AS keys
-""")  # in one order, so that two batches of the same sales can't wait for each other
 KEEP = text(f"""
     WITH sent AS (
         SELECT * FROM jsonb_to_recordset(CAST(:attempts AS jsonb)) AS s ({SENT})
@@ -172,7 +168,8 @@ async def keep(connection: AsyncConnection, batch: Sequence[RecordedAttempt]) ->
     """Within the caller's transaction: until its end nobody else stores attempts of these sales."""
     ids = [attempt.id for attempt in batch]
     rows = json.dumps([{name: getattr(attempt, name) for name in NAMES} for attempt in batch])
-    await connection.execute(LOCK, {"space": LOCK_SPACE, "sales": list({attempt.sale for attempt in batch})})
+    for sale in sorted({attempt.sale for attempt in batch}):  # so that two batches can't wait for each other
+        await hold(connection, f"attempts {sale}")
     await connection.execute(KEEP, {"attempts": rows, "most": MOST_PER_ROUND})
     await connection.execute(FIND, {"ids": ids})
     kept = set((await connection.execute(KEPT, {"ids": ids})).scalars())

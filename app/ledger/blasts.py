@@ -12,13 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import AtomicTicketsError
 from app.ledger.availability import ledger_reachable
-from app.ledger.locks import KEY
+from app.ledger.locks import hold
 from app.sales.model import UnknownSale
 
 MAX_OPEN = 8  # queued or running: a laptop's load generator is busy with one
 RETRY_AFTER_SECONDS = 5.0
 
-LOCK = text(f"SELECT pg_advisory_xact_lock({KEY})")  # creators count one after another
 COUNT_OPEN = text("SELECT count(*) FROM blasts WHERE state IN ('queued', 'running')")
 CREATE = text("""
     INSERT INTO blasts (id, sale, requests, concurrency, customers, quantity, retries, trace_ratio)
@@ -117,7 +116,7 @@ class BlastRepository:
         }
         with ledger_reachable():
             async with self._engine.begin() as connection:
-                await connection.execute(LOCK, {"lock": "open blasts"})
+                await hold(connection, "open blasts")  # creators count one after another
                 if (await connection.execute(COUNT_OPEN)).scalar_one() >= MAX_OPEN:
                     raise TooManyBlasts(
                         f"{MAX_OPEN} blasts are queued or running.", retry_after_seconds=RETRY_AFTER_SECONDS

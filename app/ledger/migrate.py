@@ -21,7 +21,7 @@ from alembic import command
 from app.errors import AtomicTicketsError
 from app.ledger.availability import LedgerUnavailable, ledger_reachable
 from app.ledger.engine import make_engine
-from app.ledger.locks import KEY
+from app.ledger.locks import HOLD
 from app.ledger.models import InstanceRow
 from app.ledger.revisions import SchemaBehind, alembic_config, fitting_schema, own_min_compatible, own_revision
 from app.settings import LedgerSettings, StoreSettings
@@ -30,7 +30,6 @@ from app.telemetry.logs import configure_logs
 MIGRATION_TIMEOUT_SECONDS = 600.0
 LOOK_SECONDS = 1.0
 
-LOCK = text(f"SELECT pg_advisory_xact_lock({KEY})")
 HAS_SCHEMA = text("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = :name)")
 
 log = structlog.get_logger()
@@ -41,7 +40,7 @@ def upgrade(connection: Connection, schema_name: str) -> None:
 
     Raises SchemaUnfit where the schema is newer and this release can't work on it.
     """
-    connection.execute(LOCK, {"lock": "migrate"})
+    connection.execute(HOLD, {"lock": "migrate"})
     # Not IF NOT EXISTS: that asks for the right to make schemas even where nothing is to be made.
     if not connection.execute(HAS_SCHEMA, {"name": schema_name}).scalar_one():
         connection.execute(CreateSchema(schema_name))

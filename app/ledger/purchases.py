@@ -7,6 +7,7 @@ from functools import cache
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.ledger.locks import hold
 from app.ledger.reservations import OF_BUYER
 from app.sales.model import Purchase, ReservationId, UnknownSale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved
@@ -22,11 +23,6 @@ READ = """
 HELD = text("""
     SELECT coalesce(sum(quantity) FILTER (WHERE status = 'booked'), 0) AS tickets, count(*) AS bookings FROM bookings
     WHERE sale = :sale AND round = :round AND customer = :customer AND status <> 'duplicate'
-""")
-# The schema is part of the key, since locks are the database's: two installations may share one.
-LOCK_CUSTOMER = text("""
-    SELECT pg_advisory_xact_lock(hashtextextended(
-        concat_ws(' ', current_schema(), 'customer', CAST(:sale AS text), CAST(:customer AS text)), 0))
 """)
 BOOK = text("""
     INSERT INTO bookings (reservation_id, sale, round, customer, idempotency_key, quantity, ticket, status)
@@ -107,11 +103,16 @@ async def limit_reached(
     if seen.customer_limit is None:
         return None
     if lock_customer:  # a statement of its own: one that waited for the lock would not see what was committed meanwhile
-        await connection.execute(LOCK_CUSTOMER, {"sale": purchase.sale, "customer": purchase.customer})
+        await lock_customer_of(connection, purchase)
     buyer = {"sale": purchase.sale, "round": seen.round, "customer": purchase.customer}
     seen.held = Held(*(await connection.execute(HELD, buyer)).one())
     too_many = seen.held.tickets + purchase.quantity > seen.customer_limit
     return CustomerLimitReached(seen.held.tickets, seen.customer_limit) if too_many else None
+
+
+async def lock_customer_of(connection: AsyncConnection, purchase: Purchase) -> None:
+    """Purchases of one customer wait for each other from here to their commit."""
+    await hold(connection, f"customer {purchase.sale} {purchase.customer}")
 
 
 async def answer(connection: AsyncConnection, purchase: Purchase, round_: int) -> Reserved | KeyReused | None:

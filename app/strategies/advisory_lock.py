@@ -14,18 +14,14 @@ https://github.com/pretix/pretix/blob/master/src/pretix/base/services/locking.py
 
 from typing import ClassVar
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.counter import counter_update
+from app.ledger.locks import hold
 from app.ledger.purchases import Seen
 from app.sales.model import Purchase
 from app.strategies.in_ledger.read_then_write import ReadThenWrite
-
-# The schema is part of the key, since locks are the database's: two installations may share one.
-LOCK_SALE = text("""
-    SELECT pg_advisory_xact_lock(hashtextextended(concat_ws(' ', current_schema(), 'sale', CAST(:sale AS text)), 0))
-""")
 
 
 class AdvisoryLockStrategy(ReadThenWrite):
@@ -33,5 +29,5 @@ class AdvisoryLockStrategy(ReadThenWrite):
     write: ClassVar[TextClause] = counter_update("remaining = remaining - :quantity")
 
     async def look(self, connection: AsyncConnection, purchase: Purchase) -> Seen:
-        await connection.execute(LOCK_SALE, {"sale": purchase.sale})
+        await hold(connection, f"sale {purchase.sale}")
         return await super().look(connection, purchase)

@@ -46,6 +46,7 @@ class DbGatheredStrategy(LedgerStrategy):
 
     async def buy(self, purchase: Purchase) -> Outcome:
         """Raises LedgerUnavailable (unknown: the same key finds out), or GateBusy where the queue is full."""
+        purchase.traceparent = ""  # the gatherer's spans are those of a script call; the request's own tells of this
         try:
             return await self._gatherer.buy(purchase)
         except GateForgot as missing:

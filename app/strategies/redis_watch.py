@@ -13,10 +13,12 @@ Source: https://redis.io/docs/latest/develop/using-commands/transactions/
 
 from typing import ClassVar
 
+from redis.asyncio import Redis
 from redis.exceptions import WatchError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.gate.availability import stock_server_reachable
+from app.gate.cluster import ask
 from app.ledger.purchases import Seen
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
@@ -46,8 +48,9 @@ class RedisWatchStrategy(CountedStrategy):
 
     async def _try(self, key: str, quantity: int) -> tuple[Counted | None, bool]:
         """What is left, and whether the tickets were taken. Raises Conflict where somebody was faster."""
-        with stock_server_reachable():
-            async with self.counter.redis.pipeline(transaction=True) as pipe:
+
+        async def tried(server: "Redis") -> tuple[Counted | None, bool]:
+            async with server.pipeline(transaction=True) as pipe:
                 await pipe.watch(self.watched(key))
                 counted = Counted.of(*await pipe.hmget(key, ["stock", "left"]))
                 if counted is None or counted.left < quantity:
@@ -61,3 +64,6 @@ class RedisWatchStrategy(CountedStrategy):
                 except WatchError as error:
                     raise Conflict("watched") from error
                 return Counted(counted.stock, left), True
+
+        with stock_server_reachable():
+            return await ask(self.counter.redis, key, tried)

@@ -19,7 +19,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.ledger.purchases import LOCK_CUSTOMER, READ, Seen, entry_now, not_open
+from app.ledger.purchases import READ, Seen, entry_now, lock_customer_of, not_open
 from app.races.attempt import Attempts
 from app.sales.model import Purchase, ReservationId, UnknownSale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, Outcome, Reserved, SoldOut
@@ -67,7 +67,7 @@ class SingleStatementStrategy(LedgerStrategy):
         if row.won or row.first or not_open(seen) or seen.customer_limit is None:
             return outcome(purchase, row, seen)
         async with self._transactions.connect() as transaction:
-            await transaction.execute(LOCK_CUSTOMER, {"sale": purchase.sale, "customer": purchase.customer})
+            await lock_customer_of(transaction, purchase)
             row = await self._run(transaction, purchase, locked=True)
             await transaction.commit()
         return outcome(purchase, row, Seen(*row[4:]))

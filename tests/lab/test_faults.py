@@ -1,7 +1,7 @@
 """Faults on real processes: what is stopped comes back, what is paused goes on, and nothing counts as a crash loop."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -14,6 +14,8 @@ from app.lab.process import ChildProcess
 from app.lab.registry import ProcessRegistry
 from app.lab.supervisor import Part, Supervisor
 from tests.drain.until import until
+
+Condition = Callable[[], Awaitable[bool]]
 
 
 def silent(_: str) -> None:
@@ -46,6 +48,18 @@ def running(door: Door) -> dict[str, bool]:
     return {part["name"]: part["running"] for part in door.state()["parts"]}
 
 
+def conditions(process: psutil.Process) -> tuple[Condition, Condition]:
+    """That it is stopped by a signal, and that it isn't."""
+
+    async def stopped() -> bool:
+        return process.status() == psutil.STATUS_STOPPED
+
+    async def going_on() -> bool:
+        return not await stopped()
+
+    return stopped, going_on
+
+
 @pytest.mark.parametrize("fault", [Fault.STOP_WORKER, Fault.DROP_BROKER])
 async def test_what_is_stopped_comes_back(
     faults: Faults, door: Door, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, fault: Fault
@@ -67,14 +81,7 @@ async def test_what_is_stopped_comes_back(
 
 
 async def test_the_drain_is_paused_and_goes_on(faults: Faults, door: Door, supervisor: Supervisor) -> None:
-    worker = psutil.Process(supervisor.parts[0].server.pid)
-
-    async def stopped() -> bool:
-        return worker.status() == psutil.STATUS_STOPPED
-
-    async def going_on() -> bool:
-        return not await stopped()
-
+    stopped, going_on = conditions(psutil.Process(supervisor.parts[0].server.pid))
     door.wish(Fault.PAUSE_DRAIN)
     faults.look()
     await until(stopped)
@@ -82,6 +89,20 @@ async def test_the_drain_is_paused_and_goes_on(faults: Faults, door: Door, super
     assert Fault.PAUSE_DRAIN not in door.state()["faults"]
     door.wish(Fault.RESUME_DRAIN)
     faults.look()
+    await until(going_on)
+
+
+async def test_a_process_that_ends_meanwhile_keeps_no_other_from_being_paused_and_going_on(
+    faults: Faults, door: Door, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, worker = psutil.Popen([sys.executable, "-c", ""]), psutil.Process(supervisor.parts[0].server.pid)
+    ended.wait()
+    monkeypatch.setattr(faults, "_worker_processes", lambda: [ended, worker])
+    stopped, going_on = conditions(worker)
+    door.wish(Fault.PAUSE_DRAIN)
+    faults.look()
+    await until(stopped)
+    faults.resume_drain()
     await until(going_on)
 
 

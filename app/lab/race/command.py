@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.lab.home import LabHome
+from app.lab.door import RACE_REPORT
+from app.lab.home import DEFAULT_HOME, LabHome, write_private_json
 from app.lab.lab_command import count
 from app.lab.race.contest import Contest, UnknownChoice, chosen
 from app.lab.race.crowds import Race, race_all
@@ -48,6 +49,7 @@ def add_parser(subparsers: "Subparsers") -> None:
     add("--workers", type=count, default=1, help="default: %(default)s")
     add("--url", help="race at a service that runs already; DATABASE_URL and REDIS_URL name its stores")
     add("--home", type=Path, default=HOME, help="data and logs of servers of our own (default: %(default)s)")
+    add("--lab", type=Path, default=DEFAULT_HOME, metavar="HOME", help="whose page shows it (default: %(default)s)")
     add("--json", type=Path, metavar="FILE", help="also write everything")
     add("--history", type=Path, metavar="FILE", help="also write what was asked, told and booked (atomictickets check)")
     add("--write", type=Path, metavar="PAGE", help="also write the tables into this page, between their marks")
@@ -68,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
         if wanted:
             report.played += played(args, wanted, strategies, faults=faults)
     say("\n" + report.text())
+    if report.race is not None and args.lab.is_dir():
+        write_private_json(args.lab / RACE_REPORT, report.as_json())
     if args.json:
         report.write_json(args.json)
     if args.history:

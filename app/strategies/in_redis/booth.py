@@ -10,7 +10,7 @@ from app.gate.gate import decision, milliseconds, state_of
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import Outcome, Reserved
 from app.strategies.in_redis.keys import LIFE_SECONDS, RedisKeys
-from app.strategies.in_redis.scripts import script
+from app.strategies.in_redis.scripts import Script
 from app.strategies.protocol import Snapshot
 
 
@@ -28,8 +28,8 @@ class Booth:
     def __init__(self, redis: "Redis", prefix: str) -> None:
         self._redis = redis
         self._prefix = prefix
-        self._sell = script(redis, "sell")
-        self._follow = script(redis, "follow")
+        self._sell = Script(redis, "sell")
+        self._follow = Script(redis, "follow")
 
     async def sell(self, purchase: Purchase) -> Sold | None:
         """Decides one purchase. None where the sale has no booth."""

@@ -9,8 +9,9 @@ from typing import Any
 from redis.asyncio import Redis
 
 from app.gate.availability import stock_server_reachable
+from app.gate.cluster import ask
 from app.strategies.in_redis.keys import LIFE_SECONDS, RedisKeys
-from app.strategies.in_redis.scripts import script
+from app.strategies.in_redis.scripts import Script
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class StockCounter:
     def __init__(self, redis: "Redis", prefix: str) -> None:
         self.redis = redis
         self._prefix = prefix
-        self._seed = script(redis, "seed")
+        self._seed = Script(redis, "seed")
 
     def key(self, sale: str, round_: int) -> str:
         return RedisKeys(self._prefix, sale).counter(round_)
@@ -53,13 +54,17 @@ class StockCounter:
         seeded between the two looks, a number below zero would be given back to a counter that it was not taken from.
         """
         key = self.key(sale, round_)
-        with stock_server_reachable():
-            async with self.redis.pipeline(transaction=True) as pipe:
+
+        async def added(server: "Redis") -> Counted | None:
+            async with server.pipeline(transaction=True) as pipe:
                 pipe.hincrby(key, "left", tickets)
                 pipe.expire(key, LIFE_SECONDS)
                 pipe.hget(key, "stock")
                 left, _, stock = await pipe.execute()
-        return Counted.of(stock, left)
+            return Counted.of(stock, left)
+
+        with stock_server_reachable():
+            return await ask(self.redis, key, added)
 
     async def seed(self, sale: str, round_: int, *, stock: int, booked: int) -> None:
         """Makes the counter where Redis hasn't it, and lets it grow with the stock; by anyone, any number of times."""

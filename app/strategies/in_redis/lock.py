@@ -11,10 +11,11 @@ import structlog
 from redis.asyncio import Redis
 
 from app.gate.availability import stock_server_reachable
+from app.gate.cluster import ask
 from app.gate.replies import GateUnavailable
 from app.strategies.contention import Conflict
 from app.strategies.in_redis.keys import LIFE_SECONDS, RedisKeys
-from app.strategies.in_redis.scripts import script
+from app.strategies.in_redis.scripts import Script
 
 LOCK_MS = 2000  # forty times what a purchase with the default pause takes
 
@@ -28,7 +29,7 @@ class SaleLock:
         self._redis = redis
         self._prefix = prefix
         self._lock_ms = lock_ms
-        self._unlock = script(redis, "unlock")
+        self._unlock = Script(redis, "unlock")
 
     @asynccontextmanager
     async def held(self, sale: str) -> AsyncIterator[None]:
@@ -45,12 +46,16 @@ class SaleLock:
     async def token(self, sale: str) -> int:
         """A number that is higher than any before; whoever holds the lock takes one."""
         key = RedisKeys(self._prefix, sale).lock_token
-        with stock_server_reachable():
-            async with self._redis.pipeline(transaction=False) as pipe:
+
+        async def next_token(server: "Redis") -> int:
+            async with server.pipeline(transaction=False) as pipe:
                 pipe.incr(key)
                 pipe.expire(key, LIFE_SECONDS)
                 token, _ = await pipe.execute()
-        return int(token)
+            return int(token)
+
+        with stock_server_reachable():
+            return await ask(self._redis, key, next_token)
 
     async def skip_tokens(self, sale: str, tokens: int) -> None:
         """For a Redis that has forgotten which were used. Two callers skip twice: higher is all that counts."""

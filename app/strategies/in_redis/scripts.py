@@ -1,11 +1,20 @@
-"""The Lua scripts of this folder, by name. redis-py teaches them to a server that doesn't know them."""
+"""The Lua scripts of this folder, by name."""
 
+from collections.abc import Sequence
 from importlib.resources import files
+from typing import Any
 
 from redis.asyncio import Redis
-from redis.commands.core import AsyncScript
+
+from app.gate.cluster import ask
 
 
-def script(redis: "Redis", name: str) -> AsyncScript:
-    """The text of `lua/<name>.lua`, ready to be called."""
-    return redis.register_script((files(__package__) / "lua" / f"{name}.lua").read_text(encoding="utf-8"))
+class Script:
+    """`lua/<name>.lua`, called on the server that has its keys; redis-py teaches it to one that doesn't know it."""
+
+    def __init__(self, redis: "Redis", name: str) -> None:
+        self._redis = redis
+        self._script = redis.register_script((files(__package__) / "lua" / f"{name}.lua").read_text(encoding="utf-8"))
+
+    async def __call__(self, *, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        return await ask(self._redis, keys[0], lambda server: self._script(keys, args, client=server))

@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 from app.gate.availability import stock_server_reachable
 from app.gate.replies import GateUnavailable
 from app.strategies.in_redis.keys import RedisKeys
-from app.strategies.in_redis.scripts import script
+from app.strategies.in_redis.scripts import Script
 
 SHIELD_MS = 1000  # so long may tickets that a dead process took stay hidden
 
@@ -18,7 +18,7 @@ class Shield:
 
     def __init__(self, redis: "Redis", prefix: str) -> None:
         self._prefix = prefix
-        self._shield = script(redis, "shield")
+        self._shield = Script(redis, "shield")
         self._away = False
 
     async def admits(self, sale: str, round_: int, quantity: int, left: int) -> bool:

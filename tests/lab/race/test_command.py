@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.lab.cli import main
+from app.lab.door import Door
 from app.lab.race.command import scenarios_of
 from app.lab.race.contest import UnknownChoice, chosen
 from app.lab.servers.ports import free_port
@@ -32,9 +33,12 @@ def test_a_race_tells_the_exact_from_the_others_and_takes_in_a_strategy_of_a_tes
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report, history = tmp_path / "race.json", tmp_path / "race.jsonl"
-    more = ["--home", str(home), "--json", str(report), "--history", str(history), "--repeat", "2"]
+    lab = tmp_path / "lab"
+    lab.mkdir()
+    more = ["--home", str(home), "--lab", str(lab), "--json", str(report), "--history", str(history), "--repeat", "2"]
     assert main(["race", "--strategies", "naive,toy,atomic", *SMALL, *more]) == 0
     printed = capsys.readouterr().out
+    assert Door(lab / "door").race_report() == json.loads(report.read_text())
     entries = {entry["strategy"]: entry for entry in json.loads(report.read_text())["race"]}
     assert [(name, entries[name]["exact"]) for name in sorted(entries)] == [
         ("atomic", True),

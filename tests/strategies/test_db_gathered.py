@@ -1,0 +1,29 @@
+"""What a purchase that waits with others for the database leaves in its trace."""
+
+import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from app.strategies.atomic import AtomicStrategy
+from app.strategies.db_gathered import DbGatheredStrategy
+from app.strategies.protocol import Parts
+from tests.fixtures.gate import a_purchase
+from tests.strategies.stage import stage, won
+
+SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize(
+    ("sells", "told"),
+    [(DbGatheredStrategy, set()), (AtomicStrategy, {"gate.reserve", "EVALSHA reserve"})],
+    ids=["db-gathered", "atomic"],
+)
+async def test_only_what_asks_the_gate_says_so(
+    sells: type[DbGatheredStrategy | AtomicStrategy], told: set[str], parts: Parts, exported: InMemorySpanExporter
+) -> None:
+    strategy = sells.build(parts)
+    await stage(strategy, parts)
+    purchase = a_purchase()
+    purchase.traceparent = SAMPLED
+    won(await strategy.buy(purchase))
+    await strategy.close()
+    assert {span.name for span in exported.get_finished_spans()} & {"gate.reserve", "EVALSHA reserve"} == told

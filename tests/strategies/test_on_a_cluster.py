@@ -1,0 +1,52 @@
+"""What sells from keys in Redis finds them on a Redis Cluster too, whichever primary has them."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from app.gate.connection import make_redis
+from app.gate.gate import Gate
+from app.ledger.sales import SaleRepository
+from app.sales.model import SaleTerms
+from app.sales.outcomes import Reserved, SoldOut
+from app.strategies.protocol import Parts
+from app.strategies.registry import build_strategies
+from tests.fixtures.cluster import Cluster, MakeCluster
+from tests.fixtures.gate import a_purchase
+
+IN_REDIS = (
+    *("redis-decr", "redis-watch", "redis-lock", "redis-lock-fenced"),
+    *("gate-and-guard", "lua-fire-and-forget", "atomic", "function"),
+)
+
+
+@pytest.fixture
+async def cluster(make_cluster: MakeCluster) -> Cluster:
+    return await make_cluster()
+
+
+@pytest.fixture
+async def on_cluster(parts: Parts, cluster: Cluster) -> AsyncIterator[Parts]:
+    redis = make_redis(cluster.url, "test", parts.gate_settings)
+    yield replace(parts, redis=redis, gate=Gate(redis, parts.gate_settings.key_prefix))
+    await redis.aclose()
+
+
+async def test_each_sells_on_every_primary(cluster: Cluster, on_cluster: Parts) -> None:
+    strategies = build_strategies(on_cluster)
+    sales = SaleRepository(on_cluster.engine)
+    for name in IN_REDIS:
+        strategy = strategies[name]
+        for primary in range(3):
+            drop = cluster.sale_on(primary, named=name)
+            terms = SaleTerms(name=drop, strategy=name, stock=2, think_ms=0)
+            sale = (await sales.create(terms, guarded=strategy.promises_exactness)).sale
+            await strategy.prepare(sale)
+            told = [type(await strategy.buy(a_purchase(sale=drop))) for _ in range(3)]
+            assert told == [Reserved, Reserved, SoldOut], name
+            snapshot = await strategy.snapshot(sale)
+            assert snapshot is not None
+            assert snapshot.remaining == 0
+    for strategy in strategies.values():
+        await strategy.close()
