@@ -15,7 +15,8 @@ from app.main import create_app
 from app.sales.desk import SalesDesk
 from app.sales.outcomes import SoldOut
 
-NOT_OVER_HTTP = ("app.lab", "app.sales.following", "flashsale_operator")  # a terminal, and a resource's conditions
+# A terminal, a history that is judged there, and a resource's conditions.
+NOT_OVER_HTTP = ("app.lab", "app.races.history", "app.sales.following", "flashsale_operator")
 NEVER_TOLD = {AtomicTicketsError, errors.ApiError, UnknownRound}  # the last meets a worker only
 
 
