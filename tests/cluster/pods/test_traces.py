@@ -59,8 +59,10 @@ def test_each_accepted_order_is_one_trace_from_the_buyer_to_the_ledger(
         reserve, book = one_story(spans, span)
         assert pod_of(span) == pod_of(reserve) in names(shop, "api")
         assert pod_of(book) in names(shop, "worker")
-    refused = jaeger.search(API, BUY, {SALE: sale, OUTCOME: "sold-out"})
-    assert len(refused.named(BUY)) == BUYERS - STOCK
+    refused = when(
+        lambda: jaeger.search(API, BUY, {SALE: sale, OUTCOME: "sold-out"}),
+        lambda seen: len(seen.named(BUY)) == BUYERS - STOCK,
+    )
     shared = what_orders_share(jaeger, spans)
     assert {span.name for span in shared.spans} >= {CALL, BATCH, "reconcile FlashSale"}
     assert {pod_of(span) for span in shared.spans if span.service == OPERATOR} == names(shop, "operator")
