@@ -32,6 +32,7 @@ from app.ledger.schema import installation_id
 from app.ledger.tickets import TicketRepository
 from app.live.hub import Hub
 from app.live.looker import Looker
+from app.live.resources import ResourceReports
 from app.live.stream import LiveStream
 from app.live.watching import Live
 from app.races.meters import ATTEMPTS, WITNESSES
@@ -137,7 +138,8 @@ async def open_live(settings: Settings, parts: Parts, readiness: Readiness, stac
         stack.push_async_callback(strategy.close)
     sales = SalesService(SaleRepository(parts.engine), strategies)
     stream = LiveStream(broker, settings.gate.key_prefix)
-    looker = Looker(stream, sales, TicketRepository(parts.engine), process=uuid.uuid4().hex)
+    resources = ResourceReports(broker, settings.gate.key_prefix)
+    looker = Looker(stream, sales, TicketRepository(parts.engine), resources, process=uuid.uuid4().hex)
     hub = Hub(stream, looker, leaving=lambda: readiness.draining)
     stack.push_async_callback(hub.close)
     facts = {

@@ -12,6 +12,7 @@ from pydantic_core import to_jsonable_python
 from app.errors import AtomicTicketsError
 from app.ledger.tickets import TicketRepository
 from app.live.events import Event, source
+from app.live.resources import ResourceReports
 from app.live.stream import LiveStream, LiveUnavailable
 from app.sales.model import UnknownSale
 from app.sales.service import SalesService
@@ -38,10 +39,18 @@ class Watched:
 class Looker:
     """`process` names this one among all that could look."""
 
-    def __init__(self, stream: LiveStream, sales: SalesService, tickets: TicketRepository, process: str) -> None:
+    def __init__(
+        self,
+        stream: LiveStream,
+        sales: SalesService,
+        tickets: TicketRepository,
+        resources: ResourceReports,
+        process: str,
+    ) -> None:
         self._stream = stream
         self._sales = sales
         self._tickets = tickets
+        self._resources = resources
         self._process = process
         self._watched: dict[str, Watched] = {}
         self._listed_at = float("-inf")
@@ -74,7 +83,8 @@ class Looker:
         view = await self._sales.view(name)
         tickets = await self._tickets.map(name, view.round, view.stock)
         picture: dict[str, Any] = to_jsonable_python(view)
-        return picture | {"tickets": to_jsonable_python(tickets)}
+        resource = await self._resources.told(name) if view.managed_by == "flashsale" else None
+        return picture | {"tickets": to_jsonable_python(tickets), "resource": resource}
 
     async def _take_turn(self) -> None:
         """Looks; and where the ledger is away tells once that the figures are old, and once that they are not."""

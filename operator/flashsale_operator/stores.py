@@ -16,6 +16,7 @@ from app.ledger.engine import make_engine
 from app.ledger.managed import ManagedSales
 from app.ledger.sales import SaleRepository
 from app.ledger.schema import installation_id
+from app.live.resources import ResourceReports
 from app.reconcile.watch import Reconciler
 from app.sales.service import SalesService
 from app.settings import GateSettings, LedgerSettings, ReconcileSettings, StoreSettings
@@ -33,6 +34,7 @@ class Stores:
 
     engine: AsyncEngine
     redis: "Redis"
+    broker: "Redis"
     gate: Gate
     hints: Hints
     strategies: Mapping[str, Strategy]
@@ -40,6 +42,7 @@ class Stores:
     managed: ManagedSales
     service: SalesService
     reconciler: Reconciler
+    reports: ResourceReports
 
     @classmethod
     def open(cls, sales_at_once: int) -> "Stores":
@@ -49,6 +52,7 @@ class Stores:
         pool_size = 2 * sales_at_once + SPARE_CONNECTIONS
         engine = make_engine(where.database_url, "operator", LedgerSettings(), pool_size=pool_size)
         redis = make_redis(where.redis_url, "operator", gate_settings)
+        broker = make_redis(where.broker_url, "operator", gate_settings)
         gate, hints, sales = Gate(redis, gate_settings.key_prefix), Hints(where.broker_url), SaleRepository(engine)
         parts = Parts(
             engine=engine,
@@ -62,6 +66,7 @@ class Stores:
         return cls(
             engine=engine,
             redis=redis,
+            broker=broker,
             gate=gate,
             hints=hints,
             strategies=strategies,
@@ -69,6 +74,7 @@ class Stores:
             managed=ManagedSales(engine),
             service=SalesService(sales, strategies),
             reconciler=Reconciler(engine, gate, STRATEGIES, ReconcileSettings()),
+            reports=ResourceReports(broker, gate_settings.key_prefix),
         )
 
     async def own(self, pause_seconds: float) -> str:
@@ -90,5 +96,6 @@ class Stores:
         for strategy in self.strategies.values():
             await strategy.close()
         await self.hints.close()
+        await self.broker.aclose()
         await self.redis.aclose()
         await self.engine.dispose()

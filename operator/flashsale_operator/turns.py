@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from opentelemetry.trace import StatusCode, get_current_span
@@ -24,6 +25,7 @@ from flashsale_operator.status import is_urgent, status_of
 from flashsale_operator.stores import Stores
 from flashsale_operator.waking import next_look, retry, spread
 
+REPORT_SPARE_SECONDS = 60  # beyond two intervals: a turn may be late
 UID_DIFFERS = 422  # of a JSON patch whose test failed
 
 log = structlog.get_logger()
@@ -137,6 +139,8 @@ class Turns:
         before, now = known.status, datetime.now(UTC)
         after = status_of(before, observed, flashsale.metadata.generation, now, trace_id())
         self._meters.tell(name, after)
+        life_seconds = 2 * flashsale.spec.reconcile.interval_seconds + REPORT_SPARE_SECONDS
+        await self._stores.reports.tell(name, _json(after), life_seconds)
         if after == before:
             return float("inf")
         if not is_urgent(before, after):
@@ -157,16 +161,19 @@ class Turns:
 
     async def _write(self, flashsale: FlashSale, status: FlashSaleStatus) -> None:
         name, uid = flashsale.metadata.name, flashsale.metadata.uid
-        written = status.model_dump(mode="json", by_alias=True, exclude_none=True)
         try:
             with span("write status", expected=(KubeMissing,)):
-                self._resources.see(await self._kube.replace_status(name, uid, written))
+                self._resources.see(await self._kube.replace_status(name, uid, _json(status)))
         except KubeMissing:
             log.info("the resource went before its status was written")
         except KubeRefused as error:
             if error.code != UID_DIFFERS:
                 raise
             log.warning("status refused", error=error.detail)
+
+
+def _json(status: FlashSaleStatus) -> dict[str, Any]:
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _know(**facts: int | None) -> None:

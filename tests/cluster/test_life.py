@@ -1,8 +1,10 @@
 """The life of a declared sale, with nothing played: the operator has the rights of its Role, and Celery drains."""
 
 import pytest
+from redis.asyncio import Redis
 
 from app.ledger.sales import SaleRepository
+from app.live.resources import ResourceReports
 from tests.cluster.installation import Installation, condition
 from tests.cluster.manifests import quick
 from tests.drain.until import until
@@ -11,7 +13,9 @@ from tests.reconcile.box_office import BoxOffice
 pytestmark = pytest.mark.cluster
 
 
-async def test_a_sale_is_opened_sold_booked_and_grown(running: Installation, box_office: BoxOffice) -> None:
+async def test_a_sale_is_opened_sold_booked_and_grown(
+    running: Installation, box_office: BoxOffice, broker: Redis, key_prefix: str
+) -> None:
     running.start_worker()
     running.kubectl.apply(quick(perCustomerLimit=2))
     # New rights take the API server a moment: the first look at the Deployment may be refused.
@@ -42,6 +46,10 @@ async def test_a_sale_is_opened_sold_booked_and_grown(running: Installation, box
     assert sold["stock"]["oversold"] == 0
     assert running.reasons() == ["Seeded", "SaleOpened", "SoldOut", "SaleOpened", "SoldOut"]
     assert running.operators[0].probe() == 200
+
+    told = await ResourceReports(broker, key_prefix).told("drop")  # for the dashboard
+    assert told is not None
+    assert (told["phase"], told["conditions"]) == ("SoldOut", sold["conditions"])
 
 
 async def test_a_changed_spec_comes_into_force(running: Installation, box_office: BoxOffice) -> None:

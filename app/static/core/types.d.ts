@@ -18,6 +18,12 @@ export interface Identity {
   holds: boolean | null;
 }
 
+/** What the operator told last of a FlashSale: its `status`, as k8s/crd.yaml has it. */
+export interface Resource {
+  workers?: { wished: number; pool: number; ready: number };
+  conditions?: { type: string; status: "True" | "False" | "Unknown"; reason: string; message?: string }[];
+}
+
 export interface Sale {
   name: string;
   strategy: string;
@@ -43,6 +49,7 @@ export interface Sale {
   identity: Identity;
   counter_says: number | null;
   tickets: TicketMap;
+  resource: Resource | null;
 }
 
 export interface LoadSummary {

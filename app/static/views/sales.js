@@ -8,7 +8,7 @@ import { fill, form } from "../state/forms.js";
 import { drift, EQUATION } from "./drift.js";
 import { create, end, reset } from "./sales-actions.js";
 
-/** @import { Sale, State, Store } from "../core/types.js" */
+/** @import { Resource, Sale, State, Store } from "../core/types.js" */
 
 export const title = "Sales";
 export const VIEW = "sales";
@@ -124,8 +124,32 @@ const changes = (sale, store) =>
   );
 
 /** The resource is who changes it. @param {Sale} sale */
-const managed = ({ name, round }) => [
-  h("p", { class: "hint" }, `A FlashSale resource manages this sale. Its conditions and workers, and its next round:`),
-  h("code", { class: "command" }, `kubectl describe flashsale ${name}`),
+const managed = ({ name, round, resource }) => [
+  resource
+    ? told(resource)
+    : h("p", { class: "hint" }, "The operator has told nothing of it lately. What Kubernetes knows:"),
+  !resource && h("code", { class: "command" }, `kubectl describe flashsale ${name}`),
+  h("p", { class: "hint" }, "A FlashSale resource manages this sale. Its next round:"),
   h("code", { class: "command" }, `kubectl patch flashsale ${name} --type merge -p '{"spec":{"round":${round + 1}}}'`),
+];
+
+const TONES = { True: "good", False: "", Unknown: "" };
+const GRAVE = new Set(["Ready", "LedgerConsistent"]); // the others say False in the life of every sale
+
+/** @param {Resource} resource */
+const told = ({ workers, conditions = [] }) => [
+  workers &&
+    figureList(
+      figure("Workers wished", whole(workers.wished)),
+      figure("Workers in pool", whole(workers.pool)),
+      figure("Workers ready", whole(workers.ready)),
+    ),
+  conditions.map(({ type, status, reason, message }) =>
+    h(
+      "p",
+      { class: `identity ${status === "False" && GRAVE.has(type) ? "bad" : TONES[status]}`, title: message },
+      h("span", { class: "sign", "aria-hidden": "true" }),
+      `${type}: ${status}, ${reason}`,
+    ),
+  ),
 ];

@@ -1,0 +1,44 @@
+"""What the operator tells of its FlashSales, for pages whose processes may not ask the API server of Kubernetes.
+
+`<prefix>:live:resource:<sale>`  string: the resource's status as JSON. Written by the operator in each turn of the
+sale; gone when it has missed two
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from redis.asyncio import Redis
+
+from app.live.stream import LiveUnavailable, broker_reachable
+
+AWAY_SECONDS = 10.0  # how long a broker that is away is left alone: nobody's turn waits for it each time
+
+
+class ResourceReports:
+    """On the broker's server, which may lose them."""
+
+    def __init__(self, redis: "Redis", prefix: str) -> None:
+        self._redis = redis
+        self._prefix = f"{prefix}:live:resource"
+        self._again_at = 0.0
+
+    async def tell(self, sale: str, status: Mapping[str, Any], life_seconds: int) -> None:
+        """A report that can't be left is dropped: the next turn tells again, and the status itself is in Kubernetes."""
+        if time.monotonic() < self._again_at:
+            return
+        try:
+            with broker_reachable():
+                await self._redis.set(f"{self._prefix}:{sale}", json.dumps(status), ex=life_seconds)
+        except LiveUnavailable:
+            self._again_at = time.monotonic() + AWAY_SECONDS
+
+    async def told(self, sale: str) -> dict[str, Any] | None:
+        """None where no operator has told anything lately, or it can't be asked."""
+        try:
+            with broker_reachable():
+                status: Any = await self._redis.get(f"{self._prefix}:{sale}")
+        except LiveUnavailable:
+            return None
+        return None if status is None else dict(json.loads(status))

@@ -1,0 +1,41 @@
+"""A sale that a FlashSale resource manages: who may not ask Kubernetes sees what the operator told."""
+
+import pytest
+from playwright.async_api import expect
+from redis.asyncio import Redis
+from sqlalchemy import text
+
+from app.live.resources import ResourceReports
+from app.settings import GateSettings
+from tests.dashboard.conftest import OpenPage, take_picture
+from tests.fixtures.platform import Platform
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+STATUS = {
+    "workers": {"wished": 2, "pool": 3, "ready": 1},
+    "conditions": [
+        {"type": "Ready", "status": "True", "reason": "AsDeclared", "message": "The spec is in force."},
+        {"type": "LedgerConsistent", "status": "False", "reason": "Oversold", "message": "More are booked than are."},
+        {"type": "Accepting", "status": "False", "reason": "SoldOut", "message": "No ticket is left."},
+    ],
+}
+
+
+async def test_its_conditions_and_workers_are_shown(stage: Platform, open_page: OpenPage) -> None:
+    await stage.create_sale("managed", stock=10)
+    async with stage.engine.begin() as connection:
+        owned = text("UPDATE sales SET managed_by = 'flashsale', owner_uid = 'u' WHERE name = 'managed'")
+        await connection.execute(owned)
+    page = await open_page("sales")
+    card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="managed"))
+    await expect(card).to_contain_text("The operator has told nothing of it lately.")
+    async with Redis.from_url(stage.broker.url, decode_responses=True) as broker:
+        await ResourceReports(broker, GateSettings().key_prefix).tell("managed", STATUS, life_seconds=60)
+    await expect(card.get_by_text("Ready: True, AsDeclared")).to_have_class("identity good")
+    await expect(card.get_by_text("LedgerConsistent: False, Oversold")).to_have_class("identity bad")
+    await expect(card.get_by_text("Accepting: False, SoldOut")).to_be_visible()
+    await expect(card.get_by_role("definition").filter(has_text="2").first).to_be_visible()
+    await expect(card).to_contain_text('kubectl patch flashsale managed --type merge -p \'{"spec":{"round":2}}\'')
+    await expect(card.get_by_role("button")).to_have_count(0)
+    await take_picture(page, "sales-of-a-resource")

@@ -1,0 +1,33 @@
+"""What the operator tells of its FlashSales, on a real broker."""
+
+from redis.asyncio import Redis
+
+from app.gate.connection import make_redis
+from app.live.resources import ResourceReports
+from app.settings import GateSettings
+
+STATUS = {"phase": "Open", "workers": {"wished": 2, "pool": 3, "ready": 1}}
+
+
+async def test_what_was_told_is_there_for_as_long_as_it_is_to(broker: Redis, key_prefix: str) -> None:
+    reports = ResourceReports(broker, key_prefix)
+    assert await reports.told("drop") is None
+    await reports.tell("drop", STATUS, life_seconds=80)
+    assert await reports.told("drop") == STATUS
+    assert await reports.told("other") is None
+    assert 0 < await broker.ttl(f"{key_prefix}:live:resource:drop") <= 80
+
+
+async def test_a_broker_that_is_away_costs_the_report_alone(broker: Redis, key_prefix: str) -> None:
+    """And is left alone for a while: turns of the operator must not wait for it one after another."""
+    away = make_redis("redis://127.0.0.1:1", "test", GateSettings())
+    reports = ResourceReports(away, key_prefix)
+    await reports.tell("drop", STATUS, life_seconds=80)
+    assert await reports.told("drop") is None
+    reports._redis = broker  # noqa: SLF001  it comes back
+    await reports.tell("drop", STATUS, life_seconds=80)
+    assert await reports.told("drop") is None
+    reports._again_at = 0.0  # noqa: SLF001  the while is over
+    await reports.tell("drop", STATUS, life_seconds=80)
+    assert await reports.told("drop") == STATUS
+    await away.aclose()
