@@ -63,7 +63,7 @@ async def test_a_race_leaves_its_windows_and_its_pairs(client: AsyncClient, naiv
         assert first["version_read"] == second["version_read"]
         assert first["reservation_id"] != second["reservation_id"]
         assert first["read_at"] < first["wrote_at"]
-    assert "ada" not in str(witnesses) + str(attempts)
+    assert "@example" not in str(witnesses) + str(attempts)
     metrics = (await client.get("/metrics")).text
     assert 'atomictickets_race_attempts_total{fate="kept"}' in metrics
     assert 'atomictickets_race_witnesses_total{hazard="write-skew"}' in metrics
