@@ -13,7 +13,7 @@ from types import FrameType
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from app.api.readiness import Readiness
 from app.main import create_app
@@ -96,7 +96,7 @@ def settle_garbage_collector() -> None:
     gc.set_threshold(10_000, 20, 50)
 
 
-def make_server(application: FastAPI, settings: ApiSettings) -> DrainingServer:
+def make_server(application: ASGIApp, readiness: Readiness, settings: ApiSettings) -> DrainingServer:
     """The server of one process, on the faster loop and parser, without a log line for each request."""
     settle_garbage_collector()
     config = uvicorn.Config(
@@ -112,7 +112,7 @@ def make_server(application: FastAPI, settings: ApiSettings) -> DrainingServer:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.graceful_seconds,
     )
-    return DrainingServer(config, application.state.readiness, settings.drain_seconds)
+    return DrainingServer(config, readiness, settings.drain_seconds)
 
 
 def main() -> int:
@@ -125,7 +125,8 @@ def main() -> int:
         print(f"atomictickets: {error}", file=sys.stderr)
         return 1
     with tracing("atomictickets-api"):
-        server = make_server(create_app(), settings)
+        application = create_app()
+        server = make_server(application, application.state.readiness, settings)
         log.info("listening", host=settings.host, port=settings.port)
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
             runner.run(server.serve([listener]))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from app.errors import AtomicTicketsError
 from app.lab.bench import request_arms, telemetry_arms, worker_arms
-from app.lab.bench.rig import API_2, CONSTANT, FLOOR_1, FLOOR_2, STUBBED, TRACED_1, TRACED_100
+from app.lab.bench.rig import ALTERNATING, ALTERNATING_1, ALTERNATING_100, API_2, CONSTANT, FLOOR_1, FLOOR_2, TRACED_100
 from app.lab.bench.run import Arm
 
 ARMS = (
@@ -18,9 +18,10 @@ ARMS = (
     Arm("open-loop", "accepted at 70 % of that, on schedule", request_arms.open_loop),
     Arm("sold-out", "refused, nothing left", request_arms.sold_out),
     Arm("purchases-everysec", "accepted; fsync everysec, 1 API process", request_arms.purchases_everysec),
-    Arm("telemetry-stub", "accepted, telemetry replaced by a stub", telemetry_arms.stubbed, (STUBBED,), warms=True),
-    Arm("telemetry-1", "accepted, 1 % of them traced", telemetry_arms.traced_1, (TRACED_1,), warms=True),
-    Arm("telemetry-100", "accepted, all of them traced", telemetry_arms.traced_100, (TRACED_100,), warms=True),
+    Arm("telemetry-off", "accepted, half of the time without telemetry", telemetry_arms.off, (ALTERNATING,)),
+    Arm("telemetry-1", "the same, else 1 % of them traced", telemetry_arms.traced_1, (ALTERNATING_1,)),
+    Arm("telemetry-100", "the same, else all of them traced", telemetry_arms.traced_100, (ALTERNATING_100,)),
+    Arm("collector", "accepted, all of them traced", telemetry_arms.collector, (TRACED_100,), warms=True),
     Arm("collector-killed", "the same, the collector killed half way", telemetry_arms.collector_killed, (TRACED_100,)),
     Arm("collector-silent", "the same, nobody answers the spans", telemetry_arms.collector_silent, (TRACED_100,)),
     Arm("floor-2", "the floor with 2 API processes", request_arms.floor_2, (FLOOR_2,), warms=True),

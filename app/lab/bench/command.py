@@ -18,6 +18,7 @@ from app.lab.bench.report import Report
 from app.lab.bench.rig import Rig
 from app.lab.bench.run import Arm, Bench, measure, warm_up
 from app.lab.bench.stage import Stage
+from app.lab.command_line import between, names, say
 from app.lab.home import LabHome
 
 if TYPE_CHECKING:
@@ -29,11 +30,11 @@ QUICK_ROUNDS, QUICK_SECONDS = 2, 1.0
 
 def add_parser(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser("bench", help="measure the engine against its floors", description=__doc__)
-    parser.add_argument("--rounds", type=_rounds, default=None, help="each arm's turns (default: 7)")
-    parser.add_argument("--seconds", type=_seconds, default=None, help="of load in each turn (default: 3)")
+    parser.add_argument("--rounds", type=between(1, MOST_ROUNDS), default=None, help="each arm's turns (default: 7)")
+    parser.add_argument("--seconds", type=between(0.5, 60.0), default=None, help="of load in each turn (default: 3)")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="fewer arms and rounds, within 90 s: no evidence")
-    parser.add_argument("--arms", type=_names, default=None, help=f"of {','.join(arm.name for arm in ARMS)}")
+    parser.add_argument("--arms", type=names, default=None, help=f"of {','.join(arm.name for arm in ARMS)}")
     parser.add_argument("--home", type=Path, default=HOME, help="data and logs (default: %(default)s)")
     parser.set_defaults(run=run)
 
@@ -46,14 +47,14 @@ def run(args: argparse.Namespace) -> int:
     seconds = args.seconds or (QUICK_SECONDS if args.quick else 3.0)
     home = LabHome(args.home)
     home.lock()
-    rig = Rig(home, _say)
+    rig = Rig(home, say)
     try:
         rig.start({group: None for arm in arms for group in arm.groups})
         report = asyncio.run(_measured(rig, arms, rounds, seconds))
     finally:
         rig.stop()
         home.unlock()
-    _say(report.text())
+    say(report.text())
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(report.as_json(), indent=2) + "\n")
     return 0 if report.holds else 1
@@ -69,39 +70,17 @@ async def _measured(rig: Rig, arms: list[Arm], rounds: int, seconds: float) -> R
         facts["versions"] |= {"valkey": await stage.server_version()}
         bench = Bench(rig, stage, seconds)
         await warm_up(bench, arms)
-        await measure(bench, arms, rounds, _say)
+        await measure(bench, arms, rounds, say)
     finally:
         await redis.aclose()
-    names = {arm.name for arm in arms}
+    measured = {arm.name for arm in arms}
     return Report(
         started_at=started_at,
         rounds=rounds,
         seconds=seconds,
         arms={arm.name: arm.what for arm in arms},
         samples=bench.samples,
-        judged=[bar.judged(bench.samples) for bar in BARS if names.issuperset(bar.needs)],
+        judged=[bar.judged(bench.samples) for bar in BARS if measured.issuperset(bar.needs)],
         facts=facts,
         on_a_real_disk=all(disk.is_real for disk in disks.values()),
     )
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _rounds(text: str) -> int:
-    rounds = int(text)
-    if not 1 <= rounds <= MOST_ROUNDS:
-        raise argparse.ArgumentTypeError(f"{rounds} is not between 1 and {MOST_ROUNDS}")
-    return rounds
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0.5 <= seconds <= 60:
-        raise argparse.ArgumentTypeError(f"{seconds:g} is not between 0.5 and 60")
-    return seconds
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)

@@ -64,4 +64,5 @@ def create_app() -> FastAPI:
 
 
 if __name__ == "__main__":
-    serve(create_app(), "constant-gate")
+    application = create_app()
+    serve(application, application.state.readiness, "constant-gate")

@@ -49,4 +49,4 @@ async def readyz() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    serve(application, "floor")
+    serve(application, application.state.readiness, "floor")

@@ -23,7 +23,7 @@ READY_SECONDS = 60.0
 FLOOR_MODULE = "app.lab.bench.floor_app"
 CONSTANT_MODULE = "app.lab.bench.constant_gate_app"
 API_MODULE = "app.serve"
-STUBBED_MODULE = "app.lab.bench.stubbed_app"
+ALTERNATING_MODULE = "app.lab.bench.alternating_app"
 COLLECTOR_MODULE = "app.lab.bench.collector_app"
 
 
@@ -40,8 +40,10 @@ class Group:
 FLOOR_1, FLOOR_2 = Group("floor", FLOOR_MODULE, 1), Group("floor-2", FLOOR_MODULE, 2)
 CONSTANT = Group("constant", CONSTANT_MODULE, 1)
 API_1, API_2 = Group("api", API_MODULE, 1), Group("api-2", API_MODULE, 2)
-STUBBED = Group("stubbed", STUBBED_MODULE, 1)
-TRACED_1, TRACED_100 = Group("traced-1", API_MODULE, 1, traced=0.01), Group("traced-100", API_MODULE, 1, traced=1.0)
+TRACED_100 = Group("traced-100", API_MODULE, 1, traced=1.0)
+ALTERNATING = Group("alternating", ALTERNATING_MODULE, 1)
+ALTERNATING_1 = Group("alternating-1", ALTERNATING_MODULE, 1, traced=0.01)
+ALTERNATING_100 = Group("alternating-100", ALTERNATING_MODULE, 1, traced=1.0)
 
 
 @dataclass(slots=True)

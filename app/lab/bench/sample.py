@@ -11,6 +11,7 @@ FLOOR, DOUBLED = "floor", "floor-doubled"
 BUSY_CORES = 0.9  # an API process that idled more than this wasn't what limited the rate
 RAISED = 1.05  # rounds differ by some per cent; a generator at its limit shows far more than that
 FOREIGN_CORES = 0.1
+EASY = 0.8  # of what one generator sent in the same round: it was not the limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +68,16 @@ class Samples:
         if sample.foreign > FOREIGN_CORES:
             reasons.append(f"other programs used {sample.foreign:.2f} cores")
         if sample.cores:
-            reasons += idle(sample.cores) + self._generator_at_its_limit(sample.round)
+            reasons += idle(sample.cores) + self._generator_at_its_limit(sample)
         return reasons
 
-    def _generator_at_its_limit(self, round_: int) -> list[str]:
+    def _generator_at_its_limit(self, sample: Sample) -> list[str]:
+        round_ = sample.round
         once, twice = ({each.round: each.per_second for each in self.of(arm)} for arm in (FLOOR, DOUBLED))
         if not once.get(round_) or not twice.get(round_):
             return ["no doubled generator in this round"]
+        if sample.arm != FLOOR and sample.per_second <= EASY * once[round_]:
+            return []
         rise = twice[round_] / once[round_]
         return [f"a doubled generator raised the floor {rise:.2f} times"] if rise > RAISED else []
 

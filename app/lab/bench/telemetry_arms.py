@@ -1,27 +1,61 @@
-"""The arms that tell what tracing costs: purchases as in `purchases`, by processes that differ in nothing else."""
+"""The arms that tell what tracing costs, and what happens to sales when the collector is gone."""
 
 import asyncio
+import json
 import socket
+from urllib.request import urlopen
 
-from app.lab.bench.request_arms import accepted
-from app.lab.bench.rig import STUBBED, TRACED_1, TRACED_100
+from app.lab.bench.alternating_app import PATH
+from app.lab.bench.load import closed_loop, load
+from app.lab.bench.request_arms import accepted, sample_of
+from app.lab.bench.rig import ALTERNATING, ALTERNATING_1, ALTERNATING_100, TRACED_100, Group
 from app.lab.bench.run import Bench
 from app.lab.bench.sample import Sample
+from app.lab.load.result import ACCEPTED
 from app.lab.servers.ports import LOOPBACK
 
+LONGER = 4  # than other arms: a per cent is to be seen
+BEGUN_SECONDS = 0.5  # the crowd connects meanwhile
+TIMEOUT_SECONDS = 300.0
 
-async def stubbed(bench: Bench) -> Sample:
-    return await accepted(bench, "telemetry-stub", STUBBED)
+
+async def off(bench: Bench) -> Sample:
+    return await alternating(bench, "telemetry-off", ALTERNATING)
 
 
 async def traced_1(bench: Bench) -> Sample:
-    async with bench.rig.collector(bench.rig.group(TRACED_1)):
-        return await accepted(bench, "telemetry-1", TRACED_1)
+    async with bench.rig.collector(bench.rig.group(ALTERNATING_1)):
+        return await alternating(bench, "telemetry-1", ALTERNATING_1)
 
 
 async def traced_100(bench: Bench) -> Sample:
+    async with bench.rig.collector(bench.rig.group(ALTERNATING_100)):
+        return await alternating(bench, "telemetry-100", ALTERNATING_100)
+
+
+async def alternating(bench: Bench, arm: str, served: Group) -> Sample:
+    """One process with and without telemetry, in slices of the same load."""
+    async with bench.stage.sale(arm) as sale:
+        group = bench.rig.group(served)
+        seconds = bench.seconds * LONGER
+        loading = asyncio.create_task(load(bench.rig, group, closed_loop(group.url, sale, seconds + 2 * BEGUN_SECONDS)))
+        await asyncio.sleep(BEGUN_SECONDS)
+        figures = await asyncio.to_thread(costs, group.url, seconds)
+        return sample_of(bench, arm, await loading, ACCEPTED, figures=figures, saturating=False)
+
+
+def costs(url: str, seconds: float) -> dict[str, float]:
+    """CPU microseconds of an answer in both ways, and how many times one is the other."""
+    with urlopen(f"{url}{PATH}?seconds={seconds}", timeout=TIMEOUT_SECONDS) as response:  # noqa: S310  our own process
+        told = json.load(response)
+    real, stub = (told[way]["cpu_seconds"] * 1e6 / max(1, told[way]["answers"]) for way in ("real", "stub"))
+    return {"cpu_us_with_telemetry": real, "cpu_us_with_a_stub": stub, "times_the_stub": real / stub}
+
+
+async def collector(bench: Bench) -> Sample:
+    """Takes every span: what the two below are compared with."""
     async with bench.rig.collector(bench.rig.group(TRACED_100)):
-        return await accepted(bench, "telemetry-100", TRACED_100)
+        return await accepted(bench, "collector", TRACED_100)
 
 
 async def collector_killed(bench: Bench) -> Sample:
