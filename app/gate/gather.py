@@ -163,7 +163,7 @@ class Gatherer:
         spans = [waiting.span for waiting in batch if waiting.span is not None]
         if not spans:
             return await self._decide(queue, purchases)
-        with calling(queue.sale, len(batch), spans) as call:
+        with calling(queue.sale, len(batch)) as call:
             reply = await self._decide(queue, purchases)
             tell(call, reply, spans, queue.seeded_by)
             queue.seeded_by = ""

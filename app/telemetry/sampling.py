@@ -4,6 +4,7 @@ An unsampled request costs a microsecond here. The SDK's own sampler would cost 
 """
 
 import os
+from binascii import hexlify
 from dataclasses import dataclass
 from random import getrandbits, random
 from typing import Self
@@ -49,7 +50,7 @@ class Sampling:
                 if self.follows_parent:
                     return match[1], bool(int(match[3], 16) & 1)
                 return match[1], int(match[1][16:], 16) < self.ratio * 2**64
-        return b"%032x" % (getrandbits(128) or 1), random() < self.ratio  # noqa: S311  a name, no secret
+        return hexlify((getrandbits(128) or 1).to_bytes(16, "big")), random() < self.ratio  # noqa: S311  a name, no secret
 
 
 NOTHING = Sampling(0.0, follows_parent=False)
