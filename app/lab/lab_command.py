@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from app.lab import api_port
 from app.lab.cli import INTERRUPTED
+from app.lab.command_line import between, processes, say
 from app.lab.door import VARIABLE, Door, is_loopback
 from app.lab.faults import Faults
 from app.lab.home import DEFAULT_HOME, LabHome
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 def add_parser(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser("lab", help="start everything here, until Ctrl-C", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="where the API listens (default: %(default)s)")
-    parser.add_argument("--port", type=port_number, default=8000, help="of the API (default: %(default)s)")
+    parser.add_argument("--port", type=between(1, 65535), default=8000, help="of the API (default: %(default)s)")
     parser.add_argument("--home", type=Path, default=DEFAULT_HOME, help="data and logs (default: %(default)s)")
-    parser.add_argument("--api-processes", type=count, default=2, help="default: %(default)s")
-    parser.add_argument("--workers", type=count, default=1, help="default: %(default)s")
+    parser.add_argument("--api-processes", type=processes, default=2, help="default: %(default)s")
+    parser.add_argument("--workers", type=processes, default=1, help="default: %(default)s")
     parser.add_argument("--once", action="store_true", help="run the scenarios; exit 0 only if all claims hold")
     parser.add_argument("--json", type=Path, metavar="FILE", help="with --once, also write the report there")
     parser.set_defaults(run=run)
@@ -51,17 +52,17 @@ def run(args: argparse.Namespace) -> int:
 def _run_lab(args: argparse.Namespace, home: LabHome) -> int:
     registry = ProcessRegistry(home.registry)
     if killed := registry.end_left_behind():
-        _say(f"ended {killed} processes that an earlier lab left behind")
+        say(f"ended {killed} processes that an earlier lab left behind")
     clear_metrics(home.metrics)
     os.environ[HOME_VARIABLE] = str(home.directory)
-    supervisor = Supervisor(registry, _say)
-    faults = Faults(Door(home.door), supervisor, _say)
+    supervisor = Supervisor(registry, say)
+    faults = Faults(Door(home.door), supervisor, say)
     with supervisor.signals_request_stop():
         try:
             plan = _start(args, home, supervisor)
             if args.once:
                 return _run_scenarios(plan.api_url, supervisor, args.json)
-            _say(overview(supervisor.parts, plan.api_url, home.directory))
+            say(overview(supervisor.parts, plan.api_url, home.directory))
             while not supervisor.stop_requested:
                 faults.look()
                 supervisor.watch()
@@ -76,7 +77,7 @@ def _run_lab(args: argparse.Namespace, home: LabHome) -> int:
 
 
 def _start(args: argparse.Namespace, home: LabHome, supervisor: Supervisor) -> ServicePlan:
-    stores = Stores(home, os.environ, _say)
+    stores = Stores(home, os.environ, say)
     door = {VARIABLE: str(home.door)} if is_loopback(args.host) else {}
     plan = ServicePlan(home, args.host, args.port, stores.urls | door)
     supervisor.start(stores.parts)
@@ -105,27 +106,9 @@ def _check_connections(database_url: str, args: argparse.Namespace) -> None:
 def _run_scenarios(api_url: str, supervisor: Supervisor, json_file: Path | None) -> int:
     from app.lab.scenarios import run_all  # noqa: PLC0415 - only --once needs the load generator
 
-    work = run_all(api_url, progress=_say, admin_token=os.environ.get("API_ADMIN_TOKEN"))
+    work = run_all(api_url, progress=say, admin_token=os.environ.get("API_ADMIN_TOKEN"))
     report = asyncio.run(watched(work, supervisor))
-    _say(report.text())
+    say(report.text())
     if json_file is not None:
         json_file.write_text(json.dumps(report.as_json(), indent=2) + "\n")
     return 0 if report.holds else 1
-
-
-def port_number(text: str) -> int:
-    port = int(text)
-    if not 1 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{port} is not a port (1 to 65535)")
-    return port
-
-
-def count(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 64:
-        raise argparse.ArgumentTypeError(f"{number} is not between 1 and 64")
-    return number
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.lab.command_line import between, names, processes, say
 from app.lab.door import RACE_REPORT
 from app.lab.home import DEFAULT_HOME, LabHome, write_private_json
-from app.lab.lab_command import count
 from app.lab.race.contest import Contest, UnknownChoice, chosen
 from app.lab.race.crowds import Race, race_all
 from app.lab.race.ground import OwnGround, given
@@ -44,9 +44,9 @@ def add_parser(subparsers: "Subparsers") -> None:
     add("--requests", type=int, default=usual.requests, help="buyers (default: %(default)s)")
     add("--concurrency", type=int, default=usual.concurrency, help="at once (default: %(default)s)")
     add("--think-ms", type=int, default=usual.think_ms, help="of those that think (default: %(default)s)")
-    add("--repeat", type=count, default=1, metavar="N", help="runs of each (default: %(default)s)")
-    add("--api-processes", type=count, default=2, help="default: %(default)s")
-    add("--workers", type=count, default=1, help="default: %(default)s")
+    add("--repeat", type=between(1, 64), default=1, metavar="N", help="runs of each (default: %(default)s)")
+    add("--api-processes", type=processes, default=2, help="default: %(default)s")
+    add("--workers", type=processes, default=1, help="default: %(default)s")
     add("--url", help="race at a service that runs already; DATABASE_URL and REDIS_URL name its stores")
     add("--home", type=Path, default=HOME, help="data and logs of servers of our own (default: %(default)s)")
     add("--lab", type=Path, default=DEFAULT_HOME, metavar="HOME", help="whose page shows it (default: %(default)s)")
@@ -111,11 +111,3 @@ def scenarios_of(asked: list[str], *, away: bool) -> list[str]:
     if away and chosen_ones != [CROWD]:
         raise UnknownChoice("With --url only the crowd is raced: the other scenarios need servers of their own.")
     return chosen_ones
-
-
-def names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def say(line: str) -> None:
-    print(line, flush=True)
