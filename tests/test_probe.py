@@ -58,7 +58,7 @@ async def test_a_process_that_works_is_ready_and_alive_until_it_ends(
 
     await until(ready)
     assert status(port, "/healthz") == 200
-    assert process.stop()
+    assert process.stop(seconds=30)
     assert process.exit_code == 0
     assert status(port, "/healthz") == 0
 
@@ -75,4 +75,4 @@ async def test_a_process_without_its_ledger_is_alive_and_not_ready(
 
     await until(alive)
     assert status(port, "/readyz") == 503
-    assert process.stop()
+    assert process.stop(seconds=30)

@@ -1,7 +1,6 @@
 """The evidence of a race over HTTP: attempts and witnesses in pages, and no customer's name in them."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,23 +9,15 @@ from httpx2 import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.attempts import AttemptRepository
-from app.ledger.engine import make_engine
 from app.main import Settings
-from app.settings import LedgerSettings, TraceSettings
+from app.settings import TraceSettings
 from tests.api.conftest import Api, until
 from tests.races.attempts import recorded
 
 
 @pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = make_engine(database_url, "test", LedgerSettings(), pool_size=1)
-    yield engine
-    await engine.dispose()
-
-
-@pytest.fixture
 async def naive(client: AsyncClient) -> str:
-    terms = {"name": "naive-drop", "strategy": "naive", "stock": 10, "think_ms": 50, "customer_limit": 1}
+    terms = {"name": "naive-drop", "strategy": "naive", "stock": 10, "think_ms": 1000, "customer_limit": 1}
     assert (await client.post("/sales", json=terms)).status_code == 201
     return "naive-drop"
 

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -12,9 +12,6 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.ledger.engine import make_engine
-from app.ledger.sales import SaleRepository
-from app.settings import LedgerSettings
 from tests.cluster.installation import Installation
 from tests.cluster.kubectl import Kubectl, Refused, until
 from tests.fixtures.servers import PROJECT
@@ -107,18 +104,6 @@ def running(installation: Installation) -> Installation:
     installation.set_up()
     installation.start_operator()
     return installation
-
-
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = make_engine(database_url, "test", LedgerSettings(), pool_size=2)
-    yield engine
-    await engine.dispose()
-
-
-@pytest.fixture
-def sales(engine: AsyncEngine) -> SaleRepository:
-    return SaleRepository(engine)
 
 
 @pytest.fixture

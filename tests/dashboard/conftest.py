@@ -47,7 +47,11 @@ async def stage(
     home = LabHome(tmp_path_factory.mktemp("stage") / "home")
     home.lock()
     platform = Platform(
-        home, dashboard_database_url, api=2, blaster=True, environment={"LEDGER_POOL_SIZE": "20"}
+        home,
+        dashboard_database_url,
+        api=2,
+        blaster=True,
+        environment={"LEDGER_POOL_SIZE": "20", "LEDGER_STATEMENT_TIMEOUT_SECONDS": "30"},
     )  # the default: fewer connections make a smaller race
     platform.stock.start()
     platform.broker.start()

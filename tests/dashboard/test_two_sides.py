@@ -42,7 +42,8 @@ async def test_what_the_page_says_is_what_the_ledger_has(stage: Platform, open_p
         assert await figure(panel, "accepted") == booked
         assert await figure(panel, "accepted") + await figure(panel, "sold_out") == 100
         for name in ("booked", "oversold", "accepted", "sold_out"):
-            assert await figure(other, name) == await figure(panel, name)
+            same = await panel.locator(f'[data-figure="{name}"]').inner_text()
+            await expect(other.locator(f'[data-figure="{name}"]')).to_have_text(same, use_inner_text=True)
     left, right = page.locator(".side.left"), page.locator(".side.right")
     assert await figure(left, "oversold") > 0
     assert await figure(right, "booked") == 10
@@ -54,7 +55,7 @@ async def test_what_the_page_says_is_what_the_ledger_has(stage: Platform, open_p
     shown = await left.locator("dl").first.inner_text()
     await page.reload()
     await expect(left.locator('[data-figure="booked"]')).to_be_visible()
-    assert await left.locator("dl").first.inner_text() == shown
+    await expect(left.locator("dl").first).to_have_text(shown, use_inner_text=True)
 
 
 async def test_a_run_can_be_cancelled(open_page: OpenPage) -> None:

@@ -7,8 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.drain.drain import Drain
 from app.gate.connection import make_redis
-from app.ledger.engine import make_engine
-from app.settings import DrainSettings, GateSettings, LedgerSettings
+from app.settings import DrainSettings, GateSettings
 from tests.drain.stall import Stall
 
 MakeDrain = Callable[..., Drain]
@@ -19,13 +18,6 @@ async def redis(redis_url: str) -> AsyncIterator["Redis"]:
     client = make_redis(redis_url, "test", GateSettings())
     yield client
     await client.aclose()
-
-
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = make_engine(database_url, "test", LedgerSettings(), pool_size=4)
-    yield engine
-    await engine.dispose()
 
 
 @pytest.fixture

@@ -17,6 +17,11 @@ async def test_metrics_tell_of_workers_and_reconciler_too(make_platform: MakePla
     sale = await platform.create_sale(stock=10)
     await platform.blast(sale, 15)
     await platform.settled(sale)
+
+    async def counted() -> bool:  # a worker counts when it has acknowledged
+        return (await scrape(platform)).get('atomictickets_drain_orders_total{fate="booked"}', 0) >= 10
+
+    await platform.wait_until(counted)
     before = await scrape(platform)
     assert before['atomictickets_drain_orders_total{fate="booked"}'] == 10
     assert before["atomictickets_drain_batch_seconds_count"] >= 1

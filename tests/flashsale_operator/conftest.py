@@ -1,27 +1,10 @@
 """Stores for the operator, and buyers of the sale `drop`."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.ledger.engine import make_engine
-from app.ledger.sales import SaleRepository
-from app.settings import LedgerSettings
 from tests.reconcile.box_office import BoxOffice
-
-
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = make_engine(database_url, "test", LedgerSettings(), pool_size=5)
-    yield engine
-    await engine.dispose()
-
-
-@pytest.fixture
-def sales(engine: AsyncEngine) -> SaleRepository:
-    return SaleRepository(engine)
 
 
 @pytest.fixture

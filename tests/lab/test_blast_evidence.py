@@ -1,7 +1,6 @@
 """A blast's report names the pairs that collided in it, and no others."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -21,13 +20,6 @@ from tests.ledger.rows import terms
 from tests.races.attempts import recorded
 
 JAEGER = "http://jaeger:16686/trace/{trace_id}"
-
-
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = make_engine(database_url, "test", LedgerSettings(), pool_size=2)
-    yield engine
-    await engine.dispose()
 
 
 @pytest.fixture

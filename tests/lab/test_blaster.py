@@ -30,17 +30,11 @@ INVENTORY = """
 
 
 @pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = make_engine(database_url, "test", LedgerSettings(), pool_size=2)
+async def blasts(engine: AsyncEngine) -> BlastRepository:
+    """Of a ledger that knows the sale `drop`."""
     async with engine.begin() as connection:
         await connection.execute(text("INSERT INTO sales (name, strategy) VALUES ('drop', 'atomic')"))
         await connection.execute(text(INVENTORY))
-    yield engine
-    await engine.dispose()
-
-
-@pytest.fixture
-def blasts(engine: AsyncEngine) -> BlastRepository:
     return BlastRepository(engine)
 
 

@@ -102,7 +102,7 @@ async def test_two_processes_that_store_at_once_find_the_pair(engine: AsyncEngin
 async def test_without_the_lock_both_miss_it(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "hold", AsyncMock())
     # Else the second one would wait for the first one's number, and fail on it.
-    scattered = module.KEEP.text.replace("row_number()", "(random() * 10000)::integer + row_number()")
+    scattered = module.KEEP.text.replace("row_number()", "(random() * 1000000000)::integer + row_number()")
     monkeypatch.setattr(module, "KEEP", text(scattered))
     assert await at_once(engine, recorded(), recorded(), waits=False) == 0
 

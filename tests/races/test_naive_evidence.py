@@ -2,20 +2,17 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
 from typing import ClassVar
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.attempts import AttemptRepository
-from app.ledger.engine import make_engine
 from app.ledger.sales import SaleRepository
 from app.races.attempt import Hazard, RecordedAttempt, Witness
 from app.races.recorder import AttemptRecorder
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, Reserved
-from app.settings import LedgerSettings
 from app.strategies.naive import NaiveStrategy
 from tests.ledger.rows import terms
 
@@ -29,12 +26,11 @@ class Locking(NaiveStrategy):
 
 
 @pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = make_engine(database_url, "test", LedgerSettings(), pool_size=CROWD)
-    for connection in [await engine.connect() for _ in range(CROWD)]:  # opened before the race
+async def engine(engine: AsyncEngine) -> AsyncEngine:
+    """With connections that were opened before the race."""
+    for connection in [await engine.connect() for _ in range(CROWD)]:
         await connection.close()
-    yield engine
-    await engine.dispose()
+    return engine
 
 
 async def rush(engine: AsyncEngine, kind: type[NaiveStrategy], *, customers: int = CROWD) -> list[Outcome]:

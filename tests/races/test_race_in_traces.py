@@ -45,7 +45,11 @@ def ids(attempt: dict[str, Any]) -> tuple[str, str]:
 async def test_each_witness_is_found_among_the_spans_and_each_side_names_the_other(
     make_platform: MakePlatform, collector: Collector
 ) -> None:
-    platform = await make_platform(api=2, workers=0, environment={**collector.environment, "LEDGER_POOL_SIZE": "20"})
+    platform = await make_platform(
+        api=2,
+        workers=0,
+        environment={**collector.environment, "LEDGER_POOL_SIZE": "20", "LEDGER_STATEMENT_TIMEOUT_SECONDS": "30"},
+    )
     sale, page = await race(platform)
     view = await platform.view(sale)
     assert view["oversold"] > 0

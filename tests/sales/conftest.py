@@ -1,28 +1,12 @@
-from collections.abc import AsyncIterator
-
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.ledger.engine import make_engine
 from app.ledger.sales import SaleRepository
 from app.sales.catalog import SaleCatalog
 from app.sales.service import SalesService
-from app.settings import LedgerSettings
 from app.strategies.naive import NaiveStrategy
 from app.strategies.protocol import Strategy
 from tests.sales.told_strategy import ToldStrategy
-
-
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = make_engine(database_url, "test", LedgerSettings(), pool_size=5)
-    yield engine
-    await engine.dispose()
-
-
-@pytest.fixture
-def sales(engine: AsyncEngine) -> SaleRepository:
-    return SaleRepository(engine)
 
 
 @pytest.fixture

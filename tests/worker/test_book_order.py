@@ -39,7 +39,7 @@ async def test_an_order_is_booked_once_and_what_cannot_be_is_told(
     assert await logged(worker, "a published order can't be booked; it is lost")
     assert await logged(worker, "a published order can't be read; it is lost")
     assert await stall.statuses() == {"booked": 2}
-    assert worker.stop()
+    assert worker.stop(seconds=30)
 
 
 async def test_an_order_waits_for_the_stores(
@@ -57,4 +57,4 @@ async def test_an_order_waits_for_the_stores(
         return await stall.booked() == 1
 
     await until(is_booked, seconds=START_SECONDS)
-    assert worker.stop()
+    assert worker.stop(seconds=30)

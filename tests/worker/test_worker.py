@@ -47,7 +47,7 @@ async def test_a_hint_is_worked_on_long_before_the_next_sweep(
     hint(broker_url, stall.name)
     await until(lambda: all_booked(stall, 30))
     await assert_settled(stall)
-    assert worker.stop()
+    assert worker.stop(seconds=30)
     assert worker.exit_code == 0
 
 
@@ -67,7 +67,7 @@ async def test_a_worker_with_another_installations_ledger_drains_nothing(
     await stall.redis.delete(instance_key(key_prefix))
     await until(lambda: all_booked(stall, 30))
     assert await logged(worker, "worker is ready")
-    assert worker.stop()
+    assert worker.stop(seconds=30)
 
 
 async def test_a_worker_whose_stores_never_belong_together_ends_when_told(
@@ -76,7 +76,7 @@ async def test_a_worker_whose_stores_never_belong_together_ends_when_told(
     await stall.orders(3)
     worker = make_worker(wait=False, DATABASE_URL=empty_database_url)
     await until(lambda: logged(worker, "The ledger has no schema yet"), seconds=START_SECONDS)
-    assert worker.stop()
+    assert worker.stop(seconds=30)
     assert worker.exit_code == 0
     assert await stall.waiting() == 3
 
@@ -88,7 +88,7 @@ async def test_a_worker_of_a_release_too_old_for_the_schema_books_nothing(
     await stall.orders(3)
     worker = make_worker(wait=False)
     await until(lambda: logged(worker, f"needs a release of revision {NEXT} or newer"), seconds=START_SECONDS)
-    assert worker.stop()
+    assert worker.stop(seconds=30)
     assert (await stall.booked(), await stall.waiting()) == (0, 3)
 
 
@@ -99,7 +99,7 @@ async def test_with_a_dead_broker_from_the_start_orders_are_booked_by_the_sweep(
     await stall.orders(30)
     await until(lambda: all_booked(stall, 30))
     await assert_settled(stall)
-    assert worker.stop()
+    assert worker.stop(seconds=30)
 
 
 async def test_with_a_broker_that_hangs_orders_are_booked_by_the_sweep(
@@ -128,7 +128,7 @@ async def test_a_broker_that_dies_and_comes_back_costs_neither_orders_nor_the_wo
     broker.start()
     await until(lambda: connected_again(worker))
     assert child.is_running()
-    assert worker.stop()
+    assert worker.stop(seconds=30)
     await assert_settled(stall)
 
 
@@ -139,7 +139,7 @@ async def test_a_worker_ends_gracefully_with_its_child_and_is_small(stall: Stall
     family = [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]
     assert len(family) == 2
     assert all(process.memory_info().rss < MEMORY_BYTES for process in family)
-    assert worker.stop()
+    assert worker.stop(seconds=30)
     assert worker.exit_code == 0
     assert not any(process.is_running() for process in family)
 
