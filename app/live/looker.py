@@ -21,6 +21,7 @@ TURN_SECONDS = 0.1
 LIST_SECONDS = 1.0
 MAX_SALES = 50
 SOONEST_SECONDS = 0.2  # five pictures a second of a sale that moves
+LONGEST = 16  # doublings of that: beyond all pauses, and within what a float holds
 IDLE_SECONDS = 2.0
 IDLE_LOOKS_PER_SECOND = 10  # at sales that don't move, all together
 UNTOLD = ""  # no state yet: whoever looked before may have told one that holds no more
@@ -125,7 +126,7 @@ class Looker:
         if moved:
             await self._stream.publish(Event.of("sale", picture))
             watched.published = picture
-        watched.quiet_looks = 0 if moved else watched.quiet_looks + 1
+        watched.quiet_looks = 0 if moved else min(watched.quiet_looks + 1, LONGEST)
         pause = min(SOONEST_SECONDS * 2**watched.quiet_looks, self._idle_seconds())
         watched.due_at = time.monotonic() + max(pause, COST_FACTOR * cost)
 

@@ -86,13 +86,20 @@ class SalesService:
         return SaleView.of(sale, snapshot, tally, still=still, now=datetime.now(UTC))
 
     async def _snapshot(self, sale: Sale) -> Snapshot | None:
+        strategy = self._strategies.get(sale.terms.strategy)
+        if strategy is None:
+            return None  # of a newer release: shown without a counter, as one whose store is away
         try:
-            return await strategy_named(sale.terms.strategy, self._strategies).snapshot(sale)
+            return await strategy.snapshot(sale)
         except TemporarilyUnavailable:
             return None  # shown: without a counter the sale is Degraded
 
     async def _follow(self, sale: Sale) -> None:
+        strategy = self._strategies.get(sale.terms.strategy)
+        if strategy is None:
+            log.warning("this release does not know the sale's strategy", sale=sale.name, strategy=sale.terms.strategy)
+            return
         try:
-            await strategy_named(sale.terms.strategy, self._strategies).prepare(sale)
+            await strategy.prepare(sale)
         except TemporarilyUnavailable as error:
             log.warning("the sale's counter does not follow the ledger yet", sale=sale.name, error=error.detail)
