@@ -8,15 +8,15 @@ import { attempt } from "../state/notices.js";
 
 const VIEW = "by-hand";
 const KEPT = 50;
-const me = crypto.randomUUID();
+/** Not `randomUUID`, which a page has over https and on localhost alone. */
+export const newKey = () => crypto.getRandomValues(new Uint32Array(1))[0].toString(16).padStart(8, "0");
+const me = newKey() + newKey();
 const channel = new BroadcastChannel("atomictickets.by-hand");
 /** When each other tab was last heard of. @type {Map<string, number>} */
 const heard = new Map();
 const HERE_MS = 1_000;
 const GONE_MS = 3_500; // browsers slow the clocks of hidden tabs down to one tick a second
 let answered = 0;
-
-export const newKey = () => crypto.randomUUID().slice(0, 8);
 
 /** @param {Store} store */
 export const createSale = (store) =>

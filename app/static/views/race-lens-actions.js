@@ -58,13 +58,14 @@ async function fetched(name, round, before) {
   const known = before.sale === name && before.round === round ? before : NOTHING;
   const attempts = await all(`sales/${name}/attempts`, "attempts", known.attempts, (each) => each.number);
   const witnesses = await all(`sales/${name}/witnesses`, "witnesses", known.witnesses, (each) => each.second.number);
-  const { total, written, trace_url } = witnesses.last;
-  const pairs = /** @type {Witness[]} */ (witnesses.rows);
+  // A page counts what is beyond its `after`; the first one, of the whole round.
+  const { total, written, trace_url } = await ask("GET", `sales/${name}/witnesses?limit=1`);
+  const pairs = /** @type {Witness[]} */ (witnesses);
   const collided = new Set(pairs.flatMap(({ first, second }) => [first.number, second.number]));
   return {
     sale: name,
     round,
-    attempts: /** @type {Attempt[]} */ (attempts.rows),
+    attempts: /** @type {Attempt[]} */ (attempts),
     witnesses: pairs,
     collided,
     total,
@@ -77,10 +78,11 @@ async function fetched(name, round, before) {
 /** @param {string} path @param {string} rows @param {any[]} known @param {(row: any) => number} number */
 async function all(path, rows, known, number) {
   const found = [...known];
-  for (;;) {
+  while (found.length < MOST) {
     const after = found.length ? number(found[found.length - 1]) : 0;
     const last = await ask("GET", `${path}?limit=${PAGE}&after=${after}`);
     found.push(...last[rows]);
-    if (last.next === null || found.length >= MOST) return { rows: found, last };
+    if (last.next === null) break;
   }
+  return found;
 }
