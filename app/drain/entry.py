@@ -72,7 +72,7 @@ def parse(sale: str, entry: str, fields: Mapping[str, str]) -> Order | Unreadabl
     customer, key, nonce = fields.get("customer", ""), fields.get("key", ""), fields.get("nonce", "")
     wrong.extend(name for name, text in (("customer", customer), ("key", key)) if not text)
     reservation = ReservationId(sale, round_, entry, nonce)
-    if RESERVATION_ID.match(str(reservation)) is None:
+    if RESERVATION_ID.fullmatch(str(reservation)) is None:
         wrong.append("nonce")
         nonce = ""
     if wrong:
