@@ -17,7 +17,7 @@ from app.telemetry.context import decided, parse
 from app.telemetry.spans import span
 
 SYSTEM = {"db.system.name": "redis", "db.operation.name": "EVALSHA", "db.stored_procedure.name": "reserve"}
-DECIDED_HERE = decided()  # the root of a trace, wanted whenever one of its purchases is
+SAMPLED_ROOT = decided()  # of a trace of its own, which is wanted whenever one of its purchases is
 
 
 def reserving(sale: str) -> AbstractContextManager[Span]:
@@ -29,7 +29,7 @@ def reserving(sale: str) -> AbstractContextManager[Span]:
 def calling(sale: str, purchases: int) -> AbstractContextManager[Span]:
     """The script call. `purchases`: how many it decides."""
     attributes: dict[str, AttributeValue] = {**SYSTEM, "db.operation.batch.size": purchases, "atomictickets.sale": sale}
-    return span("EVALSHA reserve", attributes, kind=SpanKind.CLIENT, context=DECIDED_HERE, expected=(GateForgot,))
+    return span("EVALSHA reserve", attributes, kind=SpanKind.CLIENT, context=SAMPLED_ROOT, expected=(GateForgot,))
 
 
 def tell(call: Span, reply: BatchReply, spans: Sequence[Span], seeded_by: str) -> None:

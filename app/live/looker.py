@@ -21,7 +21,6 @@ TURN_SECONDS = 0.1
 LIST_SECONDS = 1.0
 MAX_SALES = 50
 SOONEST_SECONDS = 0.2  # five pictures a second of a sale that moves
-LONGEST = 16  # doublings of that: beyond all pauses, and within what a float holds
 IDLE_SECONDS = 2.0
 IDLE_LOOKS_PER_SECOND = 10  # at sales that don't move, all together
 UNTOLD = ""  # no state yet: whoever looked before may have told one that holds no more
@@ -30,11 +29,11 @@ COST_FACTOR = 5  # looking takes a sixth of the time at most, however large the 
 
 @dataclass(slots=True)
 class Watched:
-    """What was last published of a sale, and when to look again (seconds, monotonic)."""
+    """What was last published of a sale, when to look again (seconds, monotonic), and how long nobody looked before."""
 
     due_at: float = 0.0
     published: dict[str, Any] | None = None
-    quiet_looks: int = 0
+    pause: float = SOONEST_SECONDS
 
 
 class Looker:
@@ -126,9 +125,8 @@ class Looker:
         if moved:
             await self._stream.publish(Event.of("sale", picture))
             watched.published = picture
-        watched.quiet_looks = 0 if moved else min(watched.quiet_looks + 1, LONGEST)
-        pause = min(SOONEST_SECONDS * 2**watched.quiet_looks, self._idle_seconds())
-        watched.due_at = time.monotonic() + max(pause, COST_FACTOR * cost)
+        watched.pause = SOONEST_SECONDS if moved else min(2 * watched.pause, self._idle_seconds())
+        watched.due_at = time.monotonic() + max(watched.pause, COST_FACTOR * cost)
 
     def _idle_seconds(self) -> float:
         return max(IDLE_SECONDS, len(self._watched) / IDLE_LOOKS_PER_SECOND)

@@ -23,11 +23,6 @@ JAEGER = "http://jaeger:16686/trace/{trace_id}"
 
 
 @pytest.fixture
-def ledger(engine: AsyncEngine) -> AttemptRepository:
-    return AttemptRepository(engine)
-
-
-@pytest.fixture
 async def blast(engine: AsyncEngine) -> Blast:
     """Against a sale of the naive strategy."""
     await SaleRepository(engine).create(terms(strategy="naive"), guarded=False)

@@ -20,11 +20,6 @@ from tests.races.attempts import recorded
 WAITS = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
 
 
-@pytest.fixture
-def ledger(engine: AsyncEngine) -> AttemptRepository:
-    return AttemptRepository(engine)
-
-
 async def test_an_attempt_is_read_as_it_was_kept(ledger: AttemptRepository) -> None:
     sent = recorded(trace_id="0af7651916cd43dd8448eb211c80319c", span_id="b7ad6b7169203331", reservation_id="drop.1.x")
     bare = recorded(version_written=None, value_written=None, wrote_at=None)

@@ -8,6 +8,7 @@ The one thing that a purchase calls of `app.telemetry` while it isn't traced is 
 
 import asyncio
 from dataclasses import asdict, dataclass
+from itertools import cycle, islice
 from time import process_time
 from urllib.parse import parse_qs
 
@@ -24,14 +25,15 @@ from app.telemetry.tracing import tracing
 
 PATH = "/cost"
 SLICE_SECONDS = 1.0  # an answer takes 20 ms with the crowd: few of them begin in one slice and end in the next
-TURNS = (True, False, False, True)  # what drifts from one slice to the next meets both ways alike
-
-decide = Sampling.decide
+TURNS = ("stub", "real", "real", "stub")  # what drifts from one slice to the next meets both ways alike
 
 
 def stub(self: Sampling, traceparent: bytes) -> tuple[bytes, bool]:
     del self, traceparent
     return b"0" * 32, False
+
+
+WAYS = {"stub": stub, "real": Sampling.decide}
 
 
 @dataclass(slots=True)
@@ -53,23 +55,22 @@ class Alternating:
         if scope.get("path") == PATH:
             seconds = float(parse_qs(scope["query_string"].decode())["seconds"][0])
             costs = await self._alternate(int(seconds / SLICE_SECONDS))
-            await JSONResponse({name: asdict(cost) for name, cost in costs.items()})(scope, receive, send)
+            await JSONResponse({way: asdict(cost) for way, cost in costs.items()})(scope, receive, send)
         else:
             await self._service(scope, receive, send)
             self._answers += 1
 
     async def _alternate(self, slices: int) -> dict[str, Cost]:
-        costs = {"stub": Cost(), "real": Cost()}
-        for number in range(slices):
-            stubbed = TURNS[number % len(TURNS)]
-            Sampling.decide = stub if stubbed else decide  # type: ignore[method-assign]  # that is the point
-            cost = costs["stub" if stubbed else "real"]
+        costs = {way: Cost() for way in WAYS}
+        for way in islice(cycle(TURNS), slices):
+            Sampling.decide = WAYS[way]  # type: ignore[method-assign]  # that is the point
+            cost = costs[way]
             began, answers = process_time(), self._answers
             await asyncio.sleep(SLICE_SECONDS)
             await asyncio.to_thread(send_spans)  # what a slice makes it also sends
             cost.cpu_seconds += process_time() - began
             cost.answers += self._answers - answers
-        Sampling.decide = decide  # type: ignore[method-assign]  # as it was
+        Sampling.decide = WAYS["real"]  # type: ignore[method-assign]  # as it was
         return costs
 
 

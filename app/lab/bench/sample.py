@@ -76,7 +76,7 @@ class Samples:
         once, twice = ({each.round: each.per_second for each in self.of(arm)} for arm in (FLOOR, DOUBLED))
         if not once.get(round_) or not twice.get(round_):
             return ["no doubled generator in this round"]
-        if sample.arm != FLOOR and sample.per_second <= EASY * once[round_]:
+        if sample.per_second <= EASY * once[round_]:
             return []
         rise = twice[round_] / once[round_]
         return [f"a doubled generator raised the floor {rise:.2f} times"] if rise > RAISED else []
