@@ -60,7 +60,7 @@ async def answer_purchase(sampling: Sampling, scope: Scope, receive: Receive, se
             outcome, answer = await decide(scope, receive, head, trace_id)
     except ClientGone:
         return
-    scope["state"]["services"].metrics.purchase(outcome, perf_counter() - started)
+    scope["state"]["services"].metrics.purchase(outcome, perf_counter() - started, trace_id.decode() if sampled else "")
     status, headers, body = answer
     headers.append((HEADER, trace_id))
     await send({"type": "http.response.start", "status": status, "headers": headers})
