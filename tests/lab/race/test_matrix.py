@@ -35,3 +35,9 @@ def test_every_strategy_has_a_row_that_says_where_it_keeps_an_accepted_order() -
 
 def test_no_promise_is_broken_by_a_crowd() -> None:
     assert {name for name, cells in ROWS.items() if cells[0] != "none" and STRATEGIES[name].promises_exactness} == set()
+
+
+def test_every_strategy_is_told_what_protects_it_and_where_that_is_taken_away() -> None:
+    rows = table(page("strategies.md"), "## What protects which")
+    assert sorted(name for names, *_ in rows for name in names.split(", ")) == sorted(STRATEGIES)
+    assert all("::test_" in control or control == "the same" for *_, control in rows)
