@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from app.errors import AtomicTicketsError
 from app.lab.race.contest import Contest, Contestant
+from app.lab.race.failures import FAILURES, reason
 from app.lab.race.figures import Entry
 from app.lab.race.ground import Ground
 from app.lab.race.history import History
@@ -45,8 +45,8 @@ async def race_all(
                 if turn == 1:
                     await warm_up(ground, contestant)
                 run = await race(ground, contestant, contest)
-            except AtomicTicketsError as error:
-                entry.failure = f"{error.title}: {error.detail}"
+            except FAILURES as error:
+                entry.failure = reason(error)
                 say(f"  {turn}/{repeat} {strategy.name}: {entry.failure}")
                 continue
             entry.add(run.figures, run.verdict.findings if run.verdict else ())
