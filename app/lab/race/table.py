@@ -113,7 +113,8 @@ def found_text(entry: Entry) -> list[str]:
     if not entry.findings:
         return []
     kinds = ", ".join(f"{finding.anomaly} {finding.count:,}" for finding in entry.findings.values())
-    lines = ["", f"{entry.name}: {kinds}"]
+    oversold = f"; oversold in {entry.oversold_in} of {len(entry.runs)} runs" if entry.oversold_in else ""
+    lines = ["", f"{entry.name}: {kinds}{oversold}"]
     for finding in entry.findings.values():
         lines += [f"  {finding.anomaly}: {finding.sentence}", *(f"    {line}" for line in finding.evidence)]
     return lines

@@ -81,6 +81,12 @@ def test_findings_of_all_runs_are_counted_and_one_is_shown() -> None:
     assert text_of([measured]).count("booking r1") == 1
 
 
+def test_it_is_told_in_how_many_runs_it_was_oversold() -> None:
+    measured = entry("x", run(), run(oversold=5), run(oversold=1), promises=False, findings=[oversold()])
+    assert measured.as_json()["oversold_in"] == 2
+    assert "oversold in 2 of 3 runs" in text_of([measured])
+
+
 def test_percentiles_are_latencies_that_some_purchase_had() -> None:
     assert percentiles_ms([number / 1000 for number in range(1, 1001)]) == {
         "p50_ms": 500.0,

@@ -14,8 +14,6 @@ from app.lab.race.scenarios.retry_storm import retry_storm
 from app.lab.race.scenarios.scene import Scene
 from app.strategies.protocol import RegisteredStrategy
 
-CROWD = "crowd"  # the plain race, whose figures are a table of their own
-
 Act = Callable[[OwnGround, type[RegisteredStrategy]], Awaitable[list[Scene]]]
 
 

@@ -43,6 +43,9 @@ async def _die_at(ground: OwnGround, strategy: type[RegisteredStrategy], point: 
         ground.conductor.kill_at(point)
         result = await run_in_process(plan_of(ground, contestant, CONTEST))
         who = "worker" if point == "task_taken" else "api"
+        if who == "api" and not ground.conductor.happened(point, "die"):
+            ground.conductor.clear()
+            return None
         crash = (who, point, time.time())
         scene = await scene_of(
             ground, contestant, CONTEST, [result], opened_at, crashes=[crash], seen={"died": f"{who} {point}"}

@@ -12,7 +12,7 @@ from app.lab.race.ground import OwnGround
 from app.lab.race.ledger import connected
 from app.lab.race.samples import OURS
 
-ARRIVES_SECONDS = 10.0
+ARRIVES_SECONDS = 30.0  # the generator's process starts meanwhile
 LOOK_SECONDS = 0.01
 HOLD = "SELECT 1 FROM inventory WHERE sale = $1 FOR NO KEY UPDATE"
 WAITS = """
