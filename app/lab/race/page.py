@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from app.errors import AtomicTicketsError
 from app.lab.race.contest import CROWD, Contest
 from app.lab.race.figures import Entry, by_merit
-from app.lab.race.table import COST, OUTCOME, cell, markdown, named, spread_of, table
+from app.lab.race.table import LATENCY, OUTCOME, RETRIES, STORES, markdown, spread_of, table
 
 if TYPE_CHECKING:
     from app.lab.race.output import Report
@@ -60,15 +60,13 @@ def around(page: str, name: str) -> tuple[str, str]:
 
 def race_tables(entries: list[Entry]) -> list[str]:
     ordered = by_merit(entries)
-    rows = table(ordered, OUTCOME)
+    rows = table(ordered, OUTCOME + LATENCY)
     rows[0].insert(6, "from to")
     rows[0].append("found")
     for row, entry in zip(rows[1:], ordered, strict=True):
         row.insert(6, spread_of(entry, "accepted_per_second"))
         row.append(", ".join(f"{name} {finding.count}" for name, finding in entry.findings.items()) or "nothing")
-    costs = [["strategy", *(column.title for column in COST)]]
-    costs += [[named(entry), *(cell(entry, column) for column in COST)] for entry in ordered]
-    return [*markdown(rows), "", *markdown(costs)]
+    return [*markdown(rows), "", *markdown(table(ordered, RETRIES + STORES))]
 
 
 def crowd_of(report: "Report", raced: int) -> str:

@@ -9,7 +9,7 @@ from app.lab.race.crowds import Race
 from app.lab.race.figures import Entry, RaceFigures, by_merit, percentiles_ms
 from app.lab.race.output import Report
 from app.lab.race.page import NoMarks, rewritten
-from app.lab.race.table import COST, OUTCOME, aligned, table, text_of
+from app.lab.race.table import OUTCOME, STORES, aligned, table, text_of
 from app.races.history.findings import Anomaly, Finding
 
 
@@ -101,7 +101,7 @@ def test_the_columns_of_a_table_stand_in_line() -> None:
     lines = aligned(table([entry("x", run()), entry("longer", run(accepted_per_second=123456.0))], OUTCOME))
     assert len({len(line) for line in lines}) == 1
     assert "123,456" in lines[3]
-    assert aligned(table([entry("x", run())], COST))[2].split()[-1] == "-"
+    assert aligned(table([entry("x", run())], STORES))[2].split()[-1] == "-"
 
 
 PAGE = """# Page
