@@ -19,14 +19,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where the evidence stood before a blast. What comes after `latest` in the round is this blast's.
+    """Where the evidence stood before a blast, and whose purchases are this blast's: `keys` begin their keys.
 
-    Two blasts against one sale at the same moment share theirs: their purchases collide with each other too.
+    Others may buy from the sale at the same moment. A pair is this blast's where at least one of the two purchases is:
+    a race between two blasts happened in both, and each has half of what shows it.
     """
 
     sale: str
     round: int
     latest: int
+    keys: str
     races: bool
     trace_ratio: float | None
 
@@ -47,14 +49,16 @@ class BlastEvidence:
         latest = (await self._attempts.extent(sale.name, sale.round)).latest
         strategy = sale.terms.strategy
         ratio = trace_ratio_of(strategy, blast.trace_ratio)
-        return Start(sale.name, sale.round, latest, races(strategy), ratio)
+        return Start(sale.name, sale.round, latest, f"{blast.id}-", races(strategy), ratio)
 
     async def since(self, start: Start, accepted: int) -> Witnesses | None:
         """The witnesses, once as many writes are recorded as were accepted. None: the ledger is away."""
 
         async def look() -> Witnesses:
-            extent = await self._attempts.extent(start.sale, start.round, start.latest)
-            found = await self._attempts.witnesses(start.sale, start.round, after=start.latest, limit=LOOKED_AT)
+            extent = await self._attempts.extent(start.sale, start.round, start.latest, keys=start.keys)
+            found = await self._attempts.witnesses(
+                start.sale, start.round, after=start.latest, keys=start.keys, limit=LOOKED_AT
+            )
             pairs = [WitnessOut.model_validate(witness).model_dump(mode="json", by_alias=True) for witness in found]
             return Witnesses.of(extent.witnesses, extent.written, pairs, self._trace_url)
 

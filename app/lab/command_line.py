@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 Number = TypeVar("Number", int, float)
@@ -24,8 +25,19 @@ processes = between(1, 64)
 
 
 def names(text: str) -> list[str]:
-    """Of `a, b`, without the empty ones."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+    """Of `a, b`: each once, without the empty ones."""
+    found = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not found:
+        raise argparse.ArgumentTypeError("it names nothing")
+    return found
+
+
+def file_to_write(text: str) -> Path:
+    """A file that can be written later: what takes an hour to measure must not be lost to a mistyped name."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is a directory, or in none that exists")
+    return path
 
 
 def say(line: str) -> None:

@@ -32,6 +32,7 @@ class Door:
         self._directory = directory
         self._state = directory / "state.json"
         self._race = directory.parent / RACE_REPORT
+        self._race_read: tuple[tuple[int, ...], dict[str, Any]] | None = None  # which file, and what is in it
 
     @classmethod
     def of_environment(cls) -> "Door | None":
@@ -57,12 +58,19 @@ class Door:
         return told
 
     def race_report(self) -> dict[str, Any] | None:
-        """What `atomictickets race` wrote last into the lab's home; None where it never did."""
+        """What `atomictickets race` wrote last into the lab's home; None where it never did. Not to be changed.
+
+        Read again only when it was written again: an open page asks twice a second, and twenty strategies are 100 kB.
+        """
         try:
-            report: dict[str, Any] = json.loads(self._race.read_text())
+            seen = self._race.stat()
+            version = (seen.st_ino, seen.st_mtime_ns, seen.st_size)
+            if self._race_read is None or self._race_read[0] != version:
+                self._race_read = (version, json.loads(self._race.read_text()))
         except FileNotFoundError:
+            self._race_read = None
             return None
-        return report
+        return self._race_read[1]
 
     def open(self) -> None:
         """The lab's side: whatever an earlier lab left is gone."""

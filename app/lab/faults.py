@@ -40,6 +40,8 @@ class Faults:
             self._actions[fault]()
         if self._paused_until is not None and time.monotonic() >= self._paused_until:
             self.resume_drain()
+        if self._paused_until is not None:
+            self._suspend_workers()  # also one that died meanwhile, and was started again
         state = self._state()
         if state != self._told:
             self._door.tell(state)
@@ -54,9 +56,13 @@ class Faults:
 
     def _pause_drain(self) -> None:
         self._paused_until = time.monotonic() + PAUSE_SECONDS  # first: what was stopped by then will go on
+        self._suspend_workers()
+
+    def _suspend_workers(self) -> None:
         for process in self._worker_processes():
             with suppress(psutil.NoSuchProcess):
-                process.suspend()
+                if process.status() != psutil.STATUS_STOPPED:
+                    process.suspend()
 
     def _stop_worker(self) -> None:
         running = [part for part in self._workers() if part.server.running]

@@ -73,9 +73,16 @@ WITNESSES_OF = text(f"""
     ) w {FIRST}
     WHERE second.id = ANY(:ids) ORDER BY second.sale, second.round, second.number
 """)  # noqa: S608  our own names, no input
+# Whose purchase it was, by its idempotency key. Scalar: as a join the planner might read all bookings for each attempt.
+OURS = "starts_with((SELECT b.idempotency_key FROM bookings b WHERE b.reservation_id = {reservation}), :keys)"
+RESERVATION = "(SELECT a.reservation_id FROM attempts a WHERE a.sale = w.sale AND a.round = w.round AND a.number = {})"
+ONE_IS_OURS = f"""(
+    :keys = '' OR {OURS.format(reservation=RESERVATION.format("w.second_number"))}
+    OR {OURS.format(reservation=RESERVATION.format("w.first_number"))}
+)"""
 WITNESSES_AFTER = text(f"""
     SELECT w.hazard, {BOTH} FROM (
-        SELECT * FROM witnesses WHERE sale = :sale AND round = :round AND second_number > :after
+        SELECT * FROM witnesses w WHERE sale = :sale AND round = :round AND second_number > :after AND {ONE_IS_OURS}
         ORDER BY second_number LIMIT :limit
     ) w {FIRST}
     CROSS JOIN LATERAL (
@@ -88,12 +95,14 @@ ATTEMPTS_AFTER = text(f"""
     ORDER BY number LIMIT :limit
 """)  # noqa: S608  our own names, no input
 ROUND = text("SELECT round FROM sales WHERE name = :sale")
-EXTENT = text("""
+EXTENT = text(f"""
     SELECT (SELECT coalesce(max(number), 0) FROM attempts WHERE sale = :sale AND round = :round) AS latest,
-        (SELECT count(DISTINCT nonce) FROM attempts
-            WHERE sale = :sale AND round = :round AND number > :after AND wrote_at IS NOT NULL) AS written,
-        (SELECT count(*) FROM witnesses WHERE sale = :sale AND round = :round AND second_number > :after) AS witnesses
-""")
+        (SELECT count(DISTINCT nonce) FROM attempts a
+            WHERE sale = :sale AND round = :round AND number > :after AND wrote_at IS NOT NULL
+                AND (:keys = '' OR {OURS.format(reservation="a.reservation_id")})) AS written,
+        (SELECT count(*) FROM witnesses w
+            WHERE sale = :sale AND round = :round AND second_number > :after AND {ONE_IS_OURS}) AS witnesses
+""")  # noqa: S608  our own names, no input
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +118,8 @@ class Extent:
     """How much evidence there is of a round, or of what came in it after some number.
 
     latest     the highest number
-    written    purchases of which a committed write is recorded. The evidence is complete when these are as many as
-               were accepted
+    written    purchases (with these keys, where keys are asked for) of which a committed write is recorded. The
+               evidence is complete when these are as many as were accepted
     witnesses  pairs whose second attempt came after
     """
 
@@ -140,11 +149,12 @@ class AttemptRepository:
             raise UnknownSale(f"There is no sale {sale!r}.")
         return int(round_)
 
-    async def extent(self, sale: str, round_: int, after: int = 0) -> Extent:
-        """All zero where nothing was recorded, or no such round is known."""
+    async def extent(self, sale: str, round_: int, after: int = 0, *, keys: str = "") -> Extent:
+        """All zero where nothing was recorded, or no such round is known. `keys`: as `witnesses` has it."""
         with ledger_reachable():
             async with self._engine.connect() as connection:
-                row = (await connection.execute(EXTENT, {"sale": sale, "round": round_, "after": after})).one()
+                values = {"sale": sale, "round": round_, "after": after, "keys": keys}
+                row = (await connection.execute(EXTENT, values)).one()
         return Extent(*row)
 
     async def attempts(self, sale: str, round_: int, *, after: int = 0, limit: int) -> list[RecordedAttempt]:
@@ -155,9 +165,12 @@ class AttemptRepository:
                 rows = (await connection.execute(ATTEMPTS_AFTER, values)).all()
         return [_recorded(row) for row in rows]
 
-    async def witnesses(self, sale: str, round_: int, *, after: int = 0, limit: int) -> list[Witness]:
-        """Those whose second attempt has a higher number than `after`, in the order of that number."""
-        values = {"sale": sale, "round": round_, "after": after, "limit": limit}
+    async def witnesses(self, sale: str, round_: int, *, after: int = 0, keys: str = "", limit: int) -> list[Witness]:
+        """Those whose second attempt has a higher number than `after`, in the order of that number.
+
+        `keys`: only those in which the idempotency key of one of the two purchases, or of both, begins so.
+        """
+        values = {"sale": sale, "round": round_, "after": after, "keys": keys, "limit": limit}
         with ledger_reachable():
             async with self._engine.connect() as connection:
                 rows = (await connection.execute(WITNESSES_AFTER, values)).all()

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -15,8 +16,9 @@ from app.ledger.attempts import AttemptRepository
 from app.ledger.blasts import Blast, BlastRepository
 from app.ledger.engine import make_engine
 from app.ledger.sales import SaleRepository
+from app.races.attempt import RecordedAttempt
 from app.settings import LedgerSettings
-from tests.ledger.rows import terms
+from tests.ledger.rows import COUNT, add_booking, terms
 from tests.races.attempts import recorded
 
 JAEGER = "http://jaeger:16686/trace/{trace_id}"
@@ -26,8 +28,18 @@ JAEGER = "http://jaeger:16686/trace/{trace_id}"
 async def blast(engine: AsyncEngine) -> Blast:
     """Against a sale of the naive strategy."""
     await SaleRepository(engine).create(terms(strategy="naive"), guarded=False)
+    return await another(engine)
+
+
+async def another(engine: AsyncEngine) -> Blast:
     wish = {"requests": 1, "concurrency": 1, "customers": None, "quantity": 1, "retries": 0}
     return await BlastRepository(engine).create("drop", **wish)  # type: ignore[arg-type]  # as its fields say
+
+
+async def bought(engine: AsyncEngine, blast: Blast, **attempt: Any) -> RecordedAttempt:
+    """An attempt of one of the blast's purchases, booked and not kept yet."""
+    booking = await add_booking(engine, key=f"{blast.id}-{next(COUNT):08d}")
+    return recorded(reservation_id=booking, **attempt)
 
 
 async def test_what_came_before_is_not_this_blasts(
@@ -36,7 +48,7 @@ async def test_what_came_before_is_not_this_blasts(
     evidence = BlastEvidence(engine, JAEGER)
     await ledger.keep([recorded(), recorded()])
     start = await evidence.before(blast)
-    await ledger.keep([recorded(pod="api-2", trace_id="ab" * 16, span_id="cd" * 8)])
+    await ledger.keep([await bought(engine, blast, pod="api-2", trace_id="ab" * 16, span_id="cd" * 8)])
     told = await evidence.since(start, 1)
     assert told is not None
     assert (told.total, told.written) == (1, 1)
@@ -53,8 +65,8 @@ async def test_it_waits_for_what_the_processes_still_hold(
     evidence = BlastEvidence(engine)
     start = await evidence.before(blast)
     asking = asyncio.create_task(evidence.since(start, 2))
-    await ledger.keep([recorded()])
-    await ledger.keep([recorded()])
+    await ledger.keep([await bought(engine, blast)])
+    await ledger.keep([await bought(engine, blast)])
     told = await asking
     assert told is not None
     assert (told.total, told.written) == (1, 2)
@@ -74,10 +86,27 @@ async def test_so_many_are_named_and_all_are_counted(
     monkeypatch.setattr(witnesses, "NAMED", 3)
     evidence = BlastEvidence(engine)
     start = await evidence.before(blast)
-    await ledger.keep([recorded() for _ in range(10)])
+    await ledger.keep([await bought(engine, blast) for _ in range(10)])
     told = await evidence.since(start, 10)
     assert told is not None
     assert (told.total, len(told.pairs)) == (9, 3)
+
+
+async def test_of_two_blasts_at_once_each_names_the_pairs_in_which_it_has_a_part(
+    engine: AsyncEngine, ledger: AttemptRepository, blast: Blast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witnesses, "PATIENCE_SECONDS", 0)
+    evidence, other = BlastEvidence(engine), await another(engine)
+    starts = [await evidence.before(each) for each in (blast, other)]
+    # A chain of four writers of one version: ours, ours, the other's, the other's. And a stranger with one of ours.
+    for whose in (blast, blast, other, other):
+        await ledger.keep([await bought(engine, whose)])
+    await ledger.keep([recorded(version_read="800", reservation_id=await add_booking(engine, key="by hand"))])
+    await ledger.keep([await bought(engine, blast, version_read="800")])
+    told = [await evidence.since(start, 0) for start in starts]
+    pairs = [[(pair["first"]["number"], pair["second"]["number"]) for pair in each.pairs] for each in told if each]
+    assert pairs == [[(1, 2), (2, 3), (5, 6)], [(2, 3), (3, 4)]]
+    assert [(each.total, each.written) for each in told if each] == [(3, 3), (2, 2)]
 
 
 async def test_a_ledger_that_is_away_leaves_the_witnesses_unknown(engine: AsyncEngine, blast: Blast) -> None:

@@ -92,6 +92,28 @@ async def test_the_drain_is_paused_and_goes_on(faults: Faults, door: Door, super
     await until(going_on)
 
 
+async def test_a_worker_that_comes_back_while_the_drain_is_paused_is_paused_too(
+    faults: Faults, door: Door, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults_module, "WORKER_RETURNS_SECONDS", 0.2)
+    worker = supervisor.parts[0]
+    first = worker.server.pid
+    door.wish(Fault.PAUSE_DRAIN)
+    door.wish(Fault.STOP_WORKER)
+    faults.look()
+
+    async def back() -> bool:
+        supervisor.watch()
+        return worker.server.running and worker.server.pid != first
+
+    await until(back)
+    stopped, going_on = conditions(psutil.Process(worker.server.pid))
+    faults.look()
+    await until(stopped)
+    faults.resume_drain()
+    await until(going_on)
+
+
 async def test_a_process_that_ends_meanwhile_keeps_no_other_from_being_paused_and_going_on(
     faults: Faults, door: Door, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,13 +1,25 @@
-"""A naive sale over two processes, as a person would look for the race in Jaeger: every witness is two spans."""
+"""Sales that race, as a person would look for them in Jaeger: every witness is two spans, whatever the hazard."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from app.races.attempt import Hazard
+from app.races.barriers import Conductor
+from app.races.spans import COLLISIONS, WINDOW
+from app.strategies.registry import STRATEGIES
 from tests.fixtures.collector import Collector
 from tests.fixtures.platform import MakePlatform, Platform
-from tests.races.collisions import LOST_UPDATE, POD, READ, WRITTEN, both_windows
+from tests.races.collisions import LOST_UPDATE, POD, READ, WRITTEN, both_windows, other_of
 
+HAZARDS: dict[Hazard, dict[str, Any]] = {
+    Hazard.LOST_UPDATE: {"strategy": "naive"},
+    Hazard.STALE_GUARD: {"strategy": "naive-relative"},
+    Hazard.WRITE_SKEW: {"strategy": "naive", "customer_limit": 1, "stock": 10},
+    Hazard.EXPIRED_LOCK: {"strategy": "redis-lock"},
+}
+"""By what may happen to it: a sale whose last ticket, or whose one customer, two purchases meet at."""
 STOCK, BUYERS = 10, 100
 
 
@@ -72,3 +84,53 @@ async def test_each_witness_is_found_among_the_spans_and_each_side_names_the_oth
     assert pods & {("api-1", "api-2"), ("api-2", "api-1")}
     assert {span.service for span in collector.named("buy")} == {"atomictickets-blaster"}
     assert collector.errors() == []
+
+
+async def test_each_hazard_is_found_among_the_spans(
+    make_platform: MakePlatform, collector: Collector, conductor: Conductor
+) -> None:
+    """The first one stands still between its read and its write, and another one buys meanwhile."""
+    platform = await make_platform(workers=0, environment=collector.environment)
+    for hazard, terms in HAZARDS.items():
+        sale = await platform.create_sale(f"sale-{hazard}", **{"stock": 1, "think_ms": 0} | terms)
+        conductor.stop_at("after_read")
+        first = asyncio.create_task(platform.blast(sale, 1, concurrency=1, customers=1, trace_ratio=1.0))
+
+        async def stands() -> bool:
+            return conductor.happened("after_read", "stop")
+
+        await platform.wait_until(stands)
+        second = await platform.blast(sale, 1, concurrency=1, customers=1, trace_ratio=1.0)
+        conductor.release("after_read")
+        assert (second.accepted, (await first).accepted) == (1, 1)
+        conductor.clear()
+        await found(platform, collector, sale, hazard)
+
+
+def test_every_hazard_and_every_strategy_that_races_is_among_them() -> None:
+    assert set(HAZARDS) == set(Hazard)
+    racing = {way.name for way in STRATEGIES.values() if not (way.promises_exactness and way.keeps_limit)}
+    assert racing == {terms["strategy"] for terms in HAZARDS.values()}
+
+
+async def found(platform: Platform, collector: Collector, sale: str, hazard: Hazard) -> None:
+    """The witness that the ledger has, in the traces of both."""
+    pairs: list[dict[str, Any]] = []
+
+    async def arrived() -> bool:
+        page = await told(platform, sale, "witnesses")
+        pairs[:] = [pair for pair in page["witnesses"] if pair["hazard"] == hazard]
+        windows = {span.ids for span in collector.named(WINDOW)}
+        spans = [span for span in collector.named(COLLISIONS[hazard]) if (span.trace_id, span.parent_id) in windows]
+        return len(pairs) == 1 and {(span.trace_id, span.parent_id) for span in spans} >= both(pairs[0])
+
+    await platform.wait_until(arrived)
+    one, other = ids(pairs[0]["first"]), ids(pairs[0]["second"])
+    for own, its in ((one, other), (other, one)):
+        [collision] = collector.children(own, COLLISIONS[hazard])
+        assert other_of(collision) == its
+        assert collision.links == {its}
+
+
+def both(pair: dict[str, Any]) -> set[tuple[str, str]]:
+    return {ids(pair["first"]), ids(pair["second"])}

@@ -8,6 +8,8 @@ from app.errors import AtomicTicketsError
 from app.strategies.protocol import RegisteredStrategy
 from app.strategies.registry import STRATEGIES
 
+CROWD = "crowd"  # the plain race beside the scenarios; its figures are a table of their own
+
 
 class UnknownChoice(AtomicTicketsError):
     status, slug, title = 422, "unknown-choice", "Unknown Choice"

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from app.errors import AtomicTicketsError
 from app.lab.race.contest import Contest, Contestant
+from app.lab.race.failures import FAILURES, reason
 from app.lab.race.figures import Entry
 from app.lab.race.ground import Ground
 from app.lab.race.history import History
@@ -14,7 +14,7 @@ from app.strategies.protocol import RegisteredStrategy
 
 @dataclass
 class Race:
-    """What came of it. `history` is of all runs."""
+    """What came of it. `history` is of all runs, where it was kept."""
 
     entries: list[Entry]
     history: History = field(default_factory=History)
@@ -32,8 +32,12 @@ async def race_all(
     *,
     repeat: int,
     say: Callable[[str], None],
+    keep_history: bool = True,
 ) -> Race:
-    """Strategies take turns, so that a machine that slows down slows all of them. One that fails is told and left."""
+    """Strategies take turns, so that a machine that slows down slows all of them. One that fails is told and left.
+
+    A history is a megabyte or two for each 1,000 buyers: keep it where somebody wants to have it.
+    """
     entries = {strategy: entry_of(strategy) for strategy in strategies}
     outcome = Race(list(entries.values()))
     for turn in range(1, repeat + 1):
@@ -45,12 +49,12 @@ async def race_all(
                 if turn == 1:
                     await warm_up(ground, contestant)
                 run = await race(ground, contestant, contest)
-            except AtomicTicketsError as error:
-                entry.failure = f"{error.title}: {error.detail}"
+            except FAILURES as error:
+                entry.failure = reason(error)
                 say(f"  {turn}/{repeat} {strategy.name}: {entry.failure}")
                 continue
             entry.add(run.figures, run.verdict.findings if run.verdict else ())
-            if run.history is not None:
+            if run.history is not None and keep_history:
                 outcome.history.merge(run.history)
             found = ", ".join(entry.findings) or "nothing found"
             say(

@@ -44,7 +44,7 @@ async def written(
 
 
 async def attempts_of(ground: Ground, sale: str, booked: int) -> list[Document]:
-    """What the sale's purchases read and wrote, as far as that is kept. Waits until there are as many as bookings."""
+    """What the sale's purchases read and wrote, as far as that is kept. Waits until each booking has its own."""
     give_up_at = time.monotonic() + EVIDENCE_SECONDS
     attempts: list[Document] = []
     while True:
@@ -53,6 +53,7 @@ async def attempts_of(ground: Ground, sale: str, booked: int) -> list[Document]:
             return attempts
         attempts += page
         if not page:
-            if len(attempts) >= booked or time.monotonic() > give_up_at:
+            wrote = {attempt["reservation_id"] for attempt in attempts if attempt["wrote_at"] is not None}
+            if len(wrote) >= booked or time.monotonic() > give_up_at:
                 return attempts
             await asyncio.sleep(LOOK_SECONDS)

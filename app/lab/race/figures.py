@@ -94,6 +94,11 @@ class Entry:
         )
 
     @property
+    def oversold_in(self) -> int:
+        """How many of the runs were oversold."""
+        return sum(run.oversold > 0 for run in self.runs)
+
+    @property
     def keeps_its_word(self) -> bool:
         return self.failure is None and (self.exact or not self.promises_exactness)
 
@@ -105,6 +110,7 @@ class Entry:
             "keeps_limit": self.keeps_limit,
             "accepted_in": self.accepted_in,
             "exact": self.exact,
+            "oversold_in": self.oversold_in,
             "failure": self.failure,
             "figures": {name: asdict(spread) for name, spread in spreads.items()},
             "runs": [asdict(run) for run in self.runs],

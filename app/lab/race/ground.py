@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self, cast
 
+import psutil
 from redis.asyncio import Redis
 
 from app.lab.connections import refuse_too_many
@@ -69,6 +70,7 @@ class OwnGround(Ground):
         self.conductor = Conductor(home.directory / "barriers")
         self._environment = IMPATIENT | {"RACE_BARRIERS": str(home.directory / "barriers")} if faults else {}
         self._parts: dict[str, Part] = {}
+        self._held: set[str] = set()
         self._replicas = 0
         super().__init__(api_url="", admin_token=os.environ.get("API_ADMIN_TOKEN"))  # the processes read it too
 
@@ -117,6 +119,7 @@ class OwnGround(Ground):
     def hold(self, names: Sequence[str]) -> None:
         """SIGKILL, and no new start until `resume`."""
         for name in names:
+            self._held.add(name)
             self._parts[name].restart_at = math.inf
             self._parts[name].server.kill()
 
@@ -125,7 +128,23 @@ class OwnGround(Ground):
         for name in names:
             (self._home.directory / f"{name}.ready").unlink(missing_ok=True)
             self._parts[name].restart_at = 0.0
+            self._held.discard(name)
         await self.all_ready()
+
+    def kill_holder_of(self, port: int) -> None:
+        """SIGKILL to the API process from whose connection at this port of ours a store was asked."""
+        for part in self._parts.values():
+            if part.name.startswith("api-") and part.server.running:
+                connections = psutil.Process(part.server.pid).net_connections("tcp")
+                if any(connection.laddr and connection.laddr.port == port for connection in connections):
+                    part.server.kill()
+                    return
+        raise ProcessFailed(f"No API process has a connection at port {port}.")
+
+    async def recover(self) -> None:
+        """After a scenario that failed on its way: nobody stands at a barrier, and whoever was held works again."""
+        self.conductor.clear()
+        await self.resume(list(self._held))
 
     @property
     def stock_server(self) -> ValkeyServer:
@@ -137,13 +156,14 @@ class OwnGround(Ground):
         return ValkeyServer(self._home.directory / f"valkey-{self._replicas}", replica_of=self.stock_server)
 
     async def fail_over(self, replica: ValkeyServer) -> None:
-        """The stock server dies, and the promoted replica answers at its address."""
-        primary = self.stock_server
-        self._parts["valkey"].server = replica  # before the death, which the supervisor would mend
-        primary.kill()
+        """The stock server dies, and the promoted replica answers at its address. Where that fails it stays held."""
+        primary, part = self.stock_server, self._parts["valkey"]
+        self.hold([part.name])
         async with Redis.from_url(replica.url) as client:
             await client.config_set("port", primary.port)
         replica.port = primary.port
+        part.server, part.restart_at = replica, None
+        self._held.discard(part.name)
 
     @property
     def workers(self) -> list[str]:

@@ -1,10 +1,13 @@
 """The measured part of docs/strategies.md: written by the command itself, between marks that stay."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.errors import AtomicTicketsError
+from app.lab.race.contest import CROWD, Contest
 from app.lab.race.figures import Entry, by_merit
-from app.lab.race.table import COST, OUTCOME, cell, markdown, named, spread_of, table
+from app.lab.race.table import LATENCY, OUTCOME, RETRIES, STORES, markdown, spread_of, table
 
 if TYPE_CHECKING:
     from app.lab.race.output import Report
@@ -20,7 +23,7 @@ def rewritten(page: str, report: "Report") -> str:
     """The page with what was raced and played now. What was not stays as it is. Raises NoMarks."""
     where = where_and_when(report)
     if report.race is not None:
-        name, entries = f"crowd, think {report.contest.think_ms} ms", report.race.entries
+        name, entries = section(CROWD, report.contest), report.race.entries
         page = between(page, name, [crowd_of(report, len(entries)), "", where, "", *race_tables(entries)])
     for each in report.played:
         again = f"Again: `atomictickets race --scenario {each.name} --write docs/strategies.md`."
@@ -28,26 +31,42 @@ def rewritten(page: str, report: "Report") -> str:
     return page
 
 
+def section(scenario: str, contest: Contest) -> str:
+    """What the marks call its place."""
+    return f"{CROWD}, think {contest.think_ms} ms" if scenario == CROWD else scenario
+
+
+def refuse_without_marks(path: Path, sections: Sequence[str]) -> None:
+    """Before the race, which may take an hour. Raises NoMarks."""
+    page = path.read_text() if path.is_file() else ""
+    for name in sections:
+        around(page, name)
+
+
 def between(page: str, name: str, lines: list[str]) -> str:
+    before, after = around(page, name)
+    return f"{before}\n\n" + "\n".join(lines) + f"\n\n{after}"
+
+
+def around(page: str, name: str) -> tuple[str, str]:
+    """What comes before and after a section, with its marks. A page that lost them is not written over: NoMarks."""
     begin, end = BEGIN.format(name=name), END.format(name=name)
     before, found, rest = page.partition(begin)
     _, closed, after = rest.partition(end)
-    if not (found and closed):  # a page that lost its marks is not written over
+    if not (found and closed):
         raise NoMarks(f"The page has no place for {name}: it lacks {begin} or {end}.")
-    return f"{before}{begin}\n\n" + "\n".join(lines) + f"\n\n{end}{after}"
+    return before + begin, end + after
 
 
 def race_tables(entries: list[Entry]) -> list[str]:
     ordered = by_merit(entries)
-    rows = table(ordered, OUTCOME)
+    rows = table(ordered, OUTCOME + LATENCY)
     rows[0].insert(6, "from to")
     rows[0].append("found")
     for row, entry in zip(rows[1:], ordered, strict=True):
         row.insert(6, spread_of(entry, "accepted_per_second"))
         row.append(", ".join(f"{name} {finding.count}" for name, finding in entry.findings.items()) or "nothing")
-    costs = [["strategy", *(column.title for column in COST)]]
-    costs += [[named(entry), *(cell(entry, column) for column in COST)] for entry in ordered]
-    return [*markdown(rows), "", *markdown(costs)]
+    return [*markdown(rows), "", *markdown(table(ordered, RETRIES + STORES))]
 
 
 def crowd_of(report: "Report", raced: int) -> str:

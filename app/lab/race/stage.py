@@ -1,9 +1,10 @@
 """A sale for one contestant: made, opened, sold to a crowd, settled, ended."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from app.lab.load.plan import LoadPlan
 from app.lab.race.contest import Contest, Contestant
@@ -13,6 +14,8 @@ from app.lab.sale_watch import every_figure_is_known, until, when_ready
 from app.lab.trace_ratio import trace_ratio_of
 
 SETTLE_SECONDS = 5.0  # what was accepted and is not in the ledger by then, in a healthy installation, never comes
+
+Result = TypeVar("Result")
 
 
 @asynccontextmanager
@@ -29,6 +32,17 @@ async def staged(ground: Ground, contestant: Contestant, contest: Contest) -> As
         yield opened_at
     finally:
         await when_ready(lambda: client.end(contestant.sale))
+
+
+@asynccontextmanager
+async def under_way(load: Coroutine[Any, Any, Result]) -> AsyncIterator["asyncio.Task[Result]"]:
+    """Buyers who buy meanwhile. Await the task inside: what is not done by the end is cancelled."""
+    task = asyncio.create_task(load)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def plan_of(ground: Ground, contestant: Contestant, contest: Contest, **more: Any) -> LoadPlan:

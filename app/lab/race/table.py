@@ -34,32 +34,48 @@ OUTCOME = (
     Column("accepted/s", "accepted_per_second", whole),
     Column("persisted/s", "persisted_per_second", whole),
     Column("consistent s", "seconds_to_consistent", hundredths),
+)
+LATENCY = (
     Column("p50 ms", "p50_ms", tenths),
     Column("p95 ms", "p95_ms", tenths),
     Column("p99 ms", "p99_ms", tenths),
     Column("p99.9 ms", "p999_ms", tenths),
 )
-COST = (
+RETRIES = (
     Column("retries/sold", "retries", hundredths),
     Column("aborts/sold", "aborts", hundredths),
     Column("asked again", "asked_again", hundredths),
+)
+STORES = (
     Column("lock wait ms", "lock_wait_ms", tenths),
     Column("connections", "connections", whole),
-    Column("mean", "connections_mean", tenths),
+    Column("connections mean", "connections_mean", tenths),
     Column("Redis calls", "redis_calls", hundredths),
     Column("Redis reads", "redis_reads", hundredths),
 )
 NOTES = (
-    "Medians over the runs. Accepted/s and persisted/s: from the first request to the last acceptance, and until the",
-    "ledger had it. Retries, aborts: for each ticket sold. Asked again, lock wait, Redis: for each purchase. Calls",
-    "count those inside scripts and of workers, reads are requests that Redis read. -: can't be read from here.",
+    "Medians over the runs; those that were exact first, the fastest first. -: can't be read from here.",
+    "promises: what it says of itself; !: it broke that. order in: where an accepted order is when its buyer is told:",
+    "in the ledger (committed), in Redis' stream (with the decision), or in a process (which may die with it).",
+    "accepted/s, persisted/s: from the first request to the last acceptance, and until the ledger had it; consistent s",
+    "is what lies between. ms: until a buyer's final answer. Retries, aborts: for each ticket sold. Asked again, lock",
+    "wait, Redis: for each purchase. Connections of the API to PostgreSQL: the most at once, and the mean. Redis calls",
+    "count those inside scripts and of workers, reads are requests that Redis read.",
+    "Which one for you: docs/strategies.md. What a crash, a pause or a failover does to each: --scenario all.",
 )
 
 
 def text_of(entries: Sequence[Entry]) -> str:
-    """Two tables in the order of merit, then what was found, each kind with its smallest witness."""
+    """Three tables in the order of merit, then what was found, each kind with its smallest witness."""
     ordered = by_merit(entries)
-    parts = [*aligned(table(ordered, OUTCOME)), "", *aligned(table(ordered, COST)), "", *NOTES]
+    outcome = table(ordered, OUTCOME)
+    outcome[0][1:1] = ["promises", "order in"]
+    for row, entry in zip(outcome[1:], ordered, strict=True):
+        row[1:1] = ["exact" if entry.promises_exactness else "nothing", entry.accepted_in]
+    parts = []
+    for rows in (outcome, table(ordered, LATENCY + RETRIES), table(ordered, STORES)):
+        parts += [*aligned(rows), ""]
+    parts += NOTES
     for entry in ordered:
         parts += found_text(entry)
     return "\n".join(parts)
@@ -113,7 +129,8 @@ def found_text(entry: Entry) -> list[str]:
     if not entry.findings:
         return []
     kinds = ", ".join(f"{finding.anomaly} {finding.count:,}" for finding in entry.findings.values())
-    lines = ["", f"{entry.name}: {kinds}"]
+    oversold = f"; oversold in {entry.oversold_in} of {len(entry.runs)} runs" if entry.oversold_in else ""
+    lines = ["", f"{entry.name}: {kinds}{oversold}"]
     for finding in entry.findings.values():
         lines += [f"  {finding.anomaly}: {finding.sentence}", *(f"    {line}" for line in finding.evidence)]
     return lines

@@ -73,6 +73,30 @@ def test_a_service_that_is_not_there_is_told_for_each_and_fails(capsys: pytest.C
     assert "naive: not raced: API Unreachable" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        "--stock 0", "--requests 0", "--concurrency 0", "--think-ms -1", "--repeat 0", "--strategies ,",
+        "--json nowhere/race.json", "--history nowhere/race.jsonl", "--write .",
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_before_anything_starts(mistake: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["race", "--home", str(home), *mistake.split()])
+    assert f"argument {mistake.split(maxsplit=1)[0]}: " in capsys.readouterr().err
+    assert not home.exists()
+
+
+def test_a_page_without_a_place_for_the_tables_is_told_before_anything_starts(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n")
+    assert main(["race", "--home", str(home), "--write", str(page)]) == 1
+    assert "no place for crowd, think 50 ms" in capsys.readouterr().err
+    assert not home.exists()
+
+
 def test_unknown_names_are_refused_before_anything_starts() -> None:
     with pytest.raises(UnknownChoice, match="no strategy 'magic'"):
         chosen(["naive", "magic"])

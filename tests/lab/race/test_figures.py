@@ -9,7 +9,7 @@ from app.lab.race.crowds import Race
 from app.lab.race.figures import Entry, RaceFigures, by_merit, percentiles_ms
 from app.lab.race.output import Report
 from app.lab.race.page import NoMarks, rewritten
-from app.lab.race.table import COST, OUTCOME, aligned, table, text_of
+from app.lab.race.table import OUTCOME, STORES, aligned, table, text_of
 from app.races.history.findings import Anomaly, Finding
 
 
@@ -81,6 +81,12 @@ def test_findings_of_all_runs_are_counted_and_one_is_shown() -> None:
     assert text_of([measured]).count("booking r1") == 1
 
 
+def test_it_is_told_in_how_many_runs_it_was_oversold() -> None:
+    measured = entry("x", run(), run(oversold=5), run(oversold=1), promises=False, findings=[oversold()])
+    assert measured.as_json()["oversold_in"] == 2
+    assert "oversold in 2 of 3 runs" in text_of([measured])
+
+
 def test_percentiles_are_latencies_that_some_purchase_had() -> None:
     assert percentiles_ms([number / 1000 for number in range(1, 1001)]) == {
         "p50_ms": 500.0,
@@ -95,7 +101,7 @@ def test_the_columns_of_a_table_stand_in_line() -> None:
     lines = aligned(table([entry("x", run()), entry("longer", run(accepted_per_second=123456.0))], OUTCOME))
     assert len({len(line) for line in lines}) == 1
     assert "123,456" in lines[3]
-    assert aligned(table([entry("x", run())], COST))[2].split()[-1] == "-"
+    assert aligned(table([entry("x", run())], STORES))[2].split()[-1] == "-"
 
 
 PAGE = """# Page

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.errors import AtomicTicketsError
+from app.lab.race.failures import FAILURES, reason
 from app.lab.race.ground import OwnGround
 from app.lab.race.scenarios.crash import crash
 from app.lab.race.scenarios.failover import failover
@@ -13,8 +13,6 @@ from app.lab.race.scenarios.pause import pause
 from app.lab.race.scenarios.retry_storm import retry_storm
 from app.lab.race.scenarios.scene import Scene
 from app.strategies.protocol import RegisteredStrategy
-
-CROWD = "crowd"  # the plain race, whose figures are a table of their own
 
 Act = Callable[[OwnGround, type[RegisteredStrategy]], Awaitable[list[Scene]]]
 
@@ -41,16 +39,16 @@ SCENARIOS: Mapping[str, Scenario] = {
 async def play(
     ground: OwnGround, scenario: Scenario, strategies: Sequence[type[RegisteredStrategy]], say: Callable[[str], None]
 ) -> tuple[list[Scene], dict[str, str]]:
-    """The scenes, and why a strategy has none where it failed."""
+    """The scenes, and why a strategy has none where it failed. Raises ProcessFailed where not all is mended then."""
     scenes: list[Scene] = []
     failures: dict[str, str] = {}
     for strategy in strategies:
         try:
             played = await scenario.act(ground, strategy)
-        except (AtomicTicketsError, TimeoutError) as error:
-            failures[strategy.name] = error.detail if isinstance(error, AtomicTicketsError) else "not in time"
+        except FAILURES as error:
+            failures[strategy.name] = reason(error)
             say(f"  {strategy.name}: {failures[strategy.name]}")
-            ground.conductor.clear()
+            await ground.recover()
             continue
         scenes += played
         for scene in played:

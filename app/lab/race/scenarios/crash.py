@@ -2,16 +2,19 @@
 
 Where the decision is in one store and the order on its way to another, that moment loses orders or leaks tickets. Each
 strategy dies at the points that its purchases come by: after the decrement in Redis; where there is none, after it has
-read. Where orders travel as tasks, also in the worker that took one, and with the broker that holds them.
+read; where it passes neither, while its statement waits in the ledger. Where orders travel as tasks, also in the worker
+that took one, and with the broker that holds them.
 """
 
 import time
+from contextlib import AsyncExitStack
 
 from app.lab.load.process import run_in_process
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import OwnGround
+from app.lab.race.scenarios.held_row import row_held
 from app.lab.race.scenarios.scene import Scene, scene_of
-from app.lab.race.stage import plan_of, staged
+from app.lab.race.stage import plan_of, staged, under_way
 from app.races.barriers import Point
 from app.strategies.protocol import AcceptedIn, RegisteredStrategy
 
@@ -20,7 +23,11 @@ CONTEST = Contest(stock=4, requests=8, concurrency=1, think_ms=0, retries=20)
 
 
 async def crash(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[Scene]:
-    scene = await _die_at(ground, strategy, "after_decrement") or await _die_at(ground, strategy, "after_read")
+    scene = (
+        await _die_at(ground, strategy, "after_decrement")
+        or await _die_at(ground, strategy, "after_read")
+        or await _die_in_the_ledger(ground, strategy)
+    )
     scenes = [] if scene is None else [scene]
     if strategy.accepted_in == AcceptedIn.PROCESS:
         scene = await _die_at(ground, strategy, "task_taken")
@@ -36,6 +43,9 @@ async def _die_at(ground: OwnGround, strategy: type[RegisteredStrategy], point: 
         ground.conductor.kill_at(point)
         result = await run_in_process(plan_of(ground, contestant, CONTEST))
         who = "worker" if point == "task_taken" else "api"
+        if who == "api" and not ground.conductor.happened(point, "die"):
+            ground.conductor.clear()
+            return None
         crash = (who, point, time.time())
         scene = await scene_of(
             ground, contestant, CONTEST, [result], opened_at, crashes=[crash], seen={"died": f"{who} {point}"}
@@ -44,6 +54,25 @@ async def _die_at(ground: OwnGround, strategy: type[RegisteredStrategy], point: 
         ground.conductor.clear()
     await ground.all_ready()
     return scene if died else None
+
+
+async def _die_in_the_ledger(ground: OwnGround, strategy: type[RegisteredStrategy]) -> Scene | None:
+    """While the purchase waits for the sale's row. What the database does with a statement whose client is gone, it
+    does when the row is free: it may well be carried out. None where no purchase waits for it.
+    """
+    contestant = Contestant(strategy)
+    async with staged(ground, contestant, CONTEST) as opened_at, AsyncExitStack() as buyers:
+        async with row_held(ground, contestant.sale) as somebody_waits:
+            crowd = await buyers.enter_async_context(under_way(run_in_process(plan_of(ground, contestant, CONTEST))))
+            port = await somebody_waits(crowd)
+            if port is not None:
+                ground.kill_holder_of(port)
+        crash = ("api", "in the ledger", time.time())
+        scene = await scene_of(
+            ground, contestant, CONTEST, [await crowd], opened_at, crashes=[crash], seen={"died": "api in the ledger"}
+        )
+    await ground.all_ready()
+    return None if port is None else scene
 
 
 async def _broker_dies(ground: OwnGround, strategy: type[RegisteredStrategy]) -> Scene:

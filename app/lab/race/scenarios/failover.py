@@ -21,7 +21,8 @@ from app.strategies.protocol import AcceptedIn, RegisteredStrategy
 STOCK = 12
 FORGOTTEN = 4
 REPLICATED_MS = 20_000
-CONTEST = Contest(stock=STOCK, requests=STOCK // 2, concurrency=3, think_ms=0, retries=20)
+# One buyer after another: what a crowd breaks is another scenario.
+CONTEST = Contest(stock=STOCK, requests=STOCK // 2, concurrency=1, think_ms=0, retries=20)
 
 
 async def failover(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[Scene]:
@@ -32,10 +33,14 @@ async def failover(ground: OwnGround, strategy: type[RegisteredStrategy]) -> lis
         if asynchronous:
             ground.hold(ground.workers)  # otherwise luck decides what is in the ledger before Redis forgets it
         replica = ground.replica()
-        replica.start()  # in the main thread, with which it ends; it takes a tenth of a second
-        await promote_in_step(ground, replica)
-        forgotten = await run_in_process(plan_of(ground, contestant, replace(CONTEST, requests=FORGOTTEN)))
-        await ground.fail_over(replica)
+        try:
+            replica.start()  # in the main thread, with which it ends; it takes a tenth of a second
+            await promote_in_step(ground, replica)
+            forgotten = await run_in_process(plan_of(ground, contestant, replace(CONTEST, requests=FORGOTTEN)))
+            await ground.fail_over(replica)
+        except BaseException:
+            replica.kill()  # nobody else knows it yet
+            raise
         if asynchronous:
             await ground.resume(ground.workers)
         late = await run_in_process(plan_of(ground, contestant, replace(CONTEST, requests=STOCK)))

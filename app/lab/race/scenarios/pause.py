@@ -1,48 +1,80 @@
 """`pause`: who is about to sell the last ticket stands still, as in a collection of garbage, and another one comes.
 
 A lock in Redis ends meanwhile, and its holder is not told. The first one wakes when the second has been answered, or
-has waited longer than any lock lasts.
+has waited longer than any lock lasts. Who decides in one step has nowhere to stand but in the ledger, at the row that
+both must write.
 """
 
 import asyncio
+from contextlib import AsyncExitStack
 
+from app.lab.load.result import LoadResult
 from app.lab.load.runner import run_load
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import OwnGround
+from app.lab.race.scenarios.held_row import row_held
 from app.lab.race.scenarios.scene import Scene, scene_of
-from app.lab.race.stage import plan_of, staged
+from app.lab.race.stage import plan_of, staged, under_way
 from app.races.barriers import Point
 from app.strategies.protocol import RegisteredStrategy
 
 CONTEST = Contest(stock=1, requests=1, concurrency=1, think_ms=0, retries=20, seconds=25.0)
 POINTS: tuple[Point, ...] = ("after_read", "after_decrement")
 STANDS_SECONDS = 4.0  # a lock of app/strategies/in_redis/lock.py ends after two
+WAITS_SECONDS = 1.0  # in the ledger, where no lock ends and a statement does, after three
 ARRIVES_SECONDS = 10.0
 LOOK_SECONDS = 0.01
 
 
 async def pause(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[Scene]:
+    scene = await _stands_at_a_point(ground, strategy) or await _stands_in_the_ledger(ground, strategy)
+    return [] if scene is None else [scene]
+
+
+async def _stands_at_a_point(ground: OwnGround, strategy: type[RegisteredStrategy]) -> Scene | None:
+    """None where no purchase came by one."""
     contestant, conductor = Contestant(strategy), ground.conductor
     async with staged(ground, contestant, CONTEST) as opened_at:
-        for point in POINTS:
-            conductor.stop_at(point)
-        first = asyncio.create_task(run_load(plan_of(ground, contestant, CONTEST)))
         try:
-            stands = await _somebody_stands(ground, first)
-            if stands is None:
-                return []
             for point in POINTS:
-                conductor.disarm(point)
-            second = asyncio.create_task(run_load(plan_of(ground, contestant, CONTEST)))
-            await asyncio.wait({second}, timeout=STANDS_SECONDS)
-            waited = not second.done()
-            conductor.release(stands)
-            results = [await first, await second]
+                conductor.stop_at(point)
+            async with under_way(run_load(plan_of(ground, contestant, CONTEST))) as first:
+                stands = await _somebody_stands(ground, first)
+                if stands is None:
+                    return None
+                for point in POINTS:
+                    conductor.disarm(point)
+                async with under_way(run_load(plan_of(ground, contestant, CONTEST))) as second:
+                    await asyncio.wait({second}, timeout=STANDS_SECONDS)
+                    waited = not second.done()
+                    conductor.release(stands)
+                    results = [await first, await second]
         finally:
-            first.cancel()
             conductor.clear()
-        more = {"stood": stands, "second": "waited" if waited else "went by"}
-        return [await scene_of(ground, contestant, CONTEST, results, opened_at, seen=more)]
+        return await _scene(ground, contestant, results, opened_at, stands, waited=waited)
+
+
+async def _stands_in_the_ledger(ground: OwnGround, strategy: type[RegisteredStrategy]) -> Scene | None:
+    """None where a purchase needs no row of the sale."""
+    contestant = Contestant(strategy)
+    async with staged(ground, contestant, CONTEST) as opened_at:
+        async with AsyncExitStack() as buyers:
+            async with row_held(ground, contestant.sale) as somebody_waits:
+                first = await buyers.enter_async_context(under_way(run_load(plan_of(ground, contestant, CONTEST))))
+                if await somebody_waits(first) is None:
+                    return None
+                second = await buyers.enter_async_context(under_way(run_load(plan_of(ground, contestant, CONTEST))))
+                await asyncio.wait({second}, timeout=WAITS_SECONDS)
+                waited = not second.done()
+            results = [await first, await second]
+        return await _scene(ground, contestant, results, opened_at, "in the ledger", waited=waited)
+
+
+async def _scene(
+    ground: OwnGround, contestant: Contestant, results: list[LoadResult], opened_at: float, stood: str, *, waited: bool
+) -> Scene:
+    seen = {"stood": stood, "second": "waited" if waited else "went by"}
+    return await scene_of(ground, contestant, CONTEST, results, opened_at, seen=seen)
 
 
 async def _somebody_stands(ground: OwnGround, buyer: "asyncio.Task[object]") -> Point | None:

@@ -1,0 +1,46 @@
+"""Where a purchase that passes no named point can be stopped all the same: in the ledger, at the row it must write.
+
+What is one statement, or one transaction without a pause, has no line of ours at which to stand between reading and
+writing. It has to wait where somebody else holds the row of the sale's counter.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from app.lab.race.ground import OwnGround
+from app.lab.race.ledger import connected
+from app.lab.race.samples import OURS
+
+ARRIVES_SECONDS = 30.0  # the generator's process starts meanwhile
+LOOK_SECONDS = 0.01
+HOLD = "SELECT 1 FROM inventory WHERE sale = $1 FOR NO KEY UPDATE"
+WAITS = """
+    SELECT client_port FROM pg_stat_activity
+    WHERE application_name = $1 AND datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+Arrival = Callable[["asyncio.Task[object]"], Awaitable[int | None]]
+
+
+@asynccontextmanager
+async def row_held(ground: OwnGround, sale: str) -> AsyncIterator[Arrival]:
+    """Nobody else writes the sale's counter inside. Yields what waits until a purchase stands at it.
+
+    That returns the port of the connection it came by, or None where its buyer was answered without; it raises
+    TimeoutError. Statements of the service end after three seconds: hold the row shorter.
+    """
+    url = str(ground.database_url)
+    async with connected(url) as looking, connected(url) as holding, holding.transaction():
+        await holding.execute(HOLD, sale)
+
+        async def somebody_waits(buyer: "asyncio.Task[object]") -> int | None:
+            async with asyncio.timeout(ARRIVES_SECONDS):
+                while not buyer.done():
+                    port = await looking.fetchval(WAITS, OURS)
+                    if port is not None:
+                        return int(port)
+                    await asyncio.sleep(LOOK_SECONDS)
+            return None
+
+        yield somebody_waits

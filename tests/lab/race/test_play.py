@@ -1,0 +1,56 @@
+"""A strategy that fails in the middle of a scenario, or of a race, is one strategy that failed."""
+
+import asyncpg
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from app.lab.race.contest import Contest
+from app.lab.race.crowds import race_all
+from app.lab.race.ground import OwnGround, given
+from app.lab.race.scenarios.catalog import SCENARIOS, Scenario, play
+from app.lab.race.scenarios.scene import Scene
+from app.lab.servers.ports import free_port
+from app.lab.watched import watched
+from app.strategies.atomic import AtomicStrategy
+from app.strategies.conditional_update import ConditionalUpdateStrategy
+from app.strategies.naive import NaiveStrategy
+from app.strategies.optimistic import OptimisticStrategy
+from app.strategies.protocol import RegisteredStrategy
+from app.strategies.redis_decr import RedisDecrStrategy
+from app.strategies.redis_lock import RedisLockStrategy
+from app.strategies.row_lock import RowLockStrategy
+from tests.fixtures.platform import MakePlatform
+
+ERRORS: dict[type[RegisteredStrategy], tuple[Exception, str]] = {
+    NaiveStrategy: (ConnectionResetError("by peer"), "ConnectionResetError: by peer"),
+    RowLockStrategy: (asyncpg.InterfaceError("connection is closed"), "InterfaceError: connection is closed"),
+    OptimisticStrategy: (asyncpg.AdminShutdownError("terminating"), "AdminShutdownError: terminating"),
+    RedisDecrStrategy: (RedisConnectionError("refused"), "ConnectionError: refused"),
+    RedisLockStrategy: (TimeoutError(), "TimeoutError: not in time"),
+}
+
+
+async def test_whoever_was_held_when_a_scenario_failed_works_for_the_next_strategy(ground: OwnGround) -> None:
+    async def act(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[Scene]:
+        if strategy in ERRORS:
+            if strategy is NaiveStrategy:
+                ground.conductor.stop_at("after_decrement")
+                ground.hold(ground.workers)
+            raise ERRORS[strategy][0]
+        return await SCENARIOS["limit"].act(ground, strategy)  # whose one order a worker has to book
+
+    work = play(ground, Scenario(act, "a test"), [*ERRORS, AtomicStrategy], print)
+    scenes, failures = await watched(work, ground.supervisor)
+    assert failures == {strategy.name: told for strategy, (_, told) in ERRORS.items()}
+    assert [(scene.strategy, scene.seen["booked"], scene.found) for scene in scenes] == [("atomic", 1, {})]
+
+
+async def test_a_ledger_that_can_not_be_read_ends_no_race(make_platform: MakePlatform) -> None:
+    platform = await make_platform(idle=("worker-1", "reconcile"))
+    stores = {"DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/none"}
+    contest = Contest(stock=1, requests=2, concurrency=1, think_ms=0)
+    ways = [ConditionalUpdateStrategy, NaiveStrategy]
+    outcome = await race_all(given(platform.url, stores), ways, contest, repeat=2, say=print)
+    assert not outcome.holds
+    for entry in outcome.entries:
+        assert entry.failure is not None
+        assert entry.failure.startswith(("ConnectionRefusedError", "OSError"))

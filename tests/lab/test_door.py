@@ -1,0 +1,19 @@
+"""The report of a race that the page of a lab asks for, again and again."""
+
+from pathlib import Path
+
+from app.lab.door import RACE_REPORT, Door
+from app.lab.home import write_private_json
+
+
+def test_the_report_is_read_again_only_when_it_was_written_again(tmp_path: Path) -> None:
+    door, report = Door(tmp_path / "door"), tmp_path / RACE_REPORT
+    assert door.race_report() is None
+    write_private_json(report, {"race": 1})
+    first = door.race_report()
+    assert first == {"race": 1}
+    assert door.race_report() is first
+    write_private_json(report, {"race": 2})
+    assert door.race_report() == {"race": 2}
+    report.unlink()
+    assert door.race_report() is None

@@ -1,0 +1,162 @@
+"""What decides in Redis is protected by deciding at once. Taken apart, the last ticket is sold twice.
+
+The same code and the same scripts, but what is left is read by a call of its own, and both buyers have read it before
+one of them takes it. See test_controls.py for those that decide in the ledger.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from app.drain.drain import Drain
+from app.drain.published import book_published
+from app.gate.functions import FunctionGate
+from app.gate.gate import Gate
+from app.gate.scripts import source
+from app.sales.outcomes import Outcome, Reserved, SoldOut
+from app.settings import DrainSettings
+from app.strategies.atomic import AtomicStrategy
+from app.strategies.function import FunctionStrategy
+from app.strategies.in_redis.booth import Booth, Sold
+from app.strategies.in_redis.counter import Counted, StockCounter
+from app.strategies.lua_fire_and_forget import LuaFireAndForgetStrategy
+from app.strategies.protocol import Parts
+from app.strategies.redis_decr import RedisDecrStrategy
+from tests.fixtures.gate import a_purchase
+from tests.strategies.stage import stage, tally_of
+
+SELL = (files("app.strategies.in_redis") / "lua/sell.lua").read_text()
+SELL = SELL.replace("tonumber(booth[4])", "tonumber(ARGV[6])")
+RESERVE = source("reserve").replace("tonumber(sale[6])", "tonumber(table.remove(ARGV))")
+FUNCTION = "reserve_apart"
+LIBRARY = f"#!lua name={FUNCTION}\nredis.register_function('{FUNCTION}', function(KEYS, ARGV)\n{RESERVE}\nend)"
+
+LAST = {True: [1, 1], False: [2, 0]}
+"""By whether it is protected: to how many of two buyers the last ticket is sold, and how many are told sold out."""
+
+
+class GateApart(Gate):
+    def __init__(self, redis: "Redis", prefix: str, both_have_read: asyncio.Barrier) -> None:
+        super().__init__(redis, prefix)
+        self._both_have_read = both_have_read
+
+    def _call(self, script: str) -> tuple[str, str]:
+        return ("EVAL", RESERVE) if script == "reserve" else super()._call(script)
+
+    async def _evaluate(self, server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        if name == "reserve":
+            arguments = [*arguments, str(await server.hget(keys[0], "remaining"))]
+            await self._both_have_read.wait()
+        return await super()._evaluate(server, name, keys, arguments)
+
+
+class FunctionApart(GateApart, FunctionGate):
+    def _call(self, script: str) -> tuple[str, str]:
+        return ("FCALL", FUNCTION) if script == "reserve" else super()._call(script)
+
+
+class CounterApart(StockCounter):
+    def __init__(self, redis: "Redis", prefix: str, both_have_read: asyncio.Barrier) -> None:
+        super().__init__(redis, prefix)
+        self._both_have_read = both_have_read
+
+    async def add(self, sale: str, round_: int, tickets: int) -> Counted | None:
+        counted = await self.read(sale, round_)
+        await self._both_have_read.wait()
+        assert counted is not None
+        left = counted.left + tickets
+        await self.redis.hset(self.key(sale, round_), "left", str(left))
+        return Counted(counted.stock, left)
+
+
+class BoothApart(Booth):
+    def __init__(self, redis: "Redis", prefix: str, both_have_read: asyncio.Barrier) -> None:
+        super().__init__(redis, prefix)
+        script = redis.register_script(SELL)
+
+        async def sell(*, keys: Sequence[str], args: Sequence[Any]) -> Any:
+            left = str(await redis.hget(keys[0], "left"))
+            await both_have_read.wait()
+            return await script(keys, [*args, left])
+
+        self._sell = sell  # type: ignore[assignment]  # called as a Script is
+
+
+@pytest.fixture
+def both_have_read() -> asyncio.Barrier:
+    return asyncio.Barrier(2)
+
+
+async def told(*purchases: Awaitable[Outcome]) -> list[int]:
+    """How many won, and how many were told sold out."""
+    outcomes = await asyncio.gather(*purchases)
+    return [sum(isinstance(outcome, kind) for outcome in outcomes) for kind in (Reserved, SoldOut)]
+
+
+@pytest.mark.parametrize("protected", [True, False])
+@pytest.mark.parametrize(
+    ("strategy", "whole", "apart"),
+    [(AtomicStrategy, Gate, GateApart), (FunctionStrategy, FunctionGate, FunctionApart)],
+    ids=["atomic", "function"],
+)
+async def test_the_gate_decides_and_takes_in_one_call(
+    strategy: type[AtomicStrategy],
+    whole: type[Gate],
+    apart: type[GateApart],
+    parts: Parts,
+    both_have_read: asyncio.Barrier,
+    *,
+    protected: bool,
+) -> None:
+    """Even apart the ledger has the last word: what the gate sold twice it rejects, and a buyer was told a lie."""
+    prefix = parts.gate_settings.key_prefix
+    sale = await stage(AtomicStrategy.build(parts), parts, stock=1)
+    await parts.redis.function_load(LIBRARY, replace=True)
+    gates = [whole(parts.redis, prefix) if protected else apart(parts.redis, prefix, both_have_read) for _ in range(2)]
+    desks = [strategy(replace(parts, gate=gate)) for gate in gates]
+    assert await told(*(desk.buy(a_purchase()) for desk in desks)) == LAST[protected]
+    await Drain(parts.redis, parts.engine, DrainSettings(), key_prefix=prefix).sale("drop", 5)
+    tally = await tally_of(parts, sale)
+    assert (tally.booked, tally.rejected) == (1, 0 if protected else 1)
+    for desk in desks:
+        await desk.close()
+    await parts.redis.function_delete(FUNCTION)
+
+
+@pytest.mark.parametrize("protected", [True, False])
+async def test_the_counter_is_read_and_taken_from_in_one_command(
+    parts: Parts, both_have_read: asyncio.Barrier, *, protected: bool
+) -> None:
+    prefix = parts.gate_settings.key_prefix
+    sale = await stage(RedisDecrStrategy.build(parts), parts, stock=1)
+    whole, apart = StockCounter(parts.redis, prefix), CounterApart(parts.redis, prefix, both_have_read)
+    desks = [RedisDecrStrategy(parts.engine, whole if protected else apart) for _ in range(2)]
+    assert await told(*(desk.buy(a_purchase()) for desk in desks)) == LAST[protected]
+    assert (await tally_of(parts, sale)).booked == LAST[protected][0]
+
+
+@pytest.mark.parametrize("protected", [True, False])
+async def test_the_booth_decides_and_takes_in_one_call(
+    parts: Parts, both_have_read: asyncio.Barrier, *, protected: bool
+) -> None:
+    prefix = parts.gate_settings.key_prefix
+    strategy = LuaFireAndForgetStrategy.build(parts)
+    sale = await stage(strategy, parts, stock=1)
+    booths = [Booth(parts.redis, prefix) if protected else BoothApart(parts.redis, prefix, both_have_read)] * 2
+
+    async def buy(booth: Booth) -> Outcome:
+        sold = await booth.sell(a_purchase())
+        assert isinstance(sold, Sold)
+        if sold.order is not None:
+            await book_published(parts.engine, sold.order)  # as the worker does who gets the task
+        return sold.outcome
+
+    assert await told(*(buy(booth) for booth in booths)) == LAST[protected]
+    tally = await tally_of(parts, sale)
+    assert (tally.booked, tally.rejected) == (1, 0 if protected else 1)
+    await strategy.close()
