@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import structlog
 from opentelemetry.trace import Span
 
-from app.errors import TemporarilyUnavailable
-from app.gate.replies import BatchReply, Decision, Fence, GateBusy, GateForgot
+from app.errors import AtomicTicketsError, TemporarilyUnavailable
+from app.gate.replies import BatchReply, Decision, DecisionFailed, Fence, GateBusy, GateForgot, GateUnavailable
 from app.gate.tracing import calling, reserving, tell
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome
@@ -37,6 +38,8 @@ WHY_FORGOTTEN = {
     "fenced": "The sale is being recounted",
     "stale": "The sale is being reset",
 }
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -88,7 +91,8 @@ class Gatherer:
     async def buy(self, purchase: Purchase) -> Outcome:
         """Waits for the gate's decision. A caller that gives up leaves the shared call alone.
 
-        Raises GateBusy (nothing was taken), GateUnavailable (unknown: the same key finds out) or GateForgot.
+        Raises GateBusy (nothing was taken), GateUnavailable or DecisionFailed (unknown: the same key finds out), or
+        GateForgot.
         """
         queue = self._queues.get(purchase.sale) or self._queues.setdefault(purchase.sale, SaleQueue(purchase.sale))
         if len(queue.waiting) >= self._settings.queue_purchases:
@@ -132,14 +136,15 @@ class Gatherer:
 
     async def _send(self, queue: SaleQueue, batch: list[Waiting]) -> None:
         try:
-            reply = await self._call(queue, batch)
+            self._answer(batch, await self._call(queue, batch))
         except TemporarilyUnavailable as error:
             _fail(batch, error)
+        except Exception as defect:
+            log.exception("a shared call failed unexpectedly", sale=queue.sale, purchases=len(batch))
+            _fail(batch, DecisionFailed(defect))
         except BaseException:
-            _cancel(batch)
+            _fail(batch, GateUnavailable("The process ends; retry with the same key."))
             raise
-        else:
-            self._answer(batch, reply)
         finally:
             queue.in_flight -= 1
             if not queue.scheduled:
@@ -197,12 +202,7 @@ class Gatherer:
             self._noticed(queue.sale, reply.fence, "hint")
 
 
-def _fail(batch: list[Waiting], error: TemporarilyUnavailable) -> None:
+def _fail(batch: list[Waiting], error: AtomicTicketsError) -> None:
     for waiting in batch:
         if not waiting.future.done():
             waiting.future.set_exception(error)
-
-
-def _cancel(batch: list[Waiting]) -> None:
-    for waiting in batch:
-        waiting.future.cancel()

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
 from app.gate.gather import Gatherer
-from app.gate.replies import Decision, Fence, GateBusy, GateForgot, GateUnavailable
+from app.gate.replies import BatchReply, Decision, DecisionFailed, Fence, GateBusy, GateForgot, GateUnavailable
 from app.lab.servers.valkey import ValkeyServer
 from app.sales.model import Purchase
 from app.sales.outcomes import Reserved, SoldOut
@@ -187,3 +188,57 @@ async def test_numbers_that_come_again_tell_that_the_server_went_back(redis_url:
         await this.gatherer.buy(a_purchase())
     assert this.heard.numbers == [1, 2, 2]
     assert this.heard.of("behind") == 1
+
+
+class Defective:
+    """The gate, and a defect in what is made of its answers."""
+
+    def __init__(self, gate: Gate, defect: BaseException) -> None:
+        self._gate = gate
+        self._defect = defect
+
+    async def reserve(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply:
+        reply = await self._gate.reserve(sale, purchases, fence)
+        if reply.verdict == "decided":
+            raise self._defect
+        return reply
+
+
+async def test_a_defect_is_told_to_all_who_share_the_call_and_logged_once(redis_url: str, key_prefix: str) -> None:
+    defect = ValueError("not as many answers as purchases")
+    orders = [a_purchase() for _ in range(3)]
+    async with front(redis_url, key_prefix) as this:
+        await open_sale(this.gate, a_sale())
+        broken = Gatherer(Defective(this.gate, defect), SETTINGS)
+        with capture_logs() as lines:
+            answers = await asyncio.gather(*map(broken.buy, orders), return_exceptions=True)
+            await broken.close()
+        assert [type(answer) for answer in answers] == [DecisionFailed] * 3
+        assert {answer.__cause__ for answer in answers if isinstance(answer, DecisionFailed)} == {defect}
+        assert [(line["event"], line["purchases"]) for line in lines] == [("a shared call failed unexpectedly", 3)]
+        for order in orders:  # it had bought, and the same key finds out
+            outcome = await this.gatherer.buy(replace(order, nonce="f" * 16))
+            assert isinstance(outcome, Reserved)
+            assert outcome.replayed
+
+
+async def test_a_reply_that_lacks_an_answer_leaves_nobody_waiting(redis_url: str, key_prefix: str) -> None:
+    class Short:
+        async def reserve(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply:
+            reply = await this.gate.reserve(sale, purchases, fence)
+            return replace(reply, decisions=reply.decisions[:-1])
+
+    async with front(redis_url, key_prefix) as this:
+        await open_sale(this.gate, a_sale())
+        short = Gatherer(Short(), SETTINGS)
+        async with asyncio.timeout(5):
+            answers = await asyncio.gather(*(short.buy(a_purchase()) for _ in range(3)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Reserved, Reserved, DecisionFailed]
+
+
+async def test_a_call_that_ends_with_its_process_is_an_unknown_outcome(redis_url: str, key_prefix: str) -> None:
+    async with front(redis_url, key_prefix) as this:
+        await open_sale(this.gate, a_sale())
+        broken = Gatherer(Defective(this.gate, asyncio.CancelledError()), SETTINGS)
+        with pytest.raises(GateUnavailable):
+            await broken.buy(a_purchase())
