@@ -76,12 +76,19 @@ class Gatherer:
     """The front of a counter, the gate as a rule, in one process: bounded queues, first come first served.
 
     `accepted` hears of the acceptances of each call; `noticed` of each reply that is a reason to hint, fence or look.
+    `command`: by which the gate is called, for the call's span.
     """
 
     def __init__(
-        self, counter: Counter, settings: GateSettings, accepted: Accepted = unheard, noticed: Noticed = unheard
+        self,
+        counter: Counter,
+        settings: GateSettings,
+        accepted: Accepted = unheard,
+        noticed: Noticed = unheard,
+        command: str = "EVALSHA",
     ) -> None:
         self._counter = counter
+        self._command = command
         self._settings = settings
         self._accepted = accepted
         self._noticed = noticed
@@ -168,7 +175,7 @@ class Gatherer:
         spans = [waiting.span for waiting in batch if waiting.span is not None]
         if not spans:
             return await self._decide(queue, purchases)
-        with calling(queue.sale, len(batch)) as call:
+        with calling(self._command, queue.sale, len(batch)) as call:
             reply = await self._decide(queue, purchases)
             tell(call, reply, spans, queue.seeded_by)
             queue.seeded_by = ""

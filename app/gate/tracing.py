@@ -16,7 +16,8 @@ from app.sales.outcomes import Reserved
 from app.telemetry.context import decided, parse
 from app.telemetry.spans import span
 
-SYSTEM = {"db.system.name": "redis", "db.operation.name": "EVALSHA", "db.stored_procedure.name": "reserve"}
+CALLS = {"EVALSHA": "EVALSHA reserve", "FCALL": "FCALL reserve"}
+"""The span of the shared call, by the command that it is."""
 SAMPLED_ROOT = decided()  # of a trace of its own, which is wanted whenever one of its purchases is
 
 
@@ -26,10 +27,16 @@ def reserving(sale: str) -> AbstractContextManager[Span]:
     return span("gate.reserve", asked, kind=SpanKind.PRODUCER, expected=(GateForgot,))
 
 
-def calling(sale: str, purchases: int) -> AbstractContextManager[Span]:
-    """The script call. `purchases`: how many it decides."""
-    attributes: dict[str, AttributeValue] = {**SYSTEM, "db.operation.batch.size": purchases, "atomictickets.sale": sale}
-    return span("EVALSHA reserve", attributes, kind=SpanKind.CLIENT, context=SAMPLED_ROOT, expected=(GateForgot,))
+def calling(command: str, sale: str, purchases: int) -> AbstractContextManager[Span]:
+    """The shared call. `command`: one of CALLS. `purchases`: how many it decides."""
+    attributes: dict[str, AttributeValue] = {
+        "db.system.name": "redis",
+        "db.operation.name": command,
+        "db.stored_procedure.name": "reserve",
+        "db.operation.batch.size": purchases,
+        "atomictickets.sale": sale,
+    }
+    return span(CALLS[command], attributes, kind=SpanKind.CLIENT, context=SAMPLED_ROOT, expected=(GateForgot,))
 
 
 def tell(call: Span, reply: BatchReply, spans: Sequence[Span], seeded_by: str) -> None:

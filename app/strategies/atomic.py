@@ -52,7 +52,8 @@ class AtomicStrategy:
         self._sales = SaleRepository(parts.engine)
         self._receipts = ReceiptRepository(parts.engine)
         self._reservations = ReservationRepository(parts.engine)
-        self._gatherer = Gatherer(parts.gate, parts.gate_settings, self._accepted, self._noticed)
+        command = parts.gate.command
+        self._gatherer = Gatherer(parts.gate, parts.gate_settings, self._accepted, self._noticed, command)
         self._told = RecentlyTold()
         self._epochs: dict[str, int] = {}  # the newest epoch under which this process told a buyer, per sale
         self._tasks: set[asyncio.Task[None]] = set()
