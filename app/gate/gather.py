@@ -5,7 +5,7 @@ under way do others queue behind them, and then up to `batch_purchases` of them 
 """
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -18,6 +18,7 @@ from app.gate.replies import BatchReply, Decision, DecisionFailed, Fence, GateBu
 from app.gate.tracing import calling, reserving, tell
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome
+from app.sales.recent import KNOWN_SALES, remember
 from app.settings import GateSettings
 from app.telemetry.spans import current_traceparent
 
@@ -92,7 +93,7 @@ class Gatherer:
         self._settings = settings
         self._accepted = accepted
         self._noticed = noticed
-        self._queues: dict[str, SaleQueue] = {}
+        self._queues: OrderedDict[str, SaleQueue] = OrderedDict()
         self._sending: set[asyncio.Task[None]] = set()
 
     async def buy(self, purchase: Purchase) -> Outcome:
@@ -101,7 +102,7 @@ class Gatherer:
         Raises GateBusy (nothing was taken), GateUnavailable or DecisionFailed (unknown: the same key finds out), or
         GateForgot.
         """
-        queue = self._queues.get(purchase.sale) or self._queues.setdefault(purchase.sale, SaleQueue(purchase.sale))
+        queue = self._queues.get(purchase.sale) or self._begin(purchase.sale)
         if len(queue.waiting) >= self._settings.queue_purchases:
             raise GateBusy("Too many purchases wait for this sale; nothing was taken.")
         loop = asyncio.get_running_loop()
@@ -121,6 +122,11 @@ class Gatherer:
         while self._sending:
             await asyncio.wait(self._sending)
 
+    def _begin(self, sale: str) -> SaleQueue:
+        queue = SaleQueue(sale)
+        remember(self._queues, sale, queue, KNOWN_SALES)
+        return queue
+
     def _flush(self, queue: SaleQueue) -> None:
         queue.scheduled = False
         batch: list[Waiting] = []
@@ -134,6 +140,7 @@ class Gatherer:
                 continue
             batch.append(waiting)
         if batch:
+            remember(self._queues, queue.sale, queue, KNOWN_SALES)  # as the newest: once for all who share the call
             queue.in_flight += 1
             task = asyncio.create_task(self._send(queue, batch))
             self._sending.add(task)

@@ -1,6 +1,7 @@
 """Purchases of one process share script calls, and every wait of a buyer ends."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -9,9 +10,10 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
+from app.gate import gather
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
-from app.gate.gather import Gatherer
+from app.gate.gather import Gatherer, SaleQueue
 from app.gate.replies import BatchReply, Decision, DecisionFailed, Fence, GateBusy, GateForgot, GateUnavailable
 from app.lab.servers.valkey import ValkeyServer
 from app.sales.model import Purchase
@@ -242,3 +244,41 @@ async def test_a_call_that_ends_with_its_process_is_an_unknown_outcome(redis_url
         broken = Gatherer(Defective(this.gate, asyncio.CancelledError()), SETTINGS)
         with pytest.raises(GateUnavailable):
             await broken.buy(a_purchase())
+
+
+def queues() -> list[SaleQueue]:
+    gc.collect()
+    return [each for each in gc.get_objects() if isinstance(each, SaleQueue)]
+
+
+async def test_of_many_sales_the_latest_are_known_and_all_are_sold(
+    redis_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gather, "KNOWN_SALES", 2)
+    before = len(queues())
+    async with front(redis_url, key_prefix) as this:
+        names = [f"drop-{number}" for number in range(5)]
+        for name in names:
+            await open_sale(this.gate, a_sale(name))
+        for name in names + names:
+            assert isinstance(await this.gatherer.buy(a_purchase(sale=name)), Reserved)
+        assert len(queues()) - before == 2
+        crowd = [this.gatherer.buy(a_purchase(sale=name)) for name in names]  # none of them is forgotten while it waits
+        assert {type(outcome) for outcome in await asyncio.gather(*crowd)} == {Reserved}
+        assert len(queues()) - before == 2
+    assert this.heard.of("behind") == 0
+
+
+async def test_whose_turn_it_was_last_is_known(
+    redis_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two sales the busy one stays, so that its calls go without asking for the epoch anew."""
+    monkeypatch.setattr(gather, "KNOWN_SALES", 2)
+    async with front(redis_url, key_prefix) as this:
+        for name in ("busy", "once", "new"):
+            await open_sale(this.gate, a_sale(name))
+        for name in ("busy", "once", "busy", "new"):
+            await this.gatherer.buy(a_purchase(sale=name))
+        learned = this.heard.of("stale")
+        await this.gatherer.buy(a_purchase(sale="busy"))
+        assert this.heard.of("stale") == learned == 3
