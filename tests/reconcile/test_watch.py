@@ -45,6 +45,19 @@ async def test_a_sale_that_nobody_seeded_is_opened(office: BoxOffice) -> None:
         assert (snapshot.state, snapshot.remaining) == ("open", 5)
 
 
+async def test_a_sale_that_another_one_removed_is_forgotten(office: BoxOffice) -> None:
+    sale = await office.create(stock=10)
+    first, second = office.reconciler(), office.reconciler()
+    for reconciler in (first, second):
+        await reconciler.reconcile_all()
+        assert NAME in reconciler.results
+    await office.sales.end(sale.name)
+    for _ in range(2):  # closed, and then removed
+        await first.reconcile_all()
+    await second.reconcile_all()
+    assert (first.results, second.results) == ({}, {})
+
+
 async def test_a_sale_that_fails_is_told_once_and_stops_no_other(office: BoxOffice) -> None:
     await office.create(stock=10)
     broken = await office.sales.create(SaleTerms(name="broken", strategy="atomic", stock=5), guarded=True)
