@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.exposition import choose_encoder
 from pydantic import BaseModel
 from starlette.responses import Response
 
@@ -48,9 +48,15 @@ async def readyz(
     return Ready(dependencies=None if verbose is None else await readiness.dependencies())
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(services: InstalledServices) -> Response:
-    """Prometheus text. Gauges of the active sales are read at the scrape, and left out while a store is away."""
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}, "application/openmetrics-text": {}}}},
+)
+async def metrics(request: Request, services: InstalledServices) -> Response:
+    """Prometheus text, or that of OpenMetrics where it is asked for: it names a trace beside each count of purchases.
+    Gauges of the active sales are read at the scrape, and left out while a store is away."""
     sales, complete = await active_sales(services)
-    text = services.metrics.exposition(sales, sales_complete=complete)
-    return Response(text, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    text = services.metrics.exposition(sales, sales_complete=complete, encode=encode)
+    return Response(text, headers={"Content-Type": content_type})

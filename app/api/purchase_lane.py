@@ -64,7 +64,7 @@ async def answer_purchase(sampling: Sampling, scope: Scope, receive: Receive, se
     except asyncio.CancelledError:  # nobody but the server does that, when its grace is over
         await respond(send, rendered(Ended(), scope["path"], trace_id.decode()), trace_id)
         raise
-    scope["state"]["services"].metrics.purchase(outcome, perf_counter() - started)
+    scope["state"]["services"].metrics.purchase(outcome, perf_counter() - started, trace_id.decode() if sampled else "")
     await respond(send, answer, trace_id)
 
 

@@ -15,9 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.errors import Ended
 from app.api.problems import problem_response
-from app.telemetry.context import decided, parse
+from app.telemetry.context import parse
 from app.telemetry.sampling import NOTHING
-from app.telemetry.spans import OUTCOME, span, trace_id
+from app.telemetry.spans import OUTCOME, decided, trace_id
 from app.telemetry.tracing import tracing_is_on
 
 HEADER = b"x-trace-id"
@@ -66,7 +66,6 @@ def in_name_only(scope: Scope) -> AbstractContextManager[Span]:
 
 def server_span(name: str, scope: Scope, traceparent: bytes, started: float) -> AbstractContextManager[Span]:
     """The span of a request that is to be sampled. `started`: when its head was read, of `perf_counter`."""
-    context = decided(parse(traceparent.decode("latin-1")))
     attributes = {
         "http.request.method": scope["method"],
         "http.route": scope["path"],
@@ -74,7 +73,8 @@ def server_span(name: str, scope: Scope, traceparent: bytes, started: float) -> 
         "url.scheme": scope["scheme"],
     }
     began = time_ns() - int((perf_counter() - started) * 1e9)
-    return span(name, attributes, kind=SpanKind.SERVER, context=context, start_time=began)
+    parent = parse(traceparent.decode("latin-1"))
+    return decided(name, parent, attributes, kind=SpanKind.SERVER, start_time=began)
 
 
 def trace_id_of(serving: Span) -> bytes:

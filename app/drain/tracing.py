@@ -9,14 +9,13 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from time import time_ns
 
-from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanContext, SpanKind
 
 from app.drain.entry import Order
 from app.drain.stream import Delivery
 from app.ledger.bookings import Booked
-from app.telemetry.context import child_of, parse
-from app.telemetry.spans import OUTCOME, span, tracer
+from app.telemetry.context import parse
+from app.telemetry.spans import OUTCOME, decided, start_decided
 
 SYSTEM = {"messaging.system": "redis", "messaging.operation.type": "process", "messaging.consumer.group.name": "ledger"}
 
@@ -49,8 +48,8 @@ class BatchTrace:
                 OUTCOME: became.get(order.entry, "known"),
             }
             links = [Link(self._batch.get_span_context())]
-            booking = tracer().start_span(
-                "ledger.book", child_of(reserve), SpanKind.CONSUMER, attributes, links, self._began
+            booking = start_decided(
+                "ledger.book", reserve, attributes, kind=SpanKind.CONSUMER, links=links, start_time=self._began
             )
             booking.end()
 
@@ -68,5 +67,5 @@ def batch_trace(sale: str, orders: Sequence[Order], delivery: Delivery) -> Itera
         "atomictickets.delivery": delivery.value,
     }
     links = [Link(found) for _, found in sampled]
-    with span("ledger.book batch", attributes, kind=SpanKind.CONSUMER, links=links, context=Context()) as batch:
+    with decided("ledger.book batch", None, attributes, kind=SpanKind.CONSUMER, links=links) as batch:
         yield BatchTrace(delivery, sampled, batch)

@@ -8,27 +8,27 @@ which each of them links. (Links back would double what the call's span costs, a
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import Span, SpanKind, get_current_span
 from opentelemetry.util.types import AttributeValue
 
 from app.gate.replies import BatchReply, GateForgot
 from app.sales.outcomes import Reserved
-from app.telemetry.context import decided, parse
-from app.telemetry.spans import span
+from app.telemetry.context import parse
+from app.telemetry.spans import decided
 
 CALLS = {"EVALSHA": "EVALSHA reserve", "FCALL": "FCALL reserve"}
 """The span of the shared call, by the command that it is."""
-SAMPLED_ROOT = decided()  # of a trace of its own, which is wanted whenever one of its purchases is
 
 
 def reserving(sale: str) -> AbstractContextManager[Span]:
-    """The way of one purchase through the gate."""
+    """The way of one sampled purchase through the gate."""
     asked = {"atomictickets.sale": sale, "messaging.system": "redis"}
-    return span("gate.reserve", asked, kind=SpanKind.PRODUCER, expected=(GateForgot,))
+    parent = get_current_span().get_span_context()
+    return decided("gate.reserve", parent, asked, kind=SpanKind.PRODUCER, expected=(GateForgot,))
 
 
 def calling(command: str, sale: str, purchases: int) -> AbstractContextManager[Span]:
-    """The shared call. `command`: one of CALLS. `purchases`: how many it decides."""
+    """The shared call, where one of its purchases is sampled. `command`: of CALLS. `purchases`: how many it decides."""
     attributes: dict[str, AttributeValue] = {
         "db.system.name": "redis",
         "db.operation.name": command,
@@ -36,7 +36,7 @@ def calling(command: str, sale: str, purchases: int) -> AbstractContextManager[S
         "db.operation.batch.size": purchases,
         "atomictickets.sale": sale,
     }
-    return span(CALLS[command], attributes, kind=SpanKind.CLIENT, context=SAMPLED_ROOT, expected=(GateForgot,))
+    return decided(CALLS[command], None, attributes, kind=SpanKind.CLIENT, expected=(GateForgot,))
 
 
 def tell(call: Span, reply: BatchReply, spans: Sequence[Span], seeded_by: str) -> None:

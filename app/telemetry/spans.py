@@ -1,16 +1,21 @@
-"""Spans of what is done. Without a provider in the process they are nothing."""
+"""Spans of what is done. Without a provider in the process they are nothing.
+
+Two kinds: `span`, whose sampler decides, and `decided`, of something that is known to be sampled.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import attach, detach
 from opentelemetry.trace import (
+    INVALID_SPAN,
     Link,
     Span,
+    SpanContext,
     SpanKind,
     StatusCode,
-    Tracer,
     format_span_id,
     format_trace_id,
     get_current_span,
@@ -22,30 +27,64 @@ from opentelemetry.util.types import AttributeValue
 from app.errors import AtomicTicketsError
 from app.telemetry.context import traceparent_of
 
+if TYPE_CHECKING:
+    from app.telemetry.recorded import Recorder
+
+SCOPE = "atomictickets"
 CHANGED = "atomictickets.changed"
 """True on a span that changed something outside this process."""
 OUTCOME = "atomictickets.outcome"
 
-_TRACER = get_tracer("atomictickets")  # finds the provider when one is there
+_TRACER = get_tracer(SCOPE)  # finds the provider when one is there
+_RECORDER: "Recorder | None" = None
 
 
-def tracer() -> Tracer:
-    return _TRACER
+def record_with(recorder: "Recorder") -> None:
+    """From here on this process makes decided spans."""
+    global _RECORDER  # noqa: PLW0603  one for a process, as OpenTelemetry's provider is
+    _RECORDER = recorder
 
 
 def span(
     name: str,
     attributes: Mapping[str, AttributeValue] | None = None,
     *,
-    kind: SpanKind = SpanKind.INTERNAL,
+    expected: tuple[type[AtomicTicketsError], ...] = (),
+) -> AbstractContextManager[Span]:
+    """A child of the current span. An error passes and is its status; one that is `expected` is an outcome."""
+    return _Current(_TRACER.start_span(name, attributes=attributes), expected)
+
+
+def decided(
+    name: str,
+    parent: SpanContext | None,
+    attributes: Mapping[str, AttributeValue],
+    *,
+    kind: SpanKind,
     links: Sequence[Link] = (),
-    context: Context | None = None,
     start_time: int | None = None,
     expected: tuple[type[AtomicTicketsError], ...] = (),
 ) -> AbstractContextManager[Span]:
-    """A child of the current span, or of that in `context`. An error passes and is its status; one that is `expected`
-    is an outcome. `start_time`: nanoseconds since 1970, where it began earlier than now."""
-    return _Current(_TRACER.start_span(name, context, kind, attributes, links, start_time), expected)
+    """As `span`, of a `parent` that is sampled, or the root of a trace that is to be.
+
+    `start_time`: nanoseconds since 1970, where it began earlier than now.
+    """
+    return _Current(start_decided(name, parent, attributes, kind=kind, links=links, start_time=start_time), expected)
+
+
+def start_decided(
+    name: str,
+    parent: SpanContext | None,
+    attributes: Mapping[str, AttributeValue],
+    *,
+    kind: SpanKind = SpanKind.INTERNAL,
+    links: Sequence[Link] = (),
+    start_time: int | None = None,
+) -> Span:
+    """The same, but never the current one. It must be ended."""
+    if _RECORDER is None:
+        return INVALID_SPAN
+    return _RECORDER.start(name, parent, attributes, kind=kind, links=links, start_time=start_time)
 
 
 class _Current:

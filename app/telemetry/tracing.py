@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import structlog
 from opentelemetry import trace
 
+from app.telemetry.spans import record_with
+
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
@@ -34,9 +36,11 @@ def start_tracing(service: str, *, changes_only: bool = False) -> Callable[[], N
     # With an HTTP client and protobuf, which a process that exports nothing can do without.
     from app.telemetry.exporting import exporter_of_environment  # noqa: PLC0415
     from app.telemetry.provider import provider_of  # noqa: PLC0415
+    from app.telemetry.recorded import Recorder  # noqa: PLC0415
 
     provider = provider_of(service, exporter_of_environment() if asked else None, changes_only=changes_only)
     trace.set_tracer_provider(provider)
+    record_with(Recorder(provider))
     return lambda: _end(provider)
 
 

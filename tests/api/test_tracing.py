@@ -8,6 +8,7 @@ from httpx2 import AsyncClient, Response
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
@@ -72,6 +73,18 @@ async def test_an_outcome_is_no_error_and_its_answer_names_the_trace(
         assert span.status.status_code is StatusCode.UNSET
         assert answer.headers["x-trace-id"] == trace_of(span)
         assert status == 200 or answer.json()["trace_id"] == trace_of(span)
+
+
+async def test_a_count_names_a_trace_that_can_be_found(traced: AsyncClient, exported: InMemorySpanExporter) -> None:
+    await buy(traced)
+    found = trace_of(served(exported))
+    await buy(traced, key="k-2", headers={"traceparent": f"00-{TRACE}-{PARENT}-00"}, quantity=9)
+    scraped = await traced.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert scraped.headers["content-type"].startswith("application/openmetrics-text")
+    samples = [sample for family in text_string_to_metric_families(scraped.text) for sample in family.samples]
+    named = {(sample.name, sample.exemplar.labels["trace_id"]) for sample in samples if sample.exemplar}
+    assert named == {("atomictickets_purchases_total", found), ("atomictickets_purchase_seconds_bucket", found)}
+    assert sum(sample.value for sample in samples if sample.name == "atomictickets_purchases_total") == 2
 
 
 async def test_what_was_decided_elsewhere_is_followed(traced: AsyncClient, exported: InMemorySpanExporter) -> None:

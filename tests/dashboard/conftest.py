@@ -15,6 +15,7 @@ from tests.fixtures.servers import fresh_database
 
 PROJECT = Path(__file__).parents[2]
 PICTURES = PROJECT / "build" / "dashboard"
+CHARTS = PROJECT / "app" / "static" / "vendor" / "chart.js"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -72,7 +73,7 @@ async def browser(browser_path: str) -> AsyncIterator[Browser]:
 async def open_page(browser: Browser, stage: Platform) -> AsyncIterator[OpenPage]:
     """`await open_page(view, ...)`: a page of a browser of its own, which has told nothing amiss in the end.
 
-    `expected`: words of console messages that the test provokes.
+    `url`: of another installation than the shared one. `expected`: words of console messages that the test provokes.
     """
     contexts = []
     amiss: list[str] = []
@@ -80,6 +81,7 @@ async def open_page(browser: Browser, stage: Platform) -> AsyncIterator[OpenPage
     async def open_page(
         view: str = "two-sides",
         *,
+        url: str = stage.url,
         theme: str = "dark",
         width: int = 1280,
         height: int = 900,
@@ -96,13 +98,13 @@ async def open_page(browser: Browser, stage: Platform) -> AsyncIterator[OpenPage
                 amiss.append(message.text)
 
         def asked(request: Request) -> None:
-            if not request.url.startswith((stage.url, "blob:")):
+            if not request.url.startswith((url, "blob:")):
                 amiss.append(f"a request to another origin: {request.url}")
 
         page.on("console", told)
         page.on("pageerror", lambda error: amiss.append(str(error)))
         page.on("request", asked)
-        await show(page, stage, view)
+        await show(page, url, view)
         return page
 
     yield open_page
@@ -111,9 +113,9 @@ async def open_page(browser: Browser, stage: Platform) -> AsyncIterator[OpenPage
     assert amiss == []
 
 
-async def show(page: Page, stage: Platform, view: str) -> None:
+async def show(page: Page, url: str, view: str) -> None:
     """Opens a view and waits until it is live."""
-    await page.goto(f"{stage.url}/static/index.html#/{view}")
+    await page.goto(f"{url}/static/index.html#/{view}")
     await page.locator(".liveness.live").wait_for()
     await page.locator("main [aria-busy]").wait_for(state="detached")
 

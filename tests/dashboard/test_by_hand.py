@@ -30,7 +30,7 @@ async def test_eight_tabs_at_once_buy_one(stage: Platform, open_page: OpenPage) 
     tabs = [first]
     for _ in range(7):
         tabs.append(await first.context.new_page())
-        await show(tabs[-1], stage, "by-hand")
+        await show(tabs[-1], stage.url, "by-hand")
     await first.get_by_role("button", name="Buy in all 8 tabs at once").click()
     for tab in tabs:
         await expect(tab.get_by_role("heading", level=2)).to_have_text("1 answer, 1 reservation")

@@ -7,13 +7,12 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.dashboard.conftest import PROJECT, OpenPage, take_picture
+from tests.dashboard.conftest import CHARTS, PROJECT, OpenPage, take_picture
 from tests.fixtures.platform import Platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
-CHARTS = PROJECT / "app" / "static" / "vendor" / "chart.js"
 VIEWS = ("two-sides", "race-lens", "way", "sales", "compare", "by-hand")
 MOST_BYTES = 400_000
 
@@ -78,6 +77,19 @@ async def test_a_narrow_screen_needs_no_scrolling_sideways(open_page: OpenPage) 
         await expect(page.locator("nav a[aria-current]")).to_have_attribute("href", f"#/{view}")
         assert await page.evaluate("document.documentElement.scrollWidth") == 360, view
         await take_picture(page, f"{view}-narrow")
+
+
+async def test_a_wide_screen_is_used(open_page: OpenPage) -> None:
+    page = await open_page(width=1920, height=1080)
+    for view in VIEWS:
+        await page.evaluate(f"location.hash = '#/{view}'")
+        await expect(page.locator("nav a[aria-current]")).to_have_attribute("href", f"#/{view}")
+        left, width = await page.evaluate(
+            "(({left, width}) => [left, width])(document.querySelector('main').getBoundingClientRect())"
+        )
+        assert width > 1100, view
+        assert abs(left - (1920 - left - width)) < 40, view  # in the middle
+        await take_picture(page, f"{view}-wide")
 
 
 async def test_all_that_the_page_loads_is_light(stage: Platform, open_page: OpenPage) -> None:

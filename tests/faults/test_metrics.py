@@ -2,6 +2,8 @@
 
 import re
 
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
 from tests.fixtures.platform import MakePlatform, Platform
 
 VALUE = re.compile(r"^(\w+(?:\{.*\})?) (\S+)$", re.MULTILINE)
@@ -23,6 +25,13 @@ async def test_metrics_tell_of_workers_and_reconciler_too(make_platform: MakePla
 
     await platform.wait_until(counted)
     before = await scrape(platform)
+    open_metrics = await platform.ask("GET", "/metrics", headers={"Accept": "application/openmetrics-text"})
+    told = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(open_metrics.text)
+        for sample in family.samples
+    }
+    assert told["atomictickets_purchase_seconds_count"] == before["atomictickets_purchase_seconds_count"] == 15
     assert before['atomictickets_drain_orders_total{fate="booked"}'] == 10
     assert before["atomictickets_drain_batch_seconds_count"] >= 1
     assert before[f'atomictickets_sale_lost{{sale="{sale}"}}'] == 0

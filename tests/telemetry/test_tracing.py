@@ -5,10 +5,9 @@ import sys
 import threading
 
 import pytest
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import Link, SpanContext, TraceFlags
 
-from app.telemetry.context import decided
 from app.telemetry.exporting import exporter_of_environment
 from app.telemetry.provider import provider_of
 from app.telemetry.spans import CHANGED
@@ -100,16 +99,16 @@ def test_a_collector_gets_what_waits_at_the_end(collector: Collector, monkeypatc
     assert (span.name, span.service, span.trace_id, span.attributes) == ("one", "shop", trace_id, {CHANGED: True})
 
 
-def test_what_was_decided_and_what_links_to_something_sampled_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_always_off")
-    provider = provider_of("shop", InMemorySpanExporter())
-    tracer = provider.get_tracer("test")
+def test_the_environment_says_what_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    for sampler, recording in (("parentbased_always_off", False), ("parentbased_always_on", True)):
+        monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+        provider = provider_of("shop", InMemorySpanExporter())
+        assert provider.get_tracer("test").start_span("any").is_recording() is recording
+        provider.shutdown()
 
-    def elsewhere(flags: int) -> SpanContext:
-        return SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(flags))
 
-    assert not tracer.start_span("any").is_recording()
-    assert tracer.start_span("decided", decided()).is_recording()
-    assert tracer.start_span("linked", links=[Link(elsewhere(1))]).is_recording()
-    assert not tracer.start_span("linked", links=[Link(elsewhere(0))]).is_recording()
-    provider.shutdown()
+def test_a_resource_is_what_it_was_but_for_the_work_of_its_hash() -> None:
+    ours = provider_of("shop", None).resource
+    same = Resource(ours.attributes, ours.schema_url)
+    assert (hash(ours), ours) == (hash(same), same)
+    assert ours != provider_of("another", None).resource

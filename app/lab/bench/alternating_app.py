@@ -24,7 +24,7 @@ from app.telemetry.sampling import Sampling
 from app.telemetry.tracing import tracing
 
 PATH = "/cost"
-SLICE_SECONDS = 1.0  # an answer takes 20 ms with the crowd: few of them begin in one slice and end in the next
+SETTLE_SECONDS = 0.05  # an answer takes 20 ms with the crowd: what began before a slice has ended when it is counted
 TURNS = ("stub", "real", "real", "stub")  # what drifts from one slice to the next meets both ways alike
 
 
@@ -45,7 +45,7 @@ class Cost:
 
 
 class Alternating:
-    """`GET /cost?seconds=10`: `{"stub": ..., "real": ...}`, of as many seconds from now."""
+    """`GET /cost?seconds=10&slice=0.5`: `{"stub": ..., "real": ...}`, of as many seconds from now."""
 
     def __init__(self, service: FastAPI) -> None:
         self._service = service
@@ -53,20 +53,21 @@ class Alternating:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("path") == PATH:
-            seconds = float(parse_qs(scope["query_string"].decode())["seconds"][0])
-            costs = await self._alternate(int(seconds / SLICE_SECONDS))
+            asked = parse_qs(scope["query_string"].decode())
+            costs = await self._alternate(float(asked["seconds"][0]), float(asked["slice"][0]))
             await JSONResponse({way: asdict(cost) for way, cost in costs.items()})(scope, receive, send)
         else:
             await self._service(scope, receive, send)
             self._answers += 1
 
-    async def _alternate(self, slices: int) -> dict[str, Cost]:
+    async def _alternate(self, seconds: float, slice_seconds: float) -> dict[str, Cost]:
         costs = {way: Cost() for way in WAYS}
-        for way in islice(cycle(TURNS), slices):
+        for way in islice(cycle(TURNS), int(seconds / (slice_seconds + SETTLE_SECONDS))):
             Sampling.decide = WAYS[way]  # type: ignore[method-assign]  # that is the point
             cost = costs[way]
+            await asyncio.sleep(SETTLE_SECONDS)
             began, answers = process_time(), self._answers
-            await asyncio.sleep(SLICE_SECONDS)
+            await asyncio.sleep(slice_seconds)
             await asyncio.to_thread(send_spans)  # what a slice makes it also sends
             cost.cpu_seconds += process_time() - began
             cost.answers += self._answers - answers

@@ -8,8 +8,7 @@ from app.lab.load.buyer import Buyer, is_unknown, outcome_of
 from app.lab.load.failures import NoReply
 from app.lab.load.plan import LoadPlan
 from app.lab.load.wire import Reply
-from app.telemetry.context import decided
-from app.telemetry.spans import OUTCOME, current_traceparent, span
+from app.telemetry.spans import OUTCOME, current_traceparent, decided
 
 GENERATOR = "atomictickets-blaster"
 """The service's name, in whichever process the load is made."""
@@ -32,7 +31,7 @@ class TracedPurchases:
         """As the buyer himself would. All attempts of a purchase are one trace."""
         if random() >= self._ratio:  # noqa: S311  thins out a crowd, keeps no secret
             return await buyer.buy(naming(request, UNSAMPLED % (getrandbits(128), getrandbits(64))), deadline)
-        with span("buy", self._attributes, kind=SpanKind.CLIENT, context=decided()) as buying:
+        with decided("buy", None, self._attributes, kind=SpanKind.CLIENT) as buying:
             answer, attempts = await buyer.buy(naming(request, current_traceparent().encode()), deadline)
             buying.set_attribute(OUTCOME, outcome_of(answer))
             if isinstance(answer, Reply):

@@ -1,0 +1,90 @@
+"""A race's report on the page: in whichever order, and out again as a file."""
+
+import asyncio
+import csv
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.dashboard.conftest import CHARTS, OpenPage, take_picture
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+# As `atomictickets race --json` writes it; of `optimistic` one figure could not be read.
+FIGURES: dict[str, dict[str, float]] = {
+    "atomic": {"sold": 100, "oversold": 0, "accepted_per_second": 900, "p99_ms": 7.5},
+    "naive": {"sold": 1000, "oversold": 900, "accepted_per_second": 90, "p99_ms": 80},
+    "optimistic": {"sold": 100, "oversold": 0, "p99_ms": 400},
+}
+
+
+@pytest.fixture
+def report() -> dict[str, Any]:
+    race = [
+        {
+            "strategy": strategy,
+            "promises_exactness": strategy != "naive",
+            "exact": strategy != "naive",
+            "failure": None,
+            "figures": {name: {"median": value, "lowest": value, "highest": value} for name, value in figures.items()},
+            "findings": [{"anomaly": "oversold", "count": 5}] if strategy == "naive" else [],
+        }
+        for strategy, figures in FIGURES.items()
+    ]
+    contest = {"stock": 100, "requests": 1000, "repeat": 5, "api_processes": 2}
+    return {"started_at": "2026-01-01T00:00:00+00:00", "contest": contest, "race": race}
+
+
+async def opened(page: Page, name: str, content: str) -> None:
+    file = {"name": name, "mimeType": "application/json", "buffer": content.encode()}
+    await page.set_input_files("input[type=file]", [file])
+
+
+async def saved(page: Page, button: str) -> bytes:
+    """What the browser puts on the user's disk."""
+    async with page.expect_download() as started:
+        await page.get_by_role("button", name=button, exact=True).click()
+    return await asyncio.to_thread(Path(await (await started.value).path()).read_bytes)
+
+
+async def test_a_heading_sorts_and_sorts_the_other_way_round(open_page: OpenPage, report: dict[str, Any]) -> None:
+    page = await open_page("compare")
+    await opened(page, "race.json", json.dumps(report))
+    strategies = page.locator("tbody th")
+    accepted, p99 = (page.get_by_role("columnheader").filter(has_text=words) for words in ("Accepted", "p99 (ms)"))
+    await expect(strategies).to_have_text(["atomic", "naive", "optimistic"])  # what isn't known comes last
+    await expect(accepted).to_have_attribute("aria-sort", "descending")
+    await accepted.get_by_role("button").press("Enter")
+    await expect(strategies).to_have_text(["naive", "atomic", "optimistic"])
+    await expect(accepted).to_have_attribute("aria-sort", "ascending")
+    await p99.get_by_role("button").click()
+    await expect(strategies).to_have_text(["optimistic", "naive", "atomic"])
+    await expect(page.locator("[aria-sort]")).to_have_count(1)
+    await take_picture(page, "compare-sorted")
+
+
+async def test_what_is_taken_away_is_what_was_brought(open_page: OpenPage, report: dict[str, Any]) -> None:
+    page = await open_page("compare")
+    await opened(page, "race.json", json.dumps(report))
+    assert json.loads(await saved(page, "JSON")) == report
+    rows = {row["strategy"]: row for row in csv.DictReader(StringIO((await saved(page, "CSV")).decode()))}
+    for strategy, figures in FIGURES.items():
+        assert {name: float(rows[strategy][f"{name} median"]) for name in figures} == figures
+    assert rows["optimistic"]["accepted_per_second median"] == ""
+    assert {strategy: row["exact"] for strategy, row in rows.items()} == {
+        "atomic": "true", "naive": "false", "optimistic": "true",
+    }  # fmt: skip
+    if CHARTS.is_file():
+        assert (await saved(page, "PNG")).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"race": [{}], "contest": {}}'])
+async def test_what_is_no_report_is_said_to_be_none(open_page: OpenPage, content: str) -> None:
+    page = await open_page("compare")
+    await opened(page, "holiday.json", content)
+    await expect(page.locator(".notice.problem")).to_contain_text("holiday.json is no report of a race")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Which way to sell?")

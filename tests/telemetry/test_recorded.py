@@ -1,0 +1,131 @@
+"""What is decided beforehand leaves the very span that the SDK would have made of it."""
+
+from collections.abc import Callable
+
+import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as SentSpan
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    get_current_span,
+    set_span_in_context,
+)
+
+from app.telemetry import spans
+from app.telemetry.context import parse, traceparent_of
+from app.telemetry.recorded import Recorder
+from app.telemetry.spans import SCOPE, current_traceparent, decided, start_decided
+
+PARENT = SpanContext(0xA1, 0xB2, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+ELSEWHERE = SpanContext(0xC3, 0xD4, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+BEGAN, ENDED = 1_795_000_000_000_000_000, 1_795_000_000_001_000_000
+GIVEN = {"atomictickets.sale": "spring-tour", "http.response.status_code": 200, "half": 0.5, "yes": True}
+
+Make = Callable[[TracerProvider, SpanContext | None], Span]
+
+
+def by_the_sdk(provider: TracerProvider, parent: SpanContext | None) -> Span:
+    context = None if parent is None else set_span_in_context(NonRecordingSpan(parent))
+    return provider.get_tracer(SCOPE).start_span("buy", context, SpanKind.SERVER, GIVEN, [Link(ELSEWHERE)], BEGAN)
+
+
+def by_the_recorder(provider: TracerProvider, parent: SpanContext | None) -> Span:
+    links = [Link(ELSEWHERE)]
+    return Recorder(provider).start("buy", parent, GIVEN, kind=SpanKind.SERVER, links=links, start_time=BEGAN)
+
+
+def story(span: Span) -> None:
+    """All that can be said of a span, and what is said too late."""
+    span.set_attribute("atomictickets.outcome", "reserved")
+    span.set_attributes({"atomictickets.remaining": 7, "http.response.status_code": 503})
+    span.add_link(ELSEWHERE, {"atomictickets.link": "seeded by"})
+    span.add_event("noticed", {"what": "behind"}, BEGAN + 5)
+    span.record_exception(ValueError("no such thing"), {"of": "ours"}, BEGAN + 7)
+    span.record_exception(LookupErrorOfOurs("none"), timestamp=BEGAN + 8)
+    span.update_name("POST /buy-ticket")
+    span.set_status(StatusCode.ERROR, "owed")
+    span.end(ENDED)
+
+
+class LookupErrorOfOurs(LookupError):
+    """Whose module is told with its name."""
+
+
+def sent(make: Make, parent: SpanContext | None) -> SentSpan:
+    """What goes to the collector, without the ids, which are new each time, and the order of attributes."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    span = make(provider, parent)
+    assert span.is_recording()
+    story(span)
+    assert not span.is_recording()
+    [scope] = encode_spans(exporter.get_finished_spans()).resource_spans[0].scope_spans
+    assert scope.scope.name == SCOPE
+    [told] = scope.spans
+    assert (len(told.trace_id), len(told.span_id)) == (16, 8)
+    told.ClearField("span_id")
+    if parent is None:
+        told.ClearField("trace_id")
+    for attributes in (told.attributes, *(event.attributes for event in told.events)):
+        attributes.sort(key=lambda pair: pair.key)
+    return told
+
+
+@pytest.mark.parametrize("parent", [None, PARENT], ids=["root", "child"])
+def test_a_collector_can_not_tell_it_from_the_sdk_s(parent: SpanContext | None) -> None:
+    assert sent(by_the_recorder, parent) == sent(by_the_sdk, parent)
+
+
+def test_what_travels_is_the_same(exported: InMemorySpanExporter) -> None:
+    del exported
+    provider = TracerProvider(shutdown_on_exit=False)
+    for parent in (None, PARENT):
+        names = [traceparent_of(make(provider, parent).get_span_context()) for make in (by_the_sdk, by_the_recorder)]
+        assert {name[-2:] for name in names} == {"03" if parent is None else "01"}
+        assert all(parse(name) for name in names)
+
+
+def test_what_has_ended_is_changed_by_nothing(exported: InMemorySpanExporter) -> None:
+    span = start_decided("buy", None, GIVEN)
+    span.end(ENDED)
+    [before] = [each.to_json() for each in exported.get_finished_spans()]
+    story(span)
+    span.set_status(Status(StatusCode.OK))
+    [after] = [each.to_json() for each in exported.get_finished_spans()]
+    assert before == after
+    assert GIVEN["http.response.status_code"] == 200  # what was given is the caller's own
+
+
+def test_it_is_the_current_one_for_as_long_as_it_is_open(exported: InMemorySpanExporter) -> None:
+    with decided("buy", PARENT, GIVEN, kind=SpanKind.SERVER) as outer:
+        assert current_traceparent() == traceparent_of(outer.get_span_context())
+        with decided("reserve", outer.get_span_context(), {}, kind=SpanKind.PRODUCER):
+            pass
+    assert get_current_span() is INVALID_SPAN
+    reserve, buy = exported.get_finished_spans()
+    assert (reserve.parent, buy.parent) == (buy.context, PARENT)
+
+
+def test_an_error_passes_and_is_its_status(exported: InMemorySpanExporter) -> None:
+    with pytest.raises(ValueError, match="broken"), decided("buy", None, {}, kind=SpanKind.SERVER):
+        raise ValueError("broken")
+    [span] = exported.get_finished_spans()
+    assert (span.status.status_code, [event.name for event in span.events]) == (StatusCode.ERROR, ["exception"])
+
+
+def test_where_nothing_is_exported_it_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spans, "_RECORDER", None)
+    with decided("buy", PARENT, GIVEN, kind=SpanKind.SERVER) as span:
+        assert not span.is_recording()
+        assert current_traceparent() == ""
