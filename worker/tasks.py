@@ -27,7 +27,7 @@ log = structlog.get_logger()
 @app.task(name=DRAIN_TASK)
 def drain_orders(sale: str) -> None:
     """A sale has orders. Works for `task_seconds` at most, and hints again where there are more."""
-    if not re.match(SALE_NAME, sale):
+    if not re.fullmatch(SALE_NAME, sale):
         log.warning("a hint names no sale", sale=sale[:100])
         return
     try:

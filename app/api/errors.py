@@ -66,6 +66,13 @@ class NotReady(TemporarilyUnavailable):
     title = "Not Ready"
 
 
+class Ended(TemporarilyUnavailable):
+    """The server's grace is over, and the request was cancelled: what it asked for may have happened."""
+
+    def __init__(self) -> None:
+        super().__init__("The process ended before the request was answered; send it again, with the same key.")
+
+
 class SoldOutRefusal(ApiError):
     status, slug, title = 400, "sold-out", "Sold Out"
 

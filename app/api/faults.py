@@ -53,10 +53,7 @@ def methods_at(application: FastAPI, path: str) -> set[str]:
     return {method for each in fitting for method in each.methods or ()}
 
 
-async def unexpected(request: Request, _: Exception) -> Response:
-    """The traceback goes to the log (the server logs what it is handed on), nothing of it to the client.
-
-    The server's line is written outside the request's trace; this one, just before it, names the trace.
-    """
-    log.error("a request failed unexpectedly", method=request.method, path=request.url.path)
+async def unexpected(request: Request, error: Exception) -> Response:
+    """The traceback goes to the log, in the line that names the trace; nothing of it to the client."""
+    log.error("a request failed unexpectedly", method=request.method, path=request.url.path, exc_info=error)
     return problem_response(InternalError("The request failed; it is logged."), request.url.path)

@@ -4,6 +4,7 @@ The framework makes the spans of its own routes. The purchase has one of ours, w
 sampled: the stock instrumentation costs 72 us for such a request (measured), and the purchase itself less than that.
 """
 
+import asyncio
 from contextlib import AbstractContextManager, nullcontext
 from random import getrandbits
 from time import perf_counter, time_ns
@@ -12,6 +13,8 @@ from fastapi.telemetry import TelemetryConfig
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, use_span
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.errors import Ended
+from app.api.problems import problem_response
 from app.telemetry.context import parse
 from app.telemetry.sampling import NOTHING
 from app.telemetry.spans import OUTCOME, decided, trace_id
@@ -31,15 +34,28 @@ FRAMEWORK = TelemetryConfig(
 
 async def named(application: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Serves a request of the framework's. Its answer, log lines and problems name its trace, recorded or not."""
+    last: Message = {"type": "nothing"}
 
     async def send_named(message: Message) -> None:
+        nonlocal last
+        last = message
         if message["type"] == "http.response.start":
             message["headers"] = [*message["headers"], (HEADER, trace_id().encode())]
         await send(message)
 
     recorded = tracing_is_on() and scope["path"] not in UNTRACED
     with nullcontext() if recorded else in_name_only(scope):
-        await application(scope, receive, send_named)
+        try:
+            await application(scope, receive, send_named)
+        except Exception:
+            # The framework hands on what it has answered (app.api.faults); from the server, which knows neither the
+            # trace nor that it is logged, the same traceback would come again. An answer cut short it has to break off.
+            if last["type"] != "http.response.body" or last.get("more_body"):
+                raise
+        except asyncio.CancelledError:  # the server's grace is over
+            if last["type"] == "nothing":
+                await problem_response(Ended(), scope["path"])(scope, receive, send_named)
+            raise
 
 
 def in_name_only(scope: Scope) -> AbstractContextManager[Span]:

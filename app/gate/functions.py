@@ -6,7 +6,7 @@ SCRIPT FLUSH makes the server forget it. Its name has the text's digest, so that
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -39,6 +39,8 @@ def library(script: str) -> str:
 class FunctionGate(Gate):
     """Decides by FCALL; all else is the gate's."""
 
+    command: ClassVar[str] = "FCALL"
+
     async def load_scripts(self) -> None:
         """Teaches each server the scripts, and the function unless it has it."""
         await super().load_scripts()
@@ -46,8 +48,8 @@ class FunctionGate(Gate):
             if not await self._guarded(server.function_list(library_name("reserve"))):
                 await self._guarded(server.function_load(library("reserve"), replace=True))
 
-    def _call(self, script: str) -> tuple[str, str]:
-        return "FCALL", function_name(script)
+    def _called(self, script: str) -> str:
+        return function_name(script)
 
     async def _evaluate(self, server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         try:

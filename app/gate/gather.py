@@ -5,18 +5,20 @@ under way do others queue behind them, and then up to `batch_purchases` of them 
 """
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import structlog
 from opentelemetry.trace import Span
 
-from app.errors import TemporarilyUnavailable
-from app.gate.replies import BatchReply, Decision, Fence, GateBusy, GateForgot
+from app.errors import AtomicTicketsError, TemporarilyUnavailable
+from app.gate.replies import BatchReply, Decision, DecisionFailed, Fence, GateBusy, GateForgot, GateUnavailable
 from app.gate.tracing import calling, reserving, tell
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome
+from app.sales.recent import KNOWN_SALES, remember
 from app.settings import GateSettings
 from app.telemetry.spans import current_traceparent
 
@@ -37,6 +39,8 @@ WHY_FORGOTTEN = {
     "fenced": "The sale is being recounted",
     "stale": "The sale is being reset",
 }
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -73,24 +77,32 @@ class Gatherer:
     """The front of a counter, the gate as a rule, in one process: bounded queues, first come first served.
 
     `accepted` hears of the acceptances of each call; `noticed` of each reply that is a reason to hint, fence or look.
+    `command`: by which the gate is called, for the call's span.
     """
 
     def __init__(
-        self, counter: Counter, settings: GateSettings, accepted: Accepted = unheard, noticed: Noticed = unheard
+        self,
+        counter: Counter,
+        settings: GateSettings,
+        accepted: Accepted = unheard,
+        noticed: Noticed = unheard,
+        command: str = "EVALSHA",
     ) -> None:
         self._counter = counter
+        self._command = command
         self._settings = settings
         self._accepted = accepted
         self._noticed = noticed
-        self._queues: dict[str, SaleQueue] = {}
+        self._queues: OrderedDict[str, SaleQueue] = OrderedDict()
         self._sending: set[asyncio.Task[None]] = set()
 
     async def buy(self, purchase: Purchase) -> Outcome:
         """Waits for the gate's decision. A caller that gives up leaves the shared call alone.
 
-        Raises GateBusy (nothing was taken), GateUnavailable (unknown: the same key finds out) or GateForgot.
+        Raises GateBusy (nothing was taken), GateUnavailable or DecisionFailed (unknown: the same key finds out), or
+        GateForgot.
         """
-        queue = self._queues.get(purchase.sale) or self._queues.setdefault(purchase.sale, SaleQueue(purchase.sale))
+        queue = self._queues.get(purchase.sale) or self._begin(purchase.sale)
         if len(queue.waiting) >= self._settings.queue_purchases:
             raise GateBusy("Too many purchases wait for this sale; nothing was taken.")
         loop = asyncio.get_running_loop()
@@ -110,6 +122,11 @@ class Gatherer:
         while self._sending:
             await asyncio.wait(self._sending)
 
+    def _begin(self, sale: str) -> SaleQueue:
+        queue = SaleQueue(sale)
+        remember(self._queues, sale, queue, KNOWN_SALES)
+        return queue
+
     def _flush(self, queue: SaleQueue) -> None:
         queue.scheduled = False
         batch: list[Waiting] = []
@@ -123,6 +140,7 @@ class Gatherer:
                 continue
             batch.append(waiting)
         if batch:
+            remember(self._queues, queue.sale, queue, KNOWN_SALES)  # as the newest: once for all who share the call
             queue.in_flight += 1
             task = asyncio.create_task(self._send(queue, batch))
             self._sending.add(task)
@@ -132,14 +150,15 @@ class Gatherer:
 
     async def _send(self, queue: SaleQueue, batch: list[Waiting]) -> None:
         try:
-            reply = await self._call(queue, batch)
+            self._answer(batch, await self._call(queue, batch))
         except TemporarilyUnavailable as error:
             _fail(batch, error)
+        except Exception as defect:
+            log.exception("a shared call failed unexpectedly", sale=queue.sale, purchases=len(batch))
+            _fail(batch, DecisionFailed(defect))
         except BaseException:
-            _cancel(batch)
+            _fail(batch, GateUnavailable("The process ends; retry with the same key."))
             raise
-        else:
-            self._answer(batch, reply)
         finally:
             queue.in_flight -= 1
             if not queue.scheduled:
@@ -163,7 +182,7 @@ class Gatherer:
         spans = [waiting.span for waiting in batch if waiting.span is not None]
         if not spans:
             return await self._decide(queue, purchases)
-        with calling(queue.sale, len(batch)) as call:
+        with calling(self._command, queue.sale, len(batch)) as call:
             reply = await self._decide(queue, purchases)
             tell(call, reply, spans, queue.seeded_by)
             queue.seeded_by = ""
@@ -197,12 +216,7 @@ class Gatherer:
             self._noticed(queue.sale, reply.fence, "hint")
 
 
-def _fail(batch: list[Waiting], error: TemporarilyUnavailable) -> None:
+def _fail(batch: list[Waiting], error: AtomicTicketsError) -> None:
     for waiting in batch:
         if not waiting.future.done():
             waiting.future.set_exception(error)
-
-
-def _cancel(batch: list[Waiting]) -> None:
-    for waiting in batch:
-        waiting.future.cancel()

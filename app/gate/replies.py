@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from app.errors import TemporarilyUnavailable
+from app.errors import AtomicTicketsError, TemporarilyUnavailable
 from app.sales.outcomes import Outcome
 
 
@@ -25,6 +25,14 @@ class GateForgot(TemporarilyUnavailable):
     def __init__(self, detail: str, verdict: str) -> None:
         super().__init__(detail, retry_after_seconds=2.0)
         self.verdict = verdict
+
+
+class DecisionFailed(AtomicTicketsError):
+    """A defect, no outage, met a shared call. It may have happened all the same: only the same key can tell."""
+
+    def __init__(self, defect: Exception) -> None:
+        super().__init__("The request failed; it is logged. Whether it took tickets, the same key finds out.")
+        self.__cause__ = defect
 
 
 @dataclass(frozen=True, slots=True, order=True)

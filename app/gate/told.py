@@ -52,11 +52,11 @@ class RecentlyTold:
         while self._orders > self._most:
             self._drop_oldest()
 
-    def sales(self, now: float) -> set[str]:
-        """The sales that were sold lately; forgets what is too old."""
+    def sales(self, now: float) -> dict[str, int]:
+        """The sales that were sold lately, with the newest epoch of each; forgets what is too old."""
         while self._ring and self._ring[0].at < now - self._seconds:
             self._drop_oldest()
-        return {batch.sale for batch in self._ring}
+        return {batch.sale: batch.fence.epoch for batch in self._ring}
 
     def of(self, sale: str, before_epoch: int) -> list[ToldBatch]:
         """What was told of `sale` under an epoch older than `before_epoch`, oldest first."""

@@ -16,7 +16,8 @@ from app.sales.outcomes import Reserved
 from app.telemetry.context import parse
 from app.telemetry.spans import decided
 
-SYSTEM = {"db.system.name": "redis", "db.operation.name": "EVALSHA", "db.stored_procedure.name": "reserve"}
+CALLS = {"EVALSHA": "EVALSHA reserve", "FCALL": "FCALL reserve"}
+"""The span of the shared call, by the command that it is."""
 
 
 def reserving(sale: str) -> AbstractContextManager[Span]:
@@ -26,10 +27,16 @@ def reserving(sale: str) -> AbstractContextManager[Span]:
     return decided("gate.reserve", parent, asked, kind=SpanKind.PRODUCER, expected=(GateForgot,))
 
 
-def calling(sale: str, purchases: int) -> AbstractContextManager[Span]:
-    """The script call, where one of its purchases is sampled. `purchases`: how many it decides."""
-    attributes: dict[str, AttributeValue] = {**SYSTEM, "db.operation.batch.size": purchases, "atomictickets.sale": sale}
-    return decided("EVALSHA reserve", None, attributes, kind=SpanKind.CLIENT, expected=(GateForgot,))
+def calling(command: str, sale: str, purchases: int) -> AbstractContextManager[Span]:
+    """The shared call, where one of its purchases is sampled. `command`: of CALLS. `purchases`: how many it decides."""
+    attributes: dict[str, AttributeValue] = {
+        "db.system.name": "redis",
+        "db.operation.name": command,
+        "db.stored_procedure.name": "reserve",
+        "db.operation.batch.size": purchases,
+        "atomictickets.sale": sale,
+    }
+    return decided(CALLS[command], None, attributes, kind=SpanKind.CLIENT, expected=(GateForgot,))
 
 
 def tell(call: Span, reply: BatchReply, spans: Sequence[Span], seeded_by: str) -> None:

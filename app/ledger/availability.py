@@ -9,8 +9,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.errors import TemporarilyUnavailable
 
+LOCK_NOT_AVAILABLE = "55P03"  # lock_timeout
 # Connection lost, transaction rolled back by the server, out of resources, shut down or cancelled (statement_timeout).
-PASSING_SQLSTATES = ("08", "40", "53", "57")
+PASSING_SQLSTATES = ("08", "40", "53", "57", LOCK_NOT_AVAILABLE)
 
 
 class LedgerUnavailable(TemporarilyUnavailable):

@@ -9,7 +9,9 @@ def counter_update(change: str, condition: str = "true") -> TextClause:
     """The UPDATE of one round's counter; `change`, `condition`: SQL. Parameters: sale, round, quantity, and theirs.
 
     Returns the order's first ticket, what is left, and the row's new version; no row where the condition didn't hold.
-    `booked` rises along: the check constraint `never_oversold` stands behind each strategy that promises exactness.
+    `booked` rises along, so that the check constraint `never_oversold` stands behind whoever writes here and promises
+    exactness. It doesn't behind those that sell beside this row: `sharded-counter` and `skip-locked`, which have rows
+    of their own for it, and `redis-decr` and `redis-watch`, which have nothing.
     """
     return text(f"""
         UPDATE inventory SET {change}, booked = booked + :quantity

@@ -20,6 +20,12 @@ POOL_SIZES: Mapping[Process, int] = {
     "migrate": 1,
 }
 """Of processes that need so many and no more; the others have LEDGER_POOL_SIZE."""
+SILENCE_SECONDS = 1.0
+"""A server that says nothing for so long after a statement's time is up is gone, though its connection is not: a node
+that was lost sends no end, and the kernel would wait for a quarter of an hour."""
+LOCK_SHARE = 0.75
+"""Of a statement's time, for each lock: one that waits in vain dies of that (55P03), and not of what a sick server does
+too (57014). Not all of it: behind a row's queue there is the wait for the transaction at its head."""
 
 
 def make_engine(
@@ -34,9 +40,11 @@ def make_engine(
         pool_pre_ping=False,  # a round trip per checkout, which `replace_dead` spares
         connect_args={
             "timeout": settings.connect_timeout_seconds,
+            "command_timeout": settings.statement_timeout_seconds + SILENCE_SECONDS,
             "server_settings": {
                 "application_name": f"atomictickets.{process}",
                 "statement_timeout": str(int(settings.statement_timeout_seconds * 1000)),
+                "lock_timeout": str(int(settings.statement_timeout_seconds * LOCK_SHARE * 1000)),
                 "idle_in_transaction_session_timeout": "30000",
                 "timezone": "UTC",
                 "search_path": f'"{settings.schema_name}"',

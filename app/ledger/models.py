@@ -76,6 +76,7 @@ class SaleRow(Base):
 class InventoryRow(Base):
     """The stock of one round, and the row that the drain locks first.
 
+    `booked` is counted by the drain and by the strategies that lock this row; those that sell beside it let it be.
     `remaining` is the counter of the strategies that sell in Postgres; the gate's counter is in Redis. `version` rises
     with each optimistic write, `lock_token` is the newest token of a fenced lock that was seen.
     `recount` asks the reconciliation for an exact check, since a batch of an older epoch was booked.

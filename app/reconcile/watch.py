@@ -116,13 +116,15 @@ class Reconciler:
         if self._installation is None:  # once: a newer release may migrate the ledger under a reconciler that runs
             self._installation = await installation_id(self._engine)
         await self._gate.claim(self._installation)
-        after = ""
+        after, active = "", set[str]()
         while page := await self._sales.active(after, PAGE):
+            active |= {sale.name for sale in page}
             at_once = asyncio.Semaphore(AT_ONCE)
             async with asyncio.TaskGroup() as turns:
                 for sale in page:
                     turns.create_task(self._turn(sale, at_once))
             after = page[-1].name
+        self._forget_all_but(active)
 
     async def prune_old(self) -> None:
         """A batch a turn while there is more, and then nothing for a while: each look reads the whole tables."""
@@ -234,6 +236,13 @@ class Reconciler:
         before = self.results.get(sale.name)
         known = before.lost if before is not None and before.round == sale.round else NONE_LOST
         return known if in_stream is None else await self._receipts.lost(sale.name, sale.round, in_stream)
+
+    def _forget_all_but(self, active: set[str]) -> None:
+        """Sales that another reconciler has removed are not looked at again."""
+        for known in (self.results, self._suspicions):
+            for name in known.keys() - active:
+                del known[name]
+        self._failing &= active
 
     def _suspect(self, name: str, suspicion: Suspicion | None) -> None:
         self._suspicions.pop(name, None)

@@ -4,19 +4,16 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import TypeVar
 
 from app.errors import AtomicTicketsError
 from app.ledger.sales import SaleRepository
 from app.sales.model import UnknownSale
+from app.sales.recent import KNOWN_SALES, remember
 from app.strategies.protocol import Strategy
 
-KNOWN_NAMES = 10_000  # 1 MB or so; the one used longest ago goes
 UNKNOWN_NAMES = 10_000
 UNKNOWN_SECONDS = 1.0  # so long may a sale that somebody asked for too early stay unknown to this process
 LOOKUPS_AT_ONCE = 4  # a flood of made-up names leaves most of the pool's connections to the buyers
-
-Value = TypeVar("Value")
 
 
 class UnknownStrategy(AtomicTicketsError):
@@ -61,20 +58,12 @@ class SaleCatalog:
             remember(self._unknown_until, name, time.monotonic() + UNKNOWN_SECONDS, UNKNOWN_NAMES)
             raise unknown(name)
         strategy = strategy_named(sale.terms.strategy, self._strategies)
-        remember(self._known, name, strategy, KNOWN_NAMES)
+        remember(self._known, name, strategy, KNOWN_SALES)
         return strategy
 
     def _refuse_unknown(self, name: str) -> None:
         if self._unknown_until.get(name, 0.0) > time.monotonic():
             raise unknown(name)
-
-
-def remember(names: OrderedDict[str, Value], name: str, value: Value, most: int) -> None:
-    """Adds the name as the newest, and drops the oldest beyond `most`."""
-    names[name] = value
-    names.move_to_end(name)
-    if len(names) > most:
-        names.popitem(last=False)
 
 
 def unknown(name: str) -> UnknownSale:

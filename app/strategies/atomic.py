@@ -12,6 +12,7 @@ nobody has is counted as lost.
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import ClassVar, Self
 
@@ -29,6 +30,7 @@ from app.reconcile.follow import follow
 from app.reconcile.recount import recount
 from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
 from app.sales.outcomes import KeyReused, NotOpen, Outcome
+from app.sales.recent import KNOWN_SALES, remember
 from app.strategies.protocol import AcceptedIn, Parts, Snapshot
 
 WATCH_SECONDS = 1.0
@@ -52,12 +54,13 @@ class AtomicStrategy:
         self._sales = SaleRepository(parts.engine)
         self._receipts = ReceiptRepository(parts.engine)
         self._reservations = ReservationRepository(parts.engine)
-        self._gatherer = Gatherer(parts.gate, parts.gate_settings, self._accepted, self._noticed)
+        command = parts.gate.command
+        self._gatherer = Gatherer(parts.gate, parts.gate_settings, self._accepted, self._noticed, command)
         self._told = RecentlyTold()
-        self._epochs: dict[str, int] = {}  # the newest epoch under which this process told a buyer, per sale
+        self._epochs: OrderedDict[str, int] = OrderedDict()  # by sale: the newest under which this process told a buyer
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeping: set[str] = set()
-        self._fenced: dict[str, int] = {}  # the newest epoch that this process has fenced, per sale
+        self._fenced: OrderedDict[str, int] = OrderedDict()  # by sale: the newest that this process has fenced
         self._watch: asyncio.Task[None] | None = None
 
     @classmethod
@@ -115,7 +118,7 @@ class AtomicStrategy:
         return won if won.quantity == purchase.quantity else KeyReused(won.quantity)
 
     def _accepted(self, sale: str, fence: Fence, accepted: Sequence[tuple[Purchase, Decision]]) -> None:
-        self._epochs[sale] = fence.epoch
+        remember(self._epochs, sale, fence.epoch, KNOWN_SALES)
         self._told.add(ToldBatch(time.monotonic(), sale, fence, accepted))
         self._hints.owe(sale)
         if self._watch is None or self._watch.done():
@@ -137,7 +140,7 @@ class AtomicStrategy:
             if what in ("behind", "moved") and self._fenced.get(sale, 0) < fence.epoch:
                 log.warning("the stock server went back in time; the sale is fenced", sale=sale, what=what)
                 await self._gate.fence(sale, fence.epoch)
-                self._fenced[sale] = fence.epoch
+                remember(self._fenced, sale, fence.epoch, KNOWN_SALES)
             before = fence.epoch if what == "stale" else fence.epoch + 1
             batches = self._told.of(sale, before)
             await self._receipts.keep([told for batch in batches for told in batch])
@@ -151,12 +154,12 @@ class AtomicStrategy:
         """Looks after the sales that were sold lately, since nobody may buy again after Redis forgot them."""
         while sales := self._told.sales(time.monotonic()):
             await asyncio.sleep(WATCH_SECONDS)
-            for sale in sales:
+            for sale, epoch in sales.items():
                 try:
                     seen = await self._gate.snapshot(sale)
                 except TemporarilyUnavailable:
                     continue  # away is not forgotten; the next turn asks again
                 if seen is None or seen.state == "fenced":
-                    self._noticed(sale, Fence(self._epochs[sale]), "fenced")
+                    self._noticed(sale, Fence(epoch), "fenced")
                 elif self._told.of(sale, seen.epoch):
                     self._noticed(sale, Fence(seen.epoch), "stale")

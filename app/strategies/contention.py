@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 class Contention(TemporarilyUnavailable):
-    """Every try met somebody faster. Nothing was taken; it is unknown whether any ticket is left."""
+    """Every try met somebody faster, or a lock was not free in time. Nothing was taken; tickets may be left."""
 
     slug = "contention"
     title = "Contention"

@@ -26,7 +26,8 @@ from app.ledger.purchases import read
 from app.sales.model import Purchase, UnknownSale
 from app.sales.outcomes import Outcome
 from app.settings import GateSettings
-from app.strategies.in_ledger.strategy import LedgerStrategy
+from app.strategies.contention import retried
+from app.strategies.in_ledger.strategy import LedgerStrategy, races_told
 from app.strategies.protocol import Parts
 
 MISSING = "missing"
@@ -45,7 +46,8 @@ class DbGatheredStrategy(LedgerStrategy):
         return cls(parts.engine, parts.gate_settings)
 
     async def buy(self, purchase: Purchase) -> Outcome:
-        """Raises LedgerUnavailable (unknown: the same key finds out), or GateBusy where the queue is full."""
+        """Raises LedgerUnavailable or DecisionFailed (unknown: the same key finds out); nothing was taken where it
+        raises GateBusy (the queue is full) or Contention."""
         purchase.traceparent = ""  # the gatherer's spans are those of a script call; the request's own tells of this
         try:
             return await self._gatherer.buy(purchase)
@@ -54,7 +56,10 @@ class DbGatheredStrategy(LedgerStrategy):
 
     async def reserve(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply:
         """One batch. There is no epoch here to be behind of: a reset waits for the row, or comes before it."""
-        with ledger_reachable():
+        return await retried(self.name, lambda: self._decide(sale, purchases, fence))
+
+    async def _decide(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply:
+        with ledger_reachable(), races_told():
             async with self._engine.connect() as connection:
                 try:
                     seen = await read(connection, sale, self.locking)

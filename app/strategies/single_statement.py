@@ -66,6 +66,7 @@ class SingleStatementStrategy(LedgerStrategy):
         seen = Seen(*row[4:])
         if row.won or row.first or not_open(seen) or seen.customer_limit is None:
             return outcome(purchase, row, seen)
+        await connection.close()  # back to the pool: if all who hold one wanted a second, nobody would get it
         async with self._transactions.connect() as transaction:
             await lock_customer_of(transaction, purchase)
             row = await self._run(transaction, purchase, locked=True)

@@ -34,15 +34,20 @@ def settings(redis_url: str, broker_url: str, database_url: str, key_prefix: str
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, ready: bool = True) -> AsyncIterator[AsyncClient]:
-    """The application with its lifespan, as a server would run it; `ready`: waits until it says so."""
+async def running(
+    settings: Settings, *, ready: bool = True, raise_app_exceptions: bool = False
+) -> AsyncIterator[AsyncClient]:
+    """The application with its lifespan, as a server would run it; `ready`: waits until it says so.
+
+    `raise_app_exceptions`: what the application hands on to its server comes out of the client.
+    """
     application = create_app(settings)
     async with application.router.lifespan_context(application) as state:
 
         async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
             await application({**scope, "state": dict(state or {})}, receive, send)
 
-        transport = ASGITransport(with_state, raise_app_exceptions=False)
+        transport = ASGITransport(with_state, raise_app_exceptions=raise_app_exceptions)
         async with AsyncClient(transport=transport, base_url="http://api", timeout=10) as client:
             if ready:
                 await until_ready(client)

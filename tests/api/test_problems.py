@@ -1,9 +1,12 @@
 """Problem documents: each type is listed, explained, documented, and tells nothing of the inside."""
 
+import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from httpx2 import AsyncClient
+from structlog.testing import capture_logs
 
 from app.api import errors, problem_types
 from app.api.errors import refusal
@@ -11,9 +14,10 @@ from app.api.problems import rendered
 from app.api.purchase_lane import SOLD_OUT
 from app.errors import AtomicTicketsError
 from app.ledger.bookings import UnknownRound
-from app.main import create_app
+from app.main import Settings, create_app
 from app.sales.desk import SalesDesk
 from app.sales.outcomes import SoldOut
+from tests.api.conftest import running
 
 # A terminal, a history that is judged there, and a resource's conditions.
 NOT_OVER_HTTP = ("app.lab", "app.races.history", "app.sales.following", "flashsale_operator")
@@ -84,6 +88,53 @@ async def test_what_should_not_happen_tells_nothing_of_the_inside(
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["type"] == "/problems/internal-error"
     assert "swordfish" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("strategy", "broken"),
+    [("atomic", "app.gate.gate.decision"), ("db-gathered", "app.ledger.purchase_batch.Batch.decide")],
+)
+async def test_a_defect_that_purchases_share_is_each_ones_problem(
+    client: AsyncClient, sale_terms: dict[str, Any], monkeypatch: pytest.MonkeyPatch, strategy: str, broken: str
+) -> None:
+    await client.post("/sales", json=sale_terms | {"strategy": strategy})
+    buys = [
+        client.post(
+            "/buy-ticket", json={"sale": "spring-tour", "customer": "ada"}, headers={"X-Idempotency-Key": f"k-{each}"}
+        )
+        for each in range(3)
+    ]
+
+    def breaks(*_: object) -> None:
+        raise RuntimeError("the password is swordfish")
+
+    monkeypatch.setattr(broken, breaks)
+    with capture_logs() as lines:
+        answers = await asyncio.gather(*buys)
+    for answer in answers:
+        assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+        assert answer.json()["trace_id"] == answer.headers["x-trace-id"]
+        assert "swordfish" not in answer.text
+    errors = [line for line in lines if line["log_level"] == "error"]
+    assert {line["event"] for line in errors if "exc_info" in line} == {"a shared call failed unexpectedly"}
+    told = {line["trace_id"]: line["cause"] for line in errors if "exc_info" not in line}
+    assert told == {answer.headers["x-trace-id"]: "RuntimeError('the password is swordfish')" for answer in answers}
+
+
+async def test_a_defect_of_a_route_is_not_handed_to_the_server_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server would log its traceback a second time, under no trace. Here it would come out of the client."""
+
+    async def breaks(*_: object, **__: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("app.sales.service.SalesService.page", breaks)
+    async with running(settings, raise_app_exceptions=True) as client:
+        with capture_logs() as lines:
+            answer = await client.get("/sales")
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert [line["event"] for line in lines if "exc_info" in line] == ["a request failed unexpectedly"]
 
 
 async def test_a_wrong_method_is_told_all_the_right_ones(client: AsyncClient) -> None:

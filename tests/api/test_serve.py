@@ -79,6 +79,22 @@ async def test_a_request_in_flight_is_answered_before_the_end(
             await client.get("/healthz")
 
 
+async def test_a_purchase_that_outlasts_the_grace_is_told_to_come_again(
+    serve: Serve, sale_terms: dict[str, Any], database_url: str
+) -> None:
+    served = serve(API_GRACEFUL_SECONDS="1")
+    await served.ready()
+    async with AsyncClient(base_url=served.url) as client:
+        await client.post("/sales", json=sale_terms | {"strategy": "naive", "think_ms": 10_000})
+        buying = asyncio.create_task(client.post("/buy-ticket", json=ORDER, headers=KEY))
+        await until(lambda: is_thinking(database_url))
+        served.process.terminate()
+        cut_short = await buying
+    assert (cut_short.status_code, cut_short.json()["type"]) == (503, "/problems/temporarily-unavailable")
+    assert cut_short.json()["trace_id"] == cut_short.headers["x-trace-id"]
+    assert await exit_code(served) == 0
+
+
 async def is_thinking(database_url: str) -> bool:
     """Whether a purchase pauses in its transaction."""
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))

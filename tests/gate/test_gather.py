@@ -1,17 +1,20 @@
 """Purchases of one process share script calls, and every wait of a buyer ends."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
+from app.gate import gather
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
-from app.gate.gather import Gatherer
-from app.gate.replies import Decision, Fence, GateBusy, GateForgot, GateUnavailable
+from app.gate.gather import Gatherer, SaleQueue
+from app.gate.replies import BatchReply, Decision, DecisionFailed, Fence, GateBusy, GateForgot, GateUnavailable
 from app.lab.servers.valkey import ValkeyServer
 from app.sales.model import Purchase
 from app.sales.outcomes import Reserved, SoldOut
@@ -187,3 +190,95 @@ async def test_numbers_that_come_again_tell_that_the_server_went_back(redis_url:
         await this.gatherer.buy(a_purchase())
     assert this.heard.numbers == [1, 2, 2]
     assert this.heard.of("behind") == 1
+
+
+class Defective:
+    """The gate, and a defect in what is made of its answers."""
+
+    def __init__(self, gate: Gate, defect: BaseException) -> None:
+        self._gate = gate
+        self._defect = defect
+
+    async def reserve(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply:
+        reply = await self._gate.reserve(sale, purchases, fence)
+        if reply.verdict == "decided":
+            raise self._defect
+        return reply
+
+
+async def test_a_defect_is_told_to_all_who_share_the_call_and_logged_once(redis_url: str, key_prefix: str) -> None:
+    defect = ValueError("not as many answers as purchases")
+    orders = [a_purchase() for _ in range(3)]
+    async with front(redis_url, key_prefix) as this:
+        await open_sale(this.gate, a_sale())
+        broken = Gatherer(Defective(this.gate, defect), SETTINGS)
+        with capture_logs() as lines:
+            answers = await asyncio.gather(*map(broken.buy, orders), return_exceptions=True)
+            await broken.close()
+        assert [type(answer) for answer in answers] == [DecisionFailed] * 3
+        assert {answer.__cause__ for answer in answers if isinstance(answer, DecisionFailed)} == {defect}
+        assert [(line["event"], line["purchases"]) for line in lines] == [("a shared call failed unexpectedly", 3)]
+        for order in orders:  # it had bought, and the same key finds out
+            outcome = await this.gatherer.buy(replace(order, nonce="f" * 16))
+            assert isinstance(outcome, Reserved)
+            assert outcome.replayed
+
+
+async def test_a_reply_that_lacks_an_answer_leaves_nobody_waiting(redis_url: str, key_prefix: str) -> None:
+    class Short:
+        async def reserve(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply:
+            reply = await this.gate.reserve(sale, purchases, fence)
+            return replace(reply, decisions=reply.decisions[:-1])
+
+    async with front(redis_url, key_prefix) as this:
+        await open_sale(this.gate, a_sale())
+        short = Gatherer(Short(), SETTINGS)
+        async with asyncio.timeout(5):
+            answers = await asyncio.gather(*(short.buy(a_purchase()) for _ in range(3)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Reserved, Reserved, DecisionFailed]
+
+
+async def test_a_call_that_ends_with_its_process_is_an_unknown_outcome(redis_url: str, key_prefix: str) -> None:
+    async with front(redis_url, key_prefix) as this:
+        await open_sale(this.gate, a_sale())
+        broken = Gatherer(Defective(this.gate, asyncio.CancelledError()), SETTINGS)
+        with pytest.raises(GateUnavailable):
+            await broken.buy(a_purchase())
+
+
+def queues() -> list[SaleQueue]:
+    gc.collect()
+    return [each for each in gc.get_objects() if isinstance(each, SaleQueue)]
+
+
+async def test_of_many_sales_the_latest_are_known_and_all_are_sold(
+    redis_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gather, "KNOWN_SALES", 2)
+    before = len(queues())
+    async with front(redis_url, key_prefix) as this:
+        names = [f"drop-{number}" for number in range(5)]
+        for name in names:
+            await open_sale(this.gate, a_sale(name))
+        for name in names + names:
+            assert isinstance(await this.gatherer.buy(a_purchase(sale=name)), Reserved)
+        assert len(queues()) - before == 2
+        crowd = [this.gatherer.buy(a_purchase(sale=name)) for name in names]  # none of them is forgotten while it waits
+        assert {type(outcome) for outcome in await asyncio.gather(*crowd)} == {Reserved}
+        assert len(queues()) - before == 2
+    assert this.heard.of("behind") == 0
+
+
+async def test_whose_turn_it_was_last_is_known(
+    redis_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two sales the busy one stays, so that its calls go without asking for the epoch anew."""
+    monkeypatch.setattr(gather, "KNOWN_SALES", 2)
+    async with front(redis_url, key_prefix) as this:
+        for name in ("busy", "once", "new"):
+            await open_sale(this.gate, a_sale(name))
+        for name in ("busy", "once", "busy", "new"):
+            await this.gatherer.buy(a_purchase(sale=name))
+        learned = this.heard.of("stale")
+        await this.gatherer.buy(a_purchase(sale="busy"))
+        assert this.heard.of("stale") == learned == 3

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+import psutil
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -55,6 +56,26 @@ async def test_the_server_dies_and_comes_back(make_postgres: Callable[..., Postg
     with pytest.raises(LedgerUnavailable):
         await run(engine, "SELECT 1")
     await asyncio.to_thread(server.start)
+    await run(engine, "SELECT 1")
+    await engine.dispose()
+
+
+async def test_the_server_is_silent(make_postgres: Callable[..., PostgresServer]) -> None:
+    """Its connections stand, as those to a node that was lost: only a time-out of our own ends the wait."""
+    server = make_postgres()
+    settings = LedgerSettings(pool_size=1, statement_timeout_seconds=0.2, connect_timeout_seconds=1)
+    engine = make_engine(server.url, "test", settings)
+    await run(engine, "SELECT 1")
+    postmaster = psutil.Process(server.pid)
+    stopped = [postmaster, *postmaster.children(recursive=True)]
+    for process in stopped:
+        process.suspend()
+    for _ in ("over a connection that was there", "over one that has to be made"):
+        with pytest.raises(LedgerUnavailable):
+            async with asyncio.timeout(60):  # raises another error: so long would be for ever
+                await run(engine, "SELECT 1")
+    for process in stopped:
+        process.resume()
     await run(engine, "SELECT 1")
     await engine.dispose()
 

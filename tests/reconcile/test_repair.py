@@ -165,6 +165,23 @@ async def test_a_stream_that_is_gone_is_a_loss_and_no_leak(office: BoxOffice) ->
     assert (await office.snapshot()).remaining == 9
 
 
+NUMBERS = ("round", "epoch", "stock", "remaining", "backlog", "accepted", "repairs", "released")
+NUMBERS += ("limit", "opens", "closes", "hinted", "expires")
+
+
+@pytest.mark.parametrize("field", NUMBERS)
+async def test_a_number_that_is_none_is_as_good_as_gone(office: BoxOffice, field: str) -> None:
+    """Whoever wrote it, the sale can be asked for all the same, and comes back."""
+    await office.create(stock=10)
+    await office.buy("ada", quantity=2)
+    await office.redis.hset(office.keys.sale, field, "plenty")
+    assert await office.gate.snapshot(NAME) is None
+    result = await office.reconcile()
+    assert (result.action, result.done) == ("recount", True)
+    snapshot = await office.snapshot()
+    assert (snapshot.state, snapshot.stock, snapshot.remaining, snapshot.backlog) == ("open", 10, 8, 2)
+
+
 async def test_a_receipt_that_comes_after_the_recount_is_counted_too(own_office: BoxOffice) -> None:
     await own_office.create(stock=10)
     forgotten = await own_office.sell(2)

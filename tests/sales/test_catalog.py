@@ -80,7 +80,7 @@ async def test_an_unknown_name_is_asked_for_again_after_a_while(
 async def test_a_full_catalog_forgets_the_name_used_longest_ago(
     catalog: SaleCatalog, sales: SaleRepository, told: ToldStrategy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalog_module, "KNOWN_NAMES", 2)
+    monkeypatch.setattr(catalog_module, "KNOWN_SALES", 2)
     monkeypatch.setattr(catalog_module, "UNKNOWN_NAMES", 2)
     for name in ("a", "b", "c"):
         await sales.create(SaleTerms(name=name, strategy=told.name, stock=10), guarded=True)

@@ -20,6 +20,7 @@ from app.reconcile.watch import Reconciler
 from app.sales.model import Sale, SaleTerms, UnknownSale
 from app.sales.outcomes import KeyReused, NotOpen, Reserved
 from app.settings import DrainSettings, GateSettings, LedgerSettings, ReconcileSettings
+from app.strategies import atomic
 from app.strategies.atomic import AtomicStrategy
 from app.strategies.protocol import Parts
 from app.strategies.registry import STRATEGIES
@@ -160,3 +161,15 @@ async def test_orders_are_not_lost_by_a_recount(here: Installation) -> None:
 async def _receipts(engine: AsyncEngine) -> int:
     async with engine.connect() as connection:
         return int((await connection.execute(text("SELECT count(*) FROM receipts"))).scalar_one())
+
+
+async def test_a_process_remembers_the_latest_of_the_sales_that_it_sold(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(atomic, "KNOWN_SALES", 2)
+    names = [f"drop-{number}" for number in range(4)]
+    for name in names:
+        sale = (await here.sales.create(SaleTerms(name=name, strategy="atomic", stock=10), guarded=True)).sale
+        await here.strategy.prepare(sale)
+        assert isinstance(await here.strategy.buy(a_purchase(sale=name)), Reserved)
+    assert list(here.strategy._epochs) == names[-2:]  # noqa: SLF001  what takes memory shows nowhere else

@@ -3,8 +3,10 @@
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from app.gate.tracing import CALLS
 from app.strategies.atomic import AtomicStrategy
 from app.strategies.db_gathered import DbGatheredStrategy
+from app.strategies.function import FunctionStrategy
 from app.strategies.protocol import Parts
 from tests.fixtures.gate import a_purchase
 from tests.strategies.stage import stage, won
@@ -14,8 +16,12 @@ SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @pytest.mark.parametrize(
     ("sells", "told"),
-    [(DbGatheredStrategy, set()), (AtomicStrategy, {"gate.reserve", "EVALSHA reserve"})],
-    ids=["db-gathered", "atomic"],
+    [
+        (DbGatheredStrategy, set()),
+        (AtomicStrategy, {"gate.reserve", "EVALSHA reserve"}),
+        (FunctionStrategy, {"gate.reserve", "FCALL reserve"}),
+    ],
+    ids=["db-gathered", "atomic", "function"],
 )
 async def test_only_what_asks_the_gate_says_so(
     sells: type[DbGatheredStrategy | AtomicStrategy], told: set[str], parts: Parts, exported: InMemorySpanExporter
@@ -26,4 +32,4 @@ async def test_only_what_asks_the_gate_says_so(
     purchase.traceparent = SAMPLED
     won(await strategy.buy(purchase))
     await strategy.close()
-    assert {span.name for span in exported.get_finished_spans()} & {"gate.reserve", "EVALSHA reserve"} == told
+    assert {span.name for span in exported.get_finished_spans()} & {"gate.reserve", *CALLS.values()} == told

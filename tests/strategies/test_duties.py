@@ -16,12 +16,13 @@ from app.ledger.sales import SaleRepository
 from app.sales.model import Purchase, Sale, SaleTerms, UnknownSale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
 from app.strategies.contention import Contention
-from app.strategies.protocol import Parts, RegisteredStrategy
+from app.strategies.protocol import AcceptedIn, Parts, RegisteredStrategy
 from app.strategies.registry import STRATEGIES
 from tests.fixtures.servers import fresh_database
 from tests.strategies.toy import ToyStrategy
 
 MOST_TRIES = 20
+SELL_BESIDE_THE_ROW = ("sharded-counter", "skip-locked", "redis-decr", "redis-watch")
 
 
 @dataclass
@@ -92,6 +93,17 @@ async def test_one_after_another_they_are_sold_exactly_the_stock(desk: Desk) -> 
     assert outcomes[-1] == SoldOut(0)
     assert await desk.remaining() == 0
     assert len({won(outcome).reservation for outcome in outcomes[:3]}) == 3
+
+
+async def test_the_ledgers_guard_counts_along_but_for_those_who_sell_beside_its_row(desk: Desk) -> None:
+    if desk.strategy.accepted_in is not AcceptedIn.LEDGER:
+        pytest.skip("booked by a worker: tests/drain/test_bookings.py")
+    await desk.open()
+    won(await desk.buy(quantity=3))
+    async with desk.parts.engine.connect() as connection:
+        statement = text("SELECT booked FROM inventory WHERE sale = :sale")
+        counted = await connection.scalar(statement, {"sale": desk.sale})
+    assert counted == (0 if desk.strategy.name in SELL_BESIDE_THE_ROW else 3)
 
 
 async def test_more_than_is_left_is_not_sold_and_less_is(desk: Desk) -> None:

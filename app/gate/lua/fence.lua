@@ -2,8 +2,8 @@
 -- KEYS  1 sale (hash)
 -- ARGV  1 epoch (the newest that the caller knows; an older one fences nothing)
 -- returns {'fenced', epoch} | {'refused', the epoch that is here} | {'missing', 0}
-local epoch = redis.call('HGET', KEYS[1], 'epoch')
+local epoch = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '')  -- what is no number is as good as gone
 if not epoch then return {'missing', 0} end
-if tonumber(ARGV[1]) < tonumber(epoch) then return {'refused', tonumber(epoch)} end
+if tonumber(ARGV[1]) < epoch then return {'refused', epoch} end
 redis.call('HSET', KEYS[1], 'state', 'fenced')
-return {'fenced', tonumber(epoch)}
+return {'fenced', epoch}

@@ -8,9 +8,11 @@
 -- 'elsewhere': the caller named the keys of a wrong round. Resets that came while this server was away leave it with
 -- an earlier one than the round before.
 local here = redis.call('HMGET', KEYS[1], 'round', 'epoch')
+-- What is no number is as good as gone.
+local round_here, epoch_here = tonumber(here[1] or ''), tonumber(here[2] or '')
 local epoch = assert(tonumber(ARGV[2]), 'seed: the epoch is not a number')
-if here[2] and tonumber(here[2]) >= epoch then return {'refused', tonumber(here[2])} end
-if here[1] and here[1] ~= ARGV[10] then return {'elsewhere', tonumber(here[1])} end
+if epoch_here and epoch_here >= epoch then return {'refused', epoch_here} end
+if round_here and here[1] ~= ARGV[10] then return {'elsewhere', round_here} end
 
 redis.call('HSET', KEYS[1], 'round', ARGV[1], 'epoch', ARGV[2], 'state', 'fenced', 'stock', ARGV[3], 'remaining', 0,
   'backlog', 0, 'accepted', 0, 'limit', ARGV[4], 'opens', ARGV[5], 'closes', ARGV[6], 'server', ARGV[7],

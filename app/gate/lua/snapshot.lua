@@ -1,12 +1,14 @@
 -- snapshot: what the gate believes of a sale, at one instant.
 -- KEYS  1 sale (hash)  2 orders (stream)
--- returns {} where the sale, or any field of it, is not here, else
+-- returns {} where the sale, or any field of it, is not here or no number where it should be one, else
 --   {round, epoch, state, stock, remaining, backlog, accepted, repairs, released, server, limit, opens, closes,
 --    last entry in the stream or ''}
 local sale = redis.call('HMGET', KEYS[1], 'round', 'epoch', 'state', 'stock', 'remaining', 'backlog', 'accepted',
   'repairs', 'released', 'server', 'limit', 'opens', 'closes', 'hinted', 'expires')
+local TEXTS = {[3] = true, [10] = true}  -- state, server
 for field = 1, 15 do
-  if not sale[field] then return {} end  -- reserve refuses such a sale, so that only a recount can help it
+  -- reserve refuses such a sale, so that only a recount can help it
+  if not sale[field] or not (TEXTS[field] or tonumber(sale[field])) then return {} end
 end
 local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
 sale[14] = last[1] and last[1][1] or ''

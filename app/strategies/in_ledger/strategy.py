@@ -16,13 +16,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.ledger.availability import ledger_reachable
+from app.ledger.availability import LOCK_NOT_AVAILABLE, ledger_reachable
 from app.ledger.purchases import Seen, book, read, refusal
 from app.races.attempt import Attempts, Hazard, NoAttempts
 from app.races.barriers import reached
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import Outcome, Reserved, SoldOut
-from app.strategies.contention import Conflict, retried
+from app.strategies.contention import Conflict, Contention, retried
 from app.strategies.in_ledger.evidence import windows
 from app.strategies.protocol import AcceptedIn, Parts, Snapshot
 
@@ -113,7 +113,7 @@ class LedgerStrategy:
         return reserved
 
     async def attempt(self, purchase: Purchase) -> Outcome:
-        with ledger_reachable(), _races_are_conflicts():
+        with ledger_reachable(), races_told():
             async with self._engine.connect() as connection:
                 return await self.sell(connection, purchase)
 
@@ -140,12 +140,17 @@ async def think(seen: Seen) -> None:
 
 
 @contextmanager
-def _races_are_conflicts() -> Iterator[None]:
-    """Where the server gave a transaction up in favour of another, nothing was taken: even a commit that fails so."""
+def races_told() -> Iterator[None]:
+    """Where the server gave a transaction up in favour of another, nothing was taken: even a commit that fails so.
+
+    Raises Conflict; or Contention, where it has waited for a lock until its time was up: another try would as well.
+    """
     try:
         yield
     except DBAPIError as error:
         sqlstate = getattr(error.orig, "sqlstate", None)
-        if sqlstate not in LOST_RACES:
-            raise
-        raise Conflict(sqlstate) from error
+        if sqlstate == LOCK_NOT_AVAILABLE:
+            raise Contention("Too many purchases of this sale wait for a lock; nothing was taken.") from error
+        if sqlstate in LOST_RACES:
+            raise Conflict(sqlstate) from error
+        raise

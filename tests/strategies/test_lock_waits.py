@@ -1,0 +1,85 @@
+"""Who waited for a lock until his time was up is told `contention`: a crowd is no outage, and nothing was taken."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.ledger.availability import LedgerUnavailable
+from app.ledger.engine import make_engine
+from app.ledger.locks import hold
+from app.ledger.purchases import Seen
+from app.sales.model import Purchase
+from app.sales.outcomes import SoldOut
+from app.settings import LedgerSettings
+from app.strategies.contention import Contention
+from app.strategies.in_ledger.strategy import Taken
+from app.strategies.protocol import Parts, RegisteredStrategy
+from app.strategies.registry import STRATEGIES
+from app.strategies.row_lock import RowLockStrategy
+from tests.fixtures.gate import a_purchase
+from tests.strategies.stage import stage, tally_of, won
+
+Held = Callable[[AsyncEngine], AbstractAsyncContextManager[None]]
+
+
+@pytest.fixture
+async def hasty(parts: Parts, database_url: str) -> AsyncIterator[Parts]:
+    """A process whose statements have little time."""
+    engine = make_engine(database_url, "test", LedgerSettings(statement_timeout_seconds=0.4))
+    yield replace(parts, engine=engine)
+    await engine.dispose()
+
+
+@asynccontextmanager
+async def row_held(engine: AsyncEngine) -> AsyncIterator[None]:
+    """Another purchase, which has the counter's row and still thinks."""
+    async with engine.begin() as other:
+        await other.execute(text("SELECT 1 FROM inventory FOR NO KEY UPDATE"))
+        yield
+
+
+@asynccontextmanager
+async def sale_held(engine: AsyncEngine) -> AsyncIterator[None]:
+    async with engine.begin() as other:
+        await hold(other, "sale drop")
+        yield
+
+
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [
+        ("row-lock", row_held),
+        ("advisory-lock", sale_held),
+        ("conditional-update", row_held),
+        ("single-statement", row_held),
+        ("db-gathered", row_held),
+    ],
+)
+async def test_a_lock_that_is_not_free_in_time_is_contention(parts: Parts, hasty: Parts, name: str, held: Held) -> None:
+    strategy: RegisteredStrategy = STRATEGIES[name].build(hasty)
+    sale = await stage(strategy, parts)
+    async with held(parts.engine):
+        with pytest.raises(Contention):
+            await strategy.buy(a_purchase())
+    won(await strategy.buy(a_purchase()))
+    assert (await tally_of(parts, sale)).booked == 1
+    await strategy.close()
+
+
+class Slow(RowLockStrategy):
+    """The control: what takes too long here waits for no lock."""
+
+    async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
+        await connection.execute(text("SELECT pg_sleep(60)"))
+        return await super().take(connection, purchase, seen)
+
+
+async def test_a_statement_that_takes_too_long_by_itself_is_no_contention(parts: Parts, hasty: Parts) -> None:
+    strategy = Slow.build(hasty)
+    await stage(strategy, parts)
+    with pytest.raises(LedgerUnavailable):
+        await strategy.buy(a_purchase())
