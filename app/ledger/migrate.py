@@ -2,10 +2,14 @@
 
 Several processes may start it at once: an advisory lock lets one work, and the others find nothing to do. A newer
 schema on which this release works is left as it is, and that is a success: a release that is rolled back runs this too.
+
+The older release sells meanwhile. A change of a table waits for all who use it, and behind it wait all who come to use
+it: so it waits for a moment only, steps back to let them pass, and tries again.
 """
 
 import argparse
 import asyncio
+import random
 import signal
 import sys
 import time
@@ -14,12 +18,13 @@ import uuid
 import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.schema import CreateSchema
 
 from alembic import command
 from app.errors import AtomicTicketsError
-from app.ledger.availability import LedgerUnavailable, ledger_reachable
+from app.ledger.availability import LOCK_NOT_AVAILABLE, LedgerUnavailable, ledger_reachable
 from app.ledger.engine import make_engine
 from app.ledger.locks import HOLD
 from app.ledger.models import InstanceRow
@@ -29,6 +34,8 @@ from app.telemetry.logs import configure_logs
 
 MIGRATION_TIMEOUT_SECONDS = 600.0
 LOOK_SECONDS = 1.0
+LOCK_SECONDS = 1.0  # buyers wait as long at most; their statements have 3 s
+STEP_BACK_SECONDS = (1.0, 3.0)
 
 HAS_SCHEMA = text("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = :name)")
 
@@ -40,6 +47,7 @@ def upgrade(connection: Connection, schema_name: str) -> None:
 
     Raises SchemaUnfit where the schema is newer and this release can't work on it.
     """
+    connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
     connection.execute(HOLD, {"lock": "migrate"})
     # Not IF NOT EXISTS: that asks for the right to make schemas even where nothing is to be made.
     if not connection.execute(HAS_SCHEMA, {"name": schema_name}).scalar_one():
@@ -64,17 +72,34 @@ def upgrade(connection: Connection, schema_name: str) -> None:
 async def migrate(database_url: str, wait_seconds: float = 0.0) -> None:
     """Upgrades the database at `database_url` to the newest revision this release knows.
 
-    Raises SchemaUnfit, and LedgerUnavailable where its server doesn't answer within `wait_seconds`, if any are given.
+    Raises SchemaUnfit, and LedgerUnavailable where its server doesn't answer within `wait_seconds`, if any are given,
+    or a lock could not be had for MIGRATION_TIMEOUT_SECONDS.
     """
     settings = LedgerSettings(statement_timeout_seconds=MIGRATION_TIMEOUT_SECONDS)
     engine = make_engine(database_url, "migrate", settings)
     try:
         if wait_seconds:
             await _until_reachable(engine, time.monotonic() + wait_seconds)
-        async with engine.begin() as connection:
-            await connection.run_sync(upgrade, settings.schema_name)
+        give_up_at = time.monotonic() + MIGRATION_TIMEOUT_SECONDS
+        while not await _upgraded(engine, settings.schema_name, give_up_at):  # noqa: ASYNC110  others hold the lock
+            await asyncio.sleep(random.uniform(*STEP_BACK_SECONDS))  # noqa: S311  spread, not secrecy
     finally:
         await engine.dispose()
+
+
+async def _upgraded(engine: AsyncEngine, schema_name: str, give_up_at: float) -> bool:
+    """False where something that it must change, or another migration, is in use; then nothing was changed."""
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(upgrade, schema_name)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            raise
+        if time.monotonic() > give_up_at:
+            raise LedgerUnavailable("Others use the tables without a pause: no lock could be had.") from error
+        log.info("a table is in use; trying again")
+        return False
+    return True
 
 
 async def _until_reachable(engine: AsyncEngine, deadline: float) -> None:

@@ -11,6 +11,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from alembic import command
@@ -20,6 +21,7 @@ from app.ledger.engine import make_engine
 from app.ledger.migrate import alembic_config, migrate
 from app.ledger.models import Base
 from app.settings import LedgerSettings
+from tests.drain.until import until
 
 PROJECT = Path(__file__).parents[2]
 KINDS = ("pk", "fk", "ck", "uq", "ix")
@@ -97,6 +99,49 @@ async def test_processes_that_migrate_at_once_all_succeed(empty_database_url: st
             assert (await connection.execute(text("SELECT count(*) FROM instance"))).scalar_one() == 1
     finally:
         await engine.dispose()
+
+
+async def older_schema(database_url: str) -> None:
+    engine = make_engine(database_url, "migrate", LedgerSettings(), pool_size=1)
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda sync: command.downgrade(alembic_config(sync), "0004"))
+    await engine.dispose()
+
+
+@pytest.mark.parametrize(("lock_seconds", "steps_back"), [(0.2, True), (60.0, False)], ids=["as it is", "patient"])
+async def test_a_migration_lets_those_pass_who_sell_meanwhile(
+    engine: AsyncEngine,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    lock_seconds: float,
+    steps_back: bool,
+) -> None:
+    """Somebody's long transaction uses a table that it must change. The control: it stays in their way."""
+    monkeypatch.setattr("app.ledger.migrate.LOCK_SECONDS", lock_seconds)
+    await older_schema(database_url)
+    read = text("SELECT count(*) FROM inventory")
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'")
+
+    async def somebody_waits() -> bool:
+        async with engine.connect() as connection:
+            return bool(await connection.scalar(waiting))
+
+    async with engine.connect() as long:
+        await long.execute(read)
+        migrating = asyncio.create_task(migrate(database_url))
+        await until(somebody_waits)
+        async with engine.connect() as buyer:
+            await buyer.execute(text("SET lock_timeout = '10s'" if steps_back else "SET lock_timeout = '1s'"))
+            if steps_back:
+                await buyer.execute(read)
+            else:
+                with pytest.raises(DBAPIError, match="lock timeout"):
+                    await buyer.execute(read)
+        assert not migrating.done()
+        await long.rollback()
+    await migrating
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
 
 
 async def test_a_migration_waits_for_its_server_as_long_as_it_is_told_to(
