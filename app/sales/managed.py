@@ -11,6 +11,7 @@ SPEC_FIELDS = {
     "opens_at": "opensAt",
     "closes_at": "closesAt",
     "customer_limit": "perCustomerLimit",
+    "think_ms": "thinkMilliseconds",
 }
 
 

@@ -20,6 +20,8 @@ SCHEMA = [
     (("settings.GATE_BATCH_PURCHASES=500",), "/settings/GATE_BATCH_PURCHASES"),
     (("settings.LOG_LEVEL=LOUD",), "/settings/LOG_LEVEL"),
     (("settings.API_URL=http://elsewhere",), "additional properties 'API_URL' not allowed"),
+    (("settings.SALE_THINK_MS=200",), "additional properties 'SALE_THINK_MS' not allowed"),
+    (("sales.thinkMilliseconds=10001",), "/sales/thinkMilliseconds"),
     (("api.resources.limits.memory=lots",), "/api/resources/limits/memory"),
     (("extraEnv[0].name=A", "extraEnv[0].value=1"), "/extraEnv/0/value"),
     (("api.pod.nodeselector.disk=ssd",), "additional properties 'nodeselector' not allowed"),

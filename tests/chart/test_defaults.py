@@ -130,6 +130,14 @@ def test_each_process_knows_the_stores_that_it_needs(helm: Helm) -> None:
         assert {name for name in told if name.endswith("_URL") or name == "API_ADMIN_TOKEN"} == wanted, component
 
 
+def test_those_who_make_sales_know_how_long_the_naive_strategy_thinks(helm: Helm) -> None:
+    for sets, told in (((), "50"), (("sales.thinkMilliseconds=200",), "200")):
+        rendered = helm.render(*sets)
+        for component in PROCESSES:
+            asked = rendered.environment(component).get("SALE_THINK_MS")
+            assert asked == (told if component in ("api", "operator") else None), component
+
+
 def test_selectors_match_the_pods_of_one_component(helm: Helm) -> None:
     for each in helm.render().objects:
         if each["kind"] in ("Deployment", "StatefulSet"):
