@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import yaml
 
 from tests.chart.render import Helm, component_of
@@ -57,6 +58,20 @@ def test_every_process_that_stays_is_probed_at_a_port_that_it_opens(helm: Helm) 
     for component, variable in told.items():
         rendered = helm.render("operator.enabled=false")
         assert rendered.environment(component)[f"{variable}_PROBE_PORT"] == "8080"
+
+
+@pytest.mark.parametrize("sets", [(), ("operator.enabled=false",)])
+def test_no_probe_that_restarts_a_pod_asks_for_a_store(helm: Helm, sets: tuple[str, ...]) -> None:
+    """/readyz waits for stores, and pg_isready for recovery: both are readiness alone."""
+    for component, spec in helm.render(*sets).pods():
+        (container,) = spec["containers"]
+        for probe in ("startupProbe", "livenessProbe"):
+            asked = container.get(probe, {})
+            assert "exec" not in asked, component
+            if component not in STORES | {"jaeger"}:
+                assert asked.get("httpGet", {}).get("path", "/healthz") == "/healthz", component
+    (api,) = dict(helm.render(*sets).pods())["api"]["containers"]
+    assert api["readinessProbe"]["httpGet"]["path"] == "/readyz"
 
 
 def test_operator_has_the_rights_that_its_own_tests_show(helm: Helm) -> None:
