@@ -56,7 +56,7 @@ SENTENCES = [
     (("worker.replicas=3",), "the operator writes the workers' replicas"),
     (("operator.floor=11",), "operator.floor (11) is more than operator.cap (10)"),
     (("operator.serviceAccount.create=false",), "operator.serviceAccount.name must name the account"),
-    (("api.replicas=20",), "postgres.maxConnections is 250, and the processes may open"),
+    (("api.replicas=20",), "postgres.maxConnections is 400, and the processes may open"),
     ((*OWN_REDIS, "networkPolicies.enabled=true"), "needs networkPolicies.externalStores"),
     (
         ("telemetry.endpoint=http://collector:4318", "networkPolicies.enabled=true"),

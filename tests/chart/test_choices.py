@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.redis_address import RedisAddress
-from tests.chart.render import CHART, Helm, Rendered, component_of
+from tests.chart.render import CHART, Helm, Refused, Rendered, component_of
 
 EXTERNAL = (
     *("valkey.enabled=false", r"externalRedis.url=rediss+sentinel://app@one:26379\,two:26379/stock"),
@@ -73,6 +73,14 @@ def test_autoscaler_has_the_replicas(helm: Helm) -> None:
     scaler = rendered.one("HorizontalPodAutoscaler", "api")["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 4)
     assert scaler["scaleTargetRef"]["name"] == "atomictickets-api"
+
+
+def test_connections_suffice_while_every_pod_is_there_twice(helm: Helm) -> None:
+    """Of API, workers and blaster: 20 + 3, 2 and 1 each. The operator (18) is replaced, the migration is one more."""
+    needed = 2 * ((20 + 3) * 2 + 2 * 10 + 1) + 18 + 1
+    helm.render(f"postgres.maxConnections={needed + 3}")
+    with pytest.raises(Refused, match=f"may open {needed} "):
+        helm.render(f"postgres.maxConnections={needed + 2}")
 
 
 def test_a_single_replica_is_not_protected_from_eviction(helm: Helm) -> None:
