@@ -1,16 +1,19 @@
 """One release of the chart whose pods run, seen through kubectl, helm and its ledger."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from app.gate.keys import SaleKeys
+from tests.chart.render import component_of
 from tests.cluster.helm import Helm
 from tests.cluster.kubectl import Kubectl, until
 
 WAIT_SECONDS = 60
+READY_SECONDS = 90
 
 Object = dict[str, Any]
 Status = dict[str, Any]
@@ -40,8 +43,8 @@ class Shop:
         return f"image.repository={repository}", f"image.tag={tag}"
 
     def install(self, *sets: str) -> str:
-        """Returns when every pod is ready and the migration done."""
-        return self.helm.install(*self.image_sets(), *sets, wait_seconds=180)
+        """Returns when every pod is ready and the migration done, which may take 90 s."""
+        return self.helm.install(*self.image_sets(), *sets, wait_seconds=READY_SECONDS)
 
     def upgrade(self, *sets: str, image: str = "") -> str:
         return self.helm.upgrade(*self.image_sets(image), *sets, wait_seconds=180)
@@ -59,15 +62,22 @@ class Shop:
         """Of a Deployment."""
         self.kubectl("rollout", "status", f"deployment/{self.name(component)}", "--timeout=120s", seconds=130)
 
-    def wait_restarted(self, pod: Object) -> None:
-        """Until a pod whose processes were killed is ready again. `pod`: as it was before."""
+    def wait_restarted(self, pod: Object) -> float:
+        """Until a pod whose processes were killed is ready again; when that was, on the monotonic clock.
+
+        `pod`: as it was before. A worker may also be gone: of a pool that shrinks the one that isn't ready goes first.
+        """
 
         def came_back() -> bool:
-            (now,) = self.kubectl.get(f"pod/{pod['metadata']['name']}")["status"]["containerStatuses"]
+            found = self.kubectl("get", f"pod/{pod['metadata']['name']}", "--ignore-not-found", "--output=json")
+            if not found:
+                return bool(component_of(pod) == "worker")
+            (now,) = json.loads(found)["status"]["containerStatuses"]
             (before,) = pod["status"]["containerStatuses"]
             return bool(now["ready"] and now["restartCount"] > before["restartCount"])
 
         until(came_back, seconds=WAIT_SECONDS)
+        return time.monotonic()
 
     def replicas(self, component: str) -> int:
         return int(self.kubectl.get(f"deployment/{self.name(component)}")["spec"]["replicas"])
