@@ -83,6 +83,36 @@ def test_connections_suffice_while_every_pod_is_there_twice(helm: Helm) -> None:
         helm.render(f"postgres.maxConnections={needed + 2}")
 
 
+def test_rights_are_the_administrators_to_give(helm: Helm) -> None:
+    bound = helm.render("operator.serviceAccount.create=false", "operator.serviceAccount.name=mine")
+    assert not bound.has("ServiceAccount", "operator")
+    assert bound.one("RoleBinding", "operator")["subjects"] == [
+        {"kind": "ServiceAccount", "name": "mine", "namespace": "shop"}
+    ]
+    without = helm.render("rbac.create=false")
+    assert {"Role", "RoleBinding"}.isdisjoint(without.kinds())
+    assert without.has("ServiceAccount", "operator")
+    assert without.has("Lease", "operator")
+
+
+def test_flash_sales_are_part_of_the_clusters_own_roles_if_wished(helm: Helm) -> None:
+    roles = helm.render("rbac.aggregateClusterRoles=true", "fullnameOverride=box").of("ClusterRole")
+    aggregated = {
+        role["metadata"]["name"]: {
+            label.rpartition("-")[2] for label in role["metadata"]["labels"] if label.startswith("rbac.")
+        }
+        for role in roles
+    }
+    assert aggregated == {
+        "shop:box-flashsales-view": {"view", "edit", "admin"},
+        "shop:box-flashsales-edit": {"edit", "admin"},
+    }
+    for role in roles:
+        (rule,) = role["rules"]
+        assert rule["resources"] == ["flashsales"]
+        assert "*" not in rule["verbs"]
+
+
 def test_a_single_replica_is_not_protected_from_eviction(helm: Helm) -> None:
     assert helm.render().one("PodDisruptionBudget", "api")["spec"]["maxUnavailable"] == 1
     assert not helm.render("api.replicas=1").has("PodDisruptionBudget", "api")

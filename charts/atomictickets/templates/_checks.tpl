@@ -80,7 +80,7 @@
 {{- fail (printf "operator.floor (%d) is more than operator.cap (%d)." (int .floor) (int .cap)) -}}
 {{- end -}}
 {{- if and .enabled (not .serviceAccount.create) (not .serviceAccount.name) -}}
-{{- fail "operator.serviceAccount.create is false: operator.serviceAccount.name must name the account; README.md has the rights it needs." -}}
+{{- fail "operator.serviceAccount.create is false: operator.serviceAccount.name must name the account." -}}
 {{- end -}}
 {{- end -}}
 
