@@ -23,11 +23,14 @@ Order = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """`image` is `repository:tag`."""
+    """`image` is `repository:tag`. `ledger_pod` has psql, `stock_pod` has `valkey_cli`; empty: the bundled ones."""
 
     kubectl: Kubectl
     image: str
     release: str = "atomictickets"
+    ledger_pod: str = ""
+    stock_pod: str = ""
+    valkey_cli: tuple[str, ...] = ("valkey-cli",)
 
     @property
     def helm(self) -> Helm:
@@ -57,6 +60,11 @@ class Shop:
         selector = f"--selector=app.kubernetes.io/instance={self.release},app.kubernetes.io/component={component}"
         found = self.kubectl.get("pods", selector, "--field-selector=status.phase=Running")["items"]
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def all_pods(self) -> list[str]:
+        """As `pod/name`, those of Jobs too."""
+        selector = f"--selector=app.kubernetes.io/instance={self.release}"
+        return self.kubectl("get", "pods", selector, "--output=name").split()
 
     def wait_rolled_out(self, component: str) -> None:
         """Of a Deployment."""
@@ -101,7 +109,13 @@ class Shop:
         schema = f"{self.kubectl.namespace}-{self.release}"
         psql = ("psql", "--username=atomictickets", "--dbname=atomictickets", "--tuples-only", "--no-align")
         told = self.kubectl(
-            *("exec", f"{self.name('postgres')}-0", "--", "env", f'PGOPTIONS=-c search_path="{schema}"'),
+            *(
+                "exec",
+                self.ledger_pod or f"{self.name('postgres')}-0",
+                "--",
+                "env",
+                f'PGOPTIONS=-c search_path="{schema}"',
+            ),
             *(*psql, f"--command=SELECT json_agg(each) FROM ({sql}) each"),  # noqa: S608  the tests' own
         )
         return json.loads(told) if told.strip() else []
@@ -113,9 +127,11 @@ class Shop:
         return Counter((row["customer"], row["key"]) for row in rows)
 
     def backlog(self, sale: str) -> int:
-        """Orders in the bundled stock server that no worker has booked yet."""
+        """Orders in the stock server that no worker has booked yet."""
         orders = SaleKeys(f"{self.kubectl.namespace}-{self.release}", sale).orders
-        return int(self.kubectl("exec", f"{self.name('valkey')}-0", "--", "valkey-cli", "XLEN", orders))
+        return int(
+            self.kubectl("exec", self.stock_pod or f"{self.name('valkey')}-0", "--", *self.valkey_cli, "XLEN", orders)
+        )
 
     def until_status(self, sale: str, holds: Callable[[Status], bool], seconds: float = WAIT_SECONDS) -> Status:
         """The resource's status once it is so. Fails with the last one seen."""
