@@ -8,7 +8,6 @@ import pytest
 from tests.cluster.kubectl import Kubectl, until
 from tests.cluster.manifests import flashsale
 from tests.cluster.pods import verdict
-from tests.cluster.pods.conftest import restricted_namespace
 from tests.cluster.pods.crowd import Crowd
 from tests.cluster.pods.shop import READY_SECONDS, Shop
 
@@ -23,37 +22,23 @@ SMALL = (
 
 
 @pytest.fixture(scope="module")
-def market(admin: Kubectl, image: str) -> Iterator[Kubectl]:
-    """One of its own: it goes."""
-    assert image
-    yield from restricted_namespace(admin)
-
-
-@pytest.fixture(scope="module")
-def shop(market: Kubectl, image: str) -> Shop:
-    shop = Shop(market, image)
+def shop(own_market: Kubectl, image: str) -> Shop:
+    shop = Shop(own_market, image)
     shop.install(*SMALL)
     return shop
 
 
-@pytest.fixture(scope="module")
-def crowd(market: Kubectl, image: str) -> Crowd:
-    crowd = Crowd(market, image)
-    crowd.arrive()
-    return crowd
-
-
 def test_what_goes_with_sales_running_leaves_only_what_must_stay_and_is_found_again(
-    shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor
+    shop: Shop, own_crowd: Crowd, beside: ThreadPoolExecutor
 ) -> None:
     sale = "lasting"
     shop.kubectl.apply(flashsale(sale, {"stock": 1000}))
     shop.until_open(sale)
-    told = crowd.buy(shop.url, sale, requests=300, retries=3)
+    told = own_crowd.buy(shop.url, sale, requests=300, retries=3)
     assert told.outcomes == {"accepted": 300}
     verdict.check(shop, sale, told.records)
     passwords, before = shop.passwords(), shop.kubectl.get(f"flashsale/{sale}")["status"]
-    blast = beside.submit(crowd.buy, shop.url, sale, requests=2000, rate=200, seconds=20)
+    blast = beside.submit(own_crowd.buy, shop.url, sale, requests=2000, rate=200, seconds=20)
     until(lambda: shop.bookings(sale).total() > 300, seconds=30)
 
     shop.helm.uninstall()

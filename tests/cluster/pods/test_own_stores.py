@@ -1,13 +1,10 @@
 """Everything external: the chart on stores of one's own, over TLS that is verified."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.cluster.kubectl import Kubectl, Refused
 from tests.cluster.manifests import flashsale
 from tests.cluster.pods import own_stores, verdict
-from tests.cluster.pods.conftest import restricted_namespace
 from tests.cluster.pods.crowd import Crowd
 from tests.cluster.pods.own_stores import BROKER, LEDGER, PRIMARY, SENTINEL, STOCK, STRANGER, TLS
 from tests.cluster.pods.shop import Shop
@@ -36,40 +33,26 @@ WITHOUT_TLS = """
 
 
 @pytest.fixture(scope="module")
-def market(admin: Kubectl, image: str) -> Iterator[Kubectl]:
-    """One of its own: its stores are."""
-    assert image
-    yield from restricted_namespace(admin)
-
-
-@pytest.fixture(scope="module")
-def shop(market: Kubectl, image: str, tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    own_stores.set_up(market, authority(tmp_path_factory.mktemp("ca"), (LEDGER, STOCK, SENTINEL, BROKER)))
+def shop(own_market: Kubectl, image: str, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    own_stores.set_up(own_market, authority(tmp_path_factory.mktemp("ca"), (LEDGER, STOCK, SENTINEL, BROKER)))
     valkey_cli = ("valkey-cli", "-h", STOCK, "--tls", "--cacert", "/tls/ca.crt")
-    shop = Shop(market, image, ledger_pod=LEDGER, stock_pod=STOCK, valkey_cli=valkey_cli)
+    shop = Shop(own_market, image, ledger_pod=LEDGER, stock_pod=STOCK, valkey_cli=valkey_cli)
     shop.install(*OWN, BY_SENTINEL)
     return shop
 
 
-@pytest.fixture(scope="module")
-def crowd(market: Kubectl, image: str) -> Crowd:
-    crowd = Crowd(market, image)
-    crowd.arrive()
-    return crowd
-
-
-def test_a_sale_is_sold_exactly_by_whichever_way_leads_to_the_stock(shop: Shop, crowd: Crowd) -> None:
+def test_a_sale_is_sold_exactly_by_whichever_way_leads_to_the_stock(shop: Shop, own_crowd: Crowd) -> None:
     assert not shop.kubectl.get("statefulsets")["items"]
     assert "Phase:          Succeeded" in shop.helm.test()
     shop.kubectl.apply(flashsale("by-sentinel", {"stock": 10}), flashsale("lasting", {"stock": 1000}))
     shop.until_open("by-sentinel", "lasting")
-    told = crowd.buy(shop.url, "by-sentinel", requests=100)
+    told = own_crowd.buy(shop.url, "by-sentinel", requests=100)
     assert told.outcomes == {"accepted": 10, "sold-out": 90}
     verdict.check(shop, "by-sentinel", told.records)
-    before = crowd.buy(shop.url, "lasting", requests=100)
+    before = own_crowd.buy(shop.url, "lasting", requests=100)
 
     shop.upgrade(*OWN, DIRECTLY)
-    after = crowd.buy(shop.url, "lasting", requests=100)
+    after = own_crowd.buy(shop.url, "lasting", requests=100)
     assert before.outcomes == after.outcomes == {"accepted": 100}
     verdict.check(shop, "lasting", [*before.records, *after.records])
     assert shop.rows(WITHOUT_TLS) == []
