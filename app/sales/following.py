@@ -99,4 +99,4 @@ def is_raise(wanted: Wanted, present: Sale) -> bool:
 
 
 def is_as_wanted(wanted: Wanted, present: Sale) -> bool:
-    return wanted.terms.agree_with(present.terms) and wanted.paused == present.paused
+    return wanted.terms.beside(present.terms) == present.terms and wanted.paused == present.paused

@@ -35,10 +35,10 @@ class SaleTerms:
     think_ms: int = THINK_MS
     think_asked: bool = field(default=True, compare=False)
 
-    def agree_with(self, present: "SaleTerms") -> bool:
-        """Whether a sale of the terms `present` is the one asked for. A pause that nobody asked for may be any: the
-        platform's own was another, perhaps, when that sale's round began."""
-        return self == (present if self.think_asked else replace(present, think_ms=self.think_ms))
+    def beside(self, present: "SaleTerms") -> "SaleTerms":
+        """What is asked for where there is a sale of the terms `present`. A pause that nobody asks for is that sale's:
+        the platform's own was another, perhaps, when its round began."""
+        return self if self.think_asked else replace(self, think_ms=present.think_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
