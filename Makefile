@@ -42,9 +42,12 @@ kind: ## Install it on a local Kubernetes cluster, and buy a ticket there
 	@docker info >/dev/null 2>&1 || { echo "make kind needs Docker running: docker info fails"; exit 1; }
 	@kind get clusters 2>/dev/null | grep -qx $(CLUSTER) || kind create cluster --config kind-config.yaml
 	docker build --tag atomictickets:dev .
-	kind load docker-image --name $(CLUSTER) atomictickets:dev
+	@# A tag made from the image's id: after a change of the source the pods have another image, and are replaced.
+	tag=$$(docker image inspect --format '{{slice .Id 7 19}}' atomictickets:dev) && \
+	docker tag atomictickets:dev atomictickets:$$tag && \
+	kind load docker-image --name $(CLUSTER) atomictickets:$$tag && \
 	helm --kube-context kind-$(CLUSTER) upgrade --install atomictickets charts/atomictickets \
-		--values charts/atomictickets/ci/kind-values.yaml --wait --timeout 5m
+		--values charts/atomictickets/ci/kind-values.yaml --set-string image.tag=$$tag --wait --wait-for-jobs --timeout 5m
 	kubectl --context kind-$(CLUSTER) apply --filename k8s/atomic-drop.yaml
 	helm --kube-context kind-$(CLUSTER) test atomictickets
 	@echo "The API is at http://127.0.0.1:8080/docs; kubectl --context kind-$(CLUSTER) get flashsales; kind delete cluster --name $(CLUSTER)"

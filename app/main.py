@@ -41,7 +41,7 @@ from app.sales.catalog import SaleCatalog
 from app.sales.desk import SalesDesk
 from app.sales.reservations import Reservations
 from app.sales.service import SalesService
-from app.settings import ApiSettings, GateSettings, LedgerSettings, StoreSettings, TraceSettings
+from app.settings import ApiSettings, GateSettings, LedgerSettings, SaleSettings, StoreSettings, TraceSettings
 from app.strategies.meters import RETRIES
 from app.strategies.protocol import Parts
 from app.strategies.registry import STRATEGIES, build_strategies
@@ -58,6 +58,7 @@ class Settings:
     gate: GateSettings = field(default_factory=GateSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
+    sales: SaleSettings = field(default_factory=SaleSettings)
     traces: TraceSettings = field(default_factory=TraceSettings)
 
 
@@ -120,6 +121,7 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
         tickets=TicketRepository(looking),
         blasts=BlastRepository(looking),
         attempts=AttemptRepository(looking),
+        think_ms=settings.sales.think_ms,
         trace_url=settings.traces.trace_url,
         live=live,
         readiness=readiness,

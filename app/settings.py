@@ -6,6 +6,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.redis_address import RedisAddress, with_password
+from app.sales.model import MAX_THINK_MS, THINK_MS
 
 
 class StoreSettings(BaseSettings):
@@ -67,6 +68,14 @@ class LedgerSettings(BaseSettings):
     pool_size: PositiveInt = 20  # the naive strategy holds a connection while it thinks
     connect_timeout_seconds: PositiveFloat = 2.0
     statement_timeout_seconds: PositiveFloat = 3.0  # shorter than DRAIN_CLAIM_IDLE_SECONDS: a stuck batch dies first
+
+
+class SaleSettings(BaseSettings):
+    """What a sale has where its terms say nothing."""
+
+    model_config = SettingsConfigDict(env_prefix="SALE_")
+
+    think_ms: Annotated[int, Field(ge=0, le=MAX_THINK_MS)] = THINK_MS
 
 
 class DrainSettings(BaseSettings):

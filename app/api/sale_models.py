@@ -6,10 +6,9 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.sales.model import MAX_STOCK, SALE_NAME, Sale, SaleTerms
+from app.sales.model import MAX_STOCK, MAX_THINK_MS, SALE_NAME, Sale, SaleTerms
 from app.strategies.registry import strategy_names
 
-MAX_THINK_MS = 10_000
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -56,12 +55,10 @@ class SaleIn(BaseModel):
     customer_limit: Annotated[int, Field(strict=True, ge=1, le=MAX_STOCK)] | None = Field(
         None, description="The most tickets that one customer may hold."
     )
-    think_ms: int = Field(
-        50,
-        strict=True,
-        ge=0,
-        le=MAX_THINK_MS,
-        description="The pause between read and write of the strategies that have one.",
+    think_ms: Annotated[int, Field(strict=True, ge=0, le=MAX_THINK_MS)] | None = Field(
+        None,
+        description="The pause between read and write of the strategies that have one. Left out, it is the "
+        "platform's own (`SALE_THINK_MS`) as the round starts.",
     )
 
     @model_validator(mode="after")
@@ -70,8 +67,12 @@ class SaleIn(BaseModel):
             raise PydanticCustomError("window", "closes_at should be later than opens_at")
         return self
 
-    def as_terms(self) -> SaleTerms:
-        return SaleTerms(**self.model_dump())
+    def as_terms(self, think_ms: int) -> SaleTerms:
+        """`think_ms`: where none is asked for."""
+        terms = self.model_dump()
+        if self.think_ms is None:
+            terms |= {"think_ms": think_ms, "think_asked": False}
+        return SaleTerms(**terms)
 
 
 class ResetIn(BaseModel):

@@ -40,7 +40,7 @@ SaleName = Annotated[str, Path(pattern=SALE_NAME, examples=["spring-tour"])]
 )
 async def create_sale(terms: SaleIn, services: InstalledServices, response: Response) -> SaleOut:
     """Creates a sale, or starts the next round of an ended one. Safe to repeat."""
-    creation = await services.sales.create(terms.as_terms())
+    creation = await services.sales.create(terms.as_terms(services.think_ms))
     if not creation.created:
         response.status_code = 200
     response.headers["Location"] = f"/sales/{terms.name}"

@@ -24,6 +24,7 @@ class Services:
     tickets: TicketRepository
     blasts: BlastRepository
     attempts: AttemptRepository
+    think_ms: int
     trace_url: str | None
     live: Live
     readiness: Readiness

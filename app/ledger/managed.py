@@ -16,8 +16,8 @@ CREATE = text("""
 """)
 FOLLOW = text("""
     UPDATE sales SET customer_limit = :customer_limit, opens_at = :opens_at, closes_at = :closes_at, paused = :paused,
-        managed_by = 'flashsale', owner_uid = :uid, owner_round = :round, owner_generation = :generation,
-        ended_at = NULL, removed_at = NULL
+        think_ms = coalesce(:think_ms, think_ms), managed_by = 'flashsale', owner_uid = :uid, owner_round = :round,
+        owner_generation = :generation, ended_at = NULL, removed_at = NULL
     WHERE name = :name
 """)
 GROW = text("""
@@ -29,6 +29,7 @@ END = text("""
     WHERE name = :name AND managed_by = 'flashsale' AND owner_uid = :uid AND ended_at IS NULL
     RETURNING name
 """)
+STARTS = (Step.CREATE, Step.NEXT_ROUND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,8 @@ async def _follow(connection: AsyncConnection, wanted: Wanted, *, guarded: bool)
                 "opens_at": terms.opens_at,
                 "closes_at": terms.closes_at,
                 "paused": wanted.paused,
+                # What nobody asked for is settled as a round starts, and stays while it lasts.
+                "think_ms": terms.think_ms if terms.think_asked or step in STARTS else None,
                 "uid": wanted.uid,
                 "round": wanted.round,
                 "generation": wanted.generation,

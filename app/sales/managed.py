@@ -11,6 +11,7 @@ SPEC_FIELDS = {
     "opens_at": "opensAt",
     "closes_at": "closesAt",
     "customer_limit": "perCustomerLimit",
+    "think_ms": "thinkMilliseconds",
 }
 
 
@@ -44,10 +45,11 @@ def refuse_end(sale: Sale) -> None:
 def refuse_other_terms(sale: Sale, terms: SaleTerms) -> None:
     """Raises ManagedByResource for a managed sale."""
     if is_managed(sale):
+        asked = terms.beside(sale.terms)
         spec = {
-            field: getattr(terms, ours)
+            field: getattr(asked, ours)
             for ours, field in SPEC_FIELDS.items()
-            if getattr(terms, ours) != getattr(sale.terms, ours)
+            if getattr(asked, ours) != getattr(sale.terms, ours)
         }
         raise ManagedByResource(sale.name, patch(sale.name, spec))
 

@@ -1,7 +1,7 @@
 """The nouns of a sale, and the limits of what may be named."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NewType
 
@@ -14,6 +14,7 @@ CUSTOMER = r"^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,63}$"  # no blank: the gate joins c
 IDEMPOTENCY_KEY = r"^[\x21-\x7e]{1,255}$"  # visible ASCII, as in the IETF draft; 255 as Stripe's
 MAX_STOCK = 100_000_000
 MAX_QUANTITY = 100
+THINK_MS, MAX_THINK_MS = 50, 10_000
 RESERVATION_ID = re.compile(
     r"^(?P<sale>[a-z0-9-]{1,63})\.(?P<round>\d{1,9})\.(?P<entry>\d{1,19}-\d{1,19})\.(?P<nonce>[0-9a-f]{16})$"
 )
@@ -22,7 +23,8 @@ RESERVATION_ID = re.compile(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaleTerms:
     """What a user asks for. Times are aware and in UTC; `think_ms` is the pause between read and write,
-    where the strategy has one."""
+    where the strategy has one. `think_asked`: False where that is the platform's own, since nobody has asked for one.
+    """
 
     name: str
     strategy: str
@@ -30,7 +32,13 @@ class SaleTerms:
     opens_at: datetime | None = None
     closes_at: datetime | None = None
     customer_limit: int | None = None
-    think_ms: int = 50
+    think_ms: int = THINK_MS
+    think_asked: bool = field(default=True, compare=False)
+
+    def beside(self, present: "SaleTerms") -> "SaleTerms":
+        """What is asked for where there is a sale of the terms `present`. A pause that nobody asks for is that sale's:
+        the platform's own was another, perhaps, when its round began."""
+        return self if self.think_asked else replace(self, think_ms=present.think_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

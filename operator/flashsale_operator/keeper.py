@@ -8,7 +8,7 @@ from app.reconcile.watch import Result
 from app.sales.catalog import UnknownStrategy, strategy_named
 from app.sales.following import NameTaken, Step, StockShrinks, StrategyDiffers, Wanted, is_follower
 from app.sales.model import Sale, SaleTerms
-from app.settings import ReconcileSettings
+from app.settings import ReconcileSettings, SaleSettings
 from app.strategies.protocol import Strategy
 from app.telemetry.spans import CHANGED, OUTCOME, span
 from flashsale_operator.kube import KubeApi, KubeMissing
@@ -28,16 +28,17 @@ class ResourceGone(AtomicTicketsError):
 class SaleKeeper:
     """One turn of one sale. Idempotent: a second one, elsewhere or at once, finds nothing to do."""
 
-    def __init__(self, stores: Stores, kube: KubeApi) -> None:
+    def __init__(self, stores: Stores, kube: KubeApi, sales: SaleSettings) -> None:
         self._stores = stores
         self._kube = kube
+        self._sales = sales
 
     async def keep(self, flashsale: FlashSale, workers: WorkersSeen, *, check: bool) -> Observed:
         """Makes the sale what the resource says. `check`: compare it with the ledger too.
 
         Raises KubeUnavailable, or ResourceGone.
         """
-        name, wanted = flashsale.metadata.name, wanted_by(flashsale)
+        name, wanted = flashsale.metadata.name, wanted_by(flashsale, self._sales)
         strategy, sale = None, None
         step, refusal, ledger_away = Step.NOTHING, None, ""
         try:
@@ -130,7 +131,7 @@ class SaleKeeper:
             raise ResourceGone("The resource was deleted, and another has its name.")
 
 
-def wanted_by(flashsale: FlashSale) -> Wanted:
+def wanted_by(flashsale: FlashSale, sales: SaleSettings) -> Wanted:
     spec, metadata = flashsale.spec, flashsale.metadata
     return Wanted(
         terms=SaleTerms(
@@ -140,6 +141,8 @@ def wanted_by(flashsale: FlashSale) -> Wanted:
             opens_at=spec.opens_at,
             closes_at=spec.closes_at,
             customer_limit=spec.per_customer_limit,
+            think_ms=sales.think_ms if spec.think_milliseconds is None else spec.think_milliseconds,
+            think_asked=spec.think_milliseconds is not None,
         ),
         uid=metadata.uid,
         generation=metadata.generation,

@@ -10,7 +10,7 @@ import structlog
 from opentelemetry.trace import StatusCode, get_current_span
 from structlog.contextvars import bind_contextvars
 
-from app.settings import ReconcileSettings
+from app.settings import ReconcileSettings, SaleSettings
 from app.telemetry.spans import OUTCOME, span, trace_id
 from flashsale_operator.events import About, Told, body, events
 from flashsale_operator.keeper import ResourceGone, SaleKeeper
@@ -60,7 +60,7 @@ class Turns:
         self._pool = pool
         self._meters = meters
         self._settings = settings
-        self._keeper = SaleKeeper(stores, kube)
+        self._keeper = SaleKeeper(stores, kube, SaleSettings())
         self._memory: dict[str, _Memory] = {}
         self._alone = ReconcileSettings()
 

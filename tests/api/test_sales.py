@@ -1,9 +1,14 @@
 """The life of a sale over HTTP."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from httpx2 import AsyncClient
+
+from app.main import Settings
+from app.settings import SaleSettings
+from tests.api.conftest import Api
 
 Terms = dict[str, Any]
 
@@ -23,6 +28,23 @@ async def test_other_terms_are_another_sale(client: AsyncClient, sale: str, sale
     assert refused.status_code == 409
     assert refused.json()["type"] == "/problems/sale-exists"
     assert (await client.get(f"/sales/{sale}")).json()["stock"] == 10
+
+
+async def test_a_pause_that_nobody_asked_for_is_the_platforms_as_the_round_starts(
+    api: Api, settings: Settings, sale_terms: Terms
+) -> None:
+    unstated = {name: value for name, value in sale_terms.items() if name != "think_ms"}
+    async with api(replace(settings, sales=SaleSettings(think_ms=70))) as before:
+        assert (await before.post("/sales", json=unstated)).json()["think_ms"] == 70
+    async with api(replace(settings, sales=SaleSettings(think_ms=900))) as after:
+        again = await after.post("/sales", json=unstated)
+        assert (again.status_code, again.json()["think_ms"]) == (200, 70)
+        assert (await after.post("/sales", json=unstated | {"think_ms": 70})).status_code == 200
+        assert (await after.post("/sales", json=unstated | {"think_ms": 900})).status_code == 409
+        assert (await after.post("/sales/spring-tour/reset")).json()["think_ms"] == 70
+        await after.delete("/sales/spring-tour")
+        next_round = await after.post("/sales", json=unstated)
+        assert (next_round.status_code, next_round.json()["think_ms"]) == (201, 900)
 
 
 async def test_what_is_told_of_a_sale(client: AsyncClient, sale: str) -> None:

@@ -73,6 +73,11 @@ class Helm:
             raise Refused(done.stderr)
         return done.stdout
 
+    def notes(self, *sets: str) -> str:
+        """What an install tells its user, for the release `shop`."""
+        options = [part for each in sets for part in ("--set", each)]
+        return self.run("install", "shop", str(CHART), "--dry-run=client", *options).partition("\nNOTES:\n")[2]
+
     def render(
         self, *sets: str, release: str = "atomictickets", namespace: str = "shop", files: Iterable[Path] = ()
     ) -> Rendered:

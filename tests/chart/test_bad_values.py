@@ -20,6 +20,8 @@ SCHEMA = [
     (("settings.GATE_BATCH_PURCHASES=500",), "/settings/GATE_BATCH_PURCHASES"),
     (("settings.LOG_LEVEL=LOUD",), "/settings/LOG_LEVEL"),
     (("settings.API_URL=http://elsewhere",), "additional properties 'API_URL' not allowed"),
+    (("settings.SALE_THINK_MS=200",), "additional properties 'SALE_THINK_MS' not allowed"),
+    (("sales.thinkMilliseconds=10001",), "/sales/thinkMilliseconds"),
     (("api.resources.limits.memory=lots",), "/api/resources/limits/memory"),
     (("extraEnv[0].name=A", "extraEnv[0].value=1"), "/extraEnv/0/value"),
     (("api.pod.nodeselector.disk=ssd",), "additional properties 'nodeselector' not allowed"),
@@ -54,7 +56,7 @@ SENTENCES = [
     (("worker.replicas=3",), "the operator writes the workers' replicas"),
     (("operator.floor=11",), "operator.floor (11) is more than operator.cap (10)"),
     (("operator.serviceAccount.create=false",), "operator.serviceAccount.name must name the account"),
-    (("api.replicas=20",), "postgres.maxConnections is 250, and the processes may open"),
+    (("api.replicas=20",), "postgres.maxConnections is 400, and the processes may open"),
     ((*OWN_REDIS, "networkPolicies.enabled=true"), "needs networkPolicies.externalStores"),
     (
         ("telemetry.endpoint=http://collector:4318", "networkPolicies.enabled=true"),

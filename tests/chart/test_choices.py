@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.redis_address import RedisAddress
-from tests.chart.render import CHART, Helm, Rendered, component_of
+from tests.chart.render import CHART, Helm, Refused, Rendered, component_of
 
 EXTERNAL = (
     *("valkey.enabled=false", r"externalRedis.url=rediss+sentinel://app@one:26379\,two:26379/stock"),
@@ -73,6 +73,44 @@ def test_autoscaler_has_the_replicas(helm: Helm) -> None:
     scaler = rendered.one("HorizontalPodAutoscaler", "api")["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 4)
     assert scaler["scaleTargetRef"]["name"] == "atomictickets-api"
+
+
+def test_connections_suffice_while_every_pod_is_there_twice(helm: Helm) -> None:
+    """Of API, workers and blaster: 20 + 3, 2 and 1 each. The operator (18) is replaced, the migration is one more."""
+    needed = 2 * ((20 + 3) * 2 + 2 * 10 + 1) + 18 + 1
+    helm.render(f"postgres.maxConnections={needed + 3}")
+    with pytest.raises(Refused, match=f"may open {needed} "):
+        helm.render(f"postgres.maxConnections={needed + 2}")
+
+
+def test_rights_are_the_administrators_to_give(helm: Helm) -> None:
+    bound = helm.render("operator.serviceAccount.create=false", "operator.serviceAccount.name=mine")
+    assert not bound.has("ServiceAccount", "operator")
+    assert bound.one("RoleBinding", "operator")["subjects"] == [
+        {"kind": "ServiceAccount", "name": "mine", "namespace": "shop"}
+    ]
+    without = helm.render("rbac.create=false")
+    assert {"Role", "RoleBinding"}.isdisjoint(without.kinds())
+    assert without.has("ServiceAccount", "operator")
+    assert without.has("Lease", "operator")
+
+
+def test_flash_sales_are_part_of_the_clusters_own_roles_if_wished(helm: Helm) -> None:
+    roles = helm.render("rbac.aggregateClusterRoles=true", "fullnameOverride=box").of("ClusterRole")
+    aggregated = {
+        role["metadata"]["name"]: {
+            label.rpartition("-")[2] for label in role["metadata"]["labels"] if label.startswith("rbac.")
+        }
+        for role in roles
+    }
+    assert aggregated == {
+        "shop:box-flashsales-view": {"view", "edit", "admin"},
+        "shop:box-flashsales-edit": {"edit", "admin"},
+    }
+    for role in roles:
+        (rule,) = role["rules"]
+        assert rule["resources"] == ["flashsales"]
+        assert "*" not in rule["verbs"]
 
 
 def test_a_single_replica_is_not_protected_from_eviction(helm: Helm) -> None:

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import yaml
 
 from tests.chart.render import Helm, component_of
@@ -57,6 +58,22 @@ def test_every_process_that_stays_is_probed_at_a_port_that_it_opens(helm: Helm) 
     for component, variable in told.items():
         rendered = helm.render("operator.enabled=false")
         assert rendered.environment(component)[f"{variable}_PROBE_PORT"] == "8080"
+
+
+@pytest.mark.parametrize("sets", [(), ("operator.enabled=false",)])
+def test_no_probe_that_restarts_a_pod_asks_for_a_store(helm: Helm, sets: tuple[str, ...]) -> None:
+    """/readyz waits for stores, and pg_isready for recovery: both are readiness alone."""
+    for component, spec in helm.render(*sets).pods():
+        (container,) = spec["containers"]
+        for probe in ("startupProbe", "livenessProbe"):
+            asked = container.get(probe, {})
+            assert "exec" not in asked, component
+            if component in PROCESSES - {"migrate"} | {"reconciler"}:
+                assert probe in container, f"{component} is killed while it starts on a slow machine"
+            if component not in STORES | {"jaeger"}:
+                assert asked.get("httpGet", {}).get("path", "/healthz") == "/healthz", component
+    (api,) = dict(helm.render(*sets).pods())["api"]["containers"]
+    assert api["readinessProbe"]["httpGet"]["path"] == "/readyz"
 
 
 def test_operator_has_the_rights_that_its_own_tests_show(helm: Helm) -> None:
@@ -128,6 +145,14 @@ def test_each_process_knows_the_stores_that_it_needs(helm: Helm) -> None:
     for component, wanted in needs.items():
         told = rendered.environment(component)
         assert {name for name in told if name.endswith("_URL") or name == "API_ADMIN_TOKEN"} == wanted, component
+
+
+def test_those_who_make_sales_know_how_long_the_naive_strategy_thinks(helm: Helm) -> None:
+    for sets, told in (((), "50"), (("sales.thinkMilliseconds=200",), "200")):
+        rendered = helm.render(*sets)
+        for component in PROCESSES:
+            asked = rendered.environment(component).get("SALE_THINK_MS")
+            assert asked == (told if component in ("api", "operator") else None), component
 
 
 def test_selectors_match_the_pods_of_one_component(helm: Helm) -> None:

@@ -1,6 +1,6 @@
 """An installation in a namespace: real stores, the operator and the workers as processes, and the objects around them.
 
-The Deployment of workers is scaled and never runs: the kit's control plane has no node. What drains is real Celery.
+The Deployment of workers is scaled and never runs: nobody has its image. What drains is real Celery.
 """
 
 import json

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.helm import Helm, HelmRefused
-from tests.cluster.kubectl import Kubectl, Refused
+from tests.cluster.kubectl import Kubectl, Refused, until
 
 pytestmark = pytest.mark.cluster
 
@@ -84,6 +84,26 @@ def test_the_negative_control_is_refused_by_the_restricted_standard(helm: Helm) 
     reason = '{.status.conditions[?(@.type=="ReplicaFailure")].message}'
     helm.kubectl("wait", API, "--for=condition=ReplicaFailure", "--timeout=30s")
     assert "allowPrivilegeEscalation" in helm.kubectl("get", API, f"--output=jsonpath={reason}")
+
+
+def test_those_who_may_view_or_edit_the_namespace_may_view_or_edit_its_sales(helm: Helm) -> None:
+    def may(user: str, verb: str, *options: str) -> bool:
+        try:
+            return helm.kubectl("auth", "can-i", verb, "flashsales", f"--as={user}", *options).strip() == "yes"
+        except Refused:  # it says "no" by its exit status
+            return False
+
+    for user, role in (("viewer", "view"), ("editor", "edit")):
+        helm.kubectl("create", "rolebinding", user, f"--clusterrole={role}", f"--user={user}")
+    helm.install("crds.enabled=false")
+    assert not may("viewer", "list")
+    helm.upgrade("crds.enabled=false", "rbac.aggregateClusterRoles=true")
+    until(lambda: may("viewer", "list") and may("editor", "create"), seconds=30)  # a controller puts them together
+    assert may("editor", "watch")
+    assert not any(may("viewer", verb) for verb in ("create", "patch", "delete"))
+    assert not may("editor", "patch", "--subresource=status")
+    helm.uninstall()
+    until(lambda: not may("viewer", "list") and not may("editor", "create"), seconds=30)
 
 
 EXTERNAL = (

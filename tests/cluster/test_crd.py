@@ -60,6 +60,18 @@ NEVER_CHANGED: dict[str, tuple[dict[str, Any], str | None, dict[str, Any], str]]
     "opens at all, once open": ({}, "Open", {"opensAt": EVENING}, "opensAt is fixed once the sale has opened"),
     "another limit, once open": ({"perCustomerLimit": 2}, "Open", {"perCustomerLimit": 3}, "perCustomerLimit is fixed"),
     "no limit, once open": ({"perCustomerLimit": 2}, "Open", {"perCustomerLimit": None}, "perCustomerLimit is fixed"),
+    "another pause, once open": (
+        {"thinkMilliseconds": 2},
+        "Open",
+        {"thinkMilliseconds": 3},
+        "thinkMilliseconds is fixed",
+    ),
+    "no pause of its own, once open": (
+        {"thinkMilliseconds": 2},
+        "Open",
+        {"thinkMilliseconds": None},
+        "thinkMilliseconds is",
+    ),
     "a limit, once open": ({}, "Draining", {"perCustomerLimit": 2}, "perCustomerLimit is fixed once the sale has"),
 }
 CHANGED: dict[str, tuple[dict[str, Any], str | None, dict[str, Any]]] = {
@@ -73,6 +85,8 @@ CHANGED: dict[str, tuple[dict[str, Any], str | None, dict[str, Any]]] = {
     "the same instant in another zone": ({"opensAt": EVENING}, "Open", {"opensAt": "2030-12-01T20:00:00+02:00"}),
     "another limit, before it opens": ({"perCustomerLimit": 2}, "Seeding", {"perCustomerLimit": None}),
     "a limit in a new round": ({}, "Open", {"perCustomerLimit": 2, "round": 2}),
+    "a pause, before it opens": ({}, "Scheduled", {"thinkMilliseconds": 0}),
+    "a pause in a new round": ({}, "Open", {"thinkMilliseconds": 200, "round": 2}),
     "closes earlier": ({"closesAt": LATER}, "Open", {"closesAt": EVENING}),
     "closes never": ({"closesAt": LATER}, "Open", {"closesAt": None}),
     "paused": ({}, "Open", {"paused": True}),

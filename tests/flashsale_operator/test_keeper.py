@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.reconcile.classify import Kind
 from app.reconcile.watch import Reconciler
 from app.sales.phase import Phase
-from app.settings import ReconcileSettings
+from app.settings import ReconcileSettings, SaleSettings
 from app.strategies.registry import STRATEGIES
 from flashsale_operator.keeper import ResourceGone, SaleKeeper, wanted_by
 from flashsale_operator.kube import KubeApi, KubeMissing, Object
@@ -22,6 +22,7 @@ from tests.reconcile.box_office import BoxOffice
 
 STOCK = 10
 GRACE_IS_OVER = ReconcileSettings(grace_seconds=1e-9)
+THINK_MS = 70
 
 
 class Declared(KubeApi):
@@ -54,6 +55,7 @@ class Story:
     stores: Stores
     office: BoxOffice
     kube: Declared = field(default_factory=Declared)
+    think_ms: int = THINK_MS
     uids: int = 0
     buyers: int = 0
 
@@ -63,7 +65,9 @@ class Story:
     def restart(self) -> None:
         """Another process: what the last one had in memory is gone."""
         reconciler = Reconciler(self.stores.engine, self.stores.gate, STRATEGIES, ReconcileSettings())
-        self.keeper = SaleKeeper(replace(self.stores, reconciler=reconciler), self.kube)
+        self.keeper = SaleKeeper(
+            replace(self.stores, reconciler=reconciler), self.kube, SaleSettings(think_ms=self.think_ms)
+        )
 
     def apply(self, **spec: Any) -> None:
         before = self.kube.resource
@@ -73,7 +77,7 @@ class Story:
             now: dict[str, Any] = {"strategy": "atomic", "stock": STOCK}
         else:
             metadata = before.metadata.model_dump(by_alias=True) | {"generation": before.metadata.generation + 1}
-            now = before.spec.model_dump(by_alias=True)
+            now = before.spec.model_dump()
         self.kube.resource = FlashSale.model_validate({"metadata": metadata, "spec": now | spec})
 
     @property
@@ -125,7 +129,7 @@ async def half_followed(story: Story, _: int) -> None:
     """The operator dies when it has told the ledger, before the gate."""
     assert story.kube.resource is not None
     seen = await story.stores.sales.get("drop")
-    await story.stores.managed.follow(wanted_by(story.kube.resource), seen, guarded=True)
+    await story.stores.managed.follow(wanted_by(story.kube.resource, SaleSettings()), seen, guarded=True)
     story.restart()
 
 
@@ -227,6 +231,25 @@ async def test_a_deleted_resource_that_is_only_remembered_starts_no_next_round(s
     assert (await story.office.sale()).ended_at is not None
     await as_wished(story)
     assert (await story.office.sale()).round == 2
+
+
+async def test_a_sale_that_states_no_pause_has_the_settings_from_the_rounds_start(story: Story) -> None:
+    async def pause() -> int:
+        await story.turn()
+        return (await story.office.sale()).terms.think_ms
+
+    story.apply()
+    assert await pause() == THINK_MS
+    story.think_ms = 900
+    story.restart()
+    story.apply(stock=STOCK + 1)
+    assert await pause() == THINK_MS, "the terms of a running round have changed"
+    story.apply(round=2)
+    assert await pause() == 900
+    story.apply(round=3, think_milliseconds=5)
+    assert await pause() == 5
+    story.apply(round=4, think_milliseconds=None)
+    assert await pause() == 900
 
 
 async def test_a_turn_sells_no_ticket_twice_where_the_obvious_repair_does(story: Story) -> None:

@@ -13,7 +13,7 @@ from app.sales.following import NameTaken, Step, StockShrinks, Wanted
 from app.sales.model import Sale
 from tests.ledger.rows import terms
 
-WANTED = Wanted(terms=terms(), uid="uid-1", generation=1)
+WANTED = Wanted(terms=terms(think_asked=False), uid="uid-1", generation=1)
 
 
 @pytest.fixture

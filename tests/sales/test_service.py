@@ -109,7 +109,9 @@ async def test_a_managed_sale_is_changed_by_its_resource_alone(
         await service.reset("drop", stock=5)
     opens = datetime(2030, 1, 1, tzinfo=UTC)
     with pytest.raises(ManagedByResource, match=r"""'{"spec":{"stock":11,"opensAt":"2030-01-01T00:00:00\+00:00"}}'"""):
-        await service.create(replace(DROP, stock=11, opens_at=opens))
+        await service.create(replace(DROP, stock=11, opens_at=opens, think_ms=DROP.think_ms + 1, think_asked=False))
+    with pytest.raises(ManagedByResource, match=r"""'{"spec":{"thinkMilliseconds":900}}'"""):
+        await service.create(replace(DROP, think_ms=900))
     with pytest.raises(ManagedByResource, match="kubectl delete flashsale drop"):
         await service.end("drop")
     assert await service.get("drop") == managed

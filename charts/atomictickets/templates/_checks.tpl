@@ -80,13 +80,13 @@
 {{- fail (printf "operator.floor (%d) is more than operator.cap (%d)." (int .floor) (int .cap)) -}}
 {{- end -}}
 {{- if and .enabled (not .serviceAccount.create) (not .serviceAccount.name) -}}
-{{- fail "operator.serviceAccount.create is false: operator.serviceAccount.name must name the account; README.md has the rights it needs." -}}
+{{- fail "operator.serviceAccount.create is false: operator.serviceAccount.name must name the account." -}}
 {{- end -}}
 {{- end -}}
 
 {{- $wanted := int (include "atomictickets.ledgerConnections" .) -}}
 {{- if and $values.postgres.enabled (gt $wanted (sub (int $values.postgres.maxConnections) 3 | int)) -}}
-{{- fail (printf "postgres.maxConnections is %d, and the processes may open %d (three more are the server's own): raise it, or lower LEDGER_POOL_SIZE in settings, the API's replicas or operator.cap." (int $values.postgres.maxConnections) $wanted) -}}
+{{- fail (printf "postgres.maxConnections is %d, and the processes may open %d while an update replaces them (three more are the server's own): raise it, or lower LEDGER_POOL_SIZE in settings, the API's replicas or operator.cap." (int $values.postgres.maxConnections) $wanted) -}}
 {{- end -}}
 
 {{- if and $values.networkPolicies.enabled (not (and $values.valkey.enabled $values.broker.enabled $values.postgres.enabled)) (not $values.networkPolicies.externalStores) -}}

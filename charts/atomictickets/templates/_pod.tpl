@@ -170,6 +170,12 @@ volumeMounts:
 {{- if and (kindIs "float64" .) (eq (floor .) .) -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
 {{- end -}}
 
+{{/* For those who make sales. */}}
+{{- define "atomictickets.env.sales" }}
+- name: SALE_THINK_MS
+  value: {{ .Values.sales.thinkMilliseconds | quote }}
+{{- end -}}
+
 {{- define "atomictickets.volumes" -}}
 - name: tmp
   emptyDir:

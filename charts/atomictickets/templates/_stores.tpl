@@ -73,13 +73,14 @@ secretKeyRef:
 {{- end }}
 {{- end -}}
 
-{{/* Connections to the ledger that all processes may open, with those that an update starts beside them. An API process
-     has 3 more to look with; the operator and the workers have pools of a fixed size (app/ledger/engine.py,
-     flashsale_operator/stores.py). */}}
+{{/* Connections to the ledger that all processes may open. Twice those of API, workers and blaster: in an update the last
+     pod may be new before the first old one has ended, and those that end count towards no maxSurge. The operator ends
+     before the next begins, and migrates once. An API process has 3 more to look with; the others have pools of a fixed
+     size (app/ledger/engine.py, flashsale_operator/stores.py). */}}
 {{- define "atomictickets.ledgerConnections" -}}
 {{- $pool := int (index .Values.settings "LEDGER_POOL_SIZE" | default 20) -}}
 {{- $api := int (ternary .Values.api.autoscaling.maxReplicas .Values.api.replicas .Values.api.autoscaling.enabled) -}}
 {{- $workers := int (ternary .Values.operator.cap (.Values.worker.replicas | default 1) (and .Values.operator.enabled .Values.operator.scaling)) -}}
 {{- $operator := add 2 (mul 2 (int (index .Values.settings "OPERATOR_SALES_AT_ONCE" | default 8))) -}}
-{{- add (mul (add $pool 3) (add $api 1)) (mul 2 (add $workers 1)) $operator 3 -}}
+{{- add (mul 2 (add (mul (add $pool 3) $api) (mul 2 $workers) 1)) $operator 1 -}}
 {{- end -}}

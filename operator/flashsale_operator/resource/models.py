@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from app.sales.model import MAX_STOCK
+from app.sales.model import MAX_STOCK, MAX_THINK_MS
 from app.sales.phase import Phase
 from app.strategies.registry import strategy_names
 
@@ -113,6 +113,13 @@ class FlashSaleSpec(Part):
         le=MAX_STOCK,
         description="Tickets that one customer may hold at most; any number if left out. Fixed once the round has "
         "opened.",
+    )
+    think_milliseconds: int | None = Field(
+        None,
+        ge=0,
+        le=MAX_THINK_MS,
+        description="Pause between read and write of the strategies that have one. Left out, it is what the operator "
+        "has (SALE_THINK_MS) when the round starts. Fixed once the round has opened.",
     )
     paused: bool = Field(False, description="Refuses purchases while true. What was accepted is still booked.")
     round: int = Field(

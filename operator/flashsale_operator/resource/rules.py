@@ -53,6 +53,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         ),
         _fixed_once_open("opensAt"),
         _fixed_once_open("perCustomerLimit"),
+        _fixed_once_open("thinkMilliseconds"),
     ),
     "spec": (
         Rule(

@@ -68,6 +68,20 @@ def crowd(market: Kubectl, image: str) -> Crowd:
     return crowd
 
 
+@pytest.fixture(scope="module")
+def own_market(admin: Kubectl, image: str) -> Iterator[Kubectl]:
+    """As `market`, for the tests of one module."""
+    assert image
+    yield from restricted_namespace(admin)
+
+
+@pytest.fixture(scope="module")
+def own_crowd(own_market: Kubectl, image: str) -> Crowd:
+    crowd = Crowd(own_market, image)
+    crowd.arrive()
+    return crowd
+
+
 @pytest.fixture(scope="session")
 def jaeger(shop: Shop) -> Jaeger:
     return Jaeger(shop.kubectl, shop.name("jaeger"))

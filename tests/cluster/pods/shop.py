@@ -1,16 +1,19 @@
 """One release of the chart whose pods run, seen through kubectl, helm and its ledger."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from app.gate.keys import SaleKeys
+from tests.chart.render import component_of
 from tests.cluster.helm import Helm
 from tests.cluster.kubectl import Kubectl, until
 
 WAIT_SECONDS = 60
+READY_SECONDS = 90
 
 Object = dict[str, Any]
 Status = dict[str, Any]
@@ -20,11 +23,14 @@ Order = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """`image` is `repository:tag`."""
+    """`image` is `repository:tag`. `ledger_pod` has psql, `stock_pod` has `valkey_cli`; empty: the bundled ones."""
 
     kubectl: Kubectl
     image: str
     release: str = "atomictickets"
+    ledger_pod: str = ""
+    stock_pod: str = ""
+    valkey_cli: tuple[str, ...] = ("valkey-cli",)
 
     @property
     def helm(self) -> Helm:
@@ -40,8 +46,8 @@ class Shop:
         return f"image.repository={repository}", f"image.tag={tag}"
 
     def install(self, *sets: str) -> str:
-        """Returns when every pod is ready and the migration done."""
-        return self.helm.install(*self.image_sets(), *sets, wait_seconds=180)
+        """Returns when every pod is ready and the migration done, which may take 90 s."""
+        return self.helm.install(*self.image_sets(), *sets, wait_seconds=READY_SECONDS)
 
     def upgrade(self, *sets: str, image: str = "") -> str:
         return self.helm.upgrade(*self.image_sets(image), *sets, wait_seconds=180)
@@ -55,19 +61,31 @@ class Shop:
         found = self.kubectl.get("pods", selector, "--field-selector=status.phase=Running")["items"]
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
+    def all_pods(self) -> list[str]:
+        """As `pod/name`, those of Jobs too."""
+        selector = f"--selector=app.kubernetes.io/instance={self.release}"
+        return self.kubectl("get", "pods", selector, "--output=name").split()
+
     def wait_rolled_out(self, component: str) -> None:
         """Of a Deployment."""
         self.kubectl("rollout", "status", f"deployment/{self.name(component)}", "--timeout=120s", seconds=130)
 
-    def wait_restarted(self, pod: Object) -> None:
-        """Until a pod whose processes were killed is ready again. `pod`: as it was before."""
+    def wait_restarted(self, pod: Object) -> float:
+        """Until a pod whose processes were killed is ready again; when that was, on the monotonic clock.
+
+        `pod`: as it was before. A worker may also be gone: of a pool that shrinks the one that isn't ready goes first.
+        """
 
         def came_back() -> bool:
-            (now,) = self.kubectl.get(f"pod/{pod['metadata']['name']}")["status"]["containerStatuses"]
+            found = self.kubectl("get", f"pod/{pod['metadata']['name']}", "--ignore-not-found", "--output=json")
+            if not found:
+                return bool(component_of(pod) == "worker")
+            (now,) = json.loads(found)["status"]["containerStatuses"]
             (before,) = pod["status"]["containerStatuses"]
             return bool(now["ready"] and now["restartCount"] > before["restartCount"])
 
         until(came_back, seconds=WAIT_SECONDS)
+        return time.monotonic()
 
     def replicas(self, component: str) -> int:
         return int(self.kubectl.get(f"deployment/{self.name(component)}")["spec"]["replicas"])
@@ -91,7 +109,13 @@ class Shop:
         schema = f"{self.kubectl.namespace}-{self.release}"
         psql = ("psql", "--username=atomictickets", "--dbname=atomictickets", "--tuples-only", "--no-align")
         told = self.kubectl(
-            *("exec", f"{self.name('postgres')}-0", "--", "env", f'PGOPTIONS=-c search_path="{schema}"'),
+            *(
+                "exec",
+                self.ledger_pod or f"{self.name('postgres')}-0",
+                "--",
+                "env",
+                f'PGOPTIONS=-c search_path="{schema}"',
+            ),
             *(*psql, f"--command=SELECT json_agg(each) FROM ({sql}) each"),  # noqa: S608  the tests' own
         )
         return json.loads(told) if told.strip() else []
@@ -103,9 +127,11 @@ class Shop:
         return Counter((row["customer"], row["key"]) for row in rows)
 
     def backlog(self, sale: str) -> int:
-        """Orders in the bundled stock server that no worker has booked yet."""
+        """Orders in the stock server that no worker has booked yet."""
         orders = SaleKeys(f"{self.kubectl.namespace}-{self.release}", sale).orders
-        return int(self.kubectl("exec", f"{self.name('valkey')}-0", "--", "valkey-cli", "XLEN", orders))
+        return int(
+            self.kubectl("exec", self.stock_pod or f"{self.name('valkey')}-0", "--", *self.valkey_cli, "XLEN", orders)
+        )
 
     def until_status(self, sale: str, holds: Callable[[Status], bool], seconds: float = WAIT_SECONDS) -> Status:
         """The resource's status once it is so. Fails with the last one seen."""

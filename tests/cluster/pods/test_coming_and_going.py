@@ -8,9 +8,8 @@ import pytest
 from tests.cluster.kubectl import Kubectl, until
 from tests.cluster.manifests import flashsale
 from tests.cluster.pods import verdict
-from tests.cluster.pods.conftest import restricted_namespace
 from tests.cluster.pods.crowd import Crowd
-from tests.cluster.pods.shop import Shop
+from tests.cluster.pods.shop import READY_SECONDS, Shop
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -23,37 +22,23 @@ SMALL = (
 
 
 @pytest.fixture(scope="module")
-def market(admin: Kubectl, image: str) -> Iterator[Kubectl]:
-    """One of its own: it goes."""
-    assert image
-    yield from restricted_namespace(admin)
-
-
-@pytest.fixture(scope="module")
-def shop(market: Kubectl, image: str) -> Shop:
-    shop = Shop(market, image)
+def shop(own_market: Kubectl, image: str) -> Shop:
+    shop = Shop(own_market, image)
     shop.install(*SMALL)
     return shop
 
 
-@pytest.fixture(scope="module")
-def crowd(market: Kubectl, image: str) -> Crowd:
-    crowd = Crowd(market, image)
-    crowd.arrive()
-    return crowd
-
-
 def test_what_goes_with_sales_running_leaves_only_what_must_stay_and_is_found_again(
-    shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor
+    shop: Shop, own_crowd: Crowd, beside: ThreadPoolExecutor
 ) -> None:
     sale = "lasting"
     shop.kubectl.apply(flashsale(sale, {"stock": 1000}))
     shop.until_open(sale)
-    told = crowd.buy(shop.url, sale, requests=300, retries=3)
+    told = own_crowd.buy(shop.url, sale, requests=300, retries=3)
     assert told.outcomes == {"accepted": 300}
     verdict.check(shop, sale, told.records)
     passwords, before = shop.passwords(), shop.kubectl.get(f"flashsale/{sale}")["status"]
-    blast = beside.submit(crowd.buy, shop.url, sale, requests=2000, rate=200, seconds=20)
+    blast = beside.submit(own_crowd.buy, shop.url, sale, requests=2000, rate=200, seconds=20)
     until(lambda: shop.bookings(sale).total() > 300, seconds=30)
 
     shop.helm.uninstall()
@@ -95,25 +80,37 @@ def two_namespaces(admin: Kubectl) -> Iterator[tuple[Kubectl, Kubectl]]:
 
 
 def test_two_releases_come_change_and_go_in_any_order(two_namespaces: tuple[Kubectl, Kubectl], image: str) -> None:
-    """The first owns the definition, and is the first to go."""
+    """The first owns the definition. The other goes and comes back beside it; then the owner goes."""
     owner, other = (Shop(kubectl, image) for kubectl in two_namespaces)
-    owner.helm.install(*owner.image_sets(), *SMALL, "crds.takeOver=true", wait_seconds=180, take_ownership=True)
+    owner.helm.install(
+        *owner.image_sets(), *SMALL, "crds.takeOver=true", wait_seconds=READY_SECONDS, take_ownership=True
+    )
     other.install(*SMALL)
-    annotations = owner.kubectl.get(DEFINITION)["metadata"]["annotations"]
-    assert annotations["meta.helm.sh/release-namespace"] == owner.kubectl.namespace
-
+    assert owner_of_the_definition(owner) == owner_of_the_definition(other) == owner.kubectl.namespace
     for shop in (owner, other):
         shop.kubectl.apply(flashsale("same-name", {"stock": 10}))
         shop.until_open("same-name")
     assert sells_ten(owner, image) == sells_ten(other, image) == 10
+    for shop in (owner, other):
+        shop.upgrade(*SMALL, "api.drainSeconds=3")
 
-    other.upgrade(*SMALL, "api.drainSeconds=3")
-    owner.upgrade(*SMALL, "api.drainSeconds=3")
+    other.helm.uninstall()
+    owner.upgrade(*SMALL, "api.drainSeconds=2")
+    assert "Phase:          Succeeded" in owner.helm.test()
+    other.install(*SMALL)
+    assert owner_of_the_definition(owner) == owner.kubectl.namespace
+
     owner.helm.uninstall()
     other.upgrade(*SMALL, "api.drainSeconds=2")
     assert "Phase:          Succeeded" in other.helm.test()
+    assert other.bookings("same-name").total() == 10
     other.helm.uninstall()
-    other.kubectl("get", DEFINITION)
+    assert owner_of_the_definition(owner) == owner.kubectl.namespace, "it is kept, and waits for its owner"
+
+
+def owner_of_the_definition(shop: Shop) -> str:
+    """The namespace of the release that upgrades it."""
+    return str(shop.kubectl.get(DEFINITION)["metadata"]["annotations"]["meta.helm.sh/release-namespace"])
 
 
 def sells_ten(shop: Shop, image: str) -> int:

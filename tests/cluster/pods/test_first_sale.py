@@ -1,5 +1,7 @@
 """From `helm install` to the first sales: what the README shows."""
 
+from base64 import b64decode
+
 import pytest
 
 from tests.cluster.pods.blasts import blast
@@ -7,11 +9,12 @@ from tests.cluster.pods.crowd import Crowd
 from tests.cluster.pods.shop import Object, Shop
 from tests.fixtures.servers import PROJECT
 
+COMPONENTS = ("api", "worker", "operator", "blaster", "broker", "jaeger", "valkey", "postgres")
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 
 
 def test_everything_is_ready_in_a_restricted_namespace(shop: Shop) -> None:
-    for component in ("api", "worker", "operator", "blaster", "broker", "jaeger", "valkey", "postgres"):
+    for component in COMPONENTS:
         pods = shop.pods(component)
         assert len(pods) == (2 if component == "api" else 1)
         for pod in pods:
@@ -24,8 +27,9 @@ def test_the_samples_sell_exactly_ten_and_more_than_ten(shop: Shop, crowd: Crowd
     for sale in sales:
         shop.kubectl("apply", f"--filename={PROJECT / 'k8s' / f'{sale}.yaml'}")
     shop.until_open(*sales)
-    for sale in sales:
-        blast(shop, crowd, sale, requests=100)
+    blast(shop, crowd, "atomic-drop", requests=100)
+    # Those who think hold connections: on a slow machine others wait too long for one.
+    blast(shop, crowd, "naive-drop", requests=100, may_fail=True)
     assert all(purchases(shop, pod) > 0 for pod in shop.pods("api")), "one pod answered everybody"
     atomic = shop.until_status("atomic-drop", lambda status: status["stock"]["booked"] == 10)
     assert (atomic["phase"], atomic["stock"]["oversold"], atomic["stock"]["remaining"]) == ("SoldOut", 0, 0)
@@ -37,12 +41,17 @@ def test_helm_test_buys_a_ticket(shop: Shop) -> None:
     assert "Phase:          Succeeded" in shop.helm.test()
 
 
-def test_a_password_is_in_no_log(shop: Shop) -> None:
-    secrets = {shop.admin_token()}
-    for component in ("api", "worker", "operator", "blaster", "migrate"):
-        logs = shop.kubectl("logs", f"--selector=app.kubernetes.io/component={component}", "--tail=-1")
-        assert logs
-        assert not any(secret in logs for secret in secrets)
+def test_a_secret_is_told_nowhere_but_in_its_secret(shop: Shop) -> None:
+    """The last of this module: every pod has worked by now."""
+    secrets = {b64decode(value).decode() for data in shop.passwords().values() for value in data.values()}
+    assert len(secrets) == 4, "of three stores, and the admin's"
+    told = {pod: shop.kubectl("logs", pod, "--all-containers", "--tail=-1") for pod in shop.all_pods()}
+    assert len(told) >= len(COMPONENTS)
+    told |= {"describe": shop.kubectl("describe", "all,configmaps,jobs,flashsales")}
+    told |= {"specs": shop.kubectl("get", "all,configmaps,jobs,flashsales", "--output=yaml")}
+    for place, text in told.items():
+        assert text
+        assert not [secret for secret in secrets if secret in text], f"a secret is in {place}"
 
 
 def purchases(shop: Shop, pod: Object) -> float:

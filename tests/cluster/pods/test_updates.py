@@ -1,17 +1,15 @@
 """Updates while buyers come: keep-alive clients that never try again, and not one error."""
 
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alembic.script import ScriptDirectory
 
-from app.lab.load.result import LoadResult
 from tests.cluster.helm import HelmRefused
 from tests.cluster.kubectl import until
 from tests.cluster.manifests import flashsale
 from tests.cluster.pods import verdict
+from tests.cluster.pods.buyers import Queue, buyers
 from tests.cluster.pods.crowd import Crowd
 from tests.cluster.pods.images import ImageStore, with_migration
 from tests.cluster.pods.killer import Killer
@@ -19,10 +17,6 @@ from tests.cluster.pods.shop import Shop
 from tests.fixtures.servers import PROJECT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
-
-STOCK = 100_000
-LOAD_SECONDS = 8
-PER_SECOND = 200
 
 EXPAND = '''"""A column more, which nobody needs."""
 import sqlalchemy as sa
@@ -45,47 +39,9 @@ ADD_A_COLUMN = 'op.add_column("sales", sa.Column("of_the_test", sa.Text(), nulla
 FAIL = 'raise RuntimeError("a migration that fails")'
 
 
-class Queue:
-    """Buyers who come one crowd after another until the queue is closed. None of them tries again."""
-
-    def __init__(self, shop: Shop, crowd: Crowd, sale: str) -> None:
-        self._shop, self._crowd, self._sale = shop, crowd, sale
-        self._closed = False
-        self.crowds: list[LoadResult] = []
-
-    def run(self) -> None:
-        while not self._closed:
-            requests = LOAD_SECONDS * PER_SECOND
-            bought = self._crowd.buy(
-                self._shop.url, self._sale, requests=requests, rate=PER_SECOND, concurrency=40, retries=0
-            )
-            self.crowds.append(bought)
-
-    def close(self) -> None:
-        self._closed = True
-
-    def outcomes(self) -> dict[str, int]:
-        kinds = {outcome for crowd in self.crowds for outcome in crowd.outcomes}
-        return {kind: sum(crowd.outcomes.get(kind, 0) for crowd in self.crowds) for kind in kinds}
-
-
-@contextmanager
-def buyers(shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor, sale: str) -> Iterator[Queue]:
-    """A sale and those who queue for it. At the end every one of them has a ticket, and the ledger knows."""
-    shop.kubectl.apply(flashsale(sale, {"stock": STOCK}))
-    shop.until_open(sale)
-    queue = Queue(shop, crowd, sale)
-    running: Future[None] = beside.submit(queue.run)
-    try:
-        yield queue
-    finally:
-        queue.close()
-        running.result()
-
-
 def all_served(shop: Shop, queue: Queue, sale: str) -> None:
     assert queue.outcomes().keys() == {"accepted"}, queue.outcomes()
-    verdict.check(shop, sale, [told for crowd in queue.crowds for told in crowd.records])
+    verdict.check(shop, sale, queue.records())
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from flashsale_operator.resource.models import FlashSale
 from flashsale_operator.resource.rules import RULES
 from tests.fixtures.servers import PROJECT
 
-DIGESTS = {"1": "3f4cb4b67db3bd56", "2": "c5f9c41aee7caa1a"}
+DIGESTS = {"1": "3f4cb4b67db3bd56", "2": "c5f9c41aee7caa1a", "3": "e80801137b4decaa"}
 """Of the schema of each version: whoever changes the schema raises SCHEMA_VERSION in crd.py and adds a line."""
 
 

@@ -1,0 +1,27 @@
+"""What an install says at its end: lines to paste."""
+
+import subprocess
+
+import yaml
+
+from tests.chart.render import Helm
+
+
+def test_the_sale_can_be_pasted_into_a_shell(helm: Helm) -> None:
+    """An indented end mark would not end it."""
+    pasted = helm.notes().partition("Sell ten tickets:\n")[2].partition("Reach the dashboard")[0]
+    script = f'kubectl() {{ case "$*" in *apply*) cat ;; *) echo "---" ;; esac; }}\n{pasted}'
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, timeout=10)
+    assert done.stderr == ""
+    (sale, rest) = yaml.safe_load_all(done.stdout)
+    assert (sale["kind"], sale["spec"], rest) == ("FlashSale", {"strategy": "atomic", "stock": 10}, None)
+
+
+def test_names_what_the_release_has(helm: Helm) -> None:
+    told = helm.notes("fullnameOverride=box", "api.adminToken.existingSecret.name=mine", "jaeger.enabled=false")
+    assert "service/box-api 8000:8000" in told
+    assert "get secret mine " in told
+    assert "jaeger" not in told
+    ingress = ("api.ingress.enabled=true", "api.ingress.hosts[0].host=tickets.example.com")
+    assert "http://tickets.example.com/" in helm.notes(*ingress)
+    assert "https://tickets.example.com/" in helm.notes(*ingress, "api.ingress.tls[0].secretName=tls")

@@ -1,0 +1,59 @@
+"""Buyers who come one crowd after another, for as long as something else takes."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+from app.lab.load.result import LoadResult, Told
+from tests.cluster.manifests import flashsale
+from tests.cluster.pods.crowd import Crowd
+from tests.cluster.pods.shop import Shop
+
+STOCK = 100_000
+LOAD_SECONDS = 8
+PER_SECOND = 200
+
+
+class Queue:
+    """Open until it is closed. `retries`: how often each buyer tries again, with the same key."""
+
+    def __init__(self, shop: Shop, crowd: Crowd, sale: str, retries: int) -> None:
+        self._shop, self._crowd, self._sale, self._retries = shop, crowd, sale, retries
+        self._closed = False
+        self.crowds: list[LoadResult] = []
+
+    def run(self) -> None:
+        while not self._closed:
+            bought = self._crowd.buy(
+                self._shop.url,
+                self._sale,
+                requests=LOAD_SECONDS * PER_SECOND,
+                rate=PER_SECOND,
+                concurrency=40,
+                retries=self._retries,
+            )
+            self.crowds.append(bought)
+
+    def close(self) -> None:
+        self._closed = True
+
+    def outcomes(self) -> dict[str, int]:
+        kinds = {outcome for crowd in self.crowds for outcome in crowd.outcomes}
+        return {kind: sum(crowd.outcomes.get(kind, 0) for crowd in self.crowds) for kind in kinds}
+
+    def records(self) -> list[Told]:
+        return [told for crowd in self.crowds for told in crowd.records]
+
+
+@contextmanager
+def buyers(shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor, sale: str, *, retries: int = 0) -> Iterator[Queue]:
+    """A sale, and those who queue for it until the end; everybody has been answered then."""
+    shop.kubectl.apply(flashsale(sale, {"stock": STOCK}))
+    shop.until_open(sale)
+    queue = Queue(shop, crowd, sale, retries)
+    running: Future[None] = beside.submit(queue.run)
+    try:
+        yield queue
+    finally:
+        queue.close()
+        running.result()
