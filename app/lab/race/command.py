@@ -10,7 +10,6 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.api.sale_models import MAX_THINK_MS
 from app.lab.command_line import between, file_to_write, names, processes, say
 from app.lab.door import RACE_REPORT
 from app.lab.home import DEFAULT_HOME, LabHome, write_private_json
@@ -22,7 +21,7 @@ from app.lab.race.output import Played, Report
 from app.lab.race.page import refuse_without_marks, section
 from app.lab.race.scenarios.catalog import SCENARIOS, play
 from app.lab.watched import watched
-from app.sales.model import MAX_STOCK
+from app.sales.model import MAX_STOCK, MAX_THINK_MS
 from app.strategies.protocol import RegisteredStrategy
 from app.strategies.registry import STRATEGIES
 
