@@ -4,12 +4,14 @@ What tracing costs a purchase is less than two processes of the same code differ
 second (5 % here). So one process does both, in turn, and only what it does in each slice of its time is compared.
 
 The one thing that a purchase calls of `app.telemetry` while it isn't traced is replaced by what answers a constant.
+Spans are sent when it suits the SDK, by a thread that has nothing else to do: all its time is telemetry's.
 """
 
 import asyncio
-from dataclasses import asdict, dataclass
+import threading
+from dataclasses import dataclass
 from itertools import cycle, islice
-from time import process_time
+from time import clock_gettime, pthread_getcpuclockid, thread_time
 from urllib.parse import parse_qs
 
 from fastapi import FastAPI
@@ -24,8 +26,10 @@ from app.telemetry.sampling import Sampling
 from app.telemetry.tracing import tracing
 
 PATH = "/cost"
-SETTLE_SECONDS = 0.05  # an answer takes 20 ms with the crowd: what began before a slice has ended when it is counted
-TURNS = ("stub", "real", "real", "stub")  # what drifts from one slice to the next meets both ways alike
+SLICE_SECONDS = 0.05  # a shared machine changes its speed by half within a second: both ways must meet each of them
+SETTLE_SECONDS = 0.01  # not counted: what is answered in it had begun the other way
+TURNS = ("stub", "real", "real", "stub")
+EXPORTER = "OtelBatch"  # begins the name of the SDK's thread
 
 
 def stub(self: Sampling, traceparent: bytes) -> tuple[bytes, bool]:
@@ -38,14 +42,18 @@ WAYS = {"stub": stub, "real": Sampling.decide}
 
 @dataclass(slots=True)
 class Cost:
-    """CPU time of all threads of the process, and what it answered meanwhile."""
+    """CPU time of the event loop's thread, and what it answered meanwhile."""
 
     cpu_seconds: float = 0.0
     answers: int = 0
 
+    def microseconds(self, more_seconds: float = 0.0) -> float:
+        """Of an answer."""
+        return (self.cpu_seconds + more_seconds) * 1e6 / max(1, self.answers)
+
 
 class Alternating:
-    """`GET /cost?seconds=10&slice=0.5`: `{"stub": ..., "real": ...}`, of as many seconds from now."""
+    """`GET /cost?seconds=10`: CPU microseconds of an answer in both ways, measured for as many seconds from now."""
 
     def __init__(self, service: FastAPI) -> None:
         self._service = service
@@ -53,35 +61,56 @@ class Alternating:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("path") == PATH:
-            asked = parse_qs(scope["query_string"].decode())
-            costs = await self._alternate(float(asked["seconds"][0]), float(asked["slice"][0]))
-            await JSONResponse({way: asdict(cost) for way, cost in costs.items()})(scope, receive, send)
+            seconds = float(parse_qs(scope["query_string"].decode())["seconds"][0])
+            await JSONResponse(await self._costs(seconds))(scope, receive, send)
         else:
             await self._service(scope, receive, send)
             self._answers += 1
 
-    async def _alternate(self, seconds: float, slice_seconds: float) -> dict[str, Cost]:
+    async def _costs(self, seconds: float) -> dict[str, float]:
+        before = exporting_seconds()
+        costs, share = await self._alternate(seconds)
+        sending = await asyncio.to_thread(send_the_rest)
+        sending += exporting_seconds() - before
+        return {"stub": costs["stub"].microseconds(), "real": costs["real"].microseconds(sending * share)}
+
+    async def _alternate(self, seconds: float) -> tuple[dict[str, Cost], float]:
+        """And the share of the answers, of all that were given with telemetry, that were counted."""
         costs = {way: Cost() for way in WAYS}
-        for way in islice(cycle(TURNS), int(seconds / (slice_seconds + SETTLE_SECONDS))):
+        with_telemetry = 0
+        for way in islice(cycle(TURNS), int(seconds / (SLICE_SECONDS + SETTLE_SECONDS))):
             Sampling.decide = WAYS[way]  # type: ignore[method-assign]  # that is the point
-            cost = costs[way]
+            cost, begun = costs[way], self._answers
             await asyncio.sleep(SETTLE_SECONDS)
-            began, answers = process_time(), self._answers
-            await asyncio.sleep(slice_seconds)
-            await asyncio.to_thread(send_spans)  # what a slice makes it also sends
-            cost.cpu_seconds += process_time() - began
+            cpu, answers = thread_time(), self._answers
+            await asyncio.sleep(SLICE_SECONDS)
+            cost.cpu_seconds += thread_time() - cpu
             cost.answers += self._answers - answers
-        Sampling.decide = WAYS["real"]  # type: ignore[method-assign]  # as it was
-        return costs
+            with_telemetry += self._answers - begun if way == "real" else 0
+        Sampling.decide = WAYS["stub"]  # type: ignore[method-assign]  # until the next time
+        return costs, costs["real"].answers / max(1, with_telemetry)
 
 
-def send_spans() -> None:
+def exporting_seconds() -> float:
+    """CPU time of the SDK's thread; 0 where nothing is exported."""
+    return sum(
+        clock_gettime(pthread_getcpuclockid(thread.ident))
+        for thread in threading.enumerate()
+        if thread.ident is not None and thread.name.startswith(EXPORTER)
+    )
+
+
+def send_the_rest() -> float:
+    """CPU seconds that it took."""
+    begun = thread_time()
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
         provider.force_flush()
+    return thread_time() - begun
 
 
 if __name__ == "__main__":
     with tracing("atomictickets-api"):
         service = create_app()
+        Sampling.decide = stub  # type: ignore[method-assign]  # until it is asked what it costs
         serve(Alternating(service), service.state.readiness, "alternating")
