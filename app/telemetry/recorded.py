@@ -40,13 +40,13 @@ class Recorder:
         links: Sequence[Link],
         start_time: int | None,
     ) -> "RecordedSpan":
-        """The child of a span that is sampled, or the root of a trace."""
+        """The child of `parent`, or the root of a trace."""
         ids = self.tracer.id_generator
         if parent is None or not parent.is_valid:
             parent = None
             context = SpanContext(ids.generate_trace_id(), ids.generate_span_id(), is_remote=False, trace_flags=ROOT)
         else:
-            flags = parent.trace_flags
+            flags = TraceFlags(parent.trace_flags | TraceFlags.SAMPLED)  # a sampler may follow no parent
             context = SpanContext(parent.trace_id, ids.generate_span_id(), is_remote=False, trace_flags=flags)
         return RecordedSpan(self, name, context, parent, dict(attributes), kind, [*links], start_time or time_ns())
 

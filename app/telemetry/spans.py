@@ -65,7 +65,7 @@ def decided(
     start_time: int | None = None,
     expected: tuple[type[AtomicTicketsError], ...] = (),
 ) -> AbstractContextManager[Span]:
-    """As `span`, of a `parent` that is sampled, or the root of a trace that is to be.
+    """As `span`, of a remote or own `parent`, or the root of a trace: sampled in any case.
 
     `start_time`: nanoseconds since 1970, where it began earlier than now.
     """

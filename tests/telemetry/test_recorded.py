@@ -96,6 +96,13 @@ def test_what_travels_is_the_same(exported: InMemorySpanExporter) -> None:
         assert all(parse(name) for name in names)
 
 
+def test_what_is_decided_is_sampled_whatever_its_parent_is(exported: InMemorySpanExporter) -> None:
+    unsampled = SpanContext(0xA1, 0xB2, is_remote=True, trace_flags=TraceFlags(TraceFlags.RANDOM_TRACE_ID))
+    with decided("buy", unsampled, {}, kind=SpanKind.SERVER):
+        assert current_traceparent().endswith("-03")
+    assert [span.name for span in exported.get_finished_spans()] == ["buy"]
+
+
 def test_what_has_ended_is_changed_by_nothing(exported: InMemorySpanExporter) -> None:
     span = start_decided("buy", None, GIVEN)
     span.end(ENDED)
