@@ -39,7 +39,7 @@ async def test_the_answers_are_as_documented(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=270,
     )
     assert result.returncode == 0, result.stdout[-8000:] + result.stderr[-2000:]
     assert "Traceback" not in served.log.read_text()

@@ -87,7 +87,6 @@ def processes(page: Page, words: str) -> Locator:
     return page.get_by_label("Processes of the lab").get_by_role("listitem").filter(has_text=re.compile(words))
 
 
-@pytest.mark.timeout(360)  # it starts a lab of its own, and waits for four things to heal
 async def test_what_a_switch_breaks_is_seen_and_heals(lab: Lab, open_page: OpenPage) -> None:
     page = await open_page("sales", url=lab.url, expected=("401",))
     await page.get_by_label("Name").fill("broken")
