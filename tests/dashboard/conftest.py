@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright, expect
 
 from app.lab.home import LabHome
 from app.lab.servers.postgres import PostgresServer
@@ -21,6 +21,8 @@ QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
+
+expect.set_options(timeout=30_000)  # Playwright's 5 s are short for a machine that runs the other tests too
 
 OpenPage = Callable[..., Awaitable[Page]]
 

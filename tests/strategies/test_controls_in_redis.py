@@ -41,12 +41,14 @@ LAST = {True: [1, 1], False: [2, 0]}
 
 
 class GateApart(Gate):
+    command = "EVAL"
+
     def __init__(self, redis: "Redis", prefix: str, both_have_read: asyncio.Barrier) -> None:
         super().__init__(redis, prefix)
         self._both_have_read = both_have_read
 
-    def _call(self, script: str) -> tuple[str, str]:
-        return ("EVAL", RESERVE) if script == "reserve" else super()._call(script)
+    def _called(self, script: str) -> str:
+        return RESERVE if script == "reserve" else super()._called(script)
 
     async def _evaluate(self, server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         if name == "reserve":
@@ -56,8 +58,10 @@ class GateApart(Gate):
 
 
 class FunctionApart(GateApart, FunctionGate):
-    def _call(self, script: str) -> tuple[str, str]:
-        return ("FCALL", FUNCTION) if script == "reserve" else super()._call(script)
+    command = "FCALL"
+
+    def _called(self, script: str) -> str:
+        return FUNCTION if script == "reserve" else super()._called(script)
 
 
 class CounterApart(StockCounter):
