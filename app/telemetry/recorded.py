@@ -1,10 +1,10 @@
 """Spans that were decided before they are made, at a quarter of the SDK's price.
 
 The SDK took 189 us for the three spans of a purchase and its call, on a busy machine (45 here): each attribute is
-checked, lists are bounded, every call takes a lock, and the end makes a copy. What is decided before a span is made is ours to the last
-attribute, and lives in one thread: it is kept as it is, and handed on as the SDK's own spans are. The SDK's limits
-(OTEL_SPAN_*_LIMIT) are for the spans of libraries: these have twenty attributes at most, all of them bounded names and
-numbers, and as many links as a batch has orders.
+checked, lists are bounded, every call takes a lock, and the end makes a copy. What is decided before a span is made is
+ours to the last attribute, and lives in one thread: it is kept as it is, and handed on as the SDK's own spans are. The
+SDK's limits (OTEL_SPAN_*_LIMIT) are for the spans of libraries: these have twenty attributes at most, all of them
+bounded names and numbers, and as many links as a batch has orders.
 """
 
 from collections.abc import Mapping, Sequence
