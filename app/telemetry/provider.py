@@ -6,9 +6,10 @@ from importlib.metadata import version
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_VERSION, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler, TraceIdRatioBased
 
 from app.telemetry.changed_traces import ChangedTraces
+from app.telemetry.sampling import Sampling
 
 
 class HashedOnce(Resource):
@@ -46,8 +47,14 @@ def provider_of(service: str, exporter: SpanExporter | None, *, changes_only: bo
     return provider
 
 
-def _sampler(exporter: SpanExporter | None, changes_only: bool) -> Sampler | None:
-    """None: as OTEL_TRACES_SAMPLER says."""
+def _sampler(exporter: SpanExporter | None, changes_only: bool) -> Sampler:
+    """For the spans that nothing has decided about. The environment is read in one way, for them as for purchases."""
     if exporter is None:
         return ALWAYS_OFF
-    return ALWAYS_ON if changes_only else None
+    if changes_only:
+        return ALWAYS_ON
+    sampling = Sampling.of_environment()
+    root = TraceIdRatioBased(sampling.ratio)
+    if sampling.follows_parent:
+        return ParentBased(root)
+    return ParentBased(root, remote_parent_sampled=root, remote_parent_not_sampled=root)

@@ -7,6 +7,7 @@ import threading
 import pytest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from structlog.testing import capture_logs
 
 from app.telemetry.exporting import exporter_of_environment
 from app.telemetry.provider import provider_of
@@ -105,6 +106,18 @@ def test_the_environment_says_what_is_sampled(monkeypatch: pytest.MonkeyPatch) -
         provider = provider_of("shop", InMemorySpanExporter())
         assert provider.get_tracer("test").start_span("any").is_recording() is recording
         provider.shutdown()
+
+
+def test_the_environment_is_read_in_one_way(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Otherwise the SDK tells of a second default, in words of its own."""
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "2")
+    with capture_logs() as lines:
+        provider = provider_of("shop", InMemorySpanExporter())
+    assert provider.get_tracer("test").start_span("any").is_recording()
+    assert [line["event"] for line in lines] == ["the sampler can't be read; every trace is taken"]
+    assert caplog.records == []
+    provider.shutdown()
 
 
 def test_a_resource_is_what_it_was_but_for_the_work_of_its_hash() -> None:
