@@ -11,10 +11,11 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.dashboard.conftest import CHARTS, OpenPage, take_picture
+from tests.dashboard.race_report import race_report
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-# As `atomictickets race --json` writes it; of `optimistic` one figure could not be read.
+# Of `optimistic` one figure could not be read.
 FIGURES: dict[str, dict[str, float]] = {
     "atomic": {"sold": 100, "oversold": 0, "accepted_per_second": 900, "p99_ms": 7.5},
     "naive": {"sold": 1000, "oversold": 900, "accepted_per_second": 90, "p99_ms": 80},
@@ -24,19 +25,7 @@ FIGURES: dict[str, dict[str, float]] = {
 
 @pytest.fixture
 def report() -> dict[str, Any]:
-    race = [
-        {
-            "strategy": strategy,
-            "promises_exactness": strategy != "naive",
-            "exact": strategy != "naive",
-            "failure": None,
-            "figures": {name: {"median": value, "lowest": value, "highest": value} for name, value in figures.items()},
-            "findings": [{"anomaly": "oversold", "count": 5}] if strategy == "naive" else [],
-        }
-        for strategy, figures in FIGURES.items()
-    ]
-    contest = {"stock": 100, "requests": 1000, "repeat": 5, "api_processes": 2}
-    return {"started_at": "2026-01-01T00:00:00+00:00", "contest": contest, "race": race}
+    return race_report(FIGURES)
 
 
 async def opened(page: Page, name: str, content: str) -> None:

@@ -9,8 +9,6 @@ from tests.fixtures.platform import Platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PATIENCE_MS = 30_000
-
 
 async def test_the_pairs_of_a_race_are_shown(stage: Platform, open_page: OpenPage) -> None:
     await stage.create_sale("under-the-lens", strategy="naive", stock=100, think_ms=50)
@@ -29,7 +27,7 @@ async def test_the_pairs_of_a_race_are_shown(stage: Platform, open_page: OpenPag
 
     page = await open_page("race-lens")
     await page.get_by_role("combobox", name="Sale").select_option("under-the-lens")
-    await expect(page.locator('[data-figure="collisions"]')).to_have_text(f"{told['total']} pairs", timeout=PATIENCE_MS)
+    await expect(page.locator('[data-figure="collisions"]')).to_have_text(f"{told['total']} pairs")
     assert await figure(page.locator("main"), "Windows") == 60
     canvas = page.get_by_role("application")
     await canvas.focus()

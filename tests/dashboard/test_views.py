@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.dashboard.conftest import CHARTS, PROJECT, OpenPage, take_picture
+from tests.dashboard.race_report import race_report
 from tests.fixtures.platform import Platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -17,32 +18,10 @@ VIEWS = ("two-sides", "race-lens", "way", "sales", "compare", "by-hand")
 MOST_BYTES = 400_000
 
 
-@pytest.fixture(scope="module")
-def race_report() -> dict[str, object]:
-    """As `atomictickets race --json` writes it, with one strategy that is exact and one that isn't."""
-
-    def entry(strategy: str, *, exact: bool, per_second: float) -> dict[str, object]:
-        values = {
-            "sold": 100,
-            "oversold": 0 if exact else 90,
-            "accepted_per_second": per_second,
-            "p99_ms": 7.5,
-        }
-        return {
-            "strategy": strategy,
-            "promises_exactness": exact,
-            "exact": exact,
-            "failure": None,
-            "figures": {name: {"median": value, "lowest": value, "highest": value} for name, value in values.items()},
-            "findings": [] if exact else [{"anomaly": "oversold", "count": 5}],
-        }
-
-    entries = [
-        entry("naive", exact=False, per_second=90),
-        entry("atomic", exact=True, per_second=900),
-    ]
-    contest = {"stock": 100, "requests": 1000, "repeat": 5, "api_processes": 2}
-    return {"started_at": "2026-01-01T00:00:00+00:00", "contest": contest, "race": entries}
+FIGURES = {
+    "naive": {"sold": 100, "oversold": 90, "accepted_per_second": 90, "p99_ms": 7.5},
+    "atomic": {"sold": 100, "oversold": 0, "accepted_per_second": 900, "p99_ms": 7.5},
+}
 
 
 async def violations(page: Page) -> list[str]:
@@ -54,16 +33,18 @@ async def violations(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-async def test_nothing_is_found_by_an_accessibility_checker(
-    stage: Platform, open_page: OpenPage, theme: str, race_report: dict[str, object]
-) -> None:
+async def test_nothing_is_found_by_an_accessibility_checker(stage: Platform, open_page: OpenPage, theme: str) -> None:
     await stage.ask("POST", "/sales", {"name": "shown", "strategy": "atomic", "stock": 30})
     page = await open_page(theme=theme)
     for view in VIEWS:
         await page.evaluate(f"location.hash = '#/{view}'")
         await expect(page.locator("nav a[aria-current]")).to_have_attribute("href", f"#/{view}")
         if view == "compare":
-            file = {"name": "race.json", "mimeType": "application/json", "buffer": json.dumps(race_report).encode()}
+            file = {
+                "name": "race.json",
+                "mimeType": "application/json",
+                "buffer": json.dumps(race_report(FIGURES)).encode(),
+            }
             await page.set_input_files("input[type=file]", [file])
             await expect(page.locator("tbody tr")).to_have_count(2)
         assert await violations(page) == [], view
