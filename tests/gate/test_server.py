@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
+from app.gate.availability import stock_server_reachable
 from app.gate.connection import make_redis
 from app.gate.keys import instance_key
 from app.gate.replies import GateUnavailable
@@ -67,6 +69,22 @@ async def test_a_server_that_is_away_is_no_foreigner() -> None:
         await claim(redis, "any", "ours")
     with pytest.raises(GateUnavailable):
         await read_durability(redis)
+    await redis.aclose()
+
+
+async def test_what_no_time_mends_is_told_in_the_log_too(redis: Redis, key_prefix: str) -> None:
+    await redis.set(instance_key(key_prefix), "ours")
+    with capture_logs() as logs, pytest.raises(GateUnavailable), stock_server_reachable():
+        await redis.lpush(instance_key(key_prefix), "a value of another type")  # type: ignore[misc]  # redis-py types both of its clients at once
+    assert [(log["log_level"], log["error"].split()[1]) for log in logs] == [("warning", "WRONGTYPE")]
+
+
+async def test_what_passes_is_not(make_valkey: Callable[..., ValkeyServer]) -> None:
+    redis = make_redis(make_valkey().url, "test", GateSettings())
+    await redis.config_set("maxmemory", 1)
+    with capture_logs() as logs, pytest.raises(GateUnavailable), stock_server_reachable():
+        await redis.set("any", "value")
+    assert logs == []
     await redis.aclose()
 
 
