@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from pydantic_core import to_jsonable_python
 
 from app.errors import AtomicTicketsError
@@ -24,7 +25,10 @@ SOONEST_SECONDS = 0.2  # five pictures a second of a sale that moves
 IDLE_SECONDS = 2.0
 IDLE_LOOKS_PER_SECOND = 10  # at sales that don't move, all together
 UNTOLD = ""  # no state yet: whoever looked before may have told one that holds no more
+DEFECT_SECONDS = 30.0  # until a sale that could not be looked at is tried again: each time is a traceback in the log
 COST_FACTOR = 5  # looking takes a sixth of the time at most, however large the sale
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -119,6 +123,12 @@ class Looker:
         try:
             picture = await self.picture(name)
         except UnknownSale:
+            return
+        except AtomicTicketsError:
+            raise
+        except Exception:  # whatever one sale holds, the others are looked at
+            log.exception("a sale could not be looked at; tried again later", sale=name)
+            watched.due_at = time.monotonic() + DEFECT_SECONDS
             return
         cost = time.monotonic() - began
         moved = picture != watched.published
