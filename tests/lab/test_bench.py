@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from app.lab.bench.alternating_app import Cost, costs_of
 from app.lab.bench.arms import ARMS, QUICK, UnknownArm, chosen
 from app.lab.bench.bars import BARS, SOAK_ORDERS
 from app.lab.bench.environment import Disk
@@ -299,3 +300,23 @@ def test_a_report_holds_only_with_every_bar_and_on_a_real_disk(
     rates: Mapping[str, float], real: bool, holds: bool
 ) -> None:
     assert a_report(a_run(rates), on_a_real_disk=real).holds is holds
+
+
+def blocks(times: float, speeds: Sequence[float]) -> list[dict[str, Cost]]:
+    """Of a machine with these speeds, on which `real` costs so many times what `stub` does: 40 us."""
+    return [{"stub": Cost(0.04 / each, 1000), "real": Cost(0.04 * times / each, 1000)} for each in speeds]
+
+
+def test_what_telemetry_costs_is_seen_though_the_machine_changes_its_speed() -> None:
+    told = costs_of(blocks(1.05, [0.5, 1, 1, 1, 2]), sending_seconds=0)
+    assert told == pytest.approx({"stub": 40, "real": 42})
+
+
+def test_blocks_in_which_the_machine_stood_still_say_nothing_of_telemetry() -> None:
+    stood_still = [{"stub": Cost(0.04, 1000), "real": Cost(4.0, 1000)}, {"stub": Cost(4.0, 1000), "real": Cost(0, 0)}]
+    told = costs_of([*blocks(1.05, [1] * 8), *stood_still], sending_seconds=0)
+    assert told == pytest.approx({"stub": 40, "real": 42})
+
+
+def test_the_sending_of_spans_is_part_of_what_they_cost() -> None:
+    assert costs_of(blocks(1, [1, 1]), sending_seconds=0.01)["real"] == pytest.approx(40 + 5)

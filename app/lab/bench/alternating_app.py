@@ -9,8 +9,10 @@ Spans are sent when it suits the SDK, by a thread that has nothing else to do: a
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
+from math import exp, log
+from statistics import fmean
 from time import clock_gettime, pthread_getcpuclockid, thread_time
 from urllib.parse import parse_qs
 
@@ -29,6 +31,9 @@ PATH = "/cost"
 SLICE_SECONDS = 0.05  # a shared machine changes its speed by half within a second: both ways must meet each of them
 SETTLE_SECONDS = 0.01  # not counted: what is answered in it had begun the other way
 TURNS = ("stub", "real", "real", "stub")
+"""One block: a speed that rises or falls evenly meets both ways alike."""
+ODD = 0.2
+"""Of the blocks at either end: in them the machine changed its speed, which says nothing of either way."""
 EXPORTER = "OtelBatch"  # begins the name of the SDK's thread
 
 
@@ -47,9 +52,14 @@ class Cost:
     cpu_seconds: float = 0.0
     answers: int = 0
 
-    def microseconds(self, more_seconds: float = 0.0) -> float:
+    @property
+    def microseconds(self) -> float:
         """Of an answer."""
-        return (self.cpu_seconds + more_seconds) * 1e6 / max(1, self.answers)
+        return self.cpu_seconds * 1e6 / self.answers
+
+
+Block = dict[str, Cost]
+"""Both ways within a fifth of a second."""
 
 
 class Alternating:
@@ -69,26 +79,43 @@ class Alternating:
 
     async def _costs(self, seconds: float) -> dict[str, float]:
         before = exporting_seconds()
-        costs, share = await self._alternate(seconds)
+        blocks, share = await self._alternate(seconds)
         sending = await asyncio.to_thread(send_the_rest)
         sending += exporting_seconds() - before
-        return {"stub": costs["stub"].microseconds(), "real": costs["real"].microseconds(sending * share)}
+        return costs_of(blocks, sending * share)
 
-    async def _alternate(self, seconds: float) -> tuple[dict[str, Cost], float]:
+    async def _alternate(self, seconds: float) -> tuple[list[Block], float]:
         """And the share of the answers, of all that were given with telemetry, that were counted."""
-        costs = {way: Cost() for way in WAYS}
+        blocks: list[Block] = []
         with_telemetry = 0
-        for way in islice(cycle(TURNS), int(seconds / (SLICE_SECONDS + SETTLE_SECONDS))):
-            Sampling.decide = WAYS[way]  # type: ignore[method-assign]  # that is the point
-            cost, begun = costs[way], self._answers
-            await asyncio.sleep(SETTLE_SECONDS)
-            cpu, answers = thread_time(), self._answers
-            await asyncio.sleep(SLICE_SECONDS)
-            cost.cpu_seconds += thread_time() - cpu
-            cost.answers += self._answers - answers
-            with_telemetry += self._answers - begun if way == "real" else 0
+        for _ in range(max(1, int(seconds / (len(TURNS) * (SLICE_SECONDS + SETTLE_SECONDS))))):
+            blocks.append({way: Cost() for way in WAYS})
+            for way in TURNS:
+                Sampling.decide = WAYS[way]  # type: ignore[method-assign]  # that is the point
+                cost, begun = blocks[-1][way], self._answers
+                await asyncio.sleep(SETTLE_SECONDS)
+                cpu, answers = thread_time(), self._answers
+                await asyncio.sleep(SLICE_SECONDS)
+                cost.cpu_seconds += thread_time() - cpu
+                cost.answers += self._answers - answers
+                with_telemetry += self._answers - begun if way == "real" else 0
         Sampling.decide = WAYS["stub"]  # type: ignore[method-assign]  # until the next time
-        return costs, costs["real"].answers / max(1, with_telemetry)
+        return blocks, sum(block["real"].answers for block in blocks) / max(1, with_telemetry)
+
+
+def costs_of(blocks: Sequence[Block], sending_seconds: float) -> dict[str, float]:
+    """CPU microseconds of an answer in both ways; of `real` with its part of the time that sending its spans took."""
+    blocks = [block for block in blocks if all(cost.answers for cost in block.values())]
+    stub = middling([block["stub"].microseconds for block in blocks])
+    times = exp(middling([log(block["real"].microseconds / block["stub"].microseconds) for block in blocks]))
+    answers = sum(block["real"].answers for block in blocks)
+    return {"stub": stub, "real": stub * times + sending_seconds * 1e6 / max(1, answers)}
+
+
+def middling(values: Sequence[float]) -> float:
+    """The mean of those that are not odd."""
+    cut = int(len(values) * ODD)
+    return fmean(sorted(values)[cut : len(values) - cut])
 
 
 def exporting_seconds() -> float:
