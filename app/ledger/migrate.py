@@ -16,6 +16,8 @@ import time
 import uuid
 
 import structlog
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
@@ -28,7 +30,7 @@ from app.ledger.availability import LOCK_NOT_AVAILABLE, LedgerUnavailable, ledge
 from app.ledger.engine import make_engine
 from app.ledger.locks import HOLD
 from app.ledger.models import InstanceRow
-from app.ledger.revisions import SchemaBehind, alembic_config, fitting_schema, own_min_compatible, own_revision
+from app.ledger.revisions import SchemaBehind, alembic_ini, fitting_schema, own_revision
 from app.settings import LedgerSettings, StoreSettings
 from app.telemetry.logs import configure_logs
 
@@ -40,6 +42,18 @@ STEP_BACK_SECONDS = (1.0, 3.0)
 HAS_SCHEMA = text("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = :name)")
 
 log = structlog.get_logger()
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    config = Config(alembic_ini())
+    config.attributes["connection"] = connection
+    return config
+
+
+def own_min_compatible() -> str:
+    """The oldest release that works on the schema of this one."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    return str(scripts.get_revision(own_revision()).module.min_compatible)
 
 
 def upgrade(connection: Connection, schema_name: str) -> None:

@@ -5,11 +5,17 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.ledger.revisions import SchemaBehind, SchemaUnfit, alembic_config, own_revision
+from app.ledger.migrate import alembic_config
+from app.ledger.revisions import SchemaBehind, SchemaUnfit, own_revision
 from app.ledger.schema import installation_id
 from tests.fixtures.releases import NEXT, THIS, MakeRelease
 
-REVISIONS = list(ScriptDirectory.from_config(alembic_config()).walk_revisions())
+SCRIPTS = ScriptDirectory.from_config(alembic_config())
+REVISIONS = list(SCRIPTS.walk_revisions())
+
+
+def test_the_newest_script_is_the_one_that_alembic_would_run_last() -> None:
+    assert own_revision() == SCRIPTS.get_current_head()
 
 
 @pytest.mark.parametrize("script", REVISIONS, ids=lambda script: script.revision)
