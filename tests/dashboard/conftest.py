@@ -10,8 +10,8 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_p
 
 from app.lab.home import LabHome
 from app.lab.servers.postgres import PostgresServer
+from tests.fixtures.databases import MigratedDatabases
 from tests.fixtures.platform import Platform
-from tests.fixtures.servers import fresh_database
 
 PROJECT = Path(__file__).parents[2]
 PICTURES = PROJECT / "build" / "dashboard"
@@ -35,12 +35,13 @@ def browser_path() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
-def dashboard_database_url(postgres_server: PostgresServer, migrated_template: str) -> Iterator[str]:
-    yield from fresh_database(postgres_server, f"TEMPLATE {migrated_template}")
+@pytest.fixture(scope="package")
+def dashboard_database_url(postgres_server: PostgresServer, migrated_databases: MigratedDatabases) -> Iterator[str]:
+    with migrated_databases.borrowed() as name:
+        yield postgres_server.url_of(name)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def stage(
     browser_path: str,  # noqa: ARG001  nothing is started where nobody could look at it
     tmp_path_factory: pytest.TempPathFactory,
@@ -63,7 +64,7 @@ async def stage(
     await platform.close()
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def browser(browser_path: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=browser_path, args=list(QUIET))

@@ -15,14 +15,14 @@ from app.strategies.registry import STRATEGIES
 Play = Callable[[str, str], Awaitable[list[Scene]]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnGround]:
     home = LabHome(tmp_path_factory.mktemp("race"))
     with OwnGround(home, print, 2, 1, faults=True) as ground:
         yield ground
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def play(ground: OwnGround) -> Play:
     """Plays a scenario with a strategy, by their names."""
     played: dict[tuple[str, str], list[Scene]] = {}
