@@ -11,6 +11,7 @@ from tests.cluster.kubectl import Kubectl
 NAME = "crowd"
 MOST_RECORDS = 20_000
 EXEC_SECONDS = 180
+REPLY_SECONDS = 30.0  # of patience with a pod on a busy machine
 IDLE = "import signal; signal.pause()"
 ASK = """
 import json, sys, urllib.error, urllib.request
@@ -63,6 +64,7 @@ class Crowd:
             rate=rate,
             retries=retries,
             seconds=seconds,
+            reply_seconds=REPLY_SECONDS,
             records=True,
         )
         told = self._python("-m", "app.lab.load", json.dumps(plan.as_json()))

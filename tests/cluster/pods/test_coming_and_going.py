@@ -83,7 +83,7 @@ def test_two_releases_come_change_and_go_in_any_order(two_namespaces: tuple[Kube
     """The first owns the definition. The other goes and comes back beside it; then the owner goes."""
     owner, other = (Shop(kubectl, image) for kubectl in two_namespaces)
     owner.helm.install(
-        *owner.image_sets(), *SMALL, "crds.takeOver=true", wait_seconds=READY_SECONDS, take_ownership=True
+        *owner.sets(), *SMALL, "crds.takeOver=true", wait_seconds=READY_SECONDS, take_ownership=True
     )
     other.install(*SMALL)
     assert owner_of_the_definition(owner) == owner_of_the_definition(other) == owner.kubectl.namespace

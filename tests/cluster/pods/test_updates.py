@@ -112,7 +112,7 @@ def test_a_failed_migration_leaves_the_old_release_serving(
     serving = {pod["metadata"]["name"] for pod in shop.pods("api")}
     with buyers(shop, crowd, beside, "unmoved") as queue:
         with pytest.raises(HelmRefused):
-            shop.helm.upgrade(*shop.image_sets(broken_image), wait_seconds=15)
+            shop.helm.upgrade(*shop.sets(broken_image), wait_seconds=15)
         assert serving <= {pod["metadata"]["name"] for pod in shop.pods("api")}
         shop.upgrade()
     all_served(shop, queue, "unmoved")
