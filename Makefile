@@ -17,7 +17,8 @@ lab: $(VENV)/.lab assets ## Run everything here until Ctrl-C; ONCE=1 runs both s
 	@$(BIN)/atomictickets lab $(if $(ONCE),--once) $(ARGS)
 
 test: $(VENV)/.dev assets ## Run the tests against real servers (ARGS="-k name" narrows them)
-	@$(BIN)/pytest $(ARGS)
+	@# Most tests start processes: without bytecode each of them would compile the project anew.
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and who imports whom
 	@$(BIN)/ruff check

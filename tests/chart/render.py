@@ -23,7 +23,8 @@ class Rendered:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.objects: list[Object] = [each for each in yaml.safe_load_all(text) if each]
+        # In C: in Python the CRD alone takes as long as Helm does for all of it.
+        self.objects: list[Object] = [each for each in yaml.load_all(text, yaml.CSafeLoader) if each]
 
     def kinds(self) -> set[str]:
         return {each["kind"] for each in self.objects}
