@@ -82,9 +82,7 @@ def two_namespaces(admin: Kubectl) -> Iterator[tuple[Kubectl, Kubectl]]:
 def test_two_releases_come_change_and_go_in_any_order(two_namespaces: tuple[Kubectl, Kubectl], image: str) -> None:
     """The first owns the definition. The other goes and comes back beside it; then the owner goes."""
     owner, other = (Shop(kubectl, image) for kubectl in two_namespaces)
-    owner.helm.install(
-        *owner.sets(), *SMALL, "crds.takeOver=true", wait_seconds=READY_SECONDS, take_ownership=True
-    )
+    owner.helm.install(*owner.sets(), *SMALL, "crds.takeOver=true", wait_seconds=READY_SECONDS, take_ownership=True)
     other.install(*SMALL)
     assert owner_of_the_definition(owner) == owner_of_the_definition(other) == owner.kubectl.namespace
     for shop in (owner, other):
