@@ -9,7 +9,7 @@ from tests.faults.verdict import verdict
 from tests.fixtures.platform import MakePlatform, Platform
 from tests.fixtures.releases import NEXT, THIS, MakeRelease, Release
 
-CROWD = 1000
+CROWD, PER_SECOND = 400, 100  # more would take the time in which the processes start
 
 
 def install(installed: Path, release: Release) -> None:
@@ -37,7 +37,7 @@ async def test_a_release_is_rolled_back_over_a_revision_in_mid_blast(
 
     async def crowds() -> None:
         while not rolled_back.is_set():
-            crowd = await platform.blast(sale, CROWD, concurrency=4)
+            crowd = await platform.blast(sale, CROWD, concurrency=4, rate=PER_SECOND)
             assert crowd.outcomes == {"accepted": CROWD}
             told.extend(crowd.records)
 
