@@ -18,10 +18,11 @@ class HelmRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Helm:
-    """One release, in kubectl's namespace."""
+    """One release, in kubectl's namespace. `always`: what each install and upgrade of it is told."""
 
     kubectl: Kubectl
     release: str = "atomictickets"
+    always: tuple[str, ...] = ()
 
     @property
     def program(self) -> str | None:
@@ -53,7 +54,7 @@ class Helm:
         return self._run("test", self.release, "--timeout=90s", wait_seconds=90)
 
     def _chart(self, verb: str, *sets: str, wait_seconds: int, flags: tuple[str, ...] = ()) -> str:
-        options = [*flags, *(part for each in sets for part in ("--set", each))]
+        options = [*flags, *(part for each in (*self.always, *sets) for part in ("--set", each))]
         return self._run(verb, self.release, str(CHART), *options, *waiting(wait_seconds), wait_seconds=wait_seconds)
 
     def _run(self, *arguments: str, wait_seconds: int = 0) -> str:

@@ -44,14 +44,14 @@ def image(images: ImageStore) -> str:
     return "atomictickets:test"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def market(admin: Kubectl, image: str) -> Iterator[Kubectl]:
     """kubectl in the namespace of the shop that most of these tests share."""
     assert image
     yield from restricted_namespace(admin)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shop(market: Kubectl, image: str) -> Shop:
     """Installed, and every pod ready."""
     shop = Shop(market, image)
@@ -61,7 +61,7 @@ def shop(market: Kubectl, image: str) -> Shop:
     return shop
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def crowd(market: Kubectl, image: str) -> Crowd:
     crowd = Crowd(market, image)
     crowd.arrive()
@@ -82,12 +82,12 @@ def own_crowd(own_market: Kubectl, image: str) -> Crowd:
     return crowd
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def jaeger(shop: Shop) -> Jaeger:
     return Jaeger(shop.kubectl, shop.name("jaeger"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def killer(admin: Kubectl, image: str) -> Iterator[Killer]:
     name = f"killer-{uuid.uuid4().hex[:8]}"
     admin("create", "namespace", name)
