@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 TIMEOUT_SECONDS = 60
+LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 0.1, 1.0
+PAUSE_FACTOR = 2  # times what a look took: kubectl is 0.3 s of CPU, and a test that waits must not take a whole core
 
 
 class Refused(Exception):
@@ -62,7 +64,10 @@ class Kubectl:
 
 def until(holds: Callable[[], bool], *, seconds: float) -> None:
     """Waits for what comes true in another process."""
-    deadline = time.monotonic() + seconds
+    begun = time.monotonic()
+    deadline = begun + seconds
     while not holds():
-        assert time.monotonic() < deadline, f"not so after {seconds:g} s"
-        time.sleep(0.1)
+        now = time.monotonic()
+        assert now < deadline, f"not so after {seconds:g} s"
+        time.sleep(min(MOST_PAUSE_SECONDS, max(LEAST_PAUSE_SECONDS, PAUSE_FACTOR * (now - begun))))
+        begun = time.monotonic()
