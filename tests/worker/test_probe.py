@@ -1,13 +1,23 @@
 """The worker's probes, asked as the kubelet asks: a connection each."""
 
+from collections.abc import Callable
+
 import psutil
+from redis.asyncio import Redis
 
 from app.lab.servers.ports import free_port
+from app.lab.servers.valkey import ValkeyServer
 from tests.drain.until import until
 from tests.test_probe import status
 from tests.worker.conftest import MakeWorker
 
 DEAD_REDIS = "redis://127.0.0.1:1/0"  # port 1 refuses
+
+
+async def waits_for_hints(broker: ValkeyServer) -> bool:
+    """Whether a worker's loop has asked for its next message."""
+    async with Redis.from_url(broker.url, decode_responses=True) as redis:
+        return any(client["cmd"] == "brpop" for client in await redis.client_list())
 
 
 async def test_a_worker_that_drains_is_ready_and_alive(make_worker: MakeWorker) -> None:
@@ -29,9 +39,13 @@ async def test_a_worker_without_a_store_is_alive_and_not_ready(make_worker: Make
     assert status(port, "/readyz") == 503
 
 
-async def test_a_child_that_follows_another_answers_on_the_same_port(make_worker: MakeWorker) -> None:
-    port = free_port()
-    worker = make_worker(WORKER_PROBE_PORT=str(port))
+async def test_a_child_that_follows_another_answers_on_the_same_port(
+    make_worker: MakeWorker, make_valkey: Callable[..., ValkeyServer]
+) -> None:
+    port, broker = free_port(), make_valkey(appendfsync="off")
+    worker = make_worker(WORKER_PROBE_PORT=str(port), BROKER_URL=broker.url)
+    # Before its loop has begun Celery takes a child's death for a start that failed, and ends.
+    await until(lambda: waits_for_hints(broker))
     (child,) = psutil.Process(worker.pid).children()
     child.kill()
     child.wait(10)
