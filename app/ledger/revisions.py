@@ -49,7 +49,7 @@ def own_revision() -> str:
     Alembic would say the same, for a tenth of the time that a process takes to start; only the migration loads it.
     """
     scripts = alembic_ini().parent / "alembic" / "versions"
-    return max(script.name.partition("_")[0] for script in scripts.glob("[0-9]*_*.py"))
+    return max((script.name.partition("_")[0] for script in scripts.glob("[0-9]*_*.py")), key=int)
 
 
 def fitting_schema(connection: Connection) -> Schema:

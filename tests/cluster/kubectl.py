@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from tests.drain.until import pause_after
+
 TIMEOUT_SECONDS = 60
-LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 0.1, 1.0
-PAUSE_FACTOR = 2  # times what a look took: kubectl is 0.3 s of CPU, and a test that waits must not take a whole core
 
 
 class Refused(Exception):
@@ -67,7 +67,6 @@ def until(holds: Callable[[], bool], *, seconds: float) -> None:
     begun = time.monotonic()
     deadline = begun + seconds
     while not holds():
-        now = time.monotonic()
-        assert now < deadline, f"not so after {seconds:g} s"
-        time.sleep(min(MOST_PAUSE_SECONDS, max(LEAST_PAUSE_SECONDS, PAUSE_FACTOR * (now - begun))))
+        assert time.monotonic() < deadline, f"not so after {seconds:g} s"
+        time.sleep(pause_after(begun))
         begun = time.monotonic()

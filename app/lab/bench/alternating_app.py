@@ -109,7 +109,7 @@ def costs_of(blocks: Sequence[Block], sending_seconds: float) -> dict[str, float
     stub = middling([block["stub"].microseconds for block in blocks])
     times = exp(middling([log(block["real"].microseconds / block["stub"].microseconds) for block in blocks]))
     answers = sum(block["real"].answers for block in blocks)
-    return {"stub": stub, "real": stub * times + sending_seconds * 1e6 / max(1, answers)}
+    return {"stub": stub, "real": stub * times + sending_seconds * 1e6 / answers}
 
 
 def middling(values: Sequence[float]) -> float:
