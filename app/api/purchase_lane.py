@@ -40,8 +40,8 @@ SOLD_OUT = (
 )
 
 Answer = tuple[int, list[Header], bytes]
-Head = tuple[int, bytes, list[bytes]]
-"""Of a request: declared length of the body, its type, and the keys, as many as were sent."""
+Head = tuple[int, bytes, list[bytes], str]
+"""Of a request: declared length of the body, its type, the keys, as many as were sent, and the nonce, which is ours."""
 
 log = structlog.get_logger()
 
@@ -50,7 +50,7 @@ async def answer_purchase(sampling: Sampling, scope: Scope, receive: Receive, se
     """The ASGI endpoint."""
     started = perf_counter()
     head, traceparent = read_head(scope)
-    trace_id, sampled = sampling.decide(traceparent)
+    trace_id, sampled = sampling.decide(traceparent, head[3])
     try:
         if sampled:
             with server_span(SPAN, scope, traceparent, started) as serving:
@@ -62,21 +62,21 @@ async def answer_purchase(sampling: Sampling, scope: Scope, receive: Receive, se
     except ClientGone:
         return
     except asyncio.CancelledError:  # nobody but the server does that, when its grace is over
-        await respond(send, rendered(Ended(), scope["path"], trace_id.decode()), trace_id)
+        await respond(send, rendered(Ended(), scope["path"], trace_id), trace_id)
         raise
-    scope["state"]["services"].metrics.purchase(outcome, perf_counter() - started, trace_id.decode() if sampled else "")
+    scope["state"]["services"].metrics.purchase(outcome, perf_counter() - started, trace_id if sampled else "")
     await respond(send, answer, trace_id)
 
 
-async def respond(send: Send, answer: Answer, trace_id: bytes) -> None:
+async def respond(send: Send, answer: Answer, trace_id: str) -> None:
     status, headers, body = answer
-    headers.append((HEADER, trace_id))
+    headers.append((HEADER, trace_id.encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
 async def decide(
-    scope: Scope, receive: Receive, head: Head, trace_id: bytes, traceparent: str = ""
+    scope: Scope, receive: Receive, head: Head, trace_id: str, traceparent: str = ""
 ) -> tuple[str, Answer]:
     """The name of the outcome, for the metrics, and the answer."""
     services: Services = scope["state"]["services"]
@@ -85,13 +85,13 @@ async def decide(
         return told(await services.desk.buy(purchase), trace_id)
     except AtomicTicketsError as error:
         if error.status == 500:  # a shared call's defect: its traceback is logged once, for all who shared it
-            log.error("a purchase failed unexpectedly", trace_id=trace_id.decode(), cause=repr(error.__cause__))  # noqa: TRY400  as said
-        return error.slug, rendered(error, scope["path"], trace_id.decode())
+            log.error("a purchase failed unexpectedly", trace_id=trace_id, cause=repr(error.__cause__))  # noqa: TRY400  as said
+        return error.slug, rendered(error, scope["path"], trace_id)
     except Exception as error:
-        log.exception("a purchase failed unexpectedly", trace_id=trace_id.decode())
+        log.exception("a purchase failed unexpectedly", trace_id=trace_id)
         get_current_span().record_exception(error)
         unexpected = InternalError("The request failed; it is logged.")
-        return "error", rendered(unexpected, scope["path"], trace_id.decode())
+        return "error", rendered(unexpected, scope["path"], trace_id)
 
 
 def read_head(scope: Scope) -> tuple[Head, bytes]:
@@ -106,14 +106,14 @@ def read_head(scope: Scope) -> tuple[Head, bytes]:
             keys.append(value)
         elif name == b"traceparent":
             traceparent = value
-    return (declared_bytes, content_type, keys), traceparent
+    return (declared_bytes, content_type, keys, os.urandom(8).hex()), traceparent
 
 
 async def read_purchase(head: Head, receive: Receive, services: Services, traceparent: str) -> Purchase:
     """Raises the AtomicTicketsError that names what is wrong with the request."""
     if not services.readiness.started:
         services.readiness.require()
-    declared_bytes, content_type, keys = head
+    declared_bytes, content_type, keys, nonce = head
     body = await read_body(declared_bytes, receive, services.body_limit_bytes)
     if not is_json(content_type):
         raise NotJson("Send the body as application/json.")
@@ -122,10 +122,10 @@ async def read_purchase(head: Head, receive: Receive, services: Services, tracep
         order = OrderIn.model_validate_json(body)
     except ValidationError as error:
         raise InvalidRequest(field_errors(error.errors(include_url=False, include_input=False))) from None
-    return Purchase(order.sale, order.customer, key, order.quantity, os.urandom(8).hex(), traceparent)
+    return Purchase(order.sale, order.customer, key, order.quantity, nonce, traceparent)
 
 
-def told(outcome: Outcome, trace_id: bytes) -> tuple[str, Answer]:
+def told(outcome: Outcome, trace_id: str) -> tuple[str, Answer]:
     """As `decide`. What fills the bodies needs no escaping in JSON."""
     if type(outcome) is Reserved:
         won = outcome.reservation
@@ -140,7 +140,7 @@ def told(outcome: Outcome, trace_id: bytes) -> tuple[str, Answer]:
             return "replayed", (200, headers, body)
         return "reserved", (200, headers, body)
     if type(outcome) is SoldOut:
-        body = SOLD_OUT % (trace_id, outcome.remaining)
+        body = SOLD_OUT % (trace_id.encode(), outcome.remaining)
         return "sold-out", (400, [PROBLEM_JSON, (b"content-length", b"%d" % len(body))], body)
     error = refusal(outcome)  # type: ignore[arg-type]  # the two types above are gone; `type() is` narrows no union
-    return error.slug, rendered(error, PATH, trace_id.decode())
+    return error.slug, rendered(error, PATH, trace_id)

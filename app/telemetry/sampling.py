@@ -1,12 +1,11 @@
 """Which requests are traced, decided before a span is made: for most of them it never is.
 
-An unsampled request costs a microsecond here. The SDK's own sampler would cost five, and a span of no account as much.
+An unsampled request costs a fifth of a microsecond here. The SDK's own sampler would cost five, and a span of no
+account as much.
 """
 
 import os
-from binascii import hexlify
-from dataclasses import dataclass
-from random import getrandbits, random
+from dataclasses import dataclass, field
 from typing import Self
 
 import structlog
@@ -17,7 +16,15 @@ SAMPLER, ARGUMENT = "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"
 DEFAULT = "parentbased_always_on"
 RATIOS = {"always_on": 1.0, "always_off": 0.0}
 
+FIRST_HALF = os.urandom(8).hex()
+"""Of the trace ids that this process makes."""
+
 log = structlog.get_logger()
+
+
+def bound(ratio: float) -> str:
+    """That share of all numbers of 16 hexadecimal digits stands, as text, before it."""
+    return f"{int(ratio * 2**64):016x}" if ratio < 1 else "g"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,10 @@ class Sampling:
 
     ratio: float
     follows_parent: bool
+    _bound: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_bound", bound(self.ratio))
 
     @classmethod
     def of_environment(cls) -> Self:
@@ -42,16 +53,20 @@ class Sampling:
             return cls(1.0, follows_parent=True)
         return cls(ratio, follows_parent=kind != name)
 
-    def decide(self, traceparent: bytes) -> tuple[bytes, bool]:
-        """The request's trace id, in 32 hexadecimal digits, and whether it is sampled. `traceparent`: b'' for none."""
+    def decide(self, traceparent: bytes, nonce: str) -> tuple[str, bool]:
+        """The request's trace id, in 32 hexadecimal digits, and whether it is sampled.
+
+        `traceparent`: b'' for none. `nonce`: 16 random digits, which a request without a parent is named after: numbers
+        of its own came to 1.8 % of the whole purchase (docs/benchmarks.md).
+        """
         if traceparent:
             match = TRACEPARENT.fullmatch(traceparent)
             if match is not None:
+                trace_id = match[1].decode()
                 if self.follows_parent:
-                    return match[1], bool(int(match[3], 16) & 1)
-                return match[1], int(match[1][16:], 16) < self.ratio * 2**64
-        name = hexlify(getrandbits(128).to_bytes(16))  # 0.17 us, the least of nine ways; os.urandom takes 0.6
-        return name, self.ratio > 0 and random() < self.ratio  # noqa: S311  thins out a crowd, keeps no secret
+                    return trace_id, bool(int(match[3], 16) & 1)
+                return trace_id, trace_id[16:] < self._bound
+        return FIRST_HALF + nonce, nonce < self._bound
 
 
 NOTHING = Sampling(0.0, follows_parent=False)

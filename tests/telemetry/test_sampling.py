@@ -7,6 +7,7 @@ from app.telemetry.context import parse, traceparent_of
 from app.telemetry.sampling import NOTHING, Sampling
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+NONCE = "0123456789abcdef"
 SAMPLED, UNSAMPLED = f"00-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-00"
 
 
@@ -46,25 +47,43 @@ def test_a_sampler_that_cannot_be_read_is_told(sampler: str, argument: str, monk
 def test_a_trace_that_began_elsewhere_is_as_was_decided_there(traceparent: str) -> None:
     for ratio in (0.0, 1.0):
         sampling = Sampling(ratio, follows_parent=True)
-        assert sampling.decide(traceparent.encode()) == (TRACE.encode(), traceparent is SAMPLED)
+        assert sampling.decide(traceparent.encode(), NONCE) == (TRACE, traceparent is SAMPLED)
 
 
-def test_without_a_parent_the_ratio_decides() -> None:
-    assert [Sampling(1.0, follows_parent=True).decide(b"")[1] for _ in range(100)] == [True] * 100
-    assert [Sampling(0.0, follows_parent=True).decide(b"")[1] for _ in range(100)] == [False] * 100
-    some = [Sampling(0.5, follows_parent=True).decide(b"") for _ in range(200)]
-    assert {sampled for _, sampled in some} == {True, False}
-    assert len({trace_id for trace_id, _ in some}) == 200
+LOWEST, BELOW_HALF, HALF, HIGHEST = "0" * 16, "7" + "f" * 15, "8" + "0" * 15, "f" * 16
+
+
+@pytest.mark.parametrize(
+    ("ratio", "expected"),
+    [
+        (0.0, [False, False, False, False]),
+        (1e-30, [False, False, False, False]),
+        (2**-64, [True, False, False, False]),
+        (0.5, [True, True, False, False]),
+        (1 - 2**-53, [True, True, True, False]),
+        (1.0, [True, True, True, True]),
+    ],
+)
+def test_without_a_parent_the_ratio_of_all_nonces_is_sampled(ratio: float, expected: list[bool]) -> None:
+    sampling = Sampling(ratio, follows_parent=True)
+    assert [sampling.decide(b"", nonce)[1] for nonce in (LOWEST, BELOW_HALF, HALF, HIGHEST)] == expected
+
+
+def test_without_a_parent_a_trace_is_named_after_process_and_nonce() -> None:
+    one, other = (NOTHING.decide(b"", nonce)[0] for nonce in (NONCE, HIGHEST))
+    assert (one[16:], other[16:]) == (NONCE, HIGHEST)
+    assert one[:16] == other[:16] != LOWEST
+    assert parse(f"00-{one}-{SPAN}-01") is not None
 
 
 def test_a_ratio_that_follows_no_parent_goes_by_the_trace_s_id() -> None:
     low, high = (f"00-{'a' * 16}{half}-{SPAN}-01".encode() for half in ("1" * 16, "e" * 16))
     sampling = Sampling(0.5, follows_parent=False)
-    assert (sampling.decide(low)[1], sampling.decide(high)[1]) == (True, False)
+    assert (sampling.decide(low, HIGHEST)[1], sampling.decide(high, LOWEST)[1]) == (True, False)
 
 
 def test_a_process_without_traces_names_the_caller_s_all_the_same() -> None:
-    assert NOTHING.decide(SAMPLED.encode()) == (TRACE.encode(), False)
+    assert NOTHING.decide(SAMPLED.encode(), NONCE) == (TRACE, False)
 
 
 @pytest.mark.parametrize(
@@ -76,8 +95,8 @@ def test_a_process_without_traces_names_the_caller_s_all_the_same() -> None:
 )  # fmt: skip
 def test_what_is_no_traceparent_names_no_span(text: str) -> None:
     assert parse(text) is None
-    trace_id, _ = Sampling(0.0, follows_parent=True).decide(text.encode("latin-1"))
-    assert trace_id.decode() != TRACE
+    trace_id, _ = Sampling(0.0, follows_parent=True).decide(text.encode("latin-1"), NONCE)
+    assert trace_id[16:] == NONCE
     assert len(trace_id) == 32
 
 

@@ -19,6 +19,7 @@ ARMS = (
     Arm("sold-out", "refused, nothing left", request_arms.sold_out),
     Arm("purchases-everysec", "accepted; fsync everysec, 1 API process", request_arms.purchases_everysec),
     Arm("telemetry-off", "accepted, half of the time without telemetry", telemetry_arms.off, (ALTERNATING,)),
+    Arm("telemetry-control", "the same, never with telemetry", telemetry_arms.control, (ALTERNATING,)),
     Arm("telemetry-1", "the same, else 1 % of them traced", telemetry_arms.traced_1, (ALTERNATING_1,)),
     Arm("telemetry-100", "the same, else all of them traced", telemetry_arms.traced_100, (ALTERNATING_100,)),
     Arm("collector", "accepted, all of them traced", telemetry_arms.collector, (TRACED_100,), warms=True),

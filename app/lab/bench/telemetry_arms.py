@@ -24,6 +24,11 @@ async def off(bench: Bench) -> Sample:
     return await alternating(bench, "telemetry-off", ALTERNATING)
 
 
+async def control(bench: Bench) -> Sample:
+    """What is measured where there is no difference."""
+    return await alternating(bench, "telemetry-control", ALTERNATING, real="control")
+
+
 async def traced_1(bench: Bench) -> Sample:
     async with bench.rig.collector(bench.rig.group(ALTERNATING_1)):
         return await alternating(bench, "telemetry-1", ALTERNATING_1)
@@ -34,7 +39,7 @@ async def traced_100(bench: Bench) -> Sample:
         return await alternating(bench, "telemetry-100", ALTERNATING_100)
 
 
-async def alternating(bench: Bench, arm: str, served: Group) -> Sample:
+async def alternating(bench: Bench, arm: str, served: Group, *, real: str = "telemetry") -> Sample:
     """One process with and without telemetry, in slices of the same load."""
     async with bench.stage.sale(arm) as sale:
         group = bench.rig.group(served)
@@ -43,13 +48,13 @@ async def alternating(bench: Bench, arm: str, served: Group) -> Sample:
             load(bench.rig, group, closed_loop(group.url, sale, seconds + 2 * BEGUN_SECONDS, FEW))
         )
         await asyncio.sleep(BEGUN_SECONDS)
-        figures = await asyncio.to_thread(costs, group.url, seconds)
+        figures = await asyncio.to_thread(costs, group.url, seconds, real)
         return sample_of(bench, arm, await loading, ACCEPTED, figures=figures, saturating=False)
 
 
-def costs(url: str, seconds: float) -> dict[str, float]:
+def costs(url: str, seconds: float, real: str) -> dict[str, float]:
     """CPU microseconds of an answer in both ways, and how many times one is the other."""
-    with urlopen(f"{url}{PATH}?seconds={seconds}", timeout=TIMEOUT_SECONDS) as response:  # noqa: S310  our own process
+    with urlopen(f"{url}{PATH}?seconds={seconds}&real={real}", timeout=TIMEOUT_SECONDS) as response:  # noqa: S310  our own process
         told = json.load(response)
     times = told["real"] / told["stub"]
     return {"cpu_us_with_telemetry": told["real"], "cpu_us_with_a_stub": told["stub"], "times_the_stub": times}
