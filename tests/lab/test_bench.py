@@ -1,12 +1,14 @@
 """The benchmark's judgement, as tables: a bar that no figure can fail would prove nothing. No timing is asserted."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
-from app.lab.bench.alternating_app import Cost, costs_of
+from app.lab.bench.alternating_app import Alternating, Cost, costs_of
 from app.lab.bench.arms import ARMS, QUICK, UnknownArm, chosen
 from app.lab.bench.bars import BARS, SOAK_ORDERS
 from app.lab.bench.environment import Disk
@@ -320,3 +322,36 @@ def test_blocks_in_which_the_machine_stood_still_say_nothing_of_telemetry() -> N
 
 def test_the_sending_of_spans_is_part_of_what_they_cost() -> None:
     assert costs_of(blocks(1, [1, 1]), sending_seconds=0.01)["real"] == pytest.approx(40 + 5)
+
+
+async def test_before_a_slice_counts_all_is_answered_that_began_the_other_way() -> None:
+    answers: list[asyncio.Event] = []
+
+    async def service(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive, send
+        answers.append(asyncio.Event())
+        await answers[-1].wait()
+
+    alternating = Alternating(service)
+    request = {"type": "http", "path": "/buy-ticket"}, a_body, no_answer
+    before = [asyncio.create_task(alternating(*request)) for _ in range(2)]
+    await asyncio.sleep(0)
+    settled = asyncio.create_task(alternating.settle())
+    await asyncio.sleep(0)
+    later = asyncio.create_task(alternating(*request))
+    for answer, request_task in zip(answers[:2], before, strict=True):
+        assert not settled.done()
+        answer.set()
+        await request_task
+    await settled
+    assert not later.done()
+    answers[-1].set()
+    await later
+
+
+async def a_body() -> Message:
+    raise AssertionError("the service above reads nothing")
+
+
+async def no_answer(message: Message) -> None:
+    raise AssertionError(f"the service above sends nothing: {message}")

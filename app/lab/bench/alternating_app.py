@@ -16,11 +16,10 @@ from statistics import fmean
 from time import clock_gettime, monotonic, pthread_getcpuclockid, thread_time
 from urllib.parse import parse_qsl
 
-from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from starlette.responses import JSONResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.lab.bench.serving import serve
 from app.main import create_app
@@ -75,7 +74,7 @@ Block = dict[str, Cost]
 class Alternating:
     """`GET /cost?seconds=10&real=telemetry`: CPU microseconds of an answer in both ways, over so many seconds."""
 
-    def __init__(self, service: FastAPI) -> None:
+    def __init__(self, service: ASGIApp) -> None:
         self._service = service
         self._begun = 0
         self._answers = 0
@@ -113,7 +112,7 @@ class Alternating:
             for way in TURNS:
                 setattr(Sampling, "decide", real if way == "real" else stub)  # noqa: B010  no type allows it: that is the point
                 cost, before = blocks[-1][way], self._answers
-                await self._settle()
+                await self.settle()
                 cpu, answers = thread_time(), self._answers
                 await asyncio.sleep(SLICE_SECONDS)
                 cost.cpu_seconds += thread_time() - cpu
@@ -122,7 +121,7 @@ class Alternating:
         Sampling.decide = stub  # type: ignore[method-assign]  # until the next time
         return blocks, sum(block["real"].answers for block in blocks) / max(1, with_telemetry)
 
-    async def _settle(self) -> None:
+    async def settle(self) -> None:
         """Until as many are answered as had begun the other way: their cost is not counted."""
         self._last_before = self._begun
         if self._answers < self._last_before:
