@@ -1,5 +1,7 @@
 """What is decided before a span is made, and what a `traceparent` is."""
 
+from secrets import token_hex
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -67,6 +69,12 @@ LOWEST, BELOW_HALF, HALF, HIGHEST = "0" * 16, "7" + "f" * 15, "8" + "0" * 15, "f
 def test_without_a_parent_the_ratio_of_all_nonces_is_sampled(ratio: float, expected: list[bool]) -> None:
     sampling = Sampling(ratio, follows_parent=True)
     assert [sampling.decide(b"", nonce)[1] for nonce in (LOWEST, BELOW_HALF, HALF, HIGHEST)] == expected
+
+
+def test_without_a_parent_half_of_a_crowd_is_sampled_and_each_has_a_name_of_its_own() -> None:
+    some = [Sampling(0.5, follows_parent=True).decide(b"", token_hex(8)) for _ in range(200)]
+    assert {sampled for _, sampled in some} == {True, False}
+    assert len({trace_id for trace_id, _ in some}) == 200
 
 
 def test_without_a_parent_a_trace_is_named_after_process_and_nonce() -> None:
