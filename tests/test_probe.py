@@ -10,7 +10,7 @@ import pytest
 
 from app.lab.process import ChildProcess
 from app.lab.servers.ports import free_port
-from tests.drain.until import until
+from tests.support.until import until
 
 PROCESSES = [("app.reconcile", "RECONCILE_PROBE_PORT"), ("app.lab.blaster", "BLASTER_PROBE_PORT")]
 DEAD_DATABASE = "postgresql+asyncpg://postgres@127.0.0.1:1/nothing"  # port 1 refuses

@@ -13,9 +13,10 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.cluster.installation import Installation
-from tests.cluster.kubectl import Kubectl, Refused, until
+from tests.cluster.kubectl import Kubectl, Refused
 from tests.fixtures.servers import PROJECT
 from tests.reconcile.box_office import BoxOffice
+from tests.support.until import block_until
 
 KIT = PROJECT.parent / "shared" / "cluster" / "cluster"
 OURS = ("kind-", "atomictickets")
@@ -61,7 +62,7 @@ def crd(admin: Kubectl) -> Kubectl:
     """kubectl, with FlashSale served."""
     admin("apply", "--server-side", "--force-conflicts", f"--filename={PROJECT / 'k8s' / 'crd.yaml'}")
     admin("wait", "--for=condition=Established", "crd/flashsales.atomictickets.dev", "--timeout=30s")
-    until(lambda: _described(admin), seconds=30)  # the API server publishes its schema a moment later
+    block_until(lambda: _described(admin), seconds=30)  # the API server publishes its schema a moment later
     return admin
 
 

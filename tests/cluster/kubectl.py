@@ -3,13 +3,9 @@
 import json
 import os
 import subprocess
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
-
-from tests.drain.until import pause_after
 
 TIMEOUT_SECONDS = 60
 
@@ -60,13 +56,3 @@ class Kubectl:
     def patch(self, what: str, change: dict[str, Any], *options: str) -> str:
         """A JSON merge patch: null removes."""
         return self("patch", what, "--type=merge", f"--patch={json.dumps(change)}", *options)
-
-
-def until(holds: Callable[[], bool], *, seconds: float) -> None:
-    """Waits for what comes true in another process."""
-    begun = time.monotonic()
-    deadline = begun + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not so after {seconds:g} s"
-        time.sleep(pause_after(begun))
-        begun = time.monotonic()

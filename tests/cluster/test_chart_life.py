@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.helm import Helm, HelmRefused
-from tests.cluster.kubectl import Kubectl, Refused, until
+from tests.cluster.kubectl import Kubectl, Refused
+from tests.support.until import block_until
 
 pytestmark = pytest.mark.cluster
 
@@ -100,12 +101,14 @@ def test_those_who_may_view_or_edit_the_namespace_may_view_or_edit_its_sales(hel
     helm.install("crds.enabled=false")
     assert not may("viewer", "list")
     helm.upgrade("crds.enabled=false", "rbac.aggregateClusterRoles=true")
-    until(lambda: may("viewer", "list") and may("editor", "create"), seconds=30)  # a controller puts them together
+    block_until(
+        lambda: may("viewer", "list") and may("editor", "create"), seconds=30
+    )  # a controller puts them together
     assert may("editor", "watch")
     assert not any(may("viewer", verb) for verb in ("create", "patch", "delete"))
     assert not may("editor", "patch", "--subresource=status")
     helm.uninstall()
-    until(lambda: not may("viewer", "list") and not may("editor", "create"), seconds=30)
+    block_until(lambda: not may("viewer", "list") and not may("editor", "create"), seconds=30)
 
 
 EXTERNAL = (

@@ -16,8 +16,8 @@ from playwright.async_api import Locator, Page, expect
 
 from app.lab.servers.ports import free_port
 from tests.dashboard.conftest import OpenPage, take_picture
-from tests.drain.until import until as until_async
 from tests.lab.test_supervisor import until
+from tests.support.until import until as until_async
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -3,8 +3,8 @@
 from structlog.testing import capture_logs
 
 from app.drain.hints import Hints
-from tests.drain.until import until
 from tests.fixtures.silent_broker import SilentBroker
+from tests.support.until import until
 
 SALES = 30
 

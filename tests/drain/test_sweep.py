@@ -25,7 +25,7 @@ from app.ledger.migrate import migrate
 from app.settings import DrainSettings, GateSettings, LedgerSettings
 from tests.drain.conftest import MakeDrain
 from tests.drain.stall import Stall
-from tests.drain.until import until
+from tests.support.until import until
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from flashsale_operator.scheduler import Scheduler
-from tests.drain.until import until
+from tests.support.until import until
 
 
 @asynccontextmanager

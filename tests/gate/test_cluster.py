@@ -14,9 +14,9 @@ from app.gate.replies import Fence, GateUnavailable
 from app.gate.server import claim, durability_doubts
 from app.sales.outcomes import Reserved
 from app.settings import GateSettings
-from tests.drain.until import until
 from tests.fixtures.cluster import Cluster, MakeCluster
 from tests.fixtures.gate import a_purchase, a_sale, open_sale
+from tests.support.until import until
 
 KNOWN = Fence(1, 1)
 

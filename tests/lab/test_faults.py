@@ -13,7 +13,7 @@ from app.lab.faults import Faults
 from app.lab.process import ChildProcess
 from app.lab.registry import ProcessRegistry
 from app.lab.supervisor import Part, Supervisor
-from tests.drain.until import until
+from tests.support.until import until
 
 Condition = Callable[[], Awaitable[bool]]
 

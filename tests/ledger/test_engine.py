@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from app.lab.servers.postgres import PostgresServer
 from app.ledger.engine import make_engine
 from app.settings import LedgerSettings
-from tests.drain.until import until
+from tests.support.until import until
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from app.ledger.engine import make_engine
 from app.ledger.migrate import alembic_config, migrate
 from app.ledger.models import Base
 from app.settings import LedgerSettings
-from tests.drain.until import until
+from tests.support.until import until
 
 PROJECT = Path(__file__).parents[2]
 KINDS = ("pk", "fk", "ck", "uq", "ix")

@@ -16,7 +16,7 @@ from app.sales.model import SaleTerms
 from app.sales.service import SalesService
 from app.strategies.naive import NaiveStrategy
 from app.strategies.protocol import Parts
-from tests.drain.until import until
+from tests.support.until import until
 
 
 class StumblingLooker(Looker):

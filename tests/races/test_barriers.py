@@ -11,7 +11,7 @@ import pytest
 
 from app.races import barriers
 from app.races.barriers import Conductor, reached
-from tests.drain.until import until
+from tests.support.until import until
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from app.races import recorder as module
 from app.races.meters import ATTEMPTS
 from app.races.recorder import AttemptRecorder
 from app.settings import LedgerSettings
-from tests.drain.until import until
 from tests.races.attempts import an_attempt
+from tests.support.until import until
 
 
 def counted(fate: str) -> float:

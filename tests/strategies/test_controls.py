@@ -36,10 +36,10 @@ from app.strategies.row_lock import RowLockStrategy
 from app.strategies.serializable import SerializableStrategy
 from app.strategies.sharded_counter import ShardedCounterStrategy
 from app.strategies.single_statement import SingleStatementStrategy
-from tests.drain.until import until
 from tests.fixtures.gate import a_purchase
 from tests.strategies.stage import stage, won
 from tests.strategies.waiting import lock_waiters
+from tests.support.until import until
 
 STOCK, BUYERS = 2, 8
 RELATIVE = counter_update("remaining = remaining - :quantity")

@@ -15,11 +15,11 @@ from app.strategies.contention import Contention
 from app.strategies.gate_and_guard import GateAndGuardStrategy
 from app.strategies.in_redis.keys import RedisKeys
 from app.strategies.protocol import Parts
-from tests.drain.until import until
 from tests.fixtures.gate import a_purchase
 from tests.strategies.doomed import buy_and_die
 from tests.strategies.rush import Place
 from tests.strategies.stage import stage, tally_of, won
+from tests.support.until import until
 
 
 class Unguarded(GateAndGuardStrategy):

@@ -19,12 +19,12 @@ from app.strategies.in_redis.booth import Booth
 from app.strategies.in_redis.keys import LIFE_SECONDS, RedisKeys
 from app.strategies.lua_fire_and_forget import LuaFireAndForgetStrategy
 from app.strategies.protocol import Parts
-from tests.drain.until import until
 from tests.fixtures.crowd import Crowd
 from tests.fixtures.gate import a_purchase
 from tests.fixtures.platform import MakePlatform, Platform
 from tests.strategies.rush import Place
 from tests.strategies.stage import remaining, stage, tally_of, won
+from tests.support.until import until
 
 
 async def booked(platform: Platform, customer: str) -> bool:

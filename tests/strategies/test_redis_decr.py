@@ -11,11 +11,11 @@ from app.strategies.in_redis.counter import StockCounter
 from app.strategies.in_redis.keys import LIFE_SECONDS
 from app.strategies.protocol import Parts
 from app.strategies.redis_decr import RedisDecrStrategy
-from tests.drain.until import until
 from tests.fixtures.gate import a_purchase
 from tests.strategies.doomed import buy_and_die
 from tests.strategies.rush import Place
 from tests.strategies.stage import remaining, stage, tally_of, won
+from tests.support.until import until
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from app.strategies.in_redis.locked import LockedStrategy
 from app.strategies.protocol import Parts
 from app.strategies.redis_lock import RedisLockStrategy
 from app.strategies.redis_lock_fenced import RedisLockFencedStrategy
-from tests.drain.until import until
 from tests.fixtures.gate import a_purchase
 from tests.strategies.stage import remaining, stage, tally_of, won
+from tests.support.until import until
 
 SHORT_LOCK_MS = 50
 

@@ -17,10 +17,10 @@ from app.strategies.contention import Contention
 from app.strategies.in_ledger.strategy import Taken
 from app.strategies.protocol import Parts
 from app.strategies.skip_locked import SkipLockedStrategy
-from tests.drain.until import until
 from tests.fixtures.gate import a_purchase
 from tests.strategies.stage import remaining, stage, tally_of, won
 from tests.strategies.waiting import lock_waiters
+from tests.support.until import until
 
 
 class Hasty(SkipLockedStrategy):

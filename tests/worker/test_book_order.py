@@ -7,7 +7,7 @@ from app.drain.published import OrderPublisher
 from app.gate.keys import instance_key
 from app.lab.process import ChildProcess
 from tests.drain.stall import Stall
-from tests.drain.until import until
+from tests.support.until import until
 from tests.worker.conftest import START_SECONDS, MakeWorker
 
 

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from app.lab.servers.ports import free_port
 from app.lab.servers.valkey import ValkeyServer
-from tests.drain.until import until
+from tests.support.until import until
 from tests.test_probe import status
 from tests.worker.conftest import MakeWorker
 

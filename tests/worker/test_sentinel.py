@@ -8,8 +8,8 @@ from kombu.exceptions import OperationalError
 from app.drain.broker import broker_settings
 from app.drain.hints import DRAIN_QUEUE
 from tests.drain.stall import Stall
-from tests.drain.until import until
 from tests.fixtures.sentinel import Watched
+from tests.support.until import until
 from tests.worker.conftest import MakeWorker
 
 NEVER = "600"  # seconds: only hints are worked on

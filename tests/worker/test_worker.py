@@ -13,9 +13,9 @@ from app.lab.process import ChildProcess
 from app.lab.servers.valkey import ValkeyServer
 from app.ledger.revisions import own_revision
 from tests.drain.stall import Stall
-from tests.drain.until import until
 from tests.fixtures.releases import NEXT, MakeRelease
 from tests.fixtures.silent_broker import SilentBroker
+from tests.support.until import until
 from tests.worker.conftest import START_SECONDS, MakeWorker
 
 DEAD_BROKER = "redis://127.0.0.1:1/0"  # port 1 refuses

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from tests.cluster.kubectl import until
 from tests.cluster.pods.crowd import Crowd
 from tests.cluster.pods.shop import Shop
+from tests.support.until import block_until
 
 WAIT_SECONDS = 60
 
@@ -15,7 +15,7 @@ def blast(shop: Shop, crowd: Crowd, sale: str, requests: int, *, may_fail: bool 
     asked = crowd.ask("POST", f"{shop.url}/sales/{sale}/blasts", token=shop.admin_token(), body=body)
     assert asked.status == 202, asked.document
     address = f"{shop.url}/blasts/{asked.document['id']}"
-    until(lambda: crowd.ask("GET", address).document["state"] == "finished", seconds=WAIT_SECONDS)
+    block_until(lambda: crowd.ask("GET", address).document["state"] == "finished", seconds=WAIT_SECONDS)
     result: dict[str, Any] = crowd.ask("GET", address).document["result"]
     assert may_fail or result["errors"] == 0, result
     return result

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.cluster.kubectl import Kubectl, until
+from tests.cluster.kubectl import Kubectl
+from tests.support.until import block_until
 from tests.telemetry.received import Received, Spans
 
 MOST_TRACES = 1000
@@ -47,8 +48,8 @@ def when(look: Callable[[], Spans], complete: Callable[[Spans], bool]) -> Spans:
         return complete(seen) and not seen.orphans()
 
     try:
-        until(arrived, seconds=WAIT_SECONDS)
-    except AssertionError as failed:
+        block_until(arrived, seconds=WAIT_SECONDS)
+    except TimeoutError as failed:
         found = Counter(span.name for span in seen.spans)
         raise AssertionError(f"{failed}: {dict(found)}, without a parent {seen.orphans()}") from failed
     return seen

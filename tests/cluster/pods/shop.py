@@ -10,7 +10,8 @@ from typing import Any
 from app.gate.keys import SaleKeys
 from tests.chart.render import component_of
 from tests.cluster.helm import Helm
-from tests.cluster.kubectl import Kubectl, until
+from tests.cluster.kubectl import Kubectl
+from tests.support.until import block_until
 
 WAIT_SECONDS = 60
 READY_SECONDS = 90
@@ -87,7 +88,7 @@ class Shop:
             (before,) = pod["status"]["containerStatuses"]
             return bool(now["ready"] and now["restartCount"] > before["restartCount"])
 
-        until(came_back, seconds=WAIT_SECONDS)
+        block_until(came_back, seconds=WAIT_SECONDS)
         return time.monotonic()
 
     def replicas(self, component: str) -> int:
@@ -146,8 +147,8 @@ class Shop:
             return bool(seen) and holds(seen)
 
         try:
-            until(told, seconds=seconds)
-        except AssertionError as failed:
+            block_until(told, seconds=seconds)
+        except TimeoutError as failed:
             raise AssertionError(f"{sale}: {failed}: {json.dumps(seen)}") from failed
         return seen
 

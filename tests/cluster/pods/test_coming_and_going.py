@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.cluster.kubectl import Kubectl, until
+from tests.cluster.kubectl import Kubectl
 from tests.cluster.manifests import flashsale
 from tests.cluster.pods import verdict
 from tests.cluster.pods.crowd import Crowd
 from tests.cluster.pods.shop import READY_SECONDS, Shop
+from tests.support.until import block_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -39,7 +40,7 @@ def test_what_goes_with_sales_running_leaves_only_what_must_stay_and_is_found_ag
     verdict.check(shop, sale, told.records)
     passwords, before = shop.passwords(), shop.kubectl.get(f"flashsale/{sale}")["status"]
     blast = beside.submit(own_crowd.buy, shop.url, sale, requests=2000, rate=200, seconds=20)
-    until(lambda: shop.bookings(sale).total() > 300, seconds=30)
+    block_until(lambda: shop.bookings(sale).total() > 300, seconds=30)
 
     shop.helm.uninstall()
     assert blast.result().errors > 0, "nobody bought while it went"
@@ -49,7 +50,7 @@ def test_what_goes_with_sales_running_leaves_only_what_must_stay_and_is_found_ag
         "FlashSale": {sale},
         "Pod": {"crowd"},
     }
-    until(lambda: left_in(shop.kubectl) == left, seconds=60)  # the API's pods still finish what they were asked
+    block_until(lambda: left_in(shop.kubectl) == left, seconds=60)  # the API's pods still finish what they were asked
     shop.kubectl("get", DEFINITION)
 
     shop.install(*SMALL)

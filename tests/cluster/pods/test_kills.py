@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.cluster.kubectl import until
 from tests.cluster.manifests import flashsale
 from tests.cluster.pods import verdict
 from tests.cluster.pods.buyers import buyers
 from tests.cluster.pods.crowd import Crowd
 from tests.cluster.pods.killer import Killer
 from tests.cluster.pods.shop import Shop
+from tests.support.until import block_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 
@@ -32,7 +32,7 @@ def test_a_pod_killed_in_mid_blast(
     sale = f"{component}-dies"
     victim = shop.pods(component)[0]
     with buyers(shop, crowd, beside, sale, retries=PATIENCE) as queue:
-        until(lambda: shop.bookings(sale).total() > SOME, seconds=60)
+        block_until(lambda: shop.bookings(sale).total() > SOME, seconds=60)
         killer.kill(victim)
         back = beside.submit(shop.wait_restarted, victim)
     settled = verdict.check(shop, sale, queue.records(), since=back.result())
@@ -51,7 +51,7 @@ def test_a_pod_that_starts_while_the_stock_server_is_away_waits_for_it(
     stock_server = f"statefulset/{shop.name('valkey')}"
     shop.kubectl("scale", stock_server, "--replicas=0")
     try:
-        until(lambda: shop.pods("valkey") == [], seconds=60)
+        block_until(lambda: shop.pods("valkey") == [], seconds=60)
         victim = shop.pods("api")[0]
         killer.kill(victim)
 
@@ -60,7 +60,7 @@ def test_a_pod_that_starts_while_the_stock_server_is_away_waits_for_it(
             restarted = container["restartCount"] > victim["status"]["containerStatuses"][0]["restartCount"]
             return bool(restarted and container["started"] and not container["ready"])
 
-        until(waits, seconds=60)
+        block_until(waits, seconds=60)
     finally:
         shop.kubectl("scale", stock_server, "--replicas=1")
     shop.wait_restarted(victim)

@@ -6,7 +6,6 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from tests.cluster.helm import HelmRefused
-from tests.cluster.kubectl import until
 from tests.cluster.manifests import flashsale
 from tests.cluster.pods import verdict
 from tests.cluster.pods.buyers import Queue, buyers
@@ -15,6 +14,7 @@ from tests.cluster.pods.images import ImageStore, with_migration
 from tests.cluster.pods.killer import Killer
 from tests.cluster.pods.shop import Shop
 from tests.fixtures.servers import PROJECT
+from tests.support.until import block_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -93,7 +93,7 @@ def test_an_upgrade_keeps_workers_passwords_and_the_running_sale(
     shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor
 ) -> None:
     shop.kubectl.apply(flashsale("wants-two", {"stock": 10, "workers": {"min": 2, "max": 2}}))
-    until(lambda: shop.replicas("worker") == 2, seconds=60)
+    block_until(lambda: shop.replicas("worker") == 2, seconds=60)
     passwords = shop.passwords()
     with buyers(shop, crowd, beside, "upgraded") as queue:
         before = shop.kubectl.get("flashsale/upgraded")["status"]

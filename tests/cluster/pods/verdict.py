@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterable
 
 from app.lab.load.result import ACCEPTED, Told
-from tests.cluster.kubectl import until
 from tests.cluster.pods.shop import Shop, Status
+from tests.support.until import block_until
 
 EXACT_SECONDS = 30
 
@@ -19,7 +19,7 @@ def check(shop: Shop, sale: str, told: Iterable[Told], *, since: float | None = 
     accepted = {(each.customer, each.key) for each in told if each.outcome == ACCEPTED}
     unanswered = {(each.customer, each.key) for each in told if each.status == 0 or each.status >= 500}
     # Asked of the stock server itself: a status may be seconds old.
-    until(lambda: shop.backlog(sale) == 0, seconds=deadline - time.monotonic())
+    block_until(lambda: shop.backlog(sale) == 0, seconds=deadline - time.monotonic())
     booked = shop.bookings(sale)
     tickets = sum(booked.values())
     assert [order for order, times in booked.items() if times > 1] == [], "booked twice"
