@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 import psutil
 
@@ -37,12 +38,52 @@ def own_account() -> Account:
     return Account(os.geteuid(), os.getegid())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """What is to run, and how. Its output is appended to `log`."""
+
+    command: Sequence[str]
+    log: Path
+    environment: Mapping[str, str] | None
+    directory: Path | None
+    account: Account
+    stop_signal: signal.Signals
+
+
+class Running(Protocol):
+    """What a ChildProcess needs of a process that was launched: this much of subprocess.Popen."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int) -> None: ...
+
+
+def launch_tethered(launch: Launch) -> Running:
+    """Starts the command in a session of its own. It ends with the thread that calls this (tether.py)."""
+    tether = (os.getpid(), int(launch.stop_signal), launch.account.uid, launch.account.gid)
+    with launch.log.open("ab") as output:
+        # -I -S: 10 ms instead of 40 ms, and the child's PYTHON* variables are for the command alone.
+        return subprocess.Popen(  # noqa: S603 - the lab's own commands, no shell
+            [sys.executable, "-I", "-S", str(TETHER), *map(str, tether), *launch.command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=launch.environment,
+            cwd=launch.directory,
+            start_new_session=True,
+        )
+
+
 class ChildProcess:
     """One command in a session of its own: a terminal's Ctrl-C reaches only the lab, which stops its children in order.
 
     Output is appended to `log`. `stop_signal` asks for a graceful end; it is also what the kernel sends when the thread
     that called `start` dies (see tether.py).
     """
+
+    launcher: ClassVar[Callable[[Launch], Running]] = staticmethod(launch_tethered)
 
     def __init__(
         self,
@@ -62,44 +103,42 @@ class ChildProcess:
         self._directory = directory
         self._account = account or own_account()
         self._stop_signal = stop_signal
-        self._popen: subprocess.Popen[bytes] | None = None
+        self._process: Running | None = None
         self._log_offset = 0
         self._asked_to_stop = False
 
     @property
     def pid(self) -> int:
         """Of the running or last process; ProcessFailed if it was never started."""
-        if self._popen is None:
+        if self._process is None:
             raise ProcessFailed(f"{self.name} was not started")
-        return self._popen.pid
+        return self._process.pid
 
     @property
     def running(self) -> bool:
-        return self._popen is not None and self._popen.poll() is None
+        return self._process is not None and self._process.poll() is None
 
     @property
     def exit_code(self) -> int | None:
         """None while it runs; negative is the signal that ended it."""
-        return self._popen.poll() if self._popen else None
+        return self._process.poll() if self._process else None
 
     def start(self) -> None:
         """Returns at once. Call it from a thread that lives on: on Linux the process ends with it (tether.py)."""
         if self.running:
             raise ProcessFailed(f"{self.name} already runs as pid {self.pid}")
-        tether = [str(os.getpid()), str(int(self._stop_signal)), str(self._account.uid), str(self._account.gid)]
         self._asked_to_stop = False
-        with self.log.open("ab") as output:
-            self._log_offset = output.tell()
-            # -I -S: 10 ms instead of 40 ms, and the child's PYTHON* variables are for the command alone.
-            self._popen = subprocess.Popen(  # noqa: S603 - the lab's own commands, no shell
-                [sys.executable, "-I", "-S", str(TETHER), *tether, *self.command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=self._environment,
-                cwd=self._directory,
-                start_new_session=True,
+        self._log_offset = self.log.stat().st_size if self.log.exists() else 0
+        self._process = type(self).launcher(
+            Launch(
+                command=self.command,
+                log=self.log,
+                environment=self._environment,
+                directory=self._directory,
+                account=self._account,
+                stop_signal=self._stop_signal,
             )
+        )
 
     def wait_ready(self, ready: Callable[[], bool], *, seconds: float) -> None:
         """Polls `ready`; raises ProcessFailed with the log's tail when the process ends first or the time is up."""
@@ -117,30 +156,30 @@ class ChildProcess:
 
     def ask_to_stop(self) -> None:
         """Sends the stop signal, once: to Celery and uvicorn a second one means "now"."""
-        if self._popen is not None and self.running and not self._asked_to_stop:
+        if self._process is not None and self.running and not self._asked_to_stop:
             self._asked_to_stop = True
-            self._popen.send_signal(self._stop_signal)
+            self._process.send_signal(self._stop_signal)
 
     def stop(self, *, seconds: float = 10) -> bool:
         """Asks for a graceful end and waits; then kills what is left. True if it ended by itself in time."""
-        if self._popen is None:
+        if self._process is None:
             return True
         self.ask_to_stop()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._popen.wait(seconds)
+            self._process.wait(seconds)
         graceful = not self.running
         self.kill()
         return graceful
 
     def kill(self) -> None:
         """SIGKILL to the process, all its descendants and the rest of its group. Returns when they are gone."""
-        if self._popen is None:
+        if self._process is None:
             return
         if self.running:
-            kill_tree(self._popen.pid)
+            kill_tree(self._process.pid)
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
-            os.killpg(self._popen.pid, signal.SIGKILL)
-        self._popen.wait()
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def log_tail(self) -> str:
         """The last lines that the current (or last) run wrote."""

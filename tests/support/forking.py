@@ -1,0 +1,111 @@
+"""The test's side of the fork server: processes of a ChildProcess that are forked instead of started."""
+
+import json
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.lab.process import Launch, Running, launch_tethered, own_account
+from tests.support import fork_server
+
+POLL_SECONDS = 0.05
+
+
+@dataclass(eq=False)
+class Forked:
+    """A process of the server, as far as a ChildProcess needs it."""
+
+    server: "ForkServer"
+    pid: int
+
+    def poll(self) -> int | None:
+        return self.server.exit_code(self)
+
+    def wait(self, timeout: float | None = None) -> int:
+        return self.server.wait(self, timeout)
+
+    def send_signal(self, sig: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, sig)
+
+
+class ForkServer:
+    """Start it from a thread that lives on: the server ends with that, and its processes with the server."""
+
+    def __init__(self, log: Path) -> None:
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-u", "-m", fork_server.__name__, str(theirs.fileno()), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=Path(__file__).parents[2],
+                pass_fds=[theirs.fileno()],
+            )
+        self._lock = threading.RLock()
+        self._exit_codes: dict[int, int] = {}
+
+    def close(self) -> None:
+        """Ends the server, and with it what still runs."""
+        self._channel.close()
+        self._process.wait()
+
+    def launch(self, launch: Launch) -> Running:
+        """Forks `python -m module ...`; starts what isn't one, or wants a Python of its own, in the ordinary way."""
+        environment = dict(os.environ if launch.environment is None else launch.environment)
+        is_module = tuple(launch.command[:2]) == (sys.executable, "-m")
+        is_plain = environment.get("PYTHONPATH") == os.environ.get("PYTHONPATH") and launch.account == own_account()
+        if not (is_module and is_plain):
+            return launch_tethered(launch)
+        launch.log.touch()  # a test may read it before the process has begun
+        order = {
+            "arguments": launch.command[2:],
+            "environment": environment,
+            "directory": str(launch.directory or Path.cwd()),
+            "log": str(launch.log.absolute()),
+            "parent_death_signal": int(launch.stop_signal),
+        }
+        with self._lock:
+            self._channel.sendall(json.dumps(order).encode())
+            while "started" not in (message := self._next_message()):
+                self._note(message)
+            self._exit_codes.pop(message["started"], None)  # of a process that had this pid before
+            return Forked(self, message["started"])
+
+    def exit_code(self, process: Forked) -> int | None:
+        with self._lock:
+            while process.pid not in self._exit_codes and self._has_message(0):
+                self._note(self._next_message())
+            return self._exit_codes.get(process.pid)
+
+    def wait(self, process: Forked, timeout: float | None) -> int:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while (code := self.exit_code(process)) is None:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise subprocess.TimeoutExpired(f"pid {process.pid}", timeout or 0)
+            self._has_message(POLL_SECONDS if left is None else min(left, POLL_SECONDS))  # another thread may take it
+        return code
+
+    def _has_message(self, timeout: float) -> bool:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._channel, selectors.EVENT_READ)
+            return bool(selector.select(timeout))
+
+    def _next_message(self) -> dict[str, int]:
+        received = self._channel.recv(fork_server.MOST_BYTES)
+        if not received:
+            raise RuntimeError("the fork server has ended")
+        message: dict[str, int] = json.loads(received)
+        return message
+
+    def _note(self, message: Mapping[str, int]) -> None:
+        self._exit_codes[message["ended"]] = message["exit_code"]
