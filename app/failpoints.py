@@ -22,6 +22,9 @@ Failpoint = Literal[
     "after_decrement",  # the stock in Redis went down; the order is not in the ledger, the buyer not answered
     # In a worker:
     "task_taken",  # a published order was taken, and is not booked yet
+    "after_batch_read",  # orders of the stream were delivered, and nothing is written yet
+    "before_batch_commit",  # they are written to the ledger, and not committed
+    "after_batch_commit",  # they are committed, and not acknowledged
 ]
 Action = Literal["stop", "kill", "meet"]
 
