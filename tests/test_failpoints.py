@@ -20,11 +20,7 @@ async def test_one_of_many_stands_until_it_is_released(failpoints: FailpointCont
     failpoints.stop_at("lock_held")
     crowd = [asyncio.create_task(failpoint("lock_held")) for _ in range(5)]
     _, standing = await asyncio.wait(crowd, timeout=5, return_when=asyncio.FIRST_COMPLETED)
-
-    async def one_stands() -> bool:
-        return sum(not task.done() for task in crowd) == 1
-
-    await until(one_stands)
+    await until(lambda: sum(not task.done() for task in crowd) == 1)
     assert standing
     assert failpoints.happened("lock_held", "stop")
     failpoints.release("lock_held")

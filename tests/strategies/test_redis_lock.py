@@ -64,11 +64,7 @@ async def sell_out_while_one_sleeps(strategy: LockedStrategy, failpoints: Failpo
     failpoints.stop_at("after_stock_read")
     async with asyncio.TaskGroup() as tasks:
         late = tasks.create_task(strategy.buy(a_purchase()))
-
-        async def sleeps() -> bool:
-            return failpoints.happened("after_stock_read", "stop")
-
-        await until(sleeps)
+        await until(lambda: failpoints.happened("after_stock_read", "stop"))
         outcomes = []
         while not outcomes or isinstance(outcomes[-1], Reserved):
             outcomes.append(await insisting(strategy, a_purchase()))
