@@ -26,13 +26,13 @@ from redis.asyncio import Redis
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.drain.crash_points import crash_point
 from app.drain.entry import Order, parse
 from app.drain.failures import is_poison, reason
 from app.drain.meters import BATCH_SECONDS, ORDERS
 from app.drain.set_aside import Failure, count_tries, forget_tries
 from app.drain.stream import Entry, OrderStream, consumer_name
 from app.drain.tracing import batch_trace
+from app.failpoints import failpoint
 from app.gate.keys import SaleKeys
 from app.gate.scripts import Scripts
 from app.ledger.bookings import Booked, UnknownRound, book
@@ -106,7 +106,7 @@ class Drain:
             return drained
         async with aclosing(batches(stream, interrupted)) as unsettled:
             async for entries in unsettled:
-                crash_point("after_read")
+                await failpoint("after_batch_read")
                 with BATCH_SECONDS.time():
                     drained += await self.settle(stream, name, entries)
                 if self.stopping.is_set() or asyncio.get_running_loop().time() >= deadline:
@@ -123,7 +123,7 @@ class Drain:
             booked, refused = await self._book(name, orders)
             failures = unreadable + refused
             set_aside = await self._count_tries(name, entries, failures) if failures else frozenset()
-            crash_point("after_commit")
+            await failpoint("after_batch_commit")
             waiting = {failure.entry.entry for failure in failures} - set_aside
             done = [entry for entry in parsed if entry.entry not in waiting]
             if done:
@@ -152,7 +152,7 @@ class Drain:
         async with self._engine.begin() as connection:
             booked = await book(connection, name, orders)
             await forget_tries(connection, name, orders)
-            crash_point("before_commit")
+            await failpoint("before_batch_commit")
         return booked
 
     async def _count_tries(self, name: str, entries: Sequence[Entry], failures: Sequence[Failure]) -> frozenset[str]:

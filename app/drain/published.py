@@ -15,8 +15,8 @@ from app.drain.entry import Order
 from app.drain.hints import DRAIN_QUEUE
 from app.drain.sender import make_sender
 from app.errors import TemporarilyUnavailable
+from app.failpoints import failpoint
 from app.ledger.bookings import Booked, book
-from app.races.barriers import reached
 
 BOOK_TASK = "book_order"
 PUBLISHING_AT_ONCE = 4  # threads, each with a connection of its own
@@ -81,6 +81,6 @@ def message(order: Order) -> dict[str, Any]:
 
 async def book_published(engine: AsyncEngine, order: Order) -> Booked:
     """The worker's side: one order, one transaction. Raises what `book` raises; nothing is booked then."""
-    await reached("task_taken")
+    await failpoint("task_taken")
     async with engine.begin() as connection:
         return await book(connection, order.id.sale, [order])

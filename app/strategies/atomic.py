@@ -19,13 +19,13 @@ from typing import ClassVar, Self
 import structlog
 
 from app.errors import TemporarilyUnavailable
+from app.failpoints import failpoint
 from app.gate.gather import Gatherer
 from app.gate.replies import Decision, Fence, GateForgot
 from app.gate.told import RecentlyTold, ToldBatch
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.reservations import ReservationRepository
 from app.ledger.sales import SaleRepository
-from app.races.barriers import reached
 from app.reconcile.follow import follow
 from app.reconcile.recount import recount
 from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
@@ -74,7 +74,7 @@ class AtomicStrategy:
             if forgot.verdict != "missing":
                 raise
             return await self._without_keys(purchase, forgot)
-        await reached("after_decrement")
+        await failpoint("after_decrement")
         return outcome
 
     async def prepare(self, sale: Sale) -> None:

@@ -17,9 +17,9 @@ from typing import ClassVar, Self
 from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app.failpoints import failpoint
 from app.ledger.counter import counter_update
 from app.ledger.purchases import Seen
-from app.races.barriers import reached
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.strategies.contention import Conflict
@@ -46,7 +46,7 @@ class GateAndGuardStrategy(LedgerStrategy):
             return SoldOut(seen.remaining)
         if not await self._shield.admits(purchase.sale, seen.round, purchase.quantity, seen.remaining):
             raise Conflict("promised")  # all that is left is in others' hands: theirs to book, or to let go
-        await reached("after_decrement")
+        await failpoint("after_decrement")
         values = {"sale": purchase.sale, "round": seen.round, "quantity": purchase.quantity}
         written = (await connection.execute(self.write, values)).first()
         if written is None:

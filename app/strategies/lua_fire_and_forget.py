@@ -16,9 +16,9 @@ Source: the dual write, https://microservices.io/patterns/data/transactional-out
 from typing import ClassVar, Self
 
 from app.drain.published import OrderPublisher
+from app.failpoints import failpoint
 from app.gate.replies import GateBusy, GateForgot
 from app.ledger.sales import SaleRepository
-from app.races.barriers import reached
 from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
 from app.sales.outcomes import Outcome
 from app.strategies.in_redis.booth import Booth, Sold
@@ -55,7 +55,7 @@ class LuaFireAndForgetStrategy:
         try:
             sold = await self._sell(purchase)
             if sold.order is not None:
-                await reached("after_decrement")
+                await failpoint("after_decrement")
                 await self._publisher.publish(sold.order)
         finally:
             self._under_way -= 1

@@ -10,11 +10,12 @@ from app.drain import drain as drain_module
 from app.drain.drain import Drain, Drained
 from app.drain.entry import parse
 from app.drain.stream import Entry, OrderStream
+from app.failpoints import Failpoint
 from tests.drain.conftest import MakeDrain
 from tests.drain.stall import Stall
 
 STOCK, ORDERS, WORKERS = 80, 100, 4
-CHANCE = 0.3  # of a death, at each of the three steps
+CHANCE = 0.3  # of a death, at each of the three points
 
 
 class WorkerDied(Exception):
@@ -46,11 +47,11 @@ async def drain_with_deaths(stall: Stall, make_drain: MakeDrain, kind: type[Drai
 def deaths(monkeypatch: pytest.MonkeyPatch) -> None:
     dice = random.Random(20)  # noqa: S311  the same deaths every time, as far as the scheduling allows
 
-    def perhaps(step: str) -> None:
+    async def perhaps(point: Failpoint) -> None:
         if dice.random() < CHANCE:
-            raise WorkerDied(step)
+            raise WorkerDied(point)
 
-    monkeypatch.setattr(drain_module, "crash_point", perhaps)
+    monkeypatch.setattr(drain_module, "failpoint", perhaps)
 
 
 @pytest.fixture

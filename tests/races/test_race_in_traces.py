@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from app.failpoints import FailpointController
 from app.races.attempt import Hazard
-from app.races.barriers import Conductor
 from app.races.spans import COLLISIONS, WINDOW
 from app.strategies.registry import STRATEGIES
 from tests.fixtures.collector import Collector
@@ -87,23 +87,23 @@ async def test_each_witness_is_found_among_the_spans_and_each_side_names_the_oth
 
 
 async def test_each_hazard_is_found_among_the_spans(
-    make_platform: MakePlatform, collector: Collector, conductor: Conductor
+    make_platform: MakePlatform, collector: Collector, failpoints: FailpointController
 ) -> None:
     """The first one stands still between its read and its write, and another one buys meanwhile."""
     platform = await make_platform(workers=0, environment=collector.environment)
     for hazard, terms in HAZARDS.items():
         sale = await platform.create_sale(f"sale-{hazard}", **{"stock": 1, "think_ms": 0} | terms)
-        conductor.stop_at("after_read")
+        failpoints.stop_at("after_stock_read")
         first = asyncio.create_task(platform.blast(sale, 1, concurrency=1, customers=1, trace_ratio=1.0))
 
         async def stands() -> bool:
-            return conductor.happened("after_read", "stop")
+            return failpoints.happened("after_stock_read", "stop")
 
         await platform.wait_until(stands)
         second = await platform.blast(sale, 1, concurrency=1, customers=1, trace_ratio=1.0)
-        conductor.release("after_read")
+        failpoints.release("after_stock_read")
         assert (second.accepted, (await first).accepted) == (1, 1)
-        conductor.clear()
+        failpoints.clear()
         await found(platform, collector, sale, hazard)
 
 

@@ -10,7 +10,7 @@ from tests.strategies.rush import Place, selling
 
 
 async def buy_and_die(strategy: type[RegisteredStrategy], place: Place, purchase: Purchase) -> None:
-    """Arm a point before, with Conductor.kill_at. Returns when the process is gone."""
+    """Arm a point before, with FailpointController.kill_at. Returns when the process is gone."""
     process = multiprocessing.get_context("spawn").Process(target=_buy, args=(strategy, place, purchase))
     process.start()
     await asyncio.to_thread(process.join, 60)

@@ -6,7 +6,6 @@ is done; then he lets go. What was read without protection is old by then, in ev
 
 import asyncio
 import secrets
-from pathlib import Path
 from typing import ClassVar, cast
 
 import pytest
@@ -14,11 +13,10 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app.failpoints import FailpointController
 from app.ledger.counter import counter_update
 from app.ledger.purchases import Seen
 from app.ledger.sales import SaleRepository
-from app.races import barriers
-from app.races.barriers import Conductor
 from app.sales.model import Purchase, SaleTerms
 from app.sales.outcomes import Outcome, Reserved
 from app.strategies import sharded_counter, single_statement
@@ -213,7 +211,12 @@ async def test_a_limit_is_kept_by_the_lock_of_its_customer(
     ids=lambda strategy: getattr(strategy, "__name__", ""),
 )
 async def test_a_limit_over_different_rows_is_write_skew_below_serializable(
-    strategy: type[LedgerStrategy], parts: Parts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, kept: bool
+    strategy: type[LedgerStrategy],
+    parts: Parts,
+    monkeypatch: pytest.MonkeyPatch,
+    failpoints: FailpointController,
+    *,
+    kept: bool,
 ) -> None:
     """Two purchases of one customer, from two buckets, which have both counted his tickets before either writes."""
     desk = strategy.build(parts)
@@ -221,7 +224,6 @@ async def test_a_limit_over_different_rows_is_write_skew_below_serializable(
     won(await desk.buy(a_purchase("the first one deals to all buckets")))
     buckets = iter([1, 2] * 10)
     monkeypatch.setattr(sharded_counter.random, "randint", lambda *_: next(buckets))
-    monkeypatch.setattr(barriers, "directory", tmp_path)
-    Conductor(tmp_path).meet_at("after_read", 2)
+    failpoints.meet_at("after_stock_read", 2)
     outcomes = await asyncio.gather(*(desk.buy(a_purchase("ada")) for _ in range(2)))
     assert (sold(outcomes) == 1) is kept

@@ -6,9 +6,9 @@ from typing import ClassVar
 import pytest
 from sqlalchemy import TextClause
 
+from app.failpoints import FailpointController
 from app.gate.connection import make_redis
 from app.ledger.counter import counter_update
-from app.races.barriers import Conductor
 from app.sales.outcomes import Reserved, SoldOut
 from app.settings import GateSettings
 from app.strategies.contention import Contention
@@ -63,11 +63,11 @@ async def test_a_shield_that_lets_nobody_through_is_no_sold_out(parts: Parts, sh
 
 
 async def test_the_tickets_of_a_dead_process_are_sold_when_the_shield_ends(
-    parts: Parts, place: Place, conductor: Conductor
+    parts: Parts, place: Place, failpoints: FailpointController
 ) -> None:
     strategy = GateAndGuardStrategy.build(parts)
     sale = await stage(strategy, parts, stock=2)
-    conductor.kill_at("after_decrement")
+    failpoints.kill_at("after_decrement")
     await buy_and_die(GateAndGuardStrategy, place, a_purchase(quantity=2))
 
     async def sold() -> bool:

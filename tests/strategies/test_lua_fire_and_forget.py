@@ -10,8 +10,8 @@ from httpx2 import HTTPError
 from app.drain.entry import Order, parse
 from app.drain.published import book_published, message
 from app.errors import TemporarilyUnavailable
+from app.failpoints import FailpointController
 from app.ledger.sales import SaleRepository
-from app.races.barriers import Conductor
 from app.sales.model import Sale
 from app.sales.outcomes import SoldOut
 from app.settings import GateSettings
@@ -54,13 +54,13 @@ async def test_a_crowd_is_sold_exactly_the_stock(
 
 
 async def test_what_is_lost_with_the_api_and_with_the_broker_and_kept_by_a_worker(
-    make_platform: MakePlatform, conductor: Conductor
+    make_platform: MakePlatform, failpoints: FailpointController
 ) -> None:
     platform = await make_platform()
     sale = await platform.create_sale(stock=10, strategy="lua-fire-and-forget")
 
     # The API process dies between the decision and the publication, and the buyer asks again with his key.
-    conductor.kill_at("after_decrement")
+    failpoints.kill_at("after_decrement")
     with pytest.raises(HTTPError):
         await platform.buy(sale, "ada", "k")
     platform.kill("api-1")  # its sockets close before it is gone: this returns when it is
@@ -69,10 +69,10 @@ async def test_what_is_lost_with_the_api_and_with_the_broker_and_kept_by_a_worke
     assert (again.status_code, again.json()["replayed"]) == (200, True)
 
     # A worker's child dies with an order in hand: the broker has it still, and another child books it.
-    conductor.kill_at("task_taken")
+    failpoints.kill_at("task_taken")
     assert (await platform.buy(sale, "bob", "k")).status_code == 200
     await platform.wait_until(lambda: booked(platform, "bob"))
-    assert conductor.happened("task_taken", "die")
+    assert failpoints.happened("task_taken", "kill")
 
     # The broker dies with its queue, while no worker is there.
     platform.kill("worker-1")

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from app.failpoints import FailpointController
 from app.ledger.sales import SaleRepository
-from app.races.barriers import Conductor
 from app.sales.outcomes import SoldOut
 from app.strategies.in_redis.counter import StockCounter
 from app.strategies.in_redis.keys import LIFE_SECONDS
@@ -29,10 +29,10 @@ def counter(parts: Parts) -> StockCounter:
 
 
 async def test_a_death_between_decrement_and_booking_leaks_the_tickets(
-    decr: RedisDecrStrategy, parts: Parts, place: Place, conductor: Conductor
+    decr: RedisDecrStrategy, parts: Parts, place: Place, failpoints: FailpointController
 ) -> None:
     sale = await stage(decr, parts, stock=3)
-    conductor.kill_at("after_decrement")
+    failpoints.kill_at("after_decrement")
     await buy_and_die(RedisDecrStrategy, place, a_purchase(key="k", quantity=2))
     assert (await remaining(decr, sale), (await tally_of(parts, sale)).booked) == (1, 0)
     won(await decr.buy(a_purchase()))
@@ -62,22 +62,18 @@ async def test_a_counter_that_redis_forgot_is_made_from_the_ledger(decr: RedisDe
 
 
 async def test_what_is_taken_and_not_booked_when_redis_forgets_is_sold_again(
-    decr: RedisDecrStrategy, parts: Parts, conductor: Conductor
+    decr: RedisDecrStrategy, parts: Parts, failpoints: FailpointController
 ) -> None:
     sale = await stage(decr, parts, stock=2)
-    conductor.stop_at("after_decrement")
+    failpoints.stop_at("after_decrement")
     async with asyncio.TaskGroup() as tasks:
         standing = tasks.create_task(decr.buy(a_purchase()))
-
-        async def stands() -> bool:
-            return conductor.happened("after_decrement", "stop")
-
-        await until(stands)
+        await until(lambda: failpoints.happened("after_decrement", "stop"))
         await parts.redis.unlink(decr.counter.key("drop", 1))
         for _ in range(2):
             won(await decr.buy(a_purchase()))
         assert await decr.buy(a_purchase()) == SoldOut(0)
-        conductor.release("after_decrement")
+        failpoints.release("after_decrement")
     won(standing.result())
     assert (await tally_of(parts, sale)).booked == 3
 

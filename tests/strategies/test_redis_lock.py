@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.failpoints import FailpointController
 from app.ledger.counter import counter_update
 from app.races.attempt import Attempt, Hazard
-from app.races.barriers import Conductor
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, Reserved, SoldOut
 from app.strategies.contention import Conflict, Contention
@@ -59,20 +59,16 @@ def impatient(strategy: type[LockedStrategy], parts: Parts, attempts: Kept | Non
     return strategy(parts.engine, lock, attempts)
 
 
-async def sell_out_while_one_sleeps(strategy: LockedStrategy, conductor: Conductor) -> list[Outcome]:
+async def sell_out_while_one_sleeps(strategy: LockedStrategy, failpoints: FailpointController) -> list[Outcome]:
     """The first holder sleeps between read and write until his lock has ended and all others have bought."""
-    conductor.stop_at("after_read")
+    failpoints.stop_at("after_stock_read")
     async with asyncio.TaskGroup() as tasks:
         late = tasks.create_task(strategy.buy(a_purchase()))
-
-        async def sleeps() -> bool:
-            return conductor.happened("after_read", "stop")
-
-        await until(sleeps)
+        await until(lambda: failpoints.happened("after_stock_read", "stop"))
         outcomes = []
         while not outcomes or isinstance(outcomes[-1], Reserved):
             outcomes.append(await insisting(strategy, a_purchase()))
-        conductor.release("after_read")
+        failpoints.release("after_stock_read")
     return [*outcomes, late.result()]
 
 
@@ -84,11 +80,13 @@ async def insisting(strategy: LockedStrategy, purchase: Purchase) -> Outcome:
             continue
 
 
-async def test_a_holder_who_sleeps_past_his_lock_sells_a_ticket_twice(parts: Parts, conductor: Conductor) -> None:
+async def test_a_holder_who_sleeps_past_his_lock_sells_a_ticket_twice(
+    parts: Parts, failpoints: FailpointController
+) -> None:
     kept = Kept()
     strategy = impatient(RedisLockStrategy, parts, kept)
     sale = await stage(strategy, parts, stock=3)
-    *_, refused, late = await sell_out_while_one_sleeps(strategy, conductor)
+    *_, refused, late = await sell_out_while_one_sleeps(strategy, failpoints)
     assert refused == SoldOut(0)
     won(late)
     assert (await tally_of(parts, sale)).booked == 4
@@ -99,10 +97,10 @@ async def test_a_holder_who_sleeps_past_his_lock_sells_a_ticket_twice(parts: Par
     assert first.version_written != last.version_written
 
 
-async def test_with_a_token_he_writes_nothing(parts: Parts, conductor: Conductor) -> None:
+async def test_with_a_token_he_writes_nothing(parts: Parts, failpoints: FailpointController) -> None:
     strategy = impatient(RedisLockFencedStrategy, parts)
     sale = await stage(strategy, parts, stock=3)
-    *_, refused, late = await sell_out_while_one_sleeps(strategy, conductor)
+    *_, refused, late = await sell_out_while_one_sleeps(strategy, failpoints)
     assert (refused, late) == (SoldOut(0), SoldOut(0))
     assert (await tally_of(parts, sale)).booked == 3
     assert await remaining(strategy, sale) == 0

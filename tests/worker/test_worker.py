@@ -8,6 +8,7 @@ import psutil
 import pytest
 from celery import Celery
 
+from app.failpoints import Failpoint, FailpointController
 from app.gate.keys import instance_key
 from app.lab.process import ChildProcess
 from app.lab.servers.valkey import ValkeyServer
@@ -168,16 +169,16 @@ async def test_a_child_doesnt_outlive_its_parent(make_worker: MakeWorker) -> Non
     child.wait(20)
 
 
-@pytest.mark.parametrize("step", ["after_read", "before_commit", "after_commit"])
+@pytest.mark.parametrize("point", ["after_batch_read", "before_batch_commit", "after_batch_commit"])
 async def test_a_worker_killed_at_any_step_leaves_its_orders_to_the_next(
-    stall: Stall, make_worker: MakeWorker, step: str
+    stall: Stall, make_worker: MakeWorker, failpoints: FailpointController, point: Failpoint
 ) -> None:
     await stall.orders(30)
-    doomed = make_worker(DRAIN_CRASH_AT=step, wait=False)
-    await until(lambda: told(doomed, "signal 9"))
-    doomed.kill()  # Celery replaces a dead child, and so with it the next one
+    failpoints.kill_at(point)
+    make_worker(DRAIN_CLAIM_IDLE_SECONDS="3600", wait=False)  # the child that Celery starts in its place waits
+    await until(lambda: failpoints.happened(point, "kill"))
     assert await stall.pending() == 30
-    assert await stall.booked() == (30 if step == "after_commit" else 0)
+    assert await stall.booked() == (30 if point == "after_batch_commit" else 0)
     assert await stall.backlog() == 30
 
     make_worker()

@@ -11,6 +11,7 @@ from typing import Self, cast
 import psutil
 from redis.asyncio import Redis
 
+from app.failpoints import FailpointController
 from app.lab.connections import refuse_too_many
 from app.lab.home import LabHome
 from app.lab.process import ProcessFailed
@@ -22,7 +23,6 @@ from app.lab.servers.valkey import ValkeyServer
 from app.lab.service import ServicePlan, clear_metrics
 from app.lab.stores import Stores
 from app.lab.supervisor import Part, Say, Supervisor
-from app.races.barriers import Conductor
 
 READY_SECONDS = 60.0
 LOOK_SECONDS = 0.02
@@ -67,8 +67,8 @@ class OwnGround(Ground):
         self._registry = ProcessRegistry(home.registry)
         self.supervisor = Supervisor(self._registry, say)
         self._sizes = {"api_processes": api_processes, "workers": workers}
-        self.conductor = Conductor(home.directory / "barriers")
-        self._environment = IMPATIENT | {"RACE_BARRIERS": str(home.directory / "barriers")} if faults else {}
+        self.failpoints = FailpointController(home.directory / "failpoints")
+        self._environment = IMPATIENT | {"FAILPOINTS": str(home.directory / "failpoints")} if faults else {}
         self._parts: dict[str, Part] = {}
         self._held: set[str] = set()
         self._replicas = 0
@@ -92,7 +92,7 @@ class OwnGround(Ground):
         self._registry.end_left_behind()
         self._home.discard_data()
         clear_metrics(self._home.metrics)
-        self.conductor.clear()
+        self.failpoints.clear()
         os.environ[HOME_VARIABLE] = str(self._home.directory)
         stores = Stores(self._home, environment={}, say=lambda _: None)  # never a server that others depend on
         self.supervisor.start(stores.parts)
@@ -142,8 +142,8 @@ class OwnGround(Ground):
         raise ProcessFailed(f"No API process has a connection at port {port}.")
 
     async def recover(self) -> None:
-        """After a scenario that failed on its way: nobody stands at a barrier, and whoever was held works again."""
-        self.conductor.clear()
+        """After a scenario that failed on its way: nobody stands at a failpoint, and whoever was held works again."""
+        self.failpoints.clear()
         await self.resume(list(self._held))
 
     @property

@@ -16,10 +16,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app.failpoints import failpoint
 from app.ledger.availability import LOCK_NOT_AVAILABLE, ledger_reachable
 from app.ledger.purchases import Seen, book, read, refusal
 from app.races.attempt import Attempts, Hazard, NoAttempts
-from app.races.barriers import reached
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import Outcome, Reserved, SoldOut
 from app.strategies.contention import Conflict, Contention, retried
@@ -122,7 +122,7 @@ class LedgerStrategy:
         outcome = await refusal(connection, purchase, seen, lock_customer=self.locks_customer)
         if outcome is not None:
             return outcome
-        await reached("after_read")
+        await failpoint("after_stock_read")
         taken = await self.take(connection, purchase, seen)
         if isinstance(taken, SoldOut):
             return taken

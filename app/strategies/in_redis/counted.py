@@ -13,10 +13,10 @@ from typing import ClassVar, NoReturn, Self
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app.failpoints import failpoint
 from app.ledger.availability import ledger_reachable
 from app.ledger.purchases import Seen, book
 from app.ledger.tally import tally
-from app.races.barriers import reached
 from app.sales.model import Purchase, Sale
 from app.sales.outcomes import Reserved, SoldOut
 from app.strategies.contention import Conflict
@@ -54,7 +54,7 @@ class CountedStrategy(LedgerStrategy):
 
     async def complete(self, connection: AsyncConnection, purchase: Purchase, seen: Seen, taken: Taken) -> Reserved:
         """Gives the tickets back where nothing was inserted; after that only the commit knows."""
-        await reached("after_decrement")
+        await failpoint("after_decrement")
         reserved = None
         try:
             reserved = await book(connection, purchase, seen.round, taken.ticket)

@@ -8,9 +8,9 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app.failpoints import failpoint
 from app.ledger.purchases import read, refusal
 from app.races.attempt import Attempts
-from app.races.barriers import reached
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, SoldOut
 from app.strategies.contention import Contention
@@ -43,7 +43,7 @@ class LockedStrategy(ReadThenWrite):
         if outcome is not None:
             return outcome
         async with self.lock.held(purchase.sale):
-            await reached("lock_held")
+            await failpoint("lock_held")
             return await super().sell(connection, purchase)
 
     @asynccontextmanager

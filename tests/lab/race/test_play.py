@@ -33,7 +33,7 @@ async def test_whoever_was_held_when_a_scenario_failed_works_for_the_next_strate
     async def act(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[Scene]:
         if strategy in ERRORS:
             if strategy is NaiveStrategy:
-                ground.conductor.stop_at("after_decrement")
+                ground.failpoints.stop_at("after_decrement")
                 ground.hold(ground.workers)
             raise ERRORS[strategy][0]
         return await SCENARIOS["limit"].act(ground, strategy)  # whose one order a worker has to book

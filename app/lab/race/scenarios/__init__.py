@@ -1,1 +1,1 @@
-"""What breaks a way to sell, made visible on purpose: barriers at named points in place of luck."""
+"""What breaks a way to sell, made visible on purpose: failpoints in place of luck."""

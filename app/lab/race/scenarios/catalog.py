@@ -19,7 +19,7 @@ Act = Callable[[OwnGround, type[RegisteredStrategy]], Awaitable[list[Scene]]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`faults`: whether barriers and impatient processes are needed."""
+    """`faults`: whether failpoints and impatient processes are needed."""
 
     act: Act
     summary: str

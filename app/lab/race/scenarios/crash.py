@@ -9,13 +9,13 @@ that took one, and with the broker that holds them.
 import time
 from contextlib import AsyncExitStack
 
+from app.failpoints import Failpoint
 from app.lab.load.process import run_in_process
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import OwnGround
 from app.lab.race.scenarios.held_row import row_held
 from app.lab.race.scenarios.scene import Scene, scene_of
 from app.lab.race.stage import plan_of, staged, under_way
-from app.races.barriers import Point
 from app.strategies.protocol import AcceptedIn, RegisteredStrategy
 
 # One buyer after another, so that one purchase is under way when the process dies. The last ones find it sold out.
@@ -25,7 +25,7 @@ CONTEST = Contest(stock=4, requests=8, concurrency=1, think_ms=0, retries=20)
 async def crash(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[Scene]:
     scene = (
         await _die_at(ground, strategy, "after_decrement")
-        or await _die_at(ground, strategy, "after_read")
+        or await _die_at(ground, strategy, "after_stock_read")
         or await _die_in_the_ledger(ground, strategy)
     )
     scenes = [] if scene is None else [scene]
@@ -36,22 +36,22 @@ async def crash(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[S
     return scenes
 
 
-async def _die_at(ground: OwnGround, strategy: type[RegisteredStrategy], point: Point) -> Scene | None:
+async def _die_at(ground: OwnGround, strategy: type[RegisteredStrategy], point: Failpoint) -> Scene | None:
     """None where no purchase came by."""
     contestant = Contestant(strategy)
     async with staged(ground, contestant, CONTEST) as opened_at:
-        ground.conductor.kill_at(point)
+        ground.failpoints.kill_at(point)
         result = await run_in_process(plan_of(ground, contestant, CONTEST))
         who = "worker" if point == "task_taken" else "api"
-        if who == "api" and not ground.conductor.happened(point, "die"):
-            ground.conductor.clear()
+        if who == "api" and not ground.failpoints.happened(point, "kill"):
+            ground.failpoints.clear()
             return None
         crash = (who, point, time.time())
         scene = await scene_of(
             ground, contestant, CONTEST, [result], opened_at, crashes=[crash], seen={"died": f"{who} {point}"}
         )
-        died = ground.conductor.happened(point, "die")
-        ground.conductor.clear()
+        died = ground.failpoints.happened(point, "kill")
+        ground.failpoints.clear()
     await ground.all_ready()
     return scene if died else None
 

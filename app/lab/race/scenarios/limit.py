@@ -18,7 +18,7 @@ CONTEST = Contest(stock=100, requests=TABS, concurrency=TABS, think_ms=0, custom
 async def limit(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[Scene]:
     contestant = Contestant(strategy)
     async with staged(ground, contestant, CONTEST) as opened_at:
-        ground.conductor.meet_at("after_read", TABS)
+        ground.failpoints.meet_at("after_stock_read", TABS)
         result = await run_in_process(plan_of(ground, contestant, CONTEST))
-        ground.conductor.clear()
+        ground.failpoints.clear()
         return [await scene_of(ground, contestant, CONTEST, [result], opened_at)]

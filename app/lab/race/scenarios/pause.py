@@ -8,6 +8,7 @@ both must write.
 import asyncio
 from contextlib import AsyncExitStack
 
+from app.failpoints import Failpoint
 from app.lab.load.result import LoadResult
 from app.lab.load.runner import run_load
 from app.lab.race.contest import Contest, Contestant
@@ -15,11 +16,10 @@ from app.lab.race.ground import OwnGround
 from app.lab.race.scenarios.held_row import row_held
 from app.lab.race.scenarios.scene import Scene, scene_of
 from app.lab.race.stage import plan_of, staged, under_way
-from app.races.barriers import Point
 from app.strategies.protocol import RegisteredStrategy
 
 CONTEST = Contest(stock=1, requests=1, concurrency=1, think_ms=0, retries=20, seconds=25.0)
-POINTS: tuple[Point, ...] = ("after_read", "after_decrement")
+POINTS: tuple[Failpoint, ...] = ("after_stock_read", "after_decrement")
 STANDS_SECONDS = 4.0  # a lock of app/strategies/in_redis/lock.py ends after two
 WAITS_SECONDS = 1.0  # in the ledger, where no lock ends and a statement does, after three
 ARRIVES_SECONDS = 10.0
@@ -33,24 +33,24 @@ async def pause(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[S
 
 async def _stands_at_a_point(ground: OwnGround, strategy: type[RegisteredStrategy]) -> Scene | None:
     """None where no purchase came by one."""
-    contestant, conductor = Contestant(strategy), ground.conductor
+    contestant, failpoints = Contestant(strategy), ground.failpoints
     async with staged(ground, contestant, CONTEST) as opened_at:
         try:
             for point in POINTS:
-                conductor.stop_at(point)
+                failpoints.stop_at(point)
             async with under_way(run_load(plan_of(ground, contestant, CONTEST))) as first:
                 stands = await _somebody_stands(ground, first)
                 if stands is None:
                     return None
                 for point in POINTS:
-                    conductor.disarm(point)
+                    failpoints.disarm(point)
                 async with under_way(run_load(plan_of(ground, contestant, CONTEST))) as second:
                     await asyncio.wait({second}, timeout=STANDS_SECONDS)
                     waited = not second.done()
-                    conductor.release(stands)
+                    failpoints.release(stands)
                     results = [await first, await second]
         finally:
-            conductor.clear()
+            failpoints.clear()
         return await _scene(ground, contestant, results, opened_at, stands, waited=waited)
 
 
@@ -77,12 +77,12 @@ async def _scene(
     return await scene_of(ground, contestant, CONTEST, results, opened_at, seen=seen)
 
 
-async def _somebody_stands(ground: OwnGround, buyer: "asyncio.Task[object]") -> Point | None:
+async def _somebody_stands(ground: OwnGround, buyer: "asyncio.Task[object]") -> Failpoint | None:
     """Where. None: decided in one step, with nothing between to stand at."""
     async with asyncio.timeout(ARRIVES_SECONDS):
         while not buyer.done():
             for point in POINTS:
-                if ground.conductor.happened(point, "stop"):
+                if ground.failpoints.happened(point, "stop"):
                     return point
             await asyncio.sleep(LOOK_SECONDS)
     return None

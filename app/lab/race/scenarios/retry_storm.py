@@ -20,9 +20,9 @@ async def retry_storm(ground: OwnGround, strategy: type[RegisteredStrategy]) -> 
     contestant = Contestant(strategy)
     async with staged(ground, contestant, CONTEST) as opened_at:
         before = await counters_of(ground, strategy.name)
-        ground.conductor.meet_at("after_read", CROWD)
+        ground.failpoints.meet_at("after_stock_read", CROWD)
         result = await run_in_process(plan_of(ground, contestant, CONTEST))
-        ground.conductor.clear()
+        ground.failpoints.clear()
         failed = (await counters_of(ground, strategy.name)).since(before)
         asked_again = sum(told.attempts - 1 for told in result.records)
         more = {"retries": failed.retries, "aborts": failed.aborts, "asked again": asked_again}
