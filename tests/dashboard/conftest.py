@@ -11,7 +11,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_p
 from app.lab.home import LabHome
 from app.lab.servers.postgres import PostgresServer
 from tests.fixtures.databases import MigratedDatabases
-from tests.fixtures.platform import Platform
+from tests.support.platform import Platform
 
 PROJECT = Path(__file__).parents[2]
 PICTURES = PROJECT / "build" / "dashboard"

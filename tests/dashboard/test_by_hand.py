@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.dashboard.conftest import OpenPage, show, take_picture
-from tests.fixtures.platform import Platform
+from tests.support.platform import Platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from app.live.resources import ResourceReports
 from app.settings import GateSettings
 from tests.dashboard.conftest import OpenPage, take_picture
-from tests.fixtures.platform import Platform
+from tests.support.platform import Platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -7,7 +7,7 @@ from playwright.async_api import Page, expect
 
 from tests.dashboard.conftest import OpenPage, take_picture
 from tests.dashboard.figures import figure
-from tests.fixtures.platform import Platform
+from tests.support.platform import Platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -9,7 +9,7 @@ from playwright.async_api import Page, expect
 
 from tests.dashboard.conftest import CHARTS, PROJECT, OpenPage, take_picture
 from tests.dashboard.race_report import race_report
-from tests.fixtures.platform import Platform
+from tests.support.platform import Platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

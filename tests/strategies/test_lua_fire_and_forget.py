@@ -21,9 +21,10 @@ from app.strategies.lua_fire_and_forget import LuaFireAndForgetStrategy
 from app.strategies.protocol import Parts
 from tests.fixtures.crowd import Crowd
 from tests.fixtures.gate import a_purchase
-from tests.fixtures.platform import MakePlatform, Platform
+from tests.fixtures.platform import MakePlatform
 from tests.strategies.rush import Place
 from tests.strategies.stage import remaining, stage, tally_of, won
+from tests.support.platform import Platform
 from tests.support.until import until
 
 

@@ -6,7 +6,8 @@ from redis.asyncio import Redis
 from app.gate.keys import GROUP, SaleKeys
 from app.settings import GateSettings
 from tests.fixtures.collector import Collector
-from tests.fixtures.platform import MakePlatform, Platform
+from tests.fixtures.platform import MakePlatform
+from tests.support.platform import Platform
 from tests.telemetry.orders import (
     BATCH,
     BOOK,
