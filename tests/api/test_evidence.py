@@ -12,7 +12,7 @@ from app.ledger.attempts import AttemptRepository
 from app.main import Settings
 from app.settings import TraceSettings
 from tests.api.conftest import Api, until
-from tests.races.attempts import recorded
+from tests.support.attempts import recorded
 
 
 @pytest.fixture

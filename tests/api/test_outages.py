@@ -16,7 +16,7 @@ from app.ledger.migrate import migrate
 from app.main import Settings
 from tests.api.conftest import Api, until, until_ready
 from tests.api.test_probes import elsewhere
-from tests.fixtures.silent_broker import SilentBroker
+from tests.support.silent_broker import SilentBroker
 
 KEY = {"X-Idempotency-Key": "k-1"}
 ORDER = {"sale": "spring-tour", "customer": "ada", "quantity": 2}

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart.render import Helm
-from tests.fixtures.servers import PROJECT
+from tests.support.chart import Helm
+from tests.support.project import PROJECT
 
 KIT = PROJECT.parent / "shared" / "cluster" / "bin" / "helm"
 KIT_INSTALLED = Path.home() / ".cache" / "atomictickets-cluster" / "bin" / "helm"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chart.render import Helm, Refused
+from tests.support.chart import Helm, Refused
 
 OWN_REDIS = ("valkey.enabled=false", "externalRedis.url=redis://stock:6379/0")
 OWN_POSTGRES = ("postgres.enabled=false", "externalPostgresql.host=ledger")

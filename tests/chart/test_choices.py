@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.redis_address import RedisAddress
-from tests.chart.render import CHART, Helm, Refused, Rendered, component_of
+from tests.support.chart import CHART, Helm, Refused, Rendered, component_of
 
 EXTERNAL = (
     *("valkey.enabled=false", r"externalRedis.url=rediss+sentinel://app@one:26379\,two:26379/stock"),

@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 
 from app.telemetry.metrics import GAUGES, Metrics
 from flashsale_operator.metrics import Meters, _Readings
-from tests.chart.render import CHART, Helm
+from tests.support.chart import CHART, Helm
 
 
 def dashboard() -> dict[str, Any]:

@@ -5,8 +5,8 @@ import re
 import pytest
 import yaml
 
-from tests.chart.render import Helm, component_of
-from tests.fixtures.servers import PROJECT
+from tests.support.chart import Helm, component_of
+from tests.support.project import PROJECT
 
 PROCESSES = {"api", "worker", "operator", "blaster", "migrate"}
 STORES = {"valkey", "broker", "postgres"}

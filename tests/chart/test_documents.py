@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.chart.render import CHART, Helm
-from tests.fixtures.servers import PROJECT
+from tests.support.chart import CHART, Helm
+from tests.support.project import PROJECT
 
 DOCUMENT = runpy.run_path(str(PROJECT / "charts" / "document.py"))
 

@@ -4,7 +4,7 @@ import subprocess
 
 import yaml
 
-from tests.chart.render import Helm
+from tests.support.chart import Helm
 
 
 def test_the_sale_can_be_pasted_into_a_shell(helm: Helm) -> None:

@@ -2,7 +2,7 @@
 
 import yaml
 
-from tests.chart.render import Helm, Rendered
+from tests.support.chart import Helm, Rendered
 
 TRACED = ("api", "worker", "operator", "blaster")
 ELSEWHERE = "telemetry.endpoint=https://collector.example.com"

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -10,10 +9,10 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_p
 
 from app.lab.home import LabHome
 from app.lab.servers.postgres import PostgresServer
-from tests.fixtures.databases import MigratedDatabases
+from tests.support.databases import MigratedDatabases
 from tests.support.platform import Platform
+from tests.support.project import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 PICTURES = PROJECT / "build" / "dashboard"
 CHARTS = PROJECT / "app" / "static" / "vendor" / "chart.js"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -42,13 +41,13 @@ def dashboard_database_url(postgres_server: PostgresServer, migrated_databases: 
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def stage(
+async def platform(
     browser_path: str,  # noqa: ARG001  nothing is started where nobody could look at it
     tmp_path_factory: pytest.TempPathFactory,
     dashboard_database_url: str,
 ) -> AsyncIterator[Platform]:
     """Two API processes, a worker, a reconciler and a blaster."""
-    home = LabHome(tmp_path_factory.mktemp("stage") / "home")
+    home = LabHome(tmp_path_factory.mktemp("dashboard") / "home")
     home.lock()
     platform = Platform(
         home,
@@ -73,7 +72,7 @@ async def browser(browser_path: str) -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def open_page(browser: Browser, stage: Platform) -> AsyncIterator[OpenPage]:
+async def open_page(browser: Browser, platform: Platform) -> AsyncIterator[OpenPage]:
     """`await open_page(view, ...)`: a page of a browser of its own, which has told nothing amiss in the end.
 
     `url`: of another installation than the shared one. `expected`: words of console messages that the test provokes.
@@ -84,7 +83,7 @@ async def open_page(browser: Browser, stage: Platform) -> AsyncIterator[OpenPage
     async def open_page(
         view: str = "two-sides",
         *,
-        url: str = stage.url,
+        url: str = platform.url,
         theme: str = "dark",
         width: int = 1280,
         height: int = 900,

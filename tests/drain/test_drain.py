@@ -11,7 +11,7 @@ from app.drain.entry import parse
 from app.drain.stream import Entry, OrderStream
 from app.gate.keys import GROUP
 from tests.drain.conftest import MakeDrain
-from tests.drain.stall import Stall
+from tests.support.stall import Stall
 
 
 class WorkerDied(Exception):

@@ -11,7 +11,7 @@ from app.drain.drain import Drain, Drained
 from app.drain.entry import parse
 from app.drain.stream import Entry, OrderStream
 from tests.drain.conftest import MakeDrain
-from tests.drain.stall import Stall
+from tests.support.stall import Stall
 
 STOCK, ORDERS, WORKERS = 80, 100, 4
 CHANCE = 0.3  # of a death, at each of the three steps

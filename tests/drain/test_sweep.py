@@ -24,7 +24,7 @@ from app.ledger.engine import make_engine
 from app.ledger.migrate import migrate
 from app.settings import DrainSettings, GateSettings, LedgerSettings
 from tests.drain.conftest import MakeDrain
-from tests.drain.stall import Stall
+from tests.support.stall import Stall
 from tests.support.until import until
 
 

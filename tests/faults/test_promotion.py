@@ -10,8 +10,8 @@ from app.gate.replies import GateUnavailable
 from tests.faults.verdict import verdict
 from tests.fixtures.cluster import MakeCluster
 from tests.fixtures.platform import MakePlatform
-from tests.fixtures.sentinel import Watched
 from tests.support.platform import Platform, View
+from tests.support.sentinel import Watched
 
 BUYERS = 2000
 

@@ -1,16 +1,6 @@
-"""Stores for the operator, and buyers of the sale `drop`."""
+"""The stores of the operator."""
 
 import pytest
-from redis.asyncio import Redis
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from tests.reconcile.box_office import BoxOffice
-
-
-@pytest.fixture
-async def office(stock_redis: Redis, key_prefix: str, engine: AsyncEngine) -> BoxOffice:
-    """Buyers of the sale `drop`, and a drain that moves by the step."""
-    return BoxOffice(stock_redis, key_prefix, engine)
 
 
 @pytest.fixture

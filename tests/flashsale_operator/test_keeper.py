@@ -18,7 +18,7 @@ from flashsale_operator.kube import KubeApi, KubeMissing, Object
 from flashsale_operator.observed import Observed, WorkersSeen
 from flashsale_operator.resource.models import FlashSale
 from flashsale_operator.stores import Stores
-from tests.reconcile.box_office import BoxOffice
+from tests.support.box_office import BoxOffice
 
 STOCK = 10
 GRACE_IS_OVER = ReconcileSettings(grace_seconds=1e-9)

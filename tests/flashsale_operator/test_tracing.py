@@ -28,7 +28,7 @@ from flashsale_operator.scheduler import Scheduler
 from flashsale_operator.settings import OperatorSettings
 from flashsale_operator.stores import Stores
 from flashsale_operator.turns import Turns
-from tests.reconcile.box_office import BoxOffice
+from tests.support.box_office import BoxOffice
 
 NEVER = 2**200  # no id is a multiple of it
 TURN = "reconcile FlashSale"
@@ -71,7 +71,7 @@ class Cluster(KubeApi):
 
 
 @dataclass
-class Spans:
+class EndedSpans:
     """Those that ended since the last `clear`: all of them, and those that were exported."""
 
     ended: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
@@ -100,9 +100,9 @@ class Spans:
 
 
 @pytest.fixture(scope="module")
-def recorded() -> Iterator[Spans]:
+def recorded() -> Iterator[EndedSpans]:
     """The provider of a process can be set once, and records for whoever comes later too."""
-    spans, provider = Spans(), TracerProvider()
+    spans, provider = EndedSpans(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans.ended))
     provider.add_span_processor(ChangedTraces(SimpleSpanProcessor(spans.sent), NEVER))
     trace.set_tracer_provider(provider)
@@ -111,7 +111,7 @@ def recorded() -> Iterator[Spans]:
 
 
 @pytest.fixture
-def spans(recorded: Spans) -> Spans:
+def spans(recorded: EndedSpans) -> EndedSpans:
     recorded.clear()
     return recorded
 
@@ -183,7 +183,7 @@ def told(span: ReadableSpan) -> Mapping[str, Any]:
     return span.attributes or {}
 
 
-async def test_a_turn_that_seeds_is_one_trace_which_status_and_log_name(operator: Operator, spans: Spans) -> None:
+async def test_a_turn_that_seeds_is_one_trace_which_status_and_log_name(operator: Operator, spans: EndedSpans) -> None:
     operator.apply()
     lines = await operator.turn()
     assert spans.tree() == {
@@ -206,7 +206,9 @@ async def test_a_turn_that_seeds_is_one_trace_which_status_and_log_name(operator
     assert (opened["span_id"], opened["epoch"]) == (format_span_id(turn.context.span_id), 1)
 
 
-async def test_the_gate_remembers_the_turn_that_seeded_it(operator: Operator, office: BoxOffice, spans: Spans) -> None:
+async def test_the_gate_remembers_the_turn_that_seeded_it(
+    operator: Operator, office: BoxOffice, spans: EndedSpans
+) -> None:
     """Whoever sells first under that epoch links to it."""
     operator.apply()
     await operator.turn()
@@ -217,7 +219,7 @@ async def test_the_gate_remembers_the_turn_that_seeded_it(operator: Operator, of
 
 
 async def test_a_turn_that_changes_nothing_is_not_exported_and_leaves_the_status(
-    operator: Operator, spans: Spans
+    operator: Operator, spans: EndedSpans
 ) -> None:
     operator.apply()
     await operator.turn()
@@ -229,7 +231,7 @@ async def test_a_turn_that_changes_nothing_is_not_exported_and_leaves_the_status
     assert operator.trace_id == seeded
 
 
-async def test_a_repair_is_a_child_of_its_check(operator: Operator, office: BoxOffice, spans: Spans) -> None:
+async def test_a_repair_is_a_child_of_its_check(operator: Operator, office: BoxOffice, spans: EndedSpans) -> None:
     operator.apply()
     await operator.turn()
     await office.leak(3)
@@ -247,7 +249,7 @@ async def test_a_repair_is_a_child_of_its_check(operator: Operator, office: BoxO
     assert told(spans.one(TURN))["atomictickets.epoch"] == 2
 
 
-async def test_a_refusal_is_an_outcome_and_no_error(operator: Operator, spans: Spans) -> None:
+async def test_a_refusal_is_an_outcome_and_no_error(operator: Operator, spans: EndedSpans) -> None:
     operator.apply()
     await operator.turn()
     spans.clear()
@@ -258,7 +260,7 @@ async def test_a_refusal_is_an_outcome_and_no_error(operator: Operator, spans: S
 
 
 async def test_a_store_that_is_away_is_an_error_and_exported(
-    operator: Operator, spans: Spans, monkeypatch: pytest.MonkeyPatch
+    operator: Operator, spans: EndedSpans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operator.apply()
     await operator.turn()
@@ -276,7 +278,7 @@ async def test_a_store_that_is_away_is_an_error_and_exported(
     assert blind.trace_id == seeded
 
 
-async def test_an_exception_is_an_error_whose_line_names_the_trace(operator: Operator, spans: Spans) -> None:
+async def test_an_exception_is_an_error_whose_line_names_the_trace(operator: Operator, spans: EndedSpans) -> None:
     operator.apply()
     operator.cluster.away = True
     lines = await operator.turn()
@@ -286,7 +288,7 @@ async def test_an_exception_is_an_error_whose_line_names_the_trace(operator: Ope
     assert (failed["trace_id"], failed["sale"]) == (trace_of(spans.one(TURN)), "drop")
 
 
-async def test_the_end_of_a_deleted_resource_and_the_removal_are_traced(operator: Operator, spans: Spans) -> None:
+async def test_the_end_of_a_deleted_resource_and_the_removal_are_traced(operator: Operator, spans: EndedSpans) -> None:
     operator.apply()
     await operator.turn()
     spans.clear()
@@ -299,7 +301,7 @@ async def test_the_end_of_a_deleted_resource_and_the_removal_are_traced(operator
     assert told(spans.one("end"))[CHANGED] is told(spans.one("remove"))[CHANGED] is True
 
 
-async def test_scaling_is_a_trace_of_its_own(operator: Operator, spans: Spans) -> None:
+async def test_scaling_is_a_trace_of_its_own(operator: Operator, spans: EndedSpans) -> None:
     await operator.pool.follow([Wish(sale="drop", standby=0, for_backlog=3)])
     assert spans.tree() == {("scale", ""), ("post event", "scale")}
     assert told(spans.one("scale")) == {

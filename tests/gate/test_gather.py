@@ -19,7 +19,7 @@ from app.lab.servers.valkey import ValkeyServer
 from app.sales.model import Purchase
 from app.sales.outcomes import Reserved, SoldOut
 from app.settings import GateSettings
-from tests.fixtures.gate import a_purchase, a_sale, open_sale
+from tests.support.sales import a_purchase, a_sale, open_sale
 
 SETTINGS = GateSettings(connect_timeout_seconds=5, command_timeout_seconds=5)
 

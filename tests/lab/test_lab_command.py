@@ -22,8 +22,7 @@ from app.lab.home import LabHome
 from app.lab.process import ProcessFailed
 from app.lab.servers.ports import free_port
 from tests.lab.test_supervisor import alive, until
-
-PROJECT = Path(__file__).parents[2]
+from tests.support.project import PROJECT
 
 
 class Lab:

@@ -14,7 +14,7 @@ from app.races.recorder import AttemptRecorder
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, Reserved
 from app.strategies.naive import NaiveStrategy
-from tests.ledger.rows import terms
+from tests.support.rows import terms
 
 STOCK, CROWD = 5, 20
 

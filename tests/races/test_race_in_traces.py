@@ -9,9 +9,9 @@ from app.races.attempt import Hazard
 from app.races.barriers import Conductor
 from app.races.spans import COLLISIONS, WINDOW
 from app.strategies.registry import STRATEGIES
-from tests.fixtures.collector import Collector
 from tests.fixtures.platform import MakePlatform
-from tests.races.collisions import LOST_UPDATE, POD, READ, WRITTEN, both_windows, other_of
+from tests.support.collector import Collector
+from tests.support.collisions import LOST_UPDATE, POD, READ, WRITTEN, both_windows, other_of
 from tests.support.platform import Platform
 
 HAZARDS: dict[Hazard, dict[str, Any]] = {

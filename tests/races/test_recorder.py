@@ -19,7 +19,7 @@ from app.races import recorder as module
 from app.races.meters import ATTEMPTS
 from app.races.recorder import AttemptRecorder
 from app.settings import LedgerSettings
-from tests.races.attempts import an_attempt
+from tests.support.attempts import an_attempt
 from tests.support.until import until
 
 

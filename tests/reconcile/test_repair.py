@@ -18,7 +18,7 @@ from app.reconcile.repair import remove
 from app.sales.model import Purchase, ReservationId
 from app.sales.outcomes import CustomerLimitReached, Reserved
 from app.settings import GateSettings
-from tests.reconcile.box_office import NAME, BoxOffice
+from tests.support.box_office import NAME, BoxOffice
 
 MakeValkey = Callable[..., ValkeyServer]
 

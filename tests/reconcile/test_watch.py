@@ -19,7 +19,7 @@ from app.gate.server import ForeignStores
 from app.lab.servers.valkey import ValkeyServer
 from app.sales.model import SaleTerms
 from app.settings import GateSettings
-from tests.reconcile.box_office import NAME, BoxOffice
+from tests.support.box_office import NAME, BoxOffice
 
 OLD_RECEIPT = """
     INSERT INTO receipts (reservation_id, sale, round, epoch, number, customer, idempotency_key, quantity, kept_at)

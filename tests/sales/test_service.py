@@ -21,8 +21,8 @@ from app.sales.phase import Phase
 from app.sales.service import SalesService
 from app.sales.view import Identity
 from app.strategies.protocol import Snapshot
-from tests.ledger.rows import add_booking, reservation_id, set_aside
 from tests.sales.told_strategy import ToldStrategy, counter
+from tests.support.rows import add_booking, reservation_id, set_aside
 
 DROP = SaleTerms(name="drop", strategy="told", stock=10)
 

@@ -6,7 +6,7 @@ import signal
 
 from app.sales.model import Purchase
 from app.strategies.protocol import RegisteredStrategy
-from tests.strategies.rush import Place, selling
+from tests.support.rush import Place, selling
 
 
 async def buy_and_die(strategy: type[RegisteredStrategy], place: Place, purchase: Purchase) -> None:

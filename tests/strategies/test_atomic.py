@@ -24,13 +24,13 @@ from app.strategies import atomic
 from app.strategies.atomic import AtomicStrategy
 from app.strategies.protocol import Parts
 from app.strategies.registry import STRATEGIES
-from tests.fixtures.gate import a_purchase
+from tests.support.sales import a_purchase
 
 TERMS = SaleTerms(name="drop", strategy="atomic", stock=10)
 
 
 @dataclass
-class Installation:
+class AtomicSale:
     strategy: AtomicStrategy
     sales: SaleRepository
     gate: Gate
@@ -57,7 +57,7 @@ class Installation:
 @pytest.fixture
 async def here(
     stock_redis: Redis, gate: Gate, key_prefix: str, database_url: str, broker_url: str
-) -> AsyncIterator[Installation]:
+) -> AsyncIterator[AtomicSale]:
     engine = make_engine(database_url, "test", LedgerSettings())
     hints = Hints(broker_url)
     strategy = AtomicStrategy(
@@ -70,7 +70,7 @@ async def here(
             gate_settings=GateSettings(command_timeout_seconds=10, key_prefix=key_prefix),
         )
     )
-    yield Installation(
+    yield AtomicSale(
         strategy=strategy,
         sales=SaleRepository(engine),
         gate=gate,
@@ -84,7 +84,7 @@ async def here(
     await engine.dispose()
 
 
-async def test_a_won_key_wins_after_the_sale_has_ended_and_left_redis(here: Installation) -> None:
+async def test_a_won_key_wins_after_the_sale_has_ended_and_left_redis(here: AtomicSale) -> None:
     await here.open()
     won = await here.strategy.buy(a_purchase(key="k"))
     await here.drain.sale("drop", 5)
@@ -100,7 +100,7 @@ async def test_a_won_key_wins_after_the_sale_has_ended_and_left_redis(here: Inst
     assert await here.strategy.buy(a_purchase(key="other")) == NotOpen("closed")
 
 
-async def test_a_sale_that_nobody_knows_is_not_one_that_redis_forgot(here: Installation) -> None:
+async def test_a_sale_that_nobody_knows_is_not_one_that_redis_forgot(here: AtomicSale) -> None:
     with pytest.raises(UnknownSale):
         await here.strategy.buy(a_purchase())
     await here.open()
@@ -109,7 +109,7 @@ async def test_a_sale_that_nobody_knows_is_not_one_that_redis_forgot(here: Insta
         await here.strategy.buy(a_purchase())
 
 
-async def test_a_sale_that_ended_before_its_round_was_seeded_sells_nothing_more(here: Installation) -> None:
+async def test_a_sale_that_ended_before_its_round_was_seeded_sells_nothing_more(here: AtomicSale) -> None:
     await here.open()
     assert isinstance(await here.strategy.buy(a_purchase()), Reserved)
     await here.sales.next_round("drop")  # committed, and then the process died
@@ -122,7 +122,7 @@ async def test_a_sale_that_ended_before_its_round_was_seeded_sells_nothing_more(
     assert await here.strategy.buy(a_purchase()) == NotOpen("closed")
 
 
-async def test_orders_that_redis_forgot_are_found_by_what_buyers_were_told(here: Installation) -> None:
+async def test_orders_that_redis_forgot_are_found_by_what_buyers_were_told(here: AtomicSale) -> None:
     sale = await here.open()
     outcomes = [await here.strategy.buy(a_purchase(key=f"k{number}")) for number in range(3)]
     await here.drain.sale("drop", 5)
@@ -144,7 +144,7 @@ async def test_orders_that_redis_forgot_are_found_by_what_buyers_were_told(here:
     assert (replay.reservation, replay.replayed) == (outcomes[0].reservation, True)
 
 
-async def test_orders_are_not_lost_by_a_recount(here: Installation) -> None:
+async def test_orders_are_not_lost_by_a_recount(here: AtomicSale) -> None:
     """The control: told, fenced and recounted, but nothing was forgotten."""
     sale = await here.open()
     assert isinstance(await here.strategy.buy(a_purchase()), Reserved)
@@ -164,7 +164,7 @@ async def _receipts(engine: AsyncEngine) -> int:
 
 
 async def test_a_process_remembers_the_latest_of_the_sales_that_it_sold(
-    here: Installation, monkeypatch: pytest.MonkeyPatch
+    here: AtomicSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(atomic, "KNOWN_SALES", 2)
     names = [f"drop-{number}" for number in range(4)]

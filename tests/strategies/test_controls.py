@@ -36,9 +36,9 @@ from app.strategies.row_lock import RowLockStrategy
 from app.strategies.serializable import SerializableStrategy
 from app.strategies.sharded_counter import ShardedCounterStrategy
 from app.strategies.single_statement import SingleStatementStrategy
-from tests.fixtures.gate import a_purchase
-from tests.strategies.stage import stage, won
+from tests.strategies.sale import create_sale, won
 from tests.strategies.waiting import lock_waiters
+from tests.support.sales import a_purchase
 from tests.support.until import until
 
 STOCK, BUYERS = 2, 8
@@ -217,7 +217,7 @@ async def test_a_limit_over_different_rows_is_write_skew_below_serializable(
 ) -> None:
     """Two purchases of one customer, from two buckets, which have both counted his tickets before either writes."""
     desk = strategy.build(parts)
-    await stage(desk, parts, stock=1000, customer_limit=1)
+    await create_sale(desk, parts, stock=1000, customer_limit=1)
     won(await desk.buy(a_purchase("the first one deals to all buckets")))
     buckets = iter([1, 2] * 10)
     monkeypatch.setattr(sharded_counter.random, "randint", lambda *_: next(buckets))

@@ -18,8 +18,8 @@ from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome
 from app.strategies.contention import Contention
 from app.strategies.protocol import AcceptedIn, Parts, RegisteredStrategy
 from app.strategies.registry import STRATEGIES
-from tests.fixtures.databases import MigratedDatabases
-from tests.strategies.toy import ToyStrategy
+from tests.support.databases import MigratedDatabases
+from tests.support.toy_strategy import ToyStrategy
 
 MOST_TRIES = 20
 SELL_BESIDE_THE_ROW = ("sharded-counter", "skip-locked", "redis-decr", "redis-watch")

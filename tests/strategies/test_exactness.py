@@ -17,8 +17,8 @@ from app.strategies.naive_relative import NaiveRelativeStrategy
 from app.strategies.protocol import AcceptedIn, Parts, RegisteredStrategy
 from app.strategies.redis_lock import RedisLockStrategy
 from app.strategies.registry import STRATEGIES
-from tests.fixtures.crowd import Crowd, Sold
-from tests.strategies.toy import ToyStrategy
+from tests.support.crowd import Crowd, Sold
+from tests.support.toy_strategy import ToyStrategy
 
 STOCK, BUYERS, REPEATS = 100, 1000, 5
 

@@ -53,7 +53,7 @@ def naive(engines: list[AsyncEngine]) -> NaiveStrategy:
     return NaiveStrategy(engines[0])
 
 
-async def stage(sales: SaleRepository, *, stock: int = STOCK, think_ms: int = 0, **terms: object) -> Sale:
+async def create_sale(sales: SaleRepository, *, stock: int = STOCK, think_ms: int = 0, **terms: object) -> Sale:
     asked = SaleTerms(name="drop", strategy="naive", stock=stock, think_ms=think_ms)
     return (await sales.create(replace(asked, **terms), guarded=False)).sale  # type: ignore[arg-type]  # any of its fields
 
@@ -76,7 +76,7 @@ def reserved(outcome: Outcome) -> Reserved:
 async def test_a_crowd_is_sold_more_than_there_is_and_the_counter_claims_less(
     engines: list[AsyncEngine], sales: SaleRepository
 ) -> None:
-    sale = await stage(sales, think_ms=THINK_MS)
+    sale = await create_sale(sales, think_ms=THINK_MS)
     outcomes = await rush([NaiveStrategy(engine) for engine in engines])
     tally = await sales.tally("drop", 1)
     snapshot = await NaiveStrategy(engines[0]).snapshot(sale)
@@ -92,7 +92,7 @@ async def test_a_crowd_is_sold_more_than_there_is_and_the_counter_claims_less(
 async def test_with_the_row_locked_the_same_crowd_is_sold_exactly_the_stock(
     engines: list[AsyncEngine], sales: SaleRepository
 ) -> None:
-    sale = await stage(sales, think_ms=THINK_MS)
+    sale = await create_sale(sales, think_ms=THINK_MS)
     outcomes = await rush([Locking(engine) for engine in engines])
     tally = await sales.tally("drop", 1)
     assert tally.booked == STOCK
@@ -105,13 +105,13 @@ async def test_with_the_row_locked_the_same_crowd_is_sold_exactly_the_stock(
 
 
 async def test_the_limit_races_too(naive: NaiveStrategy, sales: SaleRepository) -> None:
-    await stage(sales, think_ms=THINK_MS, customer_limit=1)
+    await create_sale(sales, think_ms=THINK_MS, customer_limit=1)
     outcomes = await asyncio.gather(*(naive.buy(purchase()) for _ in range(5)))
     assert sum(isinstance(outcome, Reserved) for outcome in outcomes) > 1
 
 
 async def test_a_key_sent_many_times_at_once_buys_once(engines: list[AsyncEngine], sales: SaleRepository) -> None:
-    sale = await stage(sales, stock=10, think_ms=THINK_MS)
+    sale = await create_sale(sales, stock=10, think_ms=THINK_MS)
     strategies = [NaiveStrategy(engine) for engine in engines]
     outcomes = await asyncio.gather(*(strategies[number % 2].buy(purchase(key="k")) for number in range(10)))
     assert len({reserved(outcome).reservation for outcome in outcomes}) == 1
@@ -124,17 +124,17 @@ async def test_a_key_sent_many_times_at_once_buys_once(engines: list[AsyncEngine
 
 async def test_a_window_that_is_open_sells(naive: NaiveStrategy, sales: SaleRepository) -> None:
     now = datetime.now(UTC)
-    await stage(sales, opens_at=now - timedelta(hours=1), closes_at=now + timedelta(hours=1))
+    await create_sale(sales, opens_at=now - timedelta(hours=1), closes_at=now + timedelta(hours=1))
     assert isinstance(await naive.buy(purchase()), Reserved)
 
 
 async def test_a_booking_is_never_pending(naive: NaiveStrategy, sales: SaleRepository) -> None:
-    await stage(sales)
+    await create_sale(sales)
     assert not await naive.is_pending(reserved(await naive.buy(purchase())).reservation)
 
 
 async def test_a_buyer_without_a_free_connection_is_told_to_come_back(database_url: str, sales: SaleRepository) -> None:
-    await stage(sales)
+    await create_sale(sales)
     engine = make_engine(database_url, "test", LedgerSettings(pool_size=1, statement_timeout_seconds=0.2))
     async with engine.connect():
         with pytest.raises(TemporarilyUnavailable, match="busy"):

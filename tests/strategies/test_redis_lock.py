@@ -20,8 +20,8 @@ from app.strategies.in_redis.locked import LockedStrategy
 from app.strategies.protocol import Parts
 from app.strategies.redis_lock import RedisLockStrategy
 from app.strategies.redis_lock_fenced import RedisLockFencedStrategy
-from tests.fixtures.gate import a_purchase
-from tests.strategies.stage import remaining, stage, tally_of, won
+from tests.strategies.sale import create_sale, remaining, tally_of, won
+from tests.support.sales import a_purchase
 from tests.support.until import until
 
 SHORT_LOCK_MS = 50
@@ -87,7 +87,7 @@ async def insisting(strategy: LockedStrategy, purchase: Purchase) -> Outcome:
 async def test_a_holder_who_sleeps_past_his_lock_sells_a_ticket_twice(parts: Parts, conductor: Conductor) -> None:
     kept = Kept()
     strategy = impatient(RedisLockStrategy, parts, kept)
-    sale = await stage(strategy, parts, stock=3)
+    sale = await create_sale(strategy, parts, stock=3)
     *_, refused, late = await sell_out_while_one_sleeps(strategy, conductor)
     assert refused == SoldOut(0)
     won(late)
@@ -101,7 +101,7 @@ async def test_a_holder_who_sleeps_past_his_lock_sells_a_ticket_twice(parts: Par
 
 async def test_with_a_token_he_writes_nothing(parts: Parts, conductor: Conductor) -> None:
     strategy = impatient(RedisLockFencedStrategy, parts)
-    sale = await stage(strategy, parts, stock=3)
+    sale = await create_sale(strategy, parts, stock=3)
     *_, refused, late = await sell_out_while_one_sleeps(strategy, conductor)
     assert (refused, late) == (SoldOut(0), SoldOut(0))
     assert (await tally_of(parts, sale)).booked == 3
@@ -122,7 +122,7 @@ async def late_between_read_and_write(strategy: RedisLockFencedStrategy, parts: 
 
 async def test_a_token_that_only_the_write_compares_comes_too_late(parts: Parts) -> None:
     strategy = ComparedAtTheWriteAlone.build(parts)
-    sale = await stage(strategy, parts, stock=3)
+    sale = await create_sale(strategy, parts, stock=3)
     await late_between_read_and_write(strategy, parts)
     assert (await tally_of(parts, sale)).booked == 2
     assert await remaining(strategy, sale) == 2  # one of the two updates is lost
@@ -130,7 +130,7 @@ async def test_a_token_that_only_the_write_compares_comes_too_late(parts: Parts)
 
 async def test_a_token_that_the_ledger_knows_from_the_read_on_does_not(parts: Parts) -> None:
     strategy = RedisLockFencedStrategy.build(parts)
-    sale = await stage(strategy, parts, stock=3)
+    sale = await create_sale(strategy, parts, stock=3)
     with pytest.raises(Conflict):
         await late_between_read_and_write(strategy, parts)
     assert (await tally_of(parts, sale)).booked == 0
@@ -139,7 +139,7 @@ async def test_a_token_that_the_ledger_knows_from_the_read_on_does_not(parts: Pa
 
 async def test_tokens_that_redis_forgot_are_skipped(parts: Parts, keys: RedisKeys) -> None:
     strategy = RedisLockFencedStrategy.build(parts)
-    sale = await stage(strategy, parts, stock=5)
+    sale = await create_sale(strategy, parts, stock=5)
     for _ in range(3):
         won(await strategy.buy(a_purchase()))
     await parts.redis.unlink(keys.lock_token)
@@ -153,7 +153,7 @@ async def test_a_lock_that_is_never_free_is_contention_and_takes_nothing(
     way: type[LockedStrategy], parts: Parts, keys: RedisKeys
 ) -> None:
     strategy = way.build(parts)
-    sale = await stage(strategy, parts)
+    sale = await create_sale(strategy, parts)
     await parts.redis.set(keys.lock, "another's")
     with pytest.raises(Contention):
         await strategy.buy(a_purchase())
@@ -182,7 +182,7 @@ async def test_the_token_ends_when_nobody_buys_any_more(parts: Parts, keys: Redi
 async def test_who_has_waited_too_long_for_a_turn_is_told_so(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.strategies.in_redis.locked.WAIT_SECONDS", 0.01)
     strategy = RedisLockStrategy.build(parts)
-    await stage(strategy, parts, think_ms=200, stock=10)
+    await create_sale(strategy, parts, think_ms=200, stock=10)
     outcomes = await asyncio.gather(*(strategy.buy(a_purchase()) for _ in range(4)), return_exceptions=True)
     assert any(isinstance(outcome, Reserved) for outcome in outcomes)
     assert any(isinstance(outcome, Contention) and "wait" in outcome.detail for outcome in outcomes)

@@ -5,10 +5,9 @@ from redis.asyncio import Redis
 
 from app.gate.keys import GROUP, SaleKeys
 from app.settings import GateSettings
-from tests.fixtures.collector import Collector
 from tests.fixtures.platform import MakePlatform
-from tests.support.platform import Platform
-from tests.telemetry.orders import (
+from tests.support.collector import Collector
+from tests.support.order_spans import (
     BATCH,
     BOOK,
     BUY,
@@ -21,7 +20,8 @@ from tests.telemetry.orders import (
     told,
     whole_orders,
 )
-from tests.telemetry.received import Received
+from tests.support.platform import Platform
+from tests.support.received import Received
 
 STOCK, REQUESTS = 40, 100
 

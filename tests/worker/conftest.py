@@ -12,9 +12,9 @@ from app.gate.connection import make_redis
 from app.lab.process import ChildProcess
 from app.ledger.engine import make_engine
 from app.settings import GateSettings, LedgerSettings
-from tests.drain.stall import Stall
+from tests.support.project import PROJECT
+from tests.support.stall import Stall
 
-PROJECT = Path(__file__).parents[2]
 START_SECONDS = 30
 
 MakeWorker = Callable[..., ChildProcess]

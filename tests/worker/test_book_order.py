@@ -6,7 +6,7 @@ from app.drain.entry import Order
 from app.drain.published import OrderPublisher
 from app.gate.keys import instance_key
 from app.lab.process import ChildProcess
-from tests.drain.stall import Stall
+from tests.support.stall import Stall
 from tests.support.until import until
 from tests.worker.conftest import START_SECONDS, MakeWorker
 

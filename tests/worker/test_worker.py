@@ -12,9 +12,10 @@ from app.gate.keys import instance_key
 from app.lab.process import ChildProcess
 from app.lab.servers.valkey import ValkeyServer
 from app.ledger.revisions import own_revision
-from tests.drain.stall import Stall
-from tests.fixtures.releases import NEXT, MakeRelease
-from tests.fixtures.silent_broker import SilentBroker
+from tests.fixtures.releases import MakeRelease
+from tests.support.releases import NEXT
+from tests.support.silent_broker import SilentBroker
+from tests.support.stall import Stall
 from tests.support.until import until
 from tests.worker.conftest import START_SECONDS, MakeWorker
 

@@ -13,8 +13,8 @@ from app.lab.race.command import scenarios_of
 from app.lab.race.contest import UnknownChoice, chosen
 from app.lab.servers.ports import free_port
 from app.strategies.registry import STRATEGIES
-from tests.fixtures.servers import PROJECT
-from tests.strategies.toy import ToyStrategy
+from tests.support.project import PROJECT
+from tests.support.toy_strategy import ToyStrategy
 
 SMALL = ["--requests", "60", "--concurrency", "40", "--stock", "10"]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.races.history.check import check
 from app.races.history.events import InvalidHistory
-from tests.races.history.tale import Tale
+from tests.support.tale import Tale
 
 
 def evidence(tale: Tale, anomaly: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.races.history.tale import Tale
+from tests.support.tale import Tale
 
 SKEW = {"guards": "customer:ada"}
 

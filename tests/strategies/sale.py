@@ -1,4 +1,4 @@
-"""A sale on the stage, for tests of one strategy."""
+"""A sale, for tests of one strategy."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from app.sales.outcomes import Outcome, Reserved
 from app.strategies.protocol import Parts, Strategy
 
 
-async def stage(strategy: Strategy, parts: Parts, *, stock: int = 5, think_ms: int = 0, **terms: Any) -> Sale:
+async def create_sale(strategy: Strategy, parts: Parts, *, stock: int = 5, think_ms: int = 0, **terms: Any) -> Sale:
     """Creates the sale `drop` and lets the strategy follow."""
     asked = SaleTerms(name="drop", strategy=strategy.name, stock=stock, think_ms=think_ms, **terms)
     sale = (await SaleRepository(parts.engine).create(asked, guarded=strategy.promises_exactness)).sale

@@ -1,4 +1,4 @@
-"""One process of a crowd: its own event loop, engine and strategy, without HTTP. See tests/fixtures/crowd.py."""
+"""One process of a crowd: its own event loop, engine and strategy, without HTTP. See tests/support/crowd.py."""
 
 import asyncio
 import secrets
@@ -43,7 +43,7 @@ class Buyers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Answers:
     """What the buyers of one process were told in one sale. `contended`: how often one was sent away to come again."""
 
     accepted: Sequence[Reserved]
@@ -59,7 +59,7 @@ def share_start(barrier: Barrier) -> None:
     _starts[:] = [barrier]
 
 
-def rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Told]:
+def rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Answers]:
     """Runs in a process of its own: all buyers at once, sale after sale, in step with the other processes."""
     try:
         return asyncio.run(_rush(strategy, place, buyers))
@@ -69,7 +69,7 @@ def rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> li
         raise RuntimeError(traceback.format_exc()) from None
 
 
-async def _rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Told]:
+async def _rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Answers]:
     async with selling(strategy, place) as desk:
         told = []
         for sale in buyers.sales:
@@ -107,7 +107,7 @@ async def selling(strategy: type[RegisteredStrategy], place: Place) -> AsyncIter
         await engine.dispose()
 
 
-async def _sell(desk: RegisteredStrategy, sale: str, buyers: Buyers) -> Told:
+async def _sell(desk: RegisteredStrategy, sale: str, buyers: Buyers) -> Answers:
     contended = 0
 
     async def buy(customer: str) -> Outcome:
@@ -124,7 +124,7 @@ async def _sell(desk: RegisteredStrategy, sale: str, buyers: Buyers) -> Told:
         raise AssertionError(f"{customer} was sent away {MOST_TRIES} times")
 
     outcomes = await asyncio.gather(*(buy(customer) for customer in buyers.customers))
-    return Told(
+    return Answers(
         accepted=[outcome for outcome in outcomes if isinstance(outcome, Reserved)],
         refused=[outcome for outcome in outcomes if not isinstance(outcome, Reserved)],
         contended=contended,

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tests.fixtures.servers import PROJECT
+from tests.support.project import PROJECT
 
 CHART = PROJECT / "charts" / "atomictickets"
 
