@@ -52,11 +52,7 @@ async def test_a_process_that_works_is_ready_and_alive_until_it_ends(
 ) -> None:
     port = free_port()
     process = start(module, DATABASE_URL=database_url, **{variable: str(port)})
-
-    async def ready() -> bool:
-        return status(port, "/readyz") == 200
-
-    await until(ready)
+    await until(lambda: status(port, "/readyz") == 200)
     assert status(port, "/healthz") == 200
     assert process.stop(seconds=30)
     assert process.exit_code == 0
@@ -69,10 +65,6 @@ async def test_a_process_without_its_ledger_is_alive_and_not_ready(
 ) -> None:
     port = free_port()
     process = start(module, DATABASE_URL=DEAD_DATABASE, **{variable: str(port)})
-
-    async def alive() -> bool:
-        return status(port, "/healthz") == 200
-
-    await until(alive)
+    await until(lambda: status(port, "/healthz") == 200)
     assert status(port, "/readyz") == 503
     assert process.stop(seconds=30)

@@ -16,8 +16,7 @@ from playwright.async_api import Locator, Page, expect
 
 from app.lab.servers.ports import free_port
 from tests.dashboard.conftest import OpenPage, take_picture
-from tests.lab.test_supervisor import until
-from tests.support.until import until as until_async
+from tests.support.until import block_until, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -47,7 +46,7 @@ def lab(browser_path: str, tmp_path: Path) -> Iterator[Lab]:
             stderr=subprocess.STDOUT,
         )
     try:
-        until(lambda: "Ctrl-C stops all" in lab.output.read_text() or process.poll() is not None, seconds=90)
+        block_until(lambda: "Ctrl-C stops all" in lab.output.read_text() or process.poll() is not None, seconds=90)
         assert process.poll() is None, lab.output.read_text()
         yield lab
     finally:
@@ -75,7 +74,7 @@ async def until_counted_anew(lab: Lab) -> None:
     async def counted() -> bool:
         return bool((await view(lab)).get("epoch", 1) > 1)
 
-    await until_async(counted)
+    await until(counted)
 
 
 def figure(page: Page, name: str) -> Locator:

@@ -23,6 +23,7 @@ from app.ledger.engine import make_engine
 from app.live.stream import LiveStream
 from app.settings import GateSettings, LedgerSettings
 from tests.support.stand_in_service import Answer, Clerk, Seen, StandInService, stand_in_service, stock_of
+from tests.support.until import until
 
 INVENTORY = """
     INSERT INTO inventory (sale, round, epoch, stock, remaining, guarded) VALUES ('drop', 1, 1, 10, 10, true)
@@ -44,10 +45,11 @@ async def queue(blasts: BlastRepository, **wishes: Any) -> str:
 
 
 async def until_it_is(blasts: BlastRepository, blast_id: str, state: str) -> Blast:
-    async with asyncio.timeout(30):
-        while (blast := await blasts.get(blast_id)).state != state:  # noqa: ASYNC110  another process changes the row
-            await asyncio.sleep(0.02)
-    return blast
+    async def is_so() -> bool:
+        return (await blasts.get(blast_id)).state == state
+
+    await until(is_so)
+    return await blasts.get(blast_id)
 
 
 def unheard() -> BlastReports:
@@ -186,9 +188,7 @@ async def test_a_ledger_that_was_away_is_found_again(
     async with stand_in_service(stock_of(10)) as service, working(blasts, service.url):
         with capture_logs() as logs:
             server.kill()
-            async with asyncio.timeout(20):
-                while not any(line["event"] == "the ledger is away" for line in logs):  # noqa: ASYNC110  a list only
-                    await asyncio.sleep(0.02)
+            await until(lambda: any(line["event"] == "the ledger is away" for line in logs))
         server.start()
         await until_it_is(blasts, await queue(blasts), "finished")
     await engine.dispose()

@@ -21,8 +21,9 @@ from app.lab.cli import main
 from app.lab.home import LabHome
 from app.lab.process import ProcessFailed
 from app.lab.servers.ports import free_port
-from tests.lab.test_supervisor import alive, until
+from tests.lab.test_supervisor import alive
 from tests.support.project import PROJECT
+from tests.support.until import block_until
 
 
 class Lab:
@@ -40,7 +41,7 @@ class Lab:
                 stdout=stdout,
                 stderr=subprocess.STDOUT,
             )
-        until(lambda: "Ctrl-C stops all" in self.printed or self.process.poll() is not None, seconds=60)
+        block_until(lambda: "Ctrl-C stops all" in self.printed or self.process.poll() is not None, seconds=60)
         assert self.process.poll() is None, self.printed
 
     @property
@@ -135,7 +136,7 @@ def test_a_killed_store_is_started_again_at_its_old_address(start_lab: Callable[
         stock.set("ticket", "1")
     (pid,) = [process["pid"] for process in lab.notes["processes"] if process["name"] == "valkey"]
     os.kill(pid, signal.SIGKILL)
-    until(lambda: "valkey started again" in lab.printed)
+    block_until(lambda: "valkey started again" in lab.printed)
     with Redis.from_url(lab.notes["redis_url"]) as stock:
         assert stock.get("ticket") == b"1"
 

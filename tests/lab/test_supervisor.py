@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,17 +14,11 @@ from app.lab.process import ChildProcess, ProcessFailed
 from app.lab.registry import HOME_VARIABLE, ProcessRegistry
 from app.lab.restarts import MOST_DEATHS, WINDOW_SECONDS, RestartPolicy
 from app.lab.supervisor import Part, StopRequested, Supervisor
+from tests.support.until import block_until
 
 SLEEP = "import time; time.sleep(1000)"
 WITH_CHILD = "import subprocess; subprocess.run(['sleep', '1000'])"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(1000)"
-
-
-def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.02)
 
 
 def alive(pid: int) -> bool:
@@ -50,7 +43,7 @@ class Supervised:
             self.supervisor.watch()
             return condition()
 
-        until(looked)
+        block_until(looked)
 
 
 @pytest.fixture
@@ -64,7 +57,7 @@ def test_stopping_leaves_no_process_and_goes_backwards(supervised: Supervised) -
     supervised.supervisor.start([supervised.part("store", SLEEP)])
     worker = supervised.part("worker", WITH_CHILD)
     supervised.supervisor.start([worker, supervised.part("api", SLEEP)])
-    until(lambda: psutil.Process(worker.server.pid).children())
+    block_until(lambda: psutil.Process(worker.server.pid).children())
     pids = [
         family.pid
         for part in supervised.supervisor.parts
@@ -73,14 +66,14 @@ def test_stopping_leaves_no_process_and_goes_backwards(supervised: Supervised) -
     assert len(pids) == 4
     supervised.said.clear()
     supervised.supervisor.stop()
-    until(lambda: not any(alive(pid) for pid in pids))
+    block_until(lambda: not any(alive(pid) for pid in pids))
     assert [line.split(" ... ")[0] for line in supervised.said] == ["api", "worker", "store"]
 
 
 def test_a_process_deaf_to_the_stop_signal_is_killed(supervised: Supervised) -> None:
     part = supervised.part("deaf", DEAF)
     supervised.supervisor.start([part])
-    until(lambda: "deaf" in part.server.log.read_text())
+    block_until(lambda: "deaf" in part.server.log.read_text())
     assert isinstance(part.server, ChildProcess)
     assert part.server.stop(seconds=0.2) is False
     assert part.server.exit_code == -signal.SIGKILL
@@ -98,7 +91,7 @@ def test_a_part_that_dies_is_said_and_started_again(supervised: Supervised) -> N
 def test_what_a_dead_parent_leaves_in_its_group_ends_before_it_is_started_again(supervised: Supervised) -> None:
     part = supervised.part("worker", WITH_CHILD)
     supervised.supervisor.start([part])
-    until(lambda: psutil.Process(part.server.pid).children())
+    block_until(lambda: psutil.Process(part.server.pid).children())
     (orphan,) = psutil.Process(part.server.pid).children()
     os.kill(part.server.pid, signal.SIGKILL)
     supervised.watch_until(lambda: part.server.running and not alive(orphan.pid))
@@ -176,7 +169,7 @@ def test_orphans_of_a_dead_group_are_ended_only_with_this_homes_mark(tmp_path: P
         parent.wait()
         # The kernel closes what is to be closed at an exec, which its starter waits for, before the program has its
         # environment: on a busy machine one can look in between.
-        until(orphan.environ)
+        block_until(orphan.environ)
         registry = ProcessRegistry(tmp_path / "processes.json")
         registry.record("worker", parent.pid)
         try:

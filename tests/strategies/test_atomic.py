@@ -1,6 +1,5 @@
 """The atomic strategy between gate and ledger: what it does when one of them doesn't know the sale."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -25,6 +24,7 @@ from app.strategies.atomic import AtomicStrategy
 from app.strategies.protocol import Parts
 from app.strategies.registry import STRATEGIES
 from tests.support.sales import a_purchase
+from tests.support.until import until
 
 TERMS = SaleTerms(name="drop", strategy="atomic", stock=10)
 
@@ -130,9 +130,11 @@ async def test_orders_that_redis_forgot_are_found_by_what_buyers_were_told(here:
     await here.redis.unlink(here.gate.keys("drop").sale, here.gate.keys("drop").orders)
 
     # Nobody buys any more: the strategy's own watch has to miss the sale, and leave word before anybody asks.
-    async with asyncio.timeout(20):
-        while not (found := await ReceiptRepository(here.engine).lost("drop", sale.round)).orders:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    async def left_word() -> bool:
+        return (await ReceiptRepository(here.engine).lost("drop", sale.round)).orders > 0
+
+    await until(left_word)
+    found = await ReceiptRepository(here.engine).lost("drop", sale.round)
     assert isinstance(lost, Reserved)
     assert (found.orders, found.tickets, found.named) == (1, 2, (str(lost.reservation),))
 
@@ -151,9 +153,7 @@ async def test_orders_are_not_lost_by_a_recount(here: AtomicSale) -> None:
     assert await here.gate.fence("drop", sale.epoch)
     await here.reconcile()
     assert isinstance(await here.strategy.buy(a_purchase()), Reserved)  # learns the new epoch, and leaves word
-    async with asyncio.timeout(20):
-        while not await _receipts(here.engine):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    await until(lambda: _receipts(here.engine))
     await here.drain.sale("drop", 5)
     assert (await ReceiptRepository(here.engine).lost("drop", sale.round)).orders == 0
 

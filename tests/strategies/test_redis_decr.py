@@ -68,11 +68,7 @@ async def test_what_is_taken_and_not_booked_when_redis_forgets_is_sold_again(
     conductor.stop_at("after_decrement")
     async with asyncio.TaskGroup() as tasks:
         standing = tasks.create_task(decr.buy(a_purchase()))
-
-        async def stands() -> bool:
-            return conductor.happened("after_decrement", "stop")
-
-        await until(stands)
+        await until(lambda: conductor.happened("after_decrement", "stop"))
         await parts.redis.unlink(decr.counter.key("drop", 1))
         for _ in range(2):
             won(await decr.buy(a_purchase()))

@@ -64,11 +64,7 @@ async def sell_out_while_one_sleeps(strategy: LockedStrategy, conductor: Conduct
     conductor.stop_at("after_read")
     async with asyncio.TaskGroup() as tasks:
         late = tasks.create_task(strategy.buy(a_purchase()))
-
-        async def sleeps() -> bool:
-            return conductor.happened("after_read", "stop")
-
-        await until(sleeps)
+        await until(lambda: conductor.happened("after_read", "stop"))
         outcomes = []
         while not outcomes or isinstance(outcomes[-1], Reserved):
             outcomes.append(await insisting(strategy, a_purchase()))

@@ -31,11 +31,7 @@ async def test_a_worker_that_drains_is_ready_and_alive(make_worker: MakeWorker) 
 async def test_a_worker_without_a_store_is_alive_and_not_ready(make_worker: MakeWorker) -> None:
     port = free_port()
     make_worker(wait=False, WORKER_PROBE_PORT=str(port), REDIS_URL=DEAD_REDIS)
-
-    async def alive() -> bool:
-        return status(port, "/healthz") == 200
-
-    await until(alive)
+    await until(lambda: status(port, "/healthz") == 200)
     assert status(port, "/readyz") == 503
 
 
@@ -49,8 +45,4 @@ async def test_a_child_that_follows_another_answers_on_the_same_port(
     (child,) = psutil.Process(worker.pid).children()
     child.kill()
     child.wait(10)
-
-    async def ready() -> bool:
-        return status(port, "/readyz") == 200
-
-    await until(ready)
+    await until(lambda: status(port, "/readyz") == 200)
