@@ -3,29 +3,17 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
 from app.lab.process import ChildProcess
 from app.lab.servers.ports import free_port
+from tests.support.probe import status
 from tests.support.until import until
 
 PROCESSES = [("app.reconcile", "RECONCILE_PROBE_PORT"), ("app.lab.blaster", "BLASTER_PROBE_PORT")]
 DEAD_DATABASE = "postgresql+asyncpg://postgres@127.0.0.1:1/nothing"  # port 1 refuses
-
-
-def status(port: int, path: str) -> int:
-    """0 where nobody listens."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status
-    except OSError:
-        return 0
-    finally:
-        connection.close()
 
 
 @pytest.fixture

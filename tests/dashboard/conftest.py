@@ -8,7 +8,6 @@ import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright, expect
 
 from app.lab.home import LabHome
-from app.lab.servers.postgres import PostgresServer
 from tests.support.databases import MigratedDatabases
 from tests.support.platform import Platform
 from tests.support.project import PROJECT
@@ -35,9 +34,8 @@ def browser_path() -> str:
 
 
 @pytest.fixture(scope="package")
-def dashboard_database_url(postgres_server: PostgresServer, migrated_databases: MigratedDatabases) -> Iterator[str]:
-    with migrated_databases.borrowed() as name:
-        yield postgres_server.url_of(name)
+def dashboard_database_url(migrated_databases: MigratedDatabases) -> Iterator[str]:
+    yield from migrated_databases.lent()
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")

@@ -150,5 +150,5 @@ async def test_the_stock_server_killed_and_restarted_loses_no_order(
     await redis.aclose()
 
 
-async def logged(logs: list[Any], event: str) -> bool:
+def logged(logs: list[Any], event: str) -> bool:
     return any(line["event"] == event for line in logs)

@@ -1,6 +1,5 @@
 """Turns of one sale on real stores: whatever is changed and whatever breaks, in the end the sale is as it is wished."""
 
-from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +20,6 @@ from flashsale_operator.stores import Stores
 from tests.support.box_office import BoxOffice
 
 STOCK = 10
-GRACE_IS_OVER = ReconcileSettings(grace_seconds=1e-9)
 THINK_MS = 70
 
 
@@ -36,16 +34,6 @@ class Declared(KubeApi):
         if self.resource is None:
             raise KubeMissing(404, name)
         return {"metadata": {"uid": self.resource.metadata.uid}}
-
-
-@pytest.fixture
-async def stores(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stores]:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("flashsale_operator.keeper.settings_of", lambda _: GRACE_IS_OVER)
-    stores = Stores.open(sales_at_once=2)
-    yield stores
-    await stores.close()
 
 
 @dataclass

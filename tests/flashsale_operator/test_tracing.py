@@ -1,7 +1,7 @@
 """What a turn leaves behind: its spans, the id of its trace in the status, and both ids in its log lines."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import format_span_id, format_trace_id
 from structlog.contextvars import merge_contextvars
 
-from app.settings import ReconcileSettings
 from app.telemetry.changed_traces import ChangedTraces
 from app.telemetry.context import traceparent_of
 from app.telemetry.logs import name_the_span
@@ -114,16 +113,6 @@ def recorded() -> Iterator[EndedSpans]:
 def spans(recorded: EndedSpans) -> EndedSpans:
     recorded.clear()
     return recorded
-
-
-@pytest.fixture
-async def stores(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stores]:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("flashsale_operator.keeper.settings_of", lambda _: ReconcileSettings(grace_seconds=1e-9))
-    stores = Stores.open(sales_at_once=2)
-    yield stores
-    await stores.close()
 
 
 class Operator:

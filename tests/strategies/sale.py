@@ -1,11 +1,14 @@
 """A sale, for tests of one strategy."""
 
+import secrets
+from dataclasses import replace
 from typing import Any
 
 from app.ledger.sales import SaleRepository
 from app.ledger.tally import Tally
-from app.sales.model import Sale, SaleTerms
+from app.sales.model import Purchase, Sale, SaleTerms
 from app.sales.outcomes import Outcome, Reserved
+from app.strategies.contention import Contention
 from app.strategies.protocol import Parts, Strategy
 
 
@@ -31,3 +34,12 @@ async def remaining(strategy: Strategy, sale: Sale) -> int:
 def won(outcome: Outcome) -> Reserved:
     assert isinstance(outcome, Reserved)
     return outcome
+
+
+async def insist(strategy: Strategy, purchase: Purchase) -> Outcome:
+    """Comes again if others were faster: the same key with another nonce, as a client's next request."""
+    while True:
+        try:
+            return await strategy.buy(purchase)
+        except Contention:
+            purchase = replace(purchase, nonce=secrets.token_hex(8))

@@ -9,16 +9,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.drain.drain import Drain
-from app.drain.hints import Hints
 from app.gate.gate import Gate
 from app.gate.replies import GateForgot
-from app.ledger.engine import make_engine
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.sales import SaleRepository
 from app.reconcile.watch import Reconciler
 from app.sales.model import Sale, SaleTerms, UnknownSale
 from app.sales.outcomes import KeyReused, NotOpen, Reserved
-from app.settings import DrainSettings, GateSettings, LedgerSettings, ReconcileSettings
+from app.settings import DrainSettings, ReconcileSettings
 from app.strategies import atomic
 from app.strategies.atomic import AtomicStrategy
 from app.strategies.protocol import Parts
@@ -31,6 +29,8 @@ TERMS = SaleTerms(name="drop", strategy="atomic", stock=10)
 
 @dataclass
 class AtomicSale:
+    """The sale `drop`, its drain and its reconciler."""
+
     strategy: AtomicStrategy
     sales: SaleRepository
     gate: Gate
@@ -55,33 +55,18 @@ class AtomicSale:
 
 
 @pytest.fixture
-async def here(
-    stock_redis: Redis, gate: Gate, key_prefix: str, database_url: str, broker_url: str
-) -> AsyncIterator[AtomicSale]:
-    engine = make_engine(database_url, "test", LedgerSettings())
-    hints = Hints(broker_url)
-    strategy = AtomicStrategy(
-        Parts(
-            engine=engine,
-            redis=stock_redis,
-            gate=gate,
-            hints=hints,
-            broker_url=broker_url,
-            gate_settings=GateSettings(command_timeout_seconds=10, key_prefix=key_prefix),
-        )
-    )
+async def here(parts: Parts) -> AsyncIterator[AtomicSale]:
+    strategy = AtomicStrategy(parts)
     yield AtomicSale(
         strategy=strategy,
-        sales=SaleRepository(engine),
-        gate=gate,
-        engine=engine,
-        redis=stock_redis,
-        drain=Drain(stock_redis, engine, DrainSettings(), key_prefix=key_prefix),
-        reconciler=Reconciler(engine, gate, STRATEGIES, ReconcileSettings()),
+        sales=SaleRepository(parts.engine),
+        gate=parts.gate,
+        engine=parts.engine,
+        redis=parts.redis,
+        drain=Drain(parts.redis, parts.engine, DrainSettings(), key_prefix=parts.gate_settings.key_prefix),
+        reconciler=Reconciler(parts.engine, parts.gate, STRATEGIES, ReconcileSettings()),
     )
     await strategy.close()
-    await hints.close()
-    await engine.dispose()
 
 
 async def test_a_won_key_wins_after_the_sale_has_ended_and_left_redis(here: AtomicSale) -> None:

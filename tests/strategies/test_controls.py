@@ -5,7 +5,6 @@ is done; then he lets go. What was read without protection is old by then, in ev
 """
 
 import asyncio
-import secrets
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -24,7 +23,6 @@ from app.sales.outcomes import Outcome, Reserved
 from app.strategies import sharded_counter, single_statement
 from app.strategies.advisory_lock import AdvisoryLockStrategy
 from app.strategies.conditional_update import ConditionalUpdateStrategy
-from app.strategies.contention import Contention
 from app.strategies.db_gathered import DbGatheredStrategy
 from app.strategies.in_ledger.strategy import Isolation, LedgerStrategy
 from app.strategies.naive import NaiveStrategy
@@ -36,7 +34,7 @@ from app.strategies.row_lock import RowLockStrategy
 from app.strategies.serializable import SerializableStrategy
 from app.strategies.sharded_counter import ShardedCounterStrategy
 from app.strategies.single_statement import SingleStatementStrategy
-from tests.strategies.sale import create_sale, won
+from tests.strategies.sale import create_sale, insist, won
 from tests.strategies.waiting import lock_waiters
 from tests.support.sales import a_purchase
 from tests.support.until import until
@@ -132,7 +130,8 @@ async def sell(
     async with parts.engine.connect() as holder:
         await holder.execute(HOLD)
         purchases = [
-            asyncio.create_task(insist(desk, f"customer-{number % customers}")) for number, desk in enumerate(desks)
+            asyncio.create_task(insist(desk, a_purchase(f"customer-{number % customers}")))
+            for number, desk in enumerate(desks)
         ]
 
         async def all_wait_or_are_done() -> bool:
@@ -147,16 +146,6 @@ async def sell(
         if isinstance(outcome, BaseException):
             raise outcome
     return cast("list[Outcome]", outcomes)
-
-
-async def insist(desk: LedgerStrategy, customer: str) -> Outcome:
-    """Comes again where others were faster, as a client should."""
-    key = secrets.token_hex(8)
-    while True:
-        try:
-            return await desk.buy(Purchase("drop", customer, key, 1, secrets.token_hex(8)))
-        except Contention:
-            continue
 
 
 def sold(outcomes: list[Outcome]) -> int:

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.ledger.counter import counter_update
 from app.races.attempt import Attempt, Hazard
 from app.races.barriers import Conductor
-from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, Reserved, SoldOut
 from app.strategies.contention import Conflict, Contention
 from app.strategies.in_ledger.strategy import Taken
@@ -20,7 +19,7 @@ from app.strategies.in_redis.locked import LockedStrategy
 from app.strategies.protocol import Parts
 from app.strategies.redis_lock import RedisLockStrategy
 from app.strategies.redis_lock_fenced import RedisLockFencedStrategy
-from tests.strategies.sale import create_sale, remaining, tally_of, won
+from tests.strategies.sale import create_sale, insist, remaining, tally_of, won
 from tests.support.sales import a_purchase
 from tests.support.until import until
 
@@ -67,17 +66,9 @@ async def sell_out_while_one_sleeps(strategy: LockedStrategy, conductor: Conduct
         await until(lambda: conductor.happened("after_read", "stop"))
         outcomes = []
         while not outcomes or isinstance(outcomes[-1], Reserved):
-            outcomes.append(await insisting(strategy, a_purchase()))
+            outcomes.append(await insist(strategy, a_purchase()))
         conductor.release("after_read")
     return [*outcomes, late.result()]
-
-
-async def insisting(strategy: LockedStrategy, purchase: Purchase) -> Outcome:
-    while True:
-        try:
-            return await strategy.buy(purchase)
-        except Contention:
-            continue
 
 
 async def test_a_holder_who_sleeps_past_his_lock_sells_a_ticket_twice(parts: Parts, conductor: Conductor) -> None:

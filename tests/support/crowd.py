@@ -5,18 +5,14 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from threading import Barrier
+from typing import Any
 
-from app.drain.hints import Hints
-from app.gate.connection import make_redis
-from app.gate.gate import Gate
-from app.ledger.engine import make_engine
 from app.ledger.sales import SaleRepository
 from app.ledger.tally import Tally
 from app.sales.model import Sale, SaleTerms
 from app.sales.outcomes import Outcome, Reserved
-from app.settings import GateSettings, LedgerSettings
-from app.strategies.protocol import Parts, RegisteredStrategy, Snapshot
-from tests.support.rush import Answers, Buyers, Place, rush
+from app.strategies.protocol import RegisteredStrategy, Snapshot
+from tests.support.rush import Answers, Buyers, Place, parts_at, rush, selling
 
 PROCESSES = 2
 
@@ -59,32 +55,19 @@ class Crowd:
         repeats: int = 5,
         customers: int | None = None,
         quantity: int = 1,
+        think_ms: int = 0,
         settle: Callable[[Sale], Awaitable[object]] | None = None,
-        **terms: int,
+        **terms: Any,
     ) -> list[Sold]:
         """All buyers at once in each of `repeats` sales. `customers`: how many of them are different people.
 
         `settle` is awaited before a sale is counted: where orders reach the ledger later.
         """
-        engine = make_engine(self._place.database_url, "test", LedgerSettings(), pool_size=2)
-        settings = GateSettings(key_prefix=self._place.key_prefix, command_timeout_seconds=10)
-        redis = make_redis(self._place.redis_url, "test", settings)
-        hints = Hints(self._place.broker_url)
-        desk = strategy.build(
-            Parts(
-                engine=engine,
-                redis=redis,
-                gate=Gate(redis, self._place.key_prefix),
-                hints=hints,
-                broker_url=self._place.broker_url,
-                gate_settings=settings,
-            )
-        )
-        ledger = SaleRepository(engine)
-        try:
+        async with parts_at(self._place) as parts, selling(strategy, parts) as desk:
+            ledger = SaleRepository(parts.engine)
             sales = []
             for number in range(repeats):
-                asked = SaleTerms(name=f"drop-{number}", strategy=strategy.name, stock=stock, **{"think_ms": 0} | terms)
+                asked = SaleTerms(f"drop-{number}", strategy.name, stock, think_ms=think_ms, **terms)
                 sales.append((await ledger.create(asked, guarded=strategy.promises_exactness)).sale)
                 await desk.prepare(sales[-1])
             told = await self._send(strategy, [sale.name for sale in sales], buyers, customers or buyers, quantity)
@@ -105,11 +88,6 @@ class Crowd:
                     )
                 )
             return sold
-        finally:
-            await desk.close()
-            await hints.close()
-            await redis.aclose()
-            await engine.dispose()
 
     async def _send(
         self, strategy: type[RegisteredStrategy], sales: list[str], buyers: int, customers: int, quantity: int

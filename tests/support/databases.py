@@ -52,6 +52,11 @@ class MigratedDatabases:
         else:
             drop(self._server, name)
 
+    def lent(self) -> Iterator[str]:
+        """The same for a fixture: its URL."""
+        with self.borrowed() as name:
+            yield self._server.url_of(name)
+
     def _emptied(self, name: str) -> bool:
         try:
             return self._server.run_sql(EMPTY + DEFINED, database=name).splitlines()[-1] == self._defined

@@ -70,7 +70,7 @@ def rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> li
 
 
 async def _rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Answers]:
-    async with selling(strategy, place) as desk:
+    async with parts_at(place) as parts, selling(strategy, parts) as desk:
         told = []
         for sale in buyers.sales:
             await asyncio.to_thread(_starts[0].wait, 60)
@@ -79,14 +79,15 @@ async def _rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers
 
 
 @asynccontextmanager
-async def selling(strategy: type[RegisteredStrategy], place: Place) -> AsyncIterator[RegisteredStrategy]:
+async def parts_at(place: Place) -> AsyncIterator[Parts]:
+    """What a strategy is built from in a process that asks for no fixture."""
     ledger = LedgerSettings(statement_timeout_seconds=60)  # a slow machine is not what is tested
     engine = make_engine(place.database_url, "test", ledger, pool_size=WARM_CONNECTIONS)
     settings = GateSettings(key_prefix=place.key_prefix, connect_timeout_seconds=10, command_timeout_seconds=10)
     redis = make_redis(place.redis_url, "test", settings)
     hints = Hints(place.broker_url)
-    desk = strategy.build(
-        Parts(
+    try:
+        yield Parts(
             engine=engine,
             redis=redis,
             gate=Gate(redis, place.key_prefix),
@@ -94,17 +95,22 @@ async def selling(strategy: type[RegisteredStrategy], place: Place) -> AsyncIter
             broker_url=place.broker_url,
             gate_settings=settings,
         )
-    )
-    warm = [await engine.connect() for _ in range(WARM_CONNECTIONS)]
+    finally:
+        await hints.close()
+        await redis.aclose()
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def selling(strategy: type[RegisteredStrategy], parts: Parts) -> AsyncIterator[RegisteredStrategy]:
+    desk = strategy.build(parts)
+    warm = [await parts.engine.connect() for _ in range(WARM_CONNECTIONS)]
     for connection in warm:
         await connection.close()
     try:
         yield desk
     finally:
         await desk.close()
-        await hints.close()
-        await redis.aclose()
-        await engine.dispose()
 
 
 async def _sell(desk: RegisteredStrategy, sale: str, buyers: Buyers) -> Answers:

@@ -7,8 +7,8 @@ from redis.asyncio import Redis
 
 from app.lab.servers.ports import free_port
 from app.lab.servers.valkey import ValkeyServer
+from tests.support.probe import status
 from tests.support.until import until
-from tests.test_probe import status
 from tests.worker.conftest import MakeWorker
 
 DEAD_REDIS = "redis://127.0.0.1:1/0"  # port 1 refuses
