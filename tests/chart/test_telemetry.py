@@ -1,5 +1,7 @@
 """Who sends traces where, and as what."""
 
+from typing import Any
+
 import yaml
 
 from tests.support.chart import Helm, Rendered
@@ -8,7 +10,7 @@ TRACED = ("api", "worker", "operator", "blaster")
 ELSEWHERE = "telemetry.endpoint=https://collector.example.com"
 
 
-def told(rendered: Rendered, component: str) -> dict[str, str]:
+def told(rendered: Rendered, component: str) -> dict[str, Any]:
     """What OpenTelemetry's variables say to a component."""
     return {name: value for name, value in rendered.environment(component).items() if name.startswith("OTEL_")}
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Literal
 
 import pytest
 import pytest_asyncio
@@ -82,7 +83,7 @@ async def open_page(browser: Browser, platform: Platform) -> AsyncIterator[OpenP
         view: str = "two-sides",
         *,
         url: str = platform.url,
-        theme: str = "dark",
+        theme: Literal["dark", "light"] = "dark",
         width: int = 1280,
         height: int = 900,
         expected: tuple[str, ...] = (),

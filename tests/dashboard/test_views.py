@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import FilePayload, Page, expect
 
 from tests.dashboard.conftest import CHARTS, OpenPage, take_picture
 from tests.dashboard.race_report import race_report
@@ -43,7 +43,7 @@ async def test_nothing_is_found_by_an_accessibility_checker(
         await page.evaluate(f"location.hash = '#/{view}'")
         await expect(page.locator("nav a[aria-current]")).to_have_attribute("href", f"#/{view}")
         if view == "compare":
-            file = {
+            file: FilePayload = {
                 "name": "race.json",
                 "mimeType": "application/json",
                 "buffer": json.dumps(race_report(FIGURES)).encode(),

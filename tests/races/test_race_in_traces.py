@@ -39,7 +39,8 @@ async def told(platform: Platform, sale: str, what: str) -> dict[str, Any]:
 
 async def race(platform: Platform, **terms: Any) -> tuple[str, dict[str, Any]]:
     """Sells to a crowd; the sale and its witnesses, when the evidence is complete."""
-    sale = await platform.create_sale(stock=STOCK, **{"strategy": "naive", "think_ms": 50} | terms)
+    asked: dict[str, Any] = {"strategy": "naive", "think_ms": 50} | terms
+    sale = await platform.create_sale(stock=STOCK, **asked)
     result = await platform.blast(sale, BUYERS, concurrency=BUYERS, trace_ratio=1.0)
     pages: list[dict[str, Any]] = []
 

@@ -24,7 +24,7 @@ from tests.support.until import until
 
 
 def counted(fate: str) -> float:
-    return ATTEMPTS.labels(fate)._value.get()  # noqa: SLF001  the library has no other way to ask one counter
+    return float(ATTEMPTS.labels(fate)._value.get())  # noqa: SLF001  the library has no other way to ask one counter
 
 
 def kept(ledger: AttemptRepository, count: int) -> Any:

@@ -196,5 +196,5 @@ async def test_lost_is_told_only_where_no_order_is_on_its_way(
         [Told(1, number, each, Purchase("drop", "ada", "k", 3, each.nonce)) for number, each in enumerate(reservations)]
     )
     await add_booking(engine, reservation_id=str(reservations[0]))
-    told.snapshots = snapshots
+    told.snapshots = [*snapshots]
     assert (await service.view("drop")).lost == lost

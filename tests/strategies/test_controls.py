@@ -209,7 +209,7 @@ async def test_a_limit_over_different_rows_is_write_skew_below_serializable(
     await create_sale(desk, parts, stock=1000, customer_limit=1)
     won(await desk.buy(a_purchase("the first one deals to all buckets")))
     buckets = iter([1, 2] * 10)
-    monkeypatch.setattr(sharded_counter.random, "randint", lambda *_: next(buckets))
+    monkeypatch.setattr("app.strategies.sharded_counter.random.randint", lambda *_: next(buckets))
     monkeypatch.setattr(barriers, "directory", tmp_path)
     Conductor(tmp_path).meet_at("after_read", 2)
     outcomes = await asyncio.gather(*(desk.buy(a_purchase("ada")) for _ in range(2)))

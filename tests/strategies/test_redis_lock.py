@@ -64,7 +64,7 @@ async def sell_out_while_one_sleeps(strategy: LockedStrategy, conductor: Conduct
     async with asyncio.TaskGroup() as tasks:
         late = tasks.create_task(strategy.buy(a_purchase()))
         await until(lambda: conductor.happened("after_read", "stop"))
-        outcomes = []
+        outcomes: list[Outcome] = []
         while not outcomes or isinstance(outcomes[-1], Reserved):
             outcomes.append(await insist(strategy, a_purchase()))
         conductor.release("after_read")

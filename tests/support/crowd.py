@@ -67,7 +67,9 @@ class Crowd:
             ledger = SaleRepository(parts.engine)
             sales = []
             for number in range(repeats):
-                asked = SaleTerms(f"drop-{number}", strategy.name, stock, think_ms=think_ms, **terms)
+                asked = SaleTerms(
+                    name=f"drop-{number}", strategy=strategy.name, stock=stock, think_ms=think_ms, **terms
+                )
                 sales.append((await ledger.create(asked, guarded=strategy.promises_exactness)).sale)
                 await desk.prepare(sales[-1])
             told = await self._send(strategy, [sale.name for sale in sales], buyers, customers or buyers, quantity)

@@ -102,7 +102,7 @@ class Platform:
     def stop(self, *names: str) -> None:
         """SIGTERM. Returns when they have ended by themselves."""
         for name in names:
-            assert self._parts[name].server.stop(seconds=STOP_SECONDS), (
+            assert self._parts[name].server.stop(seconds=STOP_SECONDS), (  # type: ignore[call-arg]  # a ChildProcess
                 f"{name} had to be killed; logs are in {self._home.logs}"
             )
 
@@ -190,7 +190,11 @@ class Platform:
         parts = list(reversed(self._parts.values()))
         for part in parts:
             part.server.ask_to_stop()
-        lingering = [part.name for part in parts if not part.server.stop(seconds=STOP_SECONDS)]
+        lingering = [
+            part.name
+            for part in parts
+            if not part.server.stop(seconds=STOP_SECONDS)  # type: ignore[call-arg]  # a ChildProcess
+        ]
         self.stock.kill()
         self.broker.kill()
         await self._client.aclose()
@@ -220,4 +224,4 @@ def patient_redis(url: str) -> Redis:
 
 
 def says_ready(part: Part) -> bool:
-    return '"event": "ready"' in part.server.log_tail()  # type: ignore[attr-defined]  # a ChildProcess
+    return '"event": "ready"' in part.server.log_tail()

@@ -32,6 +32,7 @@ class RedisCluster:
 
     async def run(self, index: int, *command: str) -> Any:
         """A command to one server, as it stands."""
+        client: Any  # its execute_command has no types
         async with Redis.from_url(self.servers[index].url, decode_responses=True) as client:
             return await client.execute_command(*command)
 
