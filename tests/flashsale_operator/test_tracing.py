@@ -18,7 +18,6 @@ from app.telemetry.changed_traces import ChangedTraces
 from app.telemetry.context import traceparent_of
 from app.telemetry.logs import name_the_span
 from app.telemetry.spans import CHANGED, OUTCOME
-from flashsale_operator.kube import KubeApi, KubeMissing, KubeUnavailable, Object
 from flashsale_operator.metrics import Meters
 from flashsale_operator.pool import WorkerPool
 from flashsale_operator.resources import Resources
@@ -27,46 +26,11 @@ from flashsale_operator.scheduler import Scheduler
 from flashsale_operator.settings import OperatorSettings
 from flashsale_operator.stores import Stores
 from flashsale_operator.turns import Turns
+from tests.flashsale_operator.stand_in_kube import StandInKube
 from tests.support.box_office import BoxOffice
 
 NEVER = 2**200  # no id is a multiple of it
 TURN = "reconcile FlashSale"
-
-
-class Cluster(KubeApi):
-    """The API server, as far as a turn and the pool ask it: one resource, one Deployment."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda: pytest.fail("a test without a cluster"), "shop")
-        self.resource: Object = {}
-        self.away = False
-
-    async def flashsale(self, name: str) -> Object:
-        if not self.resource:
-            raise KubeMissing(404, name)
-        return self.resource
-
-    async def replace_status(self, name: str, uid: str, status: Mapping[str, Any]) -> Object:
-        del name, uid
-        if self.away:
-            raise KubeUnavailable("The API server is away.")
-        self.resource = self.resource | {"status": dict(status)}
-        return self.resource
-
-    async def create_event(self, event: Object) -> None:
-        del event
-
-    async def scale(self, deployment: str) -> Object:
-        del deployment
-        return {"metadata": {"resourceVersion": "7", "uid": "pool"}, "spec": {"replicas": 1}}
-
-    async def deployment(self, name: str) -> Object:
-        del name
-        return {"status": {"readyReplicas": 1}}
-
-    async def set_scale(self, deployment: str, replicas: int, seen_version: str) -> Object:
-        del deployment, replicas, seen_version
-        return {}
 
 
 @dataclass
@@ -119,18 +83,18 @@ class Operator:
     """Turns of the sale `drop`, one at a time."""
 
     def __init__(self, stores: Stores) -> None:
-        self.cluster, self.resources = Cluster(), Resources()
+        self.kube, self.resources = StandInKube(), Resources()
         settings = OperatorSettings(workers="worker", namespace="shop")
-        self.pool = WorkerPool(self.cluster, settings)
+        self.pool = WorkerPool(self.kube, settings)
         self.turns = Turns(
-            stores=stores, kube=self.cluster, resources=self.resources, pool=self.pool, meters=Meters(),
+            stores=stores, kube=self.kube, resources=self.resources, pool=self.pool, meters=Meters(),
             settings=settings,
         )  # fmt: skip
 
     def apply(self, generation: int = 1, **spec: Any) -> None:
         metadata = {"name": "drop", "namespace": "shop", "uid": "uid-1", "generation": generation}
-        self.cluster.resource |= {"metadata": metadata, "spec": {"strategy": "atomic", "stock": 10} | spec}
-        self.resources.see(self.cluster.resource)
+        self.kube.resource |= {"metadata": metadata, "spec": {"strategy": "atomic", "stock": 10} | spec}
+        self.resources.see(self.kube.resource)
 
     async def turn(self) -> Sequence[Mapping[str, Any]]:
         """One turn as the scheduler gives it; returns its log lines."""
@@ -155,7 +119,7 @@ class Operator:
     @property
     def trace_id(self) -> str:
         """As the status has it."""
-        return str(self.cluster.resource["status"]["lastReconcile"]["traceId"])
+        return str(self.kube.resource["status"]["lastReconcile"]["traceId"])
 
 
 @pytest.fixture
@@ -258,7 +222,7 @@ async def test_a_store_that_is_away_is_an_error_and_exported(
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
     alone = Stores.open(sales_at_once=2)
     blind = Operator(alone)
-    blind.cluster.resource = operator.cluster.resource
+    blind.kube.resource = operator.kube.resource
     blind.apply()
     await blind.turn()
     await alone.close()
@@ -269,7 +233,7 @@ async def test_a_store_that_is_away_is_an_error_and_exported(
 
 async def test_an_exception_is_an_error_whose_line_names_the_trace(operator: Operator, spans: EndedSpans) -> None:
     operator.apply()
-    operator.cluster.away = True
+    operator.kube.away = True
     lines = await operator.turn()
     assert spans.failed == {TURN, "write status"}
     assert [event.name for event in spans.one(TURN).events] == ["exception"]
