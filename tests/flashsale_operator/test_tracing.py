@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import format_span_id, format_trace_id
+from opentelemetry.trace import format_span_id
 from structlog.contextvars import merge_contextvars
 
 from app.telemetry.changed_traces import ChangedTraces
@@ -28,6 +28,7 @@ from flashsale_operator.stores import Stores
 from flashsale_operator.turns import Turns
 from tests.flashsale_operator.stand_in_kube import StandInKube
 from tests.support.box_office import BoxOffice
+from tests.support.spans import trace_of
 
 NEVER = 2**200  # no id is a multiple of it
 TURN = "reconcile FlashSale"
@@ -125,11 +126,6 @@ class Operator:
 @pytest.fixture
 def operator(stores: Stores) -> Operator:
     return Operator(stores)
-
-
-def trace_of(span: ReadableSpan) -> str:
-    assert span.context is not None
-    return format_trace_id(span.context.trace_id)
 
 
 def told(span: ReadableSpan) -> Mapping[str, Any]:
