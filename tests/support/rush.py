@@ -117,7 +117,7 @@ async def _sell(desk: RegisteredStrategy, sale: str, buyers: Buyers) -> Answers:
     contended = 0
 
     async def buy(customer: str) -> Outcome:
-        """Comes again with the same key, as a client should, until he knows."""
+        """Comes again with the same key, as a client should, until they know."""
         nonlocal contended
         key = secrets.token_hex(8)
         for _ in range(MOST_TRIES):
