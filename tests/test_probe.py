@@ -3,29 +3,17 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
 from app.lab.process import ChildProcess
 from app.lab.servers.ports import free_port
+from tests.support.probe import status
 from tests.support.until import until
 
 PROCESSES = [("app.reconcile", "RECONCILE_PROBE_PORT"), ("app.lab.blaster", "BLASTER_PROBE_PORT")]
 DEAD_DATABASE = "postgresql+asyncpg://postgres@127.0.0.1:1/nothing"  # port 1 refuses
-
-
-def status(port: int, path: str) -> int:
-    """0 where nobody listens."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status
-    except OSError:
-        return 0
-    finally:
-        connection.close()
 
 
 @pytest.fixture
@@ -52,11 +40,7 @@ async def test_a_process_that_works_is_ready_and_alive_until_it_ends(
 ) -> None:
     port = free_port()
     process = start(module, DATABASE_URL=database_url, **{variable: str(port)})
-
-    async def ready() -> bool:
-        return status(port, "/readyz") == 200
-
-    await until(ready)
+    await until(lambda: status(port, "/readyz") == 200)
     assert status(port, "/healthz") == 200
     assert process.stop(seconds=30)
     assert process.exit_code == 0
@@ -69,10 +53,6 @@ async def test_a_process_without_its_ledger_is_alive_and_not_ready(
 ) -> None:
     port = free_port()
     process = start(module, DATABASE_URL=DEAD_DATABASE, **{variable: str(port)})
-
-    async def alive() -> bool:
-        return status(port, "/healthz") == 200
-
-    await until(alive)
+    await until(lambda: status(port, "/healthz") == 200)
     assert status(port, "/readyz") == 503
     assert process.stop(seconds=30)

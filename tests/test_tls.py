@@ -1,6 +1,7 @@
 """The stores over TLS by a private CA: who is known is spoken to, and nobody else."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -105,7 +106,7 @@ async def test_the_ledger_must_be_vouched_for(
     assert not await answers(database_url, private_ca / "ca.crt")  # a server without TLS
 
 
-async def test_any_password_reaches_the_server(make_valkey: type[ValkeyServer]) -> None:
+async def test_any_password_reaches_the_server(make_valkey: Callable[..., ValkeyServer]) -> None:
     server = make_valkey()
     with Redis.from_url(server.url) as admin:
         admin.acl_setuser("app", enabled=True, passwords=[f"+{PASSWORD}"], keys=["*"], commands=["+@all"])

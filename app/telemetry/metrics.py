@@ -98,7 +98,7 @@ class Metrics:
         counted = self._registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             counted = CollectorRegistry()
-            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]  # of the library
+            MultiProcessCollector(counted)
         scraped = CollectorRegistry()
         scraped.register(counted)
         scraped.register(_Readings(sales, complete=sales_complete))

@@ -1,13 +1,11 @@
 """The application in this process, on real stores; a client that speaks to it without a socket."""
 
-import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from app.lab.servers.ports import free_port
 from app.main import Settings, create_app
 from app.settings import ApiSettings, GateSettings, LedgerSettings, StoreSettings
+from tests.support.until import until
 
 Api = Callable[..., AbstractAsyncContextManager[AsyncClient]]
 
@@ -52,13 +51,6 @@ async def running(
             if ready:
                 await until_ready(client)
             yield client
-
-
-async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 20) -> None:
-    """Asks again until it is so. What is waited for is in another process or beyond HTTP, where no event reaches."""
-    async with asyncio.timeout(seconds):
-        while not (await holds if isawaitable(holds := condition()) else holds):  # noqa: ASYNC110  as said
-            await asyncio.sleep(0.02)
 
 
 async def until_ready(client: AsyncClient) -> None:

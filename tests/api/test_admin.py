@@ -18,7 +18,7 @@ CHANGES = [
 SESAME = {"Authorization": "Bearer sesame"}
 
 
-async def ask(client: AsyncClient, change: tuple[str, str, Any], headers: dict[str, str]) -> int:
+async def ask(client: AsyncClient, change: tuple[str, str, Any], headers: dict[str, str] | dict[bytes, bytes]) -> int:
     method, path, body = change
     response = await client.request(method, path, json=body, headers=headers)
     if response.status_code == 401:
@@ -34,7 +34,7 @@ async def test_without_the_token_nothing_changes(
     async with api(guarded) as client:
         await client.post("/sales", json=sale_terms, headers=SESAME)
         before = (await client.get("/sales/spring-tour")).json()
-        headers = {"Authorization": token.encode("latin-1")} if token is not None else {}
+        headers = {b"Authorization": token.encode("latin-1")} if token is not None else {}
         assert [await ask(client, change, headers) for change in CHANGES] == [401] * len(CHANGES)
         assert (await client.get("/sales/spring-tour")).json() == before
         assert (await client.get("/sales/autumn-tour")).status_code == 404

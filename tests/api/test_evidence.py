@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.ledger.attempts import AttemptRepository
 from app.main import Settings
 from app.settings import TraceSettings
-from tests.api.conftest import Api, until
-from tests.races.attempts import recorded
+from tests.api.conftest import Api
+from tests.support.attempts import recorded
+from tests.support.until import until
 
 
 @pytest.fixture

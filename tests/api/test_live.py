@@ -12,7 +12,7 @@ from app.ledger.migrate import migrate
 from app.live.events import Event, position
 from app.live.stream import LiveStream
 from tests.api.conftest import Served
-from tests.fixtures.live import first, watching
+from tests.support.live import first, watching
 
 SALE = {"name": "drop", "strategy": "atomic", "stock": 10}
 

@@ -14,9 +14,10 @@ from httpx2 import AsyncClient, Response
 from app.lab.servers.valkey import ValkeyServer
 from app.ledger.migrate import migrate
 from app.main import Settings
-from tests.api.conftest import Api, until, until_ready
+from tests.api.conftest import Api, until_ready
 from tests.api.test_probes import elsewhere
-from tests.fixtures.silent_broker import SilentBroker
+from tests.support.silent_broker import SilentBroker
+from tests.support.until import until
 
 KEY = {"X-Idempotency-Key": "k-1"}
 ORDER = {"sale": "spring-tour", "customer": "ada", "quantity": 2}

@@ -6,7 +6,8 @@ from httpx2 import AsyncClient
 from app.ledger.migrate import migrate
 from app.main import Settings
 from app.settings import GateSettings, StoreSettings
-from tests.api.conftest import Api, until, until_ready
+from tests.api.conftest import Api, until_ready
+from tests.support.until import until
 
 UNREACHABLE = "redis://127.0.0.1:1/0"
 

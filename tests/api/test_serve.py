@@ -12,7 +12,8 @@ import pytest
 from httpx2 import AsyncClient, ConnectError
 
 from app.lab.servers.ports import free_port
-from tests.api.conftest import Served, until
+from tests.api.conftest import Served
+from tests.support.until import until
 
 Serve = Callable[..., Served]
 KEY = {"X-Idempotency-Key": "k"}

@@ -7,7 +7,7 @@ import pytest
 from httpx2 import AsyncClient, Response
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
+from opentelemetry.trace import StatusCode, format_span_id
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
@@ -17,6 +17,7 @@ from app.sales.desk import SalesDesk
 from app.telemetry.logs import name_the_span
 from app.telemetry.spans import OUTCOME
 from tests.api.conftest import Api
+from tests.support.spans import trace_of
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -47,11 +48,6 @@ def served(exported: InMemorySpanExporter) -> ReadableSpan:
     [span] = [span for span in exported.get_finished_spans() if span.name == "POST /buy-ticket"]
     exported.clear()
     return span
-
-
-def trace_of(span: ReadableSpan) -> str:
-    assert span.context is not None
-    return format_trace_id(span.context.trace_id)
 
 
 async def test_an_outcome_is_no_error_and_its_answer_names_the_trace(

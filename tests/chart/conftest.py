@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart.render import Helm
-from tests.fixtures.servers import PROJECT
+from tests.support.chart import OfflineHelm
+from tests.support.project import PROJECT
 
 KIT = PROJECT.parent / "shared" / "cluster" / "bin" / "helm"
 KIT_INSTALLED = Path.home() / ".cache" / "atomictickets-cluster" / "bin" / "helm"
 
 
 @pytest.fixture(scope="session")
-def helm() -> Helm:
+def helm() -> OfflineHelm:
     found = shutil.which("helm") or next((str(path) for path in (KIT, KIT_INSTALLED) if path.exists()), None)
     if found is None:
         pytest.skip("no Helm: helm is not on the PATH, and ../shared/cluster has not been started here")
-    return Helm(found)
+    return OfflineHelm(found)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chart.render import Helm, Refused
+from tests.support.chart import NotRendered, OfflineHelm
 
 OWN_REDIS = ("valkey.enabled=false", "externalRedis.url=redis://stock:6379/0")
 OWN_POSTGRES = ("postgres.enabled=false", "externalPostgresql.host=ledger")
@@ -66,7 +66,7 @@ SENTENCES = [
 
 
 @pytest.mark.parametrize(("sets", "why"), SCHEMA + SENTENCES)
-def test_is_refused(helm: Helm, sets: tuple[str, ...], why: str) -> None:
-    with pytest.raises(Refused) as refused:
+def test_is_refused(helm: OfflineHelm, sets: tuple[str, ...], why: str) -> None:
+    with pytest.raises(NotRendered) as refused:
         helm.render(*sets)
     assert why in str(refused.value)

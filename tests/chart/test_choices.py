@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.redis_address import RedisAddress
-from tests.chart.render import CHART, Helm, Refused, Rendered, component_of
+from tests.support.chart import CHART, NotRendered, OfflineHelm, Rendered, component_of
 
 EXTERNAL = (
     *("valkey.enabled=false", r"externalRedis.url=rediss+sentinel://app@one:26379\,two:26379/stock"),
@@ -18,7 +18,7 @@ TLS = ("externalPostgresql.sslMode=verify-full", "externalCA.name=ledger-ca")
 STORES = {"valkey", "broker", "postgres"}
 
 
-def test_everything_external(helm: Helm) -> None:
+def test_everything_external(helm: OfflineHelm) -> None:
     rendered = helm.render(*EXTERNAL, "secrets.generate=false")
     assert rendered.of("Secret") == []
     assert rendered.of("StatefulSet") == []
@@ -34,7 +34,7 @@ def test_everything_external(helm: Helm) -> None:
     assert told["API_ADMIN_TOKEN"] == {"secretKeyRef": {"name": "admin", "key": "admin-token"}}
 
 
-def test_tls_is_checked_against_the_given_certificates(helm: Helm) -> None:
+def test_tls_is_checked_against_the_given_certificates(helm: OfflineHelm) -> None:
     rendered = helm.render(*EXTERNAL, *TLS)
     for component in ("api", "worker", "operator", "blaster", "migrate"):
         told = rendered.environment(component)
@@ -48,13 +48,13 @@ def test_tls_is_checked_against_the_given_certificates(helm: Helm) -> None:
 @pytest.mark.parametrize(
     "url", ["redis://stock:6379/0", "rediss+sentinel://app@one,two/stock", "redis+cluster://[::1]:7000,two:7001"]
 )
-def test_urls_that_the_chart_takes_are_those_that_the_processes_take(helm: Helm, url: str) -> None:
+def test_urls_that_the_chart_takes_are_those_that_the_processes_take(helm: OfflineHelm, url: str) -> None:
     escaped = url.replace(",", r"\,")
     rendered = helm.render("valkey.enabled=false", f"externalRedis.url={escaped}")
     assert RedisAddress.of(str(rendered.environment("worker")["REDIS_URL"])).hosts
 
 
-def test_everything_off(helm: Helm) -> None:
+def test_everything_off(helm: OfflineHelm) -> None:
     rendered = helm.render(
         *EXTERNAL,
         *("crds.enabled=false", "operator.enabled=false", "blaster.enabled=false", "tests.enabled=false"),
@@ -67,7 +67,7 @@ def test_everything_off(helm: Helm) -> None:
     assert rendered.one("Deployment", "worker")["spec"]["replicas"] == 1
 
 
-def test_autoscaler_has_the_replicas(helm: Helm) -> None:
+def test_autoscaler_has_the_replicas(helm: OfflineHelm) -> None:
     rendered = helm.render("api.autoscaling.enabled=true", "api.autoscaling.maxReplicas=4")
     assert "replicas" not in rendered.one("Deployment", "api")["spec"]
     scaler = rendered.one("HorizontalPodAutoscaler", "api")["spec"]
@@ -75,15 +75,15 @@ def test_autoscaler_has_the_replicas(helm: Helm) -> None:
     assert scaler["scaleTargetRef"]["name"] == "atomictickets-api"
 
 
-def test_connections_suffice_while_every_pod_is_there_twice(helm: Helm) -> None:
+def test_connections_suffice_while_every_pod_is_there_twice(helm: OfflineHelm) -> None:
     """Of API, workers and blaster: 20 + 3, 2 and 1 each. The operator (18) is replaced, the migration is one more."""
     needed = 2 * ((20 + 3) * 2 + 2 * 10 + 1) + 18 + 1
     helm.render(f"postgres.maxConnections={needed + 3}")
-    with pytest.raises(Refused, match=f"may open {needed} "):
+    with pytest.raises(NotRendered, match=f"may open {needed} "):
         helm.render(f"postgres.maxConnections={needed + 2}")
 
 
-def test_rights_are_the_administrators_to_give(helm: Helm) -> None:
+def test_rights_are_the_administrators_to_give(helm: OfflineHelm) -> None:
     bound = helm.render("operator.serviceAccount.create=false", "operator.serviceAccount.name=mine")
     assert not bound.has("ServiceAccount", "operator")
     assert bound.one("RoleBinding", "operator")["subjects"] == [
@@ -95,7 +95,7 @@ def test_rights_are_the_administrators_to_give(helm: Helm) -> None:
     assert without.has("Lease", "operator")
 
 
-def test_flash_sales_are_part_of_the_clusters_own_roles_if_wished(helm: Helm) -> None:
+def test_flash_sales_are_part_of_the_clusters_own_roles_if_wished(helm: OfflineHelm) -> None:
     roles = helm.render("rbac.aggregateClusterRoles=true", "fullnameOverride=box").of("ClusterRole")
     aggregated = {
         role["metadata"]["name"]: {
@@ -113,7 +113,7 @@ def test_flash_sales_are_part_of_the_clusters_own_roles_if_wished(helm: Helm) ->
         assert "*" not in rule["verbs"]
 
 
-def test_a_single_replica_is_not_protected_from_eviction(helm: Helm) -> None:
+def test_a_single_replica_is_not_protected_from_eviction(helm: OfflineHelm) -> None:
     assert helm.render().one("PodDisruptionBudget", "api")["spec"]["maxUnavailable"] == 1
     assert not helm.render("api.replicas=1").has("PodDisruptionBudget", "api")
     sets = ("api.podDisruptionBudget.minAvailable=50%", "api.podDisruptionBudget.maxUnavailable=null")
@@ -127,7 +127,7 @@ def peers(rendered: Rendered, component: str, direction: str) -> set[str]:
     return {selector["matchLabels"]["app.kubernetes.io/component"] for selector in selectors}
 
 
-def test_policies_name_who_talks_to_whom(helm: Helm) -> None:
+def test_policies_name_who_talks_to_whom(helm: OfflineHelm) -> None:
     rendered = helm.render("networkPolicies.enabled=true")
     selected = {component_of(each) for each in rendered.of("NetworkPolicy")}
     assert selected == {component for component, _ in rendered.pods()}
@@ -141,14 +141,14 @@ def test_policies_name_who_talks_to_whom(helm: Helm) -> None:
     assert rendered.one("NetworkPolicy", "worker")["spec"]["ingress"] == []
 
 
-def test_policies_let_processes_out_to_ones_own_stores(helm: Helm) -> None:
+def test_policies_let_processes_out_to_ones_own_stores(helm: OfflineHelm) -> None:
     rule = "networkPolicies.externalStores[0].ports[0].port=6380"
     rendered = helm.render(*EXTERNAL, "networkPolicies.enabled=true", rule)
     assert {"ports": [{"port": 6380}]} in rendered.one("NetworkPolicy", "migrate")["spec"]["egress"]
     assert {"ports": [{"port": 6380}]} not in rendered.one("NetworkPolicy", "tests")["spec"]["egress"]
 
 
-def test_monitors_find_what_they_scrape(helm: Helm) -> None:
+def test_monitors_find_what_they_scrape(helm: OfflineHelm) -> None:
     rendered = helm.render("api.serviceMonitor.enabled=true", "operator.podMonitor.enabled=true")
     service = rendered.one("Service", "api")
     monitor = rendered.one("ServiceMonitor", "api")["spec"]
@@ -160,7 +160,7 @@ def test_monitors_find_what_they_scrape(helm: Helm) -> None:
     }
 
 
-def test_entrances_lead_to_the_service(helm: Helm) -> None:
+def test_entrances_lead_to_the_service(helm: OfflineHelm) -> None:
     rendered = helm.render(
         *("api.ingress.enabled=true", "api.ingress.hosts[0].host=tickets.example.com"),
         *("api.httpRoute.enabled=true", "api.httpRoute.parentRefs[0].name=edge"),
@@ -171,7 +171,7 @@ def test_entrances_lead_to_the_service(helm: Helm) -> None:
     assert route["backendRefs"] == [{"name": "atomictickets-api", "port": 8000}]
 
 
-def test_a_components_pod_goes_before_all_pods(helm: Helm) -> None:
+def test_a_components_pod_goes_before_all_pods(helm: OfflineHelm) -> None:
     sets = ("pods.priorityClassName=normal", "pods.nodeSelector.disk=ssd", "api.pod.priorityClassName=high")
     specs = dict(helm.render(*sets).pods())
     assert specs["api"]["priorityClassName"] == "high"
@@ -179,7 +179,7 @@ def test_a_components_pod_goes_before_all_pods(helm: Helm) -> None:
     assert all(spec["nodeSelector"] == {"disk": "ssd"} for spec in specs.values())
 
 
-def test_settings_and_variables_reach_the_processes(helm: Helm, tmp_path: Path) -> None:
+def test_settings_and_variables_reach_the_processes(helm: OfflineHelm, tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
     values.write_text("settings: {GATE_QUEUE_PURCHASES: 1000000, GATE_QUEUE_SECONDS: 0.5}\n")
     sets = ("extraEnv[0].name=REGION", "extraEnv[0].value=north", "api.extraEnv[0].name=A", "api.extraEnv[0].value=b")
@@ -190,7 +190,7 @@ def test_settings_and_variables_reach_the_processes(helm: Helm, tmp_path: Path) 
     assert "A" not in rendered.environment("worker")
 
 
-def test_a_variable_of_the_users_takes_the_place_of_the_charts(helm: Helm) -> None:
+def test_a_variable_of_the_users_takes_the_place_of_the_charts(helm: OfflineHelm) -> None:
     sets = ("extraEnv[0].name=REDIS_URL", "extraEnv[0].value=redis://theirs", "worker.extraEnv[0].name=REDIS_URL")
     rendered = helm.render(*sets, "worker.extraEnv[0].value=redis://workers")
     assert rendered.environment("api")["REDIS_URL"] == "redis://theirs"
@@ -198,7 +198,7 @@ def test_a_variable_of_the_users_takes_the_place_of_the_charts(helm: Helm) -> No
 
 
 @pytest.mark.parametrize("sets", [("keyPrefix=theirs",), ()])
-def test_two_releases_share_nothing_but_the_definition(helm: Helm, sets: tuple[str, ...]) -> None:
+def test_two_releases_share_nothing_but_the_definition(helm: OfflineHelm, sets: tuple[str, ...]) -> None:
     one, other = helm.render(release="one", namespace="a"), helm.render(*sets, release="one", namespace="b")
     assert one.environment("api")["GATE_KEY_PREFIX"] == "a-one"
     assert other.environment("api")["GATE_KEY_PREFIX"] == ("theirs" if sets else "b-one")
@@ -212,7 +212,7 @@ def test_two_releases_share_nothing_but_the_definition(helm: Helm, sets: tuple[s
                 assert each["metadata"]["namespace"] == namespace, each["kind"]
 
 
-def test_two_releases_in_one_namespace_have_no_name_in_common(helm: Helm) -> None:
+def test_two_releases_in_one_namespace_have_no_name_in_common(helm: OfflineHelm) -> None:
     def names(release: str) -> set[tuple[str, str]]:
         objects = helm.render("crds.enabled=false", release=release).objects
         return {(each["kind"], each["metadata"]["name"]) for each in objects}
@@ -220,7 +220,7 @@ def test_two_releases_in_one_namespace_have_no_name_in_common(helm: Helm) -> Non
     assert names("one").isdisjoint(names("two"))
 
 
-def test_long_names_stay_names(helm: Helm) -> None:
+def test_long_names_stay_names(helm: OfflineHelm) -> None:
     rendered = helm.render(release="r" * 53, namespace="n" * 63)
     assert max(len(each["metadata"]["name"]) for each in rendered.objects) <= 63
     schema = rendered.environment("api")["LEDGER_SCHEMA_NAME"]
@@ -228,6 +228,6 @@ def test_long_names_stay_names(helm: Helm) -> None:
     assert schema != helm.render(release="r" * 52, namespace="n" * 63).environment("api")["LEDGER_SCHEMA_NAME"]
 
 
-def test_the_values_for_kind_render(helm: Helm) -> None:
+def test_the_values_for_kind_render(helm: OfflineHelm) -> None:
     service = helm.render(files=[CHART / "ci" / "kind-values.yaml"]).one("Service", "api")["spec"]
     assert (service["type"], service["ports"][0]["nodePort"]) == ("NodePort", 30080)

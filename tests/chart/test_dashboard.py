@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 
 from app.telemetry.metrics import GAUGES, Metrics
 from flashsale_operator.metrics import Meters, _Readings
-from tests.chart.render import CHART, Helm
+from tests.support.chart import CHART, OfflineHelm
 
 
 def dashboard() -> dict[str, Any]:
@@ -62,7 +62,7 @@ def test_panels_do_not_overlap_and_fill_the_rows() -> None:
     assert max(x for x, _ in taken) == 23
 
 
-def test_the_map_is_what_grafanas_sidecar_finds(helm: Helm) -> None:
+def test_the_map_is_what_grafanas_sidecar_finds(helm: OfflineHelm) -> None:
     assert not helm.render().has("ConfigMap", "dashboard")
     found = helm.render("dashboard.enabled=true").one("ConfigMap", "dashboard")
     assert found["metadata"]["labels"]["grafana_dashboard"] == "1"

@@ -5,27 +5,27 @@ import re
 import pytest
 import yaml
 
-from tests.chart.render import Helm, component_of
-from tests.fixtures.servers import PROJECT
+from tests.support.chart import OfflineHelm, component_of
+from tests.support.project import PROJECT
 
 PROCESSES = {"api", "worker", "operator", "blaster", "migrate"}
 STORES = {"valkey", "broker", "postgres"}
 
 
-def test_has_each_component_once(helm: Helm) -> None:
+def test_has_each_component_once(helm: OfflineHelm) -> None:
     rendered = helm.render()
     assert sorted(component for component, _ in rendered.pods()) == sorted(PROCESSES | STORES | {"jaeger", "tests"})
     assert {"Ingress", "HTTPRoute", "NetworkPolicy", "HorizontalPodAutoscaler"}.isdisjoint(rendered.kinds())
     assert {"ServiceMonitor", "PodMonitor", "ClusterRole", "ClusterRoleBinding"}.isdisjoint(rendered.kinds())
 
 
-def test_service_is_called_as_the_documents_say(helm: Helm) -> None:
+def test_service_is_called_as_the_documents_say(helm: OfflineHelm) -> None:
     (port,) = helm.render().one("Service", "api")["spec"]["ports"]
     assert helm.render().one("Service", "api")["metadata"]["name"] == "atomictickets-api"
     assert (port["port"], port["targetPort"]) == (8000, "http")
 
 
-def test_every_pod_passes_the_restricted_standard(helm: Helm) -> None:
+def test_every_pod_passes_the_restricted_standard(helm: OfflineHelm) -> None:
     for component, spec in helm.render().pods():
         pod = spec["securityContext"]
         assert pod["runAsNonRoot"] is True, component
@@ -40,12 +40,12 @@ def test_every_pod_passes_the_restricted_standard(helm: Helm) -> None:
             assert pod["runAsUser"] == pod["fsGroup"] == 999
 
 
-def test_only_those_who_call_kubernetes_have_a_token(helm: Helm) -> None:
+def test_only_those_who_call_kubernetes_have_a_token(helm: OfflineHelm) -> None:
     with_token = {component for component, spec in helm.render().pods() if spec["automountServiceAccountToken"]}
     assert with_token == {"operator", "tests"}
 
 
-def test_every_process_that_stays_is_probed_at_a_port_that_it_opens(helm: Helm) -> None:
+def test_every_process_that_stays_is_probed_at_a_port_that_it_opens(helm: OfflineHelm) -> None:
     for rendered in (helm.render(), helm.render("operator.enabled=false")):
         for each in rendered.of("Deployment"):
             (container,) = each["spec"]["template"]["spec"]["containers"]
@@ -61,7 +61,7 @@ def test_every_process_that_stays_is_probed_at_a_port_that_it_opens(helm: Helm) 
 
 
 @pytest.mark.parametrize("sets", [(), ("operator.enabled=false",)])
-def test_no_probe_that_restarts_a_pod_asks_for_a_store(helm: Helm, sets: tuple[str, ...]) -> None:
+def test_no_probe_that_restarts_a_pod_asks_for_a_store(helm: OfflineHelm, sets: tuple[str, ...]) -> None:
     """/readyz waits for stores, and pg_isready for recovery: both are readiness alone."""
     for component, spec in helm.render(*sets).pods():
         (container,) = spec["containers"]
@@ -76,12 +76,12 @@ def test_no_probe_that_restarts_a_pod_asks_for_a_store(helm: Helm, sets: tuple[s
     assert api["readinessProbe"]["httpGet"]["path"] == "/readyz"
 
 
-def test_operator_has_the_rights_that_its_own_tests_show(helm: Helm) -> None:
+def test_operator_has_the_rights_that_its_own_tests_show(helm: OfflineHelm) -> None:
     rules = yaml.safe_load((PROJECT / "k8s" / "operator-role.yaml").read_text())["rules"]
     assert helm.render().one("Role", "operator")["rules"] == rules
 
 
-def test_operator_gets_the_names_that_it_may_touch(helm: Helm) -> None:
+def test_operator_gets_the_names_that_it_may_touch(helm: OfflineHelm) -> None:
     rendered = helm.render(release="shop")
     environment = rendered.environment("operator")
     assert environment["OPERATOR_LEASE"] == rendered.one("Lease", "operator")["metadata"]["name"]
@@ -90,7 +90,7 @@ def test_operator_gets_the_names_that_it_may_touch(helm: Helm) -> None:
     assert rendered.one("Deployment", "operator")["spec"]["strategy"] == {"type": "Recreate"}
 
 
-def test_workers_replicas_are_the_operators(helm: Helm) -> None:
+def test_workers_replicas_are_the_operators(helm: OfflineHelm) -> None:
     assert "replicas" not in helm.render().one("Deployment", "worker")["spec"]
     alone = helm.render("operator.scaling=false", "worker.replicas=0")
     assert alone.one("Deployment", "worker")["spec"]["replicas"] == 0
@@ -98,7 +98,7 @@ def test_workers_replicas_are_the_operators(helm: Helm) -> None:
     assert all("deployments" not in rule["resources"] for rule in alone.one("Role", "operator")["rules"])
 
 
-def test_api_drains_itself_in_time(helm: Helm) -> None:
+def test_api_drains_itself_in_time(helm: OfflineHelm) -> None:
     rendered = helm.render("api.drainSeconds=20", "api.gracefulSeconds=7")
     deployment = rendered.one("Deployment", "api")
     spec = deployment["spec"]["template"]["spec"]
@@ -108,7 +108,7 @@ def test_api_drains_itself_in_time(helm: Helm) -> None:
     assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
-def test_stock_server_keeps_what_it_said(helm: Helm) -> None:
+def test_stock_server_keeps_what_it_said(helm: OfflineHelm) -> None:
     (container,) = helm.render().one("StatefulSet", "valkey")["spec"]["template"]["spec"]["containers"]
     arguments = dict(zip(container["args"][::2], container["args"][1::2], strict=True))
     assert arguments["--appendonly"] == "yes"
@@ -117,7 +117,7 @@ def test_stock_server_keeps_what_it_said(helm: Helm) -> None:
     assert arguments["--save"] == ""
 
 
-def test_postgres_has_what_a_read_only_root_needs(helm: Helm) -> None:
+def test_postgres_has_what_a_read_only_root_needs(helm: OfflineHelm) -> None:
     statefulset = helm.render().one("StatefulSet", "postgres")["spec"]
     (container,) = statefulset["template"]["spec"]["containers"]
     mounted = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
@@ -125,14 +125,14 @@ def test_postgres_has_what_a_read_only_root_needs(helm: Helm) -> None:
     assert statefulset["volumeClaimTemplates"][0]["metadata"]["name"] == "data"
 
 
-def test_secrets_outlive_the_release(helm: Helm) -> None:
+def test_secrets_outlive_the_release(helm: OfflineHelm) -> None:
     secrets = helm.render().of("Secret")
     assert {component_of(secret) for secret in secrets} == STORES | {"admin"}
     for secret in secrets:
         assert secret["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
-def test_each_process_knows_the_stores_that_it_needs(helm: Helm) -> None:
+def test_each_process_knows_the_stores_that_it_needs(helm: OfflineHelm) -> None:
     rendered = helm.render()
     needs = {
         "api": {"REDIS_URL", "BROKER_URL", "DATABASE_URL", "API_ADMIN_TOKEN", "ATOMICTICKETS_JAEGER_URL"},
@@ -147,7 +147,7 @@ def test_each_process_knows_the_stores_that_it_needs(helm: Helm) -> None:
         assert {name for name in told if name.endswith("_URL") or name == "API_ADMIN_TOKEN"} == wanted, component
 
 
-def test_those_who_make_sales_know_how_long_the_naive_strategy_thinks(helm: Helm) -> None:
+def test_those_who_make_sales_know_how_long_the_naive_strategy_thinks(helm: OfflineHelm) -> None:
     for sets, told in (((), "50"), (("sales.thinkMilliseconds=200",), "200")):
         rendered = helm.render(*sets)
         for component in PROCESSES:
@@ -155,7 +155,7 @@ def test_those_who_make_sales_know_how_long_the_naive_strategy_thinks(helm: Helm
             assert asked == (told if component in ("api", "operator") else None), component
 
 
-def test_selectors_match_the_pods_of_one_component(helm: Helm) -> None:
+def test_selectors_match_the_pods_of_one_component(helm: OfflineHelm) -> None:
     for each in helm.render().objects:
         if each["kind"] in ("Deployment", "StatefulSet"):
             selector = each["spec"]["selector"]["matchLabels"]
@@ -164,7 +164,7 @@ def test_selectors_match_the_pods_of_one_component(helm: Helm) -> None:
             assert selector["app.kubernetes.io/instance"] == "atomictickets"
 
 
-def test_migration_is_a_job_that_is_new_only_when_it_differs(helm: Helm) -> None:
+def test_migration_is_a_job_that_is_new_only_when_it_differs(helm: OfflineHelm) -> None:
     def name(*sets: str) -> str:
         job = helm.render(*sets).one("Job", "migrate")
         assert "annotations" not in job["metadata"], "a hook"
@@ -176,13 +176,13 @@ def test_migration_is_a_job_that_is_new_only_when_it_differs(helm: Helm) -> None
     assert len({name(), name("image.tag=next"), name("migrate.waitSeconds=1"), name("settings.LOG_LEVEL=DEBUG")}) == 4
 
 
-def test_no_flash_sale_is_part_of_a_release(helm: Helm) -> None:
+def test_no_flash_sale_is_part_of_a_release(helm: OfflineHelm) -> None:
     assert "FlashSale" not in helm.render().kinds()
     annotations = helm.render().one("Pod", "tests")["metadata"]["annotations"]
     assert annotations["helm.sh/hook"] == "test"
 
 
-def test_definition_is_the_repositorys_and_stays(helm: Helm) -> None:
+def test_definition_is_the_repositorys_and_stays(helm: OfflineHelm) -> None:
     written = yaml.safe_load((PROJECT / "k8s" / "crd.yaml").read_text())
     (rendered,) = helm.render().of("CustomResourceDefinition")
     assert rendered["spec"] == written["spec"]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.chart.render import CHART, Helm
-from tests.fixtures.servers import PROJECT
+from tests.support.chart import CHART, OfflineHelm
+from tests.support.project import PROJECT
 
 DOCUMENT = runpy.run_path(str(PROJECT / "charts" / "document.py"))
 
@@ -47,7 +47,7 @@ def test_every_value_that_is_no_obvious_switch_is_explained() -> None:
     }
 
 
-def test_lint_finds_nothing(helm: Helm) -> None:
+def test_lint_finds_nothing(helm: OfflineHelm) -> None:
     assert "0 chart(s) failed" in helm.run("lint", "--strict", str(CHART))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.servers import PROJECT
+from tests.support.project import PROJECT
 
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0") $*" >> "$CALLS"
@@ -20,7 +20,7 @@ esac
 TOOLS = ("docker", "kind", "kubectl", "helm")
 
 
-class Stage:
+class StandInTools:
     """A PATH with the stand-ins in front."""
 
     def __init__(self, home: Path) -> None:
@@ -44,8 +44,8 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path)
+def tools(tmp_path: Path) -> StandInTools:
+    return StandInTools(tmp_path)
 
 
 def only(calls: list[str], beginning: str) -> str:
@@ -53,9 +53,9 @@ def only(calls: list[str], beginning: str) -> str:
     return found
 
 
-def test_the_image_that_was_built_is_the_one_that_is_loaded_and_rolled_out(stage: Stage) -> None:
+def test_the_image_that_was_built_is_the_one_that_is_loaded_and_rolled_out(tools: StandInTools) -> None:
     for image in ("0123456789ab", "123456789012"):
-        calls = stage.make_kind(image)
+        calls = tools.make_kind(image)
         assert only(calls, "docker tag") == f"docker tag atomictickets:dev atomictickets:{image}"
         assert only(calls, "kind load") == f"kind load docker-image --name atomictickets atomictickets:{image}"
         upgrade = only(calls, "helm --kube-context kind-atomictickets upgrade --install")
@@ -63,18 +63,18 @@ def test_the_image_that_was_built_is_the_one_that_is_loaded_and_rolled_out(stage
         assert f"--set-string image.tag={image} " in upgrade
 
 
-def test_a_cluster_that_is_there_is_used(stage: Stage) -> None:
-    assert only(stage.make_kind(), "kind create") == "kind create cluster --config kind-config.yaml"
-    assert not [call for call in stage.make_kind(clusters="atomictickets") if call.startswith("kind create")]
+def test_a_cluster_that_is_there_is_used(tools: StandInTools) -> None:
+    assert only(tools.make_kind(), "kind create") == "kind create cluster --config kind-config.yaml"
+    assert not [call for call in tools.make_kind(clusters="atomictickets") if call.startswith("kind create")]
 
 
-def test_what_is_missing_is_named_in_one_line(stage: Stage, tmp_path: Path) -> None:
-    (stage.programs / "kind").unlink()
-    (stage.programs / "helm").unlink()
+def test_what_is_missing_is_named_in_one_line(tools: StandInTools, tmp_path: Path) -> None:
+    (tools.programs / "kind").unlink()
+    (tools.programs / "helm").unlink()
     system = tmp_path / "system"
     system.mkdir()
     for tool in ("bash", "sh", "basename"):
         (system / tool).symlink_to(str(shutil.which(tool)))
     with pytest.raises(subprocess.CalledProcessError) as failed:
-        stage.make_kind(path=f"{stage.programs}:{system}")
+        tools.make_kind(path=f"{tools.programs}:{system}")
     assert failed.value.stdout.strip() == "make kind needs kind helm: not found on the PATH"

@@ -4,10 +4,10 @@ import subprocess
 
 import yaml
 
-from tests.chart.render import Helm
+from tests.support.chart import OfflineHelm
 
 
-def test_the_sale_can_be_pasted_into_a_shell(helm: Helm) -> None:
+def test_the_sale_can_be_pasted_into_a_shell(helm: OfflineHelm) -> None:
     """An indented end mark would not end it."""
     pasted = helm.notes().partition("Sell ten tickets:\n")[2].partition("Reach the dashboard")[0]
     script = f'kubectl() {{ case "$*" in *apply*) cat ;; *) echo "---" ;; esac; }}\n{pasted}'
@@ -17,7 +17,7 @@ def test_the_sale_can_be_pasted_into_a_shell(helm: Helm) -> None:
     assert (sale["kind"], sale["spec"], rest) == ("FlashSale", {"strategy": "atomic", "stock": 10}, None)
 
 
-def test_names_what_the_release_has(helm: Helm) -> None:
+def test_names_what_the_release_has(helm: OfflineHelm) -> None:
     told = helm.notes("fullnameOverride=box", "api.adminToken.existingSecret.name=mine", "jaeger.enabled=false")
     assert "service/box-api 8000:8000" in told
     assert "get secret mine " in told

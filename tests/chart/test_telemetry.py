@@ -1,14 +1,16 @@
 """Who sends traces where, and as what."""
 
+from typing import Any
+
 import yaml
 
-from tests.chart.render import Helm, Rendered
+from tests.support.chart import OfflineHelm, Rendered
 
 TRACED = ("api", "worker", "operator", "blaster")
 ELSEWHERE = "telemetry.endpoint=https://collector.example.com"
 
 
-def told(rendered: Rendered, component: str) -> dict[str, str]:
+def told(rendered: Rendered, component: str) -> dict[str, Any]:
     """What OpenTelemetry's variables say to a component."""
     return {name: value for name, value in rendered.environment(component).items() if name.startswith("OTEL_")}
 
@@ -17,7 +19,7 @@ def attributes(rendered: Rendered, component: str) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in told(rendered, component)["OTEL_RESOURCE_ATTRIBUTES"].split(","))
 
 
-def test_every_process_sends_to_the_bundled_jaeger(helm: Helm) -> None:
+def test_every_process_sends_to_the_bundled_jaeger(helm: OfflineHelm) -> None:
     rendered = helm.render()
     service = rendered.one("Service", "jaeger")
     ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
@@ -30,7 +32,7 @@ def test_every_process_sends_to_the_bundled_jaeger(helm: Helm) -> None:
     assert told(alone, "reconciler").keys() == told(rendered, "api").keys()
 
 
-def test_a_span_says_which_pod_it_is_of(helm: Helm) -> None:
+def test_a_span_says_which_pod_it_is_of(helm: OfflineHelm) -> None:
     rendered = helm.render(release="shop", namespace="sales")
     assert attributes(rendered, "worker") == {
         "service.namespace": "shop-atomictickets",
@@ -46,7 +48,7 @@ def test_a_span_says_which_pod_it_is_of(helm: Helm) -> None:
     assert {"POD_UID", "NODE_NAME", "POD_NAME"} <= set(before), "Kubernetes fills in earlier variables alone"
 
 
-def test_a_collector_of_ones_own(helm: Helm) -> None:
+def test_a_collector_of_ones_own(helm: OfflineHelm) -> None:
     rendered = helm.render(ELSEWHERE, "telemetry.headers.existingSecret.name=collector", "jaeger.enabled=false")
     assert "jaeger" not in dict(rendered.pods())
     assert told(rendered, "api")["OTEL_EXPORTER_OTLP_ENDPOINT"] == "https://collector.example.com"
@@ -56,13 +58,13 @@ def test_a_collector_of_ones_own(helm: Helm) -> None:
     assert "ATOMICTICKETS_JAEGER_URL" not in rendered.environment("api")
 
 
-def test_nowhere_is_nothing(helm: Helm) -> None:
+def test_nowhere_is_nothing(helm: OfflineHelm) -> None:
     rendered = helm.render("jaeger.enabled=false")
     assert not any(told(rendered, component) for component in TRACED)
     assert not rendered.of("ConfigMap")
 
 
-def test_sampler_and_attributes_are_the_users(helm: Helm) -> None:
+def test_sampler_and_attributes_are_the_users(helm: OfflineHelm) -> None:
     sets = ("telemetry.samplerRatio=0.01", r"telemetry.resourceAttributes.service\.namespace=theirs")
     rendered = helm.render(*sets)
     assert told(rendered, "api")["OTEL_TRACES_SAMPLER"] == "parentbased_traceidratio"
@@ -73,13 +75,13 @@ def test_sampler_and_attributes_are_the_users(helm: Helm) -> None:
     assert "OTEL_TRACES_SAMPLER_ARG" not in always
 
 
-def test_links_lead_where_a_browser_finds_jaeger(helm: Helm) -> None:
+def test_links_lead_where_a_browser_finds_jaeger(helm: OfflineHelm) -> None:
     assert helm.render().environment("api")["ATOMICTICKETS_JAEGER_URL"] == "http://127.0.0.1:16686"
     public = helm.render("telemetry.jaegerUrl=https://jaeger.example.com")
     assert public.environment("api")["ATOMICTICKETS_JAEGER_URL"] == "https://jaeger.example.com"
 
 
-def test_jaeger_listens_to_others_and_starts_anew_with_another_configuration(helm: Helm) -> None:
+def test_jaeger_listens_to_others_and_starts_anew_with_another_configuration(helm: OfflineHelm) -> None:
     def configured(*sets: str) -> tuple[dict[str, object], str]:
         rendered = helm.render(*sets)
         annotations = rendered.one("Deployment", "jaeger")["spec"]["template"]["metadata"]["annotations"]
@@ -94,7 +96,7 @@ def test_jaeger_listens_to_others_and_starts_anew_with_another_configuration(hel
     assert configured("jaeger.maxTraces=5")[1] != checksum
 
 
-def test_policies_lead_to_the_collector(helm: Helm) -> None:
+def test_policies_lead_to_the_collector(helm: OfflineHelm) -> None:
     bundled = helm.render("networkPolicies.enabled=true")
     otlp, query = bundled.one("NetworkPolicy", "jaeger")["spec"]["ingress"]
     askers = {peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for peer in otlp["from"]}

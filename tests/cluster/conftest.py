@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.cluster.installation import Installation
 from tests.cluster.kubectl import Kubectl, Refused
-from tests.fixtures.servers import PROJECT
-from tests.reconcile.box_office import BoxOffice
+from tests.support.box_office import BoxOffice
+from tests.support.project import PROJECT
 from tests.support.until import block_until
 
 KIT = PROJECT.parent / "shared" / "cluster" / "cluster"

@@ -5,8 +5,8 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
-from tests.chart.render import CHART
 from tests.cluster.kubectl import Kubectl
+from tests.support.chart import CHART
 
 TIMEOUT_SECONDS = 60
 MARGIN_SECONDS = 30

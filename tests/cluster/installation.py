@@ -16,7 +16,7 @@ import yaml
 from app.lab.process import ChildProcess, ProcessFailed
 from app.lab.servers.ports import free_port
 from tests.cluster.kubectl import Kubectl
-from tests.fixtures.servers import PROJECT
+from tests.support.project import PROJECT
 
 TURNS = "atomictickets_operator_reconcile_seconds_count"
 ACCOUNT, WORKERS, LEASE = "operator", "atomictickets-worker", "atomictickets-operator"

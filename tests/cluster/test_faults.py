@@ -10,7 +10,7 @@ from app.ledger.migrate import migrate
 from app.ledger.sales import SaleRepository
 from tests.cluster.installation import Installation, condition
 from tests.cluster.manifests import quick
-from tests.reconcile.box_office import BoxOffice
+from tests.support.box_office import BoxOffice
 
 pytestmark = pytest.mark.cluster
 

@@ -15,7 +15,7 @@ from app.settings import GateSettings
 from tests.cluster.installation import Installation
 from tests.cluster.manifests import quick
 from tests.cluster.test_life import is_removed
-from tests.reconcile.box_office import BoxOffice
+from tests.support.box_office import BoxOffice
 from tests.support.until import until
 
 pytestmark = pytest.mark.cluster

@@ -7,7 +7,7 @@ import pytest
 from app.ledger.sales import SaleRepository
 from tests.cluster.installation import Installation, condition
 from tests.cluster.manifests import quick
-from tests.reconcile.box_office import BoxOffice
+from tests.support.box_office import BoxOffice
 from tests.support.until import until
 
 pytestmark = pytest.mark.cluster

@@ -8,7 +8,7 @@ import yaml
 from flashsale_operator.resource.models import FlashSale
 from tests.cluster.installation import Installation, condition
 from tests.cluster.kubectl import Kubectl
-from tests.fixtures.servers import PROJECT
+from tests.support.project import PROJECT
 
 pytestmark = pytest.mark.cluster
 

@@ -8,8 +8,8 @@ from app.gate.replies import Fence
 from flashsale_operator.events import COMPONENT
 from tests.cluster.installation import WORKERS, Installation, condition
 from tests.cluster.manifests import quick
-from tests.fixtures.gate import a_purchase
-from tests.reconcile.box_office import BoxOffice
+from tests.support.box_office import BoxOffice
+from tests.support.sales import a_purchase
 
 pytestmark = pytest.mark.cluster
 

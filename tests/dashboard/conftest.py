@@ -2,18 +2,17 @@
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
+from typing import Literal
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright, expect
 
 from app.lab.home import LabHome
-from app.lab.servers.postgres import PostgresServer
-from tests.fixtures.databases import MigratedDatabases
-from tests.fixtures.platform import Platform
+from tests.support.databases import MigratedDatabases
+from tests.support.platform import Platform
+from tests.support.project import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 PICTURES = PROJECT / "build" / "dashboard"
 CHARTS = PROJECT / "app" / "static" / "vendor" / "chart.js"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -36,19 +35,18 @@ def browser_path() -> str:
 
 
 @pytest.fixture(scope="package")
-def dashboard_database_url(postgres_server: PostgresServer, migrated_databases: MigratedDatabases) -> Iterator[str]:
-    with migrated_databases.borrowed() as name:
-        yield postgres_server.url_of(name)
+def dashboard_database_url(migrated_databases: MigratedDatabases) -> Iterator[str]:
+    yield from migrated_databases.lent()
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def stage(
+async def platform(
     browser_path: str,  # noqa: ARG001  nothing is started where nobody could look at it
     tmp_path_factory: pytest.TempPathFactory,
     dashboard_database_url: str,
 ) -> AsyncIterator[Platform]:
     """Two API processes, a worker, a reconciler and a blaster."""
-    home = LabHome(tmp_path_factory.mktemp("stage") / "home")
+    home = LabHome(tmp_path_factory.mktemp("dashboard") / "home")
     home.lock()
     platform = Platform(
         home,
@@ -73,7 +71,7 @@ async def browser(browser_path: str) -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def open_page(browser: Browser, stage: Platform) -> AsyncIterator[OpenPage]:
+async def open_page(browser: Browser, platform: Platform) -> AsyncIterator[OpenPage]:
     """`await open_page(view, ...)`: a page of a browser of its own, which has told nothing amiss in the end.
 
     `url`: of another installation than the shared one. `expected`: words of console messages that the test provokes.
@@ -84,8 +82,8 @@ async def open_page(browser: Browser, stage: Platform) -> AsyncIterator[OpenPage
     async def open_page(
         view: str = "two-sides",
         *,
-        url: str = stage.url,
-        theme: str = "dark",
+        url: str = platform.url,
+        theme: Literal["dark", "light"] = "dark",
         width: int = 1280,
         height: int = 900,
         expected: tuple[str, ...] = (),

@@ -1,12 +1,9 @@
 """The switches of a lab, on a real one whose admin token the page has to be told."""
 
-import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,48 +11,28 @@ import pytest
 from httpx2 import AsyncClient
 from playwright.async_api import Locator, Page, expect
 
-from app.lab.servers.ports import free_port
 from tests.dashboard.conftest import OpenPage, take_picture
-from tests.lab.test_supervisor import until
-from tests.support.until import until as until_async
+from tests.support.running_lab import RunningLab
+from tests.support.until import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TOKEN = "sesame"  # noqa: S105  of a lab that lives for one test
 
 
-@dataclass(frozen=True)
-class Lab:
-    """`url`: where its page is."""
-
-    url: str
-    output: Path
-
-
 @pytest.fixture
-def lab(browser_path: str, tmp_path: Path) -> Iterator[Lab]:
-    """`atomictickets lab`, as a user starts it, with servers of its own."""
+def lab(browser_path: str, tmp_path: Path) -> Iterator[RunningLab]:
     del browser_path  # nothing is started where nobody could look at it
-    lab = Lab(f"http://127.0.0.1:{free_port()}", tmp_path / "output")
-    command = [Path(sys.executable).with_name("atomictickets"), "lab", "--home", tmp_path / "home"]
-    environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-    with lab.output.open("w") as output:
-        process = subprocess.Popen(
-            [*command, "--port", lab.url.rpartition(":")[2]],
-            env=environment | {"API_ADMIN_TOKEN": TOKEN},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    command = [str(Path(sys.executable).with_name("atomictickets")), "lab"]
+    lab = RunningLab(command, tmp_path / "home", tmp_path / "output", API_ADMIN_TOKEN=TOKEN)
     try:
-        until(lambda: "Ctrl-C stops all" in lab.output.read_text() or process.poll() is not None, seconds=90)
-        assert process.poll() is None, lab.output.read_text()
+        lab.wait_ready()
         yield lab
     finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
+        lab.end(signal.SIGINT)
 
 
-async def buy(lab: Lab, customers: range) -> None:
+async def buy(lab: RunningLab, customers: range) -> None:
     async with AsyncClient(base_url=lab.url, timeout=20) as client:
         for number in customers:
             order = {"sale": "broken", "customer": f"buyer-{number}"}
@@ -63,19 +40,19 @@ async def buy(lab: Lab, customers: range) -> None:
             assert answer.status_code == 200, answer.text
 
 
-async def view(lab: Lab) -> dict[str, Any]:
+async def view(lab: RunningLab) -> dict[str, Any]:
     async with AsyncClient(base_url=lab.url, timeout=20) as client:
         sale: dict[str, Any] = (await client.get("/sales/broken")).json()
         return sale
 
 
-async def until_counted_anew(lab: Lab) -> None:
+async def until_counted_anew(lab: RunningLab) -> None:
     """Fenced and recounted under another epoch, not patched; what was bought before the fence would be lost."""
 
     async def counted() -> bool:
         return bool((await view(lab)).get("epoch", 1) > 1)
 
-    await until_async(counted)
+    await until(counted)
 
 
 def figure(page: Page, name: str) -> Locator:
@@ -86,7 +63,7 @@ def processes(page: Page, words: str) -> Locator:
     return page.get_by_label("Processes of the lab").get_by_role("listitem").filter(has_text=re.compile(words))
 
 
-async def test_what_a_switch_breaks_is_seen_and_heals(lab: Lab, open_page: OpenPage) -> None:
+async def test_what_a_switch_breaks_is_seen_and_heals(lab: RunningLab, open_page: OpenPage) -> None:
     page = await open_page("sales", url=lab.url, expected=("401",))
     await page.get_by_label("Name").fill("broken")
     await page.get_by_label("Stock").fill("20")

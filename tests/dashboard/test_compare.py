@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import FilePayload, Page, expect
 
 from tests.dashboard.conftest import CHARTS, OpenPage, take_picture
 from tests.dashboard.race_report import race_report
@@ -29,7 +29,7 @@ def report() -> dict[str, Any]:
 
 
 async def opened(page: Page, name: str, content: str) -> None:
-    file = {"name": name, "mimeType": "application/json", "buffer": content.encode()}
+    file: FilePayload = {"name": name, "mimeType": "application/json", "buffer": content.encode()}
     await page.set_input_files("input[type=file]", [file])
 
 

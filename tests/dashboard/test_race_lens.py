@@ -5,24 +5,24 @@ from playwright.async_api import expect
 
 from tests.dashboard.conftest import OpenPage, take_picture
 from tests.dashboard.figures import figure
-from tests.fixtures.platform import Platform
+from tests.support.platform import Platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_the_pairs_of_a_race_are_shown(stage: Platform, open_page: OpenPage) -> None:
-    await stage.create_sale("under-the-lens", strategy="naive", stock=100, think_ms=50)
-    await stage.blast("under-the-lens", 60)
-    told = (await stage.ask("GET", "/sales/under-the-lens/witnesses")).json()
+async def test_the_pairs_of_a_race_are_shown(platform: Platform, open_page: OpenPage) -> None:
+    await platform.create_sale("under-the-lens", strategy="naive", stock=100, think_ms=50)
+    await platform.blast("under-the-lens", 60)
+    told = (await platform.ask("GET", "/sales/under-the-lens/witnesses")).json()
     if told.get("type") == "/problems/not-found":
         pytest.skip("this release keeps no attempts")
 
     async def recorded() -> bool:
         nonlocal told
-        told = (await stage.ask("GET", "/sales/under-the-lens/witnesses")).json()
-        return bool(told["written"] == (await stage.view("under-the-lens"))["booked"])
+        told = (await platform.ask("GET", "/sales/under-the-lens/witnesses")).json()
+        return bool(told["written"] == (await platform.view("under-the-lens"))["booked"])
 
-    await stage.wait_until(recorded)
+    await platform.wait_until(recorded)
     assert told["total"] > 0
 
     page = await open_page("race-lens")

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from app.live.resources import ResourceReports
 from app.settings import GateSettings
 from tests.dashboard.conftest import OpenPage, take_picture
-from tests.fixtures.platform import Platform
+from tests.support.platform import Platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -22,15 +22,15 @@ STATUS = {
 }
 
 
-async def test_its_conditions_and_workers_are_shown(stage: Platform, open_page: OpenPage) -> None:
-    await stage.create_sale("managed", stock=10)
-    async with stage.engine.begin() as connection:
+async def test_its_conditions_and_workers_are_shown(platform: Platform, open_page: OpenPage) -> None:
+    await platform.create_sale("managed", stock=10)
+    async with platform.engine.begin() as connection:
         owned = text("UPDATE sales SET managed_by = 'flashsale', owner_uid = 'u' WHERE name = 'managed'")
         await connection.execute(owned)
     page = await open_page("sales")
     card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="managed"))
     await expect(card).to_contain_text("The operator has told nothing of it lately.")
-    async with Redis.from_url(stage.broker.url, decode_responses=True) as broker:
+    async with Redis.from_url(platform.broker.url, decode_responses=True) as broker:
         await ResourceReports(broker, GateSettings().key_prefix).tell("managed", STATUS, life_seconds=60)
     await expect(card.get_by_text("Ready: True, AsDeclared")).to_have_class("identity good")
     await expect(card.get_by_text("LedgerConsistent: False, Oversold")).to_have_class("identity bad")

@@ -7,7 +7,7 @@ from playwright.async_api import Page, expect
 
 from tests.dashboard.conftest import OpenPage, take_picture
 from tests.dashboard.figures import figure
-from tests.fixtures.platform import Platform
+from tests.support.platform import Platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -29,12 +29,12 @@ async def open_the_doors(page: Page) -> None:
         await expect(page.locator(f".side.{side} .progress")).to_contain_text("finished", timeout=PATIENCE_MS)
 
 
-async def test_what_the_page_says_is_what_the_ledger_has(stage: Platform, open_page: OpenPage) -> None:
+async def test_what_the_page_says_is_what_the_ledger_has(platform: Platform, open_page: OpenPage) -> None:
     page, neighbour = await open_page(), await open_page(theme="light")
     await open_the_doors(page)
     for side, sale in SIDES.items():
-        told = await stage.settled(sale) if side == "right" else await stage.view(sale)
-        (booked,) = (await stage.rows(BOOKED, sale=sale))[0]
+        told = await platform.settled(sale) if side == "right" else await platform.view(sale)
+        (booked,) = (await platform.rows(BOOKED, sale=sale))[0]
         panel, other = page.locator(f".side.{side}"), neighbour.locator(f".side.{side}")
         await expect(panel.locator('[data-figure="booked"]')).to_have_text(f"{booked:,}")
         assert told["booked"] == booked

@@ -5,11 +5,12 @@ import json
 import re
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import FilePayload, Page, expect
 
-from tests.dashboard.conftest import CHARTS, PROJECT, OpenPage, take_picture
+from tests.dashboard.conftest import CHARTS, OpenPage, take_picture
 from tests.dashboard.race_report import race_report
-from tests.fixtures.platform import Platform
+from tests.support.platform import Platform
+from tests.support.project import PROJECT
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -33,14 +34,16 @@ async def violations(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-async def test_nothing_is_found_by_an_accessibility_checker(stage: Platform, open_page: OpenPage, theme: str) -> None:
-    await stage.ask("POST", "/sales", {"name": "shown", "strategy": "atomic", "stock": 30})
+async def test_nothing_is_found_by_an_accessibility_checker(
+    platform: Platform, open_page: OpenPage, theme: str
+) -> None:
+    await platform.ask("POST", "/sales", {"name": "shown", "strategy": "atomic", "stock": 30})
     page = await open_page(theme=theme)
     for view in VIEWS:
         await page.evaluate(f"location.hash = '#/{view}'")
         await expect(page.locator("nav a[aria-current]")).to_have_attribute("href", f"#/{view}")
         if view == "compare":
-            file = {
+            file: FilePayload = {
                 "name": "race.json",
                 "mimeType": "application/json",
                 "buffer": json.dumps(race_report(FIGURES)).encode(),
@@ -73,17 +76,17 @@ async def test_a_wide_screen_is_used(open_page: OpenPage) -> None:
         await take_picture(page, f"{view}-wide")
 
 
-async def test_all_that_the_page_loads_is_light(stage: Platform, open_page: OpenPage) -> None:
+async def test_all_that_the_page_loads_is_light(platform: Platform, open_page: OpenPage) -> None:
     page = await open_page()
     if CHARTS.is_file():
         await page.evaluate("import('./vendor/chart.js')")
     loaded = await page.evaluate("performance.getEntriesByType('resource').map((each) => new URL(each.name).pathname)")
     files = {path for path in loaded if path.startswith("/static/")} | {"/static/index.html"}
     assert "/static/views/race-lens.js" in files
-    assert sum([len((await stage.ask("GET", path)).content) for path in files]) < MOST_BYTES
+    assert sum([len((await platform.ask("GET", path)).content) for path in files]) < MOST_BYTES
 
 
-async def test_a_sale_is_created_reset_and_ended(stage: Platform, open_page: OpenPage) -> None:
+async def test_a_sale_is_created_reset_and_ended(platform: Platform, open_page: OpenPage) -> None:
     page = await open_page("sales")
     await page.get_by_label("Name").fill("page-made")
     await page.get_by_role("button", name="Create the sale").click()
@@ -93,23 +96,23 @@ async def test_a_sale_is_created_reset_and_ended(stage: Platform, open_page: Ope
     await expect(card).to_contain_text("round 2")
     await card.get_by_role("button", name="End").click()
     await expect(card).to_contain_text("Closed")
-    assert (await stage.view("page-made"))["round"] == 2
+    assert (await platform.view("page-made"))["round"] == 2
 
 
-async def test_what_is_refused_is_told_with_its_reason(stage: Platform, open_page: OpenPage) -> None:
-    await stage.create_sale("taken", stock=5)
+async def test_what_is_refused_is_told_with_its_reason(platform: Platform, open_page: OpenPage) -> None:
+    await platform.create_sale("taken", stock=5)
     page = await open_page("sales", expected=("409",))
     await page.get_by_label("Name").fill("taken")
     await page.get_by_role("button", name="Create the sale").click()
     await expect(page.locator(".notice.problem")).to_contain_text("exists with other terms")
 
 
-async def test_the_way_of_an_order_adds_up(stage: Platform, open_page: OpenPage) -> None:
-    await stage.create_sale("way", stock=50)
+async def test_the_way_of_an_order_adds_up(platform: Platform, open_page: OpenPage) -> None:
+    await platform.create_sale("way", stock=50)
     page = await open_page("way")
     await page.get_by_label("Sale").select_option("way")
     for number in range(7):
-        assert (await stage.buy("way", f"buyer-{number}", "k")).status_code == 200
+        assert (await platform.buy("way", f"buyer-{number}", "k")).status_code == 200
     await expect(page.locator('[data-figure="ledger"]')).to_have_text("7 tickets")
     await expect(page.locator('[data-figure="gate"]')).to_have_text("43 tickets")
     await expect(page.locator('[data-identity="good"]')).to_have_text(re.compile(r"50 = 43 \+ 0 \+ 0 \+ 7"))

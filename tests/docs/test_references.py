@@ -13,7 +13,8 @@ from app.races import meters as races
 from app.reconcile import meters as reconcile
 from app.strategies import meters as strategies
 from app.telemetry.metrics import GAUGES
-from tests.docs.pages import PAGES, PROJECT, page, table
+from tests.support.docs_pages import PAGES, page, table
+from tests.support.project import PROJECT
 
 PATH = re.compile(r"\b((?:app|worker|alembic|tests|docs|requirements)/[\w./-]*\w\.(?:py|lua|md|txt|toml))(?:::(\w+))?")
 LINK = re.compile(r"\]\(([^)#:]+?\.md)(?:#[\w-]+)?\)")

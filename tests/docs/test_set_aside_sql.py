@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.ledger.engine import make_engine
 from app.settings import LedgerSettings
-from tests.docs.pages import page
+from tests.support.docs_pages import page
 
 ORDER = {"sale": "drop", "entry": "7-0.00000000000000aa"}
 PAYLOAD = json.dumps({"customer": "ada", "key": "k-1", "ticket": "4"})

@@ -8,7 +8,8 @@ from pydantic_settings import BaseSettings
 
 from app import settings
 from flashsale_operator.settings import OperatorSettings
-from tests.docs.pages import PROJECT, page, table
+from tests.support.docs_pages import page, table
+from tests.support.project import PROJECT
 
 CLASSES = [each for each in vars(settings).values() if isinstance(each, type) and issubclass(each, BaseSettings)]
 CLASSES.remove(BaseSettings)

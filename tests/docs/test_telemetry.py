@@ -7,7 +7,8 @@ from itertools import chain
 
 from app.reconcile.decide import Action
 from app.telemetry.spans import CHANGED, OUTCOME
-from tests.docs.pages import PROJECT, page, table
+from tests.support.docs_pages import page, table
+from tests.support.project import PROJECT
 
 FOLDERS = ("app", "worker", "operator")
 MAKERS = {"span", "server_span", "start_span", "start_as_current_span"}

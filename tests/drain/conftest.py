@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.drain.drain import Drain
 from app.gate.connection import make_redis
 from app.settings import DrainSettings, GateSettings
-from tests.drain.stall import Stall
+from tests.support.stall import Stall
 
 MakeDrain = Callable[..., Drain]
 

@@ -14,7 +14,7 @@ from app.gate.keys import GROUP
 from app.gate.scripts import Scripts
 from app.lab.servers.valkey import ValkeyServer
 from app.settings import DrainSettings, GateSettings
-from tests.drain.stall import Stall
+from tests.support.stall import Stall
 
 
 async def acknowledge(redis: "Redis", stall: Stall, *triples: str | int) -> list[Any]:
@@ -39,7 +39,7 @@ async def test_an_order_of_an_earlier_round_lowers_nothing(stall: Stall) -> None
     await stall.open(10)
     old = await stall.order()
     stall.round = 2
-    await stall.stage(5)
+    await stall.start_round(5)
     await stall.order(quantity=2)
     assert await acknowledge(stall.redis, stall, old.entry, 1, 1) == [1, 2]
 

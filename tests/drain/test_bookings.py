@@ -9,7 +9,7 @@ from app.drain.plan import Row
 from app.ledger import bookings
 from app.ledger.bookings import Booked, UnknownRound, book
 from app.ledger.models import BookingStatus
-from tests.drain.stall import Stall
+from tests.support.stall import Stall
 
 
 async def write(stall: Stall, orders: list[Order]) -> Booked:
@@ -96,7 +96,7 @@ async def test_a_batch_around_a_reset_books_each_order_to_its_round(stall: Stall
     await stall.open(1)
     old = [stall.unwritten() for _ in range(2)]
     stall.round, stall.epoch = 2, 2
-    await stall.stage(5)
+    await stall.start_round(5)
     new = [stall.unwritten() for _ in range(2)]
     assert await write(stall, [old[0], new[0], old[1], new[1]]) == Booked(booked=3, rejected=1)
     rows = await stall.rows("SELECT round, booked, recount FROM inventory WHERE sale = :sale ORDER BY round")

@@ -1,21 +1,16 @@
 """Turns of the drain: what is read, booked and let go, and what a failure in between leaves."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from app.drain.drain import Drain, Drained
-from app.drain.entry import parse
-from app.drain.stream import Entry, OrderStream
+from app.drain.stream import OrderStream
 from app.gate.keys import GROUP
 from tests.drain.conftest import MakeDrain
-from tests.drain.stall import Stall
-
-
-class WorkerDied(Exception):
-    """Stands for the end of a process, where ending the test's own process would end the test."""
+from tests.drain.deaths import AcknowledgesFirst, WorkerDied
+from tests.support.stall import Stall
 
 
 async def die(*_: Any, **__: Any) -> Drained:
@@ -26,12 +21,8 @@ class DiesBeforeTheCommit(Drain):
     settle = die
 
 
-class AcknowledgesFirst(Drain):
-    """The order of steps turned round: first the stream, then the ledger."""
-
-    async def settle(self, stream: OrderStream, name: str, entries: Sequence[Entry]) -> Drained:
-        await stream.acknowledge([parse(name, entry.id, entry.fields) for entry in entries])
-        return await die()
+class DiesOnceAcknowledged(AcknowledgesFirst, DiesBeforeTheCommit):
+    """Has no time left for the ledger."""
 
 
 async def test_a_turn_drains_the_stream_in_batches(stall: Stall, make_drain: MakeDrain) -> None:
@@ -94,7 +85,7 @@ async def test_acknowledged_before_the_commit_the_same_death_loses_the_orders(
     await stall.open(10)
     await stall.orders(3)
     with pytest.raises(WorkerDied):
-        await make_drain("dead", kind=AcknowledgesFirst).sale(stall.name, 10)
+        await make_drain("dead", kind=DiesOnceAcknowledged).sale(stall.name, 10)
     assert (await make_drain("alive").sale(stall.name, 10)).orders == 0
     assert (await stall.booked(), await stall.waiting()) == (0, 0)  # three tickets are gone, and no order is left
 

@@ -2,30 +2,18 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
 
 import pytest
 
 from app.drain import drain as drain_module
-from app.drain.drain import Drain, Drained
-from app.drain.entry import parse
-from app.drain.stream import Entry, OrderStream
+from app.drain.drain import Drain
 from app.failpoints import Failpoint
 from tests.drain.conftest import MakeDrain
-from tests.drain.stall import Stall
+from tests.drain.deaths import AcknowledgesFirst, WorkerDied
+from tests.support.stall import Stall
 
 STOCK, ORDERS, WORKERS = 80, 100, 4
 CHANCE = 0.3  # of a death, at each of the three points
-
-
-class WorkerDied(Exception):
-    """The turn ends here, as if its process had."""
-
-
-class AcknowledgesFirst(Drain):
-    async def settle(self, stream: OrderStream, name: str, entries: Sequence[Entry]) -> Drained:
-        await stream.acknowledge([parse(name, entry.id, entry.fields) for entry in entries])
-        return await super().settle(stream, name, entries)
 
 
 async def drain_with_deaths(stall: Stall, make_drain: MakeDrain, kind: type[Drain]) -> None:

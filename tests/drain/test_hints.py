@@ -3,7 +3,7 @@
 from structlog.testing import capture_logs
 
 from app.drain.hints import Hints
-from tests.fixtures.silent_broker import SilentBroker
+from tests.support.silent_broker import SilentBroker
 from tests.support.until import until
 
 SALES = 30

@@ -4,8 +4,8 @@ import asyncio
 
 from app.drain.published import OrderPublisher
 from app.errors import TemporarilyUnavailable
-from tests.drain.stall import Stall
-from tests.fixtures.silent_broker import SilentBroker
+from tests.support.silent_broker import SilentBroker
+from tests.support.stall import Stall
 
 
 async def test_behind_a_broker_that_hangs_nobody_waits_for_all_before_him(

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.drain.drain import Drained
 from app.drain.failures import is_poison
 from tests.drain.conftest import MakeDrain
-from tests.drain.stall import Stall
+from tests.support.stall import Stall
 
 TRIES = "SELECT tries, set_aside_at IS NOT NULL AS waits, quantity, reason, payload FROM set_aside WHERE sale = :sale"
 
@@ -62,7 +62,7 @@ async def test_an_order_that_succeeds_at_a_later_try_leaves_no_trace(stall: Stal
     assert await drain.sale(stall.name, 10) == Drained()
     assert len(await stall.rows(TRIES)) == 1
     stall.round = 2
-    await stall.stage(5)
+    await stall.start_round(5)
     assert await drain.sale(stall.name, 10) == Drained(orders=1, booked=1)
     assert await stall.rows(TRIES) == []
 

@@ -24,7 +24,7 @@ from app.ledger.engine import make_engine
 from app.ledger.migrate import migrate
 from app.settings import DrainSettings, GateSettings, LedgerSettings
 from tests.drain.conftest import MakeDrain
-from tests.drain.stall import Stall
+from tests.support.stall import Stall
 from tests.support.until import until
 
 
@@ -150,5 +150,5 @@ async def test_the_stock_server_killed_and_restarted_loses_no_order(
     await redis.aclose()
 
 
-async def logged(logs: list[Any], event: str) -> bool:
+def logged(logs: list[Any], event: str) -> bool:
     return any(line["event"] == event for line in logs)

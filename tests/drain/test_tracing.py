@@ -11,7 +11,7 @@ from opentelemetry.trace import format_span_id, format_trace_id
 from app.drain.stream import OrderStream
 from app.telemetry.spans import OUTCOME
 from tests.drain.conftest import MakeDrain
-from tests.drain.stall import Stall
+from tests.support.stall import Stall
 
 TRACE, RESERVE = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SAMPLED = f"00-{TRACE}-{RESERVE}-01"

@@ -14,7 +14,8 @@ from redis.asyncio import Redis
 from app.lab.load.result import Told
 from app.lab.servers.valkey import ValkeyServer
 from tests.faults.verdict import verdict
-from tests.fixtures.platform import MakePlatform, Platform
+from tests.fixtures.platform import MakePlatform
+from tests.support.platform import Platform
 
 STOCK = 40
 

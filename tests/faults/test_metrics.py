@@ -4,7 +4,8 @@ import re
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from tests.fixtures.platform import MakePlatform, Platform
+from tests.fixtures.platform import MakePlatform
+from tests.support.platform import Platform
 
 VALUE = re.compile(r"^(\w+(?:\{.*\})?) (\S+)$", re.MULTILINE)
 

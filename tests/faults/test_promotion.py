@@ -9,8 +9,9 @@ from collections.abc import Callable
 from app.gate.replies import GateUnavailable
 from tests.faults.verdict import verdict
 from tests.fixtures.cluster import MakeCluster
-from tests.fixtures.platform import MakePlatform, Platform, View
-from tests.fixtures.sentinel import Watched
+from tests.fixtures.platform import MakePlatform
+from tests.support.platform import Platform, View
+from tests.support.sentinel import Watched
 
 BUYERS = 2000
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from app.lab.load.result import Told
 from app.ledger.revisions import own_revision
 from tests.faults.verdict import verdict
-from tests.fixtures.platform import MakePlatform, Platform
-from tests.fixtures.releases import NEXT, THIS, MakeRelease, Release
+from tests.fixtures.platform import MakePlatform
+from tests.fixtures.releases import MakeRelease
+from tests.support.platform import Platform
+from tests.support.releases import NEXT, THIS, Release
 
 CROWD, PER_SECOND = 400, 100  # more would take the time in which the processes start
 

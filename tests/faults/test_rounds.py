@@ -4,7 +4,8 @@ import asyncio
 
 from app.lab.load.result import LoadResult
 from tests.faults.verdict import check_ledger, round_of, verdict
-from tests.fixtures.platform import MakePlatform, Platform
+from tests.fixtures.platform import MakePlatform
+from tests.support.platform import Platform
 
 BUYERS = 2000
 ENOUGH = BUYERS // 10

@@ -4,7 +4,7 @@ import asyncio
 
 from tests.faults.verdict import verdict
 from tests.fixtures.platform import MakePlatform
-from tests.fixtures.releases import THIS
+from tests.support.releases import THIS
 
 STOCK = 300
 

@@ -5,7 +5,8 @@ import asyncio
 from httpx2 import Response
 
 from tests.faults.verdict import verdict
-from tests.fixtures.platform import MakePlatform, Platform
+from tests.fixtures.platform import MakePlatform
+from tests.support.platform import Platform
 
 
 def assert_come_back_later(response: Response) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from app.lab.load.result import ACCEPTED, Told
 from app.sales.model import ReservationId
-from tests.fixtures.platform import Platform, View
+from tests.support.platform import Platform, View
 
 BOOKINGS = """
     SELECT reservation_id, round, customer, idempotency_key AS key, quantity, status, alias_of

@@ -1,26 +1,25 @@
-"""Stores for the operator, and buyers of the sale `drop`."""
+"""The stores of the operator."""
+
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
-from redis.asyncio import Redis
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.reconcile.box_office import BoxOffice
-
-
-@pytest.fixture
-async def office(stock_redis: Redis, key_prefix: str, engine: AsyncEngine) -> BoxOffice:
-    """Buyers of the sale `drop`, and a drain that moves by the step."""
-    return BoxOffice(stock_redis, key_prefix, engine)
+from app.settings import ReconcileSettings
+from flashsale_operator.stores import Stores
 
 
 @pytest.fixture
-def environment(redis_url: str, broker_url: str, database_url: str, key_prefix: str) -> dict[str, str]:
+def environment(store_environment: dict[str, str]) -> dict[str, str]:
     """The stores of this test, with more patience than production's: the machine is shared."""
-    return {
-        "REDIS_URL": redis_url,
-        "BROKER_URL": broker_url,
-        "DATABASE_URL": database_url,
-        "GATE_KEY_PREFIX": key_prefix,
-        "GATE_CONNECT_TIMEOUT_SECONDS": "5",
-        "GATE_COMMAND_TIMEOUT_SECONDS": "5",
-    }
+    return store_environment | {"GATE_CONNECT_TIMEOUT_SECONDS": "5", "GATE_COMMAND_TIMEOUT_SECONDS": "5"}
+
+
+@pytest.fixture
+async def stores(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stores]:
+    """Each grace period is over by the next check."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("flashsale_operator.keeper.settings_of", lambda _: ReconcileSettings(grace_seconds=1e-9))
+    stores = Stores.open(sales_at_once=2)
+    yield stores
+    await stores.close()

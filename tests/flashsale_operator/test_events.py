@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -63,10 +64,8 @@ def test_who_died_before_the_status_was_written_tells_nothing_twice() -> None:
 
 
 def test_the_next_occurrence_has_another_name() -> None:
-    first, *others = (
-        names(OPEN, look(phase=Phase.SOLD_OUT, **since))
-        for since in ({}, {"stock": 12}, {"returns": 1}, {"epoch": 2})  # grown, come back, recounted
-    )
+    changes: list[dict[str, Any]] = [{}, {"stock": 12}, {"returns": 1}, {"epoch": 2}]  # grown, come back, recounted
+    first, *others = (names(OPEN, look(phase=Phase.SOLD_OUT, **since)) for since in changes)
     assert first not in others
     leaked = check(Kind.LEAKED, 3)
     assert names(OPEN, look(checks=(leaked,))) != names(OPEN, look(checks=(leaked,), returns=1))

@@ -1,6 +1,5 @@
 """Turns of one sale on real stores: whatever is changed and whatever breaks, in the end the sale is as it is wished."""
 
-from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,38 +13,14 @@ from app.sales.phase import Phase
 from app.settings import ReconcileSettings, SaleSettings
 from app.strategies.registry import STRATEGIES
 from flashsale_operator.keeper import ResourceGone, SaleKeeper, wanted_by
-from flashsale_operator.kube import KubeApi, KubeMissing, Object
 from flashsale_operator.observed import Observed, WorkersSeen
 from flashsale_operator.resource.models import FlashSale
 from flashsale_operator.stores import Stores
-from tests.reconcile.box_office import BoxOffice
+from tests.flashsale_operator.stand_in_kube import StandInKube
+from tests.support.box_office import BoxOffice
 
 STOCK = 10
-GRACE_IS_OVER = ReconcileSettings(grace_seconds=1e-9)
 THINK_MS = 70
-
-
-class Declared(KubeApi):
-    """The API server, as far as a turn asks it: the one resource that is there, if any."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda: pytest.fail("a test without a cluster"), "shop")
-        self.resource: FlashSale | None = None
-
-    async def flashsale(self, name: str) -> Object:
-        if self.resource is None:
-            raise KubeMissing(404, name)
-        return {"metadata": {"uid": self.resource.metadata.uid}}
-
-
-@pytest.fixture
-async def stores(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stores]:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("flashsale_operator.keeper.settings_of", lambda _: GRACE_IS_OVER)
-    stores = Stores.open(sales_at_once=2)
-    yield stores
-    await stores.close()
 
 
 @dataclass
@@ -54,7 +29,7 @@ class Story:
 
     stores: Stores
     office: BoxOffice
-    kube: Declared = field(default_factory=Declared)
+    kube: StandInKube = field(default_factory=StandInKube)
     think_ms: int = THINK_MS
     uids: int = 0
     buyers: int = 0
@@ -70,31 +45,32 @@ class Story:
         )
 
     def apply(self, **spec: Any) -> None:
-        before = self.kube.resource
-        if before is None:
+        if not (before := self.kube.resource):
             self.uids += 1
-            metadata = {"name": "drop", "namespace": "shop", "uid": f"uid-{self.uids}", "generation": 1}
-            now: dict[str, Any] = {"strategy": "atomic", "stock": STOCK}
-        else:
-            metadata = before.metadata.model_dump(by_alias=True) | {"generation": before.metadata.generation + 1}
-            now = before.spec.model_dump()
-        self.kube.resource = FlashSale.model_validate({"metadata": metadata, "spec": now | spec})
+            uid = f"uid-{self.uids}"
+            before = {
+                "metadata": {"name": "drop", "namespace": "shop", "uid": uid, "generation": 0},
+                "spec": {"strategy": "atomic", "stock": STOCK},
+            }
+        metadata = before["metadata"] | {"generation": before["metadata"]["generation"] + 1}
+        self.kube.resource = {"metadata": metadata, "spec": before["spec"] | spec}
+
+    @property
+    def resource(self) -> FlashSale:
+        return FlashSale.model_validate(self.kube.resource)
 
     @property
     def spec(self) -> Any:
-        assert self.kube.resource is not None
-        return self.kube.resource.spec
+        return self.resource.spec
 
     async def delete(self) -> None:
-        assert self.kube.resource is not None
-        gone, self.kube.resource = self.kube.resource, None
+        gone, self.kube.resource = self.resource, {}
         sale = await self.stores.sales.get("drop")
         for uid in {gone.metadata.uid, sale.owner_uid if sale and sale.owner_uid else ""}:  # the list misses both
             await self.keeper.end("drop", uid)
 
     async def turn(self) -> Observed:
-        assert self.kube.resource is not None
-        return await self.keeper.keep(self.kube.resource, WorkersSeen(), check=True)
+        return await self.keeper.keep(self.resource, WorkersSeen(), check=True)
 
     async def buy(self, tickets: int) -> None:
         for _ in range(tickets):
@@ -127,9 +103,8 @@ async def restart(story: Story, _: int) -> None:
 
 async def half_followed(story: Story, _: int) -> None:
     """The operator dies when it has told the ledger, before the gate."""
-    assert story.kube.resource is not None
     seen = await story.stores.sales.get("drop")
-    await story.stores.managed.follow(wanted_by(story.kube.resource, SaleSettings()), seen, guarded=True)
+    await story.stores.managed.follow(wanted_by(story.resource, SaleSettings()), seen, guarded=True)
     story.restart()
 
 
@@ -157,7 +132,7 @@ async def apply_again(story: Story, _: int) -> None:
 async def restored(story: Story, _: int) -> None:
     """The same resource with another uid, as a backup brings it; its deletion was never seen."""
     await story.turn()
-    stock, story.kube.resource = story.spec.stock, None
+    stock, story.kube.resource = story.spec.stock, {}
     story.apply(stock=stock + 1)
     await story.turn()
 
@@ -220,8 +195,7 @@ async def test_whatever_happens_the_sale_becomes_as_it_is_wished(story: Story, s
 async def test_a_deleted_resource_that_is_only_remembered_starts_no_next_round(story: Story) -> None:
     story.apply()
     await story.turn()
-    remembered = story.kube.resource
-    assert remembered is not None
+    remembered = story.resource
     await story.delete()
     with pytest.raises(ResourceGone):
         await story.keeper.keep(remembered, WorkersSeen(), check=True)

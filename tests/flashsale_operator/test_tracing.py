@@ -1,7 +1,7 @@
 """What a turn leaves behind: its spans, the id of its trace in the status, and both ids in its log lines."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,15 +11,13 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import format_span_id, format_trace_id
+from opentelemetry.trace import format_span_id
 from structlog.contextvars import merge_contextvars
 
-from app.settings import ReconcileSettings
 from app.telemetry.changed_traces import ChangedTraces
 from app.telemetry.context import traceparent_of
 from app.telemetry.logs import name_the_span
 from app.telemetry.spans import CHANGED, OUTCOME
-from flashsale_operator.kube import KubeApi, KubeMissing, KubeUnavailable, Object
 from flashsale_operator.metrics import Meters
 from flashsale_operator.pool import WorkerPool
 from flashsale_operator.resources import Resources
@@ -28,50 +26,16 @@ from flashsale_operator.scheduler import Scheduler
 from flashsale_operator.settings import OperatorSettings
 from flashsale_operator.stores import Stores
 from flashsale_operator.turns import Turns
-from tests.reconcile.box_office import BoxOffice
+from tests.flashsale_operator.stand_in_kube import StandInKube
+from tests.support.box_office import BoxOffice
+from tests.support.spans import trace_of
 
 NEVER = 2**200  # no id is a multiple of it
 TURN = "reconcile FlashSale"
 
 
-class Cluster(KubeApi):
-    """The API server, as far as a turn and the pool ask it: one resource, one Deployment."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda: pytest.fail("a test without a cluster"), "shop")
-        self.resource: Object = {}
-        self.away = False
-
-    async def flashsale(self, name: str) -> Object:
-        if not self.resource:
-            raise KubeMissing(404, name)
-        return self.resource
-
-    async def replace_status(self, name: str, uid: str, status: Mapping[str, Any]) -> Object:
-        del name, uid
-        if self.away:
-            raise KubeUnavailable("The API server is away.")
-        self.resource = self.resource | {"status": dict(status)}
-        return self.resource
-
-    async def create_event(self, event: Object) -> None:
-        del event
-
-    async def scale(self, deployment: str) -> Object:
-        del deployment
-        return {"metadata": {"resourceVersion": "7", "uid": "pool"}, "spec": {"replicas": 1}}
-
-    async def deployment(self, name: str) -> Object:
-        del name
-        return {"status": {"readyReplicas": 1}}
-
-    async def set_scale(self, deployment: str, replicas: int, seen_version: str) -> Object:
-        del deployment, replicas, seen_version
-        return {}
-
-
 @dataclass
-class Spans:
+class EndedSpans:
     """Those that ended since the last `clear`: all of them, and those that were exported."""
 
     ended: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
@@ -100,9 +64,9 @@ class Spans:
 
 
 @pytest.fixture(scope="module")
-def recorded() -> Iterator[Spans]:
+def recorded() -> Iterator[EndedSpans]:
     """The provider of a process can be set once, and records for whoever comes later too."""
-    spans, provider = Spans(), TracerProvider()
+    spans, provider = EndedSpans(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans.ended))
     provider.add_span_processor(ChangedTraces(SimpleSpanProcessor(spans.sent), NEVER))
     trace.set_tracer_provider(provider)
@@ -111,37 +75,27 @@ def recorded() -> Iterator[Spans]:
 
 
 @pytest.fixture
-def spans(recorded: Spans) -> Spans:
+def spans(recorded: EndedSpans) -> EndedSpans:
     recorded.clear()
     return recorded
-
-
-@pytest.fixture
-async def stores(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stores]:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("flashsale_operator.keeper.settings_of", lambda _: ReconcileSettings(grace_seconds=1e-9))
-    stores = Stores.open(sales_at_once=2)
-    yield stores
-    await stores.close()
 
 
 class Operator:
     """Turns of the sale `drop`, one at a time."""
 
     def __init__(self, stores: Stores) -> None:
-        self.cluster, self.resources = Cluster(), Resources()
+        self.kube, self.resources = StandInKube(), Resources()
         settings = OperatorSettings(workers="worker", namespace="shop")
-        self.pool = WorkerPool(self.cluster, settings)
+        self.pool = WorkerPool(self.kube, settings)
         self.turns = Turns(
-            stores=stores, kube=self.cluster, resources=self.resources, pool=self.pool, meters=Meters(),
+            stores=stores, kube=self.kube, resources=self.resources, pool=self.pool, meters=Meters(),
             settings=settings,
         )  # fmt: skip
 
     def apply(self, generation: int = 1, **spec: Any) -> None:
         metadata = {"name": "drop", "namespace": "shop", "uid": "uid-1", "generation": generation}
-        self.cluster.resource |= {"metadata": metadata, "spec": {"strategy": "atomic", "stock": 10} | spec}
-        self.resources.see(self.cluster.resource)
+        self.kube.resource |= {"metadata": metadata, "spec": {"strategy": "atomic", "stock": 10} | spec}
+        self.resources.see(self.kube.resource)
 
     async def turn(self) -> Sequence[Mapping[str, Any]]:
         """One turn as the scheduler gives it; returns its log lines."""
@@ -166,7 +120,7 @@ class Operator:
     @property
     def trace_id(self) -> str:
         """As the status has it."""
-        return str(self.cluster.resource["status"]["lastReconcile"]["traceId"])
+        return str(self.kube.resource["status"]["lastReconcile"]["traceId"])
 
 
 @pytest.fixture
@@ -174,16 +128,11 @@ def operator(stores: Stores) -> Operator:
     return Operator(stores)
 
 
-def trace_of(span: ReadableSpan) -> str:
-    assert span.context is not None
-    return format_trace_id(span.context.trace_id)
-
-
 def told(span: ReadableSpan) -> Mapping[str, Any]:
     return span.attributes or {}
 
 
-async def test_a_turn_that_seeds_is_one_trace_which_status_and_log_name(operator: Operator, spans: Spans) -> None:
+async def test_a_turn_that_seeds_is_one_trace_which_status_and_log_name(operator: Operator, spans: EndedSpans) -> None:
     operator.apply()
     lines = await operator.turn()
     assert spans.tree() == {
@@ -206,7 +155,9 @@ async def test_a_turn_that_seeds_is_one_trace_which_status_and_log_name(operator
     assert (opened["span_id"], opened["epoch"]) == (format_span_id(turn.context.span_id), 1)
 
 
-async def test_the_gate_remembers_the_turn_that_seeded_it(operator: Operator, office: BoxOffice, spans: Spans) -> None:
+async def test_the_gate_remembers_the_turn_that_seeded_it(
+    operator: Operator, office: BoxOffice, spans: EndedSpans
+) -> None:
     """Whoever sells first under that epoch links to it."""
     operator.apply()
     await operator.turn()
@@ -217,7 +168,7 @@ async def test_the_gate_remembers_the_turn_that_seeded_it(operator: Operator, of
 
 
 async def test_a_turn_that_changes_nothing_is_not_exported_and_leaves_the_status(
-    operator: Operator, spans: Spans
+    operator: Operator, spans: EndedSpans
 ) -> None:
     operator.apply()
     await operator.turn()
@@ -229,7 +180,7 @@ async def test_a_turn_that_changes_nothing_is_not_exported_and_leaves_the_status
     assert operator.trace_id == seeded
 
 
-async def test_a_repair_is_a_child_of_its_check(operator: Operator, office: BoxOffice, spans: Spans) -> None:
+async def test_a_repair_is_a_child_of_its_check(operator: Operator, office: BoxOffice, spans: EndedSpans) -> None:
     operator.apply()
     await operator.turn()
     await office.leak(3)
@@ -247,7 +198,7 @@ async def test_a_repair_is_a_child_of_its_check(operator: Operator, office: BoxO
     assert told(spans.one(TURN))["atomictickets.epoch"] == 2
 
 
-async def test_a_refusal_is_an_outcome_and_no_error(operator: Operator, spans: Spans) -> None:
+async def test_a_refusal_is_an_outcome_and_no_error(operator: Operator, spans: EndedSpans) -> None:
     operator.apply()
     await operator.turn()
     spans.clear()
@@ -258,7 +209,7 @@ async def test_a_refusal_is_an_outcome_and_no_error(operator: Operator, spans: S
 
 
 async def test_a_store_that_is_away_is_an_error_and_exported(
-    operator: Operator, spans: Spans, monkeypatch: pytest.MonkeyPatch
+    operator: Operator, spans: EndedSpans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operator.apply()
     await operator.turn()
@@ -267,7 +218,7 @@ async def test_a_store_that_is_away_is_an_error_and_exported(
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
     alone = Stores.open(sales_at_once=2)
     blind = Operator(alone)
-    blind.cluster.resource = operator.cluster.resource
+    blind.kube.resource = operator.kube.resource
     blind.apply()
     await blind.turn()
     await alone.close()
@@ -276,9 +227,9 @@ async def test_a_store_that_is_away_is_an_error_and_exported(
     assert blind.trace_id == seeded
 
 
-async def test_an_exception_is_an_error_whose_line_names_the_trace(operator: Operator, spans: Spans) -> None:
+async def test_an_exception_is_an_error_whose_line_names_the_trace(operator: Operator, spans: EndedSpans) -> None:
     operator.apply()
-    operator.cluster.away = True
+    operator.kube.away = True
     lines = await operator.turn()
     assert spans.failed == {TURN, "write status"}
     assert [event.name for event in spans.one(TURN).events] == ["exception"]
@@ -286,7 +237,7 @@ async def test_an_exception_is_an_error_whose_line_names_the_trace(operator: Ope
     assert (failed["trace_id"], failed["sale"]) == (trace_of(spans.one(TURN)), "drop")
 
 
-async def test_the_end_of_a_deleted_resource_and_the_removal_are_traced(operator: Operator, spans: Spans) -> None:
+async def test_the_end_of_a_deleted_resource_and_the_removal_are_traced(operator: Operator, spans: EndedSpans) -> None:
     operator.apply()
     await operator.turn()
     spans.clear()
@@ -299,7 +250,7 @@ async def test_the_end_of_a_deleted_resource_and_the_removal_are_traced(operator
     assert told(spans.one("end"))[CHANGED] is told(spans.one("remove"))[CHANGED] is True
 
 
-async def test_scaling_is_a_trace_of_its_own(operator: Operator, spans: Spans) -> None:
+async def test_scaling_is_a_trace_of_its_own(operator: Operator, spans: EndedSpans) -> None:
     await operator.pool.follow([Wish(sale="drop", standby=0, for_backlog=3)])
     assert spans.tree() == {("scale", ""), ("post event", "scale")}
     assert told(spans.one("scale")) == {

@@ -6,7 +6,7 @@ from app.sales.model import Purchase
 
 
 @dataclass
-class Order:
+class ModelOrder:
     customer: str
     key: str
     quantity: int
@@ -28,11 +28,11 @@ class GateModel:
     accepted: int = 0
     leaked: int = 0
     repairs: int = 0
-    answers: dict[tuple[str, str], Order] = field(default_factory=dict)
+    answers: dict[tuple[str, str], ModelOrder] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
     released: list[str] = field(default_factory=list)
-    stream: list[Order] = field(default_factory=list)
-    booked: list[Order] = field(default_factory=list)
+    stream: list[ModelOrder] = field(default_factory=list)
+    booked: list[ModelOrder] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.remaining = self.stock
@@ -55,7 +55,7 @@ class GateModel:
             return "limit"
         if purchase.quantity > self.remaining:
             return "sold-out"
-        order = Order(purchase.customer, purchase.key, purchase.quantity, purchase.nonce, self.round)
+        order = ModelOrder(purchase.customer, purchase.key, purchase.quantity, purchase.nonce, self.round)
         self.answers[purchase.customer, purchase.key] = order
         self.held[purchase.customer] = self.held.get(purchase.customer, 0) + purchase.quantity
         self.stream.append(order)

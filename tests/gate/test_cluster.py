@@ -14,20 +14,21 @@ from app.gate.replies import Fence, GateUnavailable
 from app.gate.server import claim, durability_doubts
 from app.sales.outcomes import Reserved
 from app.settings import GateSettings
-from tests.fixtures.cluster import Cluster, MakeCluster
-from tests.fixtures.gate import a_purchase, a_sale, open_sale
+from tests.fixtures.cluster import MakeCluster
+from tests.support.redis_cluster import RedisCluster
+from tests.support.sales import a_purchase, a_sale, open_sale
 from tests.support.until import until
 
 KNOWN = Fence(1, 1)
 
 
 @pytest.fixture
-async def cluster(make_cluster: MakeCluster) -> Cluster:
+async def cluster(make_cluster: MakeCluster) -> RedisCluster:
     return await make_cluster()
 
 
 @pytest.fixture
-async def redis(cluster: Cluster) -> AsyncIterator[Redis]:
+async def redis(cluster: RedisCluster) -> AsyncIterator[Redis]:
     redis = make_redis(cluster.url, "test", GateSettings(command_timeout_seconds=10))
     yield redis
     await redis.aclose()
@@ -48,7 +49,7 @@ async def buy(gate: Gate, sale: str) -> str:
     return reply.verdict
 
 
-async def test_sales_on_every_primary_are_sold_measured_and_read(cluster: Cluster, gate: Gate) -> None:
+async def test_sales_on_every_primary_are_sold_measured_and_read(cluster: RedisCluster, gate: Gate) -> None:
     sales = [cluster.sale_on(index) for index in range(3)]
     runs = set()
     for name in sales:
@@ -60,14 +61,14 @@ async def test_sales_on_every_primary_are_sold_measured_and_read(cluster: Cluste
     assert [found.remaining for found in await gate.snapshots(sales) if found] == [0, 0, 0]
 
 
-async def test_a_server_that_forgot_the_scripts_is_taught_them_again(cluster: Cluster, gate: Gate) -> None:
+async def test_a_server_that_forgot_the_scripts_is_taught_them_again(cluster: RedisCluster, gate: Gate) -> None:
     name = cluster.sale_on(1)
     await open_sale(gate, a_sale(name))
     await cluster.run(1, "SCRIPT FLUSH")
     assert await buy(gate, name) == "reserved"
 
 
-async def test_a_sale_whose_slot_has_moved_is_found_and_has_to_be_recounted(cluster: Cluster, gate: Gate) -> None:
+async def test_a_sale_whose_slot_has_moved_is_found_and_has_to_be_recounted(cluster: RedisCluster, gate: Gate) -> None:
     """The new server's run id is not the one on which the sale was seeded: nobody knows what got lost on the way."""
     name = cluster.sale_on(1)
     await open_sale(gate, a_sale(name, customer_limit=5))
@@ -83,7 +84,7 @@ async def test_a_sale_whose_slot_has_moved_is_found_and_has_to_be_recounted(clus
     assert (await gate.reserve(name, [a_purchase(sale=name)], Fence(2, 1))).verdict == "decided"
 
 
-async def test_a_sale_whose_slot_is_being_moved_is_away_meanwhile(cluster: Cluster, gate: Gate) -> None:
+async def test_a_sale_whose_slot_is_being_moved_is_away_meanwhile(cluster: RedisCluster, gate: Gate) -> None:
     name = cluster.sale_on(1)
     await open_sale(gate, a_sale(name))
     slot = key_slot(name.encode())
@@ -94,7 +95,7 @@ async def test_a_sale_whose_slot_is_being_moved_is_away_meanwhile(cluster: Clust
     assert await buy(gate, name) == "reserved"
 
 
-async def test_a_primary_that_died_takes_its_own_sales_away_and_no_others(cluster: Cluster, gate: Gate) -> None:
+async def test_a_primary_that_died_takes_its_own_sales_away_and_no_others(cluster: RedisCluster, gate: Gate) -> None:
     lost, kept = cluster.sale_on(1), cluster.sale_on(2)
     for name in (lost, kept):
         await cluster.run(cluster.primary_of(name), "CONFIG", "SET", "cluster-require-full-coverage", "no")
@@ -123,7 +124,7 @@ async def test_a_replica_that_was_elected_is_found(make_cluster: MakeCluster) ->
     await redis.aclose()
 
 
-async def test_each_primary_is_asked_whether_it_keeps_its_word(cluster: Cluster, redis: Redis) -> None:
+async def test_each_primary_is_asked_whether_it_keeps_its_word(cluster: RedisCluster, redis: Redis) -> None:
     assert await durability_doubts(redis) == []
     await cluster.run(2, "CONFIG", "SET", "appendfsync", "everysec")
     (doubt,) = await durability_doubts(redis)

@@ -13,7 +13,7 @@ from app.gate.keys import ANSWER_LIFE_SECONDS
 from app.gate.replies import Fence, Remembered
 from app.sales.model import Sale
 from app.sales.outcomes import Reserved
-from tests.fixtures.gate import a_purchase, a_sale, open_sale
+from tests.support.sales import a_purchase, a_sale, open_sale
 
 CLOSES = datetime.now(UTC) + timedelta(hours=1)
 LASTING = -1

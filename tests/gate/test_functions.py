@@ -12,7 +12,7 @@ from app.gate.replies import Fence, GateUnavailable
 from app.lab.servers.valkey import ValkeyServer
 from app.sales.outcomes import Reserved
 from app.settings import GateSettings
-from tests.fixtures.gate import a_purchase, a_sale, open_sale
+from tests.support.sales import a_purchase, a_sale, open_sale
 
 NOW = Fence(epoch=1, round=1)
 

@@ -5,6 +5,7 @@ import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -19,7 +20,7 @@ from app.lab.servers.valkey import ValkeyServer
 from app.sales.model import Purchase
 from app.sales.outcomes import Reserved, SoldOut
 from app.settings import GateSettings
-from tests.fixtures.gate import a_purchase, a_sale, open_sale
+from tests.support.sales import a_purchase, a_sale, open_sale
 
 SETTINGS = GateSettings(connect_timeout_seconds=5, command_timeout_seconds=5)
 
@@ -184,7 +185,7 @@ async def test_numbers_that_come_again_tell_that_the_server_went_back(redis_url:
         await open_sale(this.gate, a_sale())
         key = this.gate.keys("drop").sale
         await this.gatherer.buy(a_purchase())
-        older = await this.redis.hgetall(key)
+        older: dict[Any, Any] = await this.redis.hgetall(key)
         await this.gatherer.buy(a_purchase())
         await this.redis.hset(key, mapping=older)
         await this.gatherer.buy(a_purchase())

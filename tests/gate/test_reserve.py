@@ -10,7 +10,7 @@ from app.gate.gate import Gate
 from app.gate.replies import BatchReply, Fence, GateUnavailable
 from app.sales.model import Purchase, Sale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
-from tests.fixtures.gate import a_purchase, a_sale, open_sale
+from tests.support.sales import a_purchase, a_sale, open_sale
 
 NOW = Fence(epoch=1, round=1)
 

@@ -48,7 +48,7 @@ async def test_a_server_that_may_forget_is_told_of(
 
 async def test_where_config_is_refused_info_tells_what_it_can(make_valkey: Callable[..., ValkeyServer]) -> None:
     redis = make_redis(make_valkey().url, "test", GateSettings())
-    await redis.execute_command("ACL", "SETUSER", "default", "-config")
+    await redis.acl_setuser("default", enabled=True, commands=["-config"])
     durability = await read_durability(redis)
     assert (durability.appendonly, durability.maxmemory_policy) == (True, "noeviction")
     assert durability.doubts() == ["appendfsync can't be read here: make sure that it is 'always'"]
@@ -79,7 +79,7 @@ async def test_what_no_time_mends_is_told_in_the_log_too_and_once(redis: Redis, 
     with capture_logs() as logs:
         for _ in range(3):
             with pytest.raises(GateUnavailable), stock_server_reachable():
-                await redis.lpush(instance_key(key_prefix), "another type")  # type: ignore[misc]  # redis-py types both of its clients at once
+                await redis.lpush(instance_key(key_prefix), "another type")
     assert [(log["log_level"], log["error"].split()[1]) for log in logs] == [("warning", "WRONGTYPE")]
 
 

@@ -26,8 +26,8 @@ from app.gate.replies import Fence, GateSnapshot
 from app.sales.model import Purchase, Sale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
 from app.settings import GateSettings
-from tests.fixtures.gate import a_sale, open_sale
-from tests.gate.model import GateModel, Order
+from tests.gate.model import GateModel, ModelOrder
+from tests.support.sales import a_sale, open_sale
 
 T = TypeVar("T")
 PATIENT = GateSettings(connect_timeout_seconds=10, command_timeout_seconds=10)  # a busy machine is no finding
@@ -58,7 +58,7 @@ class GateMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.gate = Gate(self.redis, f"machine-{secrets.token_hex(6)}")
-        self.reservations: dict[str, tuple[Reserved, Order]] = {}
+        self.reservations: dict[str, tuple[Reserved, ModelOrder]] = {}
         self.last_batch: list[Purchase] = []
         self.old_snapshot: GateSnapshot | None = None
 

@@ -18,8 +18,8 @@ from app.ledger.engine import make_engine
 from app.ledger.sales import SaleRepository
 from app.races.attempt import RecordedAttempt
 from app.settings import LedgerSettings
-from tests.ledger.rows import COUNT, add_booking, terms
-from tests.races.attempts import recorded
+from tests.support.attempts import recorded
+from tests.support.rows import COUNT, add_booking, terms
 
 JAEGER = "http://jaeger:16686/trace/{trace_id}"
 

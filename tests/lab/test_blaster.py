@@ -22,7 +22,8 @@ from app.ledger.blasts import Blast, BlastRepository
 from app.ledger.engine import make_engine
 from app.live.stream import LiveStream
 from app.settings import GateSettings, LedgerSettings
-from tests.lab.box_office import Answer, BoxOffice, Clerk, Seen, box_office, stock_of
+from tests.support.stand_in_service import Answer, Clerk, Seen, StandInService, stand_in_service, stock_of
+from tests.support.until import until
 
 INVENTORY = """
     INSERT INTO inventory (sale, round, epoch, stock, remaining, guarded) VALUES ('drop', 1, 1, 10, 10, true)
@@ -44,10 +45,11 @@ async def queue(blasts: BlastRepository, **wishes: Any) -> str:
 
 
 async def until_it_is(blasts: BlastRepository, blast_id: str, state: str) -> Blast:
-    async with asyncio.timeout(30):
-        while (blast := await blasts.get(blast_id)).state != state:  # noqa: ASYNC110  another process changes the row
-            await asyncio.sleep(0.02)
-    return blast
+    async def is_so() -> bool:
+        return (await blasts.get(blast_id)).state == state
+
+    await until(is_so)
+    return await blasts.get(blast_id)
 
 
 def unheard() -> BlastReports:
@@ -82,13 +84,13 @@ def stuck_after_five() -> Clerk:
     return clerk
 
 
-def ten_asked(office: BoxOffice) -> bool:
-    return len(office.seen) == 10
+def ten_asked(service: StandInService) -> bool:
+    return len(service.seen) == 10
 
 
 async def test_carries_out_what_was_queued_side_by_side(blasts: BlastRepository) -> None:
     ids = [await queue(blasts), await queue(blasts, customers=3)]
-    async with box_office(stock_of(10)) as office, working(blasts, office.url):
+    async with stand_in_service(stock_of(10)) as service, working(blasts, service.url):
         first, second = [await until_it_is(blasts, blast_id, "finished") for blast_id in ids]
     assert first.result is not None
     assert second.result is not None
@@ -96,9 +98,9 @@ async def test_carries_out_what_was_queued_side_by_side(blasts: BlastRepository)
     assert [sum(each[name] for each in results) for name in ("accepted", "sold_out", "errors")] == [10, 50, 0]
     assert (first.runner, second.runner) == ("a test", "a test")
     assert first.result["witnesses"] == {"total": 0, "written": 0, "pairs": []}
-    assert {seen.quantity for seen in office.seen} == {2}
-    assert {seen.key.rpartition("-")[0] for seen in office.seen} == set(ids)
-    assert len({seen.customer for seen in office.seen}) == 30 + 3
+    assert {seen.quantity for seen in service.seen} == {2}
+    assert {seen.key.rpartition("-")[0] for seen in service.seen} == set(ids)
+    assert len({seen.customer for seen in service.seen}) == 30 + 3
 
 
 async def test_two_that_are_queued_together_run_at_the_same_time(blasts: BlastRepository) -> None:
@@ -107,33 +109,33 @@ async def test_two_that_are_queued_together_run_at_the_same_time(blasts: BlastRe
     both_have_come = asyncio.Event()
 
     async def clerk(seen: Seen) -> Answer:
-        if {each.key.rpartition("-")[0] for each in office.seen} == set(ids):
+        if {each.key.rpartition("-")[0] for each in service.seen} == set(ids):
             both_have_come.set()
         await both_have_come.wait()
         return await sell(seen)
 
     sell = stock_of(100)
-    async with box_office(clerk) as office, working(blasts, office.url):
+    async with stand_in_service(clerk) as service, working(blasts, service.url):
         for blast_id in ids:
             assert (await until_it_is(blasts, blast_id, "finished")).runner == "a test"
 
 
 async def test_a_cancelled_blast_stops_and_keeps_what_it_measured(blasts: BlastRepository) -> None:
     blast_id = await queue(blasts)
-    async with box_office(stuck_after_five()) as office, working(blasts, office.url):
-        await office.until(ten_asked)
+    async with stand_in_service(stuck_after_five()) as service, working(blasts, service.url):
+        await service.until(ten_asked)
         await blasts.ask_cancel(blast_id)
         blast = await until_it_is(blasts, blast_id, "cancelled")
-        await office.until(lambda office: not office.connections)
+        await service.until(lambda service: not service.connections)
     assert blast.result is not None
     assert (blast.result["accepted"], blast.result["unsent"]) == (5, 25)
-    assert len(office.seen) == 10
+    assert len(service.seen) == 10
 
 
 async def test_a_blaster_that_is_stopped_says_so(blasts: BlastRepository) -> None:
     blast_id = await queue(blasts)
-    async with box_office(stuck_after_five()) as office, working(blasts, office.url) as blaster:
-        await office.until(ten_asked)
+    async with stand_in_service(stuck_after_five()) as service, working(blasts, service.url) as blaster:
+        await service.until(ten_asked)
         blaster.stop()
         blast = await until_it_is(blasts, blast_id, "aborted")
     assert blast.result is not None
@@ -153,20 +155,20 @@ async def test_the_blast_of_a_killed_blaster_is_taken_for_abandoned(
 ) -> None:
     monkeypatch.setattr(blaster_module, "STALE_SECONDS", 0.5)
     blast_id = await queue(blasts)
-    async with box_office(stuck_after_five()) as office:
+    async with stand_in_service(stuck_after_five()) as service:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "app.lab.blaster",
-            env=os.environ | {"DATABASE_URL": database_url, "API_URL": office.url},
+            env=os.environ | {"DATABASE_URL": database_url, "API_URL": service.url},
         )
         try:
-            await office.until(ten_asked)
+            await service.until(ten_asked)
         finally:
             process.kill()
             await process.wait()
         assert (await blasts.get(blast_id)).state == "running"  # without another blaster nobody would ever know
-        async with working(blasts, office.url):
+        async with working(blasts, service.url):
             await until_it_is(blasts, blast_id, "aborted")
 
 
@@ -183,12 +185,10 @@ async def test_a_ledger_that_was_away_is_found_again(
     async with engine.begin() as connection:
         await connection.execute(text("INSERT INTO sales (name, strategy) VALUES ('drop', 'atomic')"))
         await connection.execute(text(INVENTORY))
-    async with box_office(stock_of(10)) as office, working(blasts, office.url):
+    async with stand_in_service(stock_of(10)) as service, working(blasts, service.url):
         with capture_logs() as logs:
             server.kill()
-            async with asyncio.timeout(20):
-                while not any(line["event"] == "the ledger is away" for line in logs):  # noqa: ASYNC110  a list only
-                    await asyncio.sleep(0.02)
+            await until(lambda: any(line["event"] == "the ledger is away" for line in logs))
         server.start()
         await until_it_is(blasts, await queue(blasts), "finished")
     await engine.dispose()
@@ -196,14 +196,14 @@ async def test_a_ledger_that_was_away_is_found_again(
 
 async def test_sigterm_ends_the_process_in_order(blasts: BlastRepository, database_url: str) -> None:
     blast_id = await queue(blasts)
-    async with box_office(stuck_after_five()) as office:
+    async with stand_in_service(stuck_after_five()) as service:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "app.lab.blaster",
-            env=os.environ | {"DATABASE_URL": database_url, "API_URL": office.url},
+            env=os.environ | {"DATABASE_URL": database_url, "API_URL": service.url},
         )
-        await office.until(ten_asked)
+        await service.until(ten_asked)
         process.terminate()
         async with asyncio.timeout(10):
             assert await process.wait() == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.lab.cli import main
-from tests.races.history.tale import Tale
+from tests.support.tale import Tale
 
 
 @pytest.fixture

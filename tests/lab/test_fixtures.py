@@ -5,7 +5,7 @@ import pytest
 from redis import Redis
 
 from app.lab.servers.postgres import PostgresServer
-from tests.fixtures.databases import MigratedDatabases
+from tests.support.databases import MigratedDatabases
 
 A_SALE = "INSERT INTO sales (name, strategy) VALUES ('drop', 'naive')"
 

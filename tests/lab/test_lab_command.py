@@ -1,18 +1,15 @@
 """The command `lab` as a process of its own: real stores, stand-ins for the service (stand_in_lab.py)."""
 
-import json
 import os
 import re
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from redis import Redis
 
@@ -21,54 +18,20 @@ from app.lab.cli import main
 from app.lab.home import LabHome
 from app.lab.process import ProcessFailed
 from app.lab.servers.ports import free_port
-from tests.lab.test_supervisor import alive, until
+from tests.lab.test_supervisor import alive
+from tests.support.running_lab import RunningLab
+from tests.support.until import block_until
 
-PROJECT = Path(__file__).parents[2]
-
-
-class Lab:
-    """A running lab; `notes` is its lab.json, `printed` what it has said."""
-
-    def __init__(self, home: Path, output: Path, **environment: str) -> None:
-        self.home = home
-        self.output = output
-        self.port = free_port()
-        with output.open("w") as stdout:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.lab.stand_in_lab", "--home", str(home), "--port", str(self.port)],
-                cwd=PROJECT,
-                env={name: value for name, value in os.environ.items() if not name.endswith("_URL")} | environment,
-                stdout=stdout,
-                stderr=subprocess.STDOUT,
-            )
-        until(lambda: "Ctrl-C stops all" in self.printed or self.process.poll() is not None, seconds=60)
-        assert self.process.poll() is None, self.printed
-
-    @property
-    def printed(self) -> str:
-        return self.output.read_text()
-
-    @property
-    def notes(self) -> dict[str, Any]:
-        notes: dict[str, Any] = json.loads((self.home / "lab.json").read_text())
-        return notes
-
-    @property
-    def pids(self) -> list[int]:
-        """Of all processes below the lab, grandchildren included."""
-        return [child.pid for child in psutil.Process(self.process.pid).children(recursive=True)]
-
-    def end(self, number: signal.Signals) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(30)
+STAND_IN = [sys.executable, "-m", "tests.lab.stand_in_lab"]
 
 
 @pytest.fixture
-def start_lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
-    labs: list[Lab] = []
+def start_lab(tmp_path: Path) -> Iterator[Callable[..., RunningLab]]:
+    labs: list[RunningLab] = []
 
-    def start(home: str = "home", **environment: str) -> Lab:
-        labs.append(Lab(tmp_path / home, tmp_path / f"output-{len(labs)}", **environment))
+    def start(home: str = "home", **environment: str) -> RunningLab:
+        labs.append(RunningLab(STAND_IN, tmp_path / home, tmp_path / f"output-{len(labs)}", **environment))
+        labs[-1].wait_ready()
         return labs[-1]
 
     yield start
@@ -82,7 +45,7 @@ def start_lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_everything_and_the_next_start_finds_the_data(
-    start_lab: Callable[..., Lab], number: signal.Signals
+    start_lab: Callable[..., RunningLab], number: signal.Signals
 ) -> None:
     lab = start_lab()
     with Redis.from_url(lab.notes["redis_url"]) as stock:
@@ -101,7 +64,7 @@ def test_a_signal_stops_everything_and_the_next_start_finds_the_data(
         assert stock.get("ticket") == b"1"
 
 
-def test_after_kill_9_nothing_lives_on_and_the_next_start_works(start_lab: Callable[..., Lab]) -> None:
+def test_after_kill_9_nothing_lives_on_and_the_next_start_works(start_lab: Callable[..., RunningLab]) -> None:
     lab = start_lab()
     with Redis.from_url(lab.notes["redis_url"]) as stock:
         stock.set("ticket", "1")
@@ -113,7 +76,7 @@ def test_after_kill_9_nothing_lives_on_and_the_next_start_works(start_lab: Calla
         assert stock.get("ticket") == b"1"
 
 
-def test_two_labs_run_side_by_side(start_lab: Callable[..., Lab]) -> None:
+def test_two_labs_run_side_by_side(start_lab: Callable[..., RunningLab]) -> None:
     one, other = start_lab("one"), start_lab("other")
     with Redis.from_url(one.notes["redis_url"]) as stock, Redis.from_url(other.notes["redis_url"]) as other_stock:
         stock.set("ticket", "1")
@@ -122,7 +85,9 @@ def test_two_labs_run_side_by_side(start_lab: Callable[..., Lab]) -> None:
     assert all(alive(pid) for pid in other.pids)
 
 
-def test_a_home_in_use_is_said_in_one_line(start_lab: Callable[..., Lab], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_home_in_use_is_said_in_one_line(
+    start_lab: Callable[..., RunningLab], capsys: pytest.CaptureFixture[str]
+) -> None:
     lab = start_lab()
     assert main(["lab", "--home", str(lab.home), "--port", str(free_port())]) == 1
     assert capsys.readouterr().err == (
@@ -130,19 +95,19 @@ def test_a_home_in_use_is_said_in_one_line(start_lab: Callable[..., Lab], capsys
     )
 
 
-def test_a_killed_store_is_started_again_at_its_old_address(start_lab: Callable[..., Lab]) -> None:
+def test_a_killed_store_is_started_again_at_its_old_address(start_lab: Callable[..., RunningLab]) -> None:
     lab = start_lab()
     with Redis.from_url(lab.notes["redis_url"]) as stock:
         stock.set("ticket", "1")
     (pid,) = [process["pid"] for process in lab.notes["processes"] if process["name"] == "valkey"]
     os.kill(pid, signal.SIGKILL)
-    until(lambda: "valkey started again" in lab.printed)
+    block_until(lambda: "valkey started again" in lab.printed)
     with Redis.from_url(lab.notes["redis_url"]) as stock:
         assert stock.get("ticket") == b"1"
 
 
 def test_servers_named_in_the_environment_are_used_and_said(
-    start_lab: Callable[..., Lab], redis_url: str, postgres_server: Any
+    start_lab: Callable[..., RunningLab], redis_url: str, postgres_server: Any
 ) -> None:
     database_url = postgres_server.url.replace("postgres@", "postgres:secret@")
     lab = start_lab(REDIS_URL=redis_url, DATABASE_URL=database_url)

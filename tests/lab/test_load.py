@@ -21,11 +21,11 @@ from app.lab.load.process import run_in_process
 from app.lab.load.result import Latency, LoadResult
 from app.lab.load.runner import Load, run_load
 from app.lab.load.wire import Reply, read_reply
-from tests.lab.box_office import Answer, BoxOffice, Seen, box_office, problem, reserved, stock_of
+from tests.support.stand_in_service import Answer, Seen, StandInService, problem, reserved, stand_in_service, stock_of
 
 
-def plan(office: BoxOffice, **wishes: Any) -> LoadPlan:
-    return LoadPlan(**{"url": office.url, "sale": "drop", "records": True, **wishes})
+def plan(service: StandInService, **wishes: Any) -> LoadPlan:
+    return LoadPlan(**{"url": service.url, "sale": "drop", "records": True, **wishes})
 
 
 async def silence(_: Seen) -> Answer:
@@ -34,12 +34,12 @@ async def silence(_: Seen) -> Answer:
 
 
 async def test_counts_what_every_buyer_was_told() -> None:
-    async with box_office(stock_of(10)) as office:
-        result = await run_load(plan(office, requests=100, concurrency=20, quantity=2))
+    async with stand_in_service(stock_of(10)) as service:
+        result = await run_load(plan(service, requests=100, concurrency=20, quantity=2))
     assert (result.accepted, result.sold_out, result.errors, result.unsent) == (10, 90, 0, 0)
     assert result.outcomes == {"accepted": 10, "sold-out": 90}
-    assert len({seen.key for seen in office.seen}) == len({seen.customer for seen in office.seen}) == 100
-    assert {(seen.path, seen.quantity) for seen in office.seen} == {("/buy-ticket", 2)}
+    assert len({seen.key for seen in service.seen}) == len({seen.customer for seen in service.seen}) == 100
+    assert {(seen.path, seen.quantity) for seen in service.seen} == {("/buy-ticket", 2)}
     assert [told.number for told in result.records] == list(range(100))
     sold = {told.reservation_id for told in result.records if told.outcome == "accepted"}
     assert sold == {f"drop.1.{told.key}" for told in result.records if told.status == 200}
@@ -47,16 +47,16 @@ async def test_counts_what_every_buyer_was_told() -> None:
 
 
 async def test_customers_take_turns() -> None:
-    async with box_office(stock_of(100)) as office:
-        await run_load(plan(office, requests=30, concurrency=5, customers=3))
-    assert set(Counter(seen.customer for seen in office.seen).values()) == {10}
-    assert len({seen.key for seen in office.seen}) == 30
+    async with stand_in_service(stock_of(100)) as service:
+        await run_load(plan(service, requests=30, concurrency=5, customers=3))
+    assert set(Counter(seen.customer for seen in service.seen).values()) == {10}
+    assert len({seen.key for seen in service.seen}) == 30
 
 
 async def test_every_connection_is_open_before_the_first_request_leaves() -> None:
-    async with box_office(stock_of(10)) as office:
-        await run_load(plan(office, requests=100, concurrency=100))
-    assert office.seen[0].open_connections == 100
+    async with stand_in_service(stock_of(10)) as service:
+        await run_load(plan(service, requests=100, concurrency=100))
+    assert service.seen[0].open_connections == 100
 
 
 async def test_without_the_barrier_the_first_request_leaves_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,9 +64,9 @@ async def test_without_the_barrier_the_first_request_leaves_alone(monkeypatch: p
         return
 
     monkeypatch.setattr(runner, "open_all", no_barrier)
-    async with box_office(stock_of(10)) as office:
-        await run_load(plan(office, requests=5, concurrency=5, rate=20))
-    assert office.seen[0].open_connections == 1
+    async with stand_in_service(stock_of(10)) as service:
+        await run_load(plan(service, requests=5, concurrency=5, rate=20))
+    assert service.seen[0].open_connections == 1
 
 
 def losing_the_first_attempt() -> Any:
@@ -80,16 +80,16 @@ def losing_the_first_attempt() -> Any:
 
 
 async def test_a_lost_connection_is_retried_with_the_same_key() -> None:
-    async with box_office(losing_the_first_attempt()) as office:
-        result = await run_load(plan(office, requests=20, concurrency=10, retries=2))
+    async with stand_in_service(losing_the_first_attempt()) as service:
+        result = await run_load(plan(service, requests=20, concurrency=10, retries=2))
     assert (result.accepted, result.errors, result.retried, result.replayed) == (20, 0, 20, 20)
-    assert set(Counter((seen.key, seen.customer) for seen in office.seen).values()) == {2}
+    assert set(Counter((seen.key, seen.customer) for seen in service.seen).values()) == {2}
     assert {told.attempts for told in result.records} == {2}
 
 
 async def test_without_retries_a_lost_connection_is_an_error() -> None:
-    async with box_office(losing_the_first_attempt()) as office:
-        result = await run_load(plan(office, requests=20, concurrency=10))
+    async with stand_in_service(losing_the_first_attempt()) as service:
+        result = await run_load(plan(service, requests=20, concurrency=10))
     assert (result.accepted, result.errors) == (0, 20)
     assert result.outcomes == {"connection-lost": 20}
     assert {told.status for told in result.records} == {0}
@@ -99,11 +99,11 @@ async def test_503_is_asked_again_a_bounded_number_of_times() -> None:
     async def closed(_: Seen) -> Answer:
         return problem(503, "temporarily-unavailable", Retry_After="0")
 
-    async with box_office(closed) as office:
-        result = await run_load(plan(office, requests=4, concurrency=2, retries=3))
+    async with stand_in_service(closed) as service:
+        result = await run_load(plan(service, requests=4, concurrency=2, retries=3))
     assert result.outcomes == {"temporarily-unavailable": 4}
     assert result.errors == 4
-    assert set(Counter(seen.key for seen in office.seen).values()) == {4}
+    assert set(Counter(seen.key for seen in service.seen).values()) == {4}
 
 
 async def test_who_insists_outlasts_contention_which_is_no_retry() -> None:
@@ -113,18 +113,18 @@ async def test_who_insists_outlasts_contention_which_is_no_retry() -> None:
         tries[seen.key] += 1
         return problem(503, "contention", Retry_After="0") if tries[seen.key] < 4 else reserved(seen)
 
-    async with box_office(clerk) as office:
-        result = await run_load(plan(office, requests=4, concurrency=2, insist=True))
+    async with stand_in_service(clerk) as service:
+        result = await run_load(plan(service, requests=4, concurrency=2, insist=True))
         tries.clear()
-        other = await run_load(plan(office, requests=4, concurrency=2))
+        other = await run_load(plan(service, requests=4, concurrency=2))
     assert result.outcomes == {"accepted": 4}
     assert {told.attempts for told in result.records} == {4}
     assert other.outcomes == {"contention": 4}
 
 
 async def test_a_record_says_when_its_first_request_left() -> None:
-    async with box_office(stock_of(10)) as office:
-        result = await run_load(plan(office, requests=4, concurrency=1))
+    async with stand_in_service(stock_of(10)) as service:
+        result = await run_load(plan(service, requests=4, concurrency=1))
     sent = [told.sent_at for told in result.records]
     assert sent == sorted(sent)
     assert result.started_at <= sent[0]
@@ -132,14 +132,14 @@ async def test_a_record_says_when_its_first_request_left() -> None:
 
 
 async def test_a_refusal_is_final() -> None:
-    async with box_office(stock_of(0)) as office:
-        result = await run_load(plan(office, requests=4, concurrency=2, retries=3))
-    assert (result.sold_out, result.retried, len(office.seen)) == (4, 0, 4)
+    async with stand_in_service(stock_of(0)) as service:
+        result = await run_load(plan(service, requests=4, concurrency=2, retries=3))
+    assert (result.sold_out, result.retried, len(service.seen)) == (4, 0, 4)
 
 
 async def test_a_silent_server_is_given_up_on() -> None:
-    async with box_office(silence) as office:
-        result = await run_load(plan(office, requests=6, concurrency=3, reply_seconds=0.1))
+    async with stand_in_service(silence) as service:
+        result = await run_load(plan(service, requests=6, concurrency=3, reply_seconds=0.1))
     assert result.outcomes == {"reply-timed-out": 6}
 
 
@@ -147,8 +147,8 @@ async def test_a_server_that_closes_each_connection_loses_no_request() -> None:
     async def closing(seen: Seen) -> Answer:
         return reserved(seen, Connection="close")
 
-    async with box_office(closing) as office:
-        result = await run_load(plan(office, requests=20, concurrency=4))
+    async with stand_in_service(closing) as service:
+        result = await run_load(plan(service, requests=20, concurrency=4))
     assert result.outcomes == {"accepted": 20}
 
 
@@ -156,16 +156,16 @@ async def test_cancelling_closes_every_connection_and_keeps_what_was_told() -> N
     sell = stock_of(100)
 
     async def stuck_after_five(seen: Seen) -> Answer:
-        return await (sell(seen) if len(office.seen) <= 5 else silence(seen))
+        return await (sell(seen) if len(service.seen) <= 5 else silence(seen))
 
-    async with box_office(stuck_after_five) as office:
-        load = Load(plan(office, requests=50, concurrency=5))
+    async with stand_in_service(stuck_after_five) as service:
+        load = Load(plan(service, requests=50, concurrency=5))
         running = asyncio.create_task(load.run())
-        await office.until(lambda office: len(office.seen) == 10)
+        await service.until(lambda service: len(service.seen) == 10)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        await office.until(lambda office: not office.connections)
+        await service.until(lambda service: not service.connections)
     assert load.progress == {"accepted": 5}
     assert (load.result().accepted, load.result().unsent) == (5, 45)
 
@@ -179,8 +179,8 @@ def slow(seconds: float) -> Any:
 
 
 async def test_the_open_loop_counts_from_the_intended_moment() -> None:
-    async with box_office(slow(0.02)) as office:
-        result = await run_load(plan(office, requests=20, concurrency=1, rate=1000))
+    async with stand_in_service(slow(0.02)) as service:
+        result = await run_load(plan(service, requests=20, concurrency=1, rate=1000))
     last = result.records[-1]
     assert (
         last.latency > 0.3
@@ -189,15 +189,15 @@ async def test_the_open_loop_counts_from_the_intended_moment() -> None:
 
 
 async def test_the_closed_loop_does_not_see_its_own_queue() -> None:
-    async with box_office(slow(0.02)) as office:
-        result = await run_load(plan(office, requests=20, concurrency=1))
+    async with stand_in_service(slow(0.02)) as service:
+        result = await run_load(plan(service, requests=20, concurrency=1))
     assert result.lag.max == 0.0
 
 
 async def test_nothing_is_sent_after_the_time_bound() -> None:
-    async with box_office(slow(0.02)) as office:
-        result = await run_load(plan(office, requests=10_000, concurrency=2, seconds=0.2))
-    assert result.sent == len(office.seen)
+    async with stand_in_service(slow(0.02)) as service:
+        result = await run_load(plan(service, requests=10_000, concurrency=2, seconds=0.2))
+    assert result.sent == len(service.seen)
     assert result.unsent == 10_000 - result.sent > 0
     assert result.errors == 0
 
@@ -208,11 +208,11 @@ async def test_an_absent_server_is_said_before_anything_is_sent() -> None:
 
 
 async def test_its_own_process_tells_the_same() -> None:
-    async with box_office(stock_of(3)) as office:
-        result = await run_in_process(plan(office, requests=40, concurrency=40))
+    async with stand_in_service(stock_of(3)) as service:
+        result = await run_in_process(plan(service, requests=40, concurrency=40))
     assert (result.accepted, result.sold_out) == (3, 37)
-    assert len(result.records) == len(office.seen) == 40
-    assert office.seen[0].open_connections == 40
+    assert len(result.records) == len(service.seen) == 40
+    assert service.seen[0].open_connections == 40
     assert LoadResult.from_json(json.loads(json.dumps(result.as_json()))) == result
 
 
@@ -251,17 +251,17 @@ async def test_its_own_process_says_why_it_failed() -> None:
 
 
 async def test_cancelling_ends_its_own_process() -> None:
-    async with box_office(silence) as office:
-        running = asyncio.create_task(run_in_process(plan(office, requests=5, concurrency=5)))
-        await office.until(lambda office: len(office.seen) == 5)
+    async with stand_in_service(silence) as service:
+        running = asyncio.create_task(run_in_process(plan(service, requests=5, concurrency=5)))
+        await service.until(lambda service: len(service.seen) == 5)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        await office.until(lambda office: not office.connections)
+        await service.until(lambda service: not service.connections)
 
 
 async def test_the_generator_does_not_outlive_whoever_started_it() -> None:
-    async with box_office(silence) as office:
+    async with stand_in_service(silence) as service:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -271,8 +271,8 @@ async def test_the_generator_does_not_outlive_whoever_started_it() -> None:
             stderr=asyncio.subprocess.DEVNULL,
         )
         assert child.stdin is not None
-        child.stdin.write(json.dumps(plan(office, requests=2, concurrency=2).as_json()).encode() + b"\n")
-        await office.until(lambda office: len(office.seen) == 2)
+        child.stdin.write(json.dumps(plan(service, requests=2, concurrency=2).as_json()).encode() + b"\n")
+        await service.until(lambda service: len(service.seen) == 2)
         child.stdin.close()
         async with asyncio.timeout(10):
             assert await child.wait() == 130
@@ -284,8 +284,8 @@ async def test_the_blast_command_prints_the_table_and_writes_the_file(
     parser = argparse.ArgumentParser()
     blast_command.add_parser(parser.add_subparsers())
     file = tmp_path / "blast.json"
-    async with box_office(stock_of(7)) as office:
-        args = parser.parse_args(["blast", "drop", "--url", office.url, "--requests", "20", "--json", str(file)])
+    async with stand_in_service(stock_of(7)) as service:
+        args = parser.parse_args(["blast", "drop", "--url", service.url, "--requests", "20", "--json", str(file)])
         assert await asyncio.to_thread(args.run, args) == 0
     printed = capsys.readouterr().out.split()
     assert printed[printed.index("accepted") + 1] == "7"
@@ -297,8 +297,8 @@ async def test_the_blast_command_prints_the_table_and_writes_the_file(
 async def test_the_blast_command_fails_when_buyers_got_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
     blast_command.add_parser(parser.add_subparsers())
-    async with box_office(losing_the_first_attempt()) as office:
-        args = parser.parse_args(["blast", "drop", "--url", office.url, "--requests", "3"])
+    async with stand_in_service(losing_the_first_attempt()) as service:
+        args = parser.parse_args(["blast", "drop", "--url", service.url, "--requests", "3"])
         assert await asyncio.to_thread(args.run, args) == 1
     assert "connection-lost" in capsys.readouterr().out
 

@@ -12,7 +12,7 @@ from app.lab.load import runner
 from app.lab.load.plan import LoadPlan
 from app.lab.load.runner import run_load
 from app.telemetry import spans
-from tests.lab.box_office import Answer, BoxOffice, Seen, box_office, problem, reserved, stock_of
+from tests.support.stand_in_service import Answer, Seen, StandInService, problem, reserved, stand_in_service, stock_of
 
 TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-0([0-3])")  # 1: sampled; 2: the id is random
 
@@ -23,13 +23,13 @@ def tracing_on(monkeypatch: pytest.MonkeyPatch, exported: InMemorySpanExporter) 
     return exported
 
 
-def plan(office: BoxOffice, **wishes: Any) -> LoadPlan:
-    return LoadPlan(**{"url": office.url, "sale": "drop", "concurrency": 5, "records": True, **wishes})
+def plan(service: StandInService, **wishes: Any) -> LoadPlan:
+    return LoadPlan(**{"url": service.url, "sale": "drop", "concurrency": 5, "records": True, **wishes})
 
 
-def traceparents(office: BoxOffice) -> list[re.Match[str]]:
+def traceparents(service: StandInService) -> list[re.Match[str]]:
     """Of every request: each has one, and it can be read."""
-    found = [TRACEPARENT.fullmatch(seen.traceparent or "") for seen in office.seen]
+    found = [TRACEPARENT.fullmatch(seen.traceparent or "") for seen in service.seen]
     assert all(found)
     return [match for match in found if match]
 
@@ -39,8 +39,8 @@ def is_sampled(traceparent: re.Match[str]) -> bool:
 
 
 async def test_each_purchase_is_the_root_of_a_trace(tracing_on: InMemorySpanExporter) -> None:
-    async with box_office(stock_of(10)) as office:
-        result = await run_load(plan(office, requests=20, trace_ratio=1.0))
+    async with stand_in_service(stock_of(10)) as service:
+        result = await run_load(plan(service, requests=20, trace_ratio=1.0))
     assert result.outcomes == {"accepted": 10, "sold-out": 10}
     roots = tracing_on.get_finished_spans()
     assert {(root.name, root.kind, root.parent) for root in roots} == {("buy", SpanKind.CLIENT, None)}
@@ -49,7 +49,7 @@ async def test_each_purchase_is_the_root_of_a_trace(tracing_on: InMemorySpanExpo
         for root in roots
         if root.context is not None
     }
-    sent = {match.groups()[:2] for match in traceparents(office) if is_sampled(match)}
+    sent = {match.groups()[:2] for match in traceparents(service) if is_sampled(match)}
     assert sent == made
     assert len(sent) == 20
     told = Counter((root.attributes or {})[spans.OUTCOME] for root in roots)
@@ -58,9 +58,9 @@ async def test_each_purchase_is_the_root_of_a_trace(tracing_on: InMemorySpanExpo
 
 
 async def test_what_is_not_sampled_says_so(tracing_on: InMemorySpanExporter) -> None:
-    async with box_office(stock_of(10)) as office:
-        await run_load(plan(office, requests=200, trace_ratio=0.5))
-    sampled = sum(map(is_sampled, traceparents(office)))
+    async with stand_in_service(stock_of(10)) as service:
+        await run_load(plan(service, requests=200, trace_ratio=0.5))
+    sampled = sum(map(is_sampled, traceparents(service)))
     assert 0 < sampled == len(tracing_on.get_finished_spans()) < 200
 
 
@@ -71,9 +71,9 @@ async def test_all_tries_of_a_purchase_are_one_trace(tracing_on: InMemorySpanExp
         tries[seen.key] += 1
         return None if tries[seen.key] == 1 else reserved(seen)
 
-    async with box_office(losing_the_first) as office:
-        await run_load(plan(office, requests=3, retries=2, trace_ratio=1.0))
-    assert set(Counter(seen.traceparent for seen in office.seen).values()) == {2}
+    async with stand_in_service(losing_the_first) as service:
+        await run_load(plan(service, requests=3, retries=2, trace_ratio=1.0))
+    assert set(Counter(seen.traceparent for seen in service.seen).values()) == {2}
     assert [(root.attributes or {})["http.request.resend_count"] for root in tracing_on.get_finished_spans()] == [1] * 3
 
 
@@ -81,8 +81,8 @@ async def test_only_what_was_not_answered_is_an_error(tracing_on: InMemorySpanEx
     async def away(_: Seen) -> Answer:
         return problem(503, "temporarily-unavailable")
 
-    async with box_office(away) as office:
-        await run_load(plan(office, requests=2, trace_ratio=1.0))
+    async with stand_in_service(away) as service:
+        await run_load(plan(service, requests=2, trace_ratio=1.0))
     assert {root.status.status_code for root in tracing_on.get_finished_spans()} == {StatusCode.ERROR}
 
 
@@ -92,9 +92,9 @@ async def test_where_no_spans_are_collected_nothing_is_sent(
 ) -> None:
     """A trace of the service's own would else be one whose root is missing."""
     monkeypatch.setattr(runner, "tracing_is_on", lambda: False)  # another test may have left its provider behind
-    async with box_office(stock_of(10)) as office:
-        await run_load(plan(office, requests=5, trace_ratio=ratio))
-    assert {seen.traceparent for seen in office.seen} == {None}
+    async with stand_in_service(stock_of(10)) as service:
+        await run_load(plan(service, requests=5, trace_ratio=ratio))
+    assert {seen.traceparent for seen in service.seen} == {None}
     assert exported.get_finished_spans() == ()
 
 
@@ -102,9 +102,9 @@ async def test_a_record_keeps_the_trace_that_the_service_told_of() -> None:
     async def telling(seen: Seen) -> Answer:
         return reserved(seen, X_Trace_Id="ab" * 16)
 
-    async with box_office(telling) as office:
-        told = await run_load(plan(office, requests=2))
-    async with box_office(stock_of(2)) as office:
-        untold = await run_load(plan(office, requests=2))
+    async with stand_in_service(telling) as service:
+        told = await run_load(plan(service, requests=2))
+    async with stand_in_service(stock_of(2)) as service:
+        untold = await run_load(plan(service, requests=2))
     assert [record.trace_id for record in told.records] == ["ab" * 16] * 2
     assert [record.trace_id for record in untold.records] == [None] * 2

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,24 +14,18 @@ from app.lab.process import ChildProcess, ProcessFailed
 from app.lab.registry import HOME_VARIABLE, ProcessRegistry
 from app.lab.restarts import MOST_DEATHS, WINDOW_SECONDS, RestartPolicy
 from app.lab.supervisor import Part, StopRequested, Supervisor
+from tests.support.until import block_until
 
 SLEEP = "import time; time.sleep(1000)"
 WITH_CHILD = "import subprocess; subprocess.run(['sleep', '1000'])"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(1000)"
 
 
-def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.02)
-
-
 def alive(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
-class Stage:
+class Supervised:
     """A supervisor, what it said, and a way to make stand-in parts."""
 
     def __init__(self, directory: Path) -> None:
@@ -50,82 +43,84 @@ class Stage:
             self.supervisor.watch()
             return condition()
 
-        until(looked)
+        block_until(looked)
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(tmp_path)
-    yield stage
-    stage.supervisor.stop()
+def supervised(tmp_path: Path) -> Iterator[Supervised]:
+    supervised = Supervised(tmp_path)
+    yield supervised
+    supervised.supervisor.stop()
 
 
-def test_stopping_leaves_no_process_and_goes_backwards(stage: Stage) -> None:
-    stage.supervisor.start([stage.part("store", SLEEP)])
-    worker = stage.part("worker", WITH_CHILD)
-    stage.supervisor.start([worker, stage.part("api", SLEEP)])
-    until(lambda: psutil.Process(worker.server.pid).children())
+def test_stopping_leaves_no_process_and_goes_backwards(supervised: Supervised) -> None:
+    supervised.supervisor.start([supervised.part("store", SLEEP)])
+    worker = supervised.part("worker", WITH_CHILD)
+    supervised.supervisor.start([worker, supervised.part("api", SLEEP)])
+    block_until(lambda: psutil.Process(worker.server.pid).children())
     pids = [
         family.pid
-        for part in stage.supervisor.parts
+        for part in supervised.supervisor.parts
         for family in [psutil.Process(part.server.pid), *psutil.Process(part.server.pid).children(recursive=True)]
     ]
     assert len(pids) == 4
-    stage.said.clear()
-    stage.supervisor.stop()
-    until(lambda: not any(alive(pid) for pid in pids))
-    assert [line.split(" ... ")[0] for line in stage.said] == ["api", "worker", "store"]
+    supervised.said.clear()
+    supervised.supervisor.stop()
+    block_until(lambda: not any(alive(pid) for pid in pids))
+    assert [line.split(" ... ")[0] for line in supervised.said] == ["api", "worker", "store"]
 
 
-def test_a_process_deaf_to_the_stop_signal_is_killed(stage: Stage) -> None:
-    part = stage.part("deaf", DEAF)
-    stage.supervisor.start([part])
-    until(lambda: "deaf" in part.server.log.read_text())
+def test_a_process_deaf_to_the_stop_signal_is_killed(supervised: Supervised) -> None:
+    part = supervised.part("deaf", DEAF)
+    supervised.supervisor.start([part])
+    block_until(lambda: "deaf" in part.server.log.read_text())
     assert isinstance(part.server, ChildProcess)
     assert part.server.stop(seconds=0.2) is False
     assert part.server.exit_code == -signal.SIGKILL
 
 
-def test_a_part_that_dies_is_said_and_started_again(stage: Stage) -> None:
-    part = stage.part("worker", SLEEP)
-    stage.supervisor.start([part])
+def test_a_part_that_dies_is_said_and_started_again(supervised: Supervised) -> None:
+    part = supervised.part("worker", SLEEP)
+    supervised.supervisor.start([part])
     first = part.server.pid
     os.kill(first, signal.SIGKILL)
-    stage.watch_until(lambda: part.server.pid != first and part.server.running)
-    assert any(line.startswith("worker died, exit code -9") for line in stage.said)
+    supervised.watch_until(lambda: part.server.pid != first and part.server.running)
+    assert any(line.startswith("worker died, exit code -9") for line in supervised.said)
 
 
-def test_what_a_dead_parent_leaves_in_its_group_ends_before_it_is_started_again(stage: Stage) -> None:
-    part = stage.part("worker", WITH_CHILD)
-    stage.supervisor.start([part])
-    until(lambda: psutil.Process(part.server.pid).children())
+def test_what_a_dead_parent_leaves_in_its_group_ends_before_it_is_started_again(supervised: Supervised) -> None:
+    part = supervised.part("worker", WITH_CHILD)
+    supervised.supervisor.start([part])
+    block_until(lambda: psutil.Process(part.server.pid).children())
     (orphan,) = psutil.Process(part.server.pid).children()
     os.kill(part.server.pid, signal.SIGKILL)
-    stage.watch_until(lambda: part.server.running and not alive(orphan.pid))
+    supervised.watch_until(lambda: part.server.running and not alive(orphan.pid))
 
 
-def test_a_crash_loop_is_given_up_with_the_end_of_the_log(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_loop_is_given_up_with_the_end_of_the_log(
+    supervised: Supervised, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("app.lab.restarts.FIRST_DELAY_SECONDS", 0.001)
-    stage.supervisor.start([stage.part("worker", "print('no such queue'); raise SystemExit(3)")])
+    supervised.supervisor.start([supervised.part("worker", "print('no such queue'); raise SystemExit(3)")])
     with pytest.raises(ProcessFailed, match="worker keeps dying, exit code 3; given up\nno such queue"):
-        stage.watch_until(lambda: False)
+        supervised.watch_until(lambda: False)
 
 
-def test_a_part_that_ends_at_start_fails_it_with_the_end_of_the_log(stage: Stage) -> None:
-    part = stage.part("api", "raise SystemExit('no such setting')", ready=lambda: False)
+def test_a_part_that_ends_at_start_fails_it_with_the_end_of_the_log(supervised: Supervised) -> None:
+    part = supervised.part("api", "raise SystemExit('no such setting')", ready=lambda: False)
     with pytest.raises(ProcessFailed, match="api ended at start, exit code 1\nno such setting"):
-        stage.supervisor.start([part])
+        supervised.supervisor.start([part])
 
 
-def test_a_signal_during_the_start_stops_it(stage: Stage) -> None:
+def test_a_signal_during_the_start_stops_it(supervised: Supervised) -> None:
     def interrupted() -> bool:
         os.kill(os.getpid(), signal.SIGTERM)
         return False
 
-    part = stage.part("api", SLEEP, ready=interrupted)
-    with stage.supervisor.signals_request_stop(), pytest.raises(StopRequested):
-        stage.supervisor.start([part])
-    stage.supervisor.stop()
+    part = supervised.part("api", SLEEP, ready=interrupted)
+    with supervised.supervisor.signals_request_stop(), pytest.raises(StopRequested):
+        supervised.supervisor.start([part])
+    supervised.supervisor.stop()
     assert not part.server.running
 
 
@@ -174,7 +169,7 @@ def test_orphans_of_a_dead_group_are_ended_only_with_this_homes_mark(tmp_path: P
         parent.wait()
         # The kernel closes what is to be closed at an exec, which its starter waits for, before the program has its
         # environment: on a busy machine one can look in between.
-        until(orphan.environ)
+        block_until(orphan.environ)
         registry = ProcessRegistry(tmp_path / "processes.json")
         registry.record("worker", parent.pid)
         try:

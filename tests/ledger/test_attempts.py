@@ -13,8 +13,8 @@ from app.ledger.retention import prune
 from app.ledger.sales import SaleRepository
 from app.races.attempt import Hazard, RecordedAttempt, Witness
 from app.sales.model import UnknownSale
-from tests.ledger.rows import terms
-from tests.races.attempts import recorded
+from tests.support.attempts import recorded
+from tests.support.rows import terms
 from tests.support.until import until
 
 WAITS = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.ledger.blasts import MAX_OPEN, Blast, BlastRepository, TooManyBlasts, UnknownBlast
 from app.ledger.sales import SaleRepository
 from app.sales.model import UnknownSale
-from tests.ledger.rows import terms
+from tests.support.rows import terms
 
 
 @pytest.fixture

@@ -40,11 +40,7 @@ async def use_after_a_restart(engine: AsyncEngine, postgres: PostgresServer) -> 
     postgres.kill()
     postgres.start()
     assert pooled is not None
-
-    async def heard_of_it() -> bool:
-        return bool(pooled.is_closed())
-
-    await until(heard_of_it)
+    await until(pooled.is_closed)
     async with engine.connect() as connection:
         return int(await connection.scalar(text("SELECT 1")) or 0)
 

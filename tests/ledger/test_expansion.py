@@ -23,7 +23,7 @@ from app.ledger.tickets import TicketRepository
 from app.sales.following import Wanted
 from app.sales.model import ReservationId
 from app.settings import LedgerSettings
-from tests.ledger.rows import reservation_id, terms
+from tests.support.rows import reservation_id, terms
 
 Use = Callable[[AsyncEngine], Awaitable[Any]]
 

@@ -11,7 +11,7 @@ from app.ledger.managed import Followed, ManagedSales
 from app.ledger.sales import SaleRepository
 from app.sales.following import NameTaken, Step, StockShrinks, Wanted
 from app.sales.model import Sale
-from tests.ledger.rows import terms
+from tests.support.rows import terms
 
 WANTED = Wanted(terms=terms(think_asked=False), uid="uid-1", generation=1)
 

@@ -4,7 +4,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,9 +20,9 @@ from app.ledger.engine import make_engine
 from app.ledger.migrate import alembic_config, migrate
 from app.ledger.models import Base
 from app.settings import LedgerSettings
+from tests.support.project import PROJECT
 from tests.support.until import until
 
-PROJECT = Path(__file__).parents[2]
 KINDS = ("pk", "fk", "ck", "uq", "ix")
 
 

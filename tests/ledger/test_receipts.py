@@ -7,7 +7,7 @@ from app.gate.told import Told
 from app.ledger.receipts import NAMED, PAGE, Lost, Receipt, ReceiptRepository
 from app.ledger.sales import SaleRepository
 from app.sales.model import Purchase, ReservationId
-from tests.ledger.rows import add_booking, reservation_id, set_aside, terms
+from tests.support.rows import add_booking, reservation_id, set_aside, terms
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from app.ledger.receipts import ReceiptRepository
 from app.ledger.retention import prune
 from app.ledger.sales import SaleRepository
 from app.sales.model import Purchase, ReservationId
-from tests.ledger.rows import add_booking, reservation_id, terms
+from tests.support.rows import add_booking, reservation_id, terms
 
 AGED = (
     "UPDATE receipts SET kept_at = kept_at - interval '31 days' WHERE number <= 3",

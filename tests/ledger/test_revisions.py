@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.ledger.migrate import alembic_config
 from app.ledger.revisions import SchemaBehind, SchemaUnfit, own_revision
 from app.ledger.schema import installation_id
-from tests.fixtures.releases import NEXT, THIS, MakeRelease
+from tests.fixtures.releases import MakeRelease
+from tests.support.releases import NEXT, THIS
 
 SCRIPTS = ScriptDirectory.from_config(alembic_config())
 REVISIONS = list(SCRIPTS.walk_revisions())

@@ -14,7 +14,7 @@ from app.ledger.engine import make_engine
 from app.ledger.sales import Creation, SaleEnded, SaleExists, SaleRepository
 from app.sales.model import Sale, UnknownSale
 from app.settings import LedgerSettings
-from tests.ledger.rows import add_booking, set_aside, terms
+from tests.support.rows import add_booking, set_aside, terms
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-from typing import ClassVar
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -14,15 +13,10 @@ from app.races.recorder import AttemptRecorder
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, Reserved
 from app.strategies.naive import NaiveStrategy
-from tests.ledger.rows import terms
+from tests.support.locked_naive import LockedNaive
+from tests.support.rows import terms
 
 STOCK, CROWD = 5, 20
-
-
-class Locking(NaiveStrategy):
-    """The control: the same code, but whoever reads the counter holds it until he has written."""
-
-    locking: ClassVar[str] = "FOR NO KEY UPDATE OF i"
 
 
 @pytest.fixture
@@ -70,7 +64,7 @@ async def test_each_purchase_leaves_its_window_and_each_writer_too_many_is_named
 
 async def test_with_the_row_locked_nobody_reads_what_another_has_read(engine: AsyncEngine) -> None:
     await SaleRepository(engine).create(terms(strategy="naive", stock=STOCK, think_ms=1), guarded=False)
-    outcomes = await rush(engine, Locking)
+    outcomes = await rush(engine, LockedNaive)
     attempts, witnesses = await evidence(engine)
     assert len(attempts) == sum(isinstance(outcome, Reserved) for outcome in outcomes) == STOCK
     assert witnesses == []

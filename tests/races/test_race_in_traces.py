@@ -9,9 +9,10 @@ from app.failpoints import FailpointController
 from app.races.attempt import Hazard
 from app.races.spans import COLLISIONS, WINDOW
 from app.strategies.registry import STRATEGIES
-from tests.fixtures.collector import Collector
-from tests.fixtures.platform import MakePlatform, Platform
-from tests.races.collisions import LOST_UPDATE, POD, READ, WRITTEN, both_windows, other_of
+from tests.fixtures.platform import MakePlatform
+from tests.support.collector import Collector
+from tests.support.collisions import LOST_UPDATE, POD, READ, WRITTEN, both_windows, other_of
+from tests.support.platform import Platform
 
 HAZARDS: dict[Hazard, dict[str, Any]] = {
     Hazard.LOST_UPDATE: {"strategy": "naive"},
@@ -38,7 +39,8 @@ async def told(platform: Platform, sale: str, what: str) -> dict[str, Any]:
 
 async def race(platform: Platform, **terms: Any) -> tuple[str, dict[str, Any]]:
     """Sells to a crowd; the sale and its witnesses, when the evidence is complete."""
-    sale = await platform.create_sale(stock=STOCK, **{"strategy": "naive", "think_ms": 50} | terms)
+    asked: dict[str, Any] = {"strategy": "naive", "think_ms": 50} | terms
+    sale = await platform.create_sale(stock=STOCK, **asked)
     result = await platform.blast(sale, BUYERS, concurrency=BUYERS, trace_ratio=1.0)
     pages: list[dict[str, Any]] = []
 

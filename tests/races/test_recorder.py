@@ -19,12 +19,12 @@ from app.races import recorder as module
 from app.races.meters import ATTEMPTS
 from app.races.recorder import AttemptRecorder
 from app.settings import LedgerSettings
-from tests.races.attempts import an_attempt
+from tests.support.attempts import an_attempt
 from tests.support.until import until
 
 
 def counted(fate: str) -> float:
-    return ATTEMPTS.labels(fate)._value.get()  # noqa: SLF001  the library has no other way to ask one counter
+    return float(ATTEMPTS.labels(fate)._value.get())  # noqa: SLF001  the library has no other way to ask one counter
 
 
 def kept(ledger: AttemptRepository, count: int) -> Any:
@@ -78,13 +78,9 @@ async def test_while_the_ledger_is_away_nobody_waits_and_what_fits_is_kept(
     server.kill()
     recorder, overflow = AttemptRecorder(engine), counted("overflow")
     with capture_logs() as logs:
-
-        async def told() -> bool:
-            return any(line["event"] == "attempts wait for the ledger" for line in logs)
-
         for _ in range(5):
             recorder.record(an_attempt())
-        await until(told)
+        await until(lambda: any(line["event"] == "attempts wait for the ledger" for line in logs))
         server.start()
         await until(kept(AttemptRepository(engine), 3))
         await recorder.close()

@@ -10,7 +10,7 @@ from app.ledger.attempts import AttemptRepository
 from app.races.attempt import Hazard
 from app.races.recorder import AttemptRecorder
 from app.telemetry.spans import span
-from tests.races.attempts import ATTEMPT, an_attempt
+from tests.support.attempts import ATTEMPT, an_attempt
 
 
 def ids(context: SpanContext | None) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from app.gate.replies import GateSnapshot
 from app.reconcile.classify import Drift, Kind, classify
 from app.reconcile.decide import Action, Policy, Suspicion, decide, suspect
 from app.reconcile.measure import LedgerSide, Measurement
-from tests.fixtures.gate import a_sale
+from tests.support.sales import a_sale
 
 GRACE = 10.0
 SNAPSHOT = GateSnapshot(

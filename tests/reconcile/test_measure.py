@@ -13,7 +13,7 @@ from app.reconcile.evidence import Evidence, evidence
 from app.reconcile.measure import measure, read_ledger
 from app.reconcile.waiting import Waiting, read_waiting
 from app.settings import LedgerSettings
-from tests.reconcile.box_office import NAME, BoxOffice
+from tests.support.box_office import NAME, BoxOffice
 
 CHECKS = 60
 

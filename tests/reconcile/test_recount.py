@@ -13,7 +13,7 @@ from app.reconcile.at_work import at_work
 from app.reconcile.recount import PAGE, recount
 from app.reconcile.waiting import read_waiting
 from app.sales.outcomes import CustomerLimitReached, Reserved, SoldOut
-from tests.reconcile.box_office import NAME, BoxOffice
+from tests.support.box_office import NAME, BoxOffice
 
 
 async def raised(office: BoxOffice) -> Any:

@@ -18,7 +18,7 @@ from app.reconcile.repair import remove
 from app.sales.model import Purchase, ReservationId
 from app.sales.outcomes import CustomerLimitReached, Reserved
 from app.settings import GateSettings
-from tests.reconcile.box_office import NAME, BoxOffice
+from tests.support.box_office import NAME, BoxOffice
 
 MakeValkey = Callable[..., ValkeyServer]
 
@@ -165,8 +165,10 @@ async def test_a_stream_that_is_gone_is_a_loss_and_no_leak(office: BoxOffice) ->
     assert (await office.snapshot()).remaining == 9
 
 
-NUMBERS = ("round", "epoch", "stock", "remaining", "backlog", "accepted", "repairs", "released")
-NUMBERS += ("limit", "opens", "closes", "hinted", "expires")
+NUMBERS = (
+    *("round", "epoch", "stock", "remaining", "backlog", "accepted", "repairs", "released"),
+    *("limit", "opens", "closes", "hinted", "expires"),
+)
 
 
 @pytest.mark.parametrize("field", NUMBERS)

@@ -19,18 +19,13 @@ from app.gate.server import ForeignStores
 from app.lab.servers.valkey import ValkeyServer
 from app.sales.model import SaleTerms
 from app.settings import GateSettings
-from tests.reconcile.box_office import NAME, BoxOffice
+from tests.support.box_office import NAME, BoxOffice
+from tests.support.until import until
 
 OLD_RECEIPT = """
     INSERT INTO receipts (reservation_id, sale, round, epoch, number, customer, idempotency_key, quantity, kept_at)
     VALUES ('drop.1.1-1.00000000000000aa', 'drop', 1, 1, 1, 'ada', 'k', 1, now() - interval '31 days')
 """
-
-
-async def eventually(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not holds():  # noqa: ASYNC110  what it waits for is in a log or a file, which sets no event
-            await asyncio.sleep(0.01)
 
 
 async def test_a_sale_that_nobody_seeded_is_opened(office: BoxOffice) -> None:
@@ -95,9 +90,9 @@ async def test_an_outage_is_told_once_and_its_end_too(
         running = asyncio.create_task(office.reconciler(interval_seconds=0.05).run_forever(ready))
         await ready.wait()
         server.kill()
-        await eventually(lambda: told("a store is away; sales are not reconciled") == 1)
+        await until(lambda: told("a store is away; sales are not reconciled") == 1)
         server.start()
-        await eventually(lambda: told("stores are back") == 1)
+        await until(lambda: told("stores are back") == 1)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert told("a store is away; sales are not reconciled") == 1
@@ -111,7 +106,7 @@ async def test_the_loop_deletes_old_receipts(office: BoxOffice) -> None:
         await connection.execute(text(OLD_RECEIPT))
     with structlog.testing.capture_logs() as logs:
         running = asyncio.create_task(office.reconciler(interval_seconds=0.01).run_forever())
-        await eventually(lambda: any(line["event"] == "old rows deleted" for line in logs))
+        await until(lambda: any(line["event"] == "old rows deleted" for line in logs))
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     async with office.engine.connect() as connection:
@@ -136,10 +131,10 @@ async def test_stores_that_become_another_installations_are_left_alone(office: B
     await office.redis.hset(office.keys.sale, "state", "fenced")
     with structlog.testing.capture_logs() as logs:
         running = asyncio.create_task(reconciler.run_forever())
-        await eventually(lambda: any("belong to installation 'another'" in line.get("error", "") for line in logs))
+        await until(lambda: any("belong to installation 'another'" in line.get("error", "") for line in logs))
         assert (await office.snapshot()).state == "fenced"
         await office.redis.delete(instance_key(key_prefix))
-        await eventually(lambda: reconciler.results[NAME].epoch == 2)
+        await until(lambda: reconciler.results[NAME].epoch == 2)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert [line["event"] for line in logs].count("these stores are not reconciled") == 1
@@ -170,7 +165,7 @@ async def test_the_process_makes_its_ready_file_and_ends_on_sigterm(
         sys.executable, "-m", "app.reconcile", env=environment, stderr=asyncio.subprocess.PIPE
     )
     try:
-        await eventually(ready.exists)
+        await until(ready.exists)
         assert (await office.snapshot()).remaining == 5
     finally:
         process.send_signal(signal.SIGTERM)

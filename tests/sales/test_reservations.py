@@ -11,8 +11,8 @@ from app.ledger.sales import SaleRepository
 from app.sales.catalog import SaleCatalog
 from app.sales.model import Purchase, ReservationId, SaleTerms, UnknownReservation
 from app.sales.reservations import Reservations, ReservationView
-from tests.ledger.rows import add_booking, reservation_id, set_aside
 from tests.sales.told_strategy import ToldStrategy
+from tests.support.rows import add_booking, reservation_id, set_aside
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from app.sales.phase import Phase
 from app.sales.service import SalesService
 from app.sales.view import Identity
 from app.strategies.protocol import Snapshot
-from tests.ledger.rows import add_booking, reservation_id, set_aside
 from tests.sales.told_strategy import ToldStrategy, counter
+from tests.support.rows import add_booking, reservation_id, set_aside
 
 DROP = SaleTerms(name="drop", strategy="told", stock=10)
 
@@ -196,5 +196,5 @@ async def test_lost_is_told_only_where_no_order_is_on_its_way(
         [Told(1, number, each, Purchase("drop", "ada", "k", 3, each.nonce)) for number, each in enumerate(reservations)]
     )
     await add_booking(engine, reservation_id=str(reservations[0]))
-    told.snapshots = snapshots
+    told.snapshots = [*snapshots]
     assert (await service.view("drop")).lost == lost

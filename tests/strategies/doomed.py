@@ -6,7 +6,7 @@ import signal
 
 from app.sales.model import Purchase
 from app.strategies.protocol import RegisteredStrategy
-from tests.strategies.rush import Place, selling
+from tests.support.rush import Place, parts_at, selling
 
 
 async def buy_and_die(strategy: type[RegisteredStrategy], place: Place, purchase: Purchase) -> None:
@@ -22,5 +22,5 @@ def _buy(strategy: type[RegisteredStrategy], place: Place, purchase: Purchase) -
 
 
 async def _sell(strategy: type[RegisteredStrategy], place: Place, purchase: Purchase) -> None:
-    async with selling(strategy, place) as desk:
+    async with parts_at(place) as parts, selling(strategy, parts) as desk:
         await desk.buy(purchase)

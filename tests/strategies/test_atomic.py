@@ -1,6 +1,5 @@
 """The atomic strategy between gate and ledger: what it does when one of them doesn't know the sale."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -10,27 +9,28 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.drain.drain import Drain
-from app.drain.hints import Hints
 from app.gate.gate import Gate
 from app.gate.replies import GateForgot
-from app.ledger.engine import make_engine
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.sales import SaleRepository
 from app.reconcile.watch import Reconciler
 from app.sales.model import Sale, SaleTerms, UnknownSale
 from app.sales.outcomes import KeyReused, NotOpen, Reserved
-from app.settings import DrainSettings, GateSettings, LedgerSettings, ReconcileSettings
+from app.settings import DrainSettings, ReconcileSettings
 from app.strategies import atomic
 from app.strategies.atomic import AtomicStrategy
 from app.strategies.protocol import Parts
 from app.strategies.registry import STRATEGIES
-from tests.fixtures.gate import a_purchase
+from tests.support.sales import a_purchase
+from tests.support.until import until
 
 TERMS = SaleTerms(name="drop", strategy="atomic", stock=10)
 
 
 @dataclass
-class Installation:
+class AtomicSale:
+    """The sale `drop`, its drain and its reconciler."""
+
     strategy: AtomicStrategy
     sales: SaleRepository
     gate: Gate
@@ -55,36 +55,21 @@ class Installation:
 
 
 @pytest.fixture
-async def here(
-    stock_redis: Redis, gate: Gate, key_prefix: str, database_url: str, broker_url: str
-) -> AsyncIterator[Installation]:
-    engine = make_engine(database_url, "test", LedgerSettings())
-    hints = Hints(broker_url)
-    strategy = AtomicStrategy(
-        Parts(
-            engine=engine,
-            redis=stock_redis,
-            gate=gate,
-            hints=hints,
-            broker_url=broker_url,
-            gate_settings=GateSettings(command_timeout_seconds=10, key_prefix=key_prefix),
-        )
-    )
-    yield Installation(
+async def here(parts: Parts) -> AsyncIterator[AtomicSale]:
+    strategy = AtomicStrategy(parts)
+    yield AtomicSale(
         strategy=strategy,
-        sales=SaleRepository(engine),
-        gate=gate,
-        engine=engine,
-        redis=stock_redis,
-        drain=Drain(stock_redis, engine, DrainSettings(), key_prefix=key_prefix),
-        reconciler=Reconciler(engine, gate, STRATEGIES, ReconcileSettings()),
+        sales=SaleRepository(parts.engine),
+        gate=parts.gate,
+        engine=parts.engine,
+        redis=parts.redis,
+        drain=Drain(parts.redis, parts.engine, DrainSettings(), key_prefix=parts.gate_settings.key_prefix),
+        reconciler=Reconciler(parts.engine, parts.gate, STRATEGIES, ReconcileSettings()),
     )
     await strategy.close()
-    await hints.close()
-    await engine.dispose()
 
 
-async def test_a_won_key_wins_after_the_sale_has_ended_and_left_redis(here: Installation) -> None:
+async def test_a_won_key_wins_after_the_sale_has_ended_and_left_redis(here: AtomicSale) -> None:
     await here.open()
     won = await here.strategy.buy(a_purchase(key="k"))
     await here.drain.sale("drop", 5)
@@ -100,7 +85,7 @@ async def test_a_won_key_wins_after_the_sale_has_ended_and_left_redis(here: Inst
     assert await here.strategy.buy(a_purchase(key="other")) == NotOpen("closed")
 
 
-async def test_a_sale_that_nobody_knows_is_not_one_that_redis_forgot(here: Installation) -> None:
+async def test_a_sale_that_nobody_knows_is_not_one_that_redis_forgot(here: AtomicSale) -> None:
     with pytest.raises(UnknownSale):
         await here.strategy.buy(a_purchase())
     await here.open()
@@ -109,7 +94,7 @@ async def test_a_sale_that_nobody_knows_is_not_one_that_redis_forgot(here: Insta
         await here.strategy.buy(a_purchase())
 
 
-async def test_a_sale_that_ended_before_its_round_was_seeded_sells_nothing_more(here: Installation) -> None:
+async def test_a_sale_that_ended_before_its_round_was_seeded_sells_nothing_more(here: AtomicSale) -> None:
     await here.open()
     assert isinstance(await here.strategy.buy(a_purchase()), Reserved)
     await here.sales.next_round("drop")  # committed, and then the process died
@@ -122,7 +107,7 @@ async def test_a_sale_that_ended_before_its_round_was_seeded_sells_nothing_more(
     assert await here.strategy.buy(a_purchase()) == NotOpen("closed")
 
 
-async def test_orders_that_redis_forgot_are_found_by_what_buyers_were_told(here: Installation) -> None:
+async def test_orders_that_redis_forgot_are_found_by_what_buyers_were_told(here: AtomicSale) -> None:
     sale = await here.open()
     outcomes = [await here.strategy.buy(a_purchase(key=f"k{number}")) for number in range(3)]
     await here.drain.sale("drop", 5)
@@ -130,9 +115,11 @@ async def test_orders_that_redis_forgot_are_found_by_what_buyers_were_told(here:
     await here.redis.unlink(here.gate.keys("drop").sale, here.gate.keys("drop").orders)
 
     # Nobody buys any more: the strategy's own watch has to miss the sale, and leave word before anybody asks.
-    async with asyncio.timeout(20):
-        while not (found := await ReceiptRepository(here.engine).lost("drop", sale.round)).orders:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    async def left_word() -> bool:
+        return (await ReceiptRepository(here.engine).lost("drop", sale.round)).orders > 0
+
+    await until(left_word)
+    found = await ReceiptRepository(here.engine).lost("drop", sale.round)
     assert isinstance(lost, Reserved)
     assert (found.orders, found.tickets, found.named) == (1, 2, (str(lost.reservation),))
 
@@ -144,16 +131,14 @@ async def test_orders_that_redis_forgot_are_found_by_what_buyers_were_told(here:
     assert (replay.reservation, replay.replayed) == (outcomes[0].reservation, True)
 
 
-async def test_orders_are_not_lost_by_a_recount(here: Installation) -> None:
+async def test_orders_are_not_lost_by_a_recount(here: AtomicSale) -> None:
     """The control: told, fenced and recounted, but nothing was forgotten."""
     sale = await here.open()
     assert isinstance(await here.strategy.buy(a_purchase()), Reserved)
     assert await here.gate.fence("drop", sale.epoch)
     await here.reconcile()
     assert isinstance(await here.strategy.buy(a_purchase()), Reserved)  # learns the new epoch, and leaves word
-    async with asyncio.timeout(20):
-        while not await _receipts(here.engine):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    await until(lambda: _receipts(here.engine))
     await here.drain.sale("drop", 5)
     assert (await ReceiptRepository(here.engine).lost("drop", sale.round)).orders == 0
 
@@ -164,7 +149,7 @@ async def _receipts(engine: AsyncEngine) -> int:
 
 
 async def test_a_process_remembers_the_latest_of_the_sales_that_it_sold(
-    here: Installation, monkeypatch: pytest.MonkeyPatch
+    here: AtomicSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(atomic, "KNOWN_SALES", 2)
     names = [f"drop-{number}" for number in range(4)]

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from app.strategies import contention
 from app.strategies.contention import TRIES, Conflict, Contention, retried
 from app.strategies.meters import RETRIES
 from app.telemetry.metrics import Metrics
@@ -31,7 +30,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         spans.append(most)
         return least
 
-    monkeypatch.setattr(contention.random, "uniform", drawn)
+    monkeypatch.setattr("app.strategies.contention.random.uniform", drawn)
     return spans
 
 

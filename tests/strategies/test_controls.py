@@ -5,7 +5,6 @@ is done; then he lets go. What was read without protection is old by then, in ev
 """
 
 import asyncio
-import secrets
 from typing import ClassVar, cast
 
 import pytest
@@ -22,7 +21,6 @@ from app.sales.outcomes import Outcome, Reserved
 from app.strategies import sharded_counter, single_statement
 from app.strategies.advisory_lock import AdvisoryLockStrategy
 from app.strategies.conditional_update import ConditionalUpdateStrategy
-from app.strategies.contention import Contention
 from app.strategies.db_gathered import DbGatheredStrategy
 from app.strategies.in_ledger.strategy import Isolation, LedgerStrategy
 from app.strategies.naive import NaiveStrategy
@@ -34,9 +32,9 @@ from app.strategies.row_lock import RowLockStrategy
 from app.strategies.serializable import SerializableStrategy
 from app.strategies.sharded_counter import ShardedCounterStrategy
 from app.strategies.single_statement import SingleStatementStrategy
-from tests.fixtures.gate import a_purchase
-from tests.strategies.stage import stage, won
+from tests.strategies.sale import create_sale, insist, won
 from tests.strategies.waiting import lock_waiters
+from tests.support.sales import a_purchase
 from tests.support.until import until
 
 STOCK, BUYERS = 2, 8
@@ -130,7 +128,8 @@ async def sell(
     async with parts.engine.connect() as holder:
         await holder.execute(HOLD)
         purchases = [
-            asyncio.create_task(insist(desk, f"customer-{number % customers}")) for number, desk in enumerate(desks)
+            asyncio.create_task(insist(desk, a_purchase(f"customer-{number % customers}")))
+            for number, desk in enumerate(desks)
         ]
 
         async def all_wait_or_are_done() -> bool:
@@ -145,16 +144,6 @@ async def sell(
         if isinstance(outcome, BaseException):
             raise outcome
     return cast("list[Outcome]", outcomes)
-
-
-async def insist(desk: LedgerStrategy, customer: str) -> Outcome:
-    """Comes again where others were faster, as a client should."""
-    key = secrets.token_hex(8)
-    while True:
-        try:
-            return await desk.buy(Purchase("drop", customer, key, 1, secrets.token_hex(8)))
-        except Contention:
-            continue
 
 
 def sold(outcomes: list[Outcome]) -> int:
@@ -220,10 +209,10 @@ async def test_a_limit_over_different_rows_is_write_skew_below_serializable(
 ) -> None:
     """Two purchases of one customer, from two buckets, which have both counted his tickets before either writes."""
     desk = strategy.build(parts)
-    await stage(desk, parts, stock=1000, customer_limit=1)
+    await create_sale(desk, parts, stock=1000, customer_limit=1)
     won(await desk.buy(a_purchase("the first one deals to all buckets")))
     buckets = iter([1, 2] * 10)
-    monkeypatch.setattr(sharded_counter.random, "randint", lambda *_: next(buckets))
+    monkeypatch.setattr("app.strategies.sharded_counter.random.randint", lambda *_: next(buckets))
     failpoints.meet_at("after_stock_read", 2)
     outcomes = await asyncio.gather(*(desk.buy(a_purchase("ada")) for _ in range(2)))
     assert (sold(outcomes) == 1) is kept

@@ -27,8 +27,8 @@ from app.strategies.in_redis.counter import Counted, StockCounter
 from app.strategies.lua_fire_and_forget import LuaFireAndForgetStrategy
 from app.strategies.protocol import Parts
 from app.strategies.redis_decr import RedisDecrStrategy
-from tests.fixtures.gate import a_purchase
-from tests.strategies.stage import stage, tally_of
+from tests.strategies.sale import create_sale, tally_of
+from tests.support.sales import a_purchase
 
 SELL = (files("app.strategies.in_redis") / "lua/sell.lua").read_text()
 SELL = SELL.replace("tonumber(booth[4])", "tonumber(ARGV[6])")
@@ -119,7 +119,7 @@ async def test_the_gate_decides_and_takes_in_one_call(
 ) -> None:
     """Even apart the ledger has the last word: what the gate sold twice it rejects, and a buyer was told a lie."""
     prefix = parts.gate_settings.key_prefix
-    sale = await stage(AtomicStrategy.build(parts), parts, stock=1)
+    sale = await create_sale(AtomicStrategy.build(parts), parts, stock=1)
     await parts.redis.function_load(LIBRARY, replace=True)
     gates = [whole(parts.redis, prefix) if protected else apart(parts.redis, prefix, both_have_read) for _ in range(2)]
     desks = [strategy(replace(parts, gate=gate)) for gate in gates]
@@ -137,7 +137,7 @@ async def test_the_counter_is_read_and_taken_from_in_one_command(
     parts: Parts, both_have_read: asyncio.Barrier, *, protected: bool
 ) -> None:
     prefix = parts.gate_settings.key_prefix
-    sale = await stage(RedisDecrStrategy.build(parts), parts, stock=1)
+    sale = await create_sale(RedisDecrStrategy.build(parts), parts, stock=1)
     whole, apart = StockCounter(parts.redis, prefix), CounterApart(parts.redis, prefix, both_have_read)
     desks = [RedisDecrStrategy(parts.engine, whole if protected else apart) for _ in range(2)]
     assert await told(*(desk.buy(a_purchase()) for desk in desks)) == LAST[protected]
@@ -150,7 +150,7 @@ async def test_the_booth_decides_and_takes_in_one_call(
 ) -> None:
     prefix = parts.gate_settings.key_prefix
     strategy = LuaFireAndForgetStrategy.build(parts)
-    sale = await stage(strategy, parts, stock=1)
+    sale = await create_sale(strategy, parts, stock=1)
     booths = [Booth(parts.redis, prefix) if protected else BoothApart(parts.redis, prefix, both_have_read)] * 2
 
     async def buy(booth: Booth) -> Outcome:

@@ -8,8 +8,8 @@ from app.strategies.atomic import AtomicStrategy
 from app.strategies.db_gathered import DbGatheredStrategy
 from app.strategies.function import FunctionStrategy
 from app.strategies.protocol import Parts
-from tests.fixtures.gate import a_purchase
-from tests.strategies.stage import stage, won
+from tests.strategies.sale import create_sale, won
+from tests.support.sales import a_purchase
 
 SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -27,7 +27,7 @@ async def test_only_what_asks_the_gate_says_so(
     sells: type[DbGatheredStrategy | AtomicStrategy], told: set[str], parts: Parts, exported: InMemorySpanExporter
 ) -> None:
     strategy = sells.build(parts)
-    await stage(strategy, parts)
+    await create_sale(strategy, parts)
     purchase = a_purchase()
     purchase.traceparent = SAMPLED
     won(await strategy.buy(purchase))

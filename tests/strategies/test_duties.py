@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from app.lab.servers.postgres import PostgresServer
 from app.ledger.sales import SaleRepository
 from app.sales.model import Purchase, Sale, SaleTerms, UnknownSale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
 from app.strategies.contention import Contention
 from app.strategies.protocol import AcceptedIn, Parts, RegisteredStrategy
 from app.strategies.registry import STRATEGIES
-from tests.fixtures.databases import MigratedDatabases
-from tests.strategies.toy import ToyStrategy
+from tests.strategies.sale import won
+from tests.support.databases import MigratedDatabases
+from tests.support.toy_strategy import ToyStrategy
 
 MOST_TRIES = 20
 SELL_BESIDE_THE_ROW = ("sharded-counter", "skip-locked", "redis-decr", "redis-watch")
@@ -69,10 +69,9 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def database_url(postgres_server: PostgresServer, migrated_databases: MigratedDatabases) -> Iterator[str]:
+def database_url(migrated_databases: MigratedDatabases) -> Iterator[str]:
     """One for all of these tests, emptied once and not 300 times: each has a sale of its own."""
-    with migrated_databases.borrowed() as name:
-        yield postgres_server.url_of(name)
+    yield from migrated_databases.lent()
 
 
 @pytest.fixture(params=[*STRATEGIES.values(), ToyStrategy], ids=lambda strategy: strategy.name)
@@ -80,11 +79,6 @@ async def desk(request: pytest.FixtureRequest, parts: Parts) -> AsyncIterator[De
     strategy = request.param.build(parts)
     yield Desk(strategy, SaleRepository(parts.engine), parts, f"drop-{secrets.token_hex(4)}")
     await strategy.close()
-
-
-def won(outcome: Outcome) -> Reserved:
-    assert isinstance(outcome, Reserved)
-    return outcome
 
 
 async def test_one_after_another_they_are_sold_exactly_the_stock(desk: Desk) -> None:

@@ -17,8 +17,8 @@ from app.strategies.naive_relative import NaiveRelativeStrategy
 from app.strategies.protocol import AcceptedIn, Parts, RegisteredStrategy
 from app.strategies.redis_lock import RedisLockStrategy
 from app.strategies.registry import STRATEGIES
-from tests.fixtures.crowd import Crowd, Sold
-from tests.strategies.toy import ToyStrategy
+from tests.support.crowd import Crowd, Sold
+from tests.support.toy_strategy import ToyStrategy
 
 STOCK, BUYERS, REPEATS = 100, 1000, 5
 
@@ -34,7 +34,8 @@ class LongLocked(RedisLockStrategy):
         return cls(parts.engine, lock, parts.attempts)
 
 
-EXACT = [strategy for strategy in (*STRATEGIES.values(), ToyStrategy) if strategy.promises_exactness]
+OFFERED: list[type[RegisteredStrategy]] = [*STRATEGIES.values(), ToyStrategy]
+EXACT = [strategy for strategy in OFFERED if strategy.promises_exactness]
 AT_COMMIT = [LongLocked, *(strategy for strategy in EXACT if strategy.accepted_in is AcceptedIn.LEDGER)]
 IN_STREAM = [strategy for strategy in EXACT if strategy.accepted_in is AcceptedIn.STREAM]
 # Of lua-fire-and-forget the test is in its own file: it wants a broker, and a worker that books.

@@ -3,13 +3,13 @@
 from app.gate.functions import library_name
 from app.strategies.function import FunctionStrategy
 from app.strategies.protocol import Parts
-from tests.fixtures.gate import a_purchase
-from tests.strategies.stage import stage, won
+from tests.strategies.sale import create_sale, won
+from tests.support.sales import a_purchase
 
 
 async def test_the_function_is_there_before_the_first_buyer(parts: Parts) -> None:
     strategy = FunctionStrategy.build(parts)
-    await stage(strategy, parts)
+    await create_sale(strategy, parts)
     assert await parts.redis.function_list(library_name("reserve"))
     calls = (await parts.redis.info("commandstats")).get("cmdstat_fcall", {}).get("calls", 0)
     won(await strategy.buy(a_purchase()))

@@ -15,10 +15,10 @@ from app.strategies.contention import Contention
 from app.strategies.gate_and_guard import GateAndGuardStrategy
 from app.strategies.in_redis.keys import RedisKeys
 from app.strategies.protocol import Parts
-from tests.fixtures.gate import a_purchase
 from tests.strategies.doomed import buy_and_die
-from tests.strategies.rush import Place
-from tests.strategies.stage import stage, tally_of, won
+from tests.strategies.sale import create_sale, tally_of, won
+from tests.support.rush import Place
+from tests.support.sales import a_purchase
 from tests.support.until import until
 
 
@@ -36,7 +36,7 @@ def shield(parts: Parts) -> str:
 
 async def test_a_shield_that_lets_everybody_through_sells_nothing_more(parts: Parts, shield: str) -> None:
     strategy = GateAndGuardStrategy.build(parts)
-    sale = await stage(strategy, parts, stock=3)
+    sale = await create_sale(strategy, parts, stock=3)
     await parts.redis.set(shield, 1000)
     outcomes = [await strategy.buy(a_purchase()) for _ in range(6)]
     assert [type(outcome) for outcome in outcomes] == [Reserved] * 3 + [SoldOut] * 3
@@ -45,7 +45,7 @@ async def test_a_shield_that_lets_everybody_through_sells_nothing_more(parts: Pa
 
 async def test_without_the_guard_it_does(parts: Parts, shield: str) -> None:
     strategy = Unguarded.build(parts)
-    sale = await stage(strategy, parts, stock=3)
+    sale = await create_sale(strategy, parts, stock=3)
     await parts.redis.set(shield, 1000)
     for _ in range(6):
         won(await strategy.buy(a_purchase()))
@@ -54,7 +54,7 @@ async def test_without_the_guard_it_does(parts: Parts, shield: str) -> None:
 
 async def test_a_shield_that_lets_nobody_through_is_no_sold_out(parts: Parts, shield: str) -> None:
     strategy = GateAndGuardStrategy.build(parts)
-    await stage(strategy, parts, stock=3)
+    await create_sale(strategy, parts, stock=3)
     await parts.redis.set(shield, 0)
     with pytest.raises(Contention):
         await strategy.buy(a_purchase())
@@ -66,7 +66,7 @@ async def test_the_tickets_of_a_dead_process_are_sold_when_the_shield_ends(
     parts: Parts, place: Place, failpoints: FailpointController
 ) -> None:
     strategy = GateAndGuardStrategy.build(parts)
-    sale = await stage(strategy, parts, stock=2)
+    sale = await create_sale(strategy, parts, stock=2)
     failpoints.kill_at("after_decrement")
     await buy_and_die(GateAndGuardStrategy, place, a_purchase(quantity=2))
 
@@ -83,7 +83,7 @@ async def test_the_tickets_of_a_dead_process_are_sold_when_the_shield_ends(
 async def test_it_sells_without_redis(parts: Parts) -> None:
     away = make_redis("redis://127.0.0.1:1/0", "test", GateSettings())
     strategy = GateAndGuardStrategy.build(replace(parts, redis=away))
-    await stage(strategy, parts, stock=1)
+    await create_sale(strategy, parts, stock=1)
     won(await strategy.buy(a_purchase()))
     assert await strategy.buy(a_purchase()) == SoldOut(0)
     await away.aclose()
@@ -91,7 +91,7 @@ async def test_it_sells_without_redis(parts: Parts) -> None:
 
 async def test_the_shield_ends_within_a_second_used_or_not(parts: Parts, shield: str) -> None:
     strategy = GateAndGuardStrategy.build(parts)
-    await stage(strategy, parts)
+    await create_sale(strategy, parts)
     for _ in range(2):
         await strategy.buy(a_purchase())
         assert await parts.redis.pttl(shield) <= 1000

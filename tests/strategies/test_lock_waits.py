@@ -20,8 +20,8 @@ from app.strategies.in_ledger.strategy import Taken
 from app.strategies.protocol import Parts, RegisteredStrategy
 from app.strategies.registry import STRATEGIES
 from app.strategies.row_lock import RowLockStrategy
-from tests.fixtures.gate import a_purchase
-from tests.strategies.stage import stage, tally_of, won
+from tests.strategies.sale import create_sale, tally_of, won
+from tests.support.sales import a_purchase
 
 Held = Callable[[AsyncEngine], AbstractAsyncContextManager[None]]
 
@@ -61,7 +61,7 @@ async def sale_held(engine: AsyncEngine) -> AsyncIterator[None]:
 )
 async def test_a_lock_that_is_not_free_in_time_is_contention(parts: Parts, hasty: Parts, name: str, held: Held) -> None:
     strategy: RegisteredStrategy = STRATEGIES[name].build(hasty)
-    sale = await stage(strategy, parts)
+    sale = await create_sale(strategy, parts)
     async with held(parts.engine):
         with pytest.raises(Contention):
             await strategy.buy(a_purchase())
@@ -80,6 +80,6 @@ class Slow(RowLockStrategy):
 
 async def test_a_statement_that_takes_too_long_by_itself_is_no_contention(parts: Parts, hasty: Parts) -> None:
     strategy = Slow.build(hasty)
-    await stage(strategy, parts)
+    await create_sale(strategy, parts)
     with pytest.raises(LedgerUnavailable):
         await strategy.buy(a_purchase())

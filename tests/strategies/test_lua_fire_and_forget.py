@@ -19,11 +19,12 @@ from app.strategies.in_redis.booth import Booth
 from app.strategies.in_redis.keys import LIFE_SECONDS, RedisKeys
 from app.strategies.lua_fire_and_forget import LuaFireAndForgetStrategy
 from app.strategies.protocol import Parts
-from tests.fixtures.crowd import Crowd
-from tests.fixtures.gate import a_purchase
-from tests.fixtures.platform import MakePlatform, Platform
-from tests.strategies.rush import Place
-from tests.strategies.stage import remaining, stage, tally_of, won
+from tests.fixtures.platform import MakePlatform
+from tests.strategies.sale import create_sale, remaining, tally_of, won
+from tests.support.crowd import Crowd
+from tests.support.platform import Platform
+from tests.support.rush import Place
+from tests.support.sales import a_purchase
 from tests.support.until import until
 
 
@@ -94,7 +95,7 @@ async def test_what_is_lost_with_the_api_and_with_the_broker_and_kept_by_a_worke
 
 async def test_a_broker_that_is_away_takes_the_order_along(parts: Parts) -> None:
     strategy = LuaFireAndForgetStrategy.build(replace(parts, broker_url="redis://127.0.0.1:1/0"))
-    sale = await stage(strategy, parts, stock=2)
+    sale = await create_sale(strategy, parts, stock=2)
     with pytest.raises(TemporarilyUnavailable, match="nobody will book"):
         await strategy.buy(a_purchase(key="k"))
     assert won(await strategy.buy(a_purchase(key="k"))).replayed  # as he is told when he asks again
@@ -104,7 +105,7 @@ async def test_a_broker_that_is_away_takes_the_order_along(parts: Parts) -> None
 
 async def test_an_order_that_comes_twice_is_booked_once(parts: Parts) -> None:
     strategy = LuaFireAndForgetStrategy.build(parts)
-    sale = await stage(strategy, parts, stock=2)
+    sale = await create_sale(strategy, parts, stock=2)
     sold = await Booth(parts.redis, parts.gate_settings.key_prefix).sell(a_purchase(quantity=2))
     assert sold is not None
     assert sold.order is not None
@@ -120,7 +121,7 @@ async def test_an_order_that_comes_twice_is_booked_once(parts: Parts) -> None:
 
 async def test_what_redis_forgot_is_sold_again_and_the_ledger_rejects_the_excess(parts: Parts) -> None:
     strategy = LuaFireAndForgetStrategy.build(parts)
-    sale = await stage(strategy, parts, stock=2)
+    sale = await create_sale(strategy, parts, stock=2)
     booth = Booth(parts.redis, parts.gate_settings.key_prefix)
     first = await booth.sell(a_purchase("ada", quantity=2))
     await parts.redis.unlink(*RedisKeys(parts.gate_settings.key_prefix, "drop").booth)
@@ -138,7 +139,7 @@ async def test_what_redis_forgot_is_sold_again_and_the_ledger_rejects_the_excess
 
 async def test_a_booth_that_redis_forgot_is_made_from_the_ledger(parts: Parts) -> None:
     strategy = LuaFireAndForgetStrategy.build(parts)
-    sale = await stage(strategy, parts, stock=2)
+    sale = await create_sale(strategy, parts, stock=2)
     await parts.redis.unlink(*RedisKeys(parts.gate_settings.key_prefix, "drop").booth)
     assert await strategy.snapshot(sale) is None
     won(await strategy.buy(a_purchase()))
@@ -148,7 +149,7 @@ async def test_a_booth_that_redis_forgot_is_made_from_the_ledger(parts: Parts) -
 
 async def test_a_late_word_of_an_earlier_round_changes_nothing(parts: Parts) -> None:
     strategy = LuaFireAndForgetStrategy.build(parts)
-    first = await stage(strategy, parts, stock=2)
+    first = await create_sale(strategy, parts, stock=2)
     second = await SaleRepository(parts.engine).next_round("drop", 5)
     await strategy.prepare(second)
     await strategy.prepare(first)
@@ -159,7 +160,7 @@ async def test_a_late_word_of_an_earlier_round_changes_nothing(parts: Parts) -> 
 
 async def test_all_its_keys_end_by_themselves(parts: Parts) -> None:
     strategy = LuaFireAndForgetStrategy.build(parts)
-    await stage(strategy, parts, customer_limit=4)
+    await create_sale(strategy, parts, customer_limit=4)
     won(await strategy.buy(a_purchase()))
     for key in RedisKeys(parts.gate_settings.key_prefix, "drop").booth:
         assert 0 < await parts.redis.ttl(key) <= LIFE_SECONDS, key

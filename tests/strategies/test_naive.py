@@ -1,11 +1,9 @@
 """The naive strategy oversells, and its counter hides it. What it owes a buyer all the same is in test_duties.py."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -15,19 +13,17 @@ from app.errors import TemporarilyUnavailable
 from app.lab.servers.ports import free_port
 from app.ledger.engine import make_engine
 from app.ledger.sales import SaleRepository
-from app.sales.model import Purchase, Sale, SaleTerms
+from app.sales.model import Sale
 from app.sales.outcomes import Outcome, Reserved, SoldOut
 from app.settings import LedgerSettings
 from app.strategies.naive import NaiveStrategy
 from app.strategies.protocol import Snapshot
+from tests.strategies.sale import won
+from tests.support.locked_naive import LockedNaive
+from tests.support.rows import terms
+from tests.support.sales import a_purchase
 
 STOCK, CROWD, THINK_MS = 5, 30, 50
-
-
-class Locking(NaiveStrategy):
-    """The control: the same code, but whoever reads the counter holds it until he has written."""
-
-    locking: ClassVar[str] = "FOR NO KEY UPDATE OF i"
 
 
 @pytest.fixture
@@ -53,30 +49,21 @@ def naive(engines: list[AsyncEngine]) -> NaiveStrategy:
     return NaiveStrategy(engines[0])
 
 
-async def stage(sales: SaleRepository, *, stock: int = STOCK, think_ms: int = 0, **terms: object) -> Sale:
-    asked = SaleTerms(name="drop", strategy="naive", stock=stock, think_ms=think_ms)
-    return (await sales.create(replace(asked, **terms), guarded=False)).sale  # type: ignore[arg-type]  # any of its fields
-
-
-def purchase(customer: str = "ada", key: str | None = None, quantity: int = 1) -> Purchase:
-    return Purchase("drop", customer, key or secrets.token_hex(8), quantity, secrets.token_hex(8))
+async def create_sale(sales: SaleRepository, *, stock: int = STOCK, think_ms: int = 0, **other: Any) -> Sale:
+    asked = terms(strategy="naive", stock=stock, think_ms=think_ms, **other)
+    return (await sales.create(asked, guarded=False)).sale
 
 
 async def rush(strategies: list[NaiveStrategy]) -> list[Outcome]:
     return await asyncio.gather(
-        *(strategies[number % len(strategies)].buy(purchase(f"customer-{number}")) for number in range(CROWD))
+        *(strategies[number % len(strategies)].buy(a_purchase(f"customer-{number}")) for number in range(CROWD))
     )
-
-
-def reserved(outcome: Outcome) -> Reserved:
-    assert isinstance(outcome, Reserved)
-    return outcome
 
 
 async def test_a_crowd_is_sold_more_than_there_is_and_the_counter_claims_less(
     engines: list[AsyncEngine], sales: SaleRepository
 ) -> None:
-    sale = await stage(sales, think_ms=THINK_MS)
+    sale = await create_sale(sales, think_ms=THINK_MS)
     outcomes = await rush([NaiveStrategy(engine) for engine in engines])
     tally = await sales.tally("drop", 1)
     snapshot = await NaiveStrategy(engines[0]).snapshot(sale)
@@ -92,30 +79,32 @@ async def test_a_crowd_is_sold_more_than_there_is_and_the_counter_claims_less(
 async def test_with_the_row_locked_the_same_crowd_is_sold_exactly_the_stock(
     engines: list[AsyncEngine], sales: SaleRepository
 ) -> None:
-    sale = await stage(sales, think_ms=THINK_MS)
-    outcomes = await rush([Locking(engine) for engine in engines])
+    sale = await create_sale(sales, think_ms=THINK_MS)
+    outcomes = await rush([LockedNaive(engine) for engine in engines])
     tally = await sales.tally("drop", 1)
     assert tally.booked == STOCK
     assert sum(isinstance(outcome, Reserved) for outcome in outcomes) == STOCK
     assert sum(outcome == SoldOut(0) for outcome in outcomes) == CROWD - STOCK
-    assert await Locking(engines[0]).snapshot(sale) == Snapshot(round=1, epoch=1, stock=STOCK, remaining=0, backlog=0)
+    assert await LockedNaive(engines[0]).snapshot(sale) == Snapshot(
+        round=1, epoch=1, stock=STOCK, remaining=0, backlog=0
+    )
     async with engines[0].connect() as connection:
         tickets = sorted((await connection.execute(text("SELECT ticket FROM bookings"))).scalars())
     assert tickets == [1, 2, 3, 4, 5]
 
 
 async def test_the_limit_races_too(naive: NaiveStrategy, sales: SaleRepository) -> None:
-    await stage(sales, think_ms=THINK_MS, customer_limit=1)
-    outcomes = await asyncio.gather(*(naive.buy(purchase()) for _ in range(5)))
+    await create_sale(sales, think_ms=THINK_MS, customer_limit=1)
+    outcomes = await asyncio.gather(*(naive.buy(a_purchase()) for _ in range(5)))
     assert sum(isinstance(outcome, Reserved) for outcome in outcomes) > 1
 
 
 async def test_a_key_sent_many_times_at_once_buys_once(engines: list[AsyncEngine], sales: SaleRepository) -> None:
-    sale = await stage(sales, stock=10, think_ms=THINK_MS)
+    sale = await create_sale(sales, stock=10, think_ms=THINK_MS)
     strategies = [NaiveStrategy(engine) for engine in engines]
-    outcomes = await asyncio.gather(*(strategies[number % 2].buy(purchase(key="k")) for number in range(10)))
-    assert len({reserved(outcome).reservation for outcome in outcomes}) == 1
-    assert sum(not reserved(outcome).replayed for outcome in outcomes) == 1
+    outcomes = await asyncio.gather(*(strategies[number % 2].buy(a_purchase(key="k")) for number in range(10)))
+    assert len({won(outcome).reservation for outcome in outcomes}) == 1
+    assert sum(not won(outcome).replayed for outcome in outcomes) == 1
     assert (await sales.tally("drop", 1)).booked == 1
     snapshot = await strategies[0].snapshot(sale)
     assert snapshot is not None
@@ -124,21 +113,21 @@ async def test_a_key_sent_many_times_at_once_buys_once(engines: list[AsyncEngine
 
 async def test_a_window_that_is_open_sells(naive: NaiveStrategy, sales: SaleRepository) -> None:
     now = datetime.now(UTC)
-    await stage(sales, opens_at=now - timedelta(hours=1), closes_at=now + timedelta(hours=1))
-    assert isinstance(await naive.buy(purchase()), Reserved)
+    await create_sale(sales, opens_at=now - timedelta(hours=1), closes_at=now + timedelta(hours=1))
+    assert isinstance(await naive.buy(a_purchase()), Reserved)
 
 
 async def test_a_booking_is_never_pending(naive: NaiveStrategy, sales: SaleRepository) -> None:
-    await stage(sales)
-    assert not await naive.is_pending(reserved(await naive.buy(purchase())).reservation)
+    await create_sale(sales)
+    assert not await naive.is_pending(won(await naive.buy(a_purchase())).reservation)
 
 
 async def test_a_buyer_without_a_free_connection_is_told_to_come_back(database_url: str, sales: SaleRepository) -> None:
-    await stage(sales)
+    await create_sale(sales)
     engine = make_engine(database_url, "test", LedgerSettings(pool_size=1, statement_timeout_seconds=0.2))
     async with engine.connect():
         with pytest.raises(TemporarilyUnavailable, match="busy"):
-            await NaiveStrategy(engine).buy(purchase())
+            await NaiveStrategy(engine).buy(a_purchase())
     await engine.dispose()
     assert (await sales.tally("drop", 1)).booked == 0
 
@@ -146,5 +135,5 @@ async def test_a_buyer_without_a_free_connection_is_told_to_come_back(database_u
 async def test_a_ledger_that_is_away_is_said_to_be_away() -> None:
     engine = make_engine(f"postgresql+asyncpg://postgres@127.0.0.1:{free_port()}/none", "test", LedgerSettings())
     with pytest.raises(TemporarilyUnavailable):
-        await NaiveStrategy(engine).buy(purchase())
+        await NaiveStrategy(engine).buy(a_purchase())
     await engine.dispose()

@@ -12,8 +12,9 @@ from app.sales.model import SaleTerms
 from app.sales.outcomes import Reserved, SoldOut
 from app.strategies.protocol import Parts
 from app.strategies.registry import build_strategies
-from tests.fixtures.cluster import Cluster, MakeCluster
-from tests.fixtures.gate import a_purchase
+from tests.fixtures.cluster import MakeCluster
+from tests.support.redis_cluster import RedisCluster
+from tests.support.sales import a_purchase
 
 IN_REDIS = (
     *("redis-decr", "redis-watch", "redis-lock", "redis-lock-fenced"),
@@ -22,18 +23,18 @@ IN_REDIS = (
 
 
 @pytest.fixture
-async def cluster(make_cluster: MakeCluster) -> Cluster:
+async def cluster(make_cluster: MakeCluster) -> RedisCluster:
     return await make_cluster()
 
 
 @pytest.fixture
-async def on_cluster(parts: Parts, cluster: Cluster) -> AsyncIterator[Parts]:
+async def on_cluster(parts: Parts, cluster: RedisCluster) -> AsyncIterator[Parts]:
     redis = make_redis(cluster.url, "test", parts.gate_settings)
     yield replace(parts, redis=redis, gate=Gate(redis, parts.gate_settings.key_prefix))
     await redis.aclose()
 
 
-async def test_each_sells_on_every_primary(cluster: Cluster, on_cluster: Parts) -> None:
+async def test_each_sells_on_every_primary(cluster: RedisCluster, on_cluster: Parts) -> None:
     strategies = build_strategies(on_cluster)
     sales = SaleRepository(on_cluster.engine)
     for name in IN_REDIS:

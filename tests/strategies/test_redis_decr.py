@@ -11,10 +11,10 @@ from app.strategies.in_redis.counter import StockCounter
 from app.strategies.in_redis.keys import LIFE_SECONDS
 from app.strategies.protocol import Parts
 from app.strategies.redis_decr import RedisDecrStrategy
-from tests.fixtures.gate import a_purchase
 from tests.strategies.doomed import buy_and_die
-from tests.strategies.rush import Place
-from tests.strategies.stage import remaining, stage, tally_of, won
+from tests.strategies.sale import create_sale, remaining, tally_of, won
+from tests.support.rush import Place
+from tests.support.sales import a_purchase
 from tests.support.until import until
 
 
@@ -31,7 +31,7 @@ def counter(parts: Parts) -> StockCounter:
 async def test_a_death_between_decrement_and_booking_leaks_the_tickets(
     decr: RedisDecrStrategy, parts: Parts, place: Place, failpoints: FailpointController
 ) -> None:
-    sale = await stage(decr, parts, stock=3)
+    sale = await create_sale(decr, parts, stock=3)
     failpoints.kill_at("after_decrement")
     await buy_and_die(RedisDecrStrategy, place, a_purchase(key="k", quantity=2))
     assert (await remaining(decr, sale), (await tally_of(parts, sale)).booked) == (1, 0)
@@ -43,7 +43,7 @@ async def test_a_death_between_decrement_and_booking_leaks_the_tickets(
 async def test_while_one_gives_back_others_are_told_sold_out(
     decr: RedisDecrStrategy, counter: StockCounter, parts: Parts
 ) -> None:
-    sale = await stage(decr, parts, stock=3)
+    sale = await create_sale(decr, parts, stock=3)
     await counter.add("drop", 1, -4)  # somebody asked for four, and has not yet seen that they aren't there
     assert await decr.buy(a_purchase()) == SoldOut(0)
     await counter.add("drop", 1, 4)
@@ -52,7 +52,7 @@ async def test_while_one_gives_back_others_are_told_sold_out(
 
 
 async def test_a_counter_that_redis_forgot_is_made_from_the_ledger(decr: RedisDecrStrategy, parts: Parts) -> None:
-    sale = await stage(decr, parts, stock=3)
+    sale = await create_sale(decr, parts, stock=3)
     won(await decr.buy(a_purchase()))
     await parts.redis.unlink(decr.counter.key("drop", 1))
     assert await decr.snapshot(sale) is None
@@ -64,7 +64,7 @@ async def test_a_counter_that_redis_forgot_is_made_from_the_ledger(decr: RedisDe
 async def test_what_is_taken_and_not_booked_when_redis_forgets_is_sold_again(
     decr: RedisDecrStrategy, parts: Parts, failpoints: FailpointController
 ) -> None:
-    sale = await stage(decr, parts, stock=2)
+    sale = await create_sale(decr, parts, stock=2)
     failpoints.stop_at("after_decrement")
     async with asyncio.TaskGroup() as tasks:
         standing = tasks.create_task(decr.buy(a_purchase()))
@@ -82,7 +82,7 @@ async def test_growth_that_never_reached_redis_is_found_when_it_is_needed(
     decr: RedisDecrStrategy, parts: Parts
 ) -> None:
     """Whoever should have told the counter died after the ledger's commit."""
-    sale = await stage(decr, parts, stock=1)
+    sale = await create_sale(decr, parts, stock=1)
     won(await decr.buy(a_purchase()))
     async with parts.engine.begin() as connection:
         await connection.exec_driver_sql("UPDATE inventory SET stock = 3, remaining = remaining + 2")
@@ -92,7 +92,7 @@ async def test_growth_that_never_reached_redis_is_found_when_it_is_needed(
 
 
 async def test_growth_is_counted_once(decr: RedisDecrStrategy, parts: Parts) -> None:
-    sale = await stage(decr, parts, stock=1)
+    sale = await create_sale(decr, parts, stock=1)
     async with parts.engine.begin() as connection:
         await connection.exec_driver_sql("UPDATE inventory SET stock = 3")
     grown = await SaleRepository(parts.engine).get("drop")
@@ -104,7 +104,7 @@ async def test_growth_is_counted_once(decr: RedisDecrStrategy, parts: Parts) -> 
 async def test_its_key_ends_by_itself_also_where_nobody_seeded_it(
     decr: RedisDecrStrategy, counter: StockCounter, parts: Parts
 ) -> None:
-    await stage(decr, parts)
+    await create_sale(decr, parts)
     assert 0 < await parts.redis.ttl(counter.key("drop", 1)) <= LIFE_SECONDS
     assert await counter.add("drop", 7, 1) is None
     assert 0 < await parts.redis.ttl(counter.key("drop", 7)) <= LIFE_SECONDS

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.failpoints import FailpointController
 from app.ledger.counter import counter_update
 from app.races.attempt import Attempt, Hazard
-from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, Reserved, SoldOut
 from app.strategies.contention import Conflict, Contention
 from app.strategies.in_ledger.strategy import Taken
@@ -20,8 +19,8 @@ from app.strategies.in_redis.locked import LockedStrategy
 from app.strategies.protocol import Parts
 from app.strategies.redis_lock import RedisLockStrategy
 from app.strategies.redis_lock_fenced import RedisLockFencedStrategy
-from tests.fixtures.gate import a_purchase
-from tests.strategies.stage import remaining, stage, tally_of, won
+from tests.strategies.sale import create_sale, insist, remaining, tally_of, won
+from tests.support.sales import a_purchase
 from tests.support.until import until
 
 SHORT_LOCK_MS = 50
@@ -65,19 +64,11 @@ async def sell_out_while_one_sleeps(strategy: LockedStrategy, failpoints: Failpo
     async with asyncio.TaskGroup() as tasks:
         late = tasks.create_task(strategy.buy(a_purchase()))
         await until(lambda: failpoints.happened("after_stock_read", "stop"))
-        outcomes = []
+        outcomes: list[Outcome] = []
         while not outcomes or isinstance(outcomes[-1], Reserved):
-            outcomes.append(await insisting(strategy, a_purchase()))
+            outcomes.append(await insist(strategy, a_purchase()))
         failpoints.release("after_stock_read")
     return [*outcomes, late.result()]
-
-
-async def insisting(strategy: LockedStrategy, purchase: Purchase) -> Outcome:
-    while True:
-        try:
-            return await strategy.buy(purchase)
-        except Contention:
-            continue
 
 
 async def test_a_holder_who_sleeps_past_his_lock_sells_a_ticket_twice(
@@ -85,7 +76,7 @@ async def test_a_holder_who_sleeps_past_his_lock_sells_a_ticket_twice(
 ) -> None:
     kept = Kept()
     strategy = impatient(RedisLockStrategy, parts, kept)
-    sale = await stage(strategy, parts, stock=3)
+    sale = await create_sale(strategy, parts, stock=3)
     *_, refused, late = await sell_out_while_one_sleeps(strategy, failpoints)
     assert refused == SoldOut(0)
     won(late)
@@ -99,7 +90,7 @@ async def test_a_holder_who_sleeps_past_his_lock_sells_a_ticket_twice(
 
 async def test_with_a_token_he_writes_nothing(parts: Parts, failpoints: FailpointController) -> None:
     strategy = impatient(RedisLockFencedStrategy, parts)
-    sale = await stage(strategy, parts, stock=3)
+    sale = await create_sale(strategy, parts, stock=3)
     *_, refused, late = await sell_out_while_one_sleeps(strategy, failpoints)
     assert (refused, late) == (SoldOut(0), SoldOut(0))
     assert (await tally_of(parts, sale)).booked == 3
@@ -120,7 +111,7 @@ async def late_between_read_and_write(strategy: RedisLockFencedStrategy, parts: 
 
 async def test_a_token_that_only_the_write_compares_comes_too_late(parts: Parts) -> None:
     strategy = ComparedAtTheWriteAlone.build(parts)
-    sale = await stage(strategy, parts, stock=3)
+    sale = await create_sale(strategy, parts, stock=3)
     await late_between_read_and_write(strategy, parts)
     assert (await tally_of(parts, sale)).booked == 2
     assert await remaining(strategy, sale) == 2  # one of the two updates is lost
@@ -128,7 +119,7 @@ async def test_a_token_that_only_the_write_compares_comes_too_late(parts: Parts)
 
 async def test_a_token_that_the_ledger_knows_from_the_read_on_does_not(parts: Parts) -> None:
     strategy = RedisLockFencedStrategy.build(parts)
-    sale = await stage(strategy, parts, stock=3)
+    sale = await create_sale(strategy, parts, stock=3)
     with pytest.raises(Conflict):
         await late_between_read_and_write(strategy, parts)
     assert (await tally_of(parts, sale)).booked == 0
@@ -137,7 +128,7 @@ async def test_a_token_that_the_ledger_knows_from_the_read_on_does_not(parts: Pa
 
 async def test_tokens_that_redis_forgot_are_skipped(parts: Parts, keys: RedisKeys) -> None:
     strategy = RedisLockFencedStrategy.build(parts)
-    sale = await stage(strategy, parts, stock=5)
+    sale = await create_sale(strategy, parts, stock=5)
     for _ in range(3):
         won(await strategy.buy(a_purchase()))
     await parts.redis.unlink(keys.lock_token)
@@ -151,7 +142,7 @@ async def test_a_lock_that_is_never_free_is_contention_and_takes_nothing(
     way: type[LockedStrategy], parts: Parts, keys: RedisKeys
 ) -> None:
     strategy = way.build(parts)
-    sale = await stage(strategy, parts)
+    sale = await create_sale(strategy, parts)
     await parts.redis.set(keys.lock, "another's")
     with pytest.raises(Contention):
         await strategy.buy(a_purchase())
@@ -180,7 +171,7 @@ async def test_the_token_ends_when_nobody_buys_any_more(parts: Parts, keys: Redi
 async def test_who_has_waited_too_long_for_a_turn_is_told_so(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.strategies.in_redis.locked.WAIT_SECONDS", 0.01)
     strategy = RedisLockStrategy.build(parts)
-    await stage(strategy, parts, think_ms=200, stock=10)
+    await create_sale(strategy, parts, think_ms=200, stock=10)
     outcomes = await asyncio.gather(*(strategy.buy(a_purchase()) for _ in range(4)), return_exceptions=True)
     assert any(isinstance(outcome, Reserved) for outcome in outcomes)
     assert any(isinstance(outcome, Contention) and "wait" in outcome.detail for outcome in outcomes)

@@ -2,9 +2,9 @@
 
 from app.strategies.protocol import Parts
 from app.strategies.redis_watch import RedisWatchStrategy
-from tests.fixtures.crowd import Crowd
-from tests.fixtures.gate import a_purchase
-from tests.strategies.stage import remaining, stage, won
+from tests.strategies.sale import create_sale, remaining, won
+from tests.support.crowd import Crowd
+from tests.support.sales import a_purchase
 
 
 class Unwatched(RedisWatchStrategy):
@@ -26,7 +26,7 @@ async def test_with_the_watch_it_is_sold_exactly_the_stock(crowd: Crowd) -> None
 
 async def test_the_number_never_goes_below_zero(parts: Parts) -> None:
     strategy = RedisWatchStrategy.build(parts)
-    sale = await stage(strategy, parts, stock=3)
+    sale = await create_sale(strategy, parts, stock=3)
     await strategy.buy(a_purchase(quantity=4))
     counted = await strategy.counter.read("drop", 1)
     assert counted is not None
@@ -37,7 +37,7 @@ async def test_the_number_never_goes_below_zero(parts: Parts) -> None:
 
 async def test_a_counter_that_redis_forgot_is_made_from_the_ledger(parts: Parts) -> None:
     strategy = RedisWatchStrategy.build(parts)
-    sale = await stage(strategy, parts, stock=3)
+    sale = await create_sale(strategy, parts, stock=3)
     won(await strategy.buy(a_purchase()))
     await parts.redis.unlink(strategy.counter.key("drop", 1))
     won(await strategy.buy(a_purchase(quantity=2)))

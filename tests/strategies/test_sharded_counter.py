@@ -12,12 +12,11 @@ from app.ledger.purchases import Seen
 from app.sales.model import Purchase
 from app.sales.outcomes import Reserved, SoldOut
 from app.strategies import sharded_counter
-from app.strategies.contention import Contention
 from app.strategies.in_ledger.strategy import Taken
 from app.strategies.protocol import Parts
 from app.strategies.sharded_counter import BUCKETS, ShardedCounterStrategy, Share, borrow
-from tests.fixtures.gate import a_purchase
-from tests.strategies.stage import remaining, stage, tally_of, won
+from tests.strategies.sale import create_sale, insist, remaining, tally_of, won
+from tests.support.sales import a_purchase
 
 SHARES = st.lists(st.integers(0, 20), min_size=1, max_size=BUCKETS)
 
@@ -67,8 +66,10 @@ def test_shares(undealt: int, shares: list[int], quantity: int, left: tuple[int,
 
 async def test_buyers_of_several_tickets_leave_none_over(parts: Parts) -> None:
     desk = ShardedCounterStrategy.build(parts)
-    sale = await stage(desk, parts, stock=100)
-    outcomes = await asyncio.gather(*(insist(desk, 3) for _ in range(50)))
+    sale = await create_sale(desk, parts, stock=100)
+    outcomes = await asyncio.gather(
+        *(insist(desk, a_purchase(f"customer-{number}", quantity=3)) for number in range(50))
+    )
     assert sum(isinstance(outcome, Reserved) for outcome in outcomes) == 33
     assert {str(outcome) for outcome in outcomes if not isinstance(outcome, Reserved)} == {str(SoldOut(1))}
     won(await desk.buy(a_purchase()))
@@ -96,19 +97,10 @@ class Selfish(ShardedCounterStrategy):
 
 async def test_without_borrowing_a_buyer_is_sent_away_while_tickets_are_left(parts: Parts) -> None:
     desk = ShardedCounterStrategy.build(parts)
-    sale = await stage(desk, parts, stock=1000)
+    sale = await create_sale(desk, parts, stock=1000)
     won(await desk.buy(a_purchase()))
     async with parts.engine.begin() as connection:
         await connection.execute(TAKE_BACK_BUCKET_1)
     assert await Selfish.build(parts).buy(a_purchase()) == SoldOut(0)
     assert await remaining(desk, sale) == 999
     won(await desk.buy(a_purchase()))
-
-
-async def insist(desk: ShardedCounterStrategy, quantity: int) -> object:
-    key = a_purchase().key
-    while True:
-        try:
-            return await desk.buy(a_purchase(customer=key, key=key, quantity=quantity))
-        except Contention:
-            continue

@@ -17,9 +17,9 @@ from app.strategies.contention import Contention
 from app.strategies.in_ledger.strategy import Taken
 from app.strategies.protocol import Parts
 from app.strategies.skip_locked import SkipLockedStrategy
-from tests.fixtures.gate import a_purchase
-from tests.strategies.stage import remaining, stage, tally_of, won
+from tests.strategies.sale import create_sale, remaining, tally_of, won
 from tests.strategies.waiting import lock_waiters
+from tests.support.sales import a_purchase
 from tests.support.until import until
 
 
@@ -54,7 +54,7 @@ async def somebody_holds(parts: Parts, tickets: int) -> AsyncIterator[None]:
 
 async def test_tickets_that_are_held_are_contended_and_not_sold_out(parts: Parts) -> None:
     desk = SkipLockedStrategy.build(parts)
-    sale = await stage(desk, parts, stock=3)
+    sale = await create_sale(desk, parts, stock=3)
     won(await desk.buy(a_purchase()))
     async with somebody_holds(parts, 2):
         with pytest.raises(Contention):
@@ -66,7 +66,7 @@ async def test_tickets_that_are_held_are_contended_and_not_sold_out(parts: Parts
 
 async def test_without_the_second_look_a_buyer_is_turned_away_and_tickets_are_left(parts: Parts) -> None:
     desk = SkipLockedStrategy.build(parts)
-    sale = await stage(desk, parts, stock=3)
+    sale = await create_sale(desk, parts, stock=3)
     won(await desk.buy(a_purchase()))
     async with somebody_holds(parts, 2):
         assert await Hasty.build(parts).buy(a_purchase()) == SoldOut(0)
@@ -75,7 +75,7 @@ async def test_without_the_second_look_a_buyer_is_turned_away_and_tickets_are_le
 
 async def test_what_is_had_in_part_is_given_back(parts: Parts) -> None:
     desk = SkipLockedStrategy.build(parts)
-    sale = await stage(desk, parts, stock=4)
+    sale = await create_sale(desk, parts, stock=4)
     won(await desk.buy(a_purchase()))
     async with somebody_holds(parts, 1):
         with pytest.raises(Contention):
@@ -87,7 +87,7 @@ async def test_what_is_had_in_part_is_given_back(parts: Parts) -> None:
 
 async def test_rows_that_are_not_locked_are_sold_twice(parts: Parts) -> None:
     desk = SkipLockedStrategy.build(parts)
-    sale = await stage(desk, parts, stock=2)
+    sale = await create_sale(desk, parts, stock=2)
     won(await desk.buy(a_purchase()))
     async with somebody_holds(parts, 1):
         purchases = [asyncio.create_task(Careless.build(parts).buy(a_purchase())) for _ in range(4)]
@@ -104,7 +104,7 @@ async def test_rows_that_are_not_locked_are_sold_twice(parts: Parts) -> None:
 async def test_the_shelf_is_restocked_as_often_as_it_takes(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(skip_locked, "SHELF_TICKETS", 7)
     desk = SkipLockedStrategy.build(parts)
-    sale = await stage(desk, parts, stock=30)
+    sale = await create_sale(desk, parts, stock=30)
     outcomes = await asyncio.gather(*(desk.buy(a_purchase(quantity=3)) for _ in range(20)))
     assert sum(isinstance(outcome, Reserved) for outcome in outcomes) == 10
     assert (await tally_of(parts, sale)).booked == 30
@@ -116,7 +116,7 @@ async def test_the_shelf_is_restocked_as_often_as_it_takes(parts: Parts, monkeyp
 
 async def test_a_large_stock_is_not_written_out(parts: Parts) -> None:
     desk = SkipLockedStrategy.build(parts)
-    sale = await stage(desk, parts, stock=100_000_000)
+    sale = await create_sale(desk, parts, stock=100_000_000)
     won(await desk.buy(a_purchase()))
     async with parts.engine.connect() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM units"))).scalar_one() == 999

@@ -29,7 +29,7 @@ WARM = (
     *("app.ledger.purchase_batch", "app.races.spans", "app.telemetry.changed_traces", "app.sales.view"),
     *("app.api.orders", "app.api.docs_page", "app.api.dashboard", "app.api.evidence_models", "app.api.bodies"),
 )
-OF_ONE_PROCESS = {"prometheus_client", "app.races.barriers", "app.drain.crash_points", "app.telemetry.sampling"}
+OF_ONE_PROCESS = {"prometheus_client", "app.failpoints", "app.telemetry.sampling"}
 """They read the environment, or draw something random, when they are imported: each fork imports them by itself."""
 
 PR_SET_PDEATHSIG = 1

@@ -1,6 +1,6 @@
 """What is decided beforehand leaves the very span that the SDK would have made of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -21,6 +21,7 @@ from opentelemetry.trace import (
     get_current_span,
     set_span_in_context,
 )
+from opentelemetry.util.types import AnyValue
 
 from app.telemetry import spans
 from app.telemetry.context import parse, traceparent_of
@@ -30,7 +31,12 @@ from app.telemetry.spans import SCOPE, current_traceparent, decided, start_decid
 PARENT = SpanContext(0xA1, 0xB2, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 ELSEWHERE = SpanContext(0xC3, 0xD4, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 BEGAN, ENDED = 1_795_000_000_000_000_000, 1_795_000_000_001_000_000
-GIVEN = {"atomictickets.sale": "spring-tour", "http.response.status_code": 200, "half": 0.5, "yes": True}
+GIVEN: Mapping[str, AnyValue] = {
+    "atomictickets.sale": "spring-tour",
+    "http.response.status_code": 200,
+    "half": 0.5,
+    "yes": True,
+}
 
 Make = Callable[[TracerProvider, SpanContext | None], Span]
 
@@ -72,6 +78,7 @@ def sent(make: Make, parent: SpanContext | None) -> SentSpan:
     assert not span.is_recording()
     [scope] = encode_spans(exporter.get_finished_spans()).resource_spans[0].scope_spans
     assert scope.scope.name == SCOPE
+    told: SentSpan
     [told] = scope.spans
     assert (len(told.trace_id), len(told.span_id)) == (16, 8)
     told.ClearField("span_id")

@@ -13,7 +13,7 @@ from app.telemetry.exporting import exporter_of_environment
 from app.telemetry.provider import provider_of
 from app.telemetry.spans import CHANGED
 from app.telemetry.tracing import is_asked_for
-from tests.fixtures.collector import Collector
+from tests.support.collector import Collector
 
 VARIABLES = (
     "OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",

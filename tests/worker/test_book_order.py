@@ -5,14 +5,9 @@ from dataclasses import replace
 from app.drain.entry import Order
 from app.drain.published import OrderPublisher
 from app.gate.keys import instance_key
-from app.lab.process import ChildProcess
-from tests.drain.stall import Stall
+from tests.support.stall import Stall
 from tests.support.until import until
-from tests.worker.conftest import START_SECONDS, MakeWorker
-
-
-async def logged(worker: ChildProcess, words: str) -> bool:
-    return words in worker.log.read_text(errors="replace")
+from tests.worker.conftest import START_SECONDS, MakeWorker, logged
 
 
 async def publish(broker_url: str, *orders: Order) -> None:
@@ -36,8 +31,8 @@ async def test_an_order_is_booked_once_and_what_cannot_be_is_told(
         return await stall.booked() == 3
 
     await until(all_are_booked)
-    assert await logged(worker, "a published order can't be booked; it is lost")
-    assert await logged(worker, "a published order can't be read; it is lost")
+    assert logged(worker, "a published order can't be booked; it is lost")
+    assert logged(worker, "a published order can't be read; it is lost")
     assert await stall.statuses() == {"booked": 2}
     assert worker.stop(seconds=30)
 

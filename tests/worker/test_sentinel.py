@@ -7,8 +7,8 @@ from kombu.exceptions import OperationalError
 
 from app.drain.broker import broker_settings
 from app.drain.hints import DRAIN_QUEUE
-from tests.drain.stall import Stall
-from tests.fixtures.sentinel import Watched
+from tests.support.sentinel import Watched
+from tests.support.stall import Stall
 from tests.support.until import until
 from tests.worker.conftest import MakeWorker
 

@@ -13,11 +13,12 @@ from app.gate.keys import instance_key
 from app.lab.process import ChildProcess
 from app.lab.servers.valkey import ValkeyServer
 from app.ledger.revisions import own_revision
-from tests.drain.stall import Stall
-from tests.fixtures.releases import NEXT, MakeRelease
-from tests.fixtures.silent_broker import SilentBroker
+from tests.fixtures.releases import MakeRelease
+from tests.support.releases import NEXT
+from tests.support.silent_broker import SilentBroker
+from tests.support.stall import Stall
 from tests.support.until import until
-from tests.worker.conftest import START_SECONDS, MakeWorker
+from tests.worker.conftest import START_SECONDS, MakeWorker, logged
 
 DEAD_BROKER = "redis://127.0.0.1:1/0"  # port 1 refuses
 MEMORY_BYTES = 150_000_000
@@ -63,11 +64,11 @@ async def test_a_worker_with_another_installations_ledger_drains_nothing(
     hint(broker_url, stall.name)
     await until(lambda: logged(worker, "It isn't known yet whose stores these are"), seconds=START_SECONDS)
     assert (await stall.booked(), await stall.waiting()) == (0, 30)
-    assert not await logged(worker, "worker is ready")
+    assert not logged(worker, "worker is ready")
 
     await stall.redis.delete(instance_key(key_prefix))
     await until(lambda: all_booked(stall, 30))
-    assert await logged(worker, "worker is ready")
+    assert logged(worker, "worker is ready")
     assert worker.stop(seconds=30)
 
 
@@ -190,11 +191,6 @@ async def test_a_worker_killed_at_any_step_leaves_its_orders_to_the_next(
 async def told(worker: ChildProcess, words: str) -> bool:
     """Whether Celery's latest log lines say so."""
     return words in worker.log_tail()
-
-
-async def logged(worker: ChildProcess, words: str) -> bool:
-    """Whether any log line says so."""
-    return words in worker.log.read_text(errors="replace")
 
 
 async def connected_again(worker: ChildProcess) -> bool:

@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fixtures.servers import PROJECT
+from tests.support.project import PROJECT
 
 BUILD_SECONDS = 600
 MIGRATION = "9999_of_the_test.py"  # its number is how a release knows its own revision

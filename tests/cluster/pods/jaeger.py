@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.cluster.kubectl import Kubectl
+from tests.support.received import Received, Spans
 from tests.support.until import block_until
-from tests.telemetry.received import Received, Spans
 
 MOST_TRACES = 1000
 WAIT_SECONDS = 30  # a process sends every 5 s

@@ -46,7 +46,7 @@ POSTGRES_SERVER = ("docker-entrypoint.sh", "postgres", "-c", "ssl=on", "-c", "ss
 
 
 def set_up(kubectl: Kubectl, authority: Path) -> None:
-    """Returns when all of them answer. `authority`: as `tests.fixtures.tls.authority` makes it."""
+    """Returns when all of them answer. `authority`: as `tests.support.tls.authority` makes it."""
     files = {"ca.crt": "ca.crt", "tls.crt": "server.crt", "tls.key": "server.key"}
     kubectl.apply(
         secret(TLS, {name: (authority / file).read_bytes() for name, file in files.items()}),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.gate.keys import SaleKeys
-from tests.chart.render import component_of
 from tests.cluster.helm import Helm
 from tests.cluster.kubectl import Kubectl
+from tests.support.chart import component_of
 from tests.support.until import block_until
 
 WAIT_SECONDS = 60

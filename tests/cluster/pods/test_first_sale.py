@@ -7,7 +7,7 @@ import pytest
 from tests.cluster.pods.blasts import blast
 from tests.cluster.pods.crowd import Crowd
 from tests.cluster.pods.shop import Object, Shop
-from tests.fixtures.servers import PROJECT
+from tests.support.project import PROJECT
 
 COMPONENTS = ("api", "worker", "operator", "blaster", "broker", "jaeger", "valkey", "postgres")
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]

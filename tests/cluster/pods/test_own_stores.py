@@ -8,7 +8,7 @@ from tests.cluster.pods import own_stores, verdict
 from tests.cluster.pods.crowd import Crowd
 from tests.cluster.pods.own_stores import BROKER, LEDGER, PRIMARY, SENTINEL, STOCK, STRANGER, TLS
 from tests.cluster.pods.shop import Shop
-from tests.fixtures.tls import authority
+from tests.support.tls import authority
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 

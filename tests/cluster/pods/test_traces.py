@@ -7,9 +7,9 @@ from tests.cluster.pods.blasts import blast
 from tests.cluster.pods.crowd import Crowd
 from tests.cluster.pods.jaeger import Jaeger, when
 from tests.cluster.pods.shop import Shop
-from tests.races.collisions import LOST_UPDATE, OTHER_POD, POD, READ, WRITTEN, both_windows, other_of
-from tests.telemetry.orders import BATCH, BUY, CALL, OUTCOME, RESERVED, accepted, one_story, whole_orders
-from tests.telemetry.received import Received, Spans
+from tests.support.collisions import LOST_UPDATE, OTHER_POD, POD, READ, WRITTEN, both_windows, other_of
+from tests.support.order_spans import BATCH, BUY, CALL, OUTCOME, RESERVED, accepted, one_story, whole_orders
+from tests.support.received import Received, Spans
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 

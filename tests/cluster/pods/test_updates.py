@@ -13,7 +13,7 @@ from tests.cluster.pods.crowd import Crowd
 from tests.cluster.pods.images import ImageStore, with_migration
 from tests.cluster.pods.killer import Killer
 from tests.cluster.pods.shop import Shop
-from tests.fixtures.servers import PROJECT
+from tests.support.project import PROJECT
 from tests.support.until import block_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]

@@ -12,7 +12,7 @@ from app.strategies.registry import strategy_names
 from flashsale_operator.resource.crd import SCHEMA_VERSION, definition, render, schema
 from flashsale_operator.resource.models import FlashSale
 from flashsale_operator.resource.rules import RULES
-from tests.fixtures.servers import PROJECT
+from tests.support.project import PROJECT
 
 DIGESTS = {"1": "3f4cb4b67db3bd56", "2": "c5f9c41aee7caa1a", "3": "e80801137b4decaa"}
 """Of the schema of each version: whoever changes the schema raises SCHEMA_VERSION in crd.py and adds a line."""

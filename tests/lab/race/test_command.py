@@ -13,8 +13,8 @@ from app.lab.race.command import scenarios_of
 from app.lab.race.contest import UnknownChoice, chosen
 from app.lab.servers.ports import free_port
 from app.strategies.registry import STRATEGIES
-from tests.fixtures.servers import PROJECT
-from tests.strategies.toy import ToyStrategy
+from tests.support.project import PROJECT
+from tests.support.toy_strategy import ToyStrategy
 
 SMALL = ["--requests", "60", "--concurrency", "40", "--stock", "10"]
 
@@ -22,7 +22,7 @@ SMALL = ["--requests", "60", "--concurrency", "40", "--stock", "10"]
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> type[ToyStrategy]:
     """One file and one line: here the line is made at run time, in this process and in those of the installation."""
-    monkeypatch.setitem(STRATEGIES, ToyStrategy.name, ToyStrategy)  # type: ignore[misc]  # a dict at run time
+    monkeypatch.setitem(STRATEGIES, ToyStrategy.name, ToyStrategy)
     path = [str(PROJECT / "tests/lab/race/toy"), str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
     return ToyStrategy

@@ -5,6 +5,7 @@ from typing import Any
 from app.lab.load.plan import LoadPlan
 from app.lab.load.result import Latency, LoadResult, Told
 from app.lab.race.history import History, answer_of
+from app.races.history.findings import Anomaly
 
 RESERVATION = "drop.1.5-0.00000000000000aa"
 NONE = Latency(0, 0, 0, 0)
@@ -63,7 +64,7 @@ def test_attempts_of_one_customer_are_not_taken_for_another_ones() -> None:
     attempt = {"hazard": "write-skew", "guards": "customer", "version_read": "0", "read_at": 1.0, "wrote_at": 2.0}
     history.attempted("drop", [attempt | {"reservation_id": f"r{number}", "pod": "api"} for number in (1, 2, 3)])
     counts = {finding.anomaly: finding.count for finding in history.verdict().findings}
-    assert counts["write-skew"] == 1
+    assert counts[Anomaly.WRITE_SKEW] == 1
 
 
 def test_histories_of_several_sales_are_one() -> None:

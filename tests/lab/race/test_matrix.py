@@ -5,8 +5,8 @@ import re
 import pytest
 
 from app.strategies.registry import STRATEGIES
-from tests.docs.pages import page, table
 from tests.lab.race.conftest import Play
+from tests.support.docs_pages import page, table
 
 COLUMNS = ("limit", "pause", "crash", "failover")
 # Evidence from inside the service, beside the damage it does: kept while the service records its attempts.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.races.history.check import check
 from app.races.history.events import InvalidHistory
-from tests.races.history.tale import Tale
+from tests.support.tale import Tale
 
 
 def evidence(tale: Tale, anomaly: str) -> list[str]:
@@ -121,7 +121,7 @@ def test_bookings_may_come_in_pages_and_lines_may_be_empty() -> None:
     assert (verdict.clean, verdict.bookings, verdict.purchases, verdict.events) == (True, 1, 1, 5)
 
 
-STRANGE = (
+STRANGE: st.SearchStrategy[object] = (
     st.none() | st.booleans() | st.integers(-2, 2) | st.floats() | st.text(max_size=3) | st.just([1]) | st.just({})
 )
 WHOLE = (

@@ -1,10 +1,12 @@
 """Anomalies planted by hand are found, each as what it is and nothing else; histories without any are left in peace."""
 
+from typing import Any
+
 import pytest
 
-from tests.races.history.tale import Tale
+from tests.support.tale import Tale
 
-SKEW = {"guards": "customer:ada"}
+SKEW: dict[str, Any] = {"guards": "customer:ada"}
 
 PLANTED: dict[str, tuple[Tale, dict[str, int]]] = {
     "one ticket more than there is": (

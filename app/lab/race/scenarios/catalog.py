@@ -1,7 +1,8 @@
 """The scenarios, by name."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from app.lab.race.failures import FAILURES, reason
 from app.lab.race.ground import OwnGround
@@ -14,7 +15,7 @@ from app.lab.race.scenarios.retry_storm import retry_storm
 from app.lab.race.scenarios.scene import Scene
 from app.strategies.protocol import RegisteredStrategy
 
-Act = Callable[[OwnGround, type[RegisteredStrategy]], Awaitable[list[Scene]]]
+Act = Callable[[OwnGround, type[RegisteredStrategy]], Coroutine[Any, Any, list[Scene]]]
 
 
 @dataclass(frozen=True, slots=True)

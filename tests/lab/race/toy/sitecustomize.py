@@ -3,6 +3,6 @@
 from typing import Any, cast
 
 from app.strategies.registry import STRATEGIES
-from tests.strategies.toy import ToyStrategy
+from tests.support.toy_strategy import ToyStrategy
 
 cast("dict[str, Any]", STRATEGIES)[ToyStrategy.name] = ToyStrategy

@@ -1,15 +1,18 @@
-"""A sale on the stage, for tests of one strategy."""
+"""A sale, for tests of one strategy."""
 
+import secrets
+from dataclasses import replace
 from typing import Any
 
 from app.ledger.sales import SaleRepository
 from app.ledger.tally import Tally
-from app.sales.model import Sale, SaleTerms
+from app.sales.model import Purchase, Sale, SaleTerms
 from app.sales.outcomes import Outcome, Reserved
+from app.strategies.contention import Contention
 from app.strategies.protocol import Parts, Strategy
 
 
-async def stage(strategy: Strategy, parts: Parts, *, stock: int = 5, think_ms: int = 0, **terms: Any) -> Sale:
+async def create_sale(strategy: Strategy, parts: Parts, *, stock: int = 5, think_ms: int = 0, **terms: Any) -> Sale:
     """Creates the sale `drop` and lets the strategy follow."""
     asked = SaleTerms(name="drop", strategy=strategy.name, stock=stock, think_ms=think_ms, **terms)
     sale = (await SaleRepository(parts.engine).create(asked, guarded=strategy.promises_exactness)).sale
@@ -31,3 +34,12 @@ async def remaining(strategy: Strategy, sale: Sale) -> int:
 def won(outcome: Outcome) -> Reserved:
     assert isinstance(outcome, Reserved)
     return outcome
+
+
+async def insist(strategy: Strategy, purchase: Purchase) -> Outcome:
+    """Comes again if others were faster: the same key with another nonce, as a client's next request."""
+    while True:
+        try:
+            return await strategy.buy(purchase)
+        except Contention:
+            purchase = replace(purchase, nonce=secrets.token_hex(8))

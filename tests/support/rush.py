@@ -1,4 +1,4 @@
-"""One process of a crowd: its own event loop, engine and strategy, without HTTP. See tests/fixtures/crowd.py."""
+"""One process of a crowd: its own event loop, engine and strategy, without HTTP. See tests/support/crowd.py."""
 
 import asyncio
 import secrets
@@ -43,7 +43,7 @@ class Buyers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Answers:
     """What the buyers of one process were told in one sale. `contended`: how often one was sent away to come again."""
 
     accepted: Sequence[Reserved]
@@ -59,7 +59,7 @@ def share_start(barrier: Barrier) -> None:
     _starts[:] = [barrier]
 
 
-def rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Told]:
+def rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Answers]:
     """Runs in a process of its own: all buyers at once, sale after sale, in step with the other processes."""
     try:
         return asyncio.run(_rush(strategy, place, buyers))
@@ -69,8 +69,8 @@ def rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> li
         raise RuntimeError(traceback.format_exc()) from None
 
 
-async def _rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Told]:
-    async with selling(strategy, place) as desk:
+async def _rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Answers]:
+    async with parts_at(place) as parts, selling(strategy, parts) as desk:
         told = []
         for sale in buyers.sales:
             await asyncio.to_thread(_starts[0].wait, 60)
@@ -79,14 +79,15 @@ async def _rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers
 
 
 @asynccontextmanager
-async def selling(strategy: type[RegisteredStrategy], place: Place) -> AsyncIterator[RegisteredStrategy]:
+async def parts_at(place: Place) -> AsyncIterator[Parts]:
+    """What a strategy is built from in a process that asks for no fixture."""
     ledger = LedgerSettings(statement_timeout_seconds=60)  # a slow machine is not what is tested
     engine = make_engine(place.database_url, "test", ledger, pool_size=WARM_CONNECTIONS)
     settings = GateSettings(key_prefix=place.key_prefix, connect_timeout_seconds=10, command_timeout_seconds=10)
     redis = make_redis(place.redis_url, "test", settings)
     hints = Hints(place.broker_url)
-    desk = strategy.build(
-        Parts(
+    try:
+        yield Parts(
             engine=engine,
             redis=redis,
             gate=Gate(redis, place.key_prefix),
@@ -94,24 +95,29 @@ async def selling(strategy: type[RegisteredStrategy], place: Place) -> AsyncIter
             broker_url=place.broker_url,
             gate_settings=settings,
         )
-    )
-    warm = [await engine.connect() for _ in range(WARM_CONNECTIONS)]
+    finally:
+        await hints.close()
+        await redis.aclose()
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def selling(strategy: type[RegisteredStrategy], parts: Parts) -> AsyncIterator[RegisteredStrategy]:
+    desk = strategy.build(parts)
+    warm = [await parts.engine.connect() for _ in range(WARM_CONNECTIONS)]
     for connection in warm:
         await connection.close()
     try:
         yield desk
     finally:
         await desk.close()
-        await hints.close()
-        await redis.aclose()
-        await engine.dispose()
 
 
-async def _sell(desk: RegisteredStrategy, sale: str, buyers: Buyers) -> Told:
+async def _sell(desk: RegisteredStrategy, sale: str, buyers: Buyers) -> Answers:
     contended = 0
 
     async def buy(customer: str) -> Outcome:
-        """Comes again with the same key, as a client should, until he knows."""
+        """Comes again with the same key, as a client should, until they know."""
         nonlocal contended
         key = secrets.token_hex(8)
         for _ in range(MOST_TRIES):
@@ -124,7 +130,7 @@ async def _sell(desk: RegisteredStrategy, sale: str, buyers: Buyers) -> Told:
         raise AssertionError(f"{customer} was sent away {MOST_TRIES} times")
 
     outcomes = await asyncio.gather(*(buy(customer) for customer in buyers.customers))
-    return Told(
+    return Answers(
         accepted=[outcome for outcome in outcomes if isinstance(outcome, Reserved)],
         refused=[outcome for outcome in outcomes if not isinstance(outcome, Reserved)],
         contended=contended,

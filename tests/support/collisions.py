@@ -1,6 +1,6 @@
 """What must be so of two purchases that collided, by their spans alone."""
 
-from tests.telemetry.received import Received, Spans
+from tests.support.received import Received, Spans
 
 POD, OTHER_POD = "atomictickets.attempt.pod", "atomictickets.conflict.pod"
 CONFLICT = ("atomictickets.conflict.trace_id", "atomictickets.conflict.span_id")

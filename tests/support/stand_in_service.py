@@ -25,14 +25,14 @@ Clerk = Callable[[Seen], Awaitable[Answer]]
 
 
 @dataclass
-class BoxOffice:
+class StandInService:
     clerk: Clerk
     url: str = ""
     seen: list[Seen] = field(default_factory=list)
     connections: set[asyncio.StreamWriter] = field(default_factory=set)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def until(self, holds: Callable[["BoxOffice"], bool]) -> None:
+    async def until(self, holds: Callable[["StandInService"], bool]) -> None:
         async with asyncio.timeout(20), self.changed:
             await self.changed.wait_for(lambda: holds(self))
 
@@ -98,19 +98,19 @@ class BoxOffice:
 
 
 @asynccontextmanager
-async def box_office(clerk: Clerk) -> AsyncIterator[BoxOffice]:
-    office = BoxOffice(clerk)
+async def stand_in_service(clerk: Clerk) -> AsyncIterator[StandInService]:
+    service = StandInService(clerk)
     running: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(office.serve(reader, writer))
+        task = asyncio.create_task(service.serve(reader, writer))
         running.add(task)
         task.add_done_callback(running.discard)
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0, backlog=512)
-    office.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    service.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
-        yield office
+        yield service
     finally:
         server.close()
         for task in list(running):

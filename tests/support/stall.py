@@ -27,10 +27,10 @@ class Stall:
             await connection.execute(
                 text("INSERT INTO sales (name, strategy) VALUES (:sale, 'atomic')"), {"sale": self.name}
             )
-        await self.stage(stock, guarded=guarded)
+        await self.start_round(stock, guarded=guarded)
         return self
 
-    async def stage(self, stock: int, *, guarded: bool = True) -> None:
+    async def start_round(self, stock: int, *, guarded: bool = True) -> None:
         """The inventory and the gate's hash of the present round."""
         async with self.engine.begin() as connection:
             await connection.execute(

@@ -7,14 +7,14 @@ from typing import Any
 
 import yaml
 
-from tests.fixtures.servers import PROJECT
+from tests.support.project import PROJECT
 
 CHART = PROJECT / "charts" / "atomictickets"
 
 Object = dict[str, Any]
 
 
-class Refused(Exception):
+class NotRendered(Exception):
     """What Helm said instead of rendering."""
 
 
@@ -61,17 +61,17 @@ def component_of(each: Object) -> str:
     return str(each["metadata"].get("labels", {}).get("app.kubernetes.io/component", ""))
 
 
-class Helm:
+class OfflineHelm:
     """`helm template`, as a user or a GitOps tool runs it."""
 
     def __init__(self, program: str) -> None:
         self._program = program
 
     def run(self, *arguments: str) -> str:
-        """Raises Refused."""
+        """Raises NotRendered."""
         done = subprocess.run([self._program, *arguments], capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
-            raise Refused(done.stderr)
+            raise NotRendered(done.stderr)
         return done.stdout
 
     def notes(self, *sets: str) -> str:

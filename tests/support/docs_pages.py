@@ -1,8 +1,7 @@
 """The pages under docs/, and the tables in them."""
 
-from pathlib import Path
+from tests.support.project import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 PAGES = sorted((PROJECT / "docs").glob("*.md"))
 
 

@@ -1,6 +1,6 @@
 """What must be so of an accepted order, by the spans of its trace."""
 
-from tests.telemetry.received import Received, Spans
+from tests.support.received import Received, Spans
 
 BUY, RESERVE, CALL, BOOK, BATCH = (
     "POST /buy-ticket", "gate.reserve", "EVALSHA reserve", "ledger.book", "ledger.book batch",

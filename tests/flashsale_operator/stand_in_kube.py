@@ -1,0 +1,44 @@
+"""Kubernetes, for tests of the operator without a cluster."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from flashsale_operator.kube import KubeApi, KubeMissing, KubeUnavailable, Object
+
+
+class StandInKube(KubeApi):
+    """The API server, as far as a turn and the pool ask it: one resource, one Deployment."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: pytest.fail("a test without a cluster"), "shop")
+        self.resource: Object = {}
+        self.away = False
+
+    async def flashsale(self, name: str) -> Object:
+        if not self.resource:
+            raise KubeMissing(404, name)
+        return self.resource
+
+    async def replace_status(self, name: str, uid: str, status: Mapping[str, Any]) -> Object:
+        del name, uid
+        if self.away:
+            raise KubeUnavailable("The API server is away.")
+        self.resource = self.resource | {"status": dict(status)}
+        return self.resource
+
+    async def create_event(self, event: Object) -> None:
+        del event
+
+    async def scale(self, deployment: str) -> Object:
+        del deployment
+        return {"metadata": {"resourceVersion": "7", "uid": "pool"}, "spec": {"replicas": 1}}
+
+    async def deployment(self, name: str) -> Object:
+        del name
+        return {"status": {"readyReplicas": 1}}
+
+    async def set_scale(self, deployment: str, replicas: int, seen_version: str) -> Object:
+        del deployment, replicas, seen_version
+        return {}

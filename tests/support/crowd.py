@@ -1,0 +1,110 @@
+"""A crowd over several processes that buys straight from a strategy, and what came of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from threading import Barrier
+from typing import Any
+
+from app.ledger.sales import SaleRepository
+from app.ledger.tally import Tally
+from app.sales.model import Sale, SaleTerms
+from app.sales.outcomes import Outcome, Reserved
+from app.strategies.protocol import RegisteredStrategy, Snapshot
+from tests.support.rush import Answers, Buyers, Place, parts_at, rush, selling
+
+PROCESSES = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sold:
+    """What came of one sale: what buyers were told, what the ledger counts, and what the strategy's counter says."""
+
+    sale: Sale
+    accepted: list[Reserved]
+    refused: list[Outcome]
+    contended: int
+    tally: Tally
+    snapshot: Snapshot
+
+    @property
+    def oversold(self) -> int:
+        return max(0, self.tally.booked - self.tally.stock)
+
+    @property
+    def undersold(self) -> int:
+        """Of a sale that all of a crowd larger than the stock has left."""
+        return max(0, self.tally.stock - self.tally.booked)
+
+
+class Crowd:
+    """Buyers of PROCESSES processes, which live as long as the session: starting one costs a second."""
+
+    def __init__(self, processes: ProcessPoolExecutor, start: Barrier, place: Place) -> None:
+        self._processes = processes
+        self._start = start
+        self._place = place
+
+    async def rush(
+        self,
+        strategy: type[RegisteredStrategy],
+        *,
+        stock: int = 100,
+        buyers: int = 1000,
+        repeats: int = 5,
+        customers: int | None = None,
+        quantity: int = 1,
+        think_ms: int = 0,
+        settle: Callable[[Sale], Awaitable[object]] | None = None,
+        **terms: Any,
+    ) -> list[Sold]:
+        """All buyers at once in each of `repeats` sales. `customers`: how many of them are different people.
+
+        `settle` is awaited before a sale is counted: where orders reach the ledger later.
+        """
+        async with parts_at(self._place) as parts, selling(strategy, parts) as desk:
+            ledger = SaleRepository(parts.engine)
+            sales = []
+            for number in range(repeats):
+                asked = SaleTerms(
+                    name=f"drop-{number}", strategy=strategy.name, stock=stock, think_ms=think_ms, **terms
+                )
+                sales.append((await ledger.create(asked, guarded=strategy.promises_exactness)).sale)
+                await desk.prepare(sales[-1])
+            told = await self._send(strategy, [sale.name for sale in sales], buyers, customers or buyers, quantity)
+            sold = []
+            for sale, shares in zip(sales, zip(*told, strict=True), strict=True):
+                if settle is not None:
+                    await settle(sale)
+                snapshot = await desk.snapshot(sale)
+                assert snapshot is not None
+                sold.append(
+                    Sold(
+                        sale=sale,
+                        accepted=[each for share in shares for each in share.accepted],
+                        refused=[each for share in shares for each in share.refused],
+                        contended=sum(share.contended for share in shares),
+                        tally=await ledger.tally(sale.name, sale.round),
+                        snapshot=snapshot,
+                    )
+                )
+            return sold
+
+    async def _send(
+        self, strategy: type[RegisteredStrategy], sales: list[str], buyers: int, customers: int, quantity: int
+    ) -> list[list[Answers]]:
+        """By process, and then by sale."""
+        self._start.reset()
+        people = [f"customer-{number % customers}" for number in range(buyers)]
+        shares = [people[process::PROCESSES] for process in range(PROCESSES)]
+        return await asyncio.gather(
+            *(
+                asyncio.wrap_future(
+                    self._processes.submit(
+                        rush, strategy, self._place, Buyers(sales=sales, customers=share, quantity=quantity)
+                    )
+                )
+                for share in shares
+            )
+        )

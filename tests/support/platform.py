@@ -1,0 +1,227 @@
+"""A whole installation for one test: a stock server and a broker of its own, and the service's processes as the lab
+runs them, any of which the test may kill, stop or start again."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+import psutil
+from httpx2 import AsyncClient, Limits, Response
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.gate.connection import make_redis
+from app.gate.gate import Gate
+from app.lab.home import LabHome
+from app.lab.load.plan import LoadPlan
+from app.lab.load.process import run_in_process
+from app.lab.load.result import LoadResult
+from app.lab.registry import HOME_VARIABLE
+from app.lab.servers.ports import LOOPBACK, free_port
+from app.lab.servers.valkey import AppendFsync, ValkeyServer
+from app.lab.service import ServicePlan
+from app.lab.supervisor import Part
+from app.ledger.engine import make_engine
+from app.settings import GateSettings, LedgerSettings
+from tests.support.until import until
+
+START_SECONDS = 60  # of a process; the machine may be busy
+STOP_SECONDS = 30
+SETTLE_SECONDS = 60
+QUICK = {
+    "RECONCILE_INTERVAL_SECONDS": "0.2",
+    "RECONCILE_GRACE_SECONDS": "1",
+    "DRAIN_SWEEP_SECONDS": "0.2",
+    "DRAIN_CLAIM_IDLE_SECONDS": "0.5",
+    "LEDGER_POOL_SIZE": "5",
+}
+
+View = dict[str, Any]
+
+
+class Platform:
+    """One installation. Its processes: `api-<n>`, `worker-<n>`, `reconcile`, and `blaster` where it is asked for."""
+
+    def __init__(
+        self,
+        home: LabHome,
+        database_url: str,
+        *,
+        api: int = 1,
+        workers: int = 1,
+        appendfsync: AppendFsync = "always",
+        blaster: bool = False,
+        environment: Mapping[str, str] | None = None,
+        redis_url: str | None = None,
+    ) -> None:
+        """`redis_url`: a stock server that somebody else looks after, in place of its own."""
+        self.stock = ValkeyServer(home.directory / "stock", appendfsync=appendfsync)
+        self.broker = ValkeyServer(home.directory / "broker", appendfsync="off")
+        redis_url = redis_url or self.stock.url
+        stores = {"REDIS_URL": redis_url, "BROKER_URL": self.broker.url, "DATABASE_URL": database_url}
+        mark = {HOME_VARIABLE: str(home.directory)}
+        plan = ServicePlan(home, LOOPBACK, free_port(), QUICK | dict(environment or {}) | stores | mark)
+        parts = plan.parts(api_processes=api, workers=workers)
+        self.url = plan.api_url
+        self.redis = patient_redis(redis_url)
+        self.gate = Gate(self.redis, GateSettings().key_prefix)
+        schema = (environment or {}).get("LEDGER_SCHEMA_NAME", LedgerSettings().schema_name)
+        self.engine: AsyncEngine = make_engine(database_url, "test", LedgerSettings(schema_name=schema), pool_size=1)
+        self._home = home
+        self._parts = {part.name: part for part in parts if blaster or part.name != "blaster"}
+        # A connection for each request: none is left to a process that was killed, and all processes get some.
+        self._client = AsyncClient(base_url=self.url, timeout=20, limits=Limits(max_keepalive_connections=0))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._parts)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Of the processes that run."""
+        return {name: part.server.pid for name, part in self._parts.items() if part.server.running}
+
+    def log(self, name: str) -> str:
+        return self._parts[name].server.log.read_text(errors="replace")
+
+    def start(self, *names: str) -> None:
+        """Starts these processes at once and returns when all are ready."""
+        for name in names:
+            (self._home.directory / f"{name}.ready").unlink(missing_ok=True)
+            self._parts[name].server.start()
+        for name in names:
+            part = self._parts[name]
+            assert part.ready is not None
+            part.server.wait_ready(part.ready, seconds=START_SECONDS)  # type: ignore[attr-defined]  # a ChildProcess
+            if name.startswith("api-"):  # they share a port: it may be a sibling that answered
+                part.server.wait_ready(partial(says_ready, part), seconds=START_SECONDS)  # type: ignore[attr-defined]
+
+    def stop(self, *names: str) -> None:
+        """SIGTERM. Returns when they have ended by themselves."""
+        for name in names:
+            assert self._parts[name].server.stop(seconds=STOP_SECONDS), (  # type: ignore[call-arg]  # a ChildProcess
+                f"{name} had to be killed; logs are in {self._home.logs}"
+            )
+
+    def kill(self, *names: str) -> None:
+        """SIGKILL. Returns when they are gone."""
+        for name in names:
+            self._parts[name].server.kill()
+
+    async def create_sale(self, name: str = "drop", *, stock: int, **terms: Any) -> str:
+        """A sale that is open: atomic unless told otherwise."""
+        response = await self.ask("POST", "/sales", {"name": name, "strategy": "atomic", "stock": stock} | terms)
+        assert response.status_code == 201, response.text
+        return name
+
+    async def buy(self, sale: str, customer: str, key: str, quantity: int = 1) -> Response:
+        """One attempt, whatever it comes to."""
+        order = {"sale": sale, "customer": customer, "quantity": quantity}
+        return await self.ask("POST", "/buy-ticket", order, {"X-Idempotency-Key": key})
+
+    async def buy_at_last(self, sale: str, customer: str, key: str) -> Response:
+        """Asks again, with the same key, where that is a 503: a connection whose server has died is found dead once."""
+        return await self._answer_to(lambda: self.buy(sale, customer, key))
+
+    async def blast(self, sale: str, requests: int, *, concurrency: int = 50, **plan: Any) -> LoadResult:
+        """Buyers from a process of their own, each of whom asks again with his key while he doesn't know."""
+        chosen: dict[str, Any] = {"retries": 20, "seconds": 120.0, "reply_seconds": 10.0} | plan
+        return await run_in_process(
+            LoadPlan(url=self.url, sale=sale, requests=requests, concurrency=concurrency, records=True, **chosen)
+        )
+
+    async def view(self, sale: str) -> View:
+        """What GET /sales/{sale} tells; asks again where that is a 503."""
+        response = await self._answer_to(lambda: self.ask("GET", f"/sales/{sale}"))
+        assert response.status_code == 200, response.text
+        view: View = response.json()
+        return view
+
+    async def _answer_to(self, request: Callable[[], Awaitable[Response]]) -> Response:
+        """The first that isn't a 503."""
+        seen: list[Response] = []
+
+        async def answered() -> bool:
+            seen[:] = [await request()]
+            return seen[0].status_code != 503
+
+        await self.wait_until(answered)
+        return seen[0]
+
+    async def ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        return await self._client.request(method, path, json=body, headers=headers)
+
+    async def rows(self, statement: str, **values: Any) -> list[Any]:
+        """Rows of the ledger."""
+        async with self.engine.connect() as connection:
+            return list((await connection.execute(text(statement), values)).all())
+
+    async def accepted(self, sale: str) -> int:
+        """Orders that the gate has accepted in this epoch; 0 while it has no such sale."""
+        snapshot = await self.gate.snapshot(sale)
+        return snapshot.accepted if snapshot else 0
+
+    async def wait_until(self, condition: Callable[[], Awaitable[bool]], *, seconds: float = SETTLE_SECONDS) -> None:
+        """Returns as soon as the condition holds."""
+        await until(condition, seconds=seconds)
+
+    async def settled(self, sale: str) -> View:
+        """The sale once it sells (or is sold out), its backlog is gone and its identity holds."""
+        seen: list[View] = []
+
+        async def settled() -> bool:
+            seen[:] = [await self.view(sale)]
+            identity = seen[0]["identity"]
+            return seen[0]["phase"] != "Degraded" and identity["backlog"] == 0 and identity["holds"] is True
+
+        try:
+            await self.wait_until(settled)
+        except TimeoutError:
+            raise AssertionError(f"the sale doesn't settle: {seen}; logs are in {self._home.logs}") from None
+        return seen[0]
+
+    async def close(self) -> None:
+        """Stops everything, the API first, and checks that nothing is left."""
+        parts = list(reversed(self._parts.values()))
+        for part in parts:
+            part.server.ask_to_stop()
+        lingering = [
+            part.name
+            for part in parts
+            if not part.server.stop(seconds=STOP_SECONDS)  # type: ignore[call-arg]  # a ChildProcess
+        ]
+        self.stock.kill()
+        self.broker.kill()
+        await self._client.aclose()
+        await self.redis.aclose()
+        await self.engine.dispose()
+        self._home.unlock()
+        assert not self._left_behind()
+        assert not lingering, f"{lingering} had to be killed; logs are in {self._home.logs}"
+
+    def _left_behind(self) -> list[psutil.Process]:
+        """Living processes of any generation that carry this installation's mark."""
+        return [process for process in psutil.process_iter() if self._is_ours(process)]
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            marked = process.environ().get(HOME_VARIABLE) == str(self._home.directory)
+            return marked and process.status() != psutil.STATUS_ZOMBIE
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return False
+
+
+def patient_redis(url: str) -> Redis:
+    """Unlike the service's own it bears a restart of the server; but for a cluster, or behind Sentinels."""
+    if "+" in url:
+        return make_redis(url, "test", GateSettings(connect_timeout_seconds=10, command_timeout_seconds=10))
+    return Redis.from_url(url, decode_responses=True, retry=Retry(ConstantBackoff(0.05), 100))
+
+
+def says_ready(part: Part) -> bool:
+    return '"event": "ready"' in part.server.log_tail()

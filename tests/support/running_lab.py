@@ -1,0 +1,54 @@
+"""A lab as a user starts it: a process with servers of its own."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from app.lab.servers.ports import free_port
+from tests.support.project import PROJECT
+from tests.support.until import block_until
+
+
+class RunningLab:
+    """`notes` is its lab.json, `printed` what it has said."""
+
+    def __init__(self, command: list[str], home: Path, output: Path, **environment: str) -> None:
+        self.home = home
+        self.output = output
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        with output.open("w") as stdout:
+            self.process = subprocess.Popen(
+                [*command, "--home", str(home), "--port", str(self.port)],
+                cwd=PROJECT,
+                env={name: value for name, value in os.environ.items() if not name.endswith("_URL")} | environment,
+                stdout=stdout,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_ready(self) -> None:
+        block_until(lambda: "Ctrl-C stops all" in self.printed or self.process.poll() is not None, seconds=90)
+        assert self.process.poll() is None, self.printed
+
+    @property
+    def printed(self) -> str:
+        return self.output.read_text()
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        notes: dict[str, Any] = json.loads((self.home / "lab.json").read_text())
+        return notes
+
+    @property
+    def pids(self) -> list[int]:
+        """Of all processes below the lab, grandchildren included."""
+        return [child.pid for child in psutil.Process(self.process.pid).children(recursive=True)]
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(60)

@@ -1,0 +1,90 @@
+"""TLS before the embedded servers, which are built without it: a real handshake, ended in front of them.
+
+A client sees what it would see of a server with TLS of its own. The certificate is by a private
+CA, which `openssl` makes.
+"""
+
+import asyncio
+import shutil
+import ssl
+import struct
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from app.lab.servers.ports import LOOPBACK
+
+SSL_REQUEST = struct.pack("!II", 8, 80877103)  # what a client of PostgreSQL sends before its handshake
+CHUNK_BYTES = 65_536
+
+
+def authority(home: Path, hosts: Sequence[str]) -> Path:
+    """A directory with ca.crt, which vouches for the hosts' one server.crt (with server.key)."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl here to make a certificate with")
+    make_certificate(home, "ca", "-addext keyUsage=critical,keyCertSign,cRLSign")  # Python 3.13 asks for it
+    names = ",".join(f"DNS:{host}" for host in hosts)
+    extensions = f"-addext subjectAltName={names} -addext basicConstraints=CA:FALSE"
+    make_certificate(home, "server", f"{extensions} -CA ca.crt -CAkey ca.key")
+    return home
+
+
+def make_certificate(home: Path, name: str, more: str = "") -> None:
+    command = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out {name}.crt {more}"
+    subprocess.run(["openssl", *command.split()], cwd=home, check=True, capture_output=True)
+
+
+class TlsFront:
+    """Listens with TLS, and hands on to `target`."""
+
+    def __init__(self, target: int, ca: Path, *, postgres: bool) -> None:
+        self._target = target
+        self._postgres = postgres
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(ca / "server.crt", ca / "server.key")
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._connections: set[asyncio.Task[None]] = set()
+        self.port = 0
+
+    async def open(self) -> None:
+        context = None if self._postgres else self._context
+        self._server = await asyncio.start_server(self._accept, LOOPBACK, 0, ssl=context)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        if self._connections:
+            await asyncio.wait(self._connections)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        self._writers.add(writer)
+        try:
+            if self._postgres:
+                assert await reader.readexactly(8) == SSL_REQUEST, "a client that does without TLS"
+                writer.write(b"S")
+                await writer.start_tls(self._context)
+            there, back = await asyncio.open_connection(LOOPBACK, self._target)
+            self._writers.add(back)
+            await asyncio.gather(_hand_on(reader, back), _hand_on(there, writer))
+            self._writers.discard(back)
+        except (OSError, asyncio.IncompleteReadError):
+            writer.close()  # a client that doesn't trust us leaves in the middle of its handshake
+        finally:
+            self._writers.discard(writer)
+            self._connections.discard(task)
+
+
+async def _hand_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    try:
+        while data := await source.read(CHUNK_BYTES):
+            sink.write(data)
+            await sink.drain()
+    finally:
+        sink.close()
