@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install assets lab test lint bench crd chart kind clean
+.PHONY: help install assets lab test test-thorough lint bench crd chart kind clean
 SHELL := bash
 
 CLUSTER := atomictickets
@@ -9,16 +9,19 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.lab assets ## Set up .venv with what the lab needs, pinned and hashed
 
 lab: $(VENV)/.lab assets ## Run everything here until Ctrl-C; ONCE=1 runs both scenarios and ends (ARGS="--port 8001 --home .lab2")
 	@$(BIN)/atomictickets lab $(if $(ONCE),--once) $(ARGS)
 
-test: $(VENV)/.dev assets ## Run the tests against real servers (ARGS="-k name" narrows them)
-	@# Most tests start processes: without bytecode each of them would compile the project anew.
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest $(ARGS)
+test: $(VENV)/.dev assets ## Run the tests that need no pods, against real servers (ARGS="tests/gate -k name" narrows them)
+	@# Two at a time, since they mostly wait. Without bytecode each process that they start would compile the project.
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 -m "not pods" $(ARGS)
+
+test-thorough: $(VENV)/.dev assets ## Run all tests: repeats, whole matrices, and on a cluster pods that are killed one by one
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --thorough $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and who imports whom
 	@$(BIN)/ruff check

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import copy_context
 from pathlib import Path
 
@@ -121,7 +122,8 @@ async def _end_with_the_parent(drain: Drain, parent: int) -> None:
         if os.getppid() != parent:
             log.warning("the parent process is gone; this process ends")
             os._exit(1)
-        await asyncio.sleep(LOOK_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(drain.stopping.wait(), LOOK_SECONDS)
 
 
 async def _cancel_with(task: asyncio.Task[None], stopping: asyncio.Event) -> None:

@@ -1,7 +1,7 @@
 """The application in this process, on real stores; a client that speaks to it without a socket."""
 
 import os
-import subprocess
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -14,6 +14,7 @@ from httpx2 import ASGITransport, AsyncClient, TransportError
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
+from app.lab.process import ChildProcess
 from app.lab.servers.ports import free_port
 from app.main import Settings, create_app
 from app.settings import ApiSettings, GateSettings, LedgerSettings, StoreSettings
@@ -94,14 +95,17 @@ class Served:
     """One `python -m app.serve`."""
 
     url: str
-    process: subprocess.Popen[str]
-    log: Path
+    process: ChildProcess
+
+    @property
+    def log(self) -> Path:
+        return self.process.log
 
     async def ready(self) -> None:
         async with AsyncClient(base_url=self.url) as client:
 
             async def ready() -> bool:
-                assert self.process.poll() is None, self.log.read_text()
+                assert self.process.running, self.log.read_text()
                 try:
                     return (await client.get("/readyz")).status_code == 200
                 except TransportError:
@@ -109,37 +113,35 @@ class Served:
 
             await until(ready)
 
+    def signal(self, sig: signal.Signals) -> None:
+        os.kill(self.process.pid, sig)
+
+    async def ended(self) -> int | None:
+        """Its exit code, once it has ended by itself."""
+        await until(lambda: not self.process.running)
+        return self.process.exit_code
+
 
 @pytest.fixture
-def serve(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., Served]]:
+def serve(store_environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """Starts an API process on the test's stores; keywords are further variables of its environment."""
     started: list[Served] = []
 
     def start(port: int | None = None, **environment: str) -> Served:
         port = port or free_port()
-        log = tmp_path / f"api-{len(started)}.log"
-        stores = {
-            "REDIS_URL": settings.stores.redis_url,
-            "BROKER_URL": settings.stores.broker_url,
-            "DATABASE_URL": settings.stores.database_url,
-            "GATE_KEY_PREFIX": settings.gate.key_prefix,
-            "API_PORT": str(port),
-        }
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "app.serve"],
-                env=os.environ | stores | environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        started.append(Served(f"http://127.0.0.1:{port}", process, log))
+        process = ChildProcess(
+            f"api {len(started)}",
+            [sys.executable, "-m", "app.serve"],
+            log=tmp_path / f"api-{len(started)}.log",
+            environment=os.environ | store_environment | {"API_PORT": str(port)} | environment,
+        )
+        process.start()
+        started.append(Served(f"http://127.0.0.1:{port}", process))
         return started[-1]
 
     yield start
     for each in started:
         each.process.kill()
-        each.process.wait()
 
 
 @pytest.fixture

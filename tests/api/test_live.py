@@ -1,7 +1,6 @@
 """GET /live of a real API process: what a watcher is told first, what after an absence, and when it ends."""
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -78,10 +77,10 @@ async def test_the_stream_ends_when_the_process_is_to_end(serve: Callable[..., S
     await with_a_sale(served)
     async with asyncio.timeout(30), watching(served.url) as told:
         await first(told, "snapshot")
-        os.kill(served.process.pid, signal.SIGTERM)
+        served.signal(signal.SIGTERM)
         assert (await first(told, "goodbye")).data == {"why": "leaving"}
     async with asyncio.timeout(30):
-        assert await asyncio.to_thread(served.process.wait) == 0
+        assert await served.ended() == 0
     assert "Traceback" not in served.log.read_text()
 
 

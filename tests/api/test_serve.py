@@ -20,15 +20,11 @@ KEY = {"X-Idempotency-Key": "k"}
 ORDER = {"sale": "spring-tour", "customer": "ada"}
 
 
-async def exit_code(served: Served, seconds: float = 15) -> int:
-    return await asyncio.to_thread(served.process.wait, seconds)
-
-
 async def test_a_port_in_use_is_one_line(serve: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         served = serve(port)
-        assert await exit_code(served) == 1
+        assert await served.ended() == 1
         assert served.log.read_text() == f"atomictickets: 127.0.0.1:{port} is in use by another program.\n"
 
 
@@ -39,8 +35,8 @@ async def test_several_processes_share_a_port(serve: Serve, sale_terms: dict[str
         await until(lambda log=served.log: '"event": "ready"' in log.read_text())  # type: ignore[misc]
     async with AsyncClient(base_url=first.url) as client:
         await client.post("/sales", json=sale_terms)
-    first.process.terminate()
-    assert await exit_code(first) == 0
+    first.signal(signal.SIGTERM)
+    assert await first.ended() == 0
     async with AsyncClient(base_url=second.url) as client:
         assert (await client.post("/buy-ticket", json=ORDER, headers=KEY)).status_code == 200
 
@@ -70,11 +66,11 @@ async def test_a_request_in_flight_is_answered_before_the_end(
         await client.post("/sales", json=sale_terms | {"strategy": "naive", "think_ms": 1500})
         buying = asyncio.create_task(client.post("/buy-ticket", json=ORDER, headers=KEY))
         await until(lambda: is_thinking(database_url))
-        served.process.terminate()
+        served.signal(signal.SIGTERM)
         won = await buying
     assert won.status_code == 200
     assert won.headers["connection"] == "close"
-    assert await exit_code(served) == 0
+    assert await served.ended() == 0
     async with AsyncClient(base_url=served.url) as client:
         with pytest.raises(ConnectError):
             await client.get("/healthz")
@@ -89,11 +85,11 @@ async def test_a_purchase_that_outlasts_the_grace_is_told_to_come_again(
         await client.post("/sales", json=sale_terms | {"strategy": "naive", "think_ms": 10_000})
         buying = asyncio.create_task(client.post("/buy-ticket", json=ORDER, headers=KEY))
         await until(lambda: is_thinking(database_url))
-        served.process.terminate()
+        served.signal(signal.SIGTERM)
         cut_short = await buying
     assert (cut_short.status_code, cut_short.json()["type"]) == (503, "/problems/temporarily-unavailable")
     assert cut_short.json()["trace_id"] == cut_short.headers["x-trace-id"]
-    assert await exit_code(served) == 0
+    assert await served.ended() == 0
 
 
 async def is_thinking(database_url: str) -> bool:
@@ -115,7 +111,7 @@ async def test_draining_tells_before_it_leaves(serve: Serve, sale_terms: dict[st
     async with AsyncClient(base_url=served.url) as client:
         await client.post("/sales", json=sale_terms)
         assert "connection" not in (await client.get("/readyz")).headers
-        served.process.send_signal(signal.SIGTERM)
+        served.signal(signal.SIGTERM)
 
         async def leaving() -> bool:
             return (await client.get("/readyz")).status_code == 503
@@ -124,9 +120,9 @@ async def test_draining_tells_before_it_leaves(serve: Serve, sale_terms: dict[st
         late = await client.post("/buy-ticket", json=ORDER, headers=KEY)
         assert (late.status_code, late.headers["connection"]) == (200, "close")
         assert (await client.get("/healthz")).status_code == 200
-    assert served.process.poll() is None
-    served.process.send_signal(signal.SIGTERM)  # a second one ends the wait
-    assert await exit_code(served) == 0
+    assert served.process.running
+    served.signal(signal.SIGTERM)  # a second one ends the wait
+    assert await served.ended() == 0
 
 
 async def test_a_process_without_stores_ends_as_well(serve: Serve) -> None:
@@ -141,8 +137,8 @@ async def test_a_process_without_stores_ends_as_well(serve: Serve) -> None:
 
         await until(alive)
         assert (await client.get("/readyz")).status_code == 503
-    served.process.send_signal(signal.SIGINT)
-    assert await exit_code(served) == 0
+    served.signal(signal.SIGINT)
+    assert await served.ended() == 0
 
 
 async def test_a_chunked_body_without_end_is_cut_short(serve: Serve) -> None:

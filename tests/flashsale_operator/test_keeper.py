@@ -180,7 +180,7 @@ async def as_wished(story: Story) -> None:
     assert observed.view.phase is (Phase.PAUSED if story.spec.paused else selling)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(st.tuples(st.sampled_from(HAPPENINGS), st.integers(0, 4)), max_size=14))
 async def test_whatever_happens_the_sale_becomes_as_it_is_wished(story: Story, steps: list[tuple[Any, int]]) -> None:
     story.apply()

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -216,19 +216,18 @@ class GateMachine(RuleBasedStateMachine):
         assert model.stock == seen.remaining + seen.backlog + booked + model.leaked
 
 
-def check(machine: type[GateMachine], redis_url: str, phases: Sequence[Phase] = tuple(Phase)) -> None:
+def check(machine: type[GateMachine], redis_url: str, **chosen: Any) -> None:
     with asyncio.Runner() as runner:
         redis = make_redis(redis_url, "test", PATIENT)
         try:
             run_state_machine_as_test(
                 type(machine.__name__, (machine,), {"runner": runner, "redis": redis}),
                 settings=settings(
-                    max_examples=100,
                     stateful_step_count=30,
                     deadline=None,
-                    phases=phases,
                     suppress_health_check=list(HealthCheck),
                     database=None,
+                    **chosen,
                 ),
             )
         finally:
@@ -249,4 +248,4 @@ class ForgetfulMachine(GateMachine):
 
 def test_without_stored_answers_the_model_is_contradicted(redis_url: str) -> None:
     with pytest.raises(AssertionError):
-        check(ForgetfulMachine, redis_url, phases=(Phase.generate,))
+        check(ForgetfulMachine, redis_url, phases=(Phase.generate,), max_examples=100)

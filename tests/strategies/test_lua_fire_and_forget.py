@@ -34,7 +34,10 @@ async def booked(platform: Platform, customer: str) -> bool:
 
 
 async def test_a_crowd_is_sold_exactly_the_stock(
-    make_platform: MakePlatform, crowd_processes: tuple[ProcessPoolExecutor, Barrier], place: Place
+    make_platform: MakePlatform,
+    crowd_processes: tuple[ProcessPoolExecutor, Barrier],
+    place: Place,
+    repeats: int,
 ) -> None:
     platform = await make_platform(idle=("api-1", "reconcile"))
     sales = SaleRepository(platform.engine)
@@ -48,7 +51,7 @@ async def test_a_crowd_is_sold_exactly_the_stock(
     there = replace(
         place, redis_url=platform.stock.url, broker_url=platform.broker.url, key_prefix=GateSettings().key_prefix
     )
-    for sold in await Crowd(*crowd_processes, there).rush(LuaFireAndForgetStrategy, settle=all_are_booked):
+    for sold in await Crowd(*crowd_processes, there, repeats).rush(LuaFireAndForgetStrategy, settle=all_are_booked):
         assert (sold.oversold, sold.undersold, sold.snapshot.remaining) == (0, 0, 0)
         assert len(sold.accepted) == 100
         assert {type(outcome) for outcome in sold.refused} == {SoldOut}

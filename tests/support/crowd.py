@@ -41,10 +41,11 @@ class Sold:
 class Crowd:
     """Buyers of PROCESSES processes, which live as long as the session: starting one costs a second."""
 
-    def __init__(self, processes: ProcessPoolExecutor, start: Barrier, place: Place) -> None:
+    def __init__(self, processes: ProcessPoolExecutor, start: Barrier, place: Place, repeats: int) -> None:
         self._processes = processes
         self._start = start
         self._place = place
+        self._repeats = repeats
 
     async def rush(
         self,
@@ -52,21 +53,22 @@ class Crowd:
         *,
         stock: int = 100,
         buyers: int = 1000,
-        repeats: int = 5,
+        repeats: int | None = None,
         customers: int | None = None,
         quantity: int = 1,
         think_ms: int = 0,
         settle: Callable[[Sale], Awaitable[object]] | None = None,
         **terms: Any,
     ) -> list[Sold]:
-        """All buyers at once in each of `repeats` sales. `customers`: how many of them are different people.
+        """All buyers at once in each of `repeats` sales (None: as many as the tier has).
 
-        `settle` is awaited before a sale is counted: where orders reach the ledger later.
+        `customers`: how many of the buyers are different people. `settle` is awaited before a sale is counted, where
+        orders reach the ledger later.
         """
         async with parts_at(self._place) as parts, selling(strategy, parts) as desk:
             ledger = SaleRepository(parts.engine)
             sales = []
-            for number in range(repeats):
+            for number in range(self._repeats if repeats is None else repeats):
                 asked = SaleTerms(
                     name=f"drop-{number}", strategy=strategy.name, stock=stock, think_ms=think_ms, **terms
                 )

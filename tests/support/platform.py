@@ -1,7 +1,8 @@
 """A whole installation for one test: a stock server and a broker of its own, and the service's processes as the lab
 runs them, any of which the test may kill, stop or start again."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import os
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,9 +18,8 @@ from app.gate.connection import make_redis
 from app.gate.gate import Gate
 from app.lab.home import LabHome
 from app.lab.load.plan import LoadPlan
-from app.lab.load.process import run_in_process
 from app.lab.load.result import LoadResult
-from app.lab.registry import HOME_VARIABLE
+from app.lab.load.runner import run_load
 from app.lab.servers.ports import LOOPBACK, free_port
 from app.lab.servers.valkey import AppendFsync, ValkeyServer
 from app.lab.service import ServicePlan
@@ -62,8 +62,7 @@ class Platform:
         self.broker = ValkeyServer(home.directory / "broker", appendfsync="off")
         redis_url = redis_url or self.stock.url
         stores = {"REDIS_URL": redis_url, "BROKER_URL": self.broker.url, "DATABASE_URL": database_url}
-        mark = {HOME_VARIABLE: str(home.directory)}
-        plan = ServicePlan(home, LOOPBACK, free_port(), QUICK | dict(environment or {}) | stores | mark)
+        plan = ServicePlan(home, LOOPBACK, free_port(), QUICK | dict(environment or {}) | stores)
         parts = plan.parts(api_processes=api, workers=workers)
         self.url = plan.api_url
         self.redis = patient_redis(redis_url)
@@ -71,6 +70,7 @@ class Platform:
         schema = (environment or {}).get("LEDGER_SCHEMA_NAME", LedgerSettings().schema_name)
         self.engine: AsyncEngine = make_engine(database_url, "test", LedgerSettings(schema_name=schema), pool_size=1)
         self._home = home
+        self._sessions: set[int] = set()
         self._parts = {part.name: part for part in parts if blaster or part.name != "blaster"}
         # A connection for each request: none is left to a process that was killed, and all processes get some.
         self._client = AsyncClient(base_url=self.url, timeout=20, limits=Limits(max_keepalive_connections=0))
@@ -92,6 +92,7 @@ class Platform:
         for name in names:
             (self._home.directory / f"{name}.ready").unlink(missing_ok=True)
             self._parts[name].server.start()
+            self._sessions.add(self._parts[name].server.pid)
         for name in names:
             part = self._parts[name]
             assert part.ready is not None
@@ -127,9 +128,9 @@ class Platform:
         return await self._answer_to(lambda: self.buy(sale, customer, key))
 
     async def blast(self, sale: str, requests: int, *, concurrency: int = 50, **plan: Any) -> LoadResult:
-        """Buyers from a process of their own, each of whom asks again with his key while he doesn't know."""
+        """Buyers, each of whom asks again with the same key until they know."""
         chosen: dict[str, Any] = {"retries": 20, "seconds": 120.0, "reply_seconds": 10.0} | plan
-        return await run_in_process(
+        return await run_load(
             LoadPlan(url=self.url, sale=sale, requests=requests, concurrency=concurrency, records=True, **chosen)
         )
 
@@ -186,34 +187,38 @@ class Platform:
         return seen[0]
 
     async def close(self) -> None:
-        """Stops everything, the API first, and checks that nothing is left."""
+        """Stops everything, the API first, and checks that nothing is left.
+
+        Workers are killed: Celery's child sleeps for a second before it ends (billiard), and that workers end by
+        themselves is for tests/worker to see.
+        """
         parts = list(reversed(self._parts.values()))
+        workers = [name for name in self._parts if name.startswith("worker-")]
         for part in parts:
             part.server.ask_to_stop()
-        lingering = [
-            part.name
-            for part in parts
-            if not part.server.stop(seconds=STOP_SECONDS)  # type: ignore[call-arg]  # a ChildProcess
-        ]
+        self.kill(*workers)
+        stopped = {part.name: part.server.stop(seconds=STOP_SECONDS) for part in parts if part.name not in workers}  # type: ignore[call-arg]  # a ChildProcess
         self.stock.kill()
         self.broker.kill()
         await self._client.aclose()
         await self.redis.aclose()
         await self.engine.dispose()
         self._home.unlock()
-        assert not self._left_behind()
+        assert not left_behind(self._sessions)
+        lingering = [name for name, by_itself in stopped.items() if not by_itself]
         assert not lingering, f"{lingering} had to be killed; logs are in {self._home.logs}"
 
-    def _left_behind(self) -> list[psutil.Process]:
-        """Living processes of any generation that carry this installation's mark."""
-        return [process for process in psutil.process_iter() if self._is_ours(process)]
 
-    def _is_ours(self, process: psutil.Process) -> bool:
-        try:
-            marked = process.environ().get(HOME_VARIABLE) == str(self._home.directory)
-            return marked and process.status() != psutil.STATUS_ZOMBIE
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            return False
+def left_behind(sessions: Collection[int]) -> list[psutil.Process]:
+    """Living processes of any generation in these sessions: each process of a platform leads one of its own."""
+    return [process for process in psutil.process_iter() if is_left(process, sessions)]
+
+
+def is_left(process: psutil.Process, sessions: Collection[int]) -> bool:
+    try:
+        return os.getsid(process.pid) in sessions and process.status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
 
 
 def patient_redis(url: str) -> Redis:
