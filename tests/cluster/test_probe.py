@@ -13,5 +13,5 @@ def test_a_stuck_loop_fails_the_probe(installation: Installation) -> None:
     operator = installation.start_operator("tests.cluster.stuck_operator")
     installation.until(lambda: operator.probe() == 200)
     installation.until(lambda: installation.holder() != "")
-    installation.kubectl.apply(flashsale())
+    installation.api.create(flashsale())
     installation.until(lambda: operator.probe() == 500)  # Kopf asks its probes every ten seconds
