@@ -11,7 +11,7 @@ from tests.races.collisions import LOST_UPDATE, OTHER_POD, POD, READ, WRITTEN, b
 from tests.telemetry.orders import BATCH, BUY, CALL, OUTCOME, RESERVED, accepted, one_story, whole_orders
 from tests.telemetry.received import Received, Spans
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.thorough, pytest.mark.timeout(400)]
 
 API, OPERATOR = "atomictickets-api", "atomictickets-operator"
 SALE = "atomictickets.sale"
