@@ -36,6 +36,7 @@ async def test_what_redis_forgot_comes_back_with_limits_and_answers(
     assert [reason for reason in running.reasons() if reason in repair] == repair
 
 
+# 10 s: two grace periods of 2 s, and looks before and after them, a second apart.
 async def test_leaked_tickets_return_once_after_the_grace_period(running: Installation, box_office: BoxOffice) -> None:
     running.api.create(quick())
     running.until_phase("Open")

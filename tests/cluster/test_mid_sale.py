@@ -47,6 +47,7 @@ async def test_a_stock_server_that_is_flushed_sells_on_and_nothing_is_oversold(
     await redis.aclose()
 
 
+# 12 s: the Lease of a killed operator lasts for 6 s, and leaked tickets return after 2 s more.
 async def test_an_operator_that_is_away_is_noticed_by_nobody_and_mends_what_it_missed(
     running: Installation, box_office: BoxOffice, sales: SaleRepository, engine: AsyncEngine
 ) -> None:

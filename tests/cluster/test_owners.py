@@ -58,6 +58,7 @@ async def test_a_restored_resource_adopts_what_is_left(running: Installation, bo
     assert running.reasons() == ["Seeded", "SaleOpened", "Adopted", "SaleOpened"]
 
 
+# 10 s: eleven sales, looked at by two processes, and then thirty turns of each to see that nothing more happens.
 async def test_two_operators_at_once_do_what_one_does(
     installation: Installation, box_office: BoxOffice, sales: SaleRepository
 ) -> None:

@@ -44,6 +44,7 @@ async def test_a_backlog_of_twenty_thousand_scales_the_workers_up_and_down_again
     assert set(reasons) == {"ScaledUp", "ScaledDown"}
 
 
+# 12 s: of its own accord the operator looks at the Deployment every ten seconds.
 async def test_the_pool_has_a_cap_and_is_kept_at_its_size(installation: Installation, box_office: BoxOffice) -> None:
     installation.set_up()
     installation.start_operator(OPERATOR_CAP="4")

@@ -18,7 +18,7 @@ SOLD_BEFORE = 100
 PATIENCE = 20  # tries more, with the same key: a store that restarts is away for seconds
 
 
-# 60 to 90 s: eight pods start, four of them twice, on the two cores that buy as well.
+# 35 s with the install: eight pods start, four of them twice, on the two cores that buy as well.
 def test_a_sale_stays_exact_while_a_pod_of_each_kind_is_killed(
     shop: Shop, crowd: Crowd, killer: Killer, beside: ThreadPoolExecutor, nodes: list[str]
 ) -> None:
