@@ -1,20 +1,18 @@
-"""Helm renders here, without a cluster: the binary on the PATH, or that of the project's kit, or a skip."""
+"""OfflineHelm renders here, without a cluster: the binary on the PATH, or that of CLUSTER_KIT, or a skip."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
+from tests.cluster.kit import VARIABLE, kit_of_environment
 from tests.support.chart import OfflineHelm
-from tests.support.project import PROJECT
-
-KIT = PROJECT.parent / "shared" / "cluster" / "bin" / "helm"
-KIT_INSTALLED = Path.home() / ".cache" / "atomictickets-cluster" / "bin" / "helm"
 
 
 @pytest.fixture(scope="session")
 def helm() -> OfflineHelm:
-    found = shutil.which("helm") or next((str(path) for path in (KIT, KIT_INSTALLED) if path.exists()), None)
+    found, kit = shutil.which("helm"), kit_of_environment()
+    if found is None and kit is not None:
+        found = shutil.which("helm", path=kit.environment()[1])
     if found is None:
-        pytest.skip("no Helm: helm is not on the PATH, and ../shared/cluster has not been started here")
+        pytest.skip(f"no Helm: helm is not on the PATH, and {VARIABLE} names no script that has it")
     return OfflineHelm(found)

@@ -1,8 +1,7 @@
-"""A real API server for these tests: the one that KUBECONFIG names, or the project's kit, or a skip that says why."""
+"""A real API server for these tests: the one of KUBECONFIG, or of the script that CLUSTER_KIT names, or a skip."""
 
 import os
 import shutil
-import subprocess
 import uuid
 from collections.abc import Iterator
 from functools import cache
@@ -12,15 +11,28 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.cluster.api_server import ApiServer, api_server
 from tests.cluster.installation import Installation
+from tests.cluster.kit import VARIABLE, Kit, KitFailed, exclusively, kit_of_environment
 from tests.cluster.kubectl import Kubectl, Refused
 from tests.support.box_office import BoxOffice
 from tests.support.project import PROJECT
 from tests.support.until import block_until
 
-KIT = PROJECT.parent / "shared" / "cluster" / "cluster"
 OURS = ("kind-", "atomictickets")
 """How the contexts begin that tests may use: they install a CRD, which a KUBECONFIG left from work must not get."""
+NO_CLUSTER = f"set KUBECONFIG (`make kind` gives a cluster), or {VARIABLE}: docs/development.md"
+
+KIT = pytest.StashKey[Kit]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """All processes of pytest join before the first test of any, so that none takes the kit's cluster from another."""
+    kit = kit_of_environment()
+    if kit and "KUBECONFIG" not in os.environ and any(item.get_closest_marker("cluster") for item in session.items):
+        kit.join()
+        session.config.stash[KIT] = kit
+        session.config.add_cleanup(kit.leave)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -31,51 +43,68 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @cache
 def why_not() -> str:
-    """Why there is no API server for tests; empty where there is one."""
+    """Why there is no API server for tests; empty if there is one."""
     if kubeconfig := os.environ.get("KUBECONFIG"):
         if shutil.which("kubectl") is None:
             return "KUBECONFIG is set, and kubectl is not on the PATH"
         context = Kubectl(Path(kubeconfig))("config", "view", "--output=jsonpath={.current-context}")
         return "" if context.startswith(OURS) else f"the context {context!r} is not for tests: name it kind-..."
-    return "" if KIT.exists() else "KUBECONFIG is not set, and ../shared/cluster is not there"
+    return "" if kit_of_environment() else NO_CLUSTER
 
 
 @pytest.fixture(scope="session")
-def admin() -> Iterator[Kubectl]:
+def admin(pytestconfig: pytest.Config) -> Kubectl:
     """kubectl with all rights. A cluster that was up before stays up."""
     if kubeconfig := os.environ.get("KUBECONFIG"):
-        yield Kubectl(Path(kubeconfig))
-        return
-    was_up = _kit("status").returncode == 0
-    if not was_up:
-        started = _kit("up", "--control-plane")
-        if started.returncode != 0:
-            pytest.skip(f"no Kubernetes: ../shared/cluster does not start here: {started.stderr.strip()[-200:]}")
-    kubeconfig = _kit("kubeconfig").stdout.strip()
-    yield Kubectl(Path(kubeconfig), path=str(Path(kubeconfig).parents[1] / "bin"))
-    if not was_up:
-        _kit("down")
+        return Kubectl(Path(kubeconfig))
+    kit = pytestconfig.stash[KIT]
+    try:
+        kit.start()
+        kubeconfig_of_kit, path = kit.environment()
+    except KitFailed as failed:
+        pytest.skip(f"no Kubernetes: the script of {VARIABLE} does not start one here: {failed}")
+    return Kubectl(kubeconfig_of_kit, path=path)
 
 
 @pytest.fixture(scope="session")
 def crd(admin: Kubectl) -> Kubectl:
-    """kubectl, with FlashSale served."""
+    """kubectl, with FlashSale served. To apply it again, by another process of pytest, changes nothing."""
     admin("apply", "--server-side", "--force-conflicts", f"--filename={PROJECT / 'k8s' / 'crd.yaml'}")
     admin("wait", "--for=condition=Established", "crd/flashsales.atomictickets.dev", "--timeout=30s")
     block_until(lambda: _described(admin), seconds=30)  # the API server publishes its schema a moment later
     return admin
 
 
-@pytest.fixture(scope="module")
-def shared_namespace(crd: Kubectl) -> Iterator[Kubectl]:
-    """kubectl in a namespace for the tests of one module."""
-    yield from _fresh_namespace(crd)
+@pytest.fixture(scope="session")
+def server(crd: Kubectl) -> Iterator[ApiServer]:
+    """The API server, with all rights and FlashSale served."""
+    with api_server(crd) as server:
+        yield server
 
 
 @pytest.fixture
-def namespace(crd: Kubectl) -> Iterator[Kubectl]:
-    """kubectl in a namespace for this test alone."""
-    yield from _fresh_namespace(crd)
+def definition_is_left_alone() -> Iterator[None]:
+    """For tests that change the definition, of which there is one in the cluster, or see that nobody does."""
+    with exclusively("definition"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def shared_api(server: ApiServer) -> Iterator[ApiServer]:
+    """The API server, in a namespace for the tests of one module."""
+    yield from _fresh_namespace(server)
+
+
+@pytest.fixture
+def api(server: ApiServer) -> Iterator[ApiServer]:
+    """The API server, in a namespace for this test alone."""
+    yield from _fresh_namespace(server)
+
+
+@pytest.fixture
+def kubectl(admin: Kubectl, api: ApiServer) -> Kubectl:
+    """kubectl in the namespace of `api`."""
+    return admin.within(api.namespace)
 
 
 @pytest.fixture
@@ -92,9 +121,9 @@ def stores(redis_url: str, broker_url: str, database_url: str, key_prefix: str) 
 
 
 @pytest.fixture
-def installation(namespace: Kubectl, tmp_path: Path, stores: dict[str, str]) -> Iterator[Installation]:
+def installation(api: ApiServer, tmp_path: Path, stores: dict[str, str]) -> Iterator[Installation]:
     """Nothing of it runs yet, and no account exists."""
-    installation = Installation(namespace, tmp_path, stores)
+    installation = Installation(api, tmp_path, stores)
     yield installation
     installation.stop()
 
@@ -113,11 +142,11 @@ async def box_office(stock_redis: Redis, key_prefix: str, engine: AsyncEngine) -
     return BoxOffice(stock_redis, key_prefix, engine)
 
 
-def _fresh_namespace(kubectl: Kubectl) -> Iterator[Kubectl]:
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    kubectl("create", "namespace", name)
-    yield kubectl.within(name)
-    kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+def _fresh_namespace(server: ApiServer) -> Iterator[ApiServer]:
+    within = server.within(f"test-{uuid.uuid4().hex[:12]}")
+    within.create_namespace()
+    yield within
+    within.delete_namespace()
 
 
 def _described(kubectl: Kubectl) -> bool:
@@ -125,7 +154,3 @@ def _described(kubectl: Kubectl) -> bool:
         return "stock" in kubectl("explain", "flashsale.spec")
     except Refused:
         return False
-
-
-def _kit(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(KIT), *arguments], capture_output=True, text=True, timeout=120, check=False)

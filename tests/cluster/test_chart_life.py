@@ -5,63 +5,69 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.api_server import ApiServer
 from tests.cluster.helm import Helm, HelmRefused
 from tests.cluster.kubectl import Kubectl, Refused
+from tests.support.chart import component_of
 from tests.support.until import block_until
 
 pytestmark = pytest.mark.cluster
 
 WORKER, API = "deployment/atomictickets-worker", "deployment/atomictickets-api"
 DEFINITION = "crd/flashsales.atomictickets.dev"
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+OURS = {"app.kubernetes.io/part-of": "atomictickets"}
 
 
 @pytest.fixture
-def helm(namespace: Kubectl) -> Helm:
+def helm(kubectl: Kubectl) -> Helm:
     """Of a release whose pods find no node, where there is one: they would run for nobody."""
-    helm = Helm(namespace, always=("pods.nodeSelector.kept-from=nodes",))
+    helm = Helm(kubectl, always=("pods.nodeSelector.kept-from=nodes",))
     if helm.program is None:
         pytest.skip("no Helm: helm is not on the PATH")
     return helm
 
 
-def passwords(helm: Helm) -> dict[str, Any]:
-    secrets = helm.kubectl.get("secrets", "--selector=app.kubernetes.io/part-of=atomictickets")["items"]
+def passwords(api: ApiServer) -> dict[str, Any]:
+    secrets = [each for each in api.all("secret") if OURS.items() <= each["metadata"].get("labels", {}).items()]
     return {secret["metadata"]["name"]: secret["data"] for secret in secrets}
 
 
-def replicas(helm: Helm, deployment: str) -> int:
-    return int(helm.kubectl.get(deployment)["spec"]["replicas"])
+def replicas(api: ApiServer, deployment: str) -> int:
+    return int(api.get(deployment)["spec"]["replicas"])
 
 
-def jobs(helm: Helm) -> list[str]:
-    return [job["metadata"]["name"] for job in helm.kubectl.get("jobs")["items"]]
+def jobs(api: ApiServer) -> list[str]:
+    return [job["metadata"]["name"] for job in api.all("job")]
 
 
-def test_an_upgrade_keeps_the_passwords_and_the_operators_worker_count(helm: Helm) -> None:
+def test_an_upgrade_keeps_the_passwords_and_the_operators_worker_count(helm: Helm, api: ApiServer) -> None:
     helm.install()
-    made, (migration,) = passwords(helm), jobs(helm)
+    made, (migration,) = passwords(api), jobs(api)
     assert len(made) == 4
-    helm.kubectl("scale", WORKER, "--replicas=4")
+    api.patch(WORKER, {"spec": {"replicas": 4}}, subresource="scale")
     helm.upgrade("settings.LOG_LEVEL=DEBUG", "api.replicas=3")
-    assert passwords(helm) == made
-    assert (replicas(helm, WORKER), replicas(helm, API)) == (4, 3)
-    assert jobs(helm) != [migration]
+    assert passwords(api) == made
+    assert (replicas(api, WORKER), replicas(api, API)) == (4, 3)
+    assert jobs(api) != [migration]
     helm.rollback(1)
-    assert passwords(helm) == made
-    assert (replicas(helm, WORKER), replicas(helm, API)) == (4, 2)
-    assert jobs(helm) == [migration]
+    assert passwords(api) == made
+    assert (replicas(api, WORKER), replicas(api, API)) == (4, 2)
+    assert jobs(api) == [migration]
 
 
-def test_an_install_finds_the_passwords_of_the_one_before(helm: Helm) -> None:
+def test_an_install_finds_the_passwords_of_the_one_before(helm: Helm, api: ApiServer) -> None:
     helm.install()
-    made = passwords(helm)
+    made = passwords(api)
     helm.uninstall()
-    left = helm.kubectl.get("deployments,statefulsets,jobs,services,roles,leases,serviceaccounts")["items"]
+    kinds = ("deployment", "statefulset", "job", "service", "role", "lease", "serviceaccount")
+    left = [each for kind in kinds for each in api.all(kind)]
     assert [each["metadata"]["name"] for each in left] == ["default"]
     helm.install()
-    assert passwords(helm) == made
+    assert passwords(api) == made
 
 
+@pytest.mark.usefixtures("definition_is_left_alone")
 def test_a_definition_of_somebody_else_is_used_and_left_alone(helm: Helm) -> None:
     before = helm.kubectl.get(DEFINITION)["metadata"]
     helm.install()
@@ -71,44 +77,42 @@ def test_a_definition_of_somebody_else_is_used_and_left_alone(helm: Helm) -> Non
     assert (after["uid"], after.get("annotations")) == (before["uid"], before.get("annotations"))
 
 
-def test_pods_pass_the_restricted_standard(helm: Helm) -> None:
+def test_pods_pass_the_restricted_standard(helm: Helm, api: ApiServer) -> None:
     """An admission that refuses shows as a Deployment or StatefulSet without pods, and its event."""
-    helm.kubectl("label", "namespace", helm.kubectl.namespace, "pod-security.kubernetes.io/enforce=restricted")
+    api.label_namespace(RESTRICTED)
     helm.install()
     wanted = {"api", "worker", "operator", "blaster", "broker", "valkey", "postgres", "migrate"}
-    for component in wanted:
-        selector = f"--selector=app.kubernetes.io/component={component}"
-        helm.kubectl("wait", "pod", selector, "--for=create", "--timeout=30s")
+    block_until(lambda: wanted <= {component_of(pod) for pod in api.all("pod")}, seconds=30)
 
 
-def test_the_negative_control_is_refused_by_the_restricted_standard(helm: Helm) -> None:
-    helm.kubectl("label", "namespace", helm.kubectl.namespace, "pod-security.kubernetes.io/enforce=restricted")
+def test_the_negative_control_is_refused_by_the_restricted_standard(helm: Helm, api: ApiServer) -> None:
+    api.label_namespace(RESTRICTED)
     helm.install("securityContext.allowPrivilegeEscalation=true", "api.replicas=1")
-    reason = '{.status.conditions[?(@.type=="ReplicaFailure")].message}'
-    helm.kubectl("wait", API, "--for=condition=ReplicaFailure", "--timeout=30s")
-    assert "allowPrivilegeEscalation" in helm.kubectl("get", API, f"--output=jsonpath={reason}")
+
+    def failures() -> list[str]:
+        conditions = api.get(API).get("status", {}).get("conditions", ())
+        return [each["message"] for each in conditions if (each["type"], each["status"]) == ("ReplicaFailure", "True")]
+
+    block_until(failures, seconds=30)
+    assert "allowPrivilegeEscalation" in failures()[0]
 
 
-def test_those_who_may_view_or_edit_the_namespace_may_view_or_edit_its_sales(helm: Helm) -> None:
-    def may(user: str, verb: str, *options: str) -> bool:
-        try:
-            return helm.kubectl("auth", "can-i", verb, "flashsales", f"--as={user}", *options).strip() == "yes"
-        except Refused:  # it says "no" by its exit status
-            return False
-
+def test_those_who_may_view_or_edit_the_namespace_may_view_or_edit_its_sales(helm: Helm, api: ApiServer) -> None:
     for user, role in (("viewer", "view"), ("editor", "edit")):
         helm.kubectl("create", "rolebinding", user, f"--clusterrole={role}", f"--user={user}")
     helm.install("crds.enabled=false")
-    assert not may("viewer", "list")
+    assert not api.may("viewer", "list", "flashsale")
     helm.upgrade("crds.enabled=false", "rbac.aggregateClusterRoles=true")
-    block_until(
-        lambda: may("viewer", "list") and may("editor", "create"), seconds=30
-    )  # a controller puts them together
-    assert may("editor", "watch")
-    assert not any(may("viewer", verb) for verb in ("create", "patch", "delete"))
-    assert not may("editor", "patch", "--subresource=status")
+    block_until(  # a controller puts them together
+        lambda: api.may("viewer", "list", "flashsale") and api.may("editor", "create", "flashsale"), seconds=30
+    )
+    assert api.may("editor", "watch", "flashsale")
+    assert not any(api.may("viewer", verb, "flashsale") for verb in ("create", "patch", "delete"))
+    assert not api.may("editor", "patch", "flashsale", subresource="status")
     helm.uninstall()
-    block_until(lambda: not may("viewer", "list") and not may("editor", "create"), seconds=30)
+    block_until(
+        lambda: not api.may("viewer", "list", "flashsale") and not api.may("editor", "create", "flashsale"), seconds=30
+    )
 
 
 EXTERNAL = (
@@ -144,12 +148,12 @@ def test_a_field_that_it_does_not_know_is_refused(helm: Helm) -> None:
         helm.kubectl("apply", "--dry-run=server", "--validate=strict", "--filename=-", stdin=rendered)
 
 
-def test_two_releases_in_one_namespace_live_apart(helm: Helm) -> None:
+def test_two_releases_in_one_namespace_live_apart(helm: Helm, api: ApiServer) -> None:
     other = replace(helm, release="other")
     helm.install()
     other.install()
     helm.uninstall()
-    assert helm.kubectl.get("deployment/other-atomictickets-api")["metadata"]["name"]
+    assert api.find("deployment/other-atomictickets-api")
     other.upgrade("api.replicas=1")
 
 

@@ -1,6 +1,5 @@
 """What the API server makes of a FlashSale: what it refuses and with what sentence, what it fills in, what it shows."""
 
-import json
 import uuid
 from typing import Any
 
@@ -9,12 +8,12 @@ import pytest
 from flashsale_operator.resource.crd import COLUMNS, schema
 from flashsale_operator.resource.models import FlashSale, FlashSaleSpec, FlashSaleStatus
 from flashsale_operator.resource.rules import RULES
+from tests.cluster.api_server import ApiServer
 from tests.cluster.kubectl import Kubectl, Refused
 from tests.cluster.manifests import BASE, flashsale
 
 pytestmark = pytest.mark.cluster
 
-DRY = ("--dry-run=server",)
 EVENING, LATER = "2030-12-01T18:00:00Z", "2030-12-01T20:00:00Z"
 
 # what is declared beyond BASE; part of the refusal
@@ -131,35 +130,35 @@ STATUS = FlashSaleStatus.model_validate(
 
 @pytest.mark.parametrize(("spec", "sentence"), NEVER_MADE.values(), ids=NEVER_MADE.keys())
 def test_a_bad_sale_is_refused_with_a_sentence_that_helps(
-    shared_namespace: Kubectl, spec: dict[str, Any], sentence: str
+    shared_api: ApiServer, spec: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(Refused) as refused:
-        shared_namespace.apply(flashsale("bad", spec))
+        shared_api.create(flashsale("bad", spec))
     assert sentence in str(refused.value)
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
-def test_a_name_that_the_http_api_would_not_take_is_refused(shared_namespace: Kubectl, name: str) -> None:
+def test_a_name_that_the_http_api_would_not_take_is_refused(shared_api: ApiServer, name: str) -> None:
     with pytest.raises(Refused, match="a sale's name is a DNS label: at most 63 of"):
-        shared_namespace.apply(flashsale(name))
+        shared_api.create(flashsale(name))
 
 
 @pytest.mark.parametrize(("spec", "phase", "change", "sentence"), NEVER_CHANGED.values(), ids=NEVER_CHANGED.keys())
 def test_a_bad_change_is_refused_with_a_sentence_that_helps(
-    shared_namespace: Kubectl, spec: dict[str, Any], phase: str | None, change: dict[str, Any], sentence: str
+    shared_api: ApiServer, spec: dict[str, Any], phase: str | None, change: dict[str, Any], sentence: str
 ) -> None:
-    sale = make(shared_namespace, spec, phase)
+    sale = make(shared_api, spec, phase)
     with pytest.raises(Refused) as refused:
-        shared_namespace.patch(sale, {"spec": change})
+        shared_api.patch(sale, {"spec": change})
     assert sentence in str(refused.value)
 
 
 @pytest.mark.parametrize(("spec", "phase", "change"), CHANGED.values(), ids=CHANGED.keys())
 def test_a_good_change_is_taken(
-    shared_namespace: Kubectl, spec: dict[str, Any], phase: str | None, change: dict[str, Any]
+    shared_api: ApiServer, spec: dict[str, Any], phase: str | None, change: dict[str, Any]
 ) -> None:
-    sale = make(shared_namespace, spec, phase)
-    shared_namespace.patch(sale, {"spec": change})
+    sale = make(shared_api, spec, phase)
+    shared_api.patch(sale, {"spec": change})
 
 
 def test_each_rule_is_among_those_refusals() -> None:
@@ -170,14 +169,14 @@ def test_each_rule_is_among_those_refusals() -> None:
 
 
 @pytest.mark.parametrize("path", BOUNDED)
-def test_a_number_is_taken_up_to_its_bounds_and_not_beyond(shared_namespace: Kubectl, path: str) -> None:
+def test_a_number_is_taken_up_to_its_bounds_and_not_beyond(shared_api: ApiServer, path: str) -> None:
     bounds = BOUNDED[path]
     for good in (bounds["minimum"], bounds["maximum"]):
-        shared_namespace.apply(with_number(path, good), options=DRY)
+        shared_api.create(with_number(path, good), dry_run=True)
     with pytest.raises(Refused, match=f"{path} in body should be greater than or equal to {bounds['minimum']}"):
-        shared_namespace.apply(with_number(path, bounds["minimum"] - 1), options=DRY)
+        shared_api.create(with_number(path, bounds["minimum"] - 1), dry_run=True)
     with pytest.raises(Refused, match=f"{path} in body should be less than or equal to {bounds['maximum']}"):
-        shared_namespace.apply(with_number(path, bounds["maximum"] + 1), options=DRY)
+        shared_api.create(with_number(path, bounds["maximum"] + 1), dry_run=True)
 
 
 @pytest.mark.parametrize(
@@ -189,8 +188,8 @@ def test_a_number_is_taken_up_to_its_bounds_and_not_beyond(shared_namespace: Kub
         {"opensAt": "2030-12-01T18:00:00.123456789+02:00", "closesAt": LATER, "perCustomerLimit": 2},
     ],
 )
-def test_the_server_fills_in_what_the_model_would(shared_namespace: Kubectl, spec: dict[str, Any]) -> None:
-    stored = shared_namespace.get(make(shared_namespace, spec))
+def test_the_server_fills_in_what_the_model_would(shared_api: ApiServer, spec: dict[str, Any]) -> None:
+    stored = shared_api.get(make(shared_api, spec))
     read = FlashSale.model_validate(stored)
     filled_in = read.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
     times = {"opensAt", "closesAt"}  # of which the server keeps the text
@@ -200,45 +199,46 @@ def test_the_server_fills_in_what_the_model_would(shared_namespace: Kubectl, spe
     assert read.spec == FlashSaleSpec.model_validate(BASE | spec)
 
 
-def test_without_validation_an_unknown_field_is_pruned(shared_namespace: Kubectl) -> None:
-    shared_namespace.apply(flashsale("pruned", {"stok": 1}), options=("--validate=false",))
-    assert "stok" not in shared_namespace.get("fs/pruned")["spec"]
+def test_without_validation_an_unknown_field_is_pruned(shared_api: ApiServer) -> None:
+    shared_api.create(flashsale("pruned", {"stok": 1}), strict=False)
+    assert "stok" not in shared_api.get("flashsale/pruned")["spec"]
 
 
-def test_a_status_reads_back_as_it_was_written(shared_namespace: Kubectl) -> None:
-    sale = make(shared_namespace, {})
-    tell(shared_namespace, sale, STATUS)
-    assert FlashSale.model_validate(shared_namespace.get(sale)).status == STATUS
+def test_a_status_reads_back_as_it_was_written(shared_api: ApiServer) -> None:
+    sale = make(shared_api, {})
+    tell(shared_api, sale, STATUS)
+    assert FlashSale.model_validate(shared_api.get(sale)).status == STATUS
     empty = FlashSaleStatus(observed_generation=2)
-    tell(shared_namespace, sale, empty)
-    assert FlashSale.model_validate(shared_namespace.get(sale)).status == empty
+    tell(shared_api, sale, empty)
+    assert FlashSale.model_validate(shared_api.get(sale)).status == empty
 
 
-def test_a_spec_and_its_status_are_written_apart(shared_namespace: Kubectl) -> None:
-    sale = make(shared_namespace, {}, "Open")
-    shared_namespace.patch(sale, {"spec": {"stock": 20}, "status": {"phase": "Closed"}})
-    shared_namespace.patch(sale, {"spec": {"stock": 30}, "status": {"epoch": 4}}, "--subresource=status")
-    stored = shared_namespace.get(sale)
+def test_a_spec_and_its_status_are_written_apart(shared_api: ApiServer) -> None:
+    sale = make(shared_api, {}, "Open")
+    shared_api.patch(sale, {"spec": {"stock": 20}, "status": {"phase": "Closed"}})
+    shared_api.patch(sale, {"spec": {"stock": 30}, "status": {"epoch": 4}}, subresource="status")
+    stored = shared_api.get(sale)
     assert (stored["spec"]["stock"], stored["metadata"]["generation"]) == (20, 2)
     assert stored["status"] == {"phase": "Open", "epoch": 4}
 
 
-def test_columns_show_where_a_sale_stands(namespace: Kubectl) -> None:
-    namespace.apply(flashsale("friday-drop"))
-    tell(namespace, "sale/friday-drop", STATUS)
+def test_columns_show_where_a_sale_stands(api: ApiServer, kubectl: Kubectl) -> None:
+    api.create(flashsale("friday-drop"))
+    tell(api, "flashsale/friday-drop", STATUS)
     for resource in ("fs", "sale", "flashsales", "atomictickets"):
-        heading, row = namespace("get", resource).splitlines()
+        heading, row = kubectl("get", resource).splitlines()
         assert heading.split() == ["NAME", *(name.upper() for name, _, _, priority, _ in COLUMNS if not priority)]
         assert row.split()[:-1] == ["friday-drop", "SoldOut", "atomic", "10", "0", "9", "0", "True"]
-    heading, row = namespace("get", "fs", "--output=wide").splitlines()
+    heading, row = kubectl("get", "fs", "--output=wide").splitlines()
     assert heading.split() == ["NAME", *(name.upper() for name, *_ in COLUMNS)]
     assert row.split()[1:-1] == ["SoldOut", "atomic", "10", "0", "1", "9", "0", "Consistent", "2", "True"]
 
 
-def test_kubectl_waits_for_a_condition(shared_namespace: Kubectl) -> None:
-    sale = make(shared_namespace, {})
-    tell(shared_namespace, sale, STATUS)
-    assert "condition met" in shared_namespace("wait", "--for=condition=Ready", sale, "--timeout=5s")
+def test_kubectl_waits_for_a_condition(crd: Kubectl, shared_api: ApiServer) -> None:
+    sale = make(shared_api, {})
+    tell(shared_api, sale, STATUS)
+    kubectl = crd.within(shared_api.namespace)
+    assert "condition met" in kubectl("wait", "--for=condition=Ready", sale, "--timeout=5s")
 
 
 @pytest.mark.parametrize("field", ["spec", "status", *(f"spec.{part}" for part in ("workers", "reconcile"))])
@@ -252,20 +252,19 @@ def test_explain_says_what_each_field_is_for(crd: Kubectl, field: str) -> None:
         assert properties["description"] in explained
 
 
-def make(kubectl: Kubectl, spec: dict[str, Any], phase: str | None = None) -> str:
+def make(api: ApiServer, spec: dict[str, Any], phase: str | None = None) -> str:
     """Declares a sale, and tells its phase as the operator would. Returns what to call it."""
     name = f"sale-{uuid.uuid4().hex[:8]}"
-    kubectl.apply(flashsale(name, spec))
+    api.create(flashsale(name, spec))
     if phase is not None:
-        kubectl.patch(f"fs/{name}", {"status": {"phase": phase}}, "--subresource=status")
-    return f"fs/{name}"
+        api.patch(f"flashsale/{name}", {"status": {"phase": phase}}, subresource="status")
+    return f"flashsale/{name}"
 
 
-def tell(kubectl: Kubectl, sale: str, status: FlashSaleStatus) -> None:
+def tell(api: ApiServer, sale: str, status: FlashSaleStatus) -> None:
     """Writes the whole status, as the operator does."""
     written = status.model_dump(mode="json", by_alias=True, exclude_none=True)
-    change = [{"op": "add", "path": "/status", "value": written}]
-    kubectl("patch", sale, "--subresource=status", "--type=json", f"--patch={json.dumps(change)}")
+    api.patch_json(sale, [{"op": "add", "path": "/status", "value": written}], subresource="status")
 
 
 def with_number(path: str, number: int) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from app.lab.servers.postgres import PostgresServer
 from app.lab.servers.valkey import ValkeyServer
 from app.ledger.migrate import migrate
 from app.ledger.sales import SaleRepository
-from tests.cluster.installation import Installation, condition
+from tests.cluster.installation import Installation
 from tests.cluster.manifests import quick
+from tests.cluster.statuses import condition
 from tests.support.box_office import BoxOffice
 
 pytestmark = pytest.mark.cluster
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.cluster
 async def test_what_redis_forgot_comes_back_with_limits_and_answers(
     running: Installation, box_office: BoxOffice
 ) -> None:
-    running.kubectl.apply(quick(perCustomerLimit=1))
+    running.api.create(quick(perCustomerLimit=1))
     running.until_phase("Open")
     sold = await box_office.sell(6)
     await box_office.drain()
@@ -35,8 +36,9 @@ async def test_what_redis_forgot_comes_back_with_limits_and_answers(
     assert [reason for reason in running.reasons() if reason in repair] == repair
 
 
+# 10 s: two grace periods of 2 s, and looks before and after them, a second apart.
 async def test_leaked_tickets_return_once_after_the_grace_period(running: Installation, box_office: BoxOffice) -> None:
-    running.kubectl.apply(quick())
+    running.api.create(quick())
     running.until_phase("Open")
     await box_office.leak(3)
     leaked = running.until_status(lambda status: status["drift"]["leaked"] == 3)
@@ -55,17 +57,17 @@ async def test_leaked_tickets_return_once_after_the_grace_period(running: Instal
 
 
 async def test_who_only_observes_tells_and_leaves_it(running: Installation, box_office: BoxOffice) -> None:
-    running.kubectl.apply(quick(reconcile={"intervalSeconds": 1, "policy": "Observe", "graceSeconds": 1}))
+    running.api.create(quick(reconcile={"intervalSeconds": 1, "policy": "Observe", "graceSeconds": 1}))
     running.until_phase("Open")
     await box_office.leak(3)
     running.until_status(lambda status: status["drift"]["leaked"] == 3)
     running.operators[0].turn(4)
-    assert running.kubectl.get("fs/drop")["status"]["drift"]["leaked"] == 3
+    assert running.sale()["status"]["drift"]["leaked"] == 3
     assert (await box_office.snapshot()).remaining == 7
 
 
 async def test_an_unsafe_strategy_is_only_observed(running: Installation, sales: SaleRepository) -> None:
-    running.kubectl.apply(quick(strategy="naive"))
+    running.api.create(quick(strategy="naive"))
     status = running.until_phase("Open")
     assert condition(status, "Ready")[0] == "True"
     ledger = await sales.tally("drop", 1)
@@ -78,7 +80,7 @@ def test_a_gate_that_is_away_is_told_and_nothing_is_guessed(
     server = make_valkey()
     installation.set_up()
     installation.start_operator(REDIS_URL=server.url)
-    installation.kubectl.apply(quick())
+    installation.api.create(quick())
     installation.until_phase("Open")
     server.kill()
     away = installation.until_status(lambda status: condition(status, "StockSeeded")[1] == "GateUnreachable")
@@ -98,7 +100,7 @@ async def test_a_ledger_that_is_away_leaves_the_sale_as_it_is(
     await migrate(server.url)
     installation.set_up()
     installation.start_operator(DATABASE_URL=server.url)
-    installation.kubectl.apply(quick())
+    installation.api.create(quick())
     installation.until_phase("Open")
     server.kill()
     away = installation.until_status(lambda status: condition(status, "LedgerConsistent")[1] == "LedgerUnreachable")

@@ -5,8 +5,9 @@ from redis.asyncio import Redis
 
 from app.ledger.sales import SaleRepository
 from app.live.resources import ResourceReports
-from tests.cluster.installation import Installation, condition
+from tests.cluster.installation import Installation
 from tests.cluster.manifests import quick
+from tests.cluster.statuses import condition
 from tests.support.box_office import BoxOffice
 from tests.support.until import until
 
@@ -17,7 +18,7 @@ async def test_a_sale_is_opened_sold_booked_and_grown(
     running: Installation, box_office: BoxOffice, broker: Redis, key_prefix: str
 ) -> None:
     running.start_worker()
-    running.kubectl.apply(quick(perCustomerLimit=2))
+    running.api.create(quick(perCustomerLimit=2))
     # New rights take the API server a moment: the first look at the Deployment may be refused.
     opened = running.until_status(
         lambda status: status["phase"] == "Open" and condition(status, "WorkersAvailable")[0] != "Unknown"
@@ -30,7 +31,7 @@ async def test_a_sale_is_opened_sold_booked_and_grown(
         "LedgerConsistent": "True",
         "Accepting": "True",
     }
-    metadata = running.kubectl.get("fs/drop")["metadata"]
+    metadata = running.sale()["metadata"]
     assert "finalizers" not in metadata
     assert all("kopf" not in name for name in metadata.get("annotations", {}))
 
@@ -39,7 +40,7 @@ async def test_a_sale_is_opened_sold_booked_and_grown(
     assert condition(sold_out, "Accepting")[0] == "False"
     assert condition(sold_out, "Ready")[0] == "True"
 
-    running.kubectl.patch("fs/drop", {"spec": {"stock": 12}})
+    running.api.patch("flashsale/drop", {"spec": {"stock": 12}})
     running.until_phase("Open")
     assert len(await box_office.sell(5, "late")) == 2
     sold = running.until_status(lambda status: status["phase"] == "SoldOut" and status["stock"]["booked"] == 12)
@@ -53,24 +54,24 @@ async def test_a_sale_is_opened_sold_booked_and_grown(
 
 
 async def test_a_changed_spec_comes_into_force(running: Installation, box_office: BoxOffice) -> None:
-    running.kubectl.apply(quick())
+    running.api.create(quick())
     running.until_phase("Open")
     await box_office.sell(4)
 
-    running.kubectl.patch("fs/drop", {"spec": {"stock": 12}})
+    running.api.patch("flashsale/drop", {"spec": {"stock": 12}})
     grown = running.until_status(lambda status: bool(status["observedGeneration"] == 2))
     assert (grown["stock"]["total"], grown["stock"]["remaining"]) == (12, 8)
 
-    running.kubectl.patch("fs/drop", {"spec": {"paused": True}})
+    running.api.patch("flashsale/drop", {"spec": {"paused": True}})
     running.until_phase("Paused")
     assert (await box_office.snapshot()).state == "paused"
-    running.kubectl.patch("fs/drop", {"spec": {"paused": False, "closesAt": "2020-01-01T00:00:00Z"}})
+    running.api.patch("flashsale/drop", {"spec": {"paused": False, "closesAt": "2020-01-01T00:00:00Z"}})
     running.until_phase("Draining")
     await box_office.drain()
     running.until_phase("Closed")
     assert (await box_office.snapshot()).closes > 0
 
-    running.kubectl.patch("fs/drop", {"spec": {"round": 2, "stock": 3, "closesAt": None}})
+    running.api.patch("flashsale/drop", {"spec": {"round": 2, "stock": 3, "closesAt": None}})
     afresh = running.until_phase("Open")
     assert (afresh["round"], afresh["stock"]["remaining"]) == (2, 3)
     ready = next(one for one in afresh["conditions"] if one["type"] == "Ready")
@@ -80,27 +81,28 @@ async def test_a_changed_spec_comes_into_force(running: Installation, box_office
 async def test_a_deleted_sale_is_ended_and_its_bookings_stay(
     running: Installation, box_office: BoxOffice, sales: SaleRepository
 ) -> None:
-    running.kubectl.apply(quick())
+    running.api.create(quick())
     running.until_phase("Open")
     await box_office.sell(4)
     await box_office.drain(3)
-    running.kubectl("delete", "fs/drop", "--wait=false")
+    running.api.delete("flashsale/drop")
     await until(lambda: is_closed(box_office), seconds=60)
     await box_office.drain()
     await until(lambda: is_removed(sales, "drop"), seconds=60)
     assert await box_office.gate.snapshot("drop") is None
     assert await box_office.booked() == 4
 
-    running.kubectl.apply(quick())
+    running.api.create(quick())
     again = running.until_phase("Open")
     assert (again["round"], again["stock"]["remaining"]) == (2, 10)
 
 
 async def test_a_namespace_goes_with_the_operator_stopped(running: Installation, sales: SaleRepository) -> None:
-    running.kubectl.apply(quick())
+    running.api.create(quick())
     running.until_phase("Open")
     assert running.operators[0].stop(seconds=30)
-    running.kubectl("delete", "namespace", running.kubectl.namespace, "--timeout=50s")
+    running.api.delete_namespace()
+    await until(lambda: not running.api.has_namespace(), seconds=50)
     sale = await sales.get("drop")
     assert sale is not None
     assert sale.ended_at is None

@@ -5,8 +5,9 @@ from collections import Counter
 import pytest
 
 from app.ledger.sales import SaleRepository
-from tests.cluster.installation import Installation, condition
+from tests.cluster.installation import Installation
 from tests.cluster.manifests import quick
+from tests.cluster.statuses import condition
 from tests.support.box_office import BoxOffice
 from tests.support.until import until
 
@@ -20,14 +21,14 @@ async def test_an_http_sale_keeps_its_name_until_the_resource_asks_for_it(
 ) -> None:
     await box_office.create(stock=10)
     await box_office.sell(3)
-    running.kubectl.apply(quick())
+    running.api.create(quick())
     taken = running.until_status(lambda status: condition(status, "Ready")[1] == "NameTaken")
     assert taken["phase"] == "Pending"
     sale = await sales.get("drop")
     assert sale is not None
     assert sale.managed_by == "http"
 
-    running.kubectl("annotate", "fs/drop", "atomictickets.dev/adopt=true")
+    running.api.patch("flashsale/drop", {"metadata": {"annotations": {"atomictickets.dev/adopt": "true"}}})
     adopted = running.until_phase("Open")
     assert adopted["stock"]["remaining"] == 7
     assert "Adopted" in running.reasons()
@@ -45,18 +46,19 @@ async def test_an_http_sale_is_looked_after_as_well(running: Installation, box_o
 
 async def test_a_restored_resource_adopts_what_is_left(running: Installation, box_office: BoxOffice) -> None:
     """Another uid over a sale that nobody has ended: what was sold stays sold."""
-    running.kubectl.apply(quick())
+    running.api.create(quick())
     running.until_phase("Open")
     await box_office.sell(4)
     running.operators[0].kill()
-    running.kubectl("delete", "fs/drop")
-    running.kubectl.apply(quick())
+    running.api.delete("flashsale/drop")
+    running.api.create(quick())
     running.start_operator()
     status = running.until_phase("Open")
     assert (status["round"], status["stock"]["remaining"]) == (1, 6)
     assert running.reasons() == ["Seeded", "SaleOpened", "Adopted", "SaleOpened"]
 
 
+# 10 s: eleven sales, looked at by two processes, and then thirty turns of each to see that nothing more happens.
 async def test_two_operators_at_once_do_what_one_does(
     installation: Installation, box_office: BoxOffice, sales: SaleRepository
 ) -> None:
@@ -66,7 +68,7 @@ async def test_two_operators_at_once_do_what_one_does(
         installation.start_operator(OPERATOR_LEASE="", OPERATOR_WORKERS="")
     for operator in installation.operators:
         operator.wait_ready(lambda operator=operator: operator.probe() == 200, seconds=60)  # type: ignore[misc]  # mypy knows no such lambda
-    installation.kubectl.apply(quick(stock=20), *(quick(name) for name in MANY))
+    installation.api.create(quick(stock=20), *(quick(name) for name in MANY))
     for name in ("drop", *MANY):
         installation.until_phase("Open", name)
     first = (await box_office.snapshot()).epoch
@@ -102,13 +104,13 @@ async def test_two_operators_at_once_do_what_one_does(
 def test_one_of_two_acts_and_the_other_takes_over(installation: Installation) -> None:
     installation.set_up()
     first = installation.start_operator()
-    installation.kubectl.apply(quick())
+    installation.api.create(quick())
     installation.until_phase("Open")
     second = installation.start_operator()
     second.wait_ready(lambda: second.probe() == 200, seconds=60)
     assert installation.holder() == "operator-1"
     first.kill()
-    installation.kubectl.patch("fs/drop", {"spec": {"paused": True}})
+    installation.api.patch("flashsale/drop", {"spec": {"paused": True}})
     installation.until_phase("Paused")
     assert installation.holder() == "operator-2"
 

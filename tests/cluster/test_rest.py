@@ -10,8 +10,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from flashsale_operator.settings import OperatorSettings
-from tests.cluster.installation import TURNS, Installation, condition
+from tests.cluster.installation import Installation
 from tests.cluster.manifests import flashsale, quick
+from tests.cluster.operator_process import TURNS
+from tests.cluster.statuses import condition
 
 pytestmark = pytest.mark.cluster
 
@@ -29,23 +31,25 @@ WRITES = {"hset", "hincrby", "set", "xadd", "xdel", "xack", "expire", "expireat"
 async def test_turns_of_an_unchanged_sale_write_nothing(
     running: Installation, stock_redis: Redis, engine: AsyncEngine
 ) -> None:
-    running.kubectl.apply(quick(perCustomerLimit=2, closesAt="2099-01-01T00:00:00Z"))
+    running.api.create(quick(perCustomerLimit=2, closesAt="2099-01-01T00:00:00Z"))
     running.until_phase("Open")
     running.operators[0].turn(3)
-    before = running.kubectl.get("fs/drop"), await commands(stock_redis), await written(engine)
+    before = running.sale(), await commands(stock_redis), await written(engine)
     running.operators[0].turn(5)
-    assert (running.kubectl.get("fs/drop"), await commands(stock_redis), await written(engine)) == before
+    assert (running.sale(), await commands(stock_redis), await written(engine)) == before
     await stock_redis.hset("control", "a", "b")
     assert await commands(stock_redis) != before[1]
 
 
+@pytest.mark.thorough
+@pytest.mark.usefixtures("no_forks")  # the operator's memory is measured
 def test_two_hundred_sales_are_ready_within_a_minute_and_then_it_is_quiet(installation: Installation) -> None:
     interval = {"reconcile": {"intervalSeconds": 10}}
     installation.set_up()
     operator = installation.start_operator(**AS_DEPLOYED)
     installation.until(lambda: installation.holder() != "")
     began = time.monotonic()
-    installation.kubectl.apply(*(flashsale(f"drop-{number}", interval) for number in range(200)))
+    installation.api.create(*(flashsale(f"drop-{number}", interval) for number in range(200)))
     applied = time.monotonic()
     installation.until(lambda: all_ready(installation))
     ready = time.monotonic()
@@ -68,19 +72,20 @@ def test_two_hundred_sales_are_ready_within_a_minute_and_then_it_is_quiet(instal
     assert megabytes < 150
 
 
+@pytest.mark.thorough
 def test_a_sale_opens_soon_after_it_is_applied(running: Installation) -> None:
     running.until(lambda: running.holder() != "")
     took = []
     for number in range(10):
         began = time.monotonic()
-        running.kubectl.apply(quick(f"drop-{number}"))
+        running.api.create(quick(f"drop-{number}"))
         running.until_phase("Open", f"drop-{number}")
         took.append(time.monotonic() - began)
-    print(f"open after {statistics.median(took):.2f} s (median), {max(took):.2f} s (most), kubectl included")
+    print(f"open after {statistics.median(took):.2f} s (median), {max(took):.2f} s (most)")
 
 
 def all_ready(installation: Installation) -> bool:
-    sales = installation.kubectl.get("fs")["items"]
+    sales = installation.api.all("flashsale")
     return all(condition(sale.get("status", {}), "Ready")[0] == "True" for sale in sales)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.installation import ACCOUNT, ROLE, Installation
+from tests.cluster.kubectl import Kubectl
 from tests.cluster.manifests import flashsale
 
 pytestmark = pytest.mark.cluster
@@ -16,10 +17,10 @@ Works = Callable[[Installation], bool]
 
 # What works with the right and not without it, by (resource, verb).
 NEEDED: dict[tuple[str, str], Works] = {
-    ("flashsales", "get"): lambda it: it.read("drop", ".status.round") == "2",
-    ("flashsales", "list"): lambda it: it.read("drop", ".status.phase") == "Open",
-    ("flashsales", "watch"): lambda it: it.read("drop", ".status.phase") == "Open",
-    ("flashsales/status", "patch"): lambda it: it.read("drop", ".status") != "",
+    ("flashsales", "get"): lambda it: it.status().get("round") == 2,
+    ("flashsales", "list"): lambda it: it.status().get("phase") == "Open",
+    ("flashsales", "watch"): lambda it: it.status().get("phase") == "Open",
+    ("flashsales/status", "patch"): lambda it: it.status() != {},
     ("deployments", "get"): lambda it: it.replicas() == 2,
     ("deployments/scale", "get"): lambda it: it.replicas() == 2,
     ("deployments/scale", "patch"): lambda it: it.replicas() == 2,
@@ -51,10 +52,10 @@ def test_the_table_has_each_right_of_the_role() -> None:
     assert rights == NEEDED.keys()
 
 
-def test_nothing_else_is_allowed(installation: Installation) -> None:
+def test_nothing_else_is_allowed(installation: Installation, kubectl: Kubectl) -> None:
     installation.set_up()
-    installation.kubectl("create", "serviceaccount", "nobody")
-    granted = rights_of(installation, ACCOUNT) - rights_of(installation, "nobody")
+    installation.api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "nobody"}})
+    granted = rights_of(kubectl, ACCOUNT) - rights_of(kubectl, "nobody")
     assert granted == {
         (named(resource, rule["apiGroups"][0]), tuple(rule.get("resourceNames", ())), tuple(rule["verbs"]))
         for rule in ROLE["rules"]
@@ -76,10 +77,10 @@ def use_every_right(installation: Installation) -> None:
         return "is forbidden" in told(installation)
 
     installation.until(lambda: refused() or installation.holder() != "")
-    installation.kubectl.apply(sale)
-    installation.until(lambda: refused() or installation.read("drop", ".status.phase") == "Open")
-    installation.kubectl("delete", "fs/drop")
-    installation.kubectl.apply(sale)
+    installation.api.create(sale)
+    installation.until(lambda: refused() or installation.status().get("phase") == "Open")
+    installation.api.delete("flashsale/drop")
+    installation.api.create(sale)
 
 
 def without(resource: str, verb: str) -> list[dict[str, Any]]:
@@ -90,10 +91,10 @@ def without(resource: str, verb: str) -> list[dict[str, Any]]:
     return [rule for rule in rules if rule["verbs"]]
 
 
-def rights_of(installation: Installation, account: str) -> set[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+def rights_of(kubectl: Kubectl, account: str) -> set[tuple[str, tuple[str, ...], tuple[str, ...]]]:
     """What `kubectl auth can-i --list` says: resource, names, verbs."""
-    user = f"system:serviceaccount:{installation.kubectl.namespace}:{account}"
-    table = installation.kubectl("auth", "can-i", "--list", f"--as={user}", "--no-headers")
+    user = f"system:serviceaccount:{kubectl.namespace}:{account}"
+    table = kubectl("auth", "can-i", "--list", f"--as={user}", "--no-headers")
     row = re.compile(r"(?P<resource>\S*)\s+\[[^]]*\]\s+\[(?P<names>[^]]*)\]\s+\[(?P<verbs>[^]]*)\]")
     found = filter(None, map(row.fullmatch, map(str.strip, table.splitlines())))
     return {(match["resource"], tuple(match["names"].split()), tuple(match["verbs"].split())) for match in found}

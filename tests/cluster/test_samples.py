@@ -6,8 +6,10 @@ import pytest
 import yaml
 
 from flashsale_operator.resource.models import FlashSale
-from tests.cluster.installation import Installation, condition
+from tests.cluster.api_server import ApiServer
+from tests.cluster.installation import Installation
 from tests.cluster.kubectl import Kubectl
+from tests.cluster.statuses import condition
 from tests.support.project import PROJECT
 
 pytestmark = pytest.mark.cluster
@@ -16,9 +18,9 @@ SAMPLES = [*sorted((PROJECT / "k8s").glob("*-drop.yaml")), PROJECT / "k8s" / "ob
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
-def test_a_sample_is_taken_as_it_stands(namespace: Kubectl, sample: Path) -> None:
-    namespace("apply", f"--filename={sample}")
-    FlashSale.model_validate(namespace.get(f"fs/{sample.stem}"))
+def test_a_sample_is_taken_as_it_stands(kubectl: Kubectl, api: ApiServer, sample: Path) -> None:
+    kubectl("apply", f"--filename={sample}")
+    FlashSale.model_validate(api.get(f"flashsale/{sample.stem}"))
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
@@ -33,11 +35,11 @@ def test_all_flashsales_of_the_folder_are_among_them() -> None:
     assert {path for path, kind in kinds.items() if kind == "FlashSale"} == set(SAMPLES)
 
 
-def test_the_operator_makes_every_sample_ready(installation: Installation) -> None:
+@pytest.mark.usefixtures("no_forks")
+def test_the_operator_makes_every_sample_ready(installation: Installation, kubectl: Kubectl) -> None:
     installation.set_up()
     installation.start_operator()
-    for sample in SAMPLES:
-        installation.kubectl("apply", f"--filename={sample}")
+    kubectl("apply", *(f"--filename={sample}" for sample in SAMPLES))
     for sample in SAMPLES:
         name = sample.stem
         phase = "Scheduled" if name == "scheduled-drop" else "Open"

@@ -6,8 +6,9 @@ import pytest
 
 from app.gate.replies import Fence
 from flashsale_operator.events import COMPONENT
-from tests.cluster.installation import WORKERS, Installation, condition
+from tests.cluster.installation import WORKERS, Installation
 from tests.cluster.manifests import quick
+from tests.cluster.statuses import condition
 from tests.support.box_office import BoxOffice
 from tests.support.sales import a_purchase
 
@@ -20,7 +21,7 @@ AT_ONCE = 500  # purchases in one call of the script
 async def test_a_backlog_of_twenty_thousand_scales_the_workers_up_and_down_again(
     running: Installation, box_office: BoxOffice
 ) -> None:
-    running.kubectl.apply(quick(stock=ORDERS, workers={"min": 0, "max": 5, "backlogPerWorker": 500}))
+    running.api.create(quick(stock=ORDERS, workers={"min": 0, "max": 5, "backlogPerWorker": 500}))
     running.until_phase("Open")
     assert running.replicas() == 1
     for first in range(0, ORDERS, AT_ONCE):
@@ -43,10 +44,11 @@ async def test_a_backlog_of_twenty_thousand_scales_the_workers_up_and_down_again
     assert set(reasons) == {"ScaledUp", "ScaledDown"}
 
 
+# 12 s: of its own accord the operator looks at the Deployment every ten seconds.
 async def test_the_pool_has_a_cap_and_is_kept_at_its_size(installation: Installation, box_office: BoxOffice) -> None:
     installation.set_up()
     installation.start_operator(OPERATOR_CAP="4")
-    installation.kubectl.apply(quick(stock=100, workers={"min": 0, "max": 5, "backlogPerWorker": 10}))
+    installation.api.create(quick(stock=100, workers={"min": 0, "max": 5, "backlogPerWorker": 10}))
     installation.until_phase("Open")
     await box_office.sell(60)
     installation.until(lambda: installation.replicas() == 4)
@@ -54,13 +56,13 @@ async def test_the_pool_has_a_cap_and_is_kept_at_its_size(installation: Installa
     assert status["workers"]["wished"] == 5
     assert condition(status, "Ready")[0] == "True"
 
-    installation.kubectl("scale", f"deployment/{WORKERS}", "--replicas=2")
+    installation.api.patch(f"deployment/{WORKERS}", {"spec": {"replicas": 2}})
     installation.until(lambda: installation.replicas() == 4)
 
 
 async def test_without_a_deployment_the_sale_says_so_and_sells(running: Installation, box_office: BoxOffice) -> None:
-    running.kubectl("delete", f"deployment/{WORKERS}")
-    running.kubectl.apply(quick())
+    running.api.delete(f"deployment/{WORKERS}")
+    running.api.create(quick())
     status = running.until_status(lambda status: condition(status, "Ready")[1] == "WorkersNotScaled")
     assert status["phase"] == "Open"
     assert len(await box_office.sell(1)) == 1

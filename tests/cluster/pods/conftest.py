@@ -1,4 +1,4 @@
-"""A cluster whose pods run: the one that KUBECONFIG names, or the project's kit where it is up with its node."""
+"""A cluster whose pods run: the one that KUBECONFIG names, or that of CLUSTER_KIT if it is up with its node."""
 
 import os
 import time
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.cluster.conftest import KIT
+from tests.cluster.kit import kit_of_environment
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.pods.crowd import Crowd
 from tests.cluster.pods.images import CannotBuild, ImageStore
@@ -22,14 +22,15 @@ def nodes(admin: Kubectl) -> list[str]:
     """Those that take pods."""
     names = [node["metadata"]["name"] for node in admin.get("nodes")["items"] if not node["spec"].get("taints")]
     if not names:
-        pytest.skip("no node to run pods: `../shared/cluster/cluster up` as root gives one, or a KUBECONFIG of kind")
+        pytest.skip("no node to run pods: the cluster is an API server alone (`make kind` gives one with a node)")
     return names
 
 
 @pytest.fixture(scope="session")
 def images(admin: Kubectl, nodes: list[str]) -> ImageStore:
     assert nodes
-    return ImageStore(admin("config", "current-context").strip(), KIT)
+    kit = kit_of_environment()
+    return ImageStore(admin("config", "current-context").strip(), kit.script if kit else None)
 
 
 @pytest.fixture(scope="session")

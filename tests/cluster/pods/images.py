@@ -21,15 +21,15 @@ class BuildFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ImageStore:
-    """Builds with Docker and loads into kind, or both with the project's kit. `context`: kubectl's."""
+    """Builds with Docker and loads into kind, or both with the script of CLUSTER_KIT. `context`: kubectl's."""
 
     context: str
-    kit: Path
+    kit: Path | None
 
     def build(self, tag: str, directory: Path = PROJECT) -> None:
         """Raises CannotBuild or BuildFailed."""
         of_kind = self.context.startswith("kind-")
-        for tool in ("docker", "kind") if of_kind else (str(self.kit),):
+        for tool in ("docker", "kind") if of_kind else (str(self.kit or "CLUSTER_KIT"),):
             if shutil.which(tool) is None:
                 raise CannotBuild(f"{tool} is missing, and ATOMICTICKETS_IMAGE names no image that is loaded")
         if not of_kind:

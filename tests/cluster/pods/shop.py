@@ -5,11 +5,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from app.gate.keys import SaleKeys
 from tests.cluster.helm import Helm
 from tests.cluster.kubectl import Kubectl
+from tests.cluster.statuses import Status, until_status
 from tests.support.chart import component_of
 from tests.support.until import block_until
 
@@ -19,7 +21,6 @@ READY_SECONDS = 90
 PATIENCE = ("settings.GATE_COMMAND_TIMEOUT_SECONDS=5", "settings.GATE_QUEUE_SECONDS=10")
 
 Object = dict[str, Any]
-Status = dict[str, Any]
 Order = tuple[str, str]
 """Customer and idempotency key."""
 
@@ -138,19 +139,10 @@ class Shop:
         )
 
     def until_status(self, sale: str, holds: Callable[[Status], bool], seconds: float = WAIT_SECONDS) -> Status:
-        """The resource's status once it is so. Fails with the last one seen."""
-        seen: Status = {}
-
-        def told() -> bool:
-            seen.clear()
-            seen.update(self.kubectl.get(f"flashsale/{sale}").get("status", {}))
-            return bool(seen) and holds(seen)
-
-        try:
-            block_until(told, seconds=seconds)
-        except TimeoutError as failed:
-            raise AssertionError(f"{sale}: {failed}: {json.dumps(seen)}") from failed
-        return seen
+        """Return the resource's status once it is so. Raises AssertionError with the last one seen."""
+        return until_status(
+            partial(block_until, seconds=seconds), partial(self.kubectl.get, f"flashsale/{sale}"), holds
+        )
 
     def until_open(self, *sales: str) -> None:
         for sale in sales:

@@ -12,7 +12,7 @@ from tests.cluster.pods.crowd import Crowd
 from tests.cluster.pods.shop import READY_SECONDS, Shop
 from tests.support.until import block_until
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.thorough, pytest.mark.timeout(600)]
 
 DEFINITION = "crd/flashsales.atomictickets.dev"
 # Two releases fit on a node of two cores, beside the shop that the other tests share.
@@ -80,6 +80,7 @@ def two_namespaces(admin: Kubectl) -> Iterator[tuple[Kubectl, Kubectl]]:
         admin("delete", "namespace", name, "--wait=false")
 
 
+@pytest.mark.usefixtures("definition_is_left_alone")
 def test_two_releases_come_change_and_go_in_any_order(two_namespaces: tuple[Kubectl, Kubectl], image: str) -> None:
     """The first owns the definition. The other goes and comes back beside it; then the owner goes."""
     owner, other = (Shop(kubectl, image) for kubectl in two_namespaces)

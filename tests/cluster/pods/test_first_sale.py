@@ -10,7 +10,7 @@ from tests.cluster.pods.shop import Object, Shop
 from tests.support.project import PROJECT
 
 COMPONENTS = ("api", "worker", "operator", "blaster", "broker", "jaeger", "valkey", "postgres")
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.thorough, pytest.mark.timeout(400)]
 
 
 def test_everything_is_ready_in_a_restricted_namespace(shop: Shop) -> None:

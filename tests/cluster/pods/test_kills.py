@@ -13,7 +13,7 @@ from tests.cluster.pods.killer import Killer
 from tests.cluster.pods.shop import Shop
 from tests.support.until import block_until
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.thorough, pytest.mark.timeout(400)]
 
 SOME = 300
 PATIENCE = 20  # tries more, with the same key: a store that restarts is away for seconds

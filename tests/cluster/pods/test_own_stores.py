@@ -10,7 +10,7 @@ from tests.cluster.pods.own_stores import BROKER, LEDGER, PRIMARY, SENTINEL, STO
 from tests.cluster.pods.shop import Shop
 from tests.support.tls import authority
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.thorough, pytest.mark.timeout(400)]
 
 BY_SENTINEL = f"externalRedis.url=rediss+sentinel://{SENTINEL}:26379/{PRIMARY}"
 DIRECTLY = f"externalRedis.url=rediss://{STOCK}:6379/0"

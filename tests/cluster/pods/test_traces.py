@@ -11,7 +11,7 @@ from tests.support.collisions import LOST_UPDATE, OTHER_POD, POD, READ, WRITTEN,
 from tests.support.order_spans import BATCH, BUY, CALL, OUTCOME, RESERVED, accepted, one_story, whole_orders
 from tests.support.received import Received, Spans
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.thorough, pytest.mark.timeout(400)]
 
 API, OPERATOR = "atomictickets-api", "atomictickets-operator"
 SALE = "atomictickets.sale"

@@ -16,7 +16,7 @@ from tests.cluster.pods.shop import Shop
 from tests.support.project import PROJECT
 from tests.support.until import block_until
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.thorough, pytest.mark.timeout(600)]
 
 EXPAND = '''"""A column more, which nobody needs."""
 import sqlalchemy as sa

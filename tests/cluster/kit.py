@@ -1,0 +1,111 @@
+"""The script named by CLUSTER_KIT, which starts a Kubernetes cluster for tests, shared by all processes of pytest.
+
+It understands `status`, `up --control-plane`, `down`, `env` (shell exports of KUBECONFIG and PATH), and
+`build TAG CONTEXT`.
+"""
+
+import fcntl
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+VARIABLE = "CLUSTER_KIT"
+SECONDS = 180  # a first start unpacks and downloads
+LOCKS = Path(tempfile.gettempdir()) / f"atomictickets-cluster-{os.getuid()}"
+
+
+class KitFailed(Exception):
+    """What the script said last."""
+
+
+class Kit:
+    """Takes the cluster down only if it was these tests that started it, and no other process of theirs uses it."""
+
+    def __init__(self, script: Path, locks: Path = LOCKS) -> None:
+        self.script = script
+        self._locks = locks
+        self._users: IO[str] | None = None
+
+    def join(self) -> None:
+        """Counts this process among the users. All join before any of them starts the cluster."""
+        with exclusively("starting", self._locks):
+            self._users = _opened(self._locks / "users")
+            if _is_last(self._users):
+                self._set_ours(False)  # a process that was killed may have left it set
+            fcntl.flock(self._users, fcntl.LOCK_SH)
+
+    def start(self) -> None:
+        """Starts the API server and its controllers unless a cluster is up. Raises KitFailed."""
+        with exclusively("starting", self._locks):
+            if self._call("status").returncode == 0:
+                return
+            started = self._call("up", "--control-plane")
+            if started.returncode != 0:
+                raise KitFailed(started.stderr.strip()[-200:])
+            self._set_ours(True)
+
+    def leave(self) -> None:
+        """The last user takes down what the tests have started."""
+        if self._users is None:
+            return
+        with exclusively("starting", self._locks):
+            self._users.seek(0)
+            if _is_last(self._users) and self._users.read():
+                self._call("down")
+                self._set_ours(False)
+            self._users.close()
+
+    def environment(self) -> tuple[Path, str]:
+        """KUBECONFIG, and the PATH with kubectl and helm on it. Raises KitFailed."""
+        shell = 'eval "$("$0" env)" && printf "%s\\n" "$KUBECONFIG" "$PATH"'
+        told = subprocess.run(
+            ["bash", "-c", shell, str(self.script)], capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+        if told.returncode != 0:
+            raise KitFailed(told.stderr.strip()[-200:])
+        kubeconfig, path = told.stdout.splitlines()
+        return Path(kubeconfig), path
+
+    def _set_ours(self, ours: bool) -> None:
+        """The file says for all processes whether the tests have started the cluster."""
+        assert self._users is not None
+        self._users.truncate(0)
+        self._users.seek(0)
+        self._users.write("ours" if ours else "")
+        self._users.flush()
+
+    def _call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(self.script), *arguments], capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+
+
+def kit_of_environment() -> Kit | None:
+    script = os.environ.get(VARIABLE)
+    return Kit(Path(script).absolute()) if script else None
+
+
+@contextmanager
+def exclusively(purpose: str, locks: Path = LOCKS) -> Iterator[None]:
+    """For one process of the machine at a time."""
+    with _opened(locks / purpose) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _opened(path: Path) -> IO[str]:
+    path.parent.mkdir(exist_ok=True)
+    return path.open("a+")
+
+
+def _is_last(users: IO[str]) -> bool:
+    """Whether no other process has the file locked; then this one has, exclusively."""
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
