@@ -1,4 +1,4 @@
-"""OfflineHelm renders here, without a cluster: the binary on the PATH, or that of CLUSTER_KIT, or a skip."""
+"""Helm renders here, without a cluster: the binary on the PATH, or that of CLUSTER_KIT, or a skip."""
 
 import shutil
 

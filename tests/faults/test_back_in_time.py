@@ -127,8 +127,8 @@ async def test_a_failover_that_nobody_notices_leaves_buyers_with_nothing(
     make_platform: MakePlatform, make_valkey: Callable[..., ValkeyServer]
 ) -> None:
     """The control, with neither run id nor numbers: all looks well, and more buyers were told of tickets than exist."""
-    platform = await make_platform(idle=("worker-1",), environment=blindfold("run-id numbers"))
-    sale = await platform.create_sale(stock=STOCK)
+    platform = await make_platform(idle=("worker-1", "reconcile"), environment=blindfold("run-id numbers"))
+    sale = await platform.create_sale_of_first_epoch(stock=STOCK)
     kept, lost = await fail_over(platform, sale, make_valkey)
     late = await platform.blast(sale, STOCK)
     platform.start("worker-1")

@@ -54,9 +54,9 @@ async def test_a_cluster_elects_a_replica_in_mid_sale_while_other_primaries_sell
     make_platform: MakePlatform, make_cluster: MakeCluster
 ) -> None:
     cluster = await make_cluster(replica=True)
-    platform = await make_platform(api=2, redis_url=cluster.url)
+    platform = await make_platform(api=2, idle=("reconcile",), redis_url=cluster.url)
     struck, spared = cluster.sale_on(0), cluster.sale_on(1)
-    await platform.create_sale(spared, stock=5)
+    await platform.create_sale_of_first_epoch(spared, stock=5)
     view = await sell_through_a_promotion(platform, cluster.servers[0].kill, struck)
     assert view["booked"] + view["lost"] >= BUYERS
     assert view["booked"] <= BUYERS

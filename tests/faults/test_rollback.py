@@ -32,9 +32,9 @@ async def test_a_release_is_rolled_back_over_a_revision_in_mid_blast(
 ) -> None:
     installed = tmp_path / "installed"
     install(installed, THIS)
-    platform = await make_platform(api=2, environment=Release(installed).environment)
+    platform = await make_platform(api=2, idle=("reconcile",), environment=Release(installed).environment)
     newer = next_release(own_revision(), own_revision())
-    sale = await platform.create_sale(stock=1_000_000)
+    sale = await platform.create_sale_of_first_epoch(stock=1_000_000)
     told: list[Told] = []
 
     async def crowds() -> None:

@@ -71,8 +71,8 @@ async def test_without_a_log_of_its_own_a_killed_stock_server_forgets_what_was_n
 
 
 async def test_a_full_stock_server_refuses_buyers_and_remembers_winners(make_platform: MakePlatform) -> None:
-    platform = await make_platform()
-    sale = await platform.create_sale(stock=30)
+    platform = await make_platform(idle=("reconcile",))
+    sale = await platform.create_sale_of_first_epoch(stock=30)
     crowd = await platform.blast(sale, 10)
     await platform.redis.config_set("maxmemory", "1")
     assert_come_back_later(await platform.buy(sale, "late", "key"))

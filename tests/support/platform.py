@@ -119,6 +119,12 @@ class Platform:
         assert response.status_code == 201, response.text
         return name
 
+    async def create_sale_of_first_epoch(self, name: str = "drop", *, stock: int, **terms: Any) -> str:
+        """The same before the reconciler is started, which may otherwise find it unseeded, and begin an epoch."""
+        await self.create_sale(name, stock=stock, **terms)
+        self.start("reconcile")
+        return name
+
     async def buy(self, sale: str, customer: str, key: str, quantity: int = 1) -> Response:
         """One attempt, whatever it comes to."""
         order = {"sale": sale, "customer": customer, "quantity": quantity}
