@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 WARM = (
@@ -92,7 +93,16 @@ def become(order: Mapping[str, Any], server: int) -> None:
     module, *arguments = order["arguments"]
     sys.argv = [module, *arguments]
     sys.path[0] = order["directory"]
+    use_python_path(order["environment"].get("PYTHONPATH", ""))
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def use_python_path(value: str) -> None:
+    """Imports from there first, and what is there for the start of each process (tests/faults/blindfold)."""
+    sys.path[1:1] = [entry for entry in value.split(os.pathsep) if entry and entry not in sys.path]
+    sys.modules.pop("sitecustomize", None)
+    with suppress(ModuleNotFoundError):
+        importlib.import_module("sitecustomize")
 
 
 def die_with_parent(sig: int, parent: int) -> None:

@@ -50,7 +50,6 @@ class ForkServer:
                 cwd=Path(__file__).parents[2],
                 pass_fds=[theirs.fileno()],
             )
-        self._path = os.environ.get("PYTHONPATH")
         self._lock = threading.RLock()
         self._exit_codes: dict[int, int] = {}
 
@@ -60,10 +59,10 @@ class ForkServer:
         self._process.wait()
 
     def launch(self, launch: Launch) -> Running:
-        """Forks `python -m module ...`; starts what isn't one, or wants a Python of its own, in the ordinary way."""
+        """Forks `python -m module ...`, and starts whatever else it is in the ordinary way."""
         environment = dict(os.environ if launch.environment is None else launch.environment)
         is_module = tuple(launch.command[:2]) == (sys.executable, "-m")
-        if not is_module or environment.get("PYTHONPATH") != self._path or launch.account != own_account():
+        if not is_module or launch.account != own_account():
             return launch_tethered(launch)
         launch.log.touch()  # a test may read it before the process has begun
         order = {

@@ -1,8 +1,10 @@
 """Registers the toy in every process of an installation: Python imports this at each start where PYTHONPATH has it."""
 
+import sys
 from typing import Any, cast
 
-from app.strategies.registry import STRATEGIES
-from tests.support.toy_strategy import ToyStrategy
+if "app.lab.load" not in sys.orig_argv:  # a load generator knows no strategy, and the imports take a second
+    from app.strategies.registry import STRATEGIES
+    from tests.support.toy_strategy import ToyStrategy
 
-cast("dict[str, Any]", STRATEGIES)[ToyStrategy.name] = ToyStrategy
+    cast("dict[str, Any]", STRATEGIES)[ToyStrategy.name] = ToyStrategy
