@@ -43,6 +43,7 @@ class Ground:
     admin_token: str | None = None
     database_url: str | None = None
     redis_url: str | None = None
+    broker_url: str | None = None
 
     @property
     def client(self) -> SaleClient:
@@ -97,6 +98,7 @@ class OwnGround(Ground):
         stores = Stores(self._home, environment={}, say=lambda _: None)  # never a server that others depend on
         self.supervisor.start(stores.parts)
         self.database_url, self.redis_url = stores.urls["DATABASE_URL"], stores.urls["REDIS_URL"]
+        self.broker_url = stores.urls["BROKER_URL"]
         plan = ServicePlan(self._home, LOOPBACK, free_port(), {**stores.urls, **self._environment})
         self.api_url = plan.api_url
         self.supervisor.run_to_end("migrate", plan.migration())
@@ -172,6 +174,5 @@ class OwnGround(Ground):
 
 def given(api_url: str, environment: Mapping[str, str] = os.environ) -> Ground:
     """A service that somebody else runs, and its stores where the environment names them."""
-    return Ground(
-        api_url, environment.get("API_ADMIN_TOKEN"), environment.get("DATABASE_URL"), environment.get("REDIS_URL")
-    )
+    names = ("API_ADMIN_TOKEN", "DATABASE_URL", "REDIS_URL", "BROKER_URL")
+    return Ground(api_url, *(environment.get(name) for name in names))

@@ -38,7 +38,7 @@ async def race(ground: Ground, contestant: Contestant, contest: Contest) -> Run:
         before = await counters_of(ground, contestant.name)
         result, samples = await crowd(ground, contestant, contest)
         after = await counters_of(ground, contestant.name)
-        view = await settled(ground, contestant.sale, result.accepted)
+        view = await settled(ground, contestant, result.accepted)
         history = await written(ground, contestant, contest, [result], opened_at)
     return Run(
         figures=figures_of(result, view, samples, after.since(before)),

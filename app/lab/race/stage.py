@@ -6,14 +6,21 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from redis.asyncio import Redis
+
+from app.drain.hints import DRAIN_QUEUE
 from app.lab.load.plan import LoadPlan
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import Ground
 from app.lab.sale_client import Document
-from app.lab.sale_watch import every_figure_is_known, until, when_ready
+from app.lab.sale_watch import LOOK_SECONDS, every_figure_is_known, until, when_ready
 from app.lab.trace_ratio import trace_ratio_of
+from app.strategies.protocol import AcceptedIn
 
-SETTLE_SECONDS = 5.0  # what was accepted and is not in the ledger by then, in a healthy installation, never comes
+QUIET_SECONDS = 0.5  # a message is in no list of the broker while a worker takes it: a few ms
+BLIND_SECONDS = 5.0  # the same if the broker can't be asked
+PATIENCE_SECONDS = 75.0  # longer than the 60 s after which a dead worker's messages come back
+UNFINISHED = "unacked"  # where Celery's transport keeps what was taken and is not acknowledged
 
 Result = TypeVar("Result")
 
@@ -62,13 +69,31 @@ def plan_of(ground: Ground, contestant: Contestant, contest: Contest, **more: An
     )
 
 
-async def settled(ground: Ground, sale: str, accepted: int) -> Document:
-    """The sale when the ledger has all that was accepted; after SETTLE_SECONDS as it is then."""
-    give_up_at = time.monotonic() + SETTLE_SECONDS
+async def settled(ground: Ground, contestant: Contestant, accepted: int) -> Document:
+    """The sale when the ledger has all that was accepted, or nothing more is on its way there.
 
-    def is_settled(view: Document) -> bool:
-        if not every_figure_is_known(view):
-            return False
-        return (view["booked"] >= accepted and not view["backlog"]) or time.monotonic() > give_up_at
+    What is on its way is in the backlog, or is a message of the broker: then its worker may be a dead one, whose
+    messages come back when the broker's visibility timeout ends.
+    """
+    told_by_broker = contestant.strategy.accepted_in is AcceptedIn.PROCESS
+    quiet_seconds = BLIND_SECONDS if told_by_broker and ground.broker_url is None else QUIET_SECONDS
+    booked, quiet_since = -1, time.monotonic()
+    give_up_at = quiet_since + PATIENCE_SECONDS
+    while True:
+        view = await until(ground.client, contestant.sale, "could be read", every_figure_is_known)
+        now = time.monotonic()
+        if (view["booked"] >= accepted and not view["backlog"]) or now > give_up_at:
+            return view
+        if view["backlog"] or view["booked"] != booked or (told_by_broker and await messages_wait(ground)):
+            booked, quiet_since = view["booked"], now
+        elif now - quiet_since > quiet_seconds:
+            return view
+        await asyncio.sleep(LOOK_SECONDS)
 
-    return await until(ground.client, sale, "could be read", is_settled)
+
+async def messages_wait(ground: Ground) -> bool:
+    """Whether the broker has a message that no worker has finished. Unknown is no."""
+    if ground.broker_url is None:
+        return False
+    async with Redis.from_url(ground.broker_url) as broker:
+        return bool(await broker.exists(DRAIN_QUEUE, UNFINISHED))

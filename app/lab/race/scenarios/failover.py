@@ -29,7 +29,7 @@ async def failover(ground: OwnGround, strategy: type[RegisteredStrategy]) -> lis
     contestant, asynchronous = Contestant(strategy), strategy.accepted_in != AcceptedIn.LEDGER
     async with staged(ground, contestant, CONTEST) as opened_at:
         kept = await run_in_process(plan_of(ground, contestant, CONTEST))
-        await settled(ground, contestant.sale, kept.accepted)
+        await settled(ground, contestant, kept.accepted)
         if asynchronous:
             ground.hold(ground.workers)  # otherwise luck decides what is in the ledger before Redis forgets it
         replica = ground.replica()

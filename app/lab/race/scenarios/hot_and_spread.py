@@ -49,5 +49,5 @@ async def _sold(ground: Ground, strategy: type[RegisteredStrategy], *, sales: in
 async def _history_of(
     ground: Ground, contestant: Contestant, contest: Contest, result: LoadResult, opened_at: float
 ) -> History:
-    await settled(ground, contestant.sale, result.accepted)
+    await settled(ground, contestant, result.accepted)
     return await written(ground, contestant, contest, [result], opened_at) or History()

@@ -43,7 +43,7 @@ async def scene_of(
 ) -> Scene:
     """Waits until the sale has settled, and judges its history."""
     accepted = len({told.reservation_id for result in results for told in result.records if told.reservation_id})
-    view = await settled(ground, contestant.sale, accepted)
+    view = await settled(ground, contestant, accepted)
     history = await written(ground, contestant, contest, results, opened_at, crashes=crashes)
     if history is None:
         raise TypeError("A ground of our own has a ledger.")
