@@ -22,6 +22,7 @@ enabled = false
 """
 
 
+# 10 s: Schemathesis tries each operation with good requests and bad ones.
 async def test_the_answers_are_as_documented(
     serve: Callable[..., Served], sale_terms: dict[str, Any], tmp_path: Path, thorough: bool
 ) -> None:

@@ -1,6 +1,7 @@
 """Helm renders here, without a cluster: the binary on the PATH, or that of CLUSTER_KIT, or a skip."""
 
 import shutil
+from functools import cache
 
 import pytest
 
@@ -8,11 +9,20 @@ from tests.cluster.kit import VARIABLE, kit_of_environment
 from tests.support.chart import OfflineHelm
 
 
+@cache
+def found() -> str | None:
+    kit = kit_of_environment()
+    return shutil.which("helm") or (None if kit is None else shutil.which("helm", path=kit.environment()[1]))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skipped here and not in a fixture, all tests share one line of the summary."""
+    if "helm" in getattr(item, "fixturenames", ()) and item.path.parent.name == "chart" and found() is None:
+        pytest.skip(f"no Helm: helm is not on the PATH, and {VARIABLE} names no script that has it")
+
+
 @pytest.fixture(scope="session")
 def helm() -> OfflineHelm:
-    found, kit = shutil.which("helm"), kit_of_environment()
-    if found is None and kit is not None:
-        found = shutil.which("helm", path=kit.environment()[1])
-    if found is None:
-        pytest.skip(f"no Helm: helm is not on the PATH, and {VARIABLE} names no script that has it")
-    return OfflineHelm(found)
+    program = found()
+    assert program is not None
+    return OfflineHelm(program)

@@ -63,6 +63,7 @@ def processes(page: Page, words: str) -> Locator:
     return page.get_by_label("Processes of the lab").get_by_role("listitem").filter(has_text=re.compile(words))
 
 
+# 20 s: each switch breaks something in a whole lab, which then heals at a production's pace.
 async def test_what_a_switch_breaks_is_seen_and_heals(lab: RunningLab, open_page: OpenPage) -> None:
     page = await open_page("sales", url=lab.url, expected=("401",))
     await page.get_by_label("Name").fill("broken")

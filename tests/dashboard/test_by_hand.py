@@ -23,6 +23,7 @@ async def test_pressed_twice_is_bought_once(platform: Platform, open_page: OpenP
     await take_picture(page, "by-hand")
 
 
+# 11 s: eight pages load side by side.
 async def test_eight_tabs_at_once_buy_one(platform: Platform, open_page: OpenPage) -> None:
     await platform.create_sale("tabs", stock=10)
     first = await open_page("by-hand")

@@ -27,6 +27,7 @@ async def roll_out(platform: Platform, installed: Path, release: Release) -> Non
         platform.start(name)
 
 
+# 13 s: eight processes end, one after another, and others take their places.
 async def test_a_release_is_rolled_back_over_a_revision_in_mid_blast(
     make_platform: MakePlatform, database_url: str, next_release: MakeRelease, tmp_path: Path
 ) -> None:

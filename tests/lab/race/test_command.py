@@ -28,6 +28,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> type[ToyStrategy]:
     return ToyStrategy
 
 
+# 11 s: an installation is started, and nine crowds come, each out of a process of its own.
 @pytest.mark.usefixtures("toy")
 def test_a_race_tells_the_exact_from_the_others_and_takes_in_a_strategy_of_a_test(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
