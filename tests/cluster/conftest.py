@@ -8,14 +8,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.cluster.api_server import ApiServer, api_server
 from tests.cluster.installation import Installation
 from tests.cluster.kit import VARIABLE, Kit, KitFailed, exclusively, kit_of_environment
 from tests.cluster.kubectl import Kubectl, Refused
-from tests.support.box_office import BoxOffice
 from tests.support.project import PROJECT
 from tests.support.until import block_until
 
@@ -108,16 +105,10 @@ def kubectl(admin: Kubectl, api: ApiServer) -> Kubectl:
 
 
 @pytest.fixture
-def stores(redis_url: str, broker_url: str, database_url: str, key_prefix: str) -> dict[str, str]:
+def stores(store_environment: dict[str, str]) -> dict[str, str]:
     """The environment of every process of one installation."""
-    return {
-        "REDIS_URL": redis_url,
-        "BROKER_URL": broker_url,
-        "DATABASE_URL": database_url,
-        "GATE_KEY_PREFIX": key_prefix,
-        "GATE_CONNECT_TIMEOUT_SECONDS": "5",  # more patience than production's: the machine is shared
-        "GATE_COMMAND_TIMEOUT_SECONDS": "5",
-    }
+    # More patience than production's: the machine is shared.
+    return store_environment | {"GATE_CONNECT_TIMEOUT_SECONDS": "5", "GATE_COMMAND_TIMEOUT_SECONDS": "5"}
 
 
 @pytest.fixture
@@ -134,12 +125,6 @@ def running(installation: Installation) -> Installation:
     installation.set_up()
     installation.start_operator()
     return installation
-
-
-@pytest.fixture
-async def box_office(stock_redis: Redis, key_prefix: str, engine: AsyncEngine) -> BoxOffice:
-    """Buyers of the installation's sale `drop`."""
-    return BoxOffice(stock_redis, key_prefix, engine)
 
 
 def _fresh_namespace(server: ApiServer) -> Iterator[ApiServer]:

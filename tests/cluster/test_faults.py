@@ -16,54 +16,52 @@ from tests.support.box_office import BoxOffice
 pytestmark = pytest.mark.cluster
 
 
-async def test_what_redis_forgot_comes_back_with_limits_and_answers(
-    running: Installation, box_office: BoxOffice
-) -> None:
+async def test_what_redis_forgot_comes_back_with_limits_and_answers(running: Installation, office: BoxOffice) -> None:
     running.api.create(quick(perCustomerLimit=1))
     running.until_phase("Open")
-    sold = await box_office.sell(6)
-    await box_office.drain()
-    keys = box_office.keys
-    await box_office.redis.unlink(keys.sale, keys.orders, keys.answers(1), keys.customers(1))
+    sold = await office.sell(6)
+    await office.drain()
+    keys = office.keys
+    await office.redis.unlink(keys.sale, keys.orders, keys.answers(1), keys.customers(1))
     status = running.until_status(lambda status: status["epoch"] > 1 and status["phase"] == "Open")
     assert status["stock"] == {
         "total": 10, "remaining": 4, "backlog": 0, "setAside": 0, "booked": 6, "rejected": 0, "oversold": 0,
     }  # fmt: skip
     assert "lastReconcile" in status
-    again = await box_office.buy("buyer-0")
+    again = await office.buy("buyer-0")
     assert again.reservation == sold[0]  # type: ignore[union-attr]  # the answer is a reservation, and the old one
     repair = ["CounterLost", "SaleFenced", "Reseeded"]
     assert [reason for reason in running.reasons() if reason in repair] == repair
 
 
 # 10 s: two grace periods of 2 s, and looks before and after them, a second apart.
-async def test_leaked_tickets_return_once_after_the_grace_period(running: Installation, box_office: BoxOffice) -> None:
+async def test_leaked_tickets_return_once_after_the_grace_period(running: Installation, office: BoxOffice) -> None:
     running.api.create(quick())
     running.until_phase("Open")
-    await box_office.leak(3)
+    await office.leak(3)
     leaked = running.until_status(lambda status: status["drift"]["leaked"] == 3)
     assert condition(leaked, "LedgerConsistent") == ("False", "Leaked")
     mended = running.until_status(lambda status: condition(status, "LedgerConsistent")[0] == "True")
     assert mended["drift"] == {"leaked": 0, "overAdmitted": 0, "lost": 0}
     running.operators[0].turn(4)  # which could give them back again
-    snapshot = await box_office.snapshot()
+    snapshot = await office.snapshot()
     assert (snapshot.remaining, snapshot.repairs) == (10, 1)
     assert running.reasons() == ["Seeded", "SaleOpened", "DriftDetected", "TicketsReturned"]
 
-    await box_office.leak(2)
+    await office.leak(2)
     running.until(lambda: running.reasons().count("TicketsReturned") == 2)
     assert running.reasons()[-2:] == ["DriftDetected", "TicketsReturned"]
-    assert (await box_office.snapshot()).remaining == 10
+    assert (await office.snapshot()).remaining == 10
 
 
-async def test_who_only_observes_tells_and_leaves_it(running: Installation, box_office: BoxOffice) -> None:
+async def test_who_only_observes_tells_and_leaves_it(running: Installation, office: BoxOffice) -> None:
     running.api.create(quick(reconcile={"intervalSeconds": 1, "policy": "Observe", "graceSeconds": 1}))
     running.until_phase("Open")
-    await box_office.leak(3)
+    await office.leak(3)
     running.until_status(lambda status: status["drift"]["leaked"] == 3)
     running.operators[0].turn(4)
     assert running.sale()["status"]["drift"]["leaked"] == 3
-    assert (await box_office.snapshot()).remaining == 7
+    assert (await office.snapshot()).remaining == 7
 
 
 async def test_an_unsafe_strategy_is_only_observed(running: Installation, sales: SaleRepository) -> None:

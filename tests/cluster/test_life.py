@@ -15,7 +15,7 @@ pytestmark = pytest.mark.cluster
 
 
 async def test_a_sale_is_opened_sold_booked_and_grown(
-    running: Installation, box_office: BoxOffice, broker: Redis, key_prefix: str
+    running: Installation, office: BoxOffice, broker: Redis, key_prefix: str
 ) -> None:
     running.start_worker()
     running.api.create(quick(perCustomerLimit=2))
@@ -35,14 +35,14 @@ async def test_a_sale_is_opened_sold_booked_and_grown(
     assert "finalizers" not in metadata
     assert all("kopf" not in name for name in metadata.get("annotations", {}))
 
-    assert len(await box_office.sell(15)) == 10
+    assert len(await office.sell(15)) == 10
     sold_out = running.until_status(lambda status: status["phase"] == "SoldOut" and status["stock"]["booked"] == 10)
     assert condition(sold_out, "Accepting")[0] == "False"
     assert condition(sold_out, "Ready")[0] == "True"
 
     running.api.patch("flashsale/drop", {"spec": {"stock": 12}})
     running.until_phase("Open")
-    assert len(await box_office.sell(5, "late")) == 2
+    assert len(await office.sell(5, "late")) == 2
     sold = running.until_status(lambda status: status["phase"] == "SoldOut" and status["stock"]["booked"] == 12)
     assert sold["stock"]["oversold"] == 0
     assert running.reasons() == ["Seeded", "SaleOpened", "SoldOut", "SaleOpened", "SoldOut"]
@@ -53,10 +53,10 @@ async def test_a_sale_is_opened_sold_booked_and_grown(
     assert (told["phase"], told["conditions"]) == ("SoldOut", sold["conditions"])
 
 
-async def test_a_changed_spec_comes_into_force(running: Installation, box_office: BoxOffice) -> None:
+async def test_a_changed_spec_comes_into_force(running: Installation, office: BoxOffice) -> None:
     running.api.create(quick())
     running.until_phase("Open")
-    await box_office.sell(4)
+    await office.sell(4)
 
     running.api.patch("flashsale/drop", {"spec": {"stock": 12}})
     grown = running.until_status(lambda status: bool(status["observedGeneration"] == 2))
@@ -64,12 +64,12 @@ async def test_a_changed_spec_comes_into_force(running: Installation, box_office
 
     running.api.patch("flashsale/drop", {"spec": {"paused": True}})
     running.until_phase("Paused")
-    assert (await box_office.snapshot()).state == "paused"
+    assert (await office.snapshot()).state == "paused"
     running.api.patch("flashsale/drop", {"spec": {"paused": False, "closesAt": "2020-01-01T00:00:00Z"}})
     running.until_phase("Draining")
-    await box_office.drain()
+    await office.drain()
     running.until_phase("Closed")
-    assert (await box_office.snapshot()).closes > 0
+    assert (await office.snapshot()).closes > 0
 
     running.api.patch("flashsale/drop", {"spec": {"round": 2, "stock": 3, "closesAt": None}})
     afresh = running.until_phase("Open")
@@ -79,18 +79,18 @@ async def test_a_changed_spec_comes_into_force(running: Installation, box_office
 
 
 async def test_a_deleted_sale_is_ended_and_its_bookings_stay(
-    running: Installation, box_office: BoxOffice, sales: SaleRepository
+    running: Installation, office: BoxOffice, sales: SaleRepository
 ) -> None:
     running.api.create(quick())
     running.until_phase("Open")
-    await box_office.sell(4)
-    await box_office.drain(3)
+    await office.sell(4)
+    await office.drain(3)
     running.api.delete("flashsale/drop")
-    await until(lambda: is_closed(box_office), seconds=60)
-    await box_office.drain()
+    await until(lambda: is_closed(office), seconds=60)
+    await office.drain()
     await until(lambda: is_removed(sales, "drop"), seconds=60)
-    assert await box_office.gate.snapshot("drop") is None
-    assert await box_office.booked() == 4
+    assert await office.gate.snapshot("drop") is None
+    assert await office.booked() == 4
 
     running.api.create(quick())
     again = running.until_phase("Open")
@@ -108,8 +108,8 @@ async def test_a_namespace_goes_with_the_operator_stopped(running: Installation,
     assert sale.ended_at is None
 
 
-async def is_closed(box_office: BoxOffice) -> bool:
-    return (await box_office.sale()).ended_at is not None and (await box_office.snapshot()).state == "closed"
+async def is_closed(office: BoxOffice) -> bool:
+    return (await office.sale()).ended_at is not None and (await office.snapshot()).state == "closed"
 
 
 async def is_removed(sales: SaleRepository, name: str) -> bool:

@@ -28,14 +28,14 @@ async def test_a_stock_server_that_is_flushed_sells_on_and_nothing_is_oversold(
 ) -> None:
     server = make_valkey()
     redis = make_redis(server.url, "test", GateSettings(connect_timeout_seconds=10, command_timeout_seconds=10))
-    box_office = BoxOffice(redis, key_prefix, engine)
+    office = BoxOffice(redis, key_prefix, engine)
     installation.set_up()
     installation.start_operator(REDIS_URL=server.url)
     installation.start_worker(REDIS_URL=server.url)
     installation.api.create(quick(stock=500, reconcile=EVERY_FIVE))
     await asyncio.to_thread(installation.until_phase, "Open")
-    told = {str(reservation) for reservation in await box_office.sell(100, "early")}
-    buyers = asyncio.create_task(buy_until_sold_out(box_office, told))
+    told = {str(reservation) for reservation in await office.sell(100, "early")}
+    buyers = asyncio.create_task(buy_until_sold_out(office, told))
     await until(lambda: has_sold(told, 150))
     await redis.flushall()
     await buyers
@@ -49,18 +49,18 @@ async def test_a_stock_server_that_is_flushed_sells_on_and_nothing_is_oversold(
 
 # 12 s: the Lease of a killed operator lasts for 6 s, and leaked tickets return after 2 s more.
 async def test_an_operator_that_is_away_is_noticed_by_nobody_and_mends_what_it_missed(
-    running: Installation, box_office: BoxOffice, sales: SaleRepository, engine: AsyncEngine
+    running: Installation, office: BoxOffice, sales: SaleRepository, engine: AsyncEngine
 ) -> None:
     running.start_worker()
     running.api.create(quick(stock=40), quick("gone"), quick("kept"))
     for name in ("drop", "gone", "kept"):
         running.until_phase("Open", name)
-    told = {str(reservation) for reservation in await box_office.sell(10, "before")}
+    told = {str(reservation) for reservation in await office.sell(10, "before")}
     running.operators[0].kill()
-    meanwhile = await box_office.sell(10, "meanwhile")
+    meanwhile = await office.sell(10, "meanwhile")
     assert len(meanwhile) == 10
     told |= set(map(str, meanwhile))
-    await box_office.leak(3)
+    await office.leak(3)
     running.api.delete("flashsale/gone")
     await until(lambda: has_booked(engine, told), seconds=60)  # the workers need no operator
 
@@ -70,7 +70,7 @@ async def test_an_operator_that_is_away_is_noticed_by_nobody_and_mends_what_it_m
     kept = await sales.get("kept")
     assert kept is not None
     assert kept.ended_at is None
-    told |= set(map(str, await box_office.sell(30, "after")))
+    told |= set(map(str, await office.sell(30, "after")))
     assert len(told) == 40
     sold = running.until_status(lambda status: status["stock"]["booked"] == 40)
     assert sold["stock"]["oversold"] == 0
@@ -78,12 +78,12 @@ async def test_an_operator_that_is_away_is_noticed_by_nobody_and_mends_what_it_m
     assert running.reasons().count("TicketsReturned") == 1
 
 
-async def buy_until_sold_out(box_office: BoxOffice, told: set[str]) -> None:
+async def buy_until_sold_out(office: BoxOffice, told: set[str]) -> None:
     """One buyer after another; while the gate has forgotten the sale, or is fenced, they come again."""
     number = 0
     while True:
         number += 1
-        reply = await box_office.try_to_buy(f"buyer-{number}")
+        reply = await office.try_to_buy(f"buyer-{number}")
         if reply.verdict != "decided":
             continue
         outcome = reply.decisions[0].outcome

@@ -17,10 +17,10 @@ MANY = [f"drop-{number}" for number in range(10)]
 
 
 async def test_an_http_sale_keeps_its_name_until_the_resource_asks_for_it(
-    running: Installation, box_office: BoxOffice, sales: SaleRepository
+    running: Installation, office: BoxOffice, sales: SaleRepository
 ) -> None:
-    await box_office.create(stock=10)
-    await box_office.sell(3)
+    await office.create(stock=10)
+    await office.sell(3)
     running.api.create(quick())
     taken = running.until_status(lambda status: condition(status, "Ready")[1] == "NameTaken")
     assert taken["phase"] == "Pending"
@@ -34,21 +34,21 @@ async def test_an_http_sale_keeps_its_name_until_the_resource_asks_for_it(
     assert "Adopted" in running.reasons()
 
 
-async def test_an_http_sale_is_looked_after_as_well(running: Installation, box_office: BoxOffice) -> None:
-    await box_office.create(stock=10)
-    await box_office.sell(3)
-    await box_office.drain()
-    await box_office.redis.unlink(box_office.keys.sale)
+async def test_an_http_sale_is_looked_after_as_well(running: Installation, office: BoxOffice) -> None:
+    await office.create(stock=10)
+    await office.sell(3)
+    await office.drain()
+    await office.redis.unlink(office.keys.sale)
     running.until(lambda: running.holder() != "")
-    await until(lambda: is_open(box_office), seconds=60)
-    assert (await box_office.snapshot()).remaining == 7
+    await until(lambda: is_open(office), seconds=60)
+    assert (await office.snapshot()).remaining == 7
 
 
-async def test_a_restored_resource_adopts_what_is_left(running: Installation, box_office: BoxOffice) -> None:
+async def test_a_restored_resource_adopts_what_is_left(running: Installation, office: BoxOffice) -> None:
     """Another uid over a sale that nobody has ended: what was sold stays sold."""
     running.api.create(quick())
     running.until_phase("Open")
-    await box_office.sell(4)
+    await office.sell(4)
     running.operators[0].kill()
     running.api.delete("flashsale/drop")
     running.api.create(quick())
@@ -60,7 +60,7 @@ async def test_a_restored_resource_adopts_what_is_left(running: Installation, bo
 
 # 10 s: eleven sales, looked at by two processes, and then thirty turns of each to see that nothing more happens.
 async def test_two_operators_at_once_do_what_one_does(
-    installation: Installation, box_office: BoxOffice, sales: SaleRepository
+    installation: Installation, office: BoxOffice, sales: SaleRepository
 ) -> None:
     """Without the Lease, so that both really act. Neither the stores nor the events tell that there were two."""
     installation.set_up()
@@ -71,20 +71,20 @@ async def test_two_operators_at_once_do_what_one_does(
     installation.api.create(quick(stock=20), *(quick(name) for name in MANY))
     for name in ("drop", *MANY):
         installation.until_phase("Open", name)
-    first = (await box_office.snapshot()).epoch
-    told = await box_office.sell(15)
-    await box_office.redis.unlink(box_office.keys.sale)
+    first = (await office.snapshot()).epoch
+    told = await office.sell(15)
+    await office.redis.unlink(office.keys.sale)
     installation.until_status(lambda status: (status["epoch"], status["phase"]) == (first + 1, "Open"))
-    told += await box_office.sell(10, "late")
+    told += await office.sell(10, "late")
     assert len(told) == 20
-    await box_office.drain()
+    await office.drain()
     installation.until_status(lambda status: (status["stock"]["booked"], status["phase"]) == (20, "SoldOut"))
     for operator in installation.operators:
         operator.turn(3 * len(MANY))  # in which a slower one would tell again what the other has told
 
     tally = await sales.tally("drop", 1)
     assert (tally.epoch, tally.booked, tally.rejected, tally.duplicates) == (first + 1, 20, 0, 0)
-    snapshot = await box_office.snapshot()
+    snapshot = await office.snapshot()
     assert (snapshot.epoch, snapshot.remaining, snapshot.backlog, snapshot.repairs) == (first + 1, 0, 0, 0)
     told_once = Counter(installation.reasons())
     assert (told_once["SoldOut"], told_once["DriftDetected"]) == (1, 0)
@@ -92,7 +92,7 @@ async def test_two_operators_at_once_do_what_one_does(
     assert told_once["SaleOpened"] <= first + 1  # once an epoch; not where nobody saw the sale between
     for name in MANY:
         # One may take a sale that the other has just created for lost, before it is seeded: then its epoch is higher.
-        other = await box_office.gate.snapshot(name)
+        other = await office.gate.snapshot(name)
         assert other is not None
         assert (other.round, other.stock, other.remaining) == (1, 10, 10)
         assert other.epoch == (await sales.tally(name, 1)).epoch
@@ -115,6 +115,6 @@ def test_one_of_two_acts_and_the_other_takes_over(installation: Installation) ->
     assert installation.holder() == "operator-2"
 
 
-async def is_open(box_office: BoxOffice) -> bool:
-    seen = await box_office.gate.snapshot("drop")
+async def is_open(office: BoxOffice) -> bool:
+    seen = await office.gate.snapshot("drop")
     return seen is not None and seen.state == "open"

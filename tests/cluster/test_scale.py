@@ -19,14 +19,14 @@ AT_ONCE = 500  # purchases in one call of the script
 
 
 async def test_a_backlog_of_twenty_thousand_scales_the_workers_up_and_down_again(
-    running: Installation, box_office: BoxOffice
+    running: Installation, office: BoxOffice
 ) -> None:
     running.api.create(quick(stock=ORDERS, workers={"min": 0, "max": 5, "backlogPerWorker": 500}))
     running.until_phase("Open")
     assert running.replicas() == 1
     for first in range(0, ORDERS, AT_ONCE):
         purchases = [a_purchase(f"buyer-{number}") for number in range(first, first + AT_ONCE)]
-        assert (await box_office.gate.reserve("drop", purchases, Fence(1, 1))).verdict == "decided"
+        assert (await office.gate.reserve("drop", purchases, Fence(1, 1))).verdict == "decided"
     running.until(lambda: running.replicas() == 5)
     running.start_worker()
     running.until_status(lambda status: status["stock"]["booked"] == ORDERS)
@@ -45,12 +45,12 @@ async def test_a_backlog_of_twenty_thousand_scales_the_workers_up_and_down_again
 
 
 # 12 s: of its own accord the operator looks at the Deployment every ten seconds.
-async def test_the_pool_has_a_cap_and_is_kept_at_its_size(installation: Installation, box_office: BoxOffice) -> None:
+async def test_the_pool_has_a_cap_and_is_kept_at_its_size(installation: Installation, office: BoxOffice) -> None:
     installation.set_up()
     installation.start_operator(OPERATOR_CAP="4")
     installation.api.create(quick(stock=100, workers={"min": 0, "max": 5, "backlogPerWorker": 10}))
     installation.until_phase("Open")
-    await box_office.sell(60)
+    await office.sell(60)
     installation.until(lambda: installation.replicas() == 4)
     status = installation.until_status(lambda status: status["workers"]["pool"] == 4)
     assert status["workers"]["wished"] == 5
@@ -60,12 +60,12 @@ async def test_the_pool_has_a_cap_and_is_kept_at_its_size(installation: Installa
     installation.until(lambda: installation.replicas() == 4)
 
 
-async def test_without_a_deployment_the_sale_says_so_and_sells(running: Installation, box_office: BoxOffice) -> None:
+async def test_without_a_deployment_the_sale_says_so_and_sells(running: Installation, office: BoxOffice) -> None:
     running.api.delete(f"deployment/{WORKERS}")
     running.api.create(quick())
     status = running.until_status(lambda status: condition(status, "Ready")[1] == "WorkersNotScaled")
     assert status["phase"] == "Open"
-    assert len(await box_office.sell(1)) == 1
+    assert len(await office.sell(1)) == 1
     assert running.operators[0].probe() == 200
 
 
