@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from tests.cluster.pods.crowd import Crowd
+from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.shop import Shop
 from tests.support.until import block_until
 
 WAIT_SECONDS = 60
 
 
-def blast(shop: Shop, crowd: Crowd, sale: str, requests: int, *, may_fail: bool = False, **wish: Any) -> dict[str, Any]:
+def blast(
+    shop: Shop, crowd: CrowdPod, sale: str, requests: int, *, may_fail: bool = False, **wish: Any
+) -> dict[str, Any]:
     """All at the same moment. Its result. `may_fail`: some may be told to come back."""
     body = {"requests": requests, "concurrency": requests} | wish
     asked = crowd.ask("POST", f"{shop.url}/sales/{sale}/blasts", token=shop.admin_token(), body=body)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from app.lab.load.result import LoadResult, Told
 from tests.cluster.manifests import flashsale
-from tests.cluster.pods.crowd import Crowd
+from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.shop import Shop
 
 STOCK = 100_000
@@ -17,7 +17,7 @@ PER_SECOND = 100  # of two cores that all pods share; more would take the time i
 class Queue:
     """Open until it is closed. `retries`: how often each buyer tries again, with the same key."""
 
-    def __init__(self, shop: Shop, crowd: Crowd, sale: str, retries: int) -> None:
+    def __init__(self, shop: Shop, crowd: CrowdPod, sale: str, retries: int) -> None:
         self._shop, self._crowd, self._sale, self._retries = shop, crowd, sale, retries
         self._closed = False
         self.crowds: list[LoadResult] = []
@@ -46,7 +46,7 @@ class Queue:
 
 
 @contextmanager
-def buyers(shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor, sale: str, *, retries: int = 0) -> Iterator[Queue]:
+def buyers(shop: Shop, crowd: CrowdPod, beside: ThreadPoolExecutor, sale: str, *, retries: int = 0) -> Iterator[Queue]:
     """A sale, and those who queue for it until the end; everybody has been answered then."""
     shop.kubectl.apply(flashsale(sale, {"stock": STOCK}))
     shop.until_open(sale)

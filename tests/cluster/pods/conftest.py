@@ -10,7 +10,7 @@ import pytest
 
 from tests.cluster.kit import kit_of_environment
 from tests.cluster.kubectl import Kubectl
-from tests.cluster.pods.crowd import Crowd
+from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.images import CannotBuild, ImageStore
 from tests.cluster.pods.jaeger import Jaeger
 from tests.cluster.pods.killer import Killer
@@ -63,8 +63,8 @@ def shop(market: Kubectl, image: str) -> Shop:
 
 
 @pytest.fixture(scope="package")
-def crowd(market: Kubectl, image: str) -> Crowd:
-    crowd = Crowd(market, image)
+def crowd(market: Kubectl, image: str) -> CrowdPod:
+    crowd = CrowdPod(market, image)
     crowd.arrive()
     return crowd
 
@@ -77,8 +77,8 @@ def own_market(admin: Kubectl, image: str) -> Iterator[Kubectl]:
 
 
 @pytest.fixture(scope="module")
-def own_crowd(own_market: Kubectl, image: str) -> Crowd:
-    crowd = Crowd(own_market, image)
+def own_crowd(own_market: Kubectl, image: str) -> CrowdPod:
+    crowd = CrowdPod(own_market, image)
     crowd.arrive()
     return crowd
 

@@ -8,7 +8,7 @@ import pytest
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.manifests import flashsale
 from tests.cluster.pods import verdict
-from tests.cluster.pods.crowd import Crowd
+from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.shop import READY_SECONDS, Shop
 from tests.support.until import block_until
 
@@ -30,7 +30,7 @@ def shop(own_market: Kubectl, image: str) -> Shop:
 
 
 def test_what_goes_with_sales_running_leaves_only_what_must_stay_and_is_found_again(
-    shop: Shop, own_crowd: Crowd, beside: ThreadPoolExecutor
+    shop: Shop, own_crowd: CrowdPod, beside: ThreadPoolExecutor
 ) -> None:
     sale = "lasting"
     shop.kubectl.apply(flashsale(sale, {"stock": 1000}))
@@ -115,7 +115,7 @@ def owner_of_the_definition(shop: Shop) -> str:
 
 def sells_ten(shop: Shop, image: str) -> int:
     """How many of the hundred that came have a ticket of this shop."""
-    crowd = Crowd(shop.kubectl, image)
+    crowd = CrowdPod(shop.kubectl, image)
     crowd.arrive()
     told = crowd.buy(shop.url, "same-name", requests=100)
     assert told.outcomes == {"accepted": 10, "sold-out": 90}

@@ -5,7 +5,7 @@ from base64 import b64decode
 import pytest
 
 from tests.cluster.pods.blasts import blast
-from tests.cluster.pods.crowd import Crowd
+from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.shop import Object, Shop
 from tests.support.project import PROJECT
 
@@ -22,7 +22,7 @@ def test_everything_is_ready_in_a_restricted_namespace(shop: Shop) -> None:
             assert (container["ready"], container["restartCount"]) == (True, 0)
 
 
-def test_the_samples_sell_exactly_ten_and_more_than_ten(shop: Shop, crowd: Crowd) -> None:
+def test_the_samples_sell_exactly_ten_and_more_than_ten(shop: Shop, crowd: CrowdPod) -> None:
     sales = ("atomic-drop", "naive-drop")
     for sale in sales:
         shop.kubectl("apply", f"--filename={PROJECT / 'k8s' / f'{sale}.yaml'}")

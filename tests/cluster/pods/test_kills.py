@@ -8,7 +8,7 @@ import pytest
 from tests.cluster.manifests import flashsale
 from tests.cluster.pods import verdict
 from tests.cluster.pods.buyers import buyers
-from tests.cluster.pods.crowd import Crowd
+from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.killer import Killer
 from tests.cluster.pods.shop import Shop
 from tests.support.until import block_until
@@ -27,7 +27,7 @@ def killer_is_ready(killer: Killer, nodes: list[str]) -> None:
 
 @pytest.mark.parametrize("component", ["api", "worker", "operator", "valkey", "postgres"])
 def test_a_pod_killed_in_mid_blast(
-    shop: Shop, crowd: Crowd, killer: Killer, beside: ThreadPoolExecutor, component: str
+    shop: Shop, crowd: CrowdPod, killer: Killer, beside: ThreadPoolExecutor, component: str
 ) -> None:
     sale = f"{component}-dies"
     victim = shop.pods(component)[0]
@@ -42,7 +42,7 @@ def test_a_pod_killed_in_mid_blast(
 
 
 def test_a_pod_that_starts_while_the_stock_server_is_away_waits_for_it(
-    shop: Shop, crowd: Crowd, killer: Killer
+    shop: Shop, crowd: CrowdPod, killer: Killer
 ) -> None:
     """Its startup probe has passed, so that no outage, however long, has the kubelet restart it."""
     sale = "after-the-outage"

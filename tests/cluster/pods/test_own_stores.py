@@ -5,7 +5,7 @@ import pytest
 from tests.cluster.kubectl import Kubectl, Refused
 from tests.cluster.manifests import flashsale
 from tests.cluster.pods import own_stores, verdict
-from tests.cluster.pods.crowd import Crowd
+from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.own_stores import BROKER, LEDGER, PRIMARY, SENTINEL, STOCK, STRANGER, TLS
 from tests.cluster.pods.shop import Shop
 from tests.support.tls import authority
@@ -41,7 +41,7 @@ def shop(own_market: Kubectl, image: str, tmp_path_factory: pytest.TempPathFacto
     return shop
 
 
-def test_a_sale_is_sold_exactly_by_whichever_way_leads_to_the_stock(shop: Shop, own_crowd: Crowd) -> None:
+def test_a_sale_is_sold_exactly_by_whichever_way_leads_to_the_stock(shop: Shop, own_crowd: CrowdPod) -> None:
     assert not shop.kubectl.get("statefulsets")["items"]
     assert "Phase:          Succeeded" in shop.helm.test()
     shop.kubectl.apply(flashsale("by-sentinel", {"stock": 10}), flashsale("lasting", {"stock": 1000}))

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cluster.pods import verdict
 from tests.cluster.pods.buyers import buyers
-from tests.cluster.pods.crowd import Crowd
+from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.killer import Killer
 from tests.cluster.pods.shop import Shop
 from tests.support.until import block_until
@@ -20,7 +20,7 @@ PATIENCE = 20  # tries more, with the same key: a store that restarts is away fo
 
 # 35 s with the install: eight pods start, four of them twice, on the two cores that buy as well.
 def test_a_sale_stays_exact_while_a_pod_of_each_kind_is_killed(
-    shop: Shop, crowd: Crowd, killer: Killer, beside: ThreadPoolExecutor, nodes: list[str]
+    shop: Shop, crowd: CrowdPod, killer: Killer, beside: ThreadPoolExecutor, nodes: list[str]
 ) -> None:
     for node in nodes:
         killer.stand_ready(node)

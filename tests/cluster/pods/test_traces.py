@@ -4,7 +4,7 @@ import pytest
 
 from tests.cluster.manifests import flashsale
 from tests.cluster.pods.blasts import blast
-from tests.cluster.pods.crowd import Crowd
+from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.jaeger import Jaeger, when
 from tests.cluster.pods.shop import Shop
 from tests.support.collisions import LOST_UPDATE, OTHER_POD, POD, READ, WRITTEN, both_windows, other_of
@@ -18,7 +18,7 @@ SALE = "atomictickets.sale"
 STOCK, BUYERS = 40, 60
 
 
-def test_two_pods_that_read_one_version_and_both_sold(shop: Shop, crowd: Crowd, jaeger: Jaeger) -> None:
+def test_two_pods_that_read_one_version_and_both_sold(shop: Shop, crowd: CrowdPod, jaeger: Jaeger) -> None:
     sale = "race-in-jaeger"
     # Longer than two pods need to begin: both read the first version, whatever else the machine does.
     terms = {"name": sale, "strategy": "naive", "stock": 10, "think_ms": 200}
@@ -44,7 +44,7 @@ def test_two_pods_that_read_one_version_and_both_sold(shop: Shop, crowd: Crowd, 
 
 
 def test_each_accepted_order_is_one_trace_from_the_buyer_to_the_ledger(
-    shop: Shop, crowd: Crowd, jaeger: Jaeger
+    shop: Shop, crowd: CrowdPod, jaeger: Jaeger
 ) -> None:
     sale = "orders-in-jaeger"
     shop.kubectl.apply(flashsale(sale, {"stock": STOCK}))

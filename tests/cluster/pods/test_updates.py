@@ -9,7 +9,7 @@ from tests.cluster.helm import HelmRefused
 from tests.cluster.manifests import flashsale
 from tests.cluster.pods import verdict
 from tests.cluster.pods.buyers import Queue, buyers
-from tests.cluster.pods.crowd import Crowd
+from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.images import ImageStore, with_migration
 from tests.cluster.pods.killer import Killer
 from tests.cluster.pods.shop import Shop
@@ -68,7 +68,7 @@ def broken_image(images: ImageStore, image: str, head: str, tmp_path_factory: py
     return "atomictickets:test-broken"
 
 
-def test_three_rolling_updates_lose_no_request(shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor) -> None:
+def test_three_rolling_updates_lose_no_request(shop: Shop, crowd: CrowdPod, beside: ThreadPoolExecutor) -> None:
     with buyers(shop, crowd, beside, "rolling") as queue:
         for _ in range(3):
             before = {pod["metadata"]["name"] for pod in shop.pods("api")}
@@ -79,7 +79,7 @@ def test_three_rolling_updates_lose_no_request(shop: Shop, crowd: Crowd, beside:
 
 
 def test_the_same_buyers_do_see_a_pod_that_dies(
-    shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor, killer: Killer
+    shop: Shop, crowd: CrowdPod, beside: ThreadPoolExecutor, killer: Killer
 ) -> None:
     """The control of the test above."""
     with buyers(shop, crowd, beside, "dying") as queue:
@@ -90,7 +90,7 @@ def test_the_same_buyers_do_see_a_pod_that_dies(
 
 
 def test_an_upgrade_keeps_workers_passwords_and_the_running_sale(
-    shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor
+    shop: Shop, crowd: CrowdPod, beside: ThreadPoolExecutor
 ) -> None:
     shop.kubectl.apply(flashsale("wants-two", {"stock": 10, "workers": {"min": 2, "max": 2}}))
     block_until(lambda: shop.replicas("worker") == 2, seconds=60)
@@ -107,7 +107,7 @@ def test_an_upgrade_keeps_workers_passwords_and_the_running_sale(
 
 
 def test_a_failed_migration_leaves_the_old_release_serving(
-    shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor, broken_image: str
+    shop: Shop, crowd: CrowdPod, beside: ThreadPoolExecutor, broken_image: str
 ) -> None:
     serving = {pod["metadata"]["name"] for pod in shop.pods("api")}
     with buyers(shop, crowd, beside, "unmoved") as queue:
@@ -119,7 +119,7 @@ def test_a_failed_migration_leaves_the_old_release_serving(
 
 
 def test_a_rollback_across_a_revision_of_the_schema_loses_no_request(
-    shop: Shop, crowd: Crowd, beside: ThreadPoolExecutor, next_image: str
+    shop: Shop, crowd: CrowdPod, beside: ThreadPoolExecutor, next_image: str
 ) -> None:
     with buyers(shop, crowd, beside, "revised") as queue:
         revision = shop.helm.revision()

@@ -35,7 +35,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class CrowdPod:
     kubectl: Kubectl
     image: str
 
