@@ -7,6 +7,7 @@
 `rediss` in place of `redis` is TLS, by which certificate and host name are always verified.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
@@ -38,13 +39,14 @@ class RedisAddress:
     @classmethod
     def of(cls, url: str) -> "RedisAddress":
         """Raises ValueError, whose text holds no password."""
-        parts = urlsplit(url)
+        scheme, netloc, rest = _split(url)
+        parts = urlsplit(f"{scheme}://host{rest}")
         protocol, _, how = parts.scheme.partition("+")
         if protocol not in ("redis", "rediss") or how not in KINDS:
             raise ValueError("it begins with redis:// or rediss://, redis+sentinel:// or redis+cluster://")
         kind, tls = KINDS[how], protocol == "rediss"
         options = _options(parts, (*(TLS_OPTIONS if tls else ()), *(SENTINEL_OPTIONS if kind == "sentinel" else ())))
-        account, _, hosts = parts.netloc.rpartition("@")
+        account, _, hosts = netloc.rpartition("@")
         username, _, password = account.partition(":")
         primary, database = _path(parts.path, kind)
         return cls(
@@ -62,12 +64,19 @@ class RedisAddress:
 
 def with_password(url: str, password: str | None) -> str:
     """The URL with this password, if it has none of its own."""
-    parts = urlsplit(url)
-    account, _, hosts = parts.netloc.rpartition("@")
+    scheme, netloc, rest = _split(url)
+    account, _, hosts = netloc.rpartition("@")
     username, _, own = account.partition(":")
     if own or not password:
         return url
-    return parts._replace(netloc=f"{username}:{quote(password, safe='')}@{hosts}").geturl()
+    return f"{scheme}://{username}:{quote(password, safe='')}@{hosts}{rest}"
+
+
+def _split(url: str) -> tuple[str, str, str]:
+    """The scheme, account and hosts, and the rest: to Python's own parser a list of hosts with `[` in it is no URL."""
+    scheme, _, after = url.partition("://")
+    netloc = re.split("[/?#]", after, maxsplit=1)[0]
+    return scheme, netloc, after[len(netloc) :]
 
 
 def _options(parts: SplitResult, known: tuple[str, ...]) -> dict[str, str]:
