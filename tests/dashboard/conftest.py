@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import cache
 from typing import Literal
 
 import pytest
@@ -26,12 +27,22 @@ expect.set_options(timeout=30_000)  # Playwright's 5 s are short for a machine t
 OpenPage = Callable[..., Awaitable[Page]]
 
 
+@cache
+def found_browser() -> str | None:
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skipped here and not in a fixture, all tests share one line of the summary."""
+    if "open_page" in getattr(item, "fixturenames", ()) and not found_browser():
+        pytest.skip("no Chromium on the PATH: the dashboard's tests need one (apt-get install chromium)")
+
+
 @pytest.fixture(scope="session")
 def browser_path() -> str:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip("no Chromium on the PATH: the dashboard's tests need one (apt-get install chromium)")
-    return found
+    path = found_browser()
+    assert path is not None
+    return path
 
 
 @pytest.fixture(scope="package")
