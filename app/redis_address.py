@@ -88,8 +88,8 @@ def _options(parts: SplitResult, known: tuple[str, ...]) -> dict[str, str]:
 
 
 def _host(text: str, default_port: int) -> tuple[str, int]:
-    parts = urlsplit(f"//{text}")
     try:
+        parts = urlsplit(f"//{text}")
         host, port = parts.hostname, parts.port or default_port
     except ValueError:
         host, port = None, 0  # the library's own text would tell the password that stands there by mistake

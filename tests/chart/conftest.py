@@ -1,18 +1,23 @@
 """Helm renders here, without a cluster: the binary on the PATH, or that of CLUSTER_KIT, or a skip."""
 
 import shutil
+from contextlib import suppress
 from functools import cache
 
 import pytest
 
-from tests.cluster.kit import VARIABLE, kit_of_environment
+from tests.cluster.kit import VARIABLE, KitFailed, kit_of_environment
 from tests.support.chart import OfflineHelm
 
 
 @cache
 def found() -> str | None:
     kit = kit_of_environment()
-    return shutil.which("helm") or (None if kit is None else shutil.which("helm", path=kit.environment()[1]))
+    if kit is None:
+        return shutil.which("helm")
+    with suppress(KitFailed):
+        return shutil.which("helm") or shutil.which("helm", path=kit.environment()[1])
+    return None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -43,10 +43,13 @@ class Kit:
         with exclusively("starting", self._locks):
             if self._call("status").returncode == 0:
                 return
-            started = self._call("up", "--control-plane")
+            self._set_ours(True)  # first: what starts by halves is to be taken down as well
+            try:
+                started = self._call("up", "--control-plane")
+            except subprocess.TimeoutExpired as late:
+                raise KitFailed(str(late)) from late
             if started.returncode != 0:
                 raise KitFailed(started.stderr.strip()[-200:])
-            self._set_ours(True)
 
     def leave(self) -> None:
         """The last user takes down what the tests have started."""

@@ -6,7 +6,6 @@ from pathlib import Path
 import httpx2
 
 from app.lab.process import ChildProcess
-from app.lab.servers.ports import free_port
 from tests.support.project import PROJECT
 
 TURNS = "atomictickets_operator_reconcile_seconds_count"
@@ -17,7 +16,7 @@ HTTP = httpx2.Client(timeout=10, trust_env=False, limits=httpx2.Limits(max_keepa
 
 
 class OperatorProcess(ChildProcess):
-    """`kopf run` as a pod starts it. `arguments` are those of `kopf`."""
+    """`kopf run` as a pod starts it."""
 
     def __init__(
         self, name: str, *, module: str, namespace: str, log: Path, environment: dict[str, str], ports: tuple[int, int]
@@ -25,16 +24,15 @@ class OperatorProcess(ChildProcess):
         """`ports`: of the probe and the metrics."""
         health, metrics = ports
         self.health, self.metrics = f"http://127.0.0.1:{health}/healthz", f"http://127.0.0.1:{metrics}/metrics"
-        self.arguments = [
-            *("run", "-m", module, "--standalone", "--namespace", namespace, "--liveness", self.health),
-        ]
-        self.environment = environment | {"OPERATOR_METRICS_PORT": str(metrics)}
         super().__init__(
             name,
-            [sys.executable, "-m", "kopf", *self.arguments],
+            [
+                *(sys.executable, "-m", "kopf", "run", "-m", module, "--standalone"),
+                *("--namespace", namespace, "--liveness", self.health),
+            ],
             log=log,
             directory=PROJECT,
-            environment=self.environment,
+            environment=environment | {"OPERATOR_METRICS_PORT": str(metrics)},
         )
 
     def probe(self) -> int:
@@ -57,7 +55,3 @@ class OperatorProcess(ChildProcess):
         """Wait until it has taken so many more turns of sales."""
         last = self.metric(TURNS) + turns
         self.wait_ready(lambda: self.metric(TURNS) >= last, seconds=seconds)
-
-
-def free_ports() -> tuple[int, int]:
-    return free_port(), free_port()

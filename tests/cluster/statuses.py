@@ -20,7 +20,7 @@ def until_status(
 ) -> Status:
     """Return the status once it is so. `read` returns the resource.
 
-    Raises AssertionError with the last status seen, and what `wait` raises: TimeoutError or ProcessFailed.
+    Raises AssertionError, which tells the last status seen, when `wait` raises TimeoutError or ProcessFailed.
     """
     seen: Status = {}
 

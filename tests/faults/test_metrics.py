@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from tests.fixtures.platform import MakePlatform
@@ -15,6 +16,7 @@ async def scrape(platform: Platform) -> dict[str, float]:
     return {name: float(value) for name, value in VALUE.findall(response.text)}
 
 
+@pytest.mark.usefixtures("no_forks")  # by their commands, as in production
 async def test_metrics_tell_of_workers_and_reconciler_too(make_platform: MakePlatform) -> None:
     platform = await make_platform(workers=2)
     sale = await platform.create_sale(stock=10)

@@ -11,7 +11,7 @@ from tests.fixtures.releases import MakeRelease
 from tests.support.platform import Platform
 from tests.support.releases import NEXT, THIS, Release
 
-CROWD, PER_SECOND = 100, 100  # more would take the time in which the processes start
+CROWD, PER_SECOND = 100, 100  # more a second would take the time in which the processes start
 
 
 def install(installed: Path, release: Release) -> None:

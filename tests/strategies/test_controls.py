@@ -1,7 +1,7 @@
 """Each protection is what keeps its promise: the same purchases, without it, oversell.
 
 Nothing is left to luck. Somebody holds the sale's counter until every purchase has come as far as it can, and waits or
-is done; then he lets go. What was read without protection is old by then, in every one of them.
+is done, and then lets go. What was read without protection is old by then, in every one of them.
 """
 
 import asyncio
@@ -207,7 +207,7 @@ async def test_a_limit_over_different_rows_is_write_skew_below_serializable(
     *,
     kept: bool,
 ) -> None:
-    """Two purchases of one customer, from two buckets, which have both counted his tickets before either writes."""
+    """Two purchases of one customer, from two buckets: both have counted the same tickets before either writes."""
     desk = strategy.build(parts)
     await create_sale(desk, parts, stock=1000, customer_limit=1)
     won(await desk.buy(a_purchase("the first one deals to all buckets")))

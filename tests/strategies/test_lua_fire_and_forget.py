@@ -63,7 +63,7 @@ async def test_what_is_lost_with_the_api_and_with_the_broker_and_kept_by_a_worke
     platform = await make_platform()
     sale = await platform.create_sale(stock=10, strategy="lua-fire-and-forget")
 
-    # The API process dies between the decision and the publication, and the buyer asks again with his key.
+    # The API process dies between the decision and the publication, and the buyer asks again with the same key.
     failpoints.kill_at("after_decrement")
     with pytest.raises(HTTPError):
         await platform.buy(sale, "ada", "k")
@@ -101,7 +101,7 @@ async def test_a_broker_that_is_away_takes_the_order_along(parts: Parts) -> None
     sale = await create_sale(strategy, parts, stock=2)
     with pytest.raises(TemporarilyUnavailable, match="nobody will book"):
         await strategy.buy(a_purchase(key="k"))
-    assert won(await strategy.buy(a_purchase(key="k"))).replayed  # as he is told when he asks again
+    assert won(await strategy.buy(a_purchase(key="k"))).replayed  # as the buyer is told who asks again
     assert await remaining(strategy, sale) == 1
     await strategy.close()
 

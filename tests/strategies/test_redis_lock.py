@@ -1,4 +1,4 @@
-"""The lock in Redis: what a holder does who is slower than his lock, and why it takes the ledger to stop him."""
+"""The lock in Redis: what a holder does that is slower than its lock, and why it takes the ledger to stop it."""
 
 import asyncio
 from typing import ClassVar
@@ -59,7 +59,7 @@ def impatient(strategy: type[LockedStrategy], parts: Parts, attempts: Kept | Non
 
 
 async def sell_out_while_one_sleeps(strategy: LockedStrategy, failpoints: FailpointController) -> list[Outcome]:
-    """The first holder sleeps between read and write until his lock has ended and all others have bought."""
+    """The first holder sleeps between read and write until its lock has ended and all others have bought."""
     failpoints.stop_at("after_stock_read")
     async with asyncio.TaskGroup() as tasks:
         late = tasks.create_task(strategy.buy(a_purchase()))
@@ -81,7 +81,7 @@ async def test_a_holder_who_sleeps_past_his_lock_sells_a_ticket_twice(
     assert refused == SoldOut(0)
     won(late)
     assert (await tally_of(parts, sale)).booked == 4
-    assert await remaining(strategy, sale) == 2  # what he had computed; all that was sold meanwhile is undone
+    assert await remaining(strategy, sale) == 2  # what it had computed; all that was sold meanwhile is undone
     first, *_, last = kept.attempts
     assert (first.hazard, last.hazard) == (Hazard.EXPIRED_LOCK, Hazard.EXPIRED_LOCK)
     assert (first.version_read, first.value_written) == (last.version_read, last.value_written)

@@ -33,7 +33,7 @@ class Hasty(SkipLockedStrategy):
 
 
 class Careless(SkipLockedStrategy):
-    """The control: reads which rows are free, and doesn't ask whether it was he who deleted them."""
+    """The control: reads which rows are free, and doesn't ask whether it was this buyer that deleted them."""
 
     async def _free(self, connection: AsyncConnection, here: dict[str, Any], wanted: int) -> list[int]:
         free = text("SELECT ticket FROM units WHERE sale = :sale AND round = :round ORDER BY ticket LIMIT :wanted")

@@ -54,7 +54,7 @@ class ForkServer:
         self._exit_codes: dict[int, int] = {}
 
     def close(self) -> None:
-        """Ends the server, and with it what still runs."""
+        """Ends the server, upon which the kernel sends its processes their stop signal."""
         self._channel.close()
         self._process.wait()
 
@@ -73,11 +73,14 @@ class ForkServer:
             "parent_death_signal": int(launch.stop_signal),
         }
         with self._lock:
-            self._channel.sendall(json.dumps(order).encode())
-            while "started" not in (message := self._next_message()):
-                self._note(message)
-            self._exit_codes.pop(message["started"], None)  # of a process that had this pid before
-            return Forked(self, message["started"])
+            message = json.dumps(order).encode()
+            if len(message) > fork_server.MOST_BYTES:
+                raise ValueError(f"an environment of {len(message)} bytes is too large for the fork server")
+            self._channel.sendall(message)
+            while "started" not in (told := self._next_message()):
+                self._note(told)
+            self._exit_codes.pop(told["started"], None)  # of a process that had this pid before
+            return Forked(self, told["started"])
 
     def exit_code(self, process: Forked) -> int | None:
         with self._lock:

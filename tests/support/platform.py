@@ -2,7 +2,7 @@
 runs them, any of which the test may kill, stop or start again."""
 
 import os
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from app.lab.load.plan import LoadPlan
 from app.lab.load.process import run_in_process
 from app.lab.load.result import LoadResult
 from app.lab.load.runner import run_load
+from app.lab.registry import HOME_VARIABLE
 from app.lab.servers.ports import LOOPBACK, free_port
 from app.lab.servers.valkey import AppendFsync, ValkeyServer
 from app.lab.service import ServicePlan
@@ -44,7 +45,7 @@ View = dict[str, Any]
 
 
 class Platform:
-    """One installation. Its processes: `api-<n>`, `worker-<n>`, `reconcile`, and `blaster` where it is asked for."""
+    """One installation. Its processes: `api-<n>`, `worker-<n>`, `reconcile`, and `blaster` if it is asked for."""
 
     def __init__(
         self,
@@ -63,7 +64,8 @@ class Platform:
         self.broker = ValkeyServer(home.directory / "broker", appendfsync="off")
         redis_url = redis_url or self.stock.url
         stores = {"REDIS_URL": redis_url, "BROKER_URL": self.broker.url, "DATABASE_URL": database_url}
-        plan = ServicePlan(home, LOOPBACK, free_port(), QUICK | dict(environment or {}) | stores)
+        mark = {HOME_VARIABLE: str(home.directory)}
+        plan = ServicePlan(home, LOOPBACK, free_port(), QUICK | dict(environment or {}) | stores | mark)
         parts = plan.parts(api_processes=api, workers=workers)
         self.url = plan.api_url
         self.redis = patient_redis(redis_url)
@@ -131,7 +133,7 @@ class Platform:
         return await self.ask("POST", "/buy-ticket", order, {"X-Idempotency-Key": key})
 
     async def buy_at_last(self, sale: str, customer: str, key: str) -> Response:
-        """Asks again, with the same key, where that is a 503: a connection whose server has died is found dead once."""
+        """Asks again, with the same key, if that is a 503: a connection whose server has died is found dead once."""
         return await self._answer_to(lambda: self.buy(sale, customer, key))
 
     async def blast(self, sale: str, requests: int, *, concurrency: int = 50, **plan: Any) -> LoadResult:
@@ -143,7 +145,7 @@ class Platform:
         )
 
     async def view(self, sale: str) -> View:
-        """What GET /sales/{sale} tells; asks again where that is a 503."""
+        """What GET /sales/{sale} tells; asks again if that is a 503."""
         response = await self._answer_to(lambda: self.ask("GET", f"/sales/{sale}"))
         assert response.status_code == 200, response.text
         view: View = response.json()
@@ -205,28 +207,29 @@ class Platform:
         for part in parts:
             part.server.ask_to_stop()
         self.kill(*workers)
-        stopped = {part.name: part.server.stop(seconds=STOP_SECONDS) for part in parts if part.name not in workers}  # type: ignore[call-arg]  # a ChildProcess
+        stopped = {
+            part.name: part.server.stop(seconds=STOP_SECONDS)  # type: ignore[call-arg]  # a ChildProcess
+            for part in parts
+            if part.name not in workers
+        }
         self.stock.kill()
         self.broker.kill()
         await self._client.aclose()
         await self.redis.aclose()
         await self.engine.dispose()
         self._home.unlock()
-        assert not left_behind(self._sessions)
+        assert not [process for process in psutil.process_iter() if self._is_ours(process)]
         lingering = [name for name, by_itself in stopped.items() if not by_itself]
         assert not lingering, f"{lingering} had to be killed; logs are in {self._home.logs}"
 
-
-def left_behind(sessions: Collection[int]) -> list[psutil.Process]:
-    """Living processes of any generation in these sessions: each process of a platform leads one of its own."""
-    return [process for process in psutil.process_iter() if is_left(process, sessions)]
-
-
-def is_left(process: psutil.Process, sessions: Collection[int]) -> bool:
-    try:
-        return os.getsid(process.pid) in sessions and process.status() != psutil.STATUS_ZOMBIE
-    except (ProcessLookupError, psutil.NoSuchProcess):
-        return False
+    def _is_ours(self, process: psutil.Process) -> bool:
+        """Whether it lives and is of this installation: in a session of its processes, or marked as their child."""
+        try:
+            marked = process.environ().get(HOME_VARIABLE) == str(self._home.directory)
+            ours = marked or os.getsid(process.pid) in self._sessions
+            return ours and process.status() != psutil.STATUS_ZOMBIE
+        except (ProcessLookupError, psutil.NoSuchProcess, psutil.AccessDenied):
+            return False
 
 
 def patient_redis(url: str) -> Redis:

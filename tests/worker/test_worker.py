@@ -134,6 +134,7 @@ async def test_a_broker_that_dies_and_comes_back_costs_neither_orders_nor_the_wo
     await assert_settled(stall)
 
 
+@pytest.mark.usefixtures("no_forks")  # its memory is measured
 async def test_a_worker_ends_gracefully_with_its_child_and_is_small(stall: Stall, make_worker: MakeWorker) -> None:
     worker = make_worker()
     await stall.orders(100)

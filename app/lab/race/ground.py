@@ -174,5 +174,5 @@ class OwnGround(Ground):
 
 def given(api_url: str, environment: Mapping[str, str] = os.environ) -> Ground:
     """A service that somebody else runs, and its stores where the environment names them."""
-    names = ("API_ADMIN_TOKEN", "DATABASE_URL", "REDIS_URL", "BROKER_URL")
+    names = ("API_ADMIN_TOKEN", "DATABASE_URL", "REDIS_URL")
     return Ground(api_url, *(environment.get(name) for name in names))

@@ -19,7 +19,7 @@ from app.strategies.protocol import AcceptedIn
 
 QUIET_SECONDS = 0.5  # a message is in no list of the broker while a worker takes it: a few ms
 BLIND_SECONDS = 5.0  # the same if the broker can't be asked
-PATIENCE_SECONDS = 75.0  # longer than the 60 s after which a dead worker's messages come back
+PATIENCE_SECONDS = 175.0  # a dead worker's messages come back after 60 to 160 s: timeout, and Celery's next look
 UNFINISHED = "unacked"  # where Celery's transport keeps what was taken and is not acknowledged
 
 Result = TypeVar("Result")
@@ -82,9 +82,10 @@ async def settled(ground: Ground, contestant: Contestant, accepted: int) -> Docu
     while True:
         view = await until(ground.client, contestant.sale, "could be read", every_figure_is_known)
         now = time.monotonic()
-        if (view["booked"] >= accepted and not view["backlog"]) or now > give_up_at:
+        under_way = view["backlog"] or (told_by_broker and await messages_wait(ground))
+        if (view["booked"] >= accepted and not under_way) or now > give_up_at:
             return view
-        if view["backlog"] or view["booked"] != booked or (told_by_broker and await messages_wait(ground)):
+        if under_way or view["booked"] != booked:
             booked, quiet_since = view["booked"], now
         elif now - quiet_since > quiet_seconds:
             return view

@@ -16,7 +16,7 @@ from app.strategies.registry import STRATEGIES
 from tests.support.project import PROJECT
 from tests.support.toy_strategy import ToyStrategy
 
-SMALL = ["--requests", "30", "--concurrency", "30", "--stock", "10"]
+SMALL = ["--requests", "60", "--concurrency", "40", "--stock", "10"]
 
 
 @pytest.fixture

@@ -13,8 +13,11 @@ COLUMNS = ("limit", "pause", "crash", "failover")
 INSIDE = {"lost-update", "stale-guard", "write-skew", "expired-lock"}
 
 ROWS = {name: cells for name, *cells in table(page("strategies.md"), "## What breaks which")}
-# A cell of each column, which breaks what it meets. What keeps its word in the same scenarios: test_scenarios.py.
-FIRST = {("limit", "naive"), ("pause", "redis-lock"), ("crash", "redis-decr"), ("failover", "redis-decr")}
+# Of each column, for the first tier: a cell with damage, and one without.
+FIRST = {
+    *(("limit", "naive"), ("pause", "redis-lock"), ("crash", "redis-decr"), ("failover", "redis-decr")),
+    *((column, "conditional-update") for column in COLUMNS),
+}
 CELLS = [
     pytest.param(
         name,
