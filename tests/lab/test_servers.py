@@ -8,6 +8,7 @@ import pytest
 from redis import Redis
 
 from app.lab.process import ProcessFailed
+from app.lab.servers.ports import free_port
 from app.lab.servers.postgres import PostgresServer
 from app.lab.servers.valkey import ValkeyServer
 
@@ -120,3 +121,16 @@ def test_a_second_postgres_on_living_data_is_refused(make_postgres: MakePostgres
 def test_a_home_with_a_long_path_works(make_postgres: MakePostgres) -> None:
     server = make_postgres(name="deep " * 25)
     assert server.run_sql("SELECT 1") == "1"
+
+
+def test_no_port_is_given_out_twice_though_nobody_listens_there_yet() -> None:
+    assert len({free_port() for _ in range(300)}) == 300
+
+
+def test_drawn_without_memory_the_same_number_of_ports_has_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control."""
+    drawn = []
+    for _ in range(300):
+        monkeypatch.setattr("app.lab.servers.ports._given", set())
+        drawn.append(free_port())
+    assert len(set(drawn)) < len(drawn)

@@ -10,6 +10,8 @@ LOOPBACK = "127.0.0.1"
 FIRST, LAST = 20_000, 32_000
 TRIES = 100
 
+_given: set[int] = set()
+
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
     """Whether a server could listen there now. SO_REUSEADDR as servers set it: TIME_WAIT is no hindrance."""
@@ -30,8 +32,12 @@ def claim(port: int) -> None:
 
 
 def free_port() -> int:
-    """A port nobody listens on, drawn at random so that two labs that start together rarely meet."""
+    """A port nobody listens on, drawn at random so that two labs that start together rarely meet.
+
+    This process gets each port once: the server that one was drawn for may not listen yet, or be down for a moment.
+    """
     for port in random.sample(range(FIRST, LAST), TRIES):
-        if is_free(port):
+        if port not in _given and is_free(port):
+            _given.add(port)
             return port
     raise ProcessFailed(f"none of {TRIES} ports between {FIRST} and {LAST} is free")
