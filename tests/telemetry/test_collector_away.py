@@ -46,7 +46,7 @@ async def test_a_blast_goes_on_and_it_is_told_once(make_platform: MakePlatform, 
         return LOST in platform.log("api-1") and LOST in platform.log("worker-1")
 
     await platform.wait_until(told)
-    await platform.close()  # asserts that none of them had to be killed
+    platform.stop(*platform.names)  # asserts that none of them had to be killed
     for name in ("api-1", "worker-1"):
         lines = [json.loads(line) for line in platform.log(name).splitlines() if line.startswith("{")]
         about = [line["event"] for line in lines if "span" in line["event"] or "export" in line["event"]]
