@@ -129,5 +129,5 @@ async def test_a_sampler_that_takes_nothing_leaves_names_alone(
     [(_, fields)] = await platform.redis.xrange(orders_of(sale)) or [("", {})]
     assert "traceparent" not in (fields or {})
     await platform.settled(sale)
-    await platform.close()  # sends what waits
+    platform.stop(*platform.names)  # each sends what waits
     assert {span.service for span in collector.spans} <= {"atomictickets-reconciler"}
