@@ -43,7 +43,7 @@ def test_a_sentinel_url_has_two_accounts_a_primary_and_a_database() -> None:
         ("redis://", "names no host"),
         ("redis://stock:six", "names no host and port"),
         ("redis://:half#secret@stock", "must be percent-encoded"),
-        ("redis://:[half]secret@stock#x@stock", "must be percent-encoded"),
+        ("redis://:[half]secret#x@stock", "must be percent-encoded"),
         ("redis://:half#\u2100secret@stock", "must be percent-encoded"),
         ("redis://stock/zero", "not a database's number"),
         ("redis://stock/0/1", "not a database's number"),
