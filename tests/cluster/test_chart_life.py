@@ -41,6 +41,7 @@ def jobs(api: ApiServer) -> list[str]:
     return [job["metadata"]["name"] for job in api.all("job")]
 
 
+@pytest.mark.thorough
 def test_an_upgrade_keeps_the_passwords_and_the_operators_worker_count(helm: Helm, api: ApiServer) -> None:
     helm.install()
     made, (migration,) = passwords(api), jobs(api)
@@ -68,6 +69,7 @@ def test_an_install_finds_the_passwords_of_the_one_before(helm: Helm, api: ApiSe
 
 
 @pytest.mark.usefixtures("definition_is_left_alone")
+@pytest.mark.thorough
 def test_a_definition_of_somebody_else_is_used_and_left_alone(helm: Helm) -> None:
     before = helm.kubectl.get(DEFINITION)["metadata"]
     helm.install()

@@ -18,6 +18,7 @@ ORDERS = 20_000
 AT_ONCE = 500  # purchases in one call of the script
 
 
+@pytest.mark.thorough
 async def test_a_backlog_of_twenty_thousand_scales_the_workers_up_and_down_again(
     running: Installation, office: BoxOffice
 ) -> None:
@@ -44,7 +45,7 @@ async def test_a_backlog_of_twenty_thousand_scales_the_workers_up_and_down_again
     assert set(reasons) == {"ScaledUp", "ScaledDown"}
 
 
-# 12 s: of its own accord the operator looks at the Deployment every ten seconds.
+@pytest.mark.thorough  # 12 s: of its own accord the operator looks at the Deployment every ten seconds
 async def test_the_pool_has_a_cap_and_is_kept_at_its_size(installation: Installation, office: BoxOffice) -> None:
     installation.set_up()
     installation.start_operator(OPERATOR_CAP="4")

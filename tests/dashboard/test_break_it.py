@@ -12,6 +12,7 @@ from httpx2 import AsyncClient
 from playwright.async_api import Locator, Page, expect
 
 from tests.dashboard.conftest import OpenPage, take_picture
+from tests.support.platform import QUICK
 from tests.support.running_lab import RunningLab
 from tests.support.until import until
 
@@ -24,7 +25,7 @@ TOKEN = "sesame"  # noqa: S105  of a lab that lives for one test
 def lab(browser_path: str, tmp_path: Path) -> Iterator[RunningLab]:
     del browser_path  # nothing is started where nobody could look at it
     command = [str(Path(sys.executable).with_name("atomictickets")), "lab"]
-    lab = RunningLab(command, tmp_path / "home", tmp_path / "output", API_ADMIN_TOKEN=TOKEN)
+    lab = RunningLab(command, tmp_path / "home", tmp_path / "output", API_ADMIN_TOKEN=TOKEN, **QUICK)
     try:
         lab.wait_ready()
         yield lab
@@ -63,7 +64,7 @@ def processes(page: Page, words: str) -> Locator:
     return page.get_by_label("Processes of the lab").get_by_role("listitem").filter(has_text=re.compile(words))
 
 
-# 20 s: each switch breaks something in a whole lab, which then heals at a production's pace.
+# 20 s: each switch breaks something in a whole lab, which then heals.
 async def test_what_a_switch_breaks_is_seen_and_heals(lab: RunningLab, open_page: OpenPage) -> None:
     page = await open_page("sales", url=lab.url, expected=("401",))
     await page.get_by_label("Name").fill("broken")
