@@ -4,9 +4,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import TypeVar
 
 from app.errors import AtomicTicketsError
 from app.lab.sale_client import ApiNotReady, ApiRefused, ApiUnreachable, Document, SaleClient
+
+Answer = TypeVar("Answer")
 
 PATIENCE_SECONDS = 30.0
 LOOK_SECONDS = 0.02  # the resolution of seconds_to_consistent
@@ -34,7 +37,7 @@ def every_figure_is_known(sale: Document) -> bool:
     return all(sale[name] is not None for name in ("remaining", "backlog", "undersold", "counter_says"))
 
 
-async def when_ready(ask: Callable[[], Awaitable[None]]) -> None:
+async def when_ready(ask: Callable[[], Awaitable[Answer]]) -> Answer:
     """Asks until the service is ready. For what is safe to repeat. Raises the last ApiNotReady after a while."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:

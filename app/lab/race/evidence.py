@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from app.lab.load.result import LoadResult
 from app.lab.race.contest import Contest, Contestant
@@ -10,6 +11,7 @@ from app.lab.race.ground import Ground
 from app.lab.race.history import History
 from app.lab.race.ledger import bookings_of, connected
 from app.lab.sale_client import Document
+from app.lab.sale_watch import when_ready
 
 EVIDENCE_SECONDS = 2.0  # attempts are written in batches, ten times a second
 LOOK_SECONDS = 0.02
@@ -35,7 +37,8 @@ async def written(
         history.bought(result)
     async with connected(ground.database_url) as connection:
         history.bookings = await bookings_of(connection, sale)
-    view = await ground.client.sale(sale)
+    # A process that was killed answers "not ready" while it starts, at the port that it shares with the others.
+    view = await when_ready(partial(ground.client.sale, sale))
     if view is not None and view["remaining"] is not None:
         history.counters[sale] = {"round": 1, "remaining": view["remaining"], "backlog": view["backlog"] or 0}
     if not (contestant.strategy.promises_exactness and contestant.strategy.keeps_limit):
@@ -48,7 +51,8 @@ async def attempts_of(ground: Ground, sale: str, booked: int) -> list[Document]:
     give_up_at = time.monotonic() + EVIDENCE_SECONDS
     attempts: list[Document] = []
     while True:
-        page = await ground.client.attempts(sale, after=attempts[-1]["number"] if attempts else 0)
+        after = attempts[-1]["number"] if attempts else 0
+        page = await when_ready(partial(ground.client.attempts, sale, after=after))
         if page is None:
             return attempts
         attempts += page
