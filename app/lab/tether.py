@@ -15,6 +15,14 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
+def tether(parent: int, parent_death_signal: int) -> None:
+    """Has the kernel send this process the signal when its parent dies (Linux). Exits if it has died already."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, parent_death_signal)
+        if os.getppid() != parent:
+            sys.exit("the parent died before its child was tethered to it")
+
+
 def main(arguments: list[str]) -> None:
     parent, parent_death_signal, uid, gid = map(int, arguments[:4])
     command = arguments[4:]
@@ -22,10 +30,7 @@ def main(arguments: list[str]) -> None:
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, parent_death_signal)
-        if os.getppid() != parent:
-            sys.exit("the parent died before its child was tethered to it")
+    tether(parent, parent_death_signal)
     os.execv(command[0], command)  # noqa: S606 - no shell is wanted; the command comes from the lab itself
 
 

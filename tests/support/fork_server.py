@@ -6,7 +6,6 @@ directory and log of its own, as one that `launch_tethered` starts, and runs its
 cannot have is an environment of its own in /proc: that stays the server's.
 """
 
-import ctypes
 import gc
 import importlib
 import json
@@ -20,6 +19,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from app.lab.tether import tether
+
 WARM = (
     *("fastapi_offline", "uvicorn.lifespan.on", "uvicorn.protocols.http.httptools_impl", "uvloop"),
     *("celery.bin.celery", "celery.bin.worker", "celery.apps.worker", "celery.concurrency.prefork", "celery.fixups"),
@@ -32,9 +33,6 @@ WARM = (
 )
 OF_ONE_PROCESS = {"prometheus_client", "app.failpoints", "app.telemetry.sampling"}
 """They read the environment, or draw something random, when they are imported: each fork imports them by itself."""
-
-PR_SET_PDEATHSIG = 1
-
 
 MOST_BYTES = 128 * 1024  # of a message: an environment
 
@@ -82,7 +80,7 @@ def tell_ended(channel: socket.socket) -> None:
 def become(order: Mapping[str, Any], server: int) -> None:
     """Makes of this fork the process that was ordered."""
     os.setsid()
-    die_with_parent(order["parent_death_signal"], server)
+    tether(server, order["parent_death_signal"])
     os.chdir(order["directory"])
     os.environ.clear()
     os.environ.update(order["environment"])
@@ -105,16 +103,8 @@ def use_python_path(value: str) -> None:
         importlib.import_module("sitecustomize")
 
 
-def die_with_parent(sig: int, parent: int) -> None:
-    """Has this process get the signal when its parent, of which the pid is given, dies (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, sig)
-        if os.getppid() != parent:
-            sys.exit("the parent has died")
-
-
 def main(channel: int, tests: int) -> None:
-    die_with_parent(signal.SIGTERM, tests)
+    tether(tests, signal.SIGTERM)
     for module in WARM:
         importlib.import_module(module)
     if shared := OF_ONE_PROCESS & set(sys.modules):
