@@ -144,7 +144,7 @@ class OwnGround(Ground):
         raise ProcessFailed(f"No API process has a connection at port {port}.")
 
     async def recover(self) -> None:
-        """After a scenario that failed on its way: nobody stands at a failpoint, and whoever was held works again."""
+        """After a scenario that failed on its way: nobody stands at a failpoint, and what was held works again."""
         self.failpoints.clear()
         await self.resume(list(self._held))
 
