@@ -1,8 +1,10 @@
 """A whole installation for one test: a stock server and a broker of its own, and the service's processes as the lab
 runs them, any of which the test may kill, stop or start again."""
 
+import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -17,10 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
 from app.lab.home import LabHome
-from app.lab.load.plan import LoadPlan
+from app.lab.load.plan import MAX_REQUESTS, LoadPlan
 from app.lab.load.process import run_in_process
 from app.lab.load.result import LoadResult
-from app.lab.load.runner import run_load
+from app.lab.load.runner import Load, run_load
 from app.lab.registry import HOME_VARIABLE
 from app.lab.servers.ports import LOOPBACK, free_port
 from app.lab.servers.valkey import AppendFsync, ValkeyServer
@@ -33,6 +35,8 @@ from tests.support.until import until
 START_SECONDS = 60  # of a process; the machine may be busy
 STOP_SECONDS = 30
 SETTLE_SECONDS = 60
+WELL_UNDER_WAY = 200  # purchases answered
+PLENTY = 1_000_000  # tickets: more than any crowd of a test can buy
 QUICK = {
     "RECONCILE_INTERVAL_SECONDS": "0.2",
     "RECONCILE_GRACE_SECONDS": "1",
@@ -138,11 +142,30 @@ class Platform:
 
     async def blast(self, sale: str, requests: int, *, concurrency: int = 50, **plan: Any) -> LoadResult:
         """Buyers, each of whom asks again with the same key until they know."""
-        chosen: dict[str, Any] = {"retries": 20, "seconds": 120.0, "reply_seconds": 10.0} | plan
         send = run_in_process if "trace_ratio" in plan else run_load  # a process of its own exports their spans
-        return await send(
-            LoadPlan(url=self.url, sale=sale, requests=requests, concurrency=concurrency, records=True, **chosen)
-        )
+        return await send(self._plan(sale, requests, concurrency=concurrency, **plan))
+
+    def _plan(self, sale: str, requests: int, *, concurrency: int, **plan: Any) -> LoadPlan:
+        chosen: dict[str, Any] = {"retries": 20, "seconds": 120.0, "reply_seconds": 10.0} | plan
+        return LoadPlan(url=self.url, sale=sale, requests=requests, concurrency=concurrency, records=True, **chosen)
+
+    @asynccontextmanager
+    async def buyers(self, sale: str) -> AsyncIterator[Load]:
+        """A hundred buyers at once who come until the block ends, so that what it does happens among them.
+
+        A crowd of any fixed size may be served before a test's next step: 2,000 were, in one of twenty runs. It begins
+        when two hundred are answered, with a hundred under way.
+        """
+        plan = self._plan(sale, MAX_REQUESTS, concurrency=100)
+        load = Load(plan)
+        running = asyncio.create_task(load.run())
+        try:
+            await until(lambda: running.done() or answered(load) >= WELL_UNDER_WAY)
+            assert not running.done(), running
+            yield load
+        finally:
+            load.stop()
+            await running
 
     async def view(self, sale: str) -> View:
         """What GET /sales/{sale} tells; asks again if that is a 503."""
@@ -237,6 +260,11 @@ def patient_redis(url: str) -> Redis:
     if "+" in url:
         return make_redis(url, "test", GateSettings(connect_timeout_seconds=10, command_timeout_seconds=10))
     return Redis.from_url(url, decode_responses=True, retry=Retry(ConstantBackoff(0.05), 100))
+
+
+def answered(load: Load) -> int:
+    """Purchases that have their answer so far."""
+    return sum(load.progress.values())
 
 
 def says_ready(part: Part) -> bool:
