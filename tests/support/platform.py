@@ -156,13 +156,13 @@ class Platform:
         A crowd of any fixed size may be served before a test's next step: 2,000 were, in one of twenty runs. It begins
         when two hundred are answered, with a hundred under way.
         """
-        plan = self._plan(sale, MAX_REQUESTS, concurrency=100)
-        load = Load(plan)
+        load = Load(self._plan(sale, MAX_REQUESTS, concurrency=100))
         running = asyncio.create_task(load.run())
         try:
             await until(lambda: running.done() or answered(load) >= WELL_UNDER_WAY)
             assert not running.done(), running
             yield load
+            assert not running.done(), "the buyers ended before the step was done"
         finally:
             load.stop()
             await running
