@@ -140,18 +140,10 @@ class SaleRepository:
                 return await present(connection, name)
 
     async def raise_epoch(self, name: str, seen_epoch: int, *, beyond: int = 0) -> Sale:
-        """Raises the epoch if it still is `seen_epoch`, so that two repairs of one finding raise it once.
-
-        By one, or past `beyond`: the gate's, where the ledger itself was restored from an older copy.
-        The wish for a recount is taken as granted: a raise is followed by one. Raises UnknownSale.
-        """
+        """`raise_epoch` below, in a transaction of its own."""
         with ledger_reachable():
             async with self._engine.begin() as connection:
-                sale, _ = await lock(connection, name)
-                await connection.execute(
-                    RAISE_EPOCH, {"sale": name, "round": sale.round, "seen": seen_epoch, "beyond": beyond}
-                )
-                return await present(connection, name)
+                return await raise_epoch(connection, name, seen_epoch, beyond=beyond)
 
     async def end(self, name: str) -> Sale:
         """Ends the sale, once: a second end changes nothing. Raises UnknownSale."""
@@ -176,6 +168,17 @@ class SaleRepository:
         with ledger_reachable():
             async with self._engine.connect() as connection:
                 return [_sale(row) for row in await connection.execute(statement, {"after": after, "limit": limit})]
+
+
+async def raise_epoch(connection: AsyncConnection, name: str, seen_epoch: int, *, beyond: int = 0) -> Sale:
+    """Raises the epoch if it still is `seen_epoch`, so that two repairs of one finding raise it once.
+
+    By one, or past `beyond`: the gate's, where the ledger itself was restored from an older copy.
+    The wish for a recount is taken as granted: a raise is followed by one. Raises UnknownSale.
+    """
+    sale, _ = await lock(connection, name)
+    await connection.execute(RAISE_EPOCH, {"sale": name, "round": sale.round, "seen": seen_epoch, "beyond": beyond})
+    return await present(connection, name)
 
 
 async def lock(connection: AsyncConnection, name: str) -> tuple[Sale, bool]:

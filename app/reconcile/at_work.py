@@ -1,6 +1,7 @@
 """Who is recounting a sale at this moment: an advisory lock, which ends with its holder's connection.
 
 It keeps nobody safe (the epoch does that); it keeps two reconcilers from starting a long recount anew under each other.
+Whoever raises the epoch takes the lock before, so that nobody sees an epoch whose recount has yet to say that it runs.
 """
 
 from collections.abc import AsyncIterator
@@ -23,10 +24,11 @@ TAKEN = text(f"""
 
 @asynccontextmanager
 async def at_work(engine: AsyncEngine, sale: str, epoch: int) -> AsyncIterator[AsyncConnection | None]:
-    """Yields a connection in autocommit that says who is at work; None where another is, on this very epoch."""
+    """Yields a connection that says who is at work; None where another is, on this very epoch."""
     async with engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        if not await connection.scalar(TAKE, {"lock": _work(sale, epoch)}):
+        taken = await connection.scalar(TAKE, {"lock": _work(sale, epoch)})
+        await connection.commit()  # the lock is the session's and stays
+        if not taken:
             yield None
             return
         try:

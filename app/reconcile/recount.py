@@ -80,13 +80,14 @@ async def recount(sale: Sale, gate: Gate, engine: AsyncEngine) -> Recounted:
     """Seeds, restores and opens `sale` at its epoch. Raises TemporarilyUnavailable where a store is away."""
     with ledger_reachable():
         async with at_work(engine, sale.name, sale.epoch) as ledger:
-            if ledger is None or not await gate.seed(sale):
-                return OVERTAKEN
-            return await _follow(sale, gate, ledger)
+            return OVERTAKEN if ledger is None else await recount_on(ledger, sale, gate)
 
 
-async def _follow(sale: Sale, gate: Gate, ledger: AsyncConnection) -> Recounted:
-    """Everything behind the fence."""
+async def recount_on(ledger: AsyncConnection, sale: Sale, gate: Gate) -> Recounted:
+    """The same, for whoever is `at_work` with this connection."""
+    if not await gate.seed(sale):
+        return OVERTAKEN
+    await ledger.execution_options(isolation_level="AUTOCOMMIT")  # no page of a long read holds back a vacuum
     waiting = await read_waiting(gate, sale.name, sale.round)
     in_stream = tuple(order.reservation_id for order in waiting.orders.values())
     booked = await _restore_bookings(sale, gate, ledger, waiting)

@@ -6,10 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.gate.gate import Gate
 from app.ledger.availability import ledger_reachable
-from app.ledger.sales import SaleRepository
-from app.reconcile.at_work import somebody_at_work
+from app.ledger.sales import raise_epoch
+from app.reconcile.at_work import at_work, somebody_at_work
 from app.reconcile.measure import LedgerSide, Measurement
-from app.reconcile.recount import Recounted, recount
+from app.reconcile.recount import Recounted, recount_on
 from app.sales.model import Sale
 
 ACQUIT = text("""
@@ -28,22 +28,27 @@ log = structlog.get_logger()
 async def recount_anew(sale: Sale, measurement: Measurement, gate: Gate, engine: AsyncEngine) -> Recounted | None:
     """Fences the sale, raises its epoch in the ledger, and recounts it. None where somebody else is at it.
 
-    Of two reconcilers with one finding, one raises the epoch and both name it; the gate lets one of them seed.
+    Of two reconcilers with one finding, one is at work on the next epoch; the other leaves the sale to it. If that one
+    is done meanwhile, the gate is newer than the finding: then nothing is fenced, and the finding is out of date.
     Dying after the fence or after the raise leaves the sale fenced or behind, which the next check finds.
     """
     seen = measurement.ledger.epoch
-    gate_epoch = measurement.after.epoch if measurement.after is not None else 0
+    first, last = (one.epoch if one is not None else 0 for one in (measurement.before, measurement.after))
     with ledger_reachable():
         if await somebody_at_work(engine, sale.name, seen):
             return None
-    now = await gate.snapshot(sale.name)
-    if now is not None and now.epoch > gate_epoch:
-        return None  # somebody was at work: a sale that was just created, or recounted, is not lost
-    await gate.fence(sale.name, max(seen, gate_epoch))
-    raised = await SaleRepository(engine).raise_epoch(sale.name, seen, beyond=gate_epoch)
-    if raised.ended_at is not None:
-        return None
-    return await recount(raised, gate, engine)
+        async with at_work(engine, sale.name, max(seen, last) + 1) as ledger:
+            if ledger is None:
+                return None
+            await gate.fence(sale.name, min(first, last))
+            now = await gate.snapshot(sale.name)
+            if now is not None and now.epoch > min(first, last):
+                return None  # somebody was at work: a sale that was just created, or recounted, is not lost
+            async with ledger.begin():
+                raised = await raise_epoch(ledger, sale.name, seen, beyond=last)
+            if raised.ended_at is not None:
+                return None
+            return await recount_on(ledger, raised, gate)
 
 
 async def acquit(sale: Sale, checked: LedgerSide, engine: AsyncEngine) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from app.gate.gate import Gate
 from app.gate.replies import GateUnavailable
 from app.reconcile import recount as recount_module
-from app.reconcile.at_work import at_work
+from app.reconcile import repair as repair_module
+from app.reconcile.at_work import at_work, somebody_at_work
 from app.reconcile.recount import PAGE, recount
+from app.reconcile.repair import recount_anew
 from app.reconcile.waiting import read_waiting
 from app.sales.outcomes import CustomerLimitReached, Reserved, SoldOut
 from tests.support.box_office import NAME, BoxOffice
@@ -226,6 +229,59 @@ async def test_a_recount_under_way_is_left_alone_and_a_dead_one_is_not(office: B
         assert (await office.sale()).epoch == sale.epoch
     assert (await office.reconcile()).done
     assert (await office.sale()).epoch == sale.epoch + 1
+
+
+@pytest.mark.parametrize("step", ["fence", "snapshot"])
+async def test_a_sale_that_another_has_recounted_meanwhile_is_neither_fenced_nor_recounted_again(
+    office: BoxOffice, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Another recounts it just before this step of a reconciler that still knows it as forgotten."""
+    await office.create(stock=10)
+    await office.sell(4)
+    await office.redis.delete(office.keys.sale)
+    sale = await raised(office)
+    measurement, original = await office.measure(), getattr(office.gate, step)
+
+    async def after_another(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        assert (await recount(sale, office.gate, office.engine)).opened
+        return await original(*arguments)
+
+    monkeypatch.setattr(office.gate, step, after_another)
+    assert await recount_anew(sale, measurement, office.gate, office.engine) is None
+    await is_open_once(office, epoch=2, remaining=6)
+
+
+async def test_a_sale_that_is_created_during_a_check_is_not_lost(office: BoxOffice) -> None:
+    """The check began before the gate had it, and ended when it was open."""
+    sale = await office.create(stock=10)
+    measurement = replace(await office.measure(), before=None)
+    assert await recount_anew(sale, measurement, office.gate, office.engine) is None
+    await is_open_once(office, epoch=1, remaining=10)
+
+
+async def is_open_once(office: BoxOffice, *, epoch: int, remaining: int) -> None:
+    snapshot = await office.snapshot()
+    assert (snapshot.epoch, snapshot.state, snapshot.remaining) == (epoch, "open", remaining)
+    assert (await office.sale()).epoch == epoch
+
+
+async def test_a_reconciler_at_work_says_so_before_anybody_sees_the_epoch_that_it_raises(
+    office: BoxOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sale = await office.create(stock=10)
+    await office.redis.delete(office.keys.sale)
+    measurement, original = await office.measure(), repair_module.raise_epoch
+
+    async def raise_epoch(*arguments: Any, **options: Any) -> Any:
+        assert await somebody_at_work(office.engine, NAME, sale.epoch + 1)
+        return await original(*arguments, **options)
+
+    monkeypatch.setattr(repair_module, "raise_epoch", raise_epoch)
+    recounted = await recount_anew(sale, measurement, office.gate, office.engine)
+    assert recounted is not None
+    assert recounted.opened
+    assert not await somebody_at_work(office.engine, NAME, sale.epoch + 1)
 
 
 async def test_a_store_that_goes_away_is_said_as_such(office: BoxOffice, monkeypatch: pytest.MonkeyPatch) -> None:
