@@ -26,7 +26,8 @@ PUBLISH_SECONDS = 3.0  # a buyer's wait: behind a broker that hangs each would w
 class OrderPublisher:
     """The publisher of one process. Use it from one event loop."""
 
-    def __init__(self, broker_url: str) -> None:
+    def __init__(self, broker_url: str, publish_seconds: float = PUBLISH_SECONDS) -> None:
+        self._publish_seconds = publish_seconds
         self._sender = make_sender(broker_url)
         self._threads = ThreadPoolExecutor(PUBLISHING_AT_ONCE, thread_name_prefix="publisher")
 
@@ -36,7 +37,7 @@ class OrderPublisher:
         Who is told to come back leaves his order in the queue: a broker that is slow gets it later.
         """
         publication = asyncio.get_running_loop().run_in_executor(self._threads, self._send, message(order))
-        done, _ = await asyncio.wait((publication,), timeout=PUBLISH_SECONDS)
+        done, _ = await asyncio.wait((publication,), timeout=self._publish_seconds)
         if not done:
             publication.add_done_callback(_look_away)
             raise TemporarilyUnavailable("The broker is slow; it isn't known yet whether the order will be booked.")

@@ -10,7 +10,7 @@ from app.lab.sale_client import Document, SaleClient
 
 NAMED = 20  # pairs; all are counted, and GET /sales/{sale}/witnesses has them
 LOOKED_AT = 200  # the first pairs, to name those of two pods: each pod stores in batches, so most are of one
-PATIENCE_SECONDS = 2.0  # API processes send theirs within a tenth of a second; what they lost never comes
+PATIENCE_SECONDS = 5.0  # API processes send theirs within a tenth of a second; what they lost never comes
 LOOK_SECONDS = 0.05
 
 

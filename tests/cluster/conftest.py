@@ -13,6 +13,7 @@ from tests.cluster.api_server import ApiServer, api_server
 from tests.cluster.installation import Installation
 from tests.cluster.kit import VARIABLE, Kit, KitFailed, exclusively, kit_of_environment
 from tests.cluster.kubectl import Kubectl, Refused
+from tests.support.patience import PATIENCE
 from tests.support.project import PROJECT
 from tests.support.until import block_until
 
@@ -66,7 +67,8 @@ def admin(pytestconfig: pytest.Config) -> Kubectl:
 @pytest.fixture(scope="session")
 def crd(admin: Kubectl) -> Kubectl:
     """kubectl, with FlashSale served. To apply it again, by another process of pytest, changes nothing."""
-    admin("apply", "--server-side", "--force-conflicts", f"--filename={PROJECT / 'k8s' / 'crd.yaml'}")
+    with exclusively("definition"):  # a release that is being installed beside it may bring it as well
+        admin("apply", "--server-side", "--force-conflicts", f"--filename={PROJECT / 'k8s' / 'crd.yaml'}")
     admin("wait", "--for=condition=Established", "crd/flashsales.atomictickets.dev", "--timeout=30s")
     block_until(lambda: _described(admin), seconds=30)  # the API server publishes its schema a moment later
     return admin
@@ -107,8 +109,7 @@ def kubectl(admin: Kubectl, api: ApiServer) -> Kubectl:
 @pytest.fixture
 def stores(store_environment: dict[str, str]) -> dict[str, str]:
     """The environment of every process of one installation."""
-    # More patience than production's: the machine is shared.
-    return store_environment | {"GATE_CONNECT_TIMEOUT_SECONDS": "5", "GATE_COMMAND_TIMEOUT_SECONDS": "5"}
+    return store_environment | PATIENCE
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from app.gate.keys import instance_key
 from app.gate.replies import GateUnavailable
 from app.gate.server import ForeignStores, claim, read_durability
 from app.lab.servers.valkey import ValkeyServer
-from app.settings import GateSettings
+from tests.support.patience import PATIENT_GATE
 
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    redis = make_redis(redis_url, "test", GateSettings())
+    redis = make_redis(redis_url, "test", PATIENT_GATE)
     yield redis
     await redis.aclose()
 
@@ -38,7 +38,7 @@ async def test_the_stock_server_of_the_lab_leaves_no_doubt(redis: Redis) -> None
 async def test_a_server_that_may_forget_is_told_of(
     make_valkey: Callable[..., ValkeyServer], option: str, value: str, named: str
 ) -> None:
-    redis = make_redis(make_valkey().url, "test", GateSettings())
+    redis = make_redis(make_valkey().url, "test", PATIENT_GATE)
     await redis.config_set(option, value)
     doubts = (await read_durability(redis)).doubts()
     assert len(doubts) == 1
@@ -47,7 +47,7 @@ async def test_a_server_that_may_forget_is_told_of(
 
 
 async def test_where_config_is_refused_info_tells_what_it_can(make_valkey: Callable[..., ValkeyServer]) -> None:
-    redis = make_redis(make_valkey().url, "test", GateSettings())
+    redis = make_redis(make_valkey().url, "test", PATIENT_GATE)
     await redis.acl_setuser("default", enabled=True, commands=["-config"])
     durability = await read_durability(redis)
     assert (durability.appendonly, durability.maxmemory_policy) == (True, "noeviction")
@@ -65,7 +65,7 @@ async def test_the_keys_belong_to_the_first_who_claims_them(redis: Redis, key_pr
 
 
 async def test_a_server_that_is_away_is_no_foreigner() -> None:
-    redis = make_redis("redis://127.0.0.1:1/0", "test", GateSettings())
+    redis = make_redis("redis://127.0.0.1:1/0", "test", PATIENT_GATE)
     with pytest.raises(GateUnavailable):
         await claim(redis, "any", "ours")
     with pytest.raises(GateUnavailable):
@@ -84,7 +84,7 @@ async def test_what_no_time_mends_is_told_in_the_log_too_and_once(redis: Redis, 
 
 
 async def test_what_passes_is_not(make_valkey: Callable[..., ValkeyServer]) -> None:
-    redis = make_redis(make_valkey().url, "test", GateSettings())
+    redis = make_redis(make_valkey().url, "test", PATIENT_GATE)
     await redis.config_set("maxmemory", 1)
     with capture_logs() as logs, pytest.raises(GateUnavailable), stock_server_reachable():
         await redis.set("any", "value")
@@ -94,7 +94,7 @@ async def test_what_passes_is_not(make_valkey: Callable[..., ValkeyServer]) -> N
 
 async def test_a_full_server_still_says_whose_it_is(make_valkey: Callable[..., ValkeyServer]) -> None:
     """Orders must leave a full server, so that a worker has to be able to start there."""
-    redis = make_redis(make_valkey().url, "test", GateSettings())
+    redis = make_redis(make_valkey().url, "test", PATIENT_GATE)
     await claim(redis, "any", "ours")
     await redis.config_set("maxmemory", 1)
     await claim(redis, "any", "ours")

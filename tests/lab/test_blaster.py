@@ -21,7 +21,8 @@ from app.lab.servers.postgres import PostgresServer
 from app.ledger.blasts import Blast, BlastRepository
 from app.ledger.engine import make_engine
 from app.live.stream import LiveStream
-from app.settings import GateSettings, LedgerSettings
+from app.settings import GateSettings
+from tests.support.patience import PATIENT_LEDGER
 from tests.support.stand_in_service import Answer, Clerk, Seen, StandInService, stand_in_service, stock_of
 from tests.support.until import until
 
@@ -66,7 +67,7 @@ async def working(blasts: BlastRepository, api_url: str) -> AsyncIterator[Blaste
         yield blaster
     finally:
         blaster.stop()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await running
 
 
@@ -180,7 +181,7 @@ async def test_a_ledger_that_was_away_is_found_again(
     environment = os.environ | {"DATABASE_URL": server.url}
     migration = await asyncio.create_subprocess_exec(sys.executable, "-m", "app.ledger.migrate", env=environment)
     assert await migration.wait() == 0
-    engine = make_engine(server.url, "test", LedgerSettings(), pool_size=2)
+    engine = make_engine(server.url, "test", PATIENT_LEDGER, pool_size=2)
     blasts = BlastRepository(engine)
     async with engine.begin() as connection:
         await connection.execute(text("INSERT INTO sales (name, strategy) VALUES ('drop', 'atomic')"))
@@ -205,6 +206,6 @@ async def test_sigterm_ends_the_process_in_order(blasts: BlastRepository, databa
         )
         await service.until(ten_asked)
         process.terminate()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await process.wait() == 0
     assert (await blasts.get(blast_id)).state == "aborted"

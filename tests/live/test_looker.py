@@ -45,4 +45,5 @@ async def test_a_sale_that_can_not_be_looked_at_is_logged_once_and_hides_no_othe
         await service.create(SaleTerms(name="late", strategy="naive", stock=10))
         await until(lambda: told("late"), seconds=20)
         assert looking.cancel()
+        await asyncio.wait({looking})
     assert [(log["log_level"], log["sale"]) for log in logs] == [("error", "broken")]

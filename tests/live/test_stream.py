@@ -1,5 +1,7 @@
 """What the broker keeps of live events."""
 
+import pytest
+
 from app.live import stream as stream_module
 from app.live.events import Event
 from app.live.stream import LiveStream
@@ -14,5 +16,6 @@ async def test_the_stream_stays_small(stream: LiveStream) -> None:
     assert await stream.remembers(str(kept[0].id))
 
 
-async def test_one_of_all_processes_looks_at_the_sales(stream: LiveStream) -> None:
+async def test_one_of_all_processes_looks_at_the_sales(stream: LiveStream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "LOOKER_SECONDS", 60)
     assert [await stream.is_turn_of(name) for name in ("one", "other", "one", "other")] == [True, False, True, False]

@@ -9,6 +9,7 @@ import pytest
 
 from app.gate.gate import Gate
 from app.gate.replies import GateUnavailable
+from app.ledger.sales import raise_epoch
 from app.reconcile import recount as recount_module
 from app.reconcile import repair as repair_module
 from app.reconcile.at_work import at_work, somebody_at_work
@@ -271,13 +272,13 @@ async def test_a_reconciler_at_work_says_so_before_anybody_sees_the_epoch_that_i
 ) -> None:
     sale = await office.create(stock=10)
     await office.redis.delete(office.keys.sale)
-    measurement, original = await office.measure(), repair_module.raise_epoch
+    measurement = await office.measure()
 
-    async def raise_epoch(*arguments: Any, **options: Any) -> Any:
+    async def observed(*arguments: Any, **options: Any) -> Any:
         assert await somebody_at_work(office.engine, NAME, sale.epoch + 1)
-        return await original(*arguments, **options)
+        return await raise_epoch(*arguments, **options)
 
-    monkeypatch.setattr(repair_module, "raise_epoch", raise_epoch)
+    monkeypatch.setattr(repair_module, "raise_epoch", observed)
     recounted = await recount_anew(sale, measurement, office.gate, office.engine)
     assert recounted is not None
     assert recounted.opened

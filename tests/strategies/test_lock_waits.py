@@ -29,7 +29,8 @@ Held = Callable[[AsyncEngine], AbstractAsyncContextManager[None]]
 
 @asynccontextmanager
 async def process(parts: Parts, database_url: str, statement_seconds: float) -> AsyncIterator[Parts]:
-    engine = make_engine(database_url, "test", LedgerSettings(statement_timeout_seconds=statement_seconds))
+    settings = LedgerSettings(connect_timeout_seconds=20, statement_timeout_seconds=statement_seconds)
+    engine = make_engine(database_url, "test", settings)
     yield replace(parts, engine=engine)
     await engine.dispose()
 

@@ -17,7 +17,7 @@ from app.strategies.contention import Contention
 from app.strategies.in_ledger.strategy import Taken
 from app.strategies.protocol import Parts
 from app.strategies.skip_locked import SkipLockedStrategy
-from tests.strategies.sale import create_sale, remaining, tally_of, won
+from tests.strategies.sale import create_sale, insist, remaining, tally_of, won
 from tests.strategies.waiting import lock_waiters
 from tests.support.sales import a_purchase
 from tests.support.until import until
@@ -105,7 +105,7 @@ async def test_the_shelf_is_restocked_as_often_as_it_takes(parts: Parts, monkeyp
     monkeypatch.setattr(skip_locked, "SHELF_TICKETS", 7)
     desk = SkipLockedStrategy.build(parts)
     sale = await create_sale(desk, parts, stock=30)
-    outcomes = await asyncio.gather(*(desk.buy(a_purchase(quantity=3)) for _ in range(20)))
+    outcomes = await asyncio.gather(*(insist(desk, a_purchase(quantity=3)) for _ in range(20)))
     assert sum(isinstance(outcome, Reserved) for outcome in outcomes) == 10
     assert (await tally_of(parts, sale)).booked == 30
     async with parts.engine.connect() as connection:

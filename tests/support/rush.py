@@ -15,9 +15,9 @@ from app.gate.gate import Gate
 from app.ledger.engine import make_engine
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, Reserved
-from app.settings import GateSettings, LedgerSettings
 from app.strategies.contention import Contention
 from app.strategies.protocol import Parts, RegisteredStrategy
+from tests.support.patience import PATIENT_GATE, PATIENT_LEDGER
 
 MOST_TRIES = 500  # of one buyer; whoever needs more has met something that isn't contention
 WARM_CONNECTIONS = 4  # of each process: purchases under way at once, and tries lost to each that wins
@@ -81,9 +81,8 @@ async def _rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers
 @asynccontextmanager
 async def parts_at(place: Place) -> AsyncIterator[Parts]:
     """What a strategy is built from in a process that asks for no fixture."""
-    ledger = LedgerSettings(statement_timeout_seconds=60)  # a slow machine is not what is tested
-    engine = make_engine(place.database_url, "test", ledger, pool_size=WARM_CONNECTIONS)
-    settings = GateSettings(key_prefix=place.key_prefix, connect_timeout_seconds=10, command_timeout_seconds=10)
+    engine = make_engine(place.database_url, "test", PATIENT_LEDGER, pool_size=WARM_CONNECTIONS)
+    settings = PATIENT_GATE.model_copy(update={"key_prefix": place.key_prefix})
     redis = make_redis(place.redis_url, "test", settings)
     hints = Hints(place.broker_url)
     try:

@@ -13,7 +13,7 @@ from app.lab.service import CELERY_WORKER
 from tests.support.project import PROJECT
 from tests.support.stall import Stall
 
-START_SECONDS = 30
+START_SECONDS = 60
 
 MakeWorker = Callable[..., ChildProcess]
 

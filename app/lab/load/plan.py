@@ -14,7 +14,7 @@ from app.sales.model import MAX_QUANTITY, SALE_NAME
 MAX_REQUESTS = 10_000_000  # numbers are written with 8 digits, so that every request has the same length
 MAX_CONCURRENCY = 5_000
 MAX_SECONDS = 3_600
-MAX_RETRIES = 20
+MAX_RETRIES = 100
 KEY_PREFIX = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"  # with the number behind it, a customer's name stays below 64
 PATH = r"^/[A-Za-z0-9/_.-]*$"
 

@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
+from app.lab.load.failures import TargetUnreachable
 from app.lab.load.result import LoadResult, Told
+from tests.cluster.kubectl import Refused
 from tests.cluster.manifests import flashsale
 from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.shop import Shop
 
 STOCK = 100_000
 LOAD_SECONDS = 8
+MOST_SECONDS = 100  # of a crowd that has to come again and again
 PER_SECOND = 100  # of two cores that all pods share; more would take the time in which pods start
 
 
@@ -21,18 +24,26 @@ class Queue:
         self._shop, self._crowd, self._sale, self._retries = shop, crowd, sale, retries
         self._closed = False
         self.crowds: list[LoadResult] = []
+        self.turned_away = 0  # crowds of which somebody could not connect, so that none of it bought
 
     def run(self) -> None:
         while not self._closed:
-            bought = self._crowd.buy(
-                self._shop.url,
-                self._sale,
-                requests=LOAD_SECONDS * PER_SECOND,
-                rate=PER_SECOND,
-                concurrency=40,
-                retries=self._retries,
-            )
-            self.crowds.append(bought)
+            try:
+                bought = self._crowd.buy(
+                    self._shop.url,
+                    self._sale,
+                    requests=LOAD_SECONDS * PER_SECOND,
+                    rate=PER_SECOND,
+                    concurrency=40,
+                    retries=self._retries,
+                    seconds=MOST_SECONDS,
+                )
+            except Refused as refused:
+                if TargetUnreachable.__name__ not in str(refused):
+                    raise
+                self.turned_away += 1
+            else:
+                self.crowds.append(bought)
 
     def close(self) -> None:
         self._closed = True

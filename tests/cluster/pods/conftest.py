@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.cluster.kit import kit_of_environment
+from tests.cluster.kit import exclusively, kit_of_environment
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.images import CannotBuild, ImageStore
@@ -57,7 +57,8 @@ def shop(market: Kubectl, image: str) -> Shop:
     """Installed, and every pod ready."""
     shop = Shop(market, image)
     begun = time.monotonic()
-    shop.install()
+    with exclusively("definition"):  # which the tests of the operator, beside these, apply as well
+        shop.install()
     print(f"\nhelm install to all ready: {time.monotonic() - begun:.1f} s")
     return shop
 
