@@ -7,6 +7,7 @@ from typing import Any
 import psutil
 import pytest
 from celery import Celery
+from redis.asyncio import Redis
 
 from app.failpoints import Failpoint, FailpointController
 from app.gate.keys import instance_key
@@ -153,6 +154,25 @@ async def test_a_worker_ends_gracefully_with_its_child_and_is_small(stall: Stall
     assert worker.stop(seconds=30)
     assert worker.exit_code == 0
     assert not any(process.is_running() for process in family)
+
+
+async def test_a_worker_told_to_end_waits_for_nobody_to_hear_of_its_last_hint(
+    stall: Stall, make_worker: MakeWorker, make_valkey: Callable[..., ValkeyServer]
+) -> None:
+    """The child had not begun it when SIGTERM came: the parent forgets it, and never reads that it was done."""
+    broker = make_valkey(appendfsync="off")
+    worker = make_worker(BROKER_URL=broker.url)
+    parent = psutil.Process(worker.pid)
+    (child,) = parent.children()
+    child.suspend()
+    hint(broker.url, stall.name)
+    async with Redis.from_url(broker.url) as redis:
+        await until(lambda: redis.hlen("unacked"))
+    threads = parent.num_threads()
+    stopped = asyncio.create_task(asyncio.to_thread(worker.stop, seconds=20))
+    await until(lambda: parent.num_threads() > threads)  # one keeps Celery's timers while it waits for the child
+    child.resume()
+    assert await stopped
 
 
 async def test_a_worker_told_to_end_finishes_the_batch_in_hand(stall: Stall, make_worker: MakeWorker) -> None:
