@@ -41,7 +41,7 @@ class Witnesses:
 
 
 async def when_complete(look: Callable[[], Awaitable[Witnesses]], accepted: int) -> Witnesses:
-    """Looks until as many writes are recorded as were accepted, for two seconds at most."""
+    """Looks until as many writes are recorded as were accepted, for PATIENCE_SECONDS at most."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while (seen := await look()).written < accepted and time.monotonic() < deadline:  # noqa: ASYNC110  as others write
         await asyncio.sleep(LOOK_SECONDS)

@@ -1,7 +1,8 @@
 """Who is recounting a sale at this moment: an advisory lock, which ends with its holder's connection.
 
 It keeps nobody safe (the epoch does that); it keeps two reconcilers from starting a long recount anew under each other.
-Whoever raises the epoch takes the lock before, so that nobody sees an epoch whose recount has yet to say that it runs.
+A reconciler takes it in the transaction that raises the epoch, so that nobody sees an epoch whose recount has yet to
+say that it runs. (After a creation or a reset the epoch is seen a moment before.)
 """
 
 from collections.abc import AsyncIterator
@@ -25,17 +26,28 @@ TAKEN = text(f"""
 @asynccontextmanager
 async def at_work(engine: AsyncEngine, sale: str, epoch: int) -> AsyncIterator[AsyncConnection | None]:
     """Yields a connection that says who is at work; None where another is, on this very epoch."""
+    async with own_session(engine) as connection:
+        async with connection.begin():
+            taken = await take(connection, sale, epoch)
+        yield connection if taken else None
+
+
+@asynccontextmanager
+async def own_session(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Yields a connection that is closed afterwards: its locks end with its session.
+
+    Also where an answer was lost, after which the lock may be held by whoever doesn't know it.
+    """
     async with engine.connect() as connection:
-        taken = await connection.scalar(TAKE, {"lock": _work(sale, epoch)})
-        await connection.commit()  # the lock is the session's and stays
-        if not taken:
-            yield None
-            return
         try:
             yield connection
         finally:
-            # The lock belongs to the session: it ends with it, whatever state an error has left the connection in.
             await connection.invalidate()
+
+
+async def take(connection: AsyncConnection, sale: str, epoch: int) -> bool:
+    """Takes the lock for the session; False where another has it."""
+    return bool(await connection.scalar(TAKE, {"lock": _work(sale, epoch)}))
 
 
 async def somebody_at_work(engine: AsyncEngine, sale: str, epoch: int) -> bool:

@@ -6,8 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.gate.gate import Gate
 from app.ledger.availability import ledger_reachable
-from app.ledger.sales import raise_epoch
-from app.reconcile.at_work import at_work, somebody_at_work
+from app.ledger.sales import lock, raise_epoch
+from app.reconcile.at_work import own_session, somebody_at_work, take
 from app.reconcile.measure import LedgerSide, Measurement
 from app.reconcile.recount import Recounted, recount_on
 from app.sales.model import Sale
@@ -28,27 +28,42 @@ log = structlog.get_logger()
 async def recount_anew(sale: Sale, measurement: Measurement, gate: Gate, engine: AsyncEngine) -> Recounted | None:
     """Fences the sale, raises its epoch in the ledger, and recounts it. None where somebody else is at it.
 
-    Of two reconcilers with one finding, one is at work on the next epoch; the other leaves the sale to it. If that one
-    is done meanwhile, the gate is newer than the finding: then nothing is fenced, and the finding is out of date.
-    Dying after the fence or after the raise leaves the sale fenced or behind, which the next check finds.
+    Of two reconcilers with one finding, one raises the epoch; the other finds it at work, or the ledger or the gate
+    newer than the finding, and leaves the sale alone. Dying after the fence or after the raise leaves the sale fenced
+    or behind, which the next check finds.
     """
-    seen = measurement.ledger.epoch
-    first, last = (one.epoch if one is not None else 0 for one in (measurement.before, measurement.after))
+    seen, known = measurement.ledger.epoch, _epoch_of_the_finding(measurement)
+    beyond = measurement.after.epoch if measurement.after is not None else 0
     with ledger_reachable():
         if await somebody_at_work(engine, sale.name, seen):
             return None
-        async with at_work(engine, sale.name, max(seen, last) + 1) as ledger:
-            if ledger is None:
-                return None
-            await gate.fence(sale.name, min(first, last))
-            now = await gate.snapshot(sale.name)
-            if now is not None and now.epoch > min(first, last):
-                return None  # somebody was at work: a sale that was just created, or recounted, is not lost
+        await gate.fence(sale.name, known)
+        now = await gate.snapshot(sale.name)
+        if now is not None and now.epoch > known:
+            return None  # somebody was at work: a sale that was just created, or recounted, is not lost
+        async with own_session(engine) as ledger:
             async with ledger.begin():
-                raised = await raise_epoch(ledger, sale.name, seen, beyond=last)
-            if raised.ended_at is not None:
-                return None
+                present, _ = await lock(ledger, sale.name)
+                if present.epoch != seen or present.ended_at is not None:
+                    return None
+                raised = await raise_epoch(ledger, sale.name, seen, beyond=beyond)
+                if not await take(ledger, sale.name, raised.epoch):
+                    return None
             return await recount_on(ledger, raised, gate)
+
+
+def _epoch_of_the_finding(measurement: Measurement) -> int:
+    """The newest epoch that the gate may have if the finding still holds; 0: it has no such sale.
+
+    A sale that the gate has only since the ledger was read may just have been created. It has not where it is older
+    than the ledger: then it comes from an older copy.
+    """
+    before, after, ledger = measurement.before, measurement.after, measurement.ledger
+    if after is None:
+        return 0
+    if after.epoch < ledger.epoch or (after.epoch, after.accepted) < ledger.highest:
+        return after.epoch
+    return min(before.epoch if before is not None else 0, after.epoch)
 
 
 async def acquit(sale: Sale, checked: LedgerSide, engine: AsyncEngine) -> bool:

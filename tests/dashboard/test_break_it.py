@@ -26,6 +26,7 @@ SHOWN = """words => new Promise((shown) => {
     const parts = document.querySelector(".parts");
     const look = () => [...parts.children].some((each) => new RegExp(words).test(each.textContent)) && shown();
     new MutationObserver(look).observe(parts, { childList: true, characterData: true, subtree: true });
+    look();
 })"""
 
 
@@ -95,6 +96,7 @@ async def test_what_a_switch_breaks_is_seen_and_heals(lab: RunningLab, open_page
     await expect(figure(page, "ledger")).to_have_text("3 tickets")
 
     down = asyncio.ensure_future(page.evaluate(SHOWN, r"worker.*\(down\)"))
+    await asyncio.sleep(0)  # the page begins to look before it is clicked
     await page.get_by_role("button", name="Kill a worker").click()
     await asyncio.wait_for(down, 30)
     await expect(processes(page, r"\((down|paused)\)")).to_have_count(0)

@@ -1,28 +1,17 @@
 """A recount makes Redis follow the ledger, from whatever state, and may die at any step."""
 
-import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from app.gate.gate import Gate
 from app.gate.replies import GateUnavailable
-from app.ledger.sales import raise_epoch
 from app.reconcile import recount as recount_module
-from app.reconcile import repair as repair_module
-from app.reconcile.at_work import at_work, somebody_at_work
 from app.reconcile.recount import PAGE, recount
-from app.reconcile.repair import recount_anew
 from app.reconcile.waiting import read_waiting
 from app.sales.outcomes import CustomerLimitReached, Reserved, SoldOut
 from tests.support.box_office import NAME, BoxOffice
-
-
-async def raised(office: BoxOffice) -> Any:
-    """The sale under the next epoch, as a caller of recount commits it before."""
-    return await office.sales.raise_epoch(NAME, (await office.sale()).epoch)
 
 
 async def test_a_fresh_sale_opens_with_its_stock(office: BoxOffice) -> None:
@@ -51,7 +40,7 @@ async def test_what_is_booked_and_what_waits_are_both_counted_once(office: BoxOf
     await office.sell(7)
     await office.drain(3)
     await office.book(await office.waiting(2))  # committed and not acknowledged: in both stores
-    recounted = await recount(await raised(office), office.gate, office.engine)
+    recounted = await recount(await office.raise_epoch(), office.gate, office.engine)
     assert (recounted.booked, recounted.remaining, recounted.backlog, len(recounted.in_stream)) == (5, 3, 4, 4)
     assert await office.sell_out("late") == 3
     await office.drain()
@@ -76,7 +65,7 @@ async def test_answers_and_limits_are_rebuilt_over_several_pages(office: BoxOffi
         bought[f"c{number}"] = outcome.reservation
     await office.drain(PAGE + 2)
     await office.redis.delete(office.keys.sale, office.keys.answers(1), office.keys.customers(1))
-    recounted = await recount(await raised(office), office.gate, office.engine)
+    recounted = await recount(await office.raise_epoch(), office.gate, office.engine)
     assert recounted.remaining == 3 * PAGE - (PAGE + 5)
     for customer in ("c0", f"c{PAGE + 4}"):
         again = await office.buy(customer)
@@ -91,7 +80,7 @@ async def test_without_its_answers_a_seeded_sale_gives_a_second_ticket(office: B
     (first,) = await office.sell(1)
     await office.drain()
     await office.redis.delete(office.keys.sale, office.keys.answers(1))
-    sale = await raised(office)
+    sale = await office.raise_epoch()
     assert await office.gate.seed(sale)
     assert await office.gate.open(sale, remaining=9, backlog=0)
     again = await office.buy("buyer-0")
@@ -104,9 +93,9 @@ async def test_an_order_set_aside_is_owed_once_while_it_is_in_the_stream_too(off
     (bought,) = await office.sell(1)
     (order,) = await office.waiting()
     await office.set_aside(order)
-    assert (await recount(await raised(office), office.gate, office.engine)).remaining == 9
+    assert (await recount(await office.raise_epoch(), office.gate, office.engine)).remaining == 9
     await office.acknowledge([order])
-    assert (await recount(await raised(office), office.gate, office.engine)).remaining == 9
+    assert (await recount(await office.raise_epoch(), office.gate, office.engine)).remaining == 9
     assert (await office.measure()).missing == 0
     again = await office.buy("buyer-0")
     assert isinstance(again, Reserved)
@@ -118,7 +107,7 @@ async def test_more_promised_than_there_is_leaves_nothing_to_sell(office: BoxOff
     await office.sell(3)
     await office.redis.hset(office.keys.sale, "remaining", 2)
     await office.sell(2, "too-many")
-    recounted = await recount(await raised(office), office.gate, office.engine)
+    recounted = await recount(await office.raise_epoch(), office.gate, office.engine)
     assert (recounted.remaining, recounted.over_admitted) == (0, 2)
     assert await office.buy("late") == SoldOut(0)
 
@@ -135,7 +124,7 @@ async def test_the_backlog_is_exact_though_the_drain_works_behind_the_fence(
         return waiting
 
     monkeypatch.setattr(recount_module, "read_waiting", drained_after)
-    recounted = await recount(await raised(office), office.gate, office.engine)
+    recounted = await recount(await office.raise_epoch(), office.gate, office.engine)
     assert (recounted.remaining, recounted.backlog) == (4, 2)
     await office.drain()
     assert (await office.snapshot()).backlog == 0
@@ -145,7 +134,7 @@ async def test_a_backlog_counted_before_those_acknowledgements_never_comes_down(
     """The control: opened with what was counted, whatever has left the stream since."""
     await office.create(stock=10)
     await office.sell(6)
-    sale = await raised(office)
+    sale = await office.raise_epoch()
     assert await office.gate.seed(sale)
     await office.drain(4)
     assert not await office.gate.open(sale, remaining=4, backlog=6, entries=6)
@@ -192,97 +181,10 @@ async def test_whoever_dies_on_the_way_leaves_a_fenced_sale_that_the_next_check_
 async def test_dying_between_the_raise_and_the_seed_is_found_as_well(office: BoxOffice) -> None:
     await office.create(stock=10)
     await office.sell(5)
-    await raised(office)
+    await office.raise_epoch()
     assert (await office.try_to_buy("meanwhile")).verdict == "behind"
     assert (await office.reconcile()).done
     assert (await office.snapshot()).remaining == 5
-
-
-async def test_of_two_recounts_at_once_one_opens_the_sale(office: BoxOffice) -> None:
-    await office.create(stock=10)
-    await office.sell(4)
-    await office.redis.delete(office.keys.sale)
-    results = await asyncio.gather(*(office.reconcile(office.reconciler()) for _ in range(4)))
-    assert sum(result.done for result in results) >= 1
-    settled = await office.reconcile()
-    assert settled.kind == "none"
-    assert (await office.snapshot()).remaining == 6
-    await office.drain()
-    assert await office.sell_out("late") == 6
-
-
-async def test_an_older_recount_that_is_overtaken_changes_nothing(office: BoxOffice) -> None:
-    sale = await office.create(stock=10)
-    newer = await raised(office)
-    assert (await recount(newer, office.gate, office.engine)).opened
-    await office.sell(4)
-    assert not (await recount(sale, office.gate, office.engine)).opened
-    assert not (await recount(newer, office.gate, office.engine)).opened
-    assert (await office.snapshot()).remaining == 6
-
-
-async def test_a_recount_under_way_is_left_alone_and_a_dead_one_is_not(office: BoxOffice) -> None:
-    await office.create(stock=10)
-    sale = await raised(office)
-    async with at_work(office.engine, NAME, sale.epoch):
-        assert await office.gate.seed(sale)
-        assert not (await office.reconcile()).done
-        assert (await office.sale()).epoch == sale.epoch
-    assert (await office.reconcile()).done
-    assert (await office.sale()).epoch == sale.epoch + 1
-
-
-@pytest.mark.parametrize("step", ["fence", "snapshot"])
-async def test_a_sale_that_another_has_recounted_meanwhile_is_neither_fenced_nor_recounted_again(
-    office: BoxOffice, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    """Another recounts it just before this step of a reconciler that still knows it as forgotten."""
-    await office.create(stock=10)
-    await office.sell(4)
-    await office.redis.delete(office.keys.sale)
-    sale = await raised(office)
-    measurement, original = await office.measure(), getattr(office.gate, step)
-
-    async def after_another(*arguments: Any) -> Any:
-        monkeypatch.undo()
-        assert (await recount(sale, office.gate, office.engine)).opened
-        return await original(*arguments)
-
-    monkeypatch.setattr(office.gate, step, after_another)
-    assert await recount_anew(sale, measurement, office.gate, office.engine) is None
-    await is_open_once(office, epoch=2, remaining=6)
-
-
-async def test_a_sale_that_is_created_during_a_check_is_not_lost(office: BoxOffice) -> None:
-    """The check began before the gate had it, and ended when it was open."""
-    sale = await office.create(stock=10)
-    measurement = replace(await office.measure(), before=None)
-    assert await recount_anew(sale, measurement, office.gate, office.engine) is None
-    await is_open_once(office, epoch=1, remaining=10)
-
-
-async def is_open_once(office: BoxOffice, *, epoch: int, remaining: int) -> None:
-    snapshot = await office.snapshot()
-    assert (snapshot.epoch, snapshot.state, snapshot.remaining) == (epoch, "open", remaining)
-    assert (await office.sale()).epoch == epoch
-
-
-async def test_a_reconciler_at_work_says_so_before_anybody_sees_the_epoch_that_it_raises(
-    office: BoxOffice, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sale = await office.create(stock=10)
-    await office.redis.delete(office.keys.sale)
-    measurement = await office.measure()
-
-    async def observed(*arguments: Any, **options: Any) -> Any:
-        assert await somebody_at_work(office.engine, NAME, sale.epoch + 1)
-        return await raise_epoch(*arguments, **options)
-
-    monkeypatch.setattr(repair_module, "raise_epoch", observed)
-    recounted = await recount_anew(sale, measurement, office.gate, office.engine)
-    assert recounted is not None
-    assert recounted.opened
-    assert not await somebody_at_work(office.engine, NAME, sale.epoch + 1)
 
 
 async def test_a_store_that_goes_away_is_said_as_such(office: BoxOffice, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +195,7 @@ async def test_a_store_that_goes_away_is_said_as_such(office: BoxOffice, monkeyp
 
     monkeypatch.setattr(office.gate, "restore", away)
     with pytest.raises(GateUnavailable):
-        await recount(await raised(office), office.gate, office.engine)
+        await recount(await office.raise_epoch(), office.gate, office.engine)
     monkeypatch.undo()
     assert (await office.reconcile()).done
 

@@ -63,6 +63,10 @@ class BoxOffice:
         assert sale is not None
         return sale
 
+    async def raise_epoch(self) -> Sale:
+        """The sale under the next epoch, as a caller of recount commits it before."""
+        return await self.sales.raise_epoch(NAME, (await self.sale()).epoch)
+
     async def try_to_buy(self, customer: str, key: str = "k", quantity: int = 1) -> BatchReply:
         sale = await self.sale()
         purchase = Purchase(NAME, customer, key, quantity, secrets.token_hex(8))

@@ -1,7 +1,7 @@
 """A collector in the test's own process: OTLP over HTTP, as the exporter of any process sends it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -16,6 +16,7 @@ class Collector(Spans):
     """`url` goes into OTEL_EXPORTER_OTLP_ENDPOINT."""
 
     url: str = ""
+    taken: set[bytes] = field(default_factory=set)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -27,11 +28,13 @@ class Collector(Spans):
         }
 
     def take(self, request: ExportTraceServiceRequest) -> None:
+        """Once, though it may come again: whose answer is late is sent again."""
+        if (whole := request.SerializeToString()) in self.taken:
+            return
+        self.taken.add(whole)
         for sent in request.resource_spans:
             resource = plain(sent.resource.attributes)
-            spans = [received(span, resource) for scope in sent.scope_spans for span in scope.spans]
-            known = {each.ids for each in self.spans}
-            self.spans += [each for each in spans if each.ids not in known]  # one whose answer is late comes again
+            self.spans += [received(span, resource) for scope in sent.scope_spans for span in scope.spans]
 
 
 def received(span: Span, resource: Mapping[str, Any]) -> Received:

@@ -32,6 +32,7 @@ IMPATIENT = {
     "RECONCILE_GRACE_SECONDS": "1",
     "DRAIN_SWEEP_SECONDS": "0.2",
     "DRAIN_CLAIM_IDLE_SECONDS": "0.5",
+    # A stock server that doesn't get its turn on a busy machine is no outage. One that is dead refuses at once.
     "GATE_CONNECT_TIMEOUT_SECONDS": "10",
     "GATE_COMMAND_TIMEOUT_SECONDS": "10",
 }
