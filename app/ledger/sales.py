@@ -43,7 +43,7 @@ ADD_ROUND = text("""
 SET_ROUND = text("UPDATE sales SET round = :round WHERE name = :name")
 RAISE_EPOCH = text("""
     UPDATE inventory SET epoch = greatest(epoch, :beyond) + 1, recount = false
-    WHERE sale = :sale AND round = :round AND epoch = :seen
+    WHERE sale = :sale AND round = :round
 """)
 END = text("UPDATE sales SET ended_at = now() WHERE name = :name AND ended_at IS NULL")
 MARK_REMOVED = text("""
@@ -140,10 +140,14 @@ class SaleRepository:
                 return await present(connection, name)
 
     async def raise_epoch(self, name: str, seen_epoch: int, *, beyond: int = 0) -> Sale:
-        """`raise_epoch` below, in a transaction of its own."""
+        """Raises the epoch if it still is `seen_epoch`, so that two repairs of one finding raise it once.
+
+        `beyond`: as of the function below. Raises UnknownSale.
+        """
         with ledger_reachable():
             async with self._engine.begin() as connection:
-                return await raise_epoch(connection, name, seen_epoch, beyond=beyond)
+                sale, _ = await lock(connection, name)
+                return sale if sale.epoch != seen_epoch else await raise_epoch(connection, sale, beyond=beyond)
 
     async def end(self, name: str) -> Sale:
         """Ends the sale, once: a second end changes nothing. Raises UnknownSale."""
@@ -170,15 +174,14 @@ class SaleRepository:
                 return [_sale(row) for row in await connection.execute(statement, {"after": after, "limit": limit})]
 
 
-async def raise_epoch(connection: AsyncConnection, name: str, seen_epoch: int, *, beyond: int = 0) -> Sale:
-    """Raises the epoch if it still is `seen_epoch`, so that two repairs of one finding raise it once.
+async def raise_epoch(connection: AsyncConnection, sale: Sale, *, beyond: int = 0) -> Sale:
+    """Raises the epoch of a sale that this transaction has locked, and returns the sale as it is then.
 
     By one, or past `beyond`: the gate's, where the ledger itself was restored from an older copy.
-    The wish for a recount is taken as granted: a raise is followed by one. Raises UnknownSale.
+    The wish for a recount is taken as granted: a raise is followed by one.
     """
-    sale, _ = await lock(connection, name)
-    await connection.execute(RAISE_EPOCH, {"sale": name, "round": sale.round, "seen": seen_epoch, "beyond": beyond})
-    return await present(connection, name)
+    await connection.execute(RAISE_EPOCH, {"sale": sale.name, "round": sale.round, "beyond": beyond})
+    return await present(connection, sale.name)
 
 
 async def lock(connection: AsyncConnection, name: str) -> tuple[Sale, bool]:

@@ -34,9 +34,9 @@ async def at_work(engine: AsyncEngine, sale: str, epoch: int) -> AsyncIterator[A
 
 @asynccontextmanager
 async def own_session(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Yields a connection that is closed afterwards: its locks end with its session.
+    """Yields a connection that is closed afterwards, because its locks end with its session.
 
-    Also where an answer was lost, after which the lock may be held by whoever doesn't know it.
+    If an answer was lost, the session may hold a lock that its process does not know of.
     """
     async with engine.connect() as connection:
         try:

@@ -84,7 +84,7 @@ async def recount(sale: Sale, gate: Gate, engine: AsyncEngine) -> Recounted:
 
 
 async def recount_on(ledger: AsyncConnection, sale: Sale, gate: Gate) -> Recounted:
-    """The same, for whoever is at work with this connection, outside of a transaction."""
+    """Does the same with the connection that holds the lock. No transaction may be open on it."""
     if not await gate.seed(sale):
         return OVERTAKEN
     await ledger.execution_options(isolation_level="AUTOCOMMIT")  # no page of a long read holds back a vacuum

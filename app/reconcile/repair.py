@@ -46,7 +46,7 @@ async def recount_anew(sale: Sale, measurement: Measurement, gate: Gate, engine:
                 present, _ = await lock(ledger, sale.name)
                 if present.epoch != seen or present.ended_at is not None:
                     return None
-                raised = await raise_epoch(ledger, sale.name, seen, beyond=beyond)
+                raised = await raise_epoch(ledger, present, beyond=beyond)
                 if not await take(ledger, sale.name, raised.epoch):
                     return None
             return await recount_on(ledger, raised, gate)

@@ -123,9 +123,7 @@ def installation(api: ApiServer, tmp_path: Path, stores: dict[str, str]) -> Iter
 @pytest.fixture
 def running(installation: Installation) -> Installation:
     """With one operator."""
-    installation.set_up()
-    installation.start_operator()
-    return installation
+    return installation.begin()
 
 
 def _fresh_namespace(server: ApiServer) -> Iterator[ApiServer]:

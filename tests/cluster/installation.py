@@ -74,6 +74,12 @@ class Installation:
         # A new Role takes the API server a moment. No test takes both of these rights away.
         block_until(lambda: any(self.api.may(user, verb, "flashsale") for verb in ("get", "list")))
 
+    def begin(self) -> "Installation":
+        """Sets it up, and starts one operator."""
+        self.set_up()
+        self.start_operator()
+        return self
+
     def start_operator(self, module: str = "flashsale_operator.main", **environment: str) -> OperatorProcess:
         """Start one more, with the rights of the Role alone. `environment` overrides. Returns at once."""
         number = len(self.operators) + 1

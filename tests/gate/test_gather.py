@@ -24,8 +24,6 @@ from app.settings import GateSettings
 from tests.support.patience import PATIENT_GATE
 from tests.support.sales import a_purchase, a_sale, open_sale
 
-SETTINGS = PATIENT_GATE
-
 
 @dataclass
 class Heard:
@@ -53,7 +51,7 @@ class Front:
 
 
 @asynccontextmanager
-async def front(url: str, prefix: str, settings: GateSettings = SETTINGS) -> AsyncIterator[Front]:
+async def front(url: str, prefix: str, settings: GateSettings = PATIENT_GATE) -> AsyncIterator[Front]:
     """One process's front of the gate."""
     redis, heard = make_redis(url, "test", settings), Heard()
     gate = Gate(redis, prefix)
@@ -121,7 +119,7 @@ async def test_a_buyer_who_gives_up_leaves_the_shared_call_alone(redis_url: str,
 
 
 async def test_the_queue_is_bounded_and_nothing_is_taken_beyond_it(redis_url: str, key_prefix: str) -> None:
-    async with front(redis_url, key_prefix, SETTINGS.model_copy(update={"queue_purchases": 5})) as this:
+    async with front(redis_url, key_prefix, PATIENT_GATE.model_copy(update={"queue_purchases": 5})) as this:
         await open_sale(this.gate, a_sale(stock=100))
         outcomes = await asyncio.gather(*(this.gatherer.buy(a_purchase()) for _ in range(8)), return_exceptions=True)
         seen = await this.gate.snapshot("drop")
@@ -131,15 +129,13 @@ async def test_the_queue_is_bounded_and_nothing_is_taken_beyond_it(redis_url: st
 
 
 async def test_what_waited_too_long_leaves_the_queue_untaken(redis_url: str, key_prefix: str) -> None:
-    class Held:
-        """A gate whose calls begin when it is said."""
-
+    class Held:  # a gate whose calls wait for `go`
         async def reserve(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply:
             await go.wait()
             return await this.gate.reserve(sale, purchases, fence)
 
     go = asyncio.Event()
-    slow = SETTINGS.model_copy(update={"queue_seconds": 0.05, "batch_purchases": 1, "batches_in_flight": 1})
+    slow = PATIENT_GATE.model_copy(update={"queue_seconds": 0.05, "batch_purchases": 1, "batches_in_flight": 1})
     async with front(redis_url, key_prefix) as this:
         await open_sale(this.gate, a_sale())
         gatherer = Gatherer(Held(), slow)
@@ -160,7 +156,7 @@ async def test_a_server_that_does_not_answer_is_an_unknown_outcome_that_the_same
     make_valkey: Callable[..., ValkeyServer], key_prefix: str
 ) -> None:
     server = make_valkey()
-    hasty = SETTINGS.model_copy(update={"command_timeout_seconds": 1.0})
+    hasty = PATIENT_GATE.model_copy(update={"command_timeout_seconds": 1.0})
     purchase = a_purchase(key="k")
     async with front(server.url, key_prefix, hasty) as this, front(server.url, key_prefix) as patient:
         await open_sale(patient.gate, a_sale(stock=1))
@@ -231,7 +227,7 @@ async def test_a_defect_is_told_to_all_who_share_the_call_and_logged_once(redis_
     orders = [a_purchase() for _ in range(3)]
     async with front(redis_url, key_prefix) as this:
         await open_sale(this.gate, a_sale())
-        broken = Gatherer(Defective(this.gate, defect), SETTINGS)
+        broken = Gatherer(Defective(this.gate, defect), PATIENT_GATE)
         with capture_logs() as lines:
             answers = await asyncio.gather(*map(broken.buy, orders), return_exceptions=True)
             await broken.close()
@@ -252,7 +248,7 @@ async def test_a_reply_that_lacks_an_answer_leaves_nobody_waiting(redis_url: str
 
     async with front(redis_url, key_prefix) as this:
         await open_sale(this.gate, a_sale())
-        short = Gatherer(Short(), SETTINGS)
+        short = Gatherer(Short(), PATIENT_GATE)
         async with asyncio.timeout(60):
             answers = await asyncio.gather(*(short.buy(a_purchase()) for _ in range(3)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [Reserved, Reserved, DecisionFailed]
@@ -261,7 +257,7 @@ async def test_a_reply_that_lacks_an_answer_leaves_nobody_waiting(redis_url: str
 async def test_a_call_that_ends_with_its_process_is_an_unknown_outcome(redis_url: str, key_prefix: str) -> None:
     async with front(redis_url, key_prefix) as this:
         await open_sale(this.gate, a_sale())
-        broken = Gatherer(Defective(this.gate, asyncio.CancelledError()), SETTINGS)
+        broken = Gatherer(Defective(this.gate, asyncio.CancelledError()), PATIENT_GATE)
         with pytest.raises(GateUnavailable):
             await broken.buy(a_purchase())
 

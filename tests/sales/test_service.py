@@ -23,6 +23,7 @@ from app.sales.view import Identity
 from app.strategies.protocol import Snapshot
 from tests.sales.told_strategy import ToldStrategy, counter
 from tests.support.rows import add_booking, reservation_id, set_aside
+from tests.support.warm import warm_up
 
 DROP = SaleTerms(name="drop", strategy="told", stock=10)
 
@@ -67,9 +68,7 @@ async def test_an_unknown_strategy_makes_no_sale(service: SalesService) -> None:
 async def test_strategies_that_promise_nothing_are_not_guarded(service: SalesService, engine: AsyncEngine) -> None:
     await service.create(replace(DROP, strategy="naive", stock=1, think_ms=50))
     desk = SalesDesk(SaleCatalog(SaleRepository(engine), service._strategies))  # noqa: SLF001  the same instances
-    warm = [await engine.connect() for _ in range(5)]  # else the first has sold before the others are connected
-    for connection in warm:
-        await connection.close()
+    await warm_up(engine, 5)  # otherwise the first has sold before the others are connected
     outcomes = await asyncio.gather(
         *(desk.buy(Purchase("drop", f"customer-{n}", "key", 1, secrets.token_hex(8))) for n in range(5))
     )

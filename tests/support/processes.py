@@ -4,7 +4,7 @@ import psutil
 
 
 def alive(pid: int) -> bool:
-    """Whether it runs. It may go while it is looked at; a zombie has ended, whoever adopted it."""
+    """Returns whether the process runs. A zombie has ended. The process may disappear during the check."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

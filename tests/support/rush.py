@@ -18,6 +18,7 @@ from app.sales.outcomes import Outcome, Reserved
 from app.strategies.contention import Contention
 from app.strategies.protocol import Parts, RegisteredStrategy
 from tests.support.patience import PATIENT_GATE, PATIENT_LEDGER
+from tests.support.warm import warm_up
 
 MOST_TRIES = 500  # of one buyer; whoever needs more has met something that isn't contention
 WARM_CONNECTIONS = 4  # of each process: purchases under way at once, and tries lost to each that wins
@@ -103,9 +104,7 @@ async def parts_at(place: Place) -> AsyncIterator[Parts]:
 @asynccontextmanager
 async def selling(strategy: type[RegisteredStrategy], parts: Parts) -> AsyncIterator[RegisteredStrategy]:
     desk = strategy.build(parts)
-    warm = [await parts.engine.connect() for _ in range(WARM_CONNECTIONS)]
-    for connection in warm:
-        await connection.close()
+    await warm_up(parts.engine, WARM_CONNECTIONS)
     try:
         yield desk
     finally:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cluster.manifests import flashsale
 from tests.cluster.pods import verdict
-from tests.cluster.pods.buyers import buyers
+from tests.cluster.pods.buyers import RETRIES, buyers
 from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.killer import Killer
 from tests.cluster.pods.shop import Shop
@@ -16,7 +16,6 @@ from tests.support.until import block_until
 pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.thorough, pytest.mark.timeout(400)]
 
 SOME = 300
-PATIENCE = 60  # tries more, with the same key: a pod that was killed before starts again only after 10 or 20 s
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +30,7 @@ def test_a_pod_killed_in_mid_blast(
 ) -> None:
     sale = f"{component}-dies"
     victim = shop.pods(component)[0]
-    with buyers(shop, crowd, beside, sale, retries=PATIENCE) as queue:
+    with buyers(shop, crowd, beside, sale, retries=RETRIES) as queue:
         block_until(lambda: shop.bookings(sale).total() > SOME, seconds=60)
         killer.kill(victim)
         back = beside.submit(shop.wait_restarted, victim)
@@ -66,6 +65,6 @@ def test_a_pod_that_starts_while_the_stock_server_is_away_waits_for_it(
         shop.kubectl("scale", stock_server, "--replicas=1")
     shop.wait_restarted(victim)
     shop.until_open(sale)
-    told = crowd.buy(shop.url, sale, requests=20, retries=PATIENCE)
+    told = crowd.buy(shop.url, sale, requests=20, retries=RETRIES)
     assert told.outcomes == {"accepted": 10, "sold-out": 10}
     verdict.check(shop, sale, told.records)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.cluster.pods import verdict
-from tests.cluster.pods.buyers import buyers
+from tests.cluster.pods.buyers import RETRIES, buyers
 from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.killer import Killer
 from tests.cluster.pods.shop import Shop
@@ -15,7 +15,6 @@ from tests.support.until import block_until
 pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.timeout(400)]
 
 SOLD_BEFORE = 100
-PATIENCE = 60  # tries more, with the same key: a pod that was killed before starts again only after 10 or 20 s
 
 
 # 35 s with the install: eight pods start, four of them twice, on the two cores that buy as well.
@@ -25,7 +24,7 @@ def test_a_sale_stays_exact_while_a_pod_of_each_kind_is_killed(
     for node in nodes:
         killer.stand_ready(node)
     victims = []
-    with buyers(shop, crowd, beside, "story", retries=PATIENCE) as queue:
+    with buyers(shop, crowd, beside, "story", retries=RETRIES) as queue:
         block_until(lambda: shop.bookings("story").total() > SOLD_BEFORE, seconds=60)
         for component in ("valkey", "worker", "operator", "api"):
             victims.append(shop.pods(component)[0])
