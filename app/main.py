@@ -20,7 +20,7 @@ from app.drain.hints import Hints
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
 from app.gate.server import durability_doubts
-from app.lab.door import Door
+from app.api.lab_control import Door
 from app.ledger import connections
 from app.ledger.attempts import AttemptRepository
 from app.ledger.blasts import BlastRepository
@@ -37,13 +37,13 @@ from app.live.stream import LiveStream
 from app.live.watching import Live
 from app.races.meters import ATTEMPTS, WITNESSES
 from app.races.recorder import AttemptRecorder
-from app.sales.catalog import SaleCatalog
-from app.sales.desk import SalesDesk
-from app.sales.reservations import Reservations
-from app.sales.service import SalesService
+from app.services.catalog import SaleCatalog
+from app.services.purchases import SalesDesk
+from app.services.reservations import Reservations
+from app.services.sales import SalesService
 from app.settings import ApiSettings, GateSettings, LedgerSettings, SaleSettings, StoreSettings, TraceSettings
 from app.strategies.meters import RETRIES
-from app.strategies.protocol import Parts
+from app.sales.strategy import Parts
 from app.strategies.registry import STRATEGIES, build_strategies
 from app.telemetry.metrics import Metrics
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.lab.process import ChildProcess, launch_tethered
+from app.lab.stack.process import ChildProcess, launch_tethered
 from tests.support.forking import ForkServer
 from tests.support.project import PROJECT
 from tests.support.until import block_until
@@ -30,7 +30,7 @@ sys.exit(int(sys.argv[1]))
 ABANDON = """
 import os, sys, time
 from pathlib import Path
-from app.lab.process import ChildProcess
+from app.lab.stack.process import ChildProcess
 from tests.support.forking import ForkServer
 home = Path(sys.argv[1])
 ChildProcess.launcher = ForkServer(home / "server.log").launch

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from app.lab.process import ChildProcess
-from app.lab.servers.ports import free_port
+from app.lab.stack.process import ChildProcess
+from app.lab.stack.servers.ports import free_port
 from tests.support.probe import status
 from tests.support.until import until
 
-PROCESSES = [("app.reconcile", "RECONCILE_PROBE_PORT"), ("app.lab.blaster", "BLASTER_PROBE_PORT")]
+PROCESSES = [("app.reconcile", "RECONCILE_PROBE_PORT"), ("app.blasts.runner", "BLASTER_PROBE_PORT")]
 DEAD_DATABASE = "postgresql+asyncpg://postgres@127.0.0.1:1/nothing"  # port 1 refuses
 
 

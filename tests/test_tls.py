@@ -14,8 +14,8 @@ from app.drain.broker import broker_settings
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
 from app.gate.replies import GateUnavailable
-from app.lab.servers.postgres import PostgresServer
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.postgres import PostgresServer
+from app.lab.stack.servers.valkey import ValkeyServer
 from app.ledger.availability import LedgerUnavailable
 from app.ledger.engine import make_engine
 from app.ledger.schema import installation_id

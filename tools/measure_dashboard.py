@@ -16,8 +16,8 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page, async_playwright
 
-from app.lab.sale_client import ApiRefused, ApiUnreachable, Document, SaleClient
-from app.lab.servers.ports import free_port
+from app.client import ApiRefused, ApiUnreachable, Document, SaleClient
+from app.lab.stack.servers.ports import free_port
 
 WATCHERS = 10
 ROUNDS = 5
@@ -58,7 +58,7 @@ class Lab(SaleClient):
 async def lab() -> AsyncIterator[Lab]:
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="atomictickets-measure-") as home:
-        command = ["-m", "app.lab.cli", "lab", "--port", str(port), "--home", str(Path(home) / "lab")]
+        command = ["-m", "app.lab.cli.main", "lab", "--port", str(port), "--home", str(Path(home) / "lab")]
         process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.DEVNULL)
         try:
             client = Lab(f"http://127.0.0.1:{port}")

@@ -19,7 +19,7 @@ import uvloop
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.drain.drain import Drain, Drained
-from app.drain.entry import Order
+from app.sales.order import Order
 from app.drain.ownership import own_stores
 from app.drain.published import book_published
 from app.drain.sweep import sweep_forever

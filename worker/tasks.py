@@ -7,7 +7,7 @@ import structlog
 from celery import Task
 from kombu.exceptions import OperationalError
 
-from app.drain.entry import Order, parse
+from app.sales.order import Order, parse
 from app.drain.failures import STORE_ERRORS, is_poison
 from app.drain.hints import DRAIN_TASK, HINT_LIFE_SECONDS
 from app.drain.published import BOOK_TASK

@@ -24,7 +24,7 @@ from app.api.lab import router_of
 from app.api.problems import Problem
 from app.api.purchase_lane import PATH, answer_purchase
 from app.api.tracing import FRAMEWORK, named
-from app.lab.door import Door
+from app.api.lab_control import Door
 from app.telemetry.sampling import NOTHING, Sampling
 from app.telemetry.tracing import tracing_is_on
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from app.api.errors import InvalidRequest, NotReady
-from app.api.evidence_models import AttemptOut, AttemptPage, WitnessOut, WitnessPage
+from app.races.schemas import AttemptOut, AttemptPage, WitnessOut, WitnessPage
 from app.api.problems import problems
 from app.api.sales import SaleName
 from app.api.services import InstalledServices, require_ready

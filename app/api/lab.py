@@ -10,7 +10,7 @@ from app.api.bodies import json_only
 from app.api.errors import BodyTooLarge, InvalidRequest, NotFound, NotJson, Unauthorized
 from app.api.problems import problems
 from app.errors import TemporarilyUnavailable
-from app.lab.door import Door, Fault, is_loopback
+from app.api.lab_control import Door, Fault, is_loopback
 
 
 class LabOut(BaseModel):

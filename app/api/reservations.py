@@ -10,7 +10,7 @@ from app.api.problems import problems
 from app.api.services import InstalledServices, require_ready
 from app.errors import TemporarilyUnavailable
 from app.sales.model import UnknownReservation
-from app.sales.reservations import ReservationView
+from app.services.reservations import ReservationView
 
 router = APIRouter(prefix="/reservations", tags=["buying"], dependencies=[Depends(require_ready)])
 

@@ -6,7 +6,7 @@ import structlog
 
 from app.api.services import Services
 from app.errors import AtomicTicketsError
-from app.sales.view import SaleView
+from app.services.sale_view import SaleView
 
 MAX_SALES = 50
 PATIENCE_SECONDS = 2.0

@@ -10,9 +10,9 @@ from app.ledger.attempts import AttemptRepository
 from app.ledger.blasts import BlastRepository
 from app.ledger.tickets import TicketRepository
 from app.live.watching import Live
-from app.sales.desk import SalesDesk
-from app.sales.reservations import Reservations
-from app.sales.service import SalesService
+from app.services.purchases import SalesDesk
+from app.services.reservations import Reservations
+from app.services.sales import SalesService
 from app.telemetry.metrics import Metrics
 
 

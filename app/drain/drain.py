@@ -26,7 +26,7 @@ from redis.asyncio import Redis
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.drain.entry import Order, parse
+from app.sales.order import Order, parse
 from app.drain.failures import is_poison, reason
 from app.drain.meters import BATCH_SECONDS, ORDERS
 from app.drain.set_aside import Failure, count_tries, forget_tries

@@ -11,7 +11,7 @@ from typing import Any
 from kombu.exceptions import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.drain.entry import Order
+from app.sales.order import Order
 from app.drain.hints import DRAIN_QUEUE
 from app.drain.sender import make_sender
 from app.errors import TemporarilyUnavailable

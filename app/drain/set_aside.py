@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.drain.entry import Order, Unreadable
+from app.sales.order import Order, Unreadable
 
 # The lock and the look at bookings: another worker that holds the same entry may be booking it at this moment.
 LOCK = text("SELECT 1 FROM inventory WHERE sale = :sale AND round = ANY(:rounds) ORDER BY round FOR NO KEY UPDATE")

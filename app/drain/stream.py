@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
-from app.drain.entry import Order, Unreadable
+from app.sales.order import Order, Unreadable
 from app.gate.keys import GROUP, SaleKeys
 from app.gate.scripts import Scripts
 

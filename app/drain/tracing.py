@@ -11,7 +11,7 @@ from time import time_ns
 
 from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanContext, SpanKind
 
-from app.drain.entry import Order
+from app.sales.order import Order
 from app.drain.stream import Delivery
 from app.ledger.bookings import Booked
 from app.telemetry.context import parse

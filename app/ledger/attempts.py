@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.ledger.availability import ledger_reachable
 from app.ledger.locks import hold
-from app.races.attempt import Hazard, RecordedAttempt, Witness
+from app.sales.attempt import Hazard, RecordedAttempt, Witness
 from app.sales.model import UnknownSale
 
 MOST_PER_ROUND = 100_000  # attempts, 30 MB or so: what more comes is counted and not kept

@@ -4,7 +4,7 @@ One transaction, by the caller:
 
 1. The inventory rows of the batch are locked, in the order of their rounds. From here on no other batch of these
    rounds moves, so what is read below stays true until the commit.
-2. Orders are planned in stream order (app.drain.plan) and inserted by one statement, ON CONFLICT DO NOTHING.
+2. Orders are planned in stream order (app.ledger.booking_plan) and inserted by one statement, ON CONFLICT DO NOTHING.
 3. `inventory.booked` grows by the tickets of the rows that the statement returned, and by nothing else. The check
    constraint `never_oversold` is the last guard behind that, not the mechanism.
 
@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.drain.entry import Order
-from app.drain.plan import Buyer, Row, plan
+from app.sales.order import Order
+from app.ledger.booking_plan import Buyer, Row, plan
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
 from app.ledger.models import BookingStatus
 

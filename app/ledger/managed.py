@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.ledger.availability import ledger_reachable
 from app.ledger.sales import add_round, lock, present, start_round
-from app.sales.following import Step, Wanted, next_step
+from app.sales.desired_state import Step, Wanted, next_step
 from app.sales.model import Sale
 
 CREATE = text("""

@@ -238,7 +238,7 @@ class BlastRow(Base):
 
 
 class AttemptRow(Base):
-    """One attempt of a strategy that races: see app.races.attempt. Times are seconds since 1970.
+    """One attempt of a strategy that races: see app.sales.attempt. Times are seconds since 1970.
 
     No foreign key to the round: its check would lock the very row whose races are looked at. No second index begins
     with the sale: without statistics, which a table that was empty a moment ago has none of, the planner takes either

@@ -7,7 +7,7 @@ from itertools import islice
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.gate.told import Told
+from app.sales.acceptance import Told
 from app.ledger.availability import ledger_reachable
 
 PAGE = 1000  # rows of one insert

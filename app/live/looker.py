@@ -16,7 +16,7 @@ from app.live.events import Event, source
 from app.live.resources import ResourceReports
 from app.live.stream import LiveStream, LiveUnavailable
 from app.sales.model import UnknownSale
-from app.sales.service import SalesService
+from app.services.sales import SalesService
 
 TURN_SECONDS = 0.1
 LIST_SECONDS = 1.0

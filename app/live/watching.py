@@ -10,7 +10,7 @@ from app.live.events import HEARTBEAT, HEARTBEAT_SECONDS, RECONNECT_MS, UNAVAILA
 from app.live.hub import Hub, Watcher
 from app.live.looker import MAX_SALES, Looker
 from app.live.stream import LiveStream, LiveUnavailable
-from app.sales.service import SalesService
+from app.services.sales import SalesService
 
 RECENT_BLASTS = 20
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.errors import TemporarilyUnavailable
 from app.ledger.attempts import MOST_PER_ROUND, AttemptRepository
 from app.races import spans
-from app.races.attempt import Attempt, RecordedAttempt
+from app.sales.attempt import Attempt, RecordedAttempt
 from app.races.meters import ATTEMPTS, WITNESSES
 
 GATHER_SECONDS = 0.1

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from opentelemetry.trace import SpanContext, format_span_id, format_trace_id, get_current_span
 from opentelemetry.util.types import AttributeValue
 
-from app.races.attempt import Attempt, Hazard, Witness
+from app.sales.attempt import Attempt, Hazard, Witness
 from app.telemetry.context import link, sampled_span
 from app.telemetry.spans import start_decided
 

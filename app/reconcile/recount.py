@@ -29,7 +29,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.drain.entry import Order, parse
+from app.sales.order import Order, parse
 from app.drain.set_aside import name_of
 from app.gate.gate import Gate
 from app.gate.replies import Remembered

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from app.drain.entry import Order, parse
+from app.sales.order import Order, parse
 from app.drain.set_aside import name_of
 from app.gate.gate import Gate
 

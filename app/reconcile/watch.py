@@ -29,7 +29,7 @@ from app.reconcile.meters import ACTIONS, CHECKS, LAST_TURN
 from app.reconcile.repair import acquit, recount_anew, remove
 from app.sales.model import Sale
 from app.settings import ReconcileSettings
-from app.strategies.protocol import Strategy
+from app.sales.strategy import Strategy
 from app.telemetry.spans import CHANGED, span
 
 PAGE = 500  # sales

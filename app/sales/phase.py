@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from app.sales.model import Sale
-from app.strategies.protocol import Snapshot
+from app.sales.strategy import Snapshot
 
 
 class Phase(StrEnum):

@@ -22,7 +22,7 @@ from app.errors import TemporarilyUnavailable
 from app.failpoints import failpoint
 from app.gate.gather import Gatherer
 from app.gate.replies import Decision, Fence, GateForgot
-from app.gate.told import RecentlyTold, ToldBatch
+from app.sales.acceptance import RecentlyTold, ToldBatch
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.reservations import ReservationRepository
 from app.ledger.sales import SaleRepository
@@ -31,7 +31,7 @@ from app.reconcile.recount import recount
 from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
 from app.sales.outcomes import KeyReused, NotOpen, Outcome
 from app.sales.recent import KNOWN_SALES, remember
-from app.strategies.protocol import AcceptedIn, Parts, Snapshot
+from app.sales.strategy import AcceptedIn, Parts, Snapshot
 
 WATCH_SECONDS = 1.0
 

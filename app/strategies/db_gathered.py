@@ -28,7 +28,7 @@ from app.sales.outcomes import Outcome
 from app.settings import GateSettings
 from app.strategies.contention import retried
 from app.strategies.in_ledger.strategy import LedgerStrategy, races_told
-from app.strategies.protocol import Parts
+from app.sales.strategy import Parts
 
 MISSING = "missing"
 

@@ -16,7 +16,7 @@ from typing import ClassVar, Self
 from app.gate.functions import FunctionGate
 from app.sales.model import Sale
 from app.strategies.atomic import AtomicStrategy
-from app.strategies.protocol import Parts
+from app.sales.strategy import Parts
 
 
 class FunctionStrategy(AtomicStrategy):

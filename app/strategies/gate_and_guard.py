@@ -25,7 +25,7 @@ from app.sales.outcomes import SoldOut
 from app.strategies.contention import Conflict
 from app.strategies.in_ledger.strategy import LedgerStrategy, Taken
 from app.strategies.in_redis.shield import Shield
-from app.strategies.protocol import Parts
+from app.sales.strategy import Parts
 
 
 class GateAndGuardStrategy(LedgerStrategy):

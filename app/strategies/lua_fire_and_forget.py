@@ -22,7 +22,7 @@ from app.ledger.sales import SaleRepository
 from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
 from app.sales.outcomes import Outcome
 from app.strategies.in_redis.booth import Booth, Sold
-from app.strategies.protocol import AcceptedIn, Parts, Snapshot
+from app.sales.strategy import AcceptedIn, Parts, Snapshot
 
 MOST_UNDER_WAY = 4096  # purchases of one process that wait for Redis or the broker
 

@@ -11,7 +11,7 @@ Source: P4 "lost update" at READ COMMITTED, https://github.com/ept/hermitage/blo
 
 from typing import ClassVar
 
-from app.races.attempt import Hazard
+from app.sales.attempt import Hazard
 from app.strategies.in_ledger.read_then_write import ReadThenWrite
 
 

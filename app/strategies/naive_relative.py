@@ -14,7 +14,7 @@ from typing import ClassVar
 from sqlalchemy import TextClause
 
 from app.ledger.counter import counter_update
-from app.races.attempt import Hazard
+from app.sales.attempt import Hazard
 from app.strategies.in_ledger.read_then_write import ReadThenWrite
 
 

@@ -13,7 +13,7 @@ Source: https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.ht
 
 from typing import ClassVar
 
-from app.races.attempt import Hazard
+from app.sales.attempt import Hazard
 from app.strategies.in_redis.locked import LockedStrategy
 
 

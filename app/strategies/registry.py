@@ -12,7 +12,7 @@ from app.strategies.lua_fire_and_forget import LuaFireAndForgetStrategy
 from app.strategies.naive import NaiveStrategy
 from app.strategies.naive_relative import NaiveRelativeStrategy
 from app.strategies.optimistic import OptimisticStrategy
-from app.strategies.protocol import Parts, RegisteredStrategy, Strategy
+from app.sales.strategy import Parts, RegisteredStrategy, Strategy
 from app.strategies.redis_decr import RedisDecrStrategy
 from app.strategies.redis_lock import RedisLockStrategy
 from app.strategies.redis_lock_fenced import RedisLockFencedStrategy

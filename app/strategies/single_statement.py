@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.ledger.purchases import READ, Seen, entry_now, lock_customer_of, not_open
-from app.races.attempt import Attempts
+from app.sales.attempt import Attempts
 from app.sales.model import Purchase, ReservationId, UnknownSale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, Outcome, Reserved, SoldOut
 from app.strategies.contention import Conflict

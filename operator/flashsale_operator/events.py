@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from app.reconcile.decide import Action
-from app.sales.following import Step
+from app.sales.desired_state import Step
 from app.sales.phase import Phase
 from flashsale_operator.conditions import condition_of
 from flashsale_operator.observed import Observed

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from app.gate.replies import GateSnapshot
 from app.sales.model import Sale
 from app.sales.phase import phase
-from app.strategies.protocol import Snapshot
+from app.sales.strategy import Snapshot
 from flashsale_operator.resource.models import FlashSale
 from flashsale_operator.scaling import Bounds, Wish, wish
 from flashsale_operator.stores import Stores

@@ -5,11 +5,11 @@ from app.gate.replies import GateUnavailable
 from app.ledger.availability import LedgerUnavailable
 from app.reconcile.decide import Action
 from app.reconcile.watch import Result
-from app.sales.catalog import UnknownStrategy, strategy_named
-from app.sales.following import NameTaken, Step, StockShrinks, StrategyDiffers, Wanted, is_follower
+from app.services.catalog import UnknownStrategy, strategy_named
+from app.sales.desired_state import NameTaken, Step, StockShrinks, StrategyDiffers, Wanted, is_follower
 from app.sales.model import Sale, SaleTerms
 from app.settings import ReconcileSettings, SaleSettings
-from app.strategies.protocol import Strategy
+from app.sales.strategy import Strategy
 from app.telemetry.spans import CHANGED, OUTCOME, span
 from flashsale_operator.kube import KubeApi, KubeMissing
 from flashsale_operator.observed import Observed, WorkersSeen

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from app.errors import AtomicTicketsError
 from app.reconcile.watch import Result
-from app.sales.following import Step
-from app.sales.view import SaleView
+from app.sales.desired_state import Step
+from app.services.sale_view import SaleView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

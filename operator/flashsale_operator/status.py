@@ -4,9 +4,9 @@ from datetime import datetime
 
 from app.reconcile.classify import Kind
 from app.reconcile.decide import Action
-from app.sales.following import Step
+from app.sales.desired_state import Step
 from app.sales.phase import Phase
-from app.sales.view import SaleView
+from app.services.sale_view import SaleView
 from flashsale_operator.conditions import conditions, verdicts
 from flashsale_operator.observed import Observed
 from flashsale_operator.resource.models import (

@@ -18,9 +18,9 @@ from app.ledger.sales import SaleRepository
 from app.ledger.schema import installation_id
 from app.live.resources import ResourceReports
 from app.reconcile.watch import Reconciler
-from app.sales.service import SalesService
+from app.services.sales import SalesService
 from app.settings import GateSettings, LedgerSettings, ReconcileSettings, StoreSettings
-from app.strategies.protocol import Parts, Strategy
+from app.sales.strategy import Parts, Strategy
 from app.strategies.registry import STRATEGIES, build_strategies
 
 SPARE_CONNECTIONS = 2  # for the glance and the list, beside the sales' own

@@ -14,8 +14,8 @@ from httpx2 import ASGITransport, AsyncClient, TransportError
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
-from app.lab.process import ChildProcess
-from app.lab.servers.ports import free_port
+from app.lab.stack.process import ChildProcess
+from app.lab.stack.servers.ports import free_port
 from app.main import Settings, create_app
 from app.settings import ApiSettings, GateSettings, LedgerSettings, StoreSettings
 from tests.support.until import until

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from httpx2 import AsyncClient
 
-from app.lab.door import Door, Fault
+from app.api.lab_control import Door, Fault
 from tests.api.conftest import Served
 
 

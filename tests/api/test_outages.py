@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from httpx2 import AsyncClient, Response
 
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.valkey import ValkeyServer
 from app.ledger.migrate import migrate
 from app.main import Settings
 from tests.api.conftest import Api, until_ready

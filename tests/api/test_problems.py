@@ -15,12 +15,12 @@ from app.api.purchase_lane import SOLD_OUT
 from app.errors import AtomicTicketsError
 from app.ledger.bookings import UnknownRound
 from app.main import Settings, create_app
-from app.sales.desk import SalesDesk
+from app.services.purchases import SalesDesk
 from app.sales.outcomes import SoldOut
 from tests.api.conftest import running
 
 # A terminal, a history that is judged there, and a resource's conditions.
-NOT_OVER_HTTP = ("app.lab", "app.races.history", "app.sales.following", "flashsale_operator")
+NOT_OVER_HTTP = ("app.lab", "app.races.history", "app.sales.desired_state", "flashsale_operator")
 NEVER_TOLD = {AtomicTicketsError, errors.ApiError, UnknownRound}  # the last meets a worker only
 
 
@@ -79,7 +79,7 @@ async def test_what_should_not_happen_tells_nothing_of_the_inside(
         raise RuntimeError("the password is swordfish")
 
     monkeypatch.setattr(SalesDesk, "buy", breaks)
-    monkeypatch.setattr("app.sales.service.SalesService.page", breaks)
+    monkeypatch.setattr("app.services.sales.SalesService.page", breaks)
     if path == "/sales":
         response = await client.get(path)
     else:
@@ -129,7 +129,7 @@ async def test_a_defect_of_a_route_is_not_handed_to_the_server_again(
     async def breaks(*_: object, **__: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("app.sales.service.SalesService.page", breaks)
+    monkeypatch.setattr("app.services.sales.SalesService.page", breaks)
     async with running(settings, raise_app_exceptions=True) as client:
         with capture_logs() as lines:
             answer = await client.get("/sales")

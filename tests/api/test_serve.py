@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from httpx2 import AsyncClient, ConnectError
 
-from app.lab.servers.ports import free_port
+from app.lab.stack.servers.ports import free_port
 from tests.api.conftest import Served
 from tests.support.until import until
 

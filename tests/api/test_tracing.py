@@ -13,7 +13,7 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from app.main import Settings
-from app.sales.desk import SalesDesk
+from app.services.purchases import SalesDesk
 from app.telemetry.logs import name_the_span
 from app.telemetry.spans import OUTCOME
 from tests.api.conftest import Api
@@ -100,7 +100,7 @@ async def test_a_defect_is_an_error_whose_line_and_answer_name_the_trace(
         raise RuntimeError("broken")
 
     monkeypatch.setattr(SalesDesk, "buy", breaks)
-    monkeypatch.setattr("app.sales.service.SalesService.page", breaks)
+    monkeypatch.setattr("app.services.sales.SalesService.page", breaks)
     with capture_logs(processors=[merge_contextvars, name_the_span]) as lines:
         bought, listed = await buy(traced), await traced.get("/sales")
     span = served(exported)

@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
-from app.lab.process import ChildProcess
-from app.lab.servers.ports import free_port
-from app.lab.service import CELERY_WORKER
+from app.lab.stack.process import ChildProcess
+from app.lab.stack.servers.ports import free_port
+from app.lab.stack.service import CELERY_WORKER
 from tests.cluster.api_server import ApiServer
 from tests.cluster.operator_process import OperatorProcess
 from tests.cluster.statuses import Status, until_status

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx2
 
-from app.lab.process import ChildProcess
+from app.lab.stack.process import ChildProcess
 from tests.support.project import PROJECT
 
 TURNS = "atomictickets_operator_reconcile_seconds_count"

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from app.lab.process import ProcessFailed
+from app.lab.stack.process import ProcessFailed
 
 Status = dict[str, Any]
 

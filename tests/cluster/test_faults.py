@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from app.lab.servers.postgres import PostgresServer
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.postgres import PostgresServer
+from app.lab.stack.servers.valkey import ValkeyServer
 from app.ledger.migrate import migrate
 from app.ledger.sales import SaleRepository
 from tests.cluster.installation import Installation

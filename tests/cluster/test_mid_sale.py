@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.gate.connection import make_redis
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.valkey import ValkeyServer
 from app.ledger.sales import SaleRepository
 from app.sales.outcomes import Reserved
 from app.settings import GateSettings

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright, expect
 
-from app.lab.home import LabHome
+from app.lab.stack.home import LabHome
 from tests.support.databases import MigratedDatabases
 from tests.support.platform import Platform
 from tests.support.project import PROJECT

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.drain.drain import Drain, Drained
-from app.drain.entry import parse
+from app.sales.order import parse
 from app.drain.stream import Entry, OrderStream
 
 

@@ -12,7 +12,7 @@ from app.drain.drain import Drain
 from app.gate.connection import make_redis
 from app.gate.keys import GROUP
 from app.gate.scripts import Scripts
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.valkey import ValkeyServer
 from app.settings import DrainSettings, GateSettings
 from tests.support.stall import Stall
 

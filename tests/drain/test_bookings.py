@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from app.drain.entry import Order
-from app.drain.plan import Row
+from app.sales.order import Order
+from app.ledger.booking_plan import Row
 from app.ledger import bookings
 from app.ledger.bookings import Booked, UnknownRound, book
 from app.ledger.models import BookingStatus

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.drain.entry import Order, Unreadable, parse
+from app.sales.order import Order, Unreadable, parse
 from app.sales.model import ReservationId
 
 FIELDS = {

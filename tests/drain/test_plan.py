@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.drain.entry import Order
-from app.drain.plan import plan
+from app.sales.order import Order
+from app.ledger.booking_plan import plan
 from app.ledger.models import BookingStatus
 from app.sales.model import ReservationId
 

@@ -18,8 +18,8 @@ from app.drain.failures import STORE_ERRORS
 from app.drain.stream import OrderStream
 from app.drain.sweep import sweep, sweep_forever
 from app.gate.connection import make_redis
-from app.lab.servers.postgres import PostgresServer
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.postgres import PostgresServer
+from app.lab.stack.servers.valkey import ValkeyServer
 from app.ledger.engine import make_engine
 from app.ledger.migrate import migrate
 from app.settings import DrainSettings, GateSettings, LedgerSettings

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from app.lab.load.result import Told
-from app.lab.servers.valkey import ValkeyServer
+from app.blasts.load.result import Told
+from app.lab.stack.servers.valkey import ValkeyServer
 from tests.faults.verdict import verdict
 from tests.fixtures.platform import MakePlatform
 from tests.support.platform import Platform

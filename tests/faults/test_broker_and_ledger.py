@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from app.gate.keys import GROUP
-from app.lab.servers.postgres import PostgresServer
+from app.lab.stack.servers.postgres import PostgresServer
 from app.ledger.migrate import migrate
 from app.settings import DrainSettings
 from tests.faults.verdict import verdict

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from app.lab.load.result import Told
+from app.blasts.load.result import Told
 from app.ledger.revisions import own_revision
 from tests.faults.verdict import verdict
 from tests.fixtures.platform import MakePlatform

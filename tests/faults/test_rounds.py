@@ -2,7 +2,7 @@
 
 import asyncio
 
-from app.lab.load.result import LoadResult
+from app.blasts.load.result import LoadResult
 from tests.faults.verdict import check_ledger, round_of, verdict
 from tests.fixtures.platform import MakePlatform
 from tests.support.platform import Platform

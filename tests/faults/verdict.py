@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from app.lab.load.result import ACCEPTED, Told
+from app.blasts.load.result import ACCEPTED, Told
 from app.sales.model import ReservationId
 from tests.support.platform import Platform, View
 

@@ -6,7 +6,7 @@ from typing import Any
 from app.reconcile.classify import Kind
 from app.reconcile.watch import Result
 from app.sales.phase import Phase
-from app.sales.view import Identity, SaleView
+from app.services.sale_view import Identity, SaleView
 from flashsale_operator.observed import Observed, WorkersSeen
 
 IDENTITY = Identity(stock=10, remaining=10, backlog=0, set_aside=0, booked=0, holds=True)

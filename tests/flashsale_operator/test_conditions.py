@@ -9,7 +9,7 @@ import pytest
 from app.ledger.availability import LedgerUnavailable
 from app.reconcile.classify import Kind
 from app.reconcile.decide import Action
-from app.sales.following import NameTaken, Step
+from app.sales.desired_state import NameTaken, Step
 from app.sales.phase import Phase
 from flashsale_operator.conditions import condition_of, verdicts
 from flashsale_operator.observed import Observed, WorkersSeen

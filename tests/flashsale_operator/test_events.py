@@ -8,7 +8,7 @@ import pytest
 
 from app.reconcile.classify import Kind
 from app.reconcile.decide import Action
-from app.sales.following import Step
+from app.sales.desired_state import Step
 from app.sales.phase import Phase
 from flashsale_operator.events import About, Told, body, events
 from flashsale_operator.observed import Observed

@@ -9,7 +9,7 @@ from app.gate.connection import make_redis
 from app.gate.functions import FunctionGate, function_name, library_name
 from app.gate.gate import Gate
 from app.gate.replies import Fence, GateUnavailable
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.valkey import ValkeyServer
 from app.sales.outcomes import Reserved
 from app.settings import GateSettings
 from tests.support.sales import a_purchase, a_sale, open_sale

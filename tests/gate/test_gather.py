@@ -16,7 +16,7 @@ from app.gate.connection import make_redis
 from app.gate.gate import Gate
 from app.gate.gather import Gatherer, SaleQueue
 from app.gate.replies import BatchReply, Decision, DecisionFailed, Fence, GateBusy, GateForgot, GateUnavailable
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.valkey import ValkeyServer
 from app.sales.model import Purchase
 from app.sales.outcomes import Reserved, SoldOut
 from app.settings import GateSettings

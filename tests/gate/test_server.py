@@ -12,7 +12,7 @@ from app.gate.connection import make_redis
 from app.gate.keys import instance_key
 from app.gate.replies import GateUnavailable
 from app.gate.server import ForeignStores, claim, read_durability
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.valkey import ValkeyServer
 from app.settings import GateSettings
 
 

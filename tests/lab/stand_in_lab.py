@@ -4,12 +4,12 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 
-from app.lab import lab_command
-from app.lab.cli import main
-from app.lab.home import LabHome
-from app.lab.process import ChildProcess
-from app.lab.service import ServicePlan, listens
-from app.lab.supervisor import Part
+from app.lab.cli.main import lab as lab_command
+from app.lab.cli.main import main
+from app.lab.stack.home import LabHome
+from app.lab.stack.process import ChildProcess
+from app.lab.stack.service import ServicePlan, listens
+from app.lab.stack.supervisor import Part
 
 API = """
 import http.server, os, socket

@@ -17,7 +17,7 @@ from app.lab.bench.interval import MOST_ROUNDS, T_95, interval_of, paired
 from app.lab.bench.judging import at_least, at_most, never_above
 from app.lab.bench.report import Report
 from app.lab.bench.sample import DOUBLED, FLOOR, Sample, Samples
-from app.lab.load.result import Latency
+from app.blasts.load.result import Latency
 
 BUSY = Sample(
     arm="purchases",

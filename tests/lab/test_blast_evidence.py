@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.lab import witnesses
-from app.lab.blast_evidence import BlastEvidence
-from app.lab.servers.ports import free_port
-from app.lab.trace_ratio import trace_ratio_of
-from app.lab.witnesses import Witnesses
+from app.blasts import witnesses
+from app.blasts.evidence import BlastEvidence
+from app.lab.stack.servers.ports import free_port
+from app.blasts.trace_ratio import trace_ratio_of
+from app.blasts.witnesses import Witnesses
 from app.ledger.attempts import AttemptRepository
 from app.ledger.blasts import Blast, BlastRepository
 from app.ledger.engine import make_engine
 from app.ledger.sales import SaleRepository
-from app.races.attempt import RecordedAttempt
+from app.sales.attempt import RecordedAttempt
 from app.settings import LedgerSettings
 from tests.support.attempts import recorded
 from tests.support.rows import COUNT, add_booking, terms

@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from app.gate.connection import make_redis
-from app.lab import blaster as blaster_module
-from app.lab.blast_evidence import BlastEvidence
-from app.lab.blast_reports import BlastReports
-from app.lab.blaster import Blaster
-from app.lab.servers.postgres import PostgresServer
+from app.blasts import runner as blaster_module
+from app.blasts.evidence import BlastEvidence
+from app.blasts.progress import BlastReports
+from app.blasts.runner import Blaster
+from app.lab.stack.servers.postgres import PostgresServer
 from app.ledger.blasts import Blast, BlastRepository
 from app.ledger.engine import make_engine
 from app.live.stream import LiveStream
@@ -159,7 +159,7 @@ async def test_the_blast_of_a_killed_blaster_is_taken_for_abandoned(
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "app.lab.blaster",
+            "app.blasts.runner",
             env=os.environ | {"DATABASE_URL": database_url, "API_URL": service.url},
         )
         try:
@@ -200,7 +200,7 @@ async def test_sigterm_ends_the_process_in_order(blasts: BlastRepository, databa
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "app.lab.blaster",
+            "app.blasts.runner",
             env=os.environ | {"DATABASE_URL": database_url, "API_URL": service.url},
         )
         await service.until(ten_asked)

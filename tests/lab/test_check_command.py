@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.lab.cli import main
+from app.lab.cli.main import main
 from tests.support.tale import Tale
 
 

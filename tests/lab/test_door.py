@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from app.lab.door import RACE_REPORT, Door
-from app.lab.home import write_private_json
+from app.api.lab_control import RACE_REPORT, Door
+from app.lab.stack.home import write_private_json
 
 
 def test_the_report_is_read_again_only_when_it_was_written_again(tmp_path: Path) -> None:

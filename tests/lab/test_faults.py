@@ -7,12 +7,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.lab import faults as faults_module
-from app.lab.door import Door, Fault, is_loopback
-from app.lab.faults import Faults
-from app.lab.process import ChildProcess
-from app.lab.registry import ProcessRegistry
-from app.lab.supervisor import Part, Supervisor
+from app.lab.stack import faults as faults_module
+from app.api.lab_control import Door, Fault, is_loopback
+from app.lab.stack.faults import Faults
+from app.lab.stack.process import ChildProcess
+from app.lab.stack.registry import ProcessRegistry
+from app.lab.stack.supervisor import Part, Supervisor
 from tests.support.until import until
 
 Condition = Callable[[], Awaitable[bool]]

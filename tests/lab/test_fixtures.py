@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 from redis import Redis
 
-from app.lab.servers.postgres import PostgresServer
+from app.lab.stack.servers.postgres import PostgresServer
 from tests.support.databases import MigratedDatabases
 
 A_SALE = "INSERT INTO sales (name, strategy) VALUES ('drop', 'naive')"

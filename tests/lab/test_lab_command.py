@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from app.lab import api_port
-from app.lab.cli import main
-from app.lab.home import LabHome
-from app.lab.process import ProcessFailed
-from app.lab.servers.ports import free_port
+from app.lab.stack import api_port
+from app.lab.cli.main import main
+from app.lab.stack.home import LabHome
+from app.lab.stack.process import ProcessFailed
+from app.lab.stack.servers.ports import free_port
 from tests.lab.test_supervisor import alive
 from tests.support.running_lab import RunningLab
 from tests.support.until import block_until

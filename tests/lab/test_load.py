@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from app.lab import blast_command
-from app.lab.load import runner
-from app.lab.load.buyer import LONGEST_PAUSE_SECONDS, pause_before
-from app.lab.load.failures import InvalidPlan, LoadFailed, MalformedReply, TargetUnreachable
-from app.lab.load.plan import LoadPlan
-from app.lab.load.process import run_in_process
-from app.lab.load.result import Latency, LoadResult
-from app.lab.load.runner import Load, run_load
-from app.lab.load.wire import Reply, read_reply
+from app.lab.cli.main import blast as blast_command
+from app.blasts.load import runner
+from app.blasts.load.buyer import LONGEST_PAUSE_SECONDS, pause_before
+from app.blasts.load.failures import InvalidPlan, LoadFailed, MalformedReply, TargetUnreachable
+from app.blasts.load.plan import LoadPlan
+from app.blasts.load.process import run_in_process
+from app.blasts.load.result import Latency, LoadResult
+from app.blasts.load.runner import Load, run_load
+from app.blasts.load.wire import Reply, read_reply
 from tests.support.stand_in_service import Answer, Seen, StandInService, problem, reserved, stand_in_service, stock_of
 
 
@@ -218,7 +218,7 @@ async def test_its_own_process_tells_the_same() -> None:
 
 INTERRUPTED_WRITE = """
 import os, signal
-from app.lab.load.__main__ import write_out
+from app.blasts.load.__main__ import write_out
 signal.signal(signal.SIGALRM, lambda *_: os.write(2, b"!"))
 signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
 {write}("x" * 5_000_000)
@@ -265,7 +265,7 @@ async def test_the_generator_does_not_outlive_whoever_started_it() -> None:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "app.lab.load",
+            "app.blasts.load",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,

@@ -8,9 +8,9 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
 
-from app.lab.load import runner
-from app.lab.load.plan import LoadPlan
-from app.lab.load.runner import run_load
+from app.blasts.load import runner
+from app.blasts.load.plan import LoadPlan
+from app.blasts.load.runner import run_load
 from app.telemetry import spans
 from tests.support.stand_in_service import Answer, Seen, StandInService, problem, reserved, stand_in_service, stock_of
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.lab.process import ProcessFailed, own_account
-from app.lab.servers.postgres_account import directory_for, postgres_account
+from app.lab.stack.process import ProcessFailed, own_account
+from app.lab.stack.servers.postgres_account import directory_for, postgres_account
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another account")
 

@@ -7,10 +7,10 @@ import psutil
 import pytest
 from redis import Redis
 
-from app.lab.process import ProcessFailed
-from app.lab.servers.ports import free_port
-from app.lab.servers.postgres import PostgresServer
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.process import ProcessFailed
+from app.lab.stack.servers.ports import free_port
+from app.lab.stack.servers.postgres import PostgresServer
+from app.lab.stack.servers.valkey import ValkeyServer
 
 MakeValkey = Callable[..., ValkeyServer]
 MakePostgres = Callable[..., PostgresServer]
@@ -131,6 +131,6 @@ def test_drawn_without_memory_the_same_number_of_ports_has_doubles(monkeypatch: 
     """The control."""
     drawn = []
     for _ in range(300):
-        monkeypatch.setattr("app.lab.servers.ports._given", set())
+        monkeypatch.setattr("app.lab.stack.servers.ports._given", set())
         drawn.append(free_port())
     assert len(set(drawn)) < len(drawn)

@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.lab.process import ChildProcess, ProcessFailed
-from app.lab.registry import HOME_VARIABLE, ProcessRegistry
-from app.lab.restarts import MOST_DEATHS, WINDOW_SECONDS, RestartPolicy
-from app.lab.supervisor import Part, StopRequested, Supervisor
+from app.lab.stack.process import ChildProcess, ProcessFailed
+from app.lab.stack.registry import HOME_VARIABLE, ProcessRegistry
+from app.lab.stack.restarts import MOST_DEATHS, WINDOW_SECONDS, RestartPolicy
+from app.lab.stack.supervisor import Part, StopRequested, Supervisor
 from tests.support.until import block_until
 
 SLEEP = "import time; time.sleep(1000)"
@@ -100,7 +100,7 @@ def test_what_a_dead_parent_leaves_in_its_group_ends_before_it_is_started_again(
 def test_a_crash_loop_is_given_up_with_the_end_of_the_log(
     supervised: Supervised, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.lab.restarts.FIRST_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr("app.lab.stack.restarts.FIRST_DELAY_SECONDS", 0.001)
     supervised.supervisor.start([supervised.part("worker", "print('no such queue'); raise SystemExit(3)")])
     with pytest.raises(ProcessFailed, match="worker keeps dying, exit code 3; given up\nno such queue"):
         supervised.watch_until(lambda: False)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.lab.witnesses import Witnesses
+from app.blasts.witnesses import Witnesses
 
 
 def pair(pods: tuple[str, str], trace_id: str | None = "ab" * 16, **side: Any) -> dict[str, Any]:

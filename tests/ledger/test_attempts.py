@@ -11,7 +11,7 @@ from app.ledger import attempts as module
 from app.ledger.attempts import AttemptRepository, Extent, keep
 from app.ledger.retention import prune
 from app.ledger.sales import SaleRepository
-from app.races.attempt import Hazard, RecordedAttempt, Witness
+from app.sales.attempt import Hazard, RecordedAttempt, Witness
 from app.sales.model import UnknownSale
 from tests.support.attempts import recorded
 from tests.support.rows import terms

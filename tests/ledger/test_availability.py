@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.lab.servers.ports import free_port
-from app.lab.servers.postgres import PostgresServer
+from app.lab.stack.servers.ports import free_port
+from app.lab.stack.servers.postgres import PostgresServer
 from app.ledger.availability import LedgerUnavailable, ledger_reachable
 from app.ledger.engine import make_engine
 from app.ledger.sales import SaleRepository

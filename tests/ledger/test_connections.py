@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.lab.connections import refuse_too_many
-from app.lab.process import ProcessFailed
-from app.lab.servers.postgres import SETTINGS
+from app.lab.stack.connections import refuse_too_many
+from app.lab.stack.process import ProcessFailed
+from app.lab.stack.servers.postgres import SETTINGS
 from app.ledger.connections import allowed_connections, doubts
 from app.settings import LedgerSettings
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from app.lab.servers.postgres import PostgresServer
+from app.lab.stack.servers.postgres import PostgresServer
 from app.ledger.engine import make_engine
 from app.settings import LedgerSettings
 from tests.support.until import until

@@ -20,7 +20,7 @@ from app.ledger.retention import prune
 from app.ledger.sales import SaleRepository
 from app.ledger.schema import installation_id
 from app.ledger.tickets import TicketRepository
-from app.sales.following import Wanted
+from app.sales.desired_state import Wanted
 from app.sales.model import ReservationId
 from app.settings import LedgerSettings
 from tests.support.rows import reservation_id, terms

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.managed import Followed, ManagedSales
 from app.ledger.sales import SaleRepository
-from app.sales.following import NameTaken, Step, StockShrinks, Wanted
+from app.sales.desired_state import NameTaken, Step, StockShrinks, Wanted
 from app.sales.model import Sale
 from tests.support.rows import terms
 

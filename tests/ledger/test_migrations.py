@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from alembic import command
-from app.lab.servers.postgres import PostgresServer
+from app.lab.stack.servers.postgres import PostgresServer
 from app.ledger.availability import LedgerUnavailable
 from app.ledger.engine import make_engine
 from app.ledger.migrate import alembic_config, migrate

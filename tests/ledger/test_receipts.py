@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.gate.told import Told
+from app.sales.acceptance import Told
 from app.ledger.receipts import NAMED, PAGE, Lost, Receipt, ReceiptRepository
 from app.ledger.sales import SaleRepository
 from app.sales.model import Purchase, ReservationId

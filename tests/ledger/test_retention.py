@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.gate.told import Told
+from app.sales.acceptance import Told
 from app.ledger.blasts import BlastRepository
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.retention import prune

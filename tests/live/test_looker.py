@@ -13,9 +13,9 @@ from app.live.looker import Looker
 from app.live.resources import ResourceReports
 from app.live.stream import LiveStream
 from app.sales.model import SaleTerms
-from app.sales.service import SalesService
+from app.services.sales import SalesService
 from app.strategies.naive import NaiveStrategy
-from app.strategies.protocol import Parts
+from app.sales.strategy import Parts
 from tests.support.until import until
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.failpoints import FailpointController
-from app.races.attempt import Hazard
+from app.sales.attempt import Hazard
 from app.races.spans import COLLISIONS, WINDOW
 from app.strategies.registry import STRATEGIES
 from tests.fixtures.platform import MakePlatform

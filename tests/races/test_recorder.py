@@ -9,8 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from app.lab.servers.ports import free_port
-from app.lab.servers.postgres import PostgresServer
+from app.lab.stack.servers.ports import free_port
+from app.lab.stack.servers.postgres import PostgresServer
 from app.ledger import attempts as attempts_module
 from app.ledger.attempts import AttemptRepository
 from app.ledger.engine import make_engine

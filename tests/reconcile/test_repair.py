@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.gate.connection import make_redis
-from app.gate.told import Told
-from app.lab.servers.valkey import ValkeyServer
+from app.sales.acceptance import Told
+from app.lab.stack.servers.valkey import ValkeyServer
 from app.ledger.receipts import ReceiptRepository
 from app.reconcile.decide import Action
 from app.reconcile.repair import remove

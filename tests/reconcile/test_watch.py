@@ -16,7 +16,7 @@ from app.gate.connection import make_redis
 from app.gate.keys import instance_key
 from app.gate.replies import GateUnavailable
 from app.gate.server import ForeignStores
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.valkey import ValkeyServer
 from app.sales.model import SaleTerms
 from app.settings import GateSettings
 from tests.support.box_office import NAME, BoxOffice

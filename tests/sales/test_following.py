@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.sales.following import NameTaken, Step, StockShrinks, StrategyDiffers, Wanted, next_step
+from app.sales.desired_state import NameTaken, Step, StockShrinks, StrategyDiffers, Wanted, next_step
 from app.sales.model import Sale, SaleTerms
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)

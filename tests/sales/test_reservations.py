@@ -4,13 +4,13 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import TemporarilyUnavailable
-from app.gate.told import Told
+from app.sales.acceptance import Told
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.reservations import ReservationRepository
 from app.ledger.sales import SaleRepository
-from app.sales.catalog import SaleCatalog
+from app.services.catalog import SaleCatalog
 from app.sales.model import Purchase, ReservationId, SaleTerms, UnknownReservation
-from app.sales.reservations import Reservations, ReservationView
+from app.services.reservations import Reservations, ReservationView
 from tests.sales.told_strategy import ToldStrategy
 from tests.support.rows import add_booking, reservation_id, set_aside
 

@@ -9,18 +9,18 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from app.gate.told import Told
+from app.sales.acceptance import Told
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.sales import SaleExists, SaleRepository
-from app.sales.catalog import SaleCatalog, UnknownStrategy
-from app.sales.desk import SalesDesk
+from app.services.catalog import SaleCatalog, UnknownStrategy
+from app.services.purchases import SalesDesk
 from app.sales.managed import ManagedByResource
 from app.sales.model import Purchase, ReservationId, SaleTerms, UnknownSale
 from app.sales.outcomes import Reserved
 from app.sales.phase import Phase
-from app.sales.service import SalesService
-from app.sales.view import Identity
-from app.strategies.protocol import Snapshot
+from app.services.sales import SalesService
+from app.services.sale_view import Identity
+from app.sales.strategy import Snapshot
 from tests.sales.told_strategy import ToldStrategy, counter
 from tests.support.rows import add_booking, reservation_id, set_aside
 

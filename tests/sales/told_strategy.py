@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from app.errors import TemporarilyUnavailable
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import Outcome, SoldOut
-from app.strategies.protocol import AcceptedIn, Snapshot
+from app.sales.strategy import AcceptedIn, Snapshot
 
 
 class ToldStrategy:

@@ -9,7 +9,7 @@ from app.ledger.tally import Tally
 from app.sales.model import Purchase, Sale, SaleTerms
 from app.sales.outcomes import Outcome, Reserved
 from app.strategies.contention import Contention
-from app.strategies.protocol import Parts, Strategy
+from app.sales.strategy import Parts, Strategy
 
 
 async def create_sale(strategy: Strategy, parts: Parts, *, stock: int = 5, think_ms: int = 0, **terms: Any) -> Sale:

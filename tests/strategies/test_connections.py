@@ -6,7 +6,7 @@ import pytest
 
 from app.ledger.engine import make_engine
 from app.settings import LedgerSettings
-from app.strategies.protocol import Parts, RegisteredStrategy
+from app.sales.strategy import Parts, RegisteredStrategy
 from app.strategies.registry import STRATEGIES
 from tests.strategies.sale import create_sale, won
 from tests.support.sales import a_purchase

@@ -26,7 +26,7 @@ from app.strategies.in_ledger.strategy import Isolation, LedgerStrategy
 from app.strategies.naive import NaiveStrategy
 from app.strategies.naive_relative import NaiveRelativeStrategy
 from app.strategies.optimistic import OptimisticStrategy
-from app.strategies.protocol import Parts
+from app.sales.strategy import Parts
 from app.strategies.repeatable_read import RepeatableReadStrategy
 from app.strategies.row_lock import RowLockStrategy
 from app.strategies.serializable import SerializableStrategy

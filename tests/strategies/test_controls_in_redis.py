@@ -25,7 +25,7 @@ from app.strategies.function import FunctionStrategy
 from app.strategies.in_redis.booth import Booth, Sold
 from app.strategies.in_redis.counter import Counted, StockCounter
 from app.strategies.lua_fire_and_forget import LuaFireAndForgetStrategy
-from app.strategies.protocol import Parts
+from app.sales.strategy import Parts
 from app.strategies.redis_decr import RedisDecrStrategy
 from tests.strategies.sale import create_sale, tally_of
 from tests.support.sales import a_purchase

@@ -7,7 +7,7 @@ from app.gate.tracing import CALLS
 from app.strategies.atomic import AtomicStrategy
 from app.strategies.db_gathered import DbGatheredStrategy
 from app.strategies.function import FunctionStrategy
-from app.strategies.protocol import Parts
+from app.sales.strategy import Parts
 from tests.strategies.sale import create_sale, won
 from tests.support.sales import a_purchase
 

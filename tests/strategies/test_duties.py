@@ -15,7 +15,7 @@ from app.ledger.sales import SaleRepository
 from app.sales.model import Purchase, Sale, SaleTerms, UnknownSale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
 from app.strategies.contention import Contention
-from app.strategies.protocol import AcceptedIn, Parts, RegisteredStrategy
+from app.sales.strategy import AcceptedIn, Parts, RegisteredStrategy
 from app.strategies.registry import STRATEGIES
 from tests.strategies.sale import won
 from tests.support.databases import MigratedDatabases

@@ -14,7 +14,7 @@ from app.settings import DrainSettings
 from app.strategies.in_redis.lock import SaleLock
 from app.strategies.naive import NaiveStrategy
 from app.strategies.naive_relative import NaiveRelativeStrategy
-from app.strategies.protocol import AcceptedIn, Parts, RegisteredStrategy
+from app.sales.strategy import AcceptedIn, Parts, RegisteredStrategy
 from app.strategies.redis_lock import RedisLockStrategy
 from app.strategies.registry import STRATEGIES
 from tests.support.crowd import Crowd, Sold

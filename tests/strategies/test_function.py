@@ -2,7 +2,7 @@
 
 from app.gate.functions import library_name
 from app.strategies.function import FunctionStrategy
-from app.strategies.protocol import Parts
+from app.sales.strategy import Parts
 from tests.strategies.sale import create_sale, won
 from tests.support.sales import a_purchase
 

@@ -14,7 +14,7 @@ from app.settings import GateSettings
 from app.strategies.contention import Contention
 from app.strategies.gate_and_guard import GateAndGuardStrategy
 from app.strategies.in_redis.keys import RedisKeys
-from app.strategies.protocol import Parts
+from app.sales.strategy import Parts
 from tests.strategies.doomed import buy_and_die
 from tests.strategies.sale import create_sale, tally_of, won
 from tests.support.rush import Place

@@ -17,7 +17,7 @@ from app.sales.outcomes import SoldOut
 from app.settings import LedgerSettings
 from app.strategies.contention import Contention
 from app.strategies.in_ledger.strategy import Taken
-from app.strategies.protocol import Parts, RegisteredStrategy
+from app.sales.strategy import Parts, RegisteredStrategy
 from app.strategies.registry import STRATEGIES
 from app.strategies.row_lock import RowLockStrategy
 from tests.strategies.sale import create_sale, tally_of, won

@@ -7,7 +7,7 @@ from threading import Barrier
 import pytest
 from httpx2 import HTTPError
 
-from app.drain.entry import Order, parse
+from app.sales.order import Order, parse
 from app.drain.published import book_published, message
 from app.errors import TemporarilyUnavailable
 from app.failpoints import FailpointController
@@ -18,7 +18,7 @@ from app.settings import GateSettings
 from app.strategies.in_redis.booth import Booth
 from app.strategies.in_redis.keys import LIFE_SECONDS, RedisKeys
 from app.strategies.lua_fire_and_forget import LuaFireAndForgetStrategy
-from app.strategies.protocol import Parts
+from app.sales.strategy import Parts
 from tests.fixtures.platform import MakePlatform
 from tests.strategies.sale import create_sale, remaining, tally_of, won
 from tests.support.crowd import Crowd

@@ -10,14 +10,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import TemporarilyUnavailable
-from app.lab.servers.ports import free_port
+from app.lab.stack.servers.ports import free_port
 from app.ledger.engine import make_engine
 from app.ledger.sales import SaleRepository
 from app.sales.model import Sale
 from app.sales.outcomes import Outcome, Reserved, SoldOut
 from app.settings import LedgerSettings
 from app.strategies.naive import NaiveStrategy
-from app.strategies.protocol import Snapshot
+from app.sales.strategy import Snapshot
 from tests.strategies.sale import won
 from tests.support.locked_naive import LockedNaive
 from tests.support.rows import terms

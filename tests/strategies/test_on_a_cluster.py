@@ -10,7 +10,7 @@ from app.gate.gate import Gate
 from app.ledger.sales import SaleRepository
 from app.sales.model import SaleTerms
 from app.sales.outcomes import Reserved, SoldOut
-from app.strategies.protocol import Parts
+from app.sales.strategy import Parts
 from app.strategies.registry import build_strategies
 from tests.fixtures.cluster import MakeCluster
 from tests.support.redis_cluster import RedisCluster

@@ -9,7 +9,7 @@ from app.ledger.sales import SaleRepository
 from app.sales.outcomes import SoldOut
 from app.strategies.in_redis.counter import StockCounter
 from app.strategies.in_redis.keys import LIFE_SECONDS
-from app.strategies.protocol import Parts
+from app.sales.strategy import Parts
 from app.strategies.redis_decr import RedisDecrStrategy
 from tests.strategies.doomed import buy_and_die
 from tests.strategies.sale import create_sale, remaining, tally_of, won

@@ -9,14 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.failpoints import FailpointController
 from app.ledger.counter import counter_update
-from app.races.attempt import Attempt, Hazard
+from app.sales.attempt import Attempt, Hazard
 from app.sales.outcomes import Outcome, Reserved, SoldOut
 from app.strategies.contention import Conflict, Contention
 from app.strategies.in_ledger.strategy import Taken
 from app.strategies.in_redis.keys import LIFE_SECONDS, RedisKeys
 from app.strategies.in_redis.lock import LOCK_MS, SaleLock
 from app.strategies.in_redis.locked import LockedStrategy
-from app.strategies.protocol import Parts
+from app.sales.strategy import Parts
 from app.strategies.redis_lock import RedisLockStrategy
 from app.strategies.redis_lock_fenced import RedisLockFencedStrategy
 from tests.strategies.sale import create_sale, insist, remaining, tally_of, won

@@ -1,6 +1,6 @@
 """redis-watch: what the WATCH is for."""
 
-from app.strategies.protocol import Parts
+from app.sales.strategy import Parts
 from app.strategies.redis_watch import RedisWatchStrategy
 from tests.strategies.sale import create_sale, remaining, won
 from tests.support.crowd import Crowd

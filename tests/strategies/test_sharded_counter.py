@@ -13,7 +13,7 @@ from app.sales.model import Purchase
 from app.sales.outcomes import Reserved, SoldOut
 from app.strategies import sharded_counter
 from app.strategies.in_ledger.strategy import Taken
-from app.strategies.protocol import Parts
+from app.sales.strategy import Parts
 from app.strategies.sharded_counter import BUCKETS, ShardedCounterStrategy, Share, borrow
 from tests.strategies.sale import create_sale, insist, remaining, tally_of, won
 from tests.support.sales import a_purchase

@@ -15,7 +15,7 @@ from app.sales.outcomes import Reserved, SoldOut
 from app.strategies import skip_locked
 from app.strategies.contention import Contention
 from app.strategies.in_ledger.strategy import Taken
-from app.strategies.protocol import Parts
+from app.sales.strategy import Parts
 from app.strategies.skip_locked import SkipLockedStrategy
 from tests.strategies.sale import create_sale, remaining, tally_of, won
 from tests.strategies.waiting import lock_waiters

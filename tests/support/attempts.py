@@ -3,7 +3,7 @@
 import secrets
 from typing import Any
 
-from app.races.attempt import Attempt, Hazard, RecordedAttempt
+from app.sales.attempt import Attempt, Hazard, RecordedAttempt
 
 ATTEMPT: dict[str, Any] = {
     "sale": "drop",

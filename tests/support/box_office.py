@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.drain.entry import Order, parse
+from app.sales.order import Order, parse
 from app.drain.set_aside import name_of
 from app.gate.gate import Gate
 from app.gate.keys import GROUP

@@ -11,7 +11,7 @@ from app.ledger.sales import SaleRepository
 from app.ledger.tally import Tally
 from app.sales.model import Sale, SaleTerms
 from app.sales.outcomes import Outcome, Reserved
-from app.strategies.protocol import RegisteredStrategy, Snapshot
+from app.sales.strategy import RegisteredStrategy, Snapshot
 from tests.support.rush import Answers, Buyers, Place, parts_at, rush, selling
 
 PROCESSES = 2

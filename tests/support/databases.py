@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.lab.process import ProcessFailed
-from app.lab.servers.postgres import PostgresServer
+from app.lab.stack.process import ProcessFailed
+from app.lab.stack.servers.postgres import PostgresServer
 from app.ledger.models import Base, InstanceRow
 
 TEMPLATE = "migrated_template"

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from app.lab.tether import tether
+from app.lab.stack.tether import tether
 
 WARM = (
     *("fastapi_offline", "uvicorn.lifespan.on", "uvicorn.protocols.http.httptools_impl", "uvloop"),
@@ -28,8 +28,8 @@ WARM = (
     *("opentelemetry.exporter.otlp.proto.http.trace_exporter", "opentelemetry.sdk.trace.export", "aiohttp", "kopf.cli"),
     *("app.live.hub", "app.live.looker", "app.drain.ownership", "app.drain.set_aside", "app.drain.hints"),
     *("app.reconcile.repair", "app.reconcile.measure", "app.ledger.retention", "app.ledger.tickets"),
-    *("app.ledger.purchase_batch", "app.races.spans", "app.telemetry.changed_traces", "app.sales.view"),
-    *("app.api.orders", "app.api.docs_page", "app.api.dashboard", "app.api.evidence_models", "app.api.bodies"),
+    *("app.ledger.purchase_batch", "app.races.spans", "app.telemetry.changed_traces", "app.services.sale_view"),
+    *("app.api.orders", "app.api.docs_page", "app.api.dashboard", "app.races.schemas", "app.api.bodies"),
 )
 OF_ONE_PROCESS = {"prometheus_client", "app.failpoints", "app.telemetry.sampling"}
 """They read the environment, or draw something random, when they are imported: each fork imports them by itself."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.lab.process import Launch, Running, launch_tethered, own_account
+from app.lab.stack.process import Launch, Running, launch_tethered, own_account
 from tests.support import fork_server
 
 POLL_SECONDS = 0.05

@@ -16,16 +16,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
-from app.lab.home import LabHome
-from app.lab.load.plan import LoadPlan
-from app.lab.load.process import run_in_process
-from app.lab.load.result import LoadResult
-from app.lab.load.runner import run_load
-from app.lab.registry import HOME_VARIABLE
-from app.lab.servers.ports import LOOPBACK, free_port
-from app.lab.servers.valkey import AppendFsync, ValkeyServer
-from app.lab.service import ServicePlan
-from app.lab.supervisor import Part
+from app.lab.stack.home import LabHome
+from app.blasts.load.plan import LoadPlan
+from app.blasts.load.process import run_in_process
+from app.blasts.load.result import LoadResult
+from app.blasts.load.runner import run_load
+from app.lab.stack.registry import HOME_VARIABLE
+from app.lab.stack.servers.ports import LOOPBACK, free_port
+from app.lab.stack.servers.valkey import AppendFsync, ValkeyServer
+from app.lab.stack.service import ServicePlan
+from app.lab.stack.supervisor import Part
 from app.ledger.engine import make_engine
 from app.settings import GateSettings, LedgerSettings
 from tests.support.until import until

@@ -6,8 +6,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
-from app.lab.servers.ports import LOOPBACK
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.ports import LOOPBACK
+from app.lab.stack.servers.valkey import ValkeyServer
 from tests.support.until import until
 
 BOUNDS = [share * REDIS_CLUSTER_HASH_SLOTS // 3 for share in range(4)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-from app.lab.servers.ports import free_port
+from app.lab.stack.servers.ports import free_port
 from tests.support.project import PROJECT
 from tests.support.until import block_until
 

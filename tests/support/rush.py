@@ -17,7 +17,7 @@ from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, Reserved
 from app.settings import GateSettings, LedgerSettings
 from app.strategies.contention import Contention
-from app.strategies.protocol import Parts, RegisteredStrategy
+from app.sales.strategy import Parts, RegisteredStrategy
 
 MOST_TRIES = 500  # of one buyer; whoever needs more has met something that isn't contention
 WARM_CONNECTIONS = 4  # of each process: purchases under way at once, and tries lost to each that wins

@@ -2,8 +2,8 @@
 
 from redis import Redis
 
-from app.lab.servers.ports import LOOPBACK
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.ports import LOOPBACK
+from app.lab.stack.servers.valkey import ValkeyServer
 
 NAME = "tickets"
 

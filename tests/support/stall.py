@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.drain.entry import Order, Unreadable, parse
+from app.sales.order import Order, Unreadable, parse
 from app.gate.keys import GROUP, SaleKeys
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from app.lab.servers.ports import LOOPBACK
+from app.lab.stack.servers.ports import LOOPBACK
 
 SSL_REQUEST = struct.pack("!II", 8, 80877103)  # what a client of PostgreSQL sends before its handshake
 CHUNK_BYTES = 65_536

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from structlog.testing import capture_logs
 
-from app.lab.servers.ports import LOOPBACK, free_port
+from app.lab.stack.servers.ports import LOOPBACK, free_port
 from app.telemetry.exporting import ToldOnce
 from app.telemetry.provider import provider_of
 from tests.fixtures.platform import MakePlatform

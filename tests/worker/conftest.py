@@ -8,8 +8,8 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.lab.process import ChildProcess
-from app.lab.service import CELERY_WORKER
+from app.lab.stack.process import ChildProcess
+from app.lab.stack.service import CELERY_WORKER
 from tests.support.project import PROJECT
 from tests.support.stall import Stall
 

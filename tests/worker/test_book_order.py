@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from app.drain.entry import Order
+from app.sales.order import Order
 from app.drain.published import OrderPublisher
 from app.gate.keys import instance_key
 from tests.support.stall import Stall

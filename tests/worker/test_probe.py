@@ -5,8 +5,8 @@ from collections.abc import Callable
 import psutil
 from redis.asyncio import Redis
 
-from app.lab.servers.ports import free_port
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.ports import free_port
+from app.lab.stack.servers.valkey import ValkeyServer
 from tests.support.probe import status
 from tests.support.until import until
 from tests.worker.conftest import MakeWorker

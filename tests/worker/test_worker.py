@@ -10,8 +10,8 @@ from celery import Celery
 
 from app.failpoints import Failpoint, FailpointController
 from app.gate.keys import instance_key
-from app.lab.process import ChildProcess
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.process import ChildProcess
+from app.lab.stack.servers.valkey import ValkeyServer
 from app.ledger.revisions import own_revision
 from tests.fixtures.releases import MakeRelease
 from tests.support.releases import NEXT

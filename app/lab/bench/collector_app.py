@@ -5,7 +5,7 @@ import sys
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from app.lab.servers.ports import LOOPBACK
+from app.lab.stack.servers.ports import LOOPBACK
 
 
 async def take(scope: Scope, receive: Receive, send: Send) -> None:

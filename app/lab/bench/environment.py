@@ -10,8 +10,8 @@ from typing import Any
 
 import psutil
 
-from app.lab.load.result import nearest_rank
-from app.lab.machine import machine, versions
+from app.blasts.load.result import nearest_rank
+from app.lab.stack.machine import machine, versions
 
 SYNCS = 200
 SYNCED_BYTES = 512  # some orders of the stock server's log

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from app.lab.bench.rig import Rig, Running
 from app.lab.bench.usage import Usage
-from app.lab.load.plan import MAX_REQUESTS, LoadPlan
-from app.lab.load.process import run_in_process
-from app.lab.load.result import LoadResult
+from app.blasts.load.plan import MAX_REQUESTS, LoadPlan
+from app.blasts.load.process import run_in_process
+from app.blasts.load.result import LoadResult
 
 BUYERS = 100
 CROWD = 400  # more than two calls to the gate hold: with 100 the API waits for the disk for a quarter of its time

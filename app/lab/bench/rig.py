@@ -11,13 +11,13 @@ from pathlib import Path
 
 import psutil
 
-from app.lab.home import LabHome
-from app.lab.process import ChildProcess
-from app.lab.registry import ProcessRegistry
-from app.lab.servers.ports import LOOPBACK, free_port
-from app.lab.service import CELERY_WORKER, ServicePlan, clear_metrics, listens
-from app.lab.stores import Stores
-from app.lab.supervisor import Part, Supervisor
+from app.lab.stack.home import LabHome
+from app.lab.stack.process import ChildProcess
+from app.lab.stack.registry import ProcessRegistry
+from app.lab.stack.servers.ports import LOOPBACK, free_port
+from app.lab.stack.service import CELERY_WORKER, ServicePlan, clear_metrics, listens
+from app.lab.stack.stores import Stores
+from app.lab.stack.supervisor import Part, Supervisor
 
 READY_SECONDS = 60.0
 FLOOR_MODULE = "app.lab.bench.floor_app"

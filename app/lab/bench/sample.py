@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.lab.load.result import Latency
+from app.blasts.load.result import Latency
 
 FLOOR, DOUBLED = "floor", "floor-doubled"
 BUSY_CORES = 0.9  # an API process that idled more than this wasn't what limited the rate

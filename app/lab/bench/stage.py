@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from app.gate.keys import SaleKeys
 from app.lab.bench.rig import API_1, Rig
-from app.lab.sale_client import SaleClient
+from app.client import SaleClient
 from app.settings import GateSettings
 
 CUSTOMER_LIMIT = 4

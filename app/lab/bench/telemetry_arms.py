@@ -11,8 +11,8 @@ from app.lab.bench.request_arms import accepted, sample_of
 from app.lab.bench.rig import ALTERNATING, ALTERNATING_1, ALTERNATING_100, TRACED_100, Group
 from app.lab.bench.run import Bench
 from app.lab.bench.sample import Sample
-from app.lab.load.result import ACCEPTED
-from app.lab.servers.ports import LOOPBACK
+from app.blasts.load.result import ACCEPTED
+from app.lab.stack.servers.ports import LOOPBACK
 
 LONGER = 8  # than other arms: a per cent is to be seen
 FEW = 16  # buyers: they are answered in step, and a slice must not end with many answers still to come

@@ -15,8 +15,8 @@ from app.lab.bench.rig import API_1, API_2, Group, Running
 from app.lab.bench.run import Bench
 from app.lab.bench.sample import Sample
 from app.lab.bench.usage import Usage
-from app.lab.load.plan import LoadPlan
-from app.lab.load.result import ACCEPTED, LoadResult
+from app.blasts.load.plan import LoadPlan
+from app.blasts.load.result import ACCEPTED, LoadResult
 
 DRAIN_ORDERS = 20_000
 WARMING_SHARE = 1 / 3  # of a steady window: the first hint, and the worker's first batches

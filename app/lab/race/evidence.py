@@ -5,13 +5,13 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from app.lab.load.result import LoadResult
+from app.blasts.load.result import LoadResult
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import Ground
 from app.lab.race.history import History
 from app.lab.race.ledger import bookings_of, connected
-from app.lab.sale_client import Document
-from app.lab.sale_watch import when_ready
+from app.client import Document
+from app.lab.comparison.sale_watch import when_ready
 
 EVIDENCE_SECONDS = 2.0  # attempts are written in batches, ten times a second
 LOOK_SECONDS = 0.02

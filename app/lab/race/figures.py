@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from statistics import median
 from typing import Any
 
-from app.lab.load.result import nearest_rank
+from app.blasts.load.result import nearest_rank
 from app.races.history.findings import Finding
 
 

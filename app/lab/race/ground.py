@@ -12,17 +12,17 @@ import psutil
 from redis.asyncio import Redis
 
 from app.failpoints import FailpointController
-from app.lab.connections import refuse_too_many
-from app.lab.home import LabHome
-from app.lab.process import ProcessFailed
-from app.lab.registry import HOME_VARIABLE, ProcessRegistry
-from app.lab.restarts import RestartPolicy
-from app.lab.sale_client import SaleClient
-from app.lab.servers.ports import LOOPBACK, free_port
-from app.lab.servers.valkey import ValkeyServer
-from app.lab.service import ServicePlan, clear_metrics
-from app.lab.stores import Stores
-from app.lab.supervisor import Part, Say, Supervisor
+from app.lab.stack.connections import refuse_too_many
+from app.lab.stack.home import LabHome
+from app.lab.stack.process import ProcessFailed
+from app.lab.stack.registry import HOME_VARIABLE, ProcessRegistry
+from app.lab.stack.restarts import RestartPolicy
+from app.client import SaleClient
+from app.lab.stack.servers.ports import LOOPBACK, free_port
+from app.lab.stack.servers.valkey import ValkeyServer
+from app.lab.stack.service import ServicePlan, clear_metrics
+from app.lab.stack.stores import Stores
+from app.lab.stack.supervisor import Part, Say, Supervisor
 
 READY_SECONDS = 60.0
 LOOK_SECONDS = 0.02
@@ -60,7 +60,7 @@ class AtOnce(RestartPolicy):
 class OwnGround(Ground):
     """An installation for one race: its stores begin empty, and any process of it may be killed.
 
-    Start and stop it from the main thread (see app.lab.supervisor).
+    Start and stop it from the main thread (see app.lab.stack.supervisor).
     """
 
     def __init__(self, home: LabHome, say: Say, api_processes: int, workers: int, *, faults: bool) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.lab.load.result import ACCEPTED, LoadResult, Told
+from app.blasts.load.result import ACCEPTED, LoadResult, Told
 from app.races.history.check import Verdict, check
 from app.sales.model import ReservationId
 

@@ -4,8 +4,8 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from app.lab.load.process import run_in_process
-from app.lab.load.result import ACCEPTED, SOLD_OUT, LoadResult
+from app.blasts.load.process import run_in_process
+from app.blasts.load.result import ACCEPTED, SOLD_OUT, LoadResult
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.evidence import written
 from app.lab.race.figures import RaceFigures, percentiles_ms
@@ -14,7 +14,7 @@ from app.lab.race.history import History
 from app.lab.race.ledger import connected
 from app.lab.race.samples import Counters, LedgerSamples, LedgerWatch, counters_of
 from app.lab.race.stage import plan_of, settled, staged
-from app.lab.sale_client import Document
+from app.client import Document
 from app.races.history.check import Verdict
 
 WARM_UP = Contest(stock=20, requests=40, concurrency=40, think_ms=0)

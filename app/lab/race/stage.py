@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 from redis.asyncio import Redis
 
 from app.drain.hints import DRAIN_QUEUE
-from app.lab.load.plan import LoadPlan
+from app.blasts.load.plan import LoadPlan
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import Ground
-from app.lab.sale_client import Document
-from app.lab.sale_watch import LOOK_SECONDS, every_figure_is_known, until, when_ready
-from app.lab.trace_ratio import trace_ratio_of
-from app.strategies.protocol import AcceptedIn
+from app.client import Document
+from app.lab.comparison.sale_watch import LOOK_SECONDS, every_figure_is_known, until, when_ready
+from app.blasts.trace_ratio import trace_ratio_of
+from app.sales.strategy import AcceptedIn
 
 QUIET_SECONDS = 0.5  # a message is in no list of the broker while a worker takes it: a few ms
 BLIND_SECONDS = 5.0  # the same if the broker can't be asked

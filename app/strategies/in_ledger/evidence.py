@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 from app.ledger.purchases import Seen
-from app.races.attempt import Attempt, Hazard
+from app.sales.attempt import Attempt, Hazard
 from app.sales.model import Purchase
 from app.sales.outcomes import Reserved
 

@@ -19,12 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.failpoints import failpoint
 from app.ledger.availability import LOCK_NOT_AVAILABLE, ledger_reachable
 from app.ledger.purchases import Seen, book, read, refusal
-from app.races.attempt import Attempts, Hazard, NoAttempts
+from app.sales.attempt import Attempts, Hazard, NoAttempts
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import Outcome, Reserved, SoldOut
 from app.strategies.contention import Conflict, Contention, retried
 from app.strategies.in_ledger.evidence import windows
-from app.strategies.protocol import AcceptedIn, Parts, Snapshot
+from app.sales.strategy import AcceptedIn, Parts, Snapshot
 
 Isolation = Literal["AUTOCOMMIT", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
 # Serialization failure, deadlock: https://www.postgresql.org/docs/18/mvcc-serialization-failure-handling.html

@@ -22,7 +22,7 @@ from app.sales.outcomes import Reserved, SoldOut
 from app.strategies.contention import Conflict
 from app.strategies.in_ledger.strategy import LedgerStrategy, Taken
 from app.strategies.in_redis.counter import Counted, StockCounter
-from app.strategies.protocol import Parts, Snapshot
+from app.sales.strategy import Parts, Snapshot
 
 
 class CountedStrategy(LedgerStrategy):

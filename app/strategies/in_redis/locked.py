@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.failpoints import failpoint
 from app.ledger.purchases import read, refusal
-from app.races.attempt import Attempts
+from app.sales.attempt import Attempts
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, SoldOut
 from app.strategies.contention import Contention
 from app.strategies.in_ledger.read_then_write import ReadThenWrite
 from app.strategies.in_redis.lock import SaleLock
-from app.strategies.protocol import Parts
+from app.sales.strategy import Parts
 
 TURNS = 2  # purchases of one process and sale that ask for the lock; hundreds that ask leave the holder no time to sell
 WAIT_SECONDS = 2.0

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
-from app.lab.load.result import LoadResult, Told
+from app.blasts.load.result import LoadResult, Told
 from tests.cluster.manifests import flashsale
 from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.shop import Shop

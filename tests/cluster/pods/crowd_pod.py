@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from app.lab.load.plan import LoadPlan
-from app.lab.load.result import LoadResult
+from app.blasts.load.plan import LoadPlan
+from app.blasts.load.result import LoadResult
 from tests.cluster.kubectl import Kubectl
 
 NAME = "crowd"
@@ -67,7 +67,7 @@ class CrowdPod:
             reply_seconds=REPLY_SECONDS,
             records=True,
         )
-        told = self._python("-m", "app.lab.load", json.dumps(plan.as_json()))
+        told = self._python("-m", "app.blasts.load", json.dumps(plan.as_json()))
         return LoadResult.from_json(json.loads(told))
 
     def ask(self, method: str, url: str, *, token: str | None = None, body: Any = None) -> Answer:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable
 
-from app.lab.load.result import ACCEPTED, Told
+from app.blasts.load.result import ACCEPTED, Told
 from tests.cluster.pods.shop import Shop
 from tests.cluster.statuses import Status
 from tests.support.until import block_until

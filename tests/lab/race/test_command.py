@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from app.lab.cli import main
-from app.lab.door import Door
-from app.lab.race.command import scenarios_of
+from app.lab.cli.main import main
+from app.api.lab_control import Door
+from app.lab.cli.race import scenarios_of
 from app.lab.race.contest import UnknownChoice, chosen
-from app.lab.servers.ports import free_port
+from app.lab.stack.servers.ports import free_port
 from app.strategies.registry import STRATEGIES
 from tests.support.project import PROJECT
 from tests.support.toy_strategy import ToyStrategy

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from app.lab.load.plan import LoadPlan
-from app.lab.load.result import Latency, LoadResult, Told
+from app.blasts.load.plan import LoadPlan
+from app.blasts.load.result import Latency, LoadResult, Told
 from app.lab.race.history import History, answer_of
 from app.races.history.findings import Anomaly
 

@@ -8,13 +8,13 @@ from app.lab.race.crowds import race_all
 from app.lab.race.ground import OwnGround, given
 from app.lab.race.scenarios.catalog import SCENARIOS, Scenario, play
 from app.lab.race.scenarios.scene import Scene
-from app.lab.servers.ports import free_port
-from app.lab.watched import watched
+from app.lab.stack.servers.ports import free_port
+from app.lab.stack.watched import watched
 from app.strategies.atomic import AtomicStrategy
 from app.strategies.conditional_update import ConditionalUpdateStrategy
 from app.strategies.naive import NaiveStrategy
 from app.strategies.optimistic import OptimisticStrategy
-from app.strategies.protocol import RegisteredStrategy
+from app.sales.strategy import RegisteredStrategy
 from app.strategies.redis_decr import RedisDecrStrategy
 from app.strategies.redis_lock import RedisLockStrategy
 from app.strategies.row_lock import RowLockStrategy

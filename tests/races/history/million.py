@@ -61,7 +61,7 @@ def booking(number: int) -> dict[str, object]:
 
 def measure(path: Path) -> None:
     started = time.perf_counter()
-    process = psutil.Popen([sys.executable, "-m", "app.lab.cli", "check", str(path)])
+    process = psutil.Popen([sys.executable, "-m", "app.lab.cli.main", "check", str(path)])
     peak = 0
     while process.poll() is None:
         try:

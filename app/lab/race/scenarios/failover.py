@@ -9,14 +9,14 @@ from dataclasses import replace
 
 from redis.asyncio import Redis
 
-from app.lab.load.process import run_in_process
+from app.blasts.load.process import run_in_process
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import OwnGround
 from app.lab.race.scenarios.scene import Scene, scene_of
 from app.lab.race.stage import plan_of, settled, staged
-from app.lab.sale_watch import NotInTime
-from app.lab.servers.valkey import ValkeyServer
-from app.strategies.protocol import AcceptedIn, RegisteredStrategy
+from app.lab.comparison.sale_watch import NotInTime
+from app.lab.stack.servers.valkey import ValkeyServer
+from app.sales.strategy import AcceptedIn, RegisteredStrategy
 
 STOCK = 12
 FORGOTTEN = 4

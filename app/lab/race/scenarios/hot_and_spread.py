@@ -5,8 +5,8 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from app.lab.load.result import LoadResult
-from app.lab.load.runner import run_load
+from app.blasts.load.result import LoadResult
+from app.blasts.load.runner import run_load
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.evidence import written
 from app.lab.race.ground import Ground, OwnGround
@@ -14,7 +14,7 @@ from app.lab.race.history import History
 from app.lab.race.run import warm_up
 from app.lab.race.scenarios.scene import Scene
 from app.lab.race.stage import plan_of, settled, staged
-from app.strategies.protocol import RegisteredStrategy
+from app.sales.strategy import RegisteredStrategy
 
 SALES = 100
 EACH = 10  # purchases of each sale, all of which it can serve

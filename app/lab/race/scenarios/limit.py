@@ -4,12 +4,12 @@ All eight have counted his tickets before one of them writes, as far as the stra
 row is written twice, so a strategy that guards only the stock does not notice.
 """
 
-from app.lab.load.process import run_in_process
+from app.blasts.load.process import run_in_process
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import OwnGround
 from app.lab.race.scenarios.scene import Scene, scene_of
 from app.lab.race.stage import plan_of, staged
-from app.strategies.protocol import RegisteredStrategy
+from app.sales.strategy import RegisteredStrategy
 
 TABS = 8
 CONTEST = Contest(stock=100, requests=TABS, concurrency=TABS, think_ms=0, customers=1, customer_limit=1, retries=20)

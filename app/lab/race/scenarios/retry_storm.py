@@ -4,13 +4,13 @@ What it costs is seen in the attempts that failed, and in the requests that had 
 it is sold out while tickets are left.
 """
 
-from app.lab.load.process import run_in_process
+from app.blasts.load.process import run_in_process
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import OwnGround
 from app.lab.race.samples import counters_of
 from app.lab.race.scenarios.scene import Scene, scene_of
 from app.lab.race.stage import plan_of, staged
-from app.strategies.protocol import RegisteredStrategy
+from app.sales.strategy import RegisteredStrategy
 
 CROWD = 30  # as many as the connections of two API processes bear, with some to spare
 CONTEST = Contest(stock=CROWD // 2, requests=2 * CROWD, concurrency=CROWD, think_ms=0, retries=20)

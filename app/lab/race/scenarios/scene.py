@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from app.lab.load.result import LoadResult
+from app.blasts.load.result import LoadResult
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.evidence import written
 from app.lab.race.ground import OwnGround

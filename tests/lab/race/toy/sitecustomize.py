@@ -3,7 +3,7 @@
 import sys
 from typing import Any, cast
 
-if "app.lab.load" not in sys.orig_argv:  # a load generator knows no strategy, and the imports take a second
+if "app.blasts.load" not in sys.orig_argv:  # a load generator knows no strategy, and the imports take a second
     from app.strategies.registry import STRATEGIES
     from tests.support.toy_strategy import ToyStrategy
 

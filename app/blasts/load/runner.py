@@ -1,0 +1,176 @@
+"""Runs one load in this process. All connections are open before the first request leaves.
+
+Closed and open loop differ in one thing only: when a request is meant to leave. In the open loop that is the schedule's
+moment even if no connection is free then, so that a slow server can't slow the clock that it is measured with.
+"""
+
+import asyncio
+import time
+from array import array
+from collections import Counter
+from time import monotonic
+from urllib.parse import urlsplit
+
+from app.blasts.load.buyer import Buyer, outcome_of
+from app.blasts.load.failures import NoReply, TargetUnreachable
+from app.blasts.load.plan import LoadPlan
+from app.blasts.load.result import Latency, LoadResult, Told
+from app.blasts.load.tracing import TracedPurchases
+from app.blasts.load.wire import PurchaseWriter, Reply
+from app.telemetry.tracing import tracing_is_on
+
+CONNECTING_AT_ONCE = 64  # below the shortest usual listen backlog (100): an overflow costs a SYN retry of 1 s
+OPENING_SECONDS = 30.0
+WATCH_SECONDS = 0.05
+
+
+async def run_load(plan: LoadPlan) -> LoadResult:
+    """Raises TargetUnreachable before anything was sent."""
+    return await Load(plan).run()
+
+
+class Load:
+    """One load. `progress` and `result()` tell how far it came, also while it runs and after it was cancelled."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self._plan = plan
+        self._writer = PurchaseWriter(plan)
+        # Where nobody collects spans, a trace of the service's own would be one whose root is missing.
+        untraced = plan.trace_ratio is None or not tracing_is_on()
+        self._traced = None if untraced else TracedPurchases(plan)
+        self._numbers = iter(range(plan.requests))
+        self._outcomes: Counter[str] = Counter()
+        self._latencies = array("d")
+        self._lags = array("d")
+        self._records: list[Told] = []
+        self._errors = self._replayed = self._retried = 0
+        self._started_at = time.time()
+        self._start = self._ended = self._accepted = monotonic()
+
+    @property
+    def progress(self) -> dict[str, int]:
+        """Requests answered for good so far, by outcome."""
+        return dict(self._outcomes)
+
+    async def run(self) -> LoadResult:
+        """Cancelling it closes every connection; requests under way then stay without a record."""
+        target = urlsplit(self._plan.url)
+        buyers = [
+            Buyer(str(target.hostname), target.port or 80, self._plan.retries, insist=self._plan.insist)
+            for _ in range(self._plan.connections)
+        ]
+        try:
+            await open_all(buyers)
+            self._started_at = time.time()
+            self._start = self._ended = self._accepted = monotonic()
+            await self._sell_to(buyers)
+        finally:
+            for buyer in buyers:
+                buyer.close()
+        return self.result()
+
+    def result(self) -> LoadResult:
+        return LoadResult(
+            plan=self._plan,
+            outcomes=dict(self._outcomes),
+            errors=self._errors,
+            replayed=self._replayed,
+            retried=self._retried,
+            latency=Latency.of(self._latencies),
+            lag=Latency.of(self._lags),
+            started_at=self._started_at,
+            seconds=self._ended - self._start,
+            accepted_seconds=self._accepted - self._start,
+            records=tuple(sorted(self._records, key=lambda told: told.number)),
+        )
+
+    async def _sell_to(self, buyers: list[Buyer]) -> None:
+        watch = asyncio.create_task(self._give_up_on_overdue(buyers))
+        try:
+            async with asyncio.TaskGroup() as crowd:
+                for buyer in buyers:
+                    crowd.create_task(self._buy_in_turn(buyer))
+        finally:
+            watch.cancel()
+            await asyncio.wait({watch})
+
+    async def _buy_in_turn(self, buyer: Buyer) -> None:
+        rate, deadline = self._plan.rate, self._start + self._plan.seconds
+        for number in self._numbers:
+            now = monotonic()
+            intended = now if rate is None else self._start + number / rate
+            if intended >= deadline or now >= deadline:
+                return
+            if intended > now:
+                await asyncio.sleep(intended - now)
+                now = monotonic()
+            request = self._writer.request(number)
+            if self._traced is None:
+                answer, attempts = await buyer.buy(request, deadline)
+            else:
+                answer, attempts = await self._traced.buy(buyer, request, deadline)
+            self._lags.append(max(0.0, now - intended))
+            self._note(number, answer, attempts, intended, now)
+
+    async def _give_up_on_overdue(self, buyers: list[Buyer]) -> None:
+        """One watch for all connections: a timer for each request would cost more than its parsing."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            moment = monotonic() - self._plan.reply_seconds
+            for buyer in buyers:
+                buyer.abort_if_sent_before(moment)
+
+    def _note(self, number: int, answer: Reply | NoReply, attempts: int, intended: float, sent: float) -> None:
+        if isinstance(answer, Reply):
+            status, ended = answer.status, answer.received_at
+        else:
+            status, ended = 0, monotonic()
+        outcome = outcome_of(answer)
+        replayed = status == 200 and isinstance(answer, Reply) and answer.replayed
+        latency = max(0.0, ended - intended)
+        self._outcomes[outcome] += 1
+        self._latencies.append(latency)
+        self._errors += status == 0 or status >= 500
+        self._replayed += replayed
+        self._retried += attempts > 1
+        self._ended = max(self._ended, ended)
+        if status == 200:
+            self._accepted = max(self._accepted, ended)
+        if self._plan.records:
+            reservation_id = answer.reservation_id if status == 200 and isinstance(answer, Reply) else None
+            trace_id = answer.trace_id if isinstance(answer, Reply) else None
+            key, customer = self._plan.key(number), self._plan.customer(number)
+            sent_at = self._started_at + sent - self._start
+            self._records.append(
+                Told(
+                    number,
+                    key,
+                    customer,
+                    outcome,
+                    status,
+                    latency,
+                    attempts,
+                    replayed,
+                    reservation_id,
+                    trace_id,
+                    sent_at,
+                )
+            )
+
+
+async def open_all(buyers: list[Buyer]) -> None:
+    """Raises TargetUnreachable as soon as one buyer has given up."""
+    door = asyncio.Semaphore(CONNECTING_AT_ONCE)
+
+    async def enter(buyer: Buyer) -> None:
+        async with door:
+            await buyer.open()
+
+    try:
+        async with asyncio.timeout(OPENING_SECONDS), asyncio.TaskGroup() as crowd:
+            for buyer in buyers:
+                crowd.create_task(enter(buyer))
+    except TimeoutError as error:
+        raise TargetUnreachable(f"{len(buyers)} connections did not open in {OPENING_SECONDS:.0f} s.") from error
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed

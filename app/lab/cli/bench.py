@@ -1,0 +1,86 @@
+"""`atomictickets bench`: measures the engine against its floors on this machine, and judges the bars."""
+
+import argparse
+import asyncio
+import json
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from redis.asyncio import Redis
+
+from app.lab.bench.arms import ARMS, QUICK, chosen
+from app.lab.bench.bars import BARS
+from app.lab.bench.environment import describe, disk_of
+from app.lab.bench.interval import MOST_ROUNDS
+from app.lab.bench.report import Report
+from app.lab.bench.rig import Rig
+from app.lab.bench.run import Arm, Bench, measure, warm_up
+from app.lab.bench.stage import Stage
+from app.lab.cli.options import between, names, say
+from app.lab.stack.home import LabHome
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse gives it no public name
+
+HOME = Path("build/bench")
+QUICK_ROUNDS, QUICK_SECONDS = 2, 1.0
+
+
+def add_parser(subparsers: "Subparsers") -> None:
+    parser = subparsers.add_parser("bench", help="measure the engine against its floors", description=__doc__)
+    parser.add_argument("--rounds", type=between(1, MOST_ROUNDS), default=None, help="each arm's turns (default: 7)")
+    parser.add_argument("--seconds", type=between(0.5, 60.0), default=None, help="of load in each turn (default: 3)")
+    parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="default: %(default)s")
+    parser.add_argument("--quick", action="store_true", help="fewer arms and rounds, within 90 s: no evidence")
+    parser.add_argument("--arms", type=names, default=None, help=f"of {','.join(arm.name for arm in ARMS)}")
+    parser.add_argument("--home", type=Path, default=HOME, help="data and logs (default: %(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code: 0 only if every bar whose arms were asked for is passed; one that could not be measured is not."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: the processes are stopped
+    arms = chosen(args.arms or (QUICK if args.quick else [arm.name for arm in ARMS]))
+    rounds = args.rounds or (QUICK_ROUNDS if args.quick else 7)
+    seconds = args.seconds or (QUICK_SECONDS if args.quick else 3.0)
+    home = LabHome(args.home)
+    home.lock()
+    rig = Rig(home, say)
+    try:
+        rig.start({group: None for arm in arms for group in arm.groups})
+        report = asyncio.run(_measured(rig, arms, rounds, seconds))
+    finally:
+        rig.stop()
+        home.unlock()
+    say(report.text())
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    args.json.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+    return 0 if report.holds else 1
+
+
+async def _measured(rig: Rig, arms: list[Arm], rounds: int, seconds: float) -> Report:
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    redis: Redis = Redis.from_url(rig.redis_url, decode_responses=True)
+    try:
+        stage = Stage(rig, redis)
+        disks = {store: disk_of(place) for store, place in rig.data_directories.items()}
+        facts: dict[str, Any] = describe() | {"disks": {store: disk.as_json() for store, disk in disks.items()}}
+        facts["versions"] |= {"valkey": await stage.server_version()}
+        bench = Bench(rig, stage, seconds)
+        await warm_up(bench, arms)
+        await measure(bench, arms, rounds, say)
+    finally:
+        await redis.aclose()
+    measured = {arm.name for arm in arms}
+    return Report(
+        started_at=started_at,
+        rounds=rounds,
+        seconds=seconds,
+        arms={arm.name: arm.what for arm in arms},
+        samples=bench.samples,
+        judged=[bar.judged(bench.samples) for bar in BARS if measured.issuperset(bar.needs)],
+        facts=facts,
+        on_a_real_disk=all(disk.is_real for disk in disks.values()),
+    )

@@ -1,0 +1,149 @@
+"""`atomictickets race`: the ways to sell under contention, one after another,
+before the same crowd. With --scenario something breaks on purpose.
+"""
+
+import argparse
+import asyncio
+import signal
+import textwrap
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.lab.cli.options import between, file_to_write, names, processes, say
+from app.api.lab_control import RACE_REPORT
+from app.lab.stack.home import DEFAULT_HOME, LabHome, write_private_json
+from app.blasts.load.plan import MAX_CONCURRENCY, MAX_REQUESTS
+from app.lab.race.contest import CROWD, Contest, UnknownChoice, chosen
+from app.lab.race.crowds import Race, race_all
+from app.lab.race.ground import Ground, OwnGround, given
+from app.lab.race.output import Played, Report
+from app.lab.race.page import refuse_without_marks, section
+from app.lab.race.scenarios.catalog import SCENARIOS, play
+from app.lab.stack.watched import watched
+from app.sales.model import MAX_STOCK, MAX_THINK_MS
+from app.sales.strategy import RegisteredStrategy
+from app.strategies.registry import STRATEGIES
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse gives it no public name
+
+    Strategies = Sequence[type[RegisteredStrategy]]
+
+HOME = Path("build/race")
+DEFAULT = "default: %(default)s"
+EXIT_CODE = (
+    "Exit code: 0 if all that promise to be exact were in every run of the crowd, and no scenario failed; else 1."
+)
+
+
+def add_parser(subparsers: "Subparsers") -> None:
+    usual = Contest()
+    parser = subparsers.add_parser(
+        "race",
+        help="sell the same stock to the same crowd in every way",
+        description=__doc__,
+        epilog=known(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--strategies", type=names, default=[], metavar="A,B", help="default: all, listed at the end")
+    add("--scenario", type=names, default=[CROWD], metavar="A,B", help="or all (default: crowd, the plain race)")
+    crowd = parser.add_argument_group("the plain race", "what the crowd is; a scenario has its own").add_argument
+    crowd("--stock", type=between(1, MAX_STOCK), default=usual.stock, metavar="N", help=f"tickets ({DEFAULT})")
+    crowd("--requests", type=between(1, MAX_REQUESTS), default=usual.requests, metavar="N", help=f"buyers ({DEFAULT})")
+    crowd(
+        "--concurrency",
+        type=between(1, MAX_CONCURRENCY),
+        default=usual.concurrency,
+        metavar="N",
+        help=f"of them at once ({DEFAULT})",
+    )
+    crowd(
+        "--think-ms",
+        type=between(0, MAX_THINK_MS),
+        default=usual.think_ms,
+        metavar="MS",
+        help=f"pause of those that think between read and write ({DEFAULT})",
+    )
+    crowd("--repeat", type=between(1, 1000), default=1, metavar="N", help=f"runs of each, in turn ({DEFAULT})")
+    crowd("--url", help="race at a service that runs already; DATABASE_URL and REDIS_URL name its stores")
+    own = parser.add_argument_group("servers of our own, as long as no --url is given").add_argument
+    own("--api-processes", type=processes, default=2, metavar="N", help=DEFAULT)
+    own("--workers", type=processes, default=1, metavar="N", help=DEFAULT)
+    own("--home", type=Path, default=HOME, help=f"their data and logs ({DEFAULT})")
+    told = parser.add_argument_group("what is left of it, beside the text").add_argument
+    told("--lab", type=Path, default=DEFAULT_HOME, metavar="HOME", help=f"of the lab whose page shows it ({DEFAULT})")
+    told("--json", type=file_to_write, metavar="FILE", help="everything")
+    told("--history", type=file_to_write, metavar="FILE", help="what was asked, told and booked (atomictickets check)")
+    told("--write", type=file_to_write, metavar="PAGE", help="the tables, into this page, between their marks")
+    parser.set_defaults(run=run)
+
+
+def known() -> str:
+    """The names that may be given, and what the scenarios do."""
+    ways = textwrap.wrap(", ".join(STRATEGIES), width=76, break_on_hyphens=False)
+    scenarios = [f"  {name:<15} {each.summary}" for name, each in SCENARIOS.items()]
+    return "\n".join(["strategies:", *(f"  {line}" for line in ways), "", "scenarios:", *scenarios, "", EXIT_CODE])
+
+
+def run(args: argparse.Namespace) -> int:
+    """Raises UnknownChoice or NoMarks before anything is started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: the processes are stopped
+    strategies, scenarios = chosen(args.strategies), scenarios_of(args.scenario, away=args.url is not None)
+    contest = Contest(stock=args.stock, requests=args.requests, concurrency=args.concurrency, think_ms=args.think_ms)
+    if args.write:
+        refuse_without_marks(args.write, [section(name, contest) for name in scenarios])
+    report = Report(contest=contest, repeat=args.repeat, api_processes=args.api_processes)
+    if CROWD in scenarios:
+        say(f"crowd: {contest.requests} buyers, {contest.concurrency} at once, for {contest.stock} tickets")
+        report.race = plain_race(args, strategies, contest)
+    for faults in (False, True):
+        wanted = [name for name in scenarios if name != CROWD and SCENARIOS[name].faults == faults]
+        if wanted:
+            report.played += played(args, wanted, strategies, faults=faults)
+    say("\n" + report.text())
+    if report.race is not None and args.lab.is_dir():
+        write_private_json(args.lab / RACE_REPORT, report.as_json())
+    if args.json:
+        report.write_json(args.json)
+    if args.history:
+        report.write_history(args.history)
+    if args.write:
+        report.write_page(args.write)
+    return 0 if report.holds else 1
+
+
+def plain_race(args: argparse.Namespace, strategies: "Strategies", contest: Contest) -> Race:
+    def raced(ground: Ground) -> Coroutine[Any, Any, Race]:
+        keep = args.history is not None
+        return race_all(ground, strategies, contest, repeat=args.repeat, say=say, keep_history=keep)
+
+    if args.url:
+        return asyncio.run(raced(given(args.url)))
+    with OwnGround(LabHome(args.home), say, args.api_processes, args.workers, faults=False) as ground:
+        return asyncio.run(watched(raced(ground), ground.supervisor))
+
+
+def played(args: argparse.Namespace, wanted: list[str], strategies: "Strategies", *, faults: bool) -> list[Played]:
+    """All scenarios of one kind, on one ground."""
+    shown = []
+    with OwnGround(LabHome(args.home), say, args.api_processes, args.workers, faults=faults) as ground:
+        for name in wanted:
+            scenario = SCENARIOS[name]
+            say(f"{name}: {scenario.summary}")
+            scenes, failures = asyncio.run(watched(play(ground, scenario, strategies, say), ground.supervisor))
+            shown.append(Played(name, scenario.summary, scenes, failures))
+    return shown
+
+
+def scenarios_of(asked: list[str], *, away: bool) -> list[str]:
+    """In the order of the catalog. Raises UnknownChoice; away from home nothing may be broken."""
+    known = [CROWD, *SCENARIOS]
+    for name in asked:
+        if name not in [*known, "all"]:
+            raise UnknownChoice(f"There is no scenario {name!r}. Known: {', '.join(known)}, all.")
+    chosen_ones = known if "all" in asked else [name for name in known if name in asked]
+    if away and chosen_ones != [CROWD]:
+        raise UnknownChoice("With --url only the crowd is raced: the other scenarios need servers of their own.")
+    return chosen_ones

@@ -1,0 +1,126 @@
+"""The report of a run of the scenarios: as JSON, and as a page of text that puts the strategies side by side."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import groupby
+from textwrap import wrap
+from typing import Any
+
+from app.lab.comparison.claims import Claim, claims_of, tickets
+from app.lab.comparison.figures import ScenarioFigures
+
+LABEL_WIDTH = 42
+COLUMN_WIDTH = 20
+PAGE_WIDTH = LABEL_WIDTH + 2 * COLUMN_WIDTH
+
+
+def identity_of(figures: ScenarioFigures) -> str:
+    identity = figures.identity
+    sign = "=" if identity.holds else "!="
+    return f"{identity.stock} {sign} {identity.remaining} + {identity.backlog} + {identity.booked}"
+
+
+def seconds_of(figures: ScenarioFigures) -> str:
+    return "not in time" if figures.seconds_to_consistent is None else f"{figures.seconds_to_consistent:.3f}"
+
+
+LINES: tuple[tuple[str, Callable[[ScenarioFigures], str]], ...] = (
+    ('told "Ticket Reserved"', lambda figures: f"{figures.accepted}"),
+    ('told "Sold Out"', lambda figures: f"{figures.sold_out}"),
+    ("without a plain answer", lambda figures: f"{figures.errors}"),
+    ("", lambda _: ""),
+    ("tickets there were", lambda figures: f"{figures.stock}"),
+    ("bookings in the ledger", lambda figures: f"{figures.booked}"),
+    ("sold, as the counter believes", lambda figures: f"{figures.counter_says}"),
+    ("OVERSOLD", lambda figures: f"{figures.oversold}"),
+    ("undersold", lambda figures: f"{figures.undersold}"),
+    ("pairs that read one version and wrote", lambda figures: f"{figures.witnesses.total}"),
+    ("stock = remaining + backlog + booked", identity_of),
+    ("", lambda _: ""),
+    ("latency p50 / p99, ms", lambda figures: f"{figures.latency.p50 * 1000:.1f} / {figures.latency.p99 * 1000:.1f}"),
+    ("latency p95 / max, ms", lambda figures: f"{figures.latency.p95 * 1000:.1f} / {figures.latency.max * 1000:.1f}"),
+    ("accepted per second", lambda figures: f"{figures.accepted_per_second:,.0f}"),
+    ("in the ledger per second", lambda figures: f"{figures.persisted_per_second:,.0f}"),
+    ("last acceptance to no backlog, s", seconds_of),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """`started_at` is ISO 8601 in UTC. Machine and versions are what was found, not what was asked for."""
+
+    scenarios: tuple[ScenarioFigures, ...]
+    started_at: str
+    machine: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def claims(self) -> list[Claim]:
+        return claims_of(self.scenarios)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every claim holds. A report of nothing claims nothing, and does not hold."""
+        claims = self.claims
+        return bool(claims) and all(claim.holds for claim in claims)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "scenarios": [figures.as_json() for figures in self.scenarios],
+            "claims": [{"claim": claim.claim, "holds": claim.holds} for claim in self.claims],
+            "machine": self.machine,
+            "versions": self.versions,
+            "started_at": self.started_at,
+        }
+
+    def text(self) -> str:
+        races = groupby(self.scenarios, key=lambda figures: (figures.requests, figures.concurrency, figures.stock))
+        parts = [race_table(list(race)) for _, race in races]
+        return "\n\n".join([*parts, self._claims_text(), self._circumstances()]) + "\n"
+
+    def _claims_text(self) -> str:
+        claims = self.claims
+        lines = [f"Claims, checked from these figures: {sum(claim.holds for claim in claims)} of {len(claims)} hold"]
+        for claim in claims:
+            lines += verdict("holds" if claim.holds else "FAILS", claim.claim)
+        return "\n".join(lines)
+
+    def _circumstances(self) -> str:
+        machine = ", ".join(f"{name} {value}" for name, value in self.machine.items())
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        facts = f"Measured {self.started_at}. Machine: {machine or 'unknown'}. Versions: {versions or 'unknown'}."
+        return "\n".join(wrap(facts, PAGE_WIDTH, break_on_hyphens=False))
+
+
+def race_table(race: list[ScenarioFigures]) -> str:
+    """One column for each scenario of the same load and stock."""
+    first = race[0]
+    title = f"{first.requests} buyers, {first.concurrency} at once, {first.stock} {tickets(first.stock)}"
+    rows = [
+        row(title, [figures.strategy for figures in race]),
+        "-" * (LABEL_WIDTH + COLUMN_WIDTH * len(race)),
+        *(row(label, [value(figures) for figures in race]) for label, value in LINES),
+        "",
+        *(line for figures in race for line in wrap(upshot(figures), PAGE_WIDTH)),
+        *(line for figures in race for line in figures.witnesses.lines(most=1)),
+    ]
+    return "\n".join(rows)
+
+
+def upshot(figures: ScenarioFigures) -> str:
+    """The scenario in one sentence."""
+    sold = f"{figures.strategy} sold {figures.booked} of {figures.stock} {tickets(figures.stock)}"
+    agrees = figures.counter_says == figures.booked
+    counter = "and its counter agrees" if agrees else f"its counter knows of {figures.counter_says}"
+    if figures.oversold == 0:
+        return f"{sold}, {counter}."
+    return f"{sold}, {figures.oversold} more than there were; {counter}."
+
+
+def row(label: str, values: list[str]) -> str:
+    return (label.ljust(LABEL_WIDTH) + "".join(value.rjust(COLUMN_WIDTH) for value in values)).rstrip()
+
+
+def verdict(word: str, sentence: str) -> list[str]:
+    lead = f"  {word}  "
+    return wrap(sentence, PAGE_WIDTH, initial_indent=lead, subsequent_indent=" " * len(lead), break_on_hyphens=False)

@@ -1,0 +1,165 @@
+"""The scenarios: the same crowd at the same drop, sold by a strategy that races and by one that doesn't. HTTP only."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from app.errors import AtomicTicketsError
+from app.lab.comparison.figures import Identity, ScenarioFigures
+from app.blasts.load.plan import LoadPlan
+from app.blasts.load.process import run_in_process
+from app.blasts.load.result import ACCEPTED, LoadResult, Told
+from app.lab.stack.machine import machine, versions
+from app.lab.comparison.report import Report
+from app.client import Document, SaleClient
+from app.lab.comparison.sale_watch import Looks, every_figure_is_known, until
+from app.blasts.trace_ratio import trace_ratio_of
+from app.blasts.witnesses import read, when_complete
+
+READERS = 8
+ENDED = ("Draining", "Closed")  # creating it again starts its next round; a reset is refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A sale and the crowd that is sent to it. `promises_exactness`: what the claims hold the strategy to."""
+
+    sale: str
+    strategy: str
+    promises_exactness: bool
+    stock: int
+    requests: int = 100
+    concurrency: int = 100
+    think_ms: int = 50
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        return {"name": self.sale, "strategy": self.strategy, "stock": self.stock, "think_ms": self.think_ms}
+
+
+SCENARIOS = (
+    Scenario(sale="naive-drop", strategy="naive", promises_exactness=False, stock=10),
+    Scenario(sale="atomic-drop", strategy="atomic", promises_exactness=True, stock=10),
+    Scenario(sale="naive-single", strategy="naive", promises_exactness=False, stock=1),
+    Scenario(sale="atomic-single", strategy="atomic", promises_exactness=True, stock=1),
+)
+
+
+class ScenarioFailed(AtomicTicketsError):
+    """A scenario could not be staged or read; its claims were not even tried."""
+
+    status, slug, title = 500, "scenario-failed", "Scenario Failed"
+
+
+async def run_all(api_url: str, *, progress: Callable[[str], None], admin_token: str | None = None) -> Report:
+    """Runs every scenario in turn, each in a new round. Raises ScenarioFailed and what client and generator raise."""
+    client = SaleClient(api_url, admin_token)
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    figures = []
+    for scenario in SCENARIOS:
+        progress(
+            f"{scenario.sale}: {scenario.requests} buyers at once for {scenario.stock}, strategy {scenario.strategy}"
+        )
+        figures.append(await run_one(api_url, client, scenario))
+    return Report(scenarios=tuple(figures), started_at=started_at, machine=machine(), versions=versions())
+
+
+async def run_one(api_url: str, client: SaleClient, scenario: Scenario) -> ScenarioFigures:
+    await stage(client, scenario)
+    looks = Looks(client, scenario.sale)
+    watch = asyncio.create_task(looks.keep_looking())
+    try:
+        result = await run_in_process(
+            LoadPlan(
+                url=api_url,
+                sale=scenario.sale,
+                requests=scenario.requests,
+                concurrency=scenario.concurrency,
+                records=True,
+                trace_ratio=trace_ratio_of(scenario.strategy, None),
+            )
+        )
+        last_accepted_at = result.started_at + result.accepted_seconds
+        consistent_at = await looks.first_without_backlog(since=last_accepted_at)
+    finally:
+        watch.cancel()
+        await asyncio.wait({watch})
+    if not watch.cancelled():
+        watch.result()  # it ends by itself only with an error
+    settled = await until(client, scenario.sale, "could be read", every_figure_is_known)
+    missing = await count_not_booked(client, result.records)
+    figures = figures_of(scenario, result, settled, consistent_at=consistent_at, told_but_not_booked=missing)
+    written = 0 if scenario.promises_exactness else result.accepted - result.replayed
+    return replace(figures, witnesses=await when_complete(partial(read, client, scenario.sale), written))
+
+
+async def stage(client: SaleClient, scenario: Scenario) -> None:
+    """Makes the sale, or starts its next round, and waits until it is open."""
+    found = await client.sale(scenario.sale)
+    if found is None or found["phase"] in ENDED:
+        await client.create(scenario.terms)
+    elif any(found.get(name) != value for name, value in scenario.terms.items()):
+        raise ScenarioFailed(f"A sale {scenario.sale} with other terms is in the way: give this lab a home of its own.")
+    else:
+        await client.reset(scenario.sale)
+    await until(client, scenario.sale, "opened", lambda sale: bool(sale["phase"] == "Open"))
+
+
+async def count_not_booked(client: SaleClient, records: tuple[Told, ...]) -> int:
+    """How many of the acceptances that buyers were told are no booking in the ledger."""
+    door = asyncio.Semaphore(READERS)
+
+    async def is_booked(told: Told) -> bool:
+        async with door:
+            found = None if told.reservation_id is None else await client.reservation(told.reservation_id)
+            return found is not None and found["status"] == "booked"
+
+    accepted = [told for told in records if told.outcome == ACCEPTED]
+    return (await asyncio.gather(*map(is_booked, accepted))).count(False)
+
+
+def figures_of(
+    scenario: Scenario,
+    result: LoadResult,
+    sale: Document,
+    *,
+    consistent_at: float | None,
+    told_but_not_booked: int,
+) -> ScenarioFigures:
+    """Puts together what the buyers were told (`result`) and what the service says of the sale afterwards."""
+    accepted = [told for told in result.records if told.outcome == ACCEPTED]
+    booked, identity = int(sale["booked"]), sale["identity"]
+    until_consistent = None if consistent_at is None else consistent_at - result.started_at
+    return ScenarioFigures(
+        sale=scenario.sale,
+        strategy=str(sale["strategy"]),
+        promises_exactness=scenario.promises_exactness,
+        stock=int(sale["stock"]),
+        requests=scenario.requests,
+        concurrency=result.plan.connections,
+        accepted=result.accepted,
+        sold_out=result.sold_out,
+        errors=scenario.requests - result.accepted - result.sold_out,
+        booked=booked,
+        oversold=int(sale["oversold"]),
+        undersold=int(sale["undersold"]),
+        counter_says=int(sale["counter_says"]),
+        duplicates=int(sale["duplicates"]),
+        told_but_not_booked=told_but_not_booked,
+        told_twice=2 * len(accepted)
+        - len({told.reservation_id for told in accepted})
+        - len({told.customer for told in accepted}),
+        latency=result.latency,
+        accepted_per_second=result.accepted_per_second,
+        persisted_per_second=booked / until_consistent if until_consistent else 0.0,
+        seconds_to_consistent=None if until_consistent is None else until_consistent - result.accepted_seconds,
+        identity=Identity(
+            stock=int(identity["stock"]),
+            remaining=int(identity["remaining"]),
+            backlog=int(identity["backlog"]),
+            booked=int(identity["booked"]),
+        ),
+    )

@@ -1,0 +1,25 @@
+"""The sum of all pools of a lab against what its ledger takes: refused at the start, not in mid-blast."""
+
+import asyncio
+
+from app.lab.stack.process import ProcessFailed
+from app.ledger.connections import doubts
+from app.ledger.engine import POOL_SIZES, make_engine
+from app.settings import LedgerSettings
+
+
+def refuse_too_many(database_url: str, *, api_processes: int, workers: int) -> None:
+    """Raises ProcessFailed where the processes may together open more connections than there are."""
+    settings = LedgerSettings()
+    singles = POOL_SIZES["reconciler"] + POOL_SIZES["blaster"]
+    wanted = api_processes * (settings.pool_size + POOL_SIZES["looker"]) + workers * POOL_SIZES["worker"] + singles
+    for doubt in asyncio.run(_ask(database_url, settings, wanted)):
+        raise ProcessFailed(f"{api_processes} API processes and {workers} workers: {doubt}")
+
+
+async def _ask(database_url: str, settings: LedgerSettings, wanted: int) -> list[str]:
+    engine = make_engine(database_url, "migrate", settings)
+    try:
+        return await doubts(engine, wanted)
+    finally:
+        await engine.dispose()

@@ -1,0 +1,167 @@
+"""Starts the parts of a lab in order, keeps them alive, and stops them in the opposite order.
+
+Everything happens in the calling thread, which must be the main one: its death ends the parts (tether.py), and signals
+arrive there. A signal only sets a flag, so that no part is ever half started and unrecorded.
+"""
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+from app.lab.stack.process import ChildProcess, ProcessFailed
+from app.lab.stack.registry import ProcessRegistry
+from app.lab.stack.restarts import RestartPolicy
+
+READY_SECONDS = 60.0
+Say = Callable[[str], None]
+
+
+class Server(Protocol):
+    """What an embedded store and a ChildProcess have in common."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def running(self) -> bool: ...
+    @property
+    def exit_code(self) -> int | None: ...
+    @property
+    def log(self) -> Path: ...
+    def start(self) -> None: ...
+    def ask_to_stop(self) -> None: ...
+    def stop(self) -> bool: ...
+    def kill(self) -> None: ...
+    def log_tail(self) -> str: ...
+
+
+@dataclass
+class Part:
+    """One supervised process. `ready` is None where `start` itself returns only when the server is ready."""
+
+    name: str
+    server: Server
+    address: str = "-"
+    ready: Callable[[], bool] | None = None
+    restarts: RestartPolicy = field(default_factory=RestartPolicy)
+    restart_at: float | None = None
+
+
+class StopRequested(Exception):
+    """Ctrl-C or SIGTERM arrived before the lab was up."""
+
+
+class Supervisor:
+    def __init__(self, registry: ProcessRegistry, say: Say = print) -> None:
+        self._registry = registry
+        self._say = say
+        self._groups: list[list[Part]] = []
+        self.stop_requested = False
+
+    @property
+    def parts(self) -> list[Part]:
+        return [part for group in self._groups for part in group]
+
+    @contextlib.contextmanager
+    def signals_request_stop(self) -> Iterator[None]:
+        """Inside, SIGINT and SIGTERM set `stop_requested`. More of them change nothing: stopping is bounded anyway."""
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def start(self, parts: Sequence[Part]) -> None:
+        """Starts all at once and waits until each is ready. After ProcessFailed or StopRequested, call `stop`."""
+        group: list[Part] = []
+        self._groups.append(group)
+        begun = time.monotonic()
+        for part in parts:
+            self._refuse_when_stopping()
+            group.append(part)
+            self._launch(part)
+            if part.ready is None:
+                self._say(f"{part.name} ... ready in {time.monotonic() - begun:.1f} s")
+                begun = time.monotonic()
+        for part in parts:
+            if part.ready is not None:
+                self._wait_ready(part, part.ready)
+                self._say(f"{part.name} ... ready in {time.monotonic() - begun:.1f} s")
+
+    def run_to_end(self, name: str, process: ChildProcess) -> None:
+        """A step that must succeed before the next parts start."""
+        begun = time.monotonic()
+        process.start()
+        self._registry.record(name, process.pid)
+        try:
+            process.finish(seconds=READY_SECONDS)
+        finally:
+            process.stop()
+        self._say(f"{name} ... done in {time.monotonic() - begun:.1f} s")
+
+    def watch(self) -> None:
+        """Looks once at every part, says who died, starts it again when it is time. ProcessFailed at a crash loop."""
+        for part in self.parts:
+            if part.server.running:
+                continue
+            if part.restart_at is None:
+                self._mourn(part)
+            elif time.monotonic() >= part.restart_at:
+                self._restart(part)
+
+    def stop(self) -> None:
+        """Stops group after group, the last started first. Within a group all are asked before any is waited for."""
+        for group in reversed(self._groups):
+            begun = time.monotonic()
+            for part in reversed(group):
+                part.server.ask_to_stop()
+            for part in reversed(group):
+                graceful = part.server.stop()
+                self._say(f"{part.name} ... {'stopped' if graceful else 'killed'} in {time.monotonic() - begun:.1f} s")
+        self._groups.clear()
+        self._registry.clear()
+
+    def _launch(self, part: Part) -> None:
+        part.restart_at = None
+        part.server.start()
+        self._registry.record(part.name, part.server.pid)
+
+    def _wait_ready(self, part: Part, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while not ready():
+            self._refuse_when_stopping()
+            if not part.server.running:
+                ended = f"{part.name} ended at start, exit code {part.server.exit_code}"
+                raise ProcessFailed(f"{ended}\n{part.server.log_tail()}")
+            if time.monotonic() > deadline:
+                raise ProcessFailed(f"{part.name} was not ready after {READY_SECONDS:g} s\n{part.server.log_tail()}")
+            time.sleep(0.05)
+
+    def _mourn(self, part: Part) -> None:
+        exit_code = part.server.exit_code
+        part.server.kill()  # what the dead process left in its group
+        delay = part.restarts.delay_after_death(time.monotonic())
+        if delay is None:
+            raise ProcessFailed(f"{part.name} keeps dying, exit code {exit_code}; given up\n{part.server.log_tail()}")
+        part.restart_at = time.monotonic() + delay
+        self._say(f"{part.name} died, exit code {exit_code}; starting again in {delay:g} s (log: {part.server.log})")
+
+    def _restart(self, part: Part) -> None:
+        try:
+            self._launch(part)
+        except ProcessFailed as failure:
+            self._say(f"{part.name} did not start: {failure.detail}")
+        else:
+            self._say(f"{part.name} started again, pid {part.server.pid}")
+
+    def _refuse_when_stopping(self) -> None:
+        if self.stop_requested:
+            raise StopRequested
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.stop_requested = True

@@ -1,0 +1,21 @@
+"""Where a purchase goes: to the strategy of its sale."""
+
+from app.services.catalog import SaleCatalog
+from app.sales.model import Purchase
+from app.sales.outcomes import Outcome
+from app.services.tracing import describe
+
+
+class SalesDesk:
+    """The hot path: one look into the catalog, and the strategy's own work."""
+
+    def __init__(self, catalog: SaleCatalog) -> None:
+        self._catalog = catalog
+
+    async def buy(self, purchase: Purchase) -> Outcome:
+        """Raises UnknownSale, or TemporarilyUnavailable where the outcome is unknown or nothing was taken."""
+        strategy = self._catalog.known(purchase.sale) or await self._catalog.find(purchase.sale)
+        outcome = await strategy.buy(purchase)
+        if purchase.traceparent:
+            describe(purchase, strategy.name, outcome)
+        return outcome

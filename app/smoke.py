@@ -1,0 +1,105 @@
+"""`python -m app.smoke`: buys one ticket of a sale made for it, as any client would, and sees it booked.
+
+API_URL and API_ADMIN_TOKEN name the service. With --resource GROUP/VERSION/PLURAL it first asks the cluster that it
+runs in whether that is served. Exit code: 0 all was as it should be, 1 with a sentence that says what was not.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import ssl
+import sys
+import time
+import urllib.request
+import uuid
+from pathlib import Path
+
+from app.errors import AtomicTicketsError
+from app.client import Document, SaleClient
+from app.settings import ApiSettings
+
+STOCK = 3
+PATIENCE_SECONDS = 60.0  # a worker may have to start first
+LOOK_SECONDS = 0.2
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+class SmokeFailed(AtomicTicketsError):
+    status, slug, title = 500, "smoke-failed", "Smoke Test Failed"
+
+
+async def buy_one(client: SaleClient) -> None:
+    """Raises SmokeFailed, or what the client raises. The sale is ended whatever happens."""
+    sale = f"helm-test-{uuid.uuid4().hex[:12]}"
+    await client.create({"name": sale, "strategy": "atomic", "stock": STOCK})
+    try:
+        bought = await client.buy(sale, "smoke", uuid.uuid4().hex)
+        again = await client.buy(sale, "smoke", uuid.uuid4().hex)
+        for reservation in (bought, again):
+            await _until_booked(client, str(reservation["reservation_id"]))
+        identity = await _identity(client, sale)
+        expected = {"stock": STOCK, "remaining": STOCK - 2, "booked": 2}
+        if not identity["holds"] or any(identity[name] != count for name, count in expected.items()):
+            raise SmokeFailed(f"{expected} was to be expected, and the service says {identity}.")
+    finally:
+        await client.end(sale)
+
+
+async def _until_booked(client: SaleClient, reservation_id: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        reservation = await client.reservation(reservation_id)
+        status = "unknown" if reservation is None else reservation["status"]
+        if status == "booked":
+            return
+        if status not in ("pending", "unknown") or time.monotonic() > deadline:
+            raise SmokeFailed(f"The reservation {reservation_id} is {status}, not booked.")
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _identity(client: SaleClient, sale: str) -> Document:
+    view = await client.sale(sale)
+    if view is None:
+        raise SmokeFailed(f"The sale {sale} is gone.")
+    identity: Document = view["identity"]
+    return identity
+
+
+def check_served(resource: str) -> None:
+    """Asks the cluster's API server, with the pod's own account. Raises SmokeFailed."""
+    group_version, _, plural = resource.rpartition("/")
+    url = (
+        f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}/apis/{group_version}"
+    )
+    token = (ACCOUNT / "token").read_text()
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+    try:
+        trusted = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
+        with urllib.request.urlopen(request, timeout=10, context=trusted) as response:  # noqa: S310  the same
+            served = [each["name"] for each in json.load(response)["resources"]]
+    except OSError as error:
+        raise SmokeFailed(f"{group_version} is not served: {error}.") from error
+    if plural not in served:
+        raise SmokeFailed(f"{group_version} has {', '.join(served)} and no {plural}.")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m app.smoke", description="Buys a ticket and sees it booked.")
+    parser.add_argument("--resource", metavar="GROUP/VERSION/PLURAL", help="must be served by the cluster around")
+    resource: str | None = parser.parse_args().resource
+    settings = ApiSettings()
+    token = settings.admin_token.get_secret_value() if settings.admin_token else None
+    try:
+        if resource:
+            check_served(resource)
+        asyncio.run(buy_one(SaleClient(settings.url, token)))
+    except AtomicTicketsError as error:
+        print(f"{error.title}: {error.detail}", file=sys.stderr)
+        return 1
+    print("bought, booked, and every ticket is accounted for")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
