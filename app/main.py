@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.api.application import Application
 from app.api.dashboard import CHARTS
+from app.api.lab_control import Door
 from app.api.readiness import Readiness, stop
 from app.api.services import Services
 from app.drain.hints import Hints
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
 from app.gate.server import durability_doubts
-from app.api.lab_control import Door
 from app.ledger import connections
 from app.ledger.attempts import AttemptRepository
 from app.ledger.blasts import BlastRepository
@@ -42,8 +42,8 @@ from app.services.purchases import SalesDesk
 from app.services.reservations import Reservations
 from app.services.sales import SalesService
 from app.settings import ApiSettings, GateSettings, LedgerSettings, SaleSettings, StoreSettings, TraceSettings
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.meters import RETRIES
-from app.sales.strategy import Parts
 from app.strategies.registry import STRATEGIES, build_strategies
 from app.telemetry.metrics import Metrics
 
@@ -94,7 +94,7 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
     stack.push_async_callback(hints.close)
     attempts = AttemptRecorder(engine)
     stack.push_async_callback(attempts.close)
-    parts = Parts(
+    parts = StrategyDependencies(
         engine=engine,
         redis=redis,
         gate=gate,
@@ -131,7 +131,9 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
     )
 
 
-async def open_live(settings: Settings, parts: Parts, readiness: Readiness, stack: AsyncExitStack) -> Live:
+async def open_live(
+    settings: Settings, parts: StrategyDependencies, readiness: Readiness, stack: AsyncExitStack
+) -> Live:
     """What the dashboard is told. `parts` has connections of its own, so that it doesn't wait behind the buyers."""
     broker = make_redis(settings.stores.broker_url, "api", settings.gate)
     stack.push_async_callback(broker.aclose)

@@ -1,4 +1,4 @@
-"""The reconciliation as a process of its own: `python -m app.reconcile`. SIGTERM ends it at once, at any point.
+"""The reconciliation as a process of its own: `python -m app.reconciler`. SIGTERM ends it at once, at any point.
 
 RECONCILE_READY_FILE names a file that it makes when it has looked at every sale once. On RECONCILE_PROBE_PORT it
 answers whether it has (`/readyz`), and that it is alive (`/healthz`).

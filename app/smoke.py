@@ -15,8 +15,8 @@ import urllib.request
 import uuid
 from pathlib import Path
 
-from app.errors import AtomicTicketsError
 from app.client import Document, SaleClient
+from app.errors import AtomicTicketsError
 from app.settings import ApiSettings
 
 STOCK = 3

@@ -19,7 +19,6 @@ import uvloop
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.drain.drain import Drain, Drained
-from app.sales.order import Order
 from app.drain.ownership import own_stores
 from app.drain.published import book_published
 from app.drain.sweep import sweep_forever
@@ -28,6 +27,7 @@ from app.gate.connection import make_redis
 from app.ledger.bookings import Booked
 from app.ledger.engine import make_engine
 from app.probe import serve_probes
+from app.sales.order import Order
 from app.settings import DrainSettings, GateSettings, LedgerSettings, StoreSettings
 
 STOP_SECONDS = 8.0  # the batch in hand: at most two statements of 3 s; Kubernetes kills after 30 s

@@ -7,12 +7,12 @@ import structlog
 from celery import Task
 from kombu.exceptions import OperationalError
 
-from app.sales.order import Order, parse
 from app.drain.failures import STORE_ERRORS, is_poison
 from app.drain.hints import DRAIN_TASK, HINT_LIFE_SECONDS
 from app.drain.published import BOOK_TASK
 from app.ledger.bookings import UnknownRound
 from app.sales.model import SALE_NAME
+from app.sales.order import Order, parse
 from worker import runtime
 from worker.main import app
 

@@ -21,10 +21,10 @@ from app.api import (
 )
 from app.api.bodies import SmallBodies
 from app.api.lab import router_of
+from app.api.lab_control import Door
 from app.api.problems import Problem
 from app.api.purchase_lane import PATH, answer_purchase
 from app.api.tracing import FRAMEWORK, named
-from app.api.lab_control import Door
 from app.telemetry.sampling import NOTHING, Sampling
 from app.telemetry.tracing import tracing_is_on
 

@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from app.api.errors import InvalidRequest, NotReady
-from app.races.schemas import AttemptOut, AttemptPage, WitnessOut, WitnessPage
 from app.api.problems import problems
 from app.api.sales import SaleName
 from app.api.services import InstalledServices, require_ready
 from app.errors import TemporarilyUnavailable
+from app.races.schemas import AttemptOut, AttemptPage, WitnessOut, WitnessPage
 from app.sales.model import UnknownSale
 
 MAX_LIMIT = 1000

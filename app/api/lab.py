@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict
 from app.api.admin import require_admin
 from app.api.bodies import json_only
 from app.api.errors import BodyTooLarge, InvalidRequest, NotFound, NotJson, Unauthorized
+from app.api.lab_control import Door, Fault, is_loopback
 from app.api.problems import problems
 from app.errors import TemporarilyUnavailable
-from app.api.lab_control import Door, Fault, is_loopback
 
 
 class LabOut(BaseModel):

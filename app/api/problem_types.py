@@ -12,9 +12,9 @@ from app.gate.replies import GateForgot
 from app.ledger.blasts import TooManyBlasts, UnknownBlast
 from app.ledger.sales import SaleEnded, SaleExists
 from app.live.hub import TooManyWatchers
-from app.services.catalog import UnknownStrategy
 from app.sales.managed import ManagedByResource
 from app.sales.model import UnknownReservation, UnknownSale
+from app.services.catalog import UnknownStrategy
 from app.strategies.contention import Contention
 
 EXPLANATIONS: dict[type[AtomicTicketsError], str] = {

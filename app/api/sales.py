@@ -12,9 +12,9 @@ from app.api.sale_models import ResetIn, SaleIn, SaleOut, SalePage, SaleViewOut
 from app.api.services import InstalledServices, require_ready
 from app.errors import TemporarilyUnavailable
 from app.ledger.sales import SaleEnded, SaleExists
-from app.services.catalog import UnknownStrategy
 from app.sales.managed import ManagedByResource
 from app.sales.model import SALE_NAME, UnknownSale
+from app.services.catalog import UnknownStrategy
 from app.services.sale_view import SaleView
 
 router = APIRouter(

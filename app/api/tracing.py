@@ -17,8 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.errors import Ended
 from app.api.problems import problem_response
 from app.telemetry.context import parse
+from app.telemetry.names import OUTCOME
 from app.telemetry.sampling import NOTHING
-from app.telemetry.spans import OUTCOME, decided, trace_id
+from app.telemetry.spans import decided, trace_id
 from app.telemetry.tracing import tracing_is_on
 
 HEADER = b"x-trace-id"

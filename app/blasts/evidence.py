@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.races.schemas import WitnessOut
 from app.blasts.trace_ratio import races, trace_ratio_of
 from app.blasts.witnesses import LOOKED_AT, Witnesses, when_complete
 from app.ledger.attempts import AttemptRepository
 from app.ledger.availability import LedgerUnavailable
 from app.ledger.blasts import Blast
 from app.ledger.sales import SaleRepository
+from app.races.schemas import WitnessOut
 from app.sales.model import UnknownSale
 
 log = structlog.get_logger()

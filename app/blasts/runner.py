@@ -22,13 +22,13 @@ import structlog
 import uvloop
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.errors import AtomicTicketsError, TemporarilyUnavailable
-from app.gate.connection import make_redis
 from app.blasts.evidence import BlastEvidence
-from app.blasts.progress import BlastReports
 from app.blasts.load.plan import LoadPlan
 from app.blasts.load.runner import Load
 from app.blasts.load.tracing import GENERATOR
+from app.blasts.progress import BlastReports
+from app.errors import AtomicTicketsError, TemporarilyUnavailable
+from app.gate.connection import make_redis
 from app.ledger.availability import LedgerUnavailable
 from app.ledger.blasts import Blast, BlastRepository
 from app.ledger.engine import make_engine

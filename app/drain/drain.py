@@ -26,7 +26,6 @@ from redis.asyncio import Redis
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.sales.order import Order, parse
 from app.drain.failures import is_poison, reason
 from app.drain.meters import BATCH_SECONDS, ORDERS
 from app.drain.set_aside import Failure, count_tries, forget_tries
@@ -36,6 +35,7 @@ from app.failpoints import failpoint
 from app.gate.keys import SaleKeys
 from app.gate.scripts import Scripts
 from app.ledger.bookings import Booked, UnknownRound, book
+from app.sales.order import Order, parse
 from app.settings import DrainSettings
 
 log = structlog.get_logger()

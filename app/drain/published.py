@@ -11,12 +11,12 @@ from typing import Any
 from kombu.exceptions import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.sales.order import Order
 from app.drain.hints import DRAIN_QUEUE
 from app.drain.sender import make_sender
 from app.errors import TemporarilyUnavailable
 from app.failpoints import failpoint
 from app.ledger.bookings import Booked, book
+from app.sales.order import Order
 
 BOOK_TASK = "book_order"
 PUBLISHING_AT_ONCE = 4  # threads, each with a connection of its own

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
-from app.sales.order import Order, Unreadable
 from app.gate.keys import GROUP, SaleKeys
 from app.gate.scripts import Scripts
+from app.sales.order import Order, Unreadable
 
 FORGET_AFTER_CLAIMS = 60
 """A consumer silent for this many claim times (5 minutes) is taken for gone. A live one comes back by itself."""

@@ -11,11 +11,12 @@ from time import time_ns
 
 from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanContext, SpanKind
 
-from app.sales.order import Order
 from app.drain.stream import Delivery
 from app.ledger.bookings import Booked
+from app.sales.order import Order
 from app.telemetry.context import parse
-from app.telemetry.spans import OUTCOME, decided, start_decided
+from app.telemetry.names import OUTCOME
+from app.telemetry.spans import decided, start_decided
 
 SYSTEM = {"messaging.system": "redis", "messaging.operation.type": "process", "messaging.consumer.group.name": "ledger"}
 

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from app.sales.order import Order
 from app.ledger.models import BookingStatus
+from app.sales.order import Order
 
 Buyer = tuple[str, str]
 """Customer and idempotency key: who asks, and for which of his purchases."""

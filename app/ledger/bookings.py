@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.sales.order import Order
-from app.ledger.booking_plan import Buyer, Row, plan
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
+from app.ledger.booking_plan import Buyer, Row, plan
 from app.ledger.models import BookingStatus
+from app.sales.order import Order
 
 LOCK = text("""
     SELECT round, epoch, stock, booked, guarded FROM inventory

@@ -7,8 +7,8 @@ from itertools import islice
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.sales.acceptance import Told
 from app.ledger.availability import ledger_reachable
+from app.sales.acceptance import Acceptance
 
 PAGE = 1000  # rows of one insert
 NAMED = 100  # lost orders that are named; all are counted
@@ -74,7 +74,7 @@ class ReceiptRepository:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def keep(self, told: Sequence[Told]) -> None:
+    async def keep(self, told: Sequence[Acceptance]) -> None:
         """Stores them, in pages of a transaction each; what is there already stays as it is."""
         rest = iter(told)
         while page := list(islice(rest, PAGE)):

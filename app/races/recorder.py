@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.errors import TemporarilyUnavailable
 from app.ledger.attempts import MOST_PER_ROUND, AttemptRepository
 from app.races import spans
-from app.sales.attempt import Attempt, RecordedAttempt
 from app.races.meters import ATTEMPTS, WITNESSES
+from app.sales.attempt import Attempt, RecordedAttempt
 
 GATHER_SECONDS = 0.1
 AWAY_SECONDS = 1.0  # how long to leave a ledger alone that is away

@@ -29,7 +29,6 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.sales.order import Order, parse
 from app.drain.set_aside import name_of
 from app.gate.gate import Gate
 from app.gate.replies import Remembered
@@ -38,6 +37,7 @@ from app.ledger.models import BookingStatus
 from app.reconcile.at_work import at_work
 from app.reconcile.waiting import Waiting, count_backlog, read_waiting
 from app.sales.model import ReservationId, Sale
+from app.sales.order import Order, parse
 
 PAGE = 1000  # rows; restoring them holds the stock server for about 2 ms
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from app.sales.order import Order, parse
 from app.drain.set_aside import name_of
 from app.gate.gate import Gate
+from app.sales.order import Order, parse
 
 Buyer = tuple[str, str]
 """Customer and idempotency key. The ledger books it once, so the second of two orders of a buyer takes no room."""

@@ -28,9 +28,10 @@ from app.reconcile.measure import Measurement, measure
 from app.reconcile.meters import ACTIONS, CHECKS, LAST_TURN
 from app.reconcile.repair import acquit, recount_anew, remove
 from app.sales.model import Sale
-from app.settings import ReconcileSettings
 from app.sales.strategy import Strategy
-from app.telemetry.spans import CHANGED, span
+from app.settings import ReconcileSettings
+from app.telemetry.names import CHANGED
+from app.telemetry.spans import span
 
 PAGE = 500  # sales
 AT_ONCE = POOL_SIZES["reconciler"]  # sales; each holds one connection to the ledger

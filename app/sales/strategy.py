@@ -1,18 +1,11 @@
 """What every way to sell under contention must answer. Nothing outside this folder asks which one it talks to."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Protocol
 
-from redis.asyncio import Redis
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from app.drain.hints import Hints
-from app.gate.gate import Gate
-from app.sales.attempt import Attempts, NoAttempts
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import Outcome
-from app.settings import GateSettings
 
 
 class AcceptedIn(StrEnum):
@@ -38,19 +31,6 @@ class Snapshot:
     backlog: int
     available: bool = True
     returns: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What a process has to sell with. A strategy takes what it needs."""
-
-    engine: AsyncEngine
-    redis: "Redis"
-    gate: Gate
-    hints: Hints
-    broker_url: str
-    gate_settings: GateSettings
-    attempts: Attempts = field(default_factory=NoAttempts)
 
 
 class Strategy(Protocol):
@@ -87,10 +67,3 @@ class Strategy(Protocol):
     async def close(self) -> None:
         """Finishes what is under way, before the process ends."""
         ...
-
-
-class RegisteredStrategy(Strategy, Protocol):
-    """One that a process can build by itself."""
-
-    @classmethod
-    def build(cls, parts: Parts) -> Self: ...

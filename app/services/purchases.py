@@ -1,8 +1,8 @@
 """Where a purchase goes: to the strategy of its sale."""
 
-from app.services.catalog import SaleCatalog
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome
+from app.services.catalog import SaleCatalog
 from app.services.tracing import describe
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.reservations import Recorded, ReservationRepository
-from app.services.catalog import SaleCatalog
 from app.sales.model import ReservationId, UnknownReservation, UnknownSale
+from app.services.catalog import SaleCatalog
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ import structlog
 
 from app.errors import TemporarilyUnavailable
 from app.ledger.sales import Creation, SaleExists, SaleRepository
-from app.services.catalog import strategy_named
 from app.sales.managed import refuse_end, refuse_other_terms, refuse_reset
 from app.sales.model import Sale, SaleTerms, UnknownSale
-from app.services.sale_view import SaleView
 from app.sales.strategy import Snapshot, Strategy
+from app.services.catalog import strategy_named
+from app.services.sale_view import SaleView
 
 log = structlog.get_logger()
 

@@ -21,8 +21,8 @@ import structlog
 from app.errors import TemporarilyUnavailable
 from app.failpoints import failpoint
 from app.gate.gather import Gatherer
+from app.gate.recent_acceptances import AcceptedBatch, RecentAcceptances
 from app.gate.replies import Decision, Fence, GateForgot
-from app.sales.acceptance import RecentlyTold, ToldBatch
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.reservations import ReservationRepository
 from app.ledger.sales import SaleRepository
@@ -31,7 +31,8 @@ from app.reconcile.recount import recount
 from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
 from app.sales.outcomes import KeyReused, NotOpen, Outcome
 from app.sales.recent import KNOWN_SALES, remember
-from app.sales.strategy import AcceptedIn, Parts, Snapshot
+from app.sales.strategy import AcceptedIn, Snapshot
+from app.strategies.dependencies import StrategyDependencies
 
 WATCH_SECONDS = 1.0
 
@@ -47,7 +48,7 @@ class AtomicStrategy:
     keeps_limit: ClassVar[bool] = True
     accepted_in: ClassVar[AcceptedIn] = AcceptedIn.STREAM
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: StrategyDependencies) -> None:
         self._gate = parts.gate
         self._engine = parts.engine
         self._hints = parts.hints
@@ -56,7 +57,7 @@ class AtomicStrategy:
         self._reservations = ReservationRepository(parts.engine)
         command = parts.gate.command
         self._gatherer = Gatherer(parts.gate, parts.gate_settings, self._accepted, self._noticed, command)
-        self._told = RecentlyTold()
+        self._told = RecentAcceptances()
         self._epochs: OrderedDict[str, int] = OrderedDict()  # by sale: the newest under which this process told a buyer
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeping: set[str] = set()
@@ -64,7 +65,7 @@ class AtomicStrategy:
         self._watch: asyncio.Task[None] | None = None
 
     @classmethod
-    def build(cls, parts: Parts) -> Self:
+    def build(cls, parts: StrategyDependencies) -> Self:
         return cls(parts)
 
     async def buy(self, purchase: Purchase) -> Outcome:
@@ -119,7 +120,7 @@ class AtomicStrategy:
 
     def _accepted(self, sale: str, fence: Fence, accepted: Sequence[tuple[Purchase, Decision]]) -> None:
         remember(self._epochs, sale, fence.epoch, KNOWN_SALES)
-        self._told.add(ToldBatch(time.monotonic(), sale, fence, accepted))
+        self._told.add(AcceptedBatch(time.monotonic(), sale, fence, accepted))
         self._hints.owe(sale)
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self._watch_told())

@@ -27,8 +27,8 @@ from app.sales.model import Purchase, UnknownSale
 from app.sales.outcomes import Outcome
 from app.settings import GateSettings
 from app.strategies.contention import retried
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.in_ledger.strategy import LedgerStrategy, races_told
-from app.sales.strategy import Parts
 
 MISSING = "missing"
 
@@ -42,7 +42,7 @@ class DbGatheredStrategy(LedgerStrategy):
         self._gatherer = Gatherer(self, settings)
 
     @classmethod
-    def build(cls, parts: Parts) -> Self:
+    def build(cls, parts: StrategyDependencies) -> Self:
         return cls(parts.engine, parts.gate_settings)
 
     async def buy(self, purchase: Purchase) -> Outcome:

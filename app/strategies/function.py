@@ -16,7 +16,7 @@ from typing import ClassVar, Self
 from app.gate.functions import FunctionGate
 from app.sales.model import Sale
 from app.strategies.atomic import AtomicStrategy
-from app.sales.strategy import Parts
+from app.strategies.dependencies import StrategyDependencies
 
 
 class FunctionStrategy(AtomicStrategy):
@@ -25,7 +25,7 @@ class FunctionStrategy(AtomicStrategy):
     name: ClassVar[str] = "function"
 
     @classmethod
-    def build(cls, parts: Parts) -> Self:
+    def build(cls, parts: StrategyDependencies) -> Self:
         return cls(replace(parts, gate=FunctionGate(parts.redis, parts.gate_settings.key_prefix)))
 
     async def prepare(self, sale: Sale) -> None:

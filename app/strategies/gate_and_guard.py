@@ -23,9 +23,9 @@ from app.ledger.purchases import Seen
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.strategies.contention import Conflict
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.in_ledger.strategy import LedgerStrategy, Taken
 from app.strategies.in_redis.shield import Shield
-from app.sales.strategy import Parts
 
 
 class GateAndGuardStrategy(LedgerStrategy):
@@ -38,7 +38,7 @@ class GateAndGuardStrategy(LedgerStrategy):
         self._shield = shield
 
     @classmethod
-    def build(cls, parts: Parts) -> Self:
+    def build(cls, parts: StrategyDependencies) -> Self:
         return cls(parts.engine, Shield(parts.redis, parts.gate_settings.key_prefix))
 
     async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:

@@ -21,8 +21,9 @@ from app.gate.replies import GateBusy, GateForgot
 from app.ledger.sales import SaleRepository
 from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
 from app.sales.outcomes import Outcome
+from app.sales.strategy import AcceptedIn, Snapshot
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.in_redis.booth import Booth, Sold
-from app.sales.strategy import AcceptedIn, Parts, Snapshot
 
 MOST_UNDER_WAY = 4096  # purchases of one process that wait for Redis or the broker
 
@@ -43,7 +44,7 @@ class LuaFireAndForgetStrategy:
         self._under_way = 0
 
     @classmethod
-    def build(cls, parts: Parts) -> Self:
+    def build(cls, parts: StrategyDependencies) -> Self:
         booth = Booth(parts.redis, parts.gate_settings.key_prefix)
         return cls(booth, OrderPublisher(parts.broker_url), SaleRepository(parts.engine))
 

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 
+from app.sales.strategy import Strategy
 from app.strategies.advisory_lock import AdvisoryLockStrategy
 from app.strategies.atomic import AtomicStrategy
 from app.strategies.conditional_update import ConditionalUpdateStrategy
 from app.strategies.db_gathered import DbGatheredStrategy
+from app.strategies.dependencies import RegisteredStrategy, StrategyDependencies
 from app.strategies.function import FunctionStrategy
 from app.strategies.gate_and_guard import GateAndGuardStrategy
 from app.strategies.lua_fire_and_forget import LuaFireAndForgetStrategy
 from app.strategies.naive import NaiveStrategy
 from app.strategies.naive_relative import NaiveRelativeStrategy
 from app.strategies.optimistic import OptimisticStrategy
-from app.sales.strategy import Parts, RegisteredStrategy, Strategy
 from app.strategies.redis_decr import RedisDecrStrategy
 from app.strategies.redis_lock import RedisLockStrategy
 from app.strategies.redis_lock_fenced import RedisLockFencedStrategy
@@ -52,7 +53,7 @@ STRATEGIES: Mapping[str, type[RegisteredStrategy]] = {
 """By name, for who asks what a strategy promises and sells nothing."""
 
 
-def build_strategies(parts: Parts) -> Mapping[str, Strategy]:
+def build_strategies(parts: StrategyDependencies) -> Mapping[str, Strategy]:
     """One instance of each, by name, for one process."""
     return {name: strategy.build(parts) for name, strategy in STRATEGIES.items()}
 

@@ -4,7 +4,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import StatusCode
 
-from app.telemetry.spans import CHANGED
+from app.telemetry.names import CHANGED
 
 ONE_IN = 100  # traces that changed nothing: 200 sales at rest make 20 a second
 

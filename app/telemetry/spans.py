@@ -26,14 +26,10 @@ from opentelemetry.util.types import AttributeValue
 
 from app.errors import AtomicTicketsError
 from app.telemetry.context import traceparent_of
+from app.telemetry.names import OUTCOME, SCOPE
 
 if TYPE_CHECKING:
     from app.telemetry.recorded import Recorder
-
-SCOPE = "atomictickets"
-CHANGED = "atomictickets.changed"
-"""True on a span that changed something outside this process."""
-OUTCOME = "atomictickets.outcome"
 
 _TRACER = get_tracer(SCOPE)  # finds the provider when one is there
 _RECORDER: "Recorder | None" = None

@@ -5,12 +5,13 @@ from app.gate.replies import GateUnavailable
 from app.ledger.availability import LedgerUnavailable
 from app.reconcile.decide import Action
 from app.reconcile.watch import Result
-from app.services.catalog import UnknownStrategy, strategy_named
 from app.sales.desired_state import NameTaken, Step, StockShrinks, StrategyDiffers, Wanted, is_follower
 from app.sales.model import Sale, SaleTerms
-from app.settings import ReconcileSettings, SaleSettings
 from app.sales.strategy import Strategy
-from app.telemetry.spans import CHANGED, OUTCOME, span
+from app.services.catalog import UnknownStrategy, strategy_named
+from app.settings import ReconcileSettings, SaleSettings
+from app.telemetry.names import CHANGED, OUTCOME
+from app.telemetry.spans import span
 from flashsale_operator.kube import KubeApi, KubeMissing
 from flashsale_operator.observed import Observed, WorkersSeen
 from flashsale_operator.resource.models import FlashSale

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import structlog
 
 from app.errors import AtomicTicketsError
-from app.telemetry.spans import CHANGED, span
+from app.telemetry.names import CHANGED
+from app.telemetry.spans import span
 from flashsale_operator.events import About, Told, body
 from flashsale_operator.kube import KubeApi, KubeConflict, KubeMissing, Object
 from flashsale_operator.observed import WorkersSeen

@@ -18,9 +18,10 @@ from app.ledger.sales import SaleRepository
 from app.ledger.schema import installation_id
 from app.live.resources import ResourceReports
 from app.reconcile.watch import Reconciler
+from app.sales.strategy import Strategy
 from app.services.sales import SalesService
 from app.settings import GateSettings, LedgerSettings, ReconcileSettings, StoreSettings
-from app.sales.strategy import Parts, Strategy
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.registry import STRATEGIES, build_strategies
 
 SPARE_CONNECTIONS = 2  # for the glance and the list, beside the sales' own
@@ -54,7 +55,7 @@ class Stores:
         redis = make_redis(where.redis_url, "operator", gate_settings)
         broker = make_redis(where.broker_url, "operator", gate_settings)
         gate, hints, sales = Gate(redis, gate_settings.key_prefix), Hints(where.broker_url), SaleRepository(engine)
-        parts = Parts(
+        parts = StrategyDependencies(
             engine=engine,
             redis=redis,
             gate=gate,

@@ -11,7 +11,8 @@ from opentelemetry.trace import StatusCode, get_current_span
 from structlog.contextvars import bind_contextvars
 
 from app.settings import ReconcileSettings, SaleSettings
-from app.telemetry.spans import OUTCOME, span, trace_id
+from app.telemetry.names import OUTCOME
+from app.telemetry.spans import span, trace_id
 from flashsale_operator.events import About, Told, body, events
 from flashsale_operator.keeper import ResourceGone, SaleKeeper
 from flashsale_operator.kube import KubeApi, KubeMissing, KubeRefused

@@ -70,7 +70,7 @@ def reconciling(settings: Settings) -> Iterator[None]:
         "GATE_KEY_PREFIX": settings.gate.key_prefix,
         "RECONCILE_INTERVAL_SECONDS": "0.2",
     }
-    process = subprocess.Popen([sys.executable, "-m", "app.reconcile"], env=os.environ | environment)
+    process = subprocess.Popen([sys.executable, "-m", "app.reconciler"], env=os.environ | environment)
     try:
         yield
     finally:

@@ -15,8 +15,8 @@ from app.api.purchase_lane import SOLD_OUT
 from app.errors import AtomicTicketsError
 from app.ledger.bookings import UnknownRound
 from app.main import Settings, create_app
-from app.services.purchases import SalesDesk
 from app.sales.outcomes import SoldOut
+from app.services.purchases import SalesDesk
 from tests.api.conftest import running
 
 # A terminal, a history that is judged there, and a resource's conditions.

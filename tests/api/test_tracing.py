@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from app.main import Settings
 from app.services.purchases import SalesDesk
 from app.telemetry.logs import name_the_span
-from app.telemetry.spans import OUTCOME
+from app.telemetry.names import OUTCOME
 from tests.api.conftest import Api
 from tests.support.spans import trace_of
 

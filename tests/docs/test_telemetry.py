@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from app.reconcile.decide import Action
-from app.telemetry.spans import CHANGED, OUTCOME
+from app.telemetry.names import CHANGED, OUTCOME
 from tests.support.docs_pages import page, table
 from tests.support.project import PROJECT
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from app.drain.drain import Drain, Drained
-from app.sales.order import parse
 from app.drain.stream import Entry, OrderStream
+from app.sales.order import parse
 
 
 class WorkerDied(Exception):

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.sales.order import Order, Unreadable, parse
 from app.sales.model import ReservationId
+from app.sales.order import Order, Unreadable, parse
 
 FIELDS = {
     "round": "2",

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.sales.order import Order
 from app.ledger.booking_plan import plan
 from app.ledger.models import BookingStatus
 from app.sales.model import ReservationId
+from app.sales.order import Order
 
 
 def order(number: int, customer: str, quantity: int = 1) -> Order:

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from app.drain.stream import OrderStream
-from app.telemetry.spans import OUTCOME
+from app.telemetry.names import OUTCOME
 from tests.drain.conftest import MakeDrain
 from tests.support.stall import Stall
 

@@ -17,7 +17,7 @@ from structlog.contextvars import merge_contextvars
 from app.telemetry.changed_traces import ChangedTraces
 from app.telemetry.context import traceparent_of
 from app.telemetry.logs import name_the_span
-from app.telemetry.spans import CHANGED, OUTCOME
+from app.telemetry.names import CHANGED, OUTCOME
 from flashsale_operator.metrics import Meters
 from flashsale_operator.pool import WorkerPool
 from flashsale_operator.resources import Resources

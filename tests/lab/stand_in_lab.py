@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 
-from app.lab.cli.main import lab as lab_command
+from app.lab.cli import lab as lab_command
 from app.lab.cli.main import main
 from app.lab.stack.home import LabHome
 from app.lab.stack.process import ChildProcess

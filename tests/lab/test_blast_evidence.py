@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.blasts import witnesses
 from app.blasts.evidence import BlastEvidence
-from app.lab.stack.servers.ports import free_port
 from app.blasts.trace_ratio import trace_ratio_of
 from app.blasts.witnesses import Witnesses
+from app.lab.stack.servers.ports import free_port
 from app.ledger.attempts import AttemptRepository
 from app.ledger.blasts import Blast, BlastRepository
 from app.ledger.engine import make_engine

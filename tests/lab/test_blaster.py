@@ -12,11 +12,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from app.gate.connection import make_redis
 from app.blasts import runner as blaster_module
 from app.blasts.evidence import BlastEvidence
 from app.blasts.progress import BlastReports
 from app.blasts.runner import Blaster
+from app.gate.connection import make_redis
 from app.lab.stack.servers.postgres import PostgresServer
 from app.ledger.blasts import Blast, BlastRepository
 from app.ledger.engine import make_engine

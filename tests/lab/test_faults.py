@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.lab.stack import faults as faults_module
 from app.api.lab_control import Door, Fault, is_loopback
+from app.lab.stack import faults as faults_module
 from app.lab.stack.faults import Faults
 from app.lab.stack.process import ChildProcess
 from app.lab.stack.registry import ProcessRegistry

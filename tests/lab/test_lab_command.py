@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from app.lab.stack import api_port
 from app.lab.cli.main import main
+from app.lab.stack import api_port
 from app.lab.stack.home import LabHome
 from app.lab.stack.process import ProcessFailed
 from app.lab.stack.servers.ports import free_port

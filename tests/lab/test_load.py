@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from app.lab.cli.main import blast as blast_command
 from app.blasts.load import runner
 from app.blasts.load.buyer import LONGEST_PAUSE_SECONDS, pause_before
 from app.blasts.load.failures import InvalidPlan, LoadFailed, MalformedReply, TargetUnreachable
@@ -21,6 +20,7 @@ from app.blasts.load.process import run_in_process
 from app.blasts.load.result import Latency, LoadResult
 from app.blasts.load.runner import Load, run_load
 from app.blasts.load.wire import Reply, read_reply
+from app.lab.cli import blast as blast_command
 from tests.support.stand_in_service import Answer, Seen, StandInService, problem, reserved, stand_in_service, stock_of
 
 

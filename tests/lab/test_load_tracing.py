@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_tra
 from app.blasts.load import runner
 from app.blasts.load.plan import LoadPlan
 from app.blasts.load.runner import run_load
-from app.telemetry import spans
+from app.telemetry.names import OUTCOME
 from tests.support.stand_in_service import Answer, Seen, StandInService, problem, reserved, stand_in_service, stock_of
 
 TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-0([0-3])")  # 1: sampled; 2: the id is random
@@ -52,7 +52,7 @@ async def test_each_purchase_is_the_root_of_a_trace(tracing_on: InMemorySpanExpo
     sent = {match.groups()[:2] for match in traceparents(service) if is_sampled(match)}
     assert sent == made
     assert len(sent) == 20
-    told = Counter((root.attributes or {})[spans.OUTCOME] for root in roots)
+    told = Counter((root.attributes or {})[OUTCOME] for root in roots)
     assert told == {"accepted": 10, "sold-out": 10}
     assert {root.status.status_code for root in roots} == {StatusCode.UNSET}
 

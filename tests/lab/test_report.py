@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from app.lab.comparison.claims import claims_of_one
-from app.lab.comparison.figures import Identity, ScenarioFigures
 from app.blasts.load.plan import LoadPlan
 from app.blasts.load.result import Latency, LoadResult, Told
+from app.blasts.witnesses import Witnesses
+from app.lab.comparison.claims import claims_of_one
+from app.lab.comparison.figures import Identity, ScenarioFigures
 from app.lab.comparison.report import Report
 from app.lab.comparison.scenarios import SCENARIOS, figures_of
-from app.blasts.witnesses import Witnesses
 
 ATOMIC = ScenarioFigures(
     sale="atomic-drop",

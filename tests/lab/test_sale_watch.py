@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from app.lab.comparison import sale_watch
 from app.client import ApiRefused, ApiUnreachable, SaleClient
-from app.lab.comparison.sale_watch import Looks, NotInTime, every_figure_is_known, until
 from app.lab.comparison.scenarios import SCENARIOS, Scenario, ScenarioFailed, stage
+from app.lab.stack import sale_watch
+from app.lab.stack.sale_watch import Looks, NotInTime, every_figure_is_known, until
 
 DROP = SCENARIOS[1]
 UNKNOWN = (404, {"title": "Unknown Sale", "detail": "There is no such sale."})

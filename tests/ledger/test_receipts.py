@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.sales.acceptance import Told
 from app.ledger.receipts import NAMED, PAGE, Lost, Receipt, ReceiptRepository
 from app.ledger.sales import SaleRepository
+from app.sales.acceptance import Acceptance
 from app.sales.model import Purchase, ReservationId
 from tests.support.rows import add_booking, reservation_id, set_aside, terms
 
@@ -16,10 +16,10 @@ async def receipts(engine: AsyncEngine, sales: SaleRepository) -> ReceiptReposit
     return ReceiptRepository(engine)
 
 
-def told(number: int, quantity: int = 1, round_: int = 1) -> Told:
+def told(number: int, quantity: int = 1, round_: int = 1) -> Acceptance:
     reservation = ReservationId.parse(reservation_id("drop", round_, number))
     purchase = Purchase("drop", f"customer-{number}", "key", quantity, reservation.nonce)
-    return Told(1, number, reservation, purchase)
+    return Acceptance(1, number, reservation, purchase)
 
 
 async def test_a_receipt_is_kept_once(receipts: ReceiptRepository) -> None:

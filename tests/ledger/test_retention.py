@@ -4,11 +4,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.sales.acceptance import Told
 from app.ledger.blasts import BlastRepository
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.retention import prune
 from app.ledger.sales import SaleRepository
+from app.sales.acceptance import Acceptance
 from app.sales.model import Purchase, ReservationId
 from tests.support.rows import add_booking, reservation_id, terms
 
@@ -32,7 +32,7 @@ async def aged(engine: AsyncEngine, sales: SaleRepository) -> None:
     reservations = [ReservationId.parse(reservation_id()) for _ in range(5)]
     await ReceiptRepository(engine).keep(
         [
-            Told(1, number, each, Purchase("drop", "ada", "k", 1, each.nonce))
+            Acceptance(1, number, each, Purchase("drop", "ada", "k", 1, each.nonce))
             for number, each in enumerate(reservations, 1)
         ]
     )

@@ -14,8 +14,8 @@ from app.live.resources import ResourceReports
 from app.live.stream import LiveStream
 from app.sales.model import SaleTerms
 from app.services.sales import SalesService
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.naive import NaiveStrategy
-from app.sales.strategy import Parts
 from tests.support.until import until
 
 
@@ -27,7 +27,7 @@ class StumblingLooker(Looker):
 
 
 async def test_a_sale_that_can_not_be_looked_at_is_logged_once_and_hides_no_other(
-    parts: Parts, sales: SaleRepository, broker: Redis, stream: LiveStream, key_prefix: str
+    parts: StrategyDependencies, sales: SaleRepository, broker: Redis, stream: LiveStream, key_prefix: str
 ) -> None:
     service = SalesService(sales, {"naive": NaiveStrategy(parts.engine)})
     for name in ("broken", "fine"):

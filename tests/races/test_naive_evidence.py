@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.attempts import AttemptRepository
 from app.ledger.sales import SaleRepository
-from app.sales.attempt import Hazard, RecordedAttempt, Witness
 from app.races.recorder import AttemptRecorder
+from app.sales.attempt import Hazard, RecordedAttempt, Witness
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, Reserved
 from app.strategies.naive import NaiveStrategy

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from app.failpoints import FailpointController
-from app.sales.attempt import Hazard
 from app.races.spans import COLLISIONS, WINDOW
+from app.sales.attempt import Hazard
 from app.strategies.registry import STRATEGIES
 from tests.fixtures.platform import MakePlatform
 from tests.support.collector import Collector

@@ -7,8 +7,8 @@ from opentelemetry.trace import SpanContext, format_span_id, format_trace_id
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.attempts import AttemptRepository
-from app.sales.attempt import Hazard
 from app.races.recorder import AttemptRecorder
+from app.sales.attempt import Hazard
 from app.telemetry.spans import span
 from tests.support.attempts import ATTEMPT, an_attempt
 

@@ -10,11 +10,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.gate.connection import make_redis
-from app.sales.acceptance import Told
 from app.lab.stack.servers.valkey import ValkeyServer
 from app.ledger.receipts import ReceiptRepository
 from app.reconcile.decide import Action
 from app.reconcile.repair import remove
+from app.sales.acceptance import Acceptance
 from app.sales.model import Purchase, ReservationId
 from app.sales.outcomes import CustomerLimitReached, Reserved
 from app.settings import GateSettings
@@ -40,7 +40,7 @@ async def keep_receipts(office: BoxOffice, reservations: list[ReservationId]) ->
     """What an API process leaves in the ledger when it meets a fence."""
     sale = await office.sale()
     told = [
-        Told(sale.epoch, number, reservation, Purchase(NAME, f"c{number}", "k", 1, reservation.nonce))
+        Acceptance(sale.epoch, number, reservation, Purchase(NAME, f"c{number}", "k", 1, reservation.nonce))
         for number, reservation in enumerate(reservations, start=1)
     ]
     await ReceiptRepository(office.engine).keep(told)

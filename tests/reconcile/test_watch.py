@@ -162,7 +162,7 @@ async def test_the_process_makes_its_ready_file_and_ends_on_sigterm(
         "RECONCILE_INTERVAL_SECONDS": "0.1",
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "app.reconcile", env=environment, stderr=asyncio.subprocess.PIPE
+        sys.executable, "-m", "app.reconciler", env=environment, stderr=asyncio.subprocess.PIPE
     )
     try:
         await until(ready.exists)

@@ -2,10 +2,10 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.sales import SaleRepository
+from app.sales.strategy import Strategy
 from app.services.catalog import SaleCatalog
 from app.services.sales import SalesService
 from app.strategies.naive import NaiveStrategy
-from app.sales.strategy import Strategy
 from tests.sales.told_strategy import ToldStrategy
 
 

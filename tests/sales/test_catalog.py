@@ -8,10 +8,10 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.sales import SaleRepository
+from app.sales.model import Purchase, SaleTerms, UnknownSale
 from app.services import catalog as catalog_module
 from app.services.catalog import LOOKUPS_AT_ONCE, SaleCatalog, UnknownStrategy
 from app.services.purchases import SalesDesk
-from app.sales.model import Purchase, SaleTerms, UnknownSale
 from tests.sales.told_strategy import ToldStrategy
 
 

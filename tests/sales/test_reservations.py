@@ -4,12 +4,12 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import TemporarilyUnavailable
-from app.sales.acceptance import Told
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.reservations import ReservationRepository
 from app.ledger.sales import SaleRepository
-from app.services.catalog import SaleCatalog
+from app.sales.acceptance import Acceptance
 from app.sales.model import Purchase, ReservationId, SaleTerms, UnknownReservation
+from app.services.catalog import SaleCatalog
 from app.services.reservations import Reservations, ReservationView
 from tests.sales.told_strategy import ToldStrategy
 from tests.support.rows import add_booking, reservation_id, set_aside
@@ -75,7 +75,7 @@ async def test_an_order_of_which_only_a_receipt_is_left_is_lost(
 ) -> None:
     reservation = ReservationId.parse(reservation_id())
     purchase = Purchase("drop", "ada", "key", 1, reservation.nonce)
-    await ReceiptRepository(engine).keep([Told(1, 1, reservation, purchase)])
+    await ReceiptRepository(engine).keep([Acceptance(1, 1, reservation, purchase)])
     assert (await reservations.status(str(reservation))).status == "lost"
 
 

@@ -9,18 +9,18 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from app.sales.acceptance import Told
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.sales import SaleExists, SaleRepository
-from app.services.catalog import SaleCatalog, UnknownStrategy
-from app.services.purchases import SalesDesk
+from app.sales.acceptance import Acceptance
 from app.sales.managed import ManagedByResource
 from app.sales.model import Purchase, ReservationId, SaleTerms, UnknownSale
 from app.sales.outcomes import Reserved
 from app.sales.phase import Phase
-from app.services.sales import SalesService
-from app.services.sale_view import Identity
 from app.sales.strategy import Snapshot
+from app.services.catalog import SaleCatalog, UnknownStrategy
+from app.services.purchases import SalesDesk
+from app.services.sale_view import Identity
+from app.services.sales import SalesService
 from tests.sales.told_strategy import ToldStrategy, counter
 from tests.support.rows import add_booking, reservation_id, set_aside
 
@@ -193,7 +193,10 @@ async def test_lost_is_told_only_where_no_order_is_on_its_way(
     await service.create(DROP)
     reservations = [ReservationId.parse(reservation_id()) for _ in range(2)]
     await ReceiptRepository(engine).keep(
-        [Told(1, number, each, Purchase("drop", "ada", "k", 3, each.nonce)) for number, each in enumerate(reservations)]
+        [
+            Acceptance(1, number, each, Purchase("drop", "ada", "k", 3, each.nonce))
+            for number, each in enumerate(reservations)
+        ]
     )
     await add_booking(engine, reservation_id=str(reservations[0]))
     told.snapshots = [*snapshots]

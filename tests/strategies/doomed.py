@@ -5,7 +5,7 @@ import multiprocessing
 import signal
 
 from app.sales.model import Purchase
-from app.sales.strategy import RegisteredStrategy
+from app.strategies.dependencies import RegisteredStrategy
 from tests.support.rush import Place, parts_at, selling
 
 

@@ -8,11 +8,14 @@ from app.ledger.sales import SaleRepository
 from app.ledger.tally import Tally
 from app.sales.model import Purchase, Sale, SaleTerms
 from app.sales.outcomes import Outcome, Reserved
+from app.sales.strategy import Strategy
 from app.strategies.contention import Contention
-from app.sales.strategy import Parts, Strategy
+from app.strategies.dependencies import StrategyDependencies
 
 
-async def create_sale(strategy: Strategy, parts: Parts, *, stock: int = 5, think_ms: int = 0, **terms: Any) -> Sale:
+async def create_sale(
+    strategy: Strategy, parts: StrategyDependencies, *, stock: int = 5, think_ms: int = 0, **terms: Any
+) -> Sale:
     """Creates the sale `drop` and lets the strategy follow."""
     asked = SaleTerms(name="drop", strategy=strategy.name, stock=stock, think_ms=think_ms, **terms)
     sale = (await SaleRepository(parts.engine).create(asked, guarded=strategy.promises_exactness)).sale
@@ -20,7 +23,7 @@ async def create_sale(strategy: Strategy, parts: Parts, *, stock: int = 5, think
     return sale
 
 
-async def tally_of(parts: Parts, sale: Sale) -> Tally:
+async def tally_of(parts: StrategyDependencies, sale: Sale) -> Tally:
     return await SaleRepository(parts.engine).tally(sale.name, sale.round)
 
 

@@ -19,7 +19,7 @@ from app.sales.outcomes import KeyReused, NotOpen, Reserved
 from app.settings import DrainSettings, ReconcileSettings
 from app.strategies import atomic
 from app.strategies.atomic import AtomicStrategy
-from app.sales.strategy import Parts
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.registry import STRATEGIES
 from tests.support.sales import a_purchase
 from tests.support.until import until
@@ -55,7 +55,7 @@ class AtomicSale:
 
 
 @pytest.fixture
-async def here(parts: Parts) -> AsyncIterator[AtomicSale]:
+async def here(parts: StrategyDependencies) -> AsyncIterator[AtomicSale]:
     strategy = AtomicStrategy(parts)
     yield AtomicSale(
         strategy=strategy,

@@ -6,7 +6,7 @@ import pytest
 
 from app.ledger.engine import make_engine
 from app.settings import LedgerSettings
-from app.sales.strategy import Parts, RegisteredStrategy
+from app.strategies.dependencies import RegisteredStrategy, StrategyDependencies
 from app.strategies.registry import STRATEGIES
 from tests.strategies.sale import create_sale, won
 from tests.support.sales import a_purchase
@@ -14,7 +14,7 @@ from tests.support.sales import a_purchase
 
 @pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
 async def test_a_purchase_needs_one_connection_at_a_time(
-    strategy: type[RegisteredStrategy], parts: Parts, database_url: str
+    strategy: type[RegisteredStrategy], parts: StrategyDependencies, database_url: str
 ) -> None:
     """If it held one while it waited for another, a crowd as large as the pool would wait for itself."""
     engine = make_engine(database_url, "test", LedgerSettings(pool_size=1))

@@ -22,11 +22,11 @@ from app.strategies import sharded_counter, single_statement
 from app.strategies.advisory_lock import AdvisoryLockStrategy
 from app.strategies.conditional_update import ConditionalUpdateStrategy
 from app.strategies.db_gathered import DbGatheredStrategy
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.in_ledger.strategy import Isolation, LedgerStrategy
 from app.strategies.naive import NaiveStrategy
 from app.strategies.naive_relative import NaiveRelativeStrategy
 from app.strategies.optimistic import OptimisticStrategy
-from app.sales.strategy import Parts
 from app.strategies.repeatable_read import RepeatableReadStrategy
 from app.strategies.row_lock import RowLockStrategy
 from app.strategies.serializable import SerializableStrategy
@@ -119,7 +119,12 @@ def without_guards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def sell(
-    strategy: type[LedgerStrategy], parts: Parts, *, guarded: bool, customers: int = BUYERS, limit: int | None = None
+    strategy: type[LedgerStrategy],
+    parts: StrategyDependencies,
+    *,
+    guarded: bool,
+    customers: int = BUYERS,
+    limit: int | None = None,
 ) -> list[Outcome]:
     """BUYERS purchases, each by a process of its own, that have all come as far as they can before one is done."""
     terms = SaleTerms(name="drop", strategy="any", stock=STOCK, customer_limit=limit, think_ms=0)
@@ -155,20 +160,22 @@ async def booked(engine: AsyncEngine) -> int:
 
 
 @pytest.mark.parametrize("strategy", CONTROLS, ids=lambda strategy: strategy.name)
-async def test_with_its_protection_it_sells_exactly_the_stock(strategy: type[LedgerStrategy], parts: Parts) -> None:
+async def test_with_its_protection_it_sells_exactly_the_stock(
+    strategy: type[LedgerStrategy], parts: StrategyDependencies
+) -> None:
     outcomes = await sell(strategy, parts, guarded=True)
     assert (sold(outcomes), await booked(parts.engine)) == (STOCK, STOCK)
 
 
 @pytest.mark.usefixtures("without_guards")
 @pytest.mark.parametrize("strategy", CONTROLS, ids=lambda strategy: strategy.name)
-async def test_without_its_protection_it_oversells(strategy: type[LedgerStrategy], parts: Parts) -> None:
+async def test_without_its_protection_it_oversells(strategy: type[LedgerStrategy], parts: StrategyDependencies) -> None:
     outcomes = await sell(CONTROLS[strategy], parts, guarded=False)
     assert sold(outcomes) == await booked(parts.engine) > STOCK
 
 
 @pytest.mark.usefixtures("without_guards")
-async def test_behind_a_mistake_in_a_strategy_the_ledger_has_a_guard(parts: Parts) -> None:
+async def test_behind_a_mistake_in_a_strategy_the_ledger_has_a_guard(parts: StrategyDependencies) -> None:
     with pytest.raises(IntegrityError, match="never_oversold"):
         await sell(Unlocked, parts, guarded=True)
     assert await booked(parts.engine) <= STOCK
@@ -176,7 +183,7 @@ async def test_behind_a_mistake_in_a_strategy_the_ledger_has_a_guard(parts: Part
 
 @pytest.mark.parametrize("strategy", [NaiveStrategy, NaiveRelativeStrategy], ids=lambda strategy: strategy.name)
 async def test_what_promises_nothing_sells_to_all_who_read_the_same(
-    strategy: type[LedgerStrategy], parts: Parts
+    strategy: type[LedgerStrategy], parts: StrategyDependencies
 ) -> None:
     outcomes = await sell(strategy, parts, guarded=False)
     assert sold(outcomes) == await booked(parts.engine) == BUYERS
@@ -188,7 +195,7 @@ async def test_what_promises_nothing_sells_to_all_who_read_the_same(
     ids=lambda strategy: getattr(strategy, "__name__", ""),
 )
 async def test_a_limit_is_kept_by_the_lock_of_its_customer(
-    strategy: type[LedgerStrategy], parts: Parts, *, kept: bool
+    strategy: type[LedgerStrategy], parts: StrategyDependencies, *, kept: bool
 ) -> None:
     outcomes = await sell(strategy, parts, guarded=False, customers=1, limit=1)
     assert (sold(outcomes) == 1) is kept
@@ -201,7 +208,7 @@ async def test_a_limit_is_kept_by_the_lock_of_its_customer(
 )
 async def test_a_limit_over_different_rows_is_write_skew_below_serializable(
     strategy: type[LedgerStrategy],
-    parts: Parts,
+    parts: StrategyDependencies,
     monkeypatch: pytest.MonkeyPatch,
     failpoints: FailpointController,
     *,

@@ -21,11 +21,11 @@ from app.gate.scripts import source
 from app.sales.outcomes import Outcome, Reserved, SoldOut
 from app.settings import DrainSettings
 from app.strategies.atomic import AtomicStrategy
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.function import FunctionStrategy
 from app.strategies.in_redis.booth import Booth, Sold
 from app.strategies.in_redis.counter import Counted, StockCounter
 from app.strategies.lua_fire_and_forget import LuaFireAndForgetStrategy
-from app.sales.strategy import Parts
 from app.strategies.redis_decr import RedisDecrStrategy
 from tests.strategies.sale import create_sale, tally_of
 from tests.support.sales import a_purchase
@@ -112,7 +112,7 @@ async def test_the_gate_decides_and_takes_in_one_call(
     strategy: type[AtomicStrategy],
     whole: type[Gate],
     apart: type[GateApart],
-    parts: Parts,
+    parts: StrategyDependencies,
     both_have_read: asyncio.Barrier,
     *,
     protected: bool,
@@ -134,7 +134,7 @@ async def test_the_gate_decides_and_takes_in_one_call(
 
 @pytest.mark.parametrize("protected", [True, False])
 async def test_the_counter_is_read_and_taken_from_in_one_command(
-    parts: Parts, both_have_read: asyncio.Barrier, *, protected: bool
+    parts: StrategyDependencies, both_have_read: asyncio.Barrier, *, protected: bool
 ) -> None:
     prefix = parts.gate_settings.key_prefix
     sale = await create_sale(RedisDecrStrategy.build(parts), parts, stock=1)
@@ -146,7 +146,7 @@ async def test_the_counter_is_read_and_taken_from_in_one_command(
 
 @pytest.mark.parametrize("protected", [True, False])
 async def test_the_booth_decides_and_takes_in_one_call(
-    parts: Parts, both_have_read: asyncio.Barrier, *, protected: bool
+    parts: StrategyDependencies, both_have_read: asyncio.Barrier, *, protected: bool
 ) -> None:
     prefix = parts.gate_settings.key_prefix
     strategy = LuaFireAndForgetStrategy.build(parts)

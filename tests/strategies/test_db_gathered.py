@@ -6,8 +6,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from app.gate.tracing import CALLS
 from app.strategies.atomic import AtomicStrategy
 from app.strategies.db_gathered import DbGatheredStrategy
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.function import FunctionStrategy
-from app.sales.strategy import Parts
 from tests.strategies.sale import create_sale, won
 from tests.support.sales import a_purchase
 
@@ -24,7 +24,10 @@ SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     ids=["db-gathered", "atomic", "function"],
 )
 async def test_only_what_asks_the_gate_says_so(
-    sells: type[DbGatheredStrategy | AtomicStrategy], told: set[str], parts: Parts, exported: InMemorySpanExporter
+    sells: type[DbGatheredStrategy | AtomicStrategy],
+    told: set[str],
+    parts: StrategyDependencies,
+    exported: InMemorySpanExporter,
 ) -> None:
     strategy = sells.build(parts)
     await create_sale(strategy, parts)

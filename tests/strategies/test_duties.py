@@ -14,8 +14,9 @@ from sqlalchemy import text
 from app.ledger.sales import SaleRepository
 from app.sales.model import Purchase, Sale, SaleTerms, UnknownSale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
+from app.sales.strategy import AcceptedIn
 from app.strategies.contention import Contention
-from app.sales.strategy import AcceptedIn, Parts, RegisteredStrategy
+from app.strategies.dependencies import RegisteredStrategy, StrategyDependencies
 from app.strategies.registry import STRATEGIES
 from tests.strategies.sale import won
 from tests.support.databases import MigratedDatabases
@@ -31,7 +32,7 @@ class Desk:
 
     strategy: RegisteredStrategy
     sales: SaleRepository
-    parts: Parts
+    parts: StrategyDependencies
     sale: str
 
     async def open(self, **terms: Any) -> Sale:
@@ -75,7 +76,7 @@ def database_url(migrated_databases: MigratedDatabases) -> Iterator[str]:
 
 
 @pytest.fixture(params=[*STRATEGIES.values(), ToyStrategy], ids=lambda strategy: strategy.name)
-async def desk(request: pytest.FixtureRequest, parts: Parts) -> AsyncIterator[Desk]:
+async def desk(request: pytest.FixtureRequest, parts: StrategyDependencies) -> AsyncIterator[Desk]:
     strategy = request.param.build(parts)
     yield Desk(strategy, SaleRepository(parts.engine), parts, f"drop-{secrets.token_hex(4)}")
     await strategy.close()

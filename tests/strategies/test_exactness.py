@@ -10,11 +10,12 @@ import pytest
 from app.drain.drain import Drain
 from app.sales.model import Sale, SaleTerms
 from app.sales.outcomes import SoldOut
+from app.sales.strategy import AcceptedIn
 from app.settings import DrainSettings
+from app.strategies.dependencies import RegisteredStrategy, StrategyDependencies
 from app.strategies.in_redis.lock import SaleLock
 from app.strategies.naive import NaiveStrategy
 from app.strategies.naive_relative import NaiveRelativeStrategy
-from app.sales.strategy import AcceptedIn, Parts, RegisteredStrategy
 from app.strategies.redis_lock import RedisLockStrategy
 from app.strategies.registry import STRATEGIES
 from tests.support.crowd import Crowd, Sold
@@ -29,7 +30,7 @@ class LongLocked(RedisLockStrategy):
     """What `redis-lock` keeps while its lock lasts. It promises nothing, since a busy machine may pause for longer."""
 
     @classmethod
-    def build(cls, parts: Parts) -> Self:
+    def build(cls, parts: StrategyDependencies) -> Self:
         lock = SaleLock(parts.redis, parts.gate_settings.key_prefix, LONG_LOCK_MS)
         return cls(parts.engine, lock, parts.attempts)
 
@@ -50,7 +51,7 @@ async def test_a_crowd_is_sold_exactly_the_stock(strategy: type[RegisteredStrate
 
 @pytest.mark.parametrize("strategy", IN_STREAM, ids=lambda strategy: strategy.name)
 async def test_a_crowd_whose_orders_are_booked_later_is_sold_exactly_the_stock(
-    strategy: type[RegisteredStrategy], crowd: Crowd, parts: Parts
+    strategy: type[RegisteredStrategy], crowd: Crowd, parts: StrategyDependencies
 ) -> None:
     drain = Drain(parts.redis, parts.engine, DrainSettings(), key_prefix=parts.gate_settings.key_prefix)
 

@@ -1,13 +1,13 @@
 """function: `atomic` by another call, and so with the same promise. See tests/gate/test_functions.py for the call."""
 
 from app.gate.functions import library_name
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.function import FunctionStrategy
-from app.sales.strategy import Parts
 from tests.strategies.sale import create_sale, won
 from tests.support.sales import a_purchase
 
 
-async def test_the_function_is_there_before_the_first_buyer(parts: Parts) -> None:
+async def test_the_function_is_there_before_the_first_buyer(parts: StrategyDependencies) -> None:
     strategy = FunctionStrategy.build(parts)
     await create_sale(strategy, parts)
     assert await parts.redis.function_list(library_name("reserve"))

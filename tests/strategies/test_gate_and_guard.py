@@ -12,9 +12,9 @@ from app.ledger.counter import counter_update
 from app.sales.outcomes import Reserved, SoldOut
 from app.settings import GateSettings
 from app.strategies.contention import Contention
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.gate_and_guard import GateAndGuardStrategy
 from app.strategies.in_redis.keys import RedisKeys
-from app.sales.strategy import Parts
 from tests.strategies.doomed import buy_and_die
 from tests.strategies.sale import create_sale, tally_of, won
 from tests.support.rush import Place
@@ -30,11 +30,13 @@ class Unguarded(GateAndGuardStrategy):
 
 
 @pytest.fixture
-def shield(parts: Parts) -> str:
+def shield(parts: StrategyDependencies) -> str:
     return RedisKeys(parts.gate_settings.key_prefix, "drop").shield(1)
 
 
-async def test_a_shield_that_lets_everybody_through_sells_nothing_more(parts: Parts, shield: str) -> None:
+async def test_a_shield_that_lets_everybody_through_sells_nothing_more(
+    parts: StrategyDependencies, shield: str
+) -> None:
     strategy = GateAndGuardStrategy.build(parts)
     sale = await create_sale(strategy, parts, stock=3)
     await parts.redis.set(shield, 1000)
@@ -43,7 +45,7 @@ async def test_a_shield_that_lets_everybody_through_sells_nothing_more(parts: Pa
     assert (await tally_of(parts, sale)).booked == 3
 
 
-async def test_without_the_guard_it_does(parts: Parts, shield: str) -> None:
+async def test_without_the_guard_it_does(parts: StrategyDependencies, shield: str) -> None:
     strategy = Unguarded.build(parts)
     sale = await create_sale(strategy, parts, stock=3)
     await parts.redis.set(shield, 1000)
@@ -52,7 +54,7 @@ async def test_without_the_guard_it_does(parts: Parts, shield: str) -> None:
     assert (await tally_of(parts, sale)).booked == 6
 
 
-async def test_a_shield_that_lets_nobody_through_is_no_sold_out(parts: Parts, shield: str) -> None:
+async def test_a_shield_that_lets_nobody_through_is_no_sold_out(parts: StrategyDependencies, shield: str) -> None:
     strategy = GateAndGuardStrategy.build(parts)
     await create_sale(strategy, parts, stock=3)
     await parts.redis.set(shield, 0)
@@ -63,7 +65,7 @@ async def test_a_shield_that_lets_nobody_through_is_no_sold_out(parts: Parts, sh
 
 
 async def test_the_tickets_of_a_dead_process_are_sold_when_the_shield_ends(
-    parts: Parts, place: Place, failpoints: FailpointController
+    parts: StrategyDependencies, place: Place, failpoints: FailpointController
 ) -> None:
     strategy = GateAndGuardStrategy.build(parts)
     sale = await create_sale(strategy, parts, stock=2)
@@ -80,7 +82,7 @@ async def test_the_tickets_of_a_dead_process_are_sold_when_the_shield_ends(
     assert (await tally_of(parts, sale)).booked == 2
 
 
-async def test_it_sells_without_redis(parts: Parts) -> None:
+async def test_it_sells_without_redis(parts: StrategyDependencies) -> None:
     away = make_redis("redis://127.0.0.1:1/0", "test", GateSettings())
     strategy = GateAndGuardStrategy.build(replace(parts, redis=away))
     await create_sale(strategy, parts, stock=1)
@@ -89,7 +91,7 @@ async def test_it_sells_without_redis(parts: Parts) -> None:
     await away.aclose()
 
 
-async def test_the_shield_ends_within_a_second_used_or_not(parts: Parts, shield: str) -> None:
+async def test_the_shield_ends_within_a_second_used_or_not(parts: StrategyDependencies, shield: str) -> None:
     strategy = GateAndGuardStrategy.build(parts)
     await create_sale(strategy, parts)
     for _ in range(2):

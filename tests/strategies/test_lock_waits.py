@@ -16,8 +16,8 @@ from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.settings import LedgerSettings
 from app.strategies.contention import Contention
+from app.strategies.dependencies import RegisteredStrategy, StrategyDependencies
 from app.strategies.in_ledger.strategy import Taken
-from app.sales.strategy import Parts, RegisteredStrategy
 from app.strategies.registry import STRATEGIES
 from app.strategies.row_lock import RowLockStrategy
 from tests.strategies.sale import create_sale, tally_of, won
@@ -27,7 +27,7 @@ Held = Callable[[AsyncEngine], AbstractAsyncContextManager[None]]
 
 
 @pytest.fixture
-async def hasty(parts: Parts, database_url: str) -> AsyncIterator[Parts]:
+async def hasty(parts: StrategyDependencies, database_url: str) -> AsyncIterator[StrategyDependencies]:
     """A process whose statements have little time."""
     engine = make_engine(database_url, "test", LedgerSettings(statement_timeout_seconds=0.4))
     yield replace(parts, engine=engine)
@@ -59,7 +59,9 @@ async def sale_held(engine: AsyncEngine) -> AsyncIterator[None]:
         ("db-gathered", row_held),
     ],
 )
-async def test_a_lock_that_is_not_free_in_time_is_contention(parts: Parts, hasty: Parts, name: str, held: Held) -> None:
+async def test_a_lock_that_is_not_free_in_time_is_contention(
+    parts: StrategyDependencies, hasty: StrategyDependencies, name: str, held: Held
+) -> None:
     strategy: RegisteredStrategy = STRATEGIES[name].build(hasty)
     sale = await create_sale(strategy, parts)
     async with held(parts.engine):
@@ -78,7 +80,9 @@ class Slow(RowLockStrategy):
         return await super().take(connection, purchase, seen)
 
 
-async def test_a_statement_that_takes_too_long_by_itself_is_no_contention(parts: Parts, hasty: Parts) -> None:
+async def test_a_statement_that_takes_too_long_by_itself_is_no_contention(
+    parts: StrategyDependencies, hasty: StrategyDependencies
+) -> None:
     strategy = Slow.build(hasty)
     await create_sale(strategy, parts)
     with pytest.raises(LedgerUnavailable):

@@ -7,18 +7,18 @@ from threading import Barrier
 import pytest
 from httpx2 import HTTPError
 
-from app.sales.order import Order, parse
 from app.drain.published import book_published, message
 from app.errors import TemporarilyUnavailable
 from app.failpoints import FailpointController
 from app.ledger.sales import SaleRepository
 from app.sales.model import Sale
+from app.sales.order import Order, parse
 from app.sales.outcomes import SoldOut
 from app.settings import GateSettings
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.in_redis.booth import Booth
 from app.strategies.in_redis.keys import LIFE_SECONDS, RedisKeys
 from app.strategies.lua_fire_and_forget import LuaFireAndForgetStrategy
-from app.sales.strategy import Parts
 from tests.fixtures.platform import MakePlatform
 from tests.strategies.sale import create_sale, remaining, tally_of, won
 from tests.support.crowd import Crowd
@@ -96,7 +96,7 @@ async def test_what_is_lost_with_the_api_and_with_the_broker_and_kept_by_a_worke
     assert reservation["status"] == "pending"
 
 
-async def test_a_broker_that_is_away_takes_the_order_along(parts: Parts) -> None:
+async def test_a_broker_that_is_away_takes_the_order_along(parts: StrategyDependencies) -> None:
     strategy = LuaFireAndForgetStrategy.build(replace(parts, broker_url="redis://127.0.0.1:1/0"))
     sale = await create_sale(strategy, parts, stock=2)
     with pytest.raises(TemporarilyUnavailable, match="nobody will book"):
@@ -106,7 +106,7 @@ async def test_a_broker_that_is_away_takes_the_order_along(parts: Parts) -> None
     await strategy.close()
 
 
-async def test_an_order_that_comes_twice_is_booked_once(parts: Parts) -> None:
+async def test_an_order_that_comes_twice_is_booked_once(parts: StrategyDependencies) -> None:
     strategy = LuaFireAndForgetStrategy.build(parts)
     sale = await create_sale(strategy, parts, stock=2)
     sold = await Booth(parts.redis, parts.gate_settings.key_prefix).sell(a_purchase(quantity=2))
@@ -122,7 +122,7 @@ async def test_an_order_that_comes_twice_is_booked_once(parts: Parts) -> None:
     await strategy.close()
 
 
-async def test_what_redis_forgot_is_sold_again_and_the_ledger_rejects_the_excess(parts: Parts) -> None:
+async def test_what_redis_forgot_is_sold_again_and_the_ledger_rejects_the_excess(parts: StrategyDependencies) -> None:
     strategy = LuaFireAndForgetStrategy.build(parts)
     sale = await create_sale(strategy, parts, stock=2)
     booth = Booth(parts.redis, parts.gate_settings.key_prefix)
@@ -140,7 +140,7 @@ async def test_what_redis_forgot_is_sold_again_and_the_ledger_rejects_the_excess
     await strategy.close()
 
 
-async def test_a_booth_that_redis_forgot_is_made_from_the_ledger(parts: Parts) -> None:
+async def test_a_booth_that_redis_forgot_is_made_from_the_ledger(parts: StrategyDependencies) -> None:
     strategy = LuaFireAndForgetStrategy.build(parts)
     sale = await create_sale(strategy, parts, stock=2)
     await parts.redis.unlink(*RedisKeys(parts.gate_settings.key_prefix, "drop").booth)
@@ -150,7 +150,7 @@ async def test_a_booth_that_redis_forgot_is_made_from_the_ledger(parts: Parts) -
     await strategy.close()
 
 
-async def test_a_late_word_of_an_earlier_round_changes_nothing(parts: Parts) -> None:
+async def test_a_late_word_of_an_earlier_round_changes_nothing(parts: StrategyDependencies) -> None:
     strategy = LuaFireAndForgetStrategy.build(parts)
     first = await create_sale(strategy, parts, stock=2)
     second = await SaleRepository(parts.engine).next_round("drop", 5)
@@ -161,7 +161,7 @@ async def test_a_late_word_of_an_earlier_round_changes_nothing(parts: Parts) -> 
     await strategy.close()
 
 
-async def test_all_its_keys_end_by_themselves(parts: Parts) -> None:
+async def test_all_its_keys_end_by_themselves(parts: StrategyDependencies) -> None:
     strategy = LuaFireAndForgetStrategy.build(parts)
     await create_sale(strategy, parts, customer_limit=4)
     won(await strategy.buy(a_purchase()))

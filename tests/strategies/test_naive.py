@@ -15,9 +15,9 @@ from app.ledger.engine import make_engine
 from app.ledger.sales import SaleRepository
 from app.sales.model import Sale
 from app.sales.outcomes import Outcome, Reserved, SoldOut
+from app.sales.strategy import Snapshot
 from app.settings import LedgerSettings
 from app.strategies.naive import NaiveStrategy
-from app.sales.strategy import Snapshot
 from tests.strategies.sale import won
 from tests.support.locked_naive import LockedNaive
 from tests.support.rows import terms

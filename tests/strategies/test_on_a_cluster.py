@@ -10,7 +10,7 @@ from app.gate.gate import Gate
 from app.ledger.sales import SaleRepository
 from app.sales.model import SaleTerms
 from app.sales.outcomes import Reserved, SoldOut
-from app.sales.strategy import Parts
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.registry import build_strategies
 from tests.fixtures.cluster import MakeCluster
 from tests.support.redis_cluster import RedisCluster
@@ -28,13 +28,13 @@ async def cluster(make_cluster: MakeCluster) -> RedisCluster:
 
 
 @pytest.fixture
-async def on_cluster(parts: Parts, cluster: RedisCluster) -> AsyncIterator[Parts]:
+async def on_cluster(parts: StrategyDependencies, cluster: RedisCluster) -> AsyncIterator[StrategyDependencies]:
     redis = make_redis(cluster.url, "test", parts.gate_settings)
     yield replace(parts, redis=redis, gate=Gate(redis, parts.gate_settings.key_prefix))
     await redis.aclose()
 
 
-async def test_each_sells_on_every_primary(cluster: RedisCluster, on_cluster: Parts) -> None:
+async def test_each_sells_on_every_primary(cluster: RedisCluster, on_cluster: StrategyDependencies) -> None:
     strategies = build_strategies(on_cluster)
     sales = SaleRepository(on_cluster.engine)
     for name in IN_REDIS:

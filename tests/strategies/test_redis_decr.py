@@ -7,9 +7,9 @@ import pytest
 from app.failpoints import FailpointController
 from app.ledger.sales import SaleRepository
 from app.sales.outcomes import SoldOut
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.in_redis.counter import StockCounter
 from app.strategies.in_redis.keys import LIFE_SECONDS
-from app.sales.strategy import Parts
 from app.strategies.redis_decr import RedisDecrStrategy
 from tests.strategies.doomed import buy_and_die
 from tests.strategies.sale import create_sale, remaining, tally_of, won
@@ -19,17 +19,17 @@ from tests.support.until import until
 
 
 @pytest.fixture
-def decr(parts: Parts) -> RedisDecrStrategy:
+def decr(parts: StrategyDependencies) -> RedisDecrStrategy:
     return RedisDecrStrategy.build(parts)
 
 
 @pytest.fixture
-def counter(parts: Parts) -> StockCounter:
+def counter(parts: StrategyDependencies) -> StockCounter:
     return StockCounter(parts.redis, parts.gate_settings.key_prefix)
 
 
 async def test_a_death_between_decrement_and_booking_leaks_the_tickets(
-    decr: RedisDecrStrategy, parts: Parts, place: Place, failpoints: FailpointController
+    decr: RedisDecrStrategy, parts: StrategyDependencies, place: Place, failpoints: FailpointController
 ) -> None:
     sale = await create_sale(decr, parts, stock=3)
     failpoints.kill_at("after_decrement")
@@ -41,7 +41,7 @@ async def test_a_death_between_decrement_and_booking_leaks_the_tickets(
 
 
 async def test_while_one_gives_back_others_are_told_sold_out(
-    decr: RedisDecrStrategy, counter: StockCounter, parts: Parts
+    decr: RedisDecrStrategy, counter: StockCounter, parts: StrategyDependencies
 ) -> None:
     sale = await create_sale(decr, parts, stock=3)
     await counter.add("drop", 1, -4)  # somebody asked for four, and has not yet seen that they aren't there
@@ -51,7 +51,9 @@ async def test_while_one_gives_back_others_are_told_sold_out(
     won(await decr.buy(a_purchase()))
 
 
-async def test_a_counter_that_redis_forgot_is_made_from_the_ledger(decr: RedisDecrStrategy, parts: Parts) -> None:
+async def test_a_counter_that_redis_forgot_is_made_from_the_ledger(
+    decr: RedisDecrStrategy, parts: StrategyDependencies
+) -> None:
     sale = await create_sale(decr, parts, stock=3)
     won(await decr.buy(a_purchase()))
     await parts.redis.unlink(decr.counter.key("drop", 1))
@@ -62,7 +64,7 @@ async def test_a_counter_that_redis_forgot_is_made_from_the_ledger(decr: RedisDe
 
 
 async def test_what_is_taken_and_not_booked_when_redis_forgets_is_sold_again(
-    decr: RedisDecrStrategy, parts: Parts, failpoints: FailpointController
+    decr: RedisDecrStrategy, parts: StrategyDependencies, failpoints: FailpointController
 ) -> None:
     sale = await create_sale(decr, parts, stock=2)
     failpoints.stop_at("after_decrement")
@@ -79,7 +81,7 @@ async def test_what_is_taken_and_not_booked_when_redis_forgets_is_sold_again(
 
 
 async def test_growth_that_never_reached_redis_is_found_when_it_is_needed(
-    decr: RedisDecrStrategy, parts: Parts
+    decr: RedisDecrStrategy, parts: StrategyDependencies
 ) -> None:
     """Whoever should have told the counter died after the ledger's commit."""
     sale = await create_sale(decr, parts, stock=1)
@@ -91,7 +93,7 @@ async def test_growth_that_never_reached_redis_is_found_when_it_is_needed(
     assert (await tally_of(parts, sale)).booked == 3
 
 
-async def test_growth_is_counted_once(decr: RedisDecrStrategy, parts: Parts) -> None:
+async def test_growth_is_counted_once(decr: RedisDecrStrategy, parts: StrategyDependencies) -> None:
     sale = await create_sale(decr, parts, stock=1)
     async with parts.engine.begin() as connection:
         await connection.exec_driver_sql("UPDATE inventory SET stock = 3")
@@ -102,7 +104,7 @@ async def test_growth_is_counted_once(decr: RedisDecrStrategy, parts: Parts) -> 
 
 
 async def test_its_key_ends_by_itself_also_where_nobody_seeded_it(
-    decr: RedisDecrStrategy, counter: StockCounter, parts: Parts
+    decr: RedisDecrStrategy, counter: StockCounter, parts: StrategyDependencies
 ) -> None:
     await create_sale(decr, parts)
     assert 0 < await parts.redis.ttl(counter.key("drop", 1)) <= LIFE_SECONDS

@@ -12,11 +12,11 @@ from app.ledger.counter import counter_update
 from app.sales.attempt import Attempt, Hazard
 from app.sales.outcomes import Outcome, Reserved, SoldOut
 from app.strategies.contention import Conflict, Contention
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.in_ledger.strategy import Taken
 from app.strategies.in_redis.keys import LIFE_SECONDS, RedisKeys
 from app.strategies.in_redis.lock import LOCK_MS, SaleLock
 from app.strategies.in_redis.locked import LockedStrategy
-from app.sales.strategy import Parts
 from app.strategies.redis_lock import RedisLockStrategy
 from app.strategies.redis_lock_fenced import RedisLockFencedStrategy
 from tests.strategies.sale import create_sale, insist, remaining, tally_of, won
@@ -48,11 +48,13 @@ class Kept:
 
 
 @pytest.fixture
-def keys(parts: Parts) -> RedisKeys:
+def keys(parts: StrategyDependencies) -> RedisKeys:
     return RedisKeys(parts.gate_settings.key_prefix, "drop")
 
 
-def impatient(strategy: type[LockedStrategy], parts: Parts, attempts: Kept | None = None) -> LockedStrategy:
+def impatient(
+    strategy: type[LockedStrategy], parts: StrategyDependencies, attempts: Kept | None = None
+) -> LockedStrategy:
     """With a lock that ends soon."""
     lock = SaleLock(parts.redis, parts.gate_settings.key_prefix, SHORT_LOCK_MS)
     return strategy(parts.engine, lock, attempts)
@@ -72,7 +74,7 @@ async def sell_out_while_one_sleeps(strategy: LockedStrategy, failpoints: Failpo
 
 
 async def test_a_holder_who_sleeps_past_his_lock_sells_a_ticket_twice(
-    parts: Parts, failpoints: FailpointController
+    parts: StrategyDependencies, failpoints: FailpointController
 ) -> None:
     kept = Kept()
     strategy = impatient(RedisLockStrategy, parts, kept)
@@ -88,7 +90,7 @@ async def test_a_holder_who_sleeps_past_his_lock_sells_a_ticket_twice(
     assert first.version_written != last.version_written
 
 
-async def test_with_a_token_he_writes_nothing(parts: Parts, failpoints: FailpointController) -> None:
+async def test_with_a_token_he_writes_nothing(parts: StrategyDependencies, failpoints: FailpointController) -> None:
     strategy = impatient(RedisLockFencedStrategy, parts)
     sale = await create_sale(strategy, parts, stock=3)
     *_, refused, late = await sell_out_while_one_sleeps(strategy, failpoints)
@@ -97,7 +99,7 @@ async def test_with_a_token_he_writes_nothing(parts: Parts, failpoints: Failpoin
     assert await remaining(strategy, sale) == 0
 
 
-async def late_between_read_and_write(strategy: RedisLockFencedStrategy, parts: Parts) -> None:
+async def late_between_read_and_write(strategy: RedisLockFencedStrategy, parts: StrategyDependencies) -> None:
     """A reads and sleeps; B has the lock by now and reads; A writes; B writes."""
     async with parts.engine.connect() as first, parts.engine.connect() as second:
         a, b = a_purchase(), a_purchase()
@@ -109,7 +111,7 @@ async def late_between_read_and_write(strategy: RedisLockFencedStrategy, parts: 
             await strategy.complete(connection, purchase, seen, taken)
 
 
-async def test_a_token_that_only_the_write_compares_comes_too_late(parts: Parts) -> None:
+async def test_a_token_that_only_the_write_compares_comes_too_late(parts: StrategyDependencies) -> None:
     strategy = ComparedAtTheWriteAlone.build(parts)
     sale = await create_sale(strategy, parts, stock=3)
     await late_between_read_and_write(strategy, parts)
@@ -117,7 +119,7 @@ async def test_a_token_that_only_the_write_compares_comes_too_late(parts: Parts)
     assert await remaining(strategy, sale) == 2  # one of the two updates is lost
 
 
-async def test_a_token_that_the_ledger_knows_from_the_read_on_does_not(parts: Parts) -> None:
+async def test_a_token_that_the_ledger_knows_from_the_read_on_does_not(parts: StrategyDependencies) -> None:
     strategy = RedisLockFencedStrategy.build(parts)
     sale = await create_sale(strategy, parts, stock=3)
     with pytest.raises(Conflict):
@@ -126,7 +128,7 @@ async def test_a_token_that_the_ledger_knows_from_the_read_on_does_not(parts: Pa
     assert await remaining(strategy, sale) == 3
 
 
-async def test_tokens_that_redis_forgot_are_skipped(parts: Parts, keys: RedisKeys) -> None:
+async def test_tokens_that_redis_forgot_are_skipped(parts: StrategyDependencies, keys: RedisKeys) -> None:
     strategy = RedisLockFencedStrategy.build(parts)
     sale = await create_sale(strategy, parts, stock=5)
     for _ in range(3):
@@ -139,7 +141,7 @@ async def test_tokens_that_redis_forgot_are_skipped(parts: Parts, keys: RedisKey
 
 @pytest.mark.parametrize("way", [RedisLockStrategy, RedisLockFencedStrategy], ids=lambda way: way.name)
 async def test_a_lock_that_is_never_free_is_contention_and_takes_nothing(
-    way: type[LockedStrategy], parts: Parts, keys: RedisKeys
+    way: type[LockedStrategy], parts: StrategyDependencies, keys: RedisKeys
 ) -> None:
     strategy = way.build(parts)
     sale = await create_sale(strategy, parts)
@@ -150,7 +152,7 @@ async def test_a_lock_that_is_never_free_is_contention_and_takes_nothing(
     assert await parts.redis.get(keys.lock) == "another's"
 
 
-async def test_a_late_holder_leaves_the_next_one_his_lock(parts: Parts, keys: RedisKeys) -> None:
+async def test_a_late_holder_leaves_the_next_one_his_lock(parts: StrategyDependencies, keys: RedisKeys) -> None:
     lock = SaleLock(parts.redis, keys.prefix)
     async with lock.held("drop"):
         assert 0 < await parts.redis.pttl(keys.lock) <= LOCK_MS
@@ -162,13 +164,15 @@ async def test_a_late_holder_leaves_the_next_one_his_lock(parts: Parts, keys: Re
     assert await parts.redis.get(keys.lock) is None
 
 
-async def test_the_token_ends_when_nobody_buys_any_more(parts: Parts, keys: RedisKeys) -> None:
+async def test_the_token_ends_when_nobody_buys_any_more(parts: StrategyDependencies, keys: RedisKeys) -> None:
     lock = SaleLock(parts.redis, keys.prefix)
     assert [await lock.token("drop"), await lock.token("drop")] == [1, 2]
     assert 0 < await parts.redis.ttl(keys.lock_token) <= LIFE_SECONDS
 
 
-async def test_who_has_waited_too_long_for_a_turn_is_told_so(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_has_waited_too_long_for_a_turn_is_told_so(
+    parts: StrategyDependencies, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("app.strategies.in_redis.locked.WAIT_SECONDS", 0.01)
     strategy = RedisLockStrategy.build(parts)
     await create_sale(strategy, parts, think_ms=200, stock=10)

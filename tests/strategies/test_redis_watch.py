@@ -1,6 +1,6 @@
 """redis-watch: what the WATCH is for."""
 
-from app.sales.strategy import Parts
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.redis_watch import RedisWatchStrategy
 from tests.strategies.sale import create_sale, remaining, won
 from tests.support.crowd import Crowd
@@ -24,7 +24,7 @@ async def test_with_the_watch_it_is_sold_exactly_the_stock(crowd: Crowd) -> None
     assert (sold.oversold, sold.undersold, sold.snapshot.remaining) == (0, 0, 0)
 
 
-async def test_the_number_never_goes_below_zero(parts: Parts) -> None:
+async def test_the_number_never_goes_below_zero(parts: StrategyDependencies) -> None:
     strategy = RedisWatchStrategy.build(parts)
     sale = await create_sale(strategy, parts, stock=3)
     await strategy.buy(a_purchase(quantity=4))
@@ -35,7 +35,7 @@ async def test_the_number_never_goes_below_zero(parts: Parts) -> None:
     assert await remaining(strategy, sale) == 0
 
 
-async def test_a_counter_that_redis_forgot_is_made_from_the_ledger(parts: Parts) -> None:
+async def test_a_counter_that_redis_forgot_is_made_from_the_ledger(parts: StrategyDependencies) -> None:
     strategy = RedisWatchStrategy.build(parts)
     sale = await create_sale(strategy, parts, stock=3)
     won(await strategy.buy(a_purchase()))

@@ -12,8 +12,8 @@ from app.ledger.purchases import Seen
 from app.sales.model import Purchase
 from app.sales.outcomes import Reserved, SoldOut
 from app.strategies import sharded_counter
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.in_ledger.strategy import Taken
-from app.sales.strategy import Parts
 from app.strategies.sharded_counter import BUCKETS, ShardedCounterStrategy, Share, borrow
 from tests.strategies.sale import create_sale, insist, remaining, tally_of, won
 from tests.support.sales import a_purchase
@@ -64,7 +64,7 @@ def test_shares(undealt: int, shares: list[int], quantity: int, left: tuple[int,
     assert (rest.remaining, [share.remaining for share in buckets]) == left
 
 
-async def test_buyers_of_several_tickets_leave_none_over(parts: Parts) -> None:
+async def test_buyers_of_several_tickets_leave_none_over(parts: StrategyDependencies) -> None:
     desk = ShardedCounterStrategy.build(parts)
     sale = await create_sale(desk, parts, stock=100)
     outcomes = await asyncio.gather(
@@ -95,7 +95,7 @@ class Selfish(ShardedCounterStrategy):
         return SoldOut(0) if ticket is None else Taken(ticket)
 
 
-async def test_without_borrowing_a_buyer_is_sent_away_while_tickets_are_left(parts: Parts) -> None:
+async def test_without_borrowing_a_buyer_is_sent_away_while_tickets_are_left(parts: StrategyDependencies) -> None:
     desk = ShardedCounterStrategy.build(parts)
     sale = await create_sale(desk, parts, stock=1000)
     won(await desk.buy(a_purchase()))

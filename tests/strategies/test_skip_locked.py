@@ -14,8 +14,8 @@ from app.sales.model import Purchase
 from app.sales.outcomes import Reserved, SoldOut
 from app.strategies import skip_locked
 from app.strategies.contention import Contention
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.in_ledger.strategy import Taken
-from app.sales.strategy import Parts
 from app.strategies.skip_locked import SkipLockedStrategy
 from tests.strategies.sale import create_sale, remaining, tally_of, won
 from tests.strategies.waiting import lock_waiters
@@ -44,7 +44,7 @@ class Careless(SkipLockedStrategy):
 
 
 @asynccontextmanager
-async def somebody_holds(parts: Parts, tickets: int) -> AsyncIterator[None]:
+async def somebody_holds(parts: StrategyDependencies, tickets: int) -> AsyncIterator[None]:
     """Another buyer's transaction, which comes to nothing in the end."""
     async with parts.engine.connect() as other:
         await other.execute(text("SELECT 1 FROM units ORDER BY ticket LIMIT :tickets FOR UPDATE"), {"tickets": tickets})
@@ -52,7 +52,7 @@ async def somebody_holds(parts: Parts, tickets: int) -> AsyncIterator[None]:
         await other.rollback()
 
 
-async def test_tickets_that_are_held_are_contended_and_not_sold_out(parts: Parts) -> None:
+async def test_tickets_that_are_held_are_contended_and_not_sold_out(parts: StrategyDependencies) -> None:
     desk = SkipLockedStrategy.build(parts)
     sale = await create_sale(desk, parts, stock=3)
     won(await desk.buy(a_purchase()))
@@ -64,7 +64,7 @@ async def test_tickets_that_are_held_are_contended_and_not_sold_out(parts: Parts
     assert (await tally_of(parts, sale)).booked == 3
 
 
-async def test_without_the_second_look_a_buyer_is_turned_away_and_tickets_are_left(parts: Parts) -> None:
+async def test_without_the_second_look_a_buyer_is_turned_away_and_tickets_are_left(parts: StrategyDependencies) -> None:
     desk = SkipLockedStrategy.build(parts)
     sale = await create_sale(desk, parts, stock=3)
     won(await desk.buy(a_purchase()))
@@ -73,7 +73,7 @@ async def test_without_the_second_look_a_buyer_is_turned_away_and_tickets_are_le
     assert await remaining(desk, sale) == 2
 
 
-async def test_what_is_had_in_part_is_given_back(parts: Parts) -> None:
+async def test_what_is_had_in_part_is_given_back(parts: StrategyDependencies) -> None:
     desk = SkipLockedStrategy.build(parts)
     sale = await create_sale(desk, parts, stock=4)
     won(await desk.buy(a_purchase()))
@@ -85,7 +85,7 @@ async def test_what_is_had_in_part_is_given_back(parts: Parts) -> None:
     assert await remaining(desk, sale) == 1
 
 
-async def test_rows_that_are_not_locked_are_sold_twice(parts: Parts) -> None:
+async def test_rows_that_are_not_locked_are_sold_twice(parts: StrategyDependencies) -> None:
     desk = SkipLockedStrategy.build(parts)
     sale = await create_sale(desk, parts, stock=2)
     won(await desk.buy(a_purchase()))
@@ -101,7 +101,9 @@ async def test_rows_that_are_not_locked_are_sold_twice(parts: Parts) -> None:
     assert (await tally_of(parts, sale)).booked > 2
 
 
-async def test_the_shelf_is_restocked_as_often_as_it_takes(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_shelf_is_restocked_as_often_as_it_takes(
+    parts: StrategyDependencies, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(skip_locked, "SHELF_TICKETS", 7)
     desk = SkipLockedStrategy.build(parts)
     sale = await create_sale(desk, parts, stock=30)
@@ -114,7 +116,7 @@ async def test_the_shelf_is_restocked_as_often_as_it_takes(parts: Parts, monkeyp
     assert max(tickets) <= 30
 
 
-async def test_a_large_stock_is_not_written_out(parts: Parts) -> None:
+async def test_a_large_stock_is_not_written_out(parts: StrategyDependencies) -> None:
     desk = SkipLockedStrategy.build(parts)
     sale = await create_sale(desk, parts, stock=100_000_000)
     won(await desk.buy(a_purchase()))

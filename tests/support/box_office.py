@@ -9,7 +9,6 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.sales.order import Order, parse
 from app.drain.set_aside import name_of
 from app.gate.gate import Gate
 from app.gate.keys import GROUP
@@ -20,6 +19,7 @@ from app.reconcile.measure import Measurement, measure
 from app.reconcile.recount import recount
 from app.reconcile.watch import Reconciler, Result
 from app.sales.model import Purchase, ReservationId, Sale, SaleTerms
+from app.sales.order import Order, parse
 from app.sales.outcomes import Outcome, Reserved
 from app.settings import ReconcileSettings
 from app.strategies.registry import STRATEGIES

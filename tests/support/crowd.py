@@ -11,7 +11,8 @@ from app.ledger.sales import SaleRepository
 from app.ledger.tally import Tally
 from app.sales.model import Sale, SaleTerms
 from app.sales.outcomes import Outcome, Reserved
-from app.sales.strategy import RegisteredStrategy, Snapshot
+from app.sales.strategy import Snapshot
+from app.strategies.dependencies import RegisteredStrategy
 from tests.support.rush import Answers, Buyers, Place, parts_at, rush, selling
 
 PROCESSES = 2

@@ -14,13 +14,13 @@ from redis.backoff import ConstantBackoff
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.gate.connection import make_redis
-from app.gate.gate import Gate
-from app.lab.stack.home import LabHome
 from app.blasts.load.plan import LoadPlan
 from app.blasts.load.process import run_in_process
 from app.blasts.load.result import LoadResult
 from app.blasts.load.runner import run_load
+from app.gate.connection import make_redis
+from app.gate.gate import Gate
+from app.lab.stack.home import LabHome
 from app.lab.stack.registry import HOME_VARIABLE
 from app.lab.stack.servers.ports import LOOPBACK, free_port
 from app.lab.stack.servers.valkey import AppendFsync, ValkeyServer

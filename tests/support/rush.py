@@ -17,7 +17,7 @@ from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, Reserved
 from app.settings import GateSettings, LedgerSettings
 from app.strategies.contention import Contention
-from app.sales.strategy import Parts, RegisteredStrategy
+from app.strategies.dependencies import RegisteredStrategy, StrategyDependencies
 
 MOST_TRIES = 500  # of one buyer; whoever needs more has met something that isn't contention
 WARM_CONNECTIONS = 4  # of each process: purchases under way at once, and tries lost to each that wins
@@ -79,7 +79,7 @@ async def _rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers
 
 
 @asynccontextmanager
-async def parts_at(place: Place) -> AsyncIterator[Parts]:
+async def parts_at(place: Place) -> AsyncIterator[StrategyDependencies]:
     """What a strategy is built from in a process that asks for no fixture."""
     ledger = LedgerSettings(statement_timeout_seconds=60)  # a slow machine is not what is tested
     engine = make_engine(place.database_url, "test", ledger, pool_size=WARM_CONNECTIONS)
@@ -87,7 +87,7 @@ async def parts_at(place: Place) -> AsyncIterator[Parts]:
     redis = make_redis(place.redis_url, "test", settings)
     hints = Hints(place.broker_url)
     try:
-        yield Parts(
+        yield StrategyDependencies(
             engine=engine,
             redis=redis,
             gate=Gate(redis, place.key_prefix),
@@ -102,7 +102,7 @@ async def parts_at(place: Place) -> AsyncIterator[Parts]:
 
 
 @asynccontextmanager
-async def selling(strategy: type[RegisteredStrategy], parts: Parts) -> AsyncIterator[RegisteredStrategy]:
+async def selling(strategy: type[RegisteredStrategy], parts: StrategyDependencies) -> AsyncIterator[RegisteredStrategy]:
     desk = strategy.build(parts)
     warm = [await parts.engine.connect() for _ in range(WARM_CONNECTIONS)]
     for connection in warm:

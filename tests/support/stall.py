@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.sales.order import Order, Unreadable, parse
 from app.gate.keys import GROUP, SaleKeys
+from app.sales.order import Order, Unreadable, parse
 
 
 class Stall:

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode, Tracer
 
 from app.telemetry.changed_traces import ChangedTraces
-from app.telemetry.spans import CHANGED
+from app.telemetry.names import CHANGED
 
 NEVER = 2**200  # no id is a multiple of it
 

@@ -25,8 +25,9 @@ from opentelemetry.util.types import AnyValue
 
 from app.telemetry import spans
 from app.telemetry.context import parse, traceparent_of
+from app.telemetry.names import SCOPE
 from app.telemetry.recorded import Recorder
-from app.telemetry.spans import SCOPE, current_traceparent, decided, start_decided
+from app.telemetry.spans import current_traceparent, decided, start_decided
 
 PARENT = SpanContext(0xA1, 0xB2, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 ELSEWHERE = SpanContext(0xC3, 0xD4, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))

@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from structlog.testing import capture_logs
 
 from app.telemetry.exporting import exporter_of_environment
+from app.telemetry.names import CHANGED
 from app.telemetry.provider import provider_of
-from app.telemetry.spans import CHANGED
 from app.telemetry.tracing import is_asked_for
 from tests.support.collector import Collector
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from app.sales.order import Order
 from app.drain.published import OrderPublisher
 from app.gate.keys import instance_key
+from app.sales.order import Order
 from tests.support.stall import Stall
 from tests.support.until import until
 from tests.worker.conftest import START_SECONDS, MakeWorker, logged

@@ -10,10 +10,10 @@ import sys
 
 import uvloop
 
-from app.errors import AtomicTicketsError
 from app.blasts.load.plan import LoadPlan
 from app.blasts.load.runner import run_load
 from app.blasts.load.tracing import GENERATOR
+from app.errors import AtomicTicketsError
 from app.telemetry.tracing import tracing
 
 PLAN_LIMIT_BYTES = 65_536

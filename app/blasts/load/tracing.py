@@ -8,7 +8,8 @@ from app.blasts.load.buyer import Buyer, is_unknown, outcome_of
 from app.blasts.load.failures import NoReply
 from app.blasts.load.plan import LoadPlan
 from app.blasts.load.wire import Reply
-from app.telemetry.spans import OUTCOME, current_traceparent, decided
+from app.telemetry.names import OUTCOME
+from app.telemetry.spans import current_traceparent, decided
 
 GENERATOR = "atomictickets-blaster"
 """The service's name, in whichever process the load is made."""

@@ -14,11 +14,11 @@ from app.lab.bench.serving import serve
 from app.ledger.engine import make_engine
 from app.ledger.sales import SaleRepository
 from app.main import Settings, open_services
-from app.services.catalog import SaleCatalog
-from app.services.purchases import SalesDesk
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import Outcome, Reserved
 from app.sales.strategy import AcceptedIn, Snapshot
+from app.services.catalog import SaleCatalog
+from app.services.purchases import SalesDesk
 
 
 class ConstantStrategy:

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.lab.bench.rig import Rig, Running
-from app.lab.bench.usage import Usage
 from app.blasts.load.plan import MAX_REQUESTS, LoadPlan
 from app.blasts.load.process import run_in_process
 from app.blasts.load.result import LoadResult
+from app.lab.bench.rig import Rig, Running
+from app.lab.bench.usage import Usage
 
 BUYERS = 100
 CROWD = 400  # more than two calls to the gate hold: with 100 the API waits for the disk for a quarter of its time

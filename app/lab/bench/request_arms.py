@@ -1,11 +1,11 @@
 """The arms that measure the API: how many answers a second, at what latency and cost. No worker runs meanwhile."""
 
+from app.blasts.load.plan import LoadPlan
+from app.blasts.load.result import ACCEPTED, SOLD_OUT
 from app.lab.bench.load import BUYERS, CROWD, Loaded, closed_loop, load
 from app.lab.bench.rig import API_1, API_2, CONSTANT, FLOOR_1, FLOOR_2, Group
 from app.lab.bench.run import Bench
 from app.lab.bench.sample import Sample
-from app.blasts.load.plan import LoadPlan
-from app.blasts.load.result import ACCEPTED, SOLD_OUT
 
 OPEN_LOOP_SHARE = 0.7
 OPEN_LOOP_BUYERS = 400  # connections enough that a request of the schedule finds a free one

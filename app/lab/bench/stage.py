@@ -8,9 +8,9 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from app.client import SaleClient
 from app.gate.keys import SaleKeys
 from app.lab.bench.rig import API_1, Rig
-from app.client import SaleClient
 from app.settings import GateSettings
 
 CUSTOMER_LIMIT = 4

@@ -5,13 +5,13 @@ import json
 import socket
 from urllib.request import urlopen
 
+from app.blasts.load.result import ACCEPTED
 from app.lab.bench.alternating_app import PATH
 from app.lab.bench.load import closed_loop, load
 from app.lab.bench.request_arms import accepted, sample_of
 from app.lab.bench.rig import ALTERNATING, ALTERNATING_1, ALTERNATING_100, TRACED_100, Group
 from app.lab.bench.run import Bench
 from app.lab.bench.sample import Sample
-from app.blasts.load.result import ACCEPTED
 from app.lab.stack.servers.ports import LOOPBACK
 
 LONGER = 8  # than other arms: a per cent is to be seen

@@ -6,6 +6,8 @@ from time import perf_counter
 
 import psutil
 
+from app.blasts.load.plan import LoadPlan
+from app.blasts.load.result import ACCEPTED, LoadResult
 from app.errors import AtomicTicketsError
 from app.lab.bench.bars import SOAK_ORDERS
 from app.lab.bench.follow import drained_per_second, following, persisted_share
@@ -15,8 +17,6 @@ from app.lab.bench.rig import API_1, API_2, Group, Running
 from app.lab.bench.run import Bench
 from app.lab.bench.sample import Sample
 from app.lab.bench.usage import Usage
-from app.blasts.load.plan import LoadPlan
-from app.blasts.load.result import ACCEPTED, LoadResult
 
 DRAIN_ORDERS = 20_000
 WARMING_SHARE = 1 / 3  # of a steady window: the first hint, and the worker's first batches

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from app.lab.bench.arms import ARMS, QUICK, chosen
 from app.lab.bench.bars import BARS
-from app.lab.bench.environment import describe, disk_of
+from app.lab.bench.disk import disk_of
 from app.lab.bench.interval import MOST_ROUNDS
 from app.lab.bench.report import Report
 from app.lab.bench.rig import Rig
@@ -20,6 +20,7 @@ from app.lab.bench.run import Arm, Bench, measure, warm_up
 from app.lab.bench.stage import Stage
 from app.lab.cli.options import between, names, say
 from app.lab.stack.home import LabHome
+from app.lab.stack.machine import describe
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse gives it no public name

@@ -15,9 +15,9 @@ from app.blasts.load.plan import LoadPlan
 from app.blasts.load.result import LoadResult
 from app.blasts.load.runner import run_load
 from app.blasts.load.tracing import GENERATOR
-from app.client import ApiRefused, SaleClient
 from app.blasts.trace_ratio import races, trace_ratio_of
 from app.blasts.witnesses import Witnesses, read, when_complete
+from app.client import ApiRefused, SaleClient
 from app.telemetry.tracing import tracing
 
 PAIRS = 3  # that are printed; --json has 20, and GET /sales/{sale}/witnesses all

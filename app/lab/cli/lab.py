@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.lab.stack import api_port
+from app.api.lab_control import VARIABLE, Door, is_loopback
 from app.lab.cli.main import INTERRUPTED
 from app.lab.cli.options import between, processes, say
-from app.api.lab_control import VARIABLE, Door, is_loopback
+from app.lab.stack import api_port
 from app.lab.stack.faults import Faults
 from app.lab.stack.home import DEFAULT_HOME, LabHome
 from app.lab.stack.overview import overview

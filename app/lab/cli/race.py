@@ -10,19 +10,19 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.lab.cli.options import between, file_to_write, names, processes, say
 from app.api.lab_control import RACE_REPORT
-from app.lab.stack.home import DEFAULT_HOME, LabHome, write_private_json
 from app.blasts.load.plan import MAX_CONCURRENCY, MAX_REQUESTS
+from app.lab.cli.options import between, file_to_write, names, processes, say
 from app.lab.race.contest import CROWD, Contest, UnknownChoice, chosen
 from app.lab.race.crowds import Race, race_all
 from app.lab.race.ground import Ground, OwnGround, given
 from app.lab.race.output import Played, Report
-from app.lab.race.page import refuse_without_marks, section
+from app.lab.race.page import refuse_without_marks, section, write_page
 from app.lab.race.scenarios.catalog import SCENARIOS, play
+from app.lab.stack.home import DEFAULT_HOME, LabHome, write_private_json
 from app.lab.stack.watched import watched
 from app.sales.model import MAX_STOCK, MAX_THINK_MS
-from app.sales.strategy import RegisteredStrategy
+from app.strategies.dependencies import RegisteredStrategy
 from app.strategies.registry import STRATEGIES
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     if args.history:
         report.write_history(args.history)
     if args.write:
-        report.write_page(args.write)
+        write_page(args.write, report)
     return 0 if report.holds else 1
 
 

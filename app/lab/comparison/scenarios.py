@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from app.errors import AtomicTicketsError
-from app.lab.comparison.figures import Identity, ScenarioFigures
 from app.blasts.load.plan import LoadPlan
 from app.blasts.load.process import run_in_process
 from app.blasts.load.result import ACCEPTED, LoadResult, Told
-from app.lab.stack.machine import machine, versions
-from app.lab.comparison.report import Report
-from app.client import Document, SaleClient
-from app.lab.comparison.sale_watch import Looks, every_figure_is_known, until
 from app.blasts.trace_ratio import trace_ratio_of
 from app.blasts.witnesses import read, when_complete
+from app.client import Document, SaleClient
+from app.errors import AtomicTicketsError
+from app.lab.comparison.figures import Identity, ScenarioFigures
+from app.lab.comparison.report import Report
+from app.lab.stack.machine import machine, versions
+from app.lab.stack.sale_watch import Looks, every_figure_is_known, until
 
 READERS = 8
 ENDED = ("Draining", "Closed")  # creating it again starts its next round; a reset is refused

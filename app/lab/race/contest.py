@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.errors import AtomicTicketsError
-from app.sales.strategy import RegisteredStrategy
+from app.strategies.dependencies import RegisteredStrategy
 from app.strategies.registry import STRATEGIES
 
 CROWD = "crowd"  # the plain race beside the scenarios; its figures are a table of their own

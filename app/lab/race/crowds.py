@@ -9,7 +9,7 @@ from app.lab.race.figures import Entry
 from app.lab.race.ground import Ground
 from app.lab.race.history import History
 from app.lab.race.run import race, warm_up
-from app.sales.strategy import RegisteredStrategy
+from app.strategies.dependencies import RegisteredStrategy
 
 
 @dataclass

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from functools import partial
 
 from app.blasts.load.result import LoadResult
+from app.client import Document
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import Ground
 from app.lab.race.history import History
 from app.lab.race.ledger import bookings_of, connected
-from app.client import Document
-from app.lab.comparison.sale_watch import when_ready
+from app.lab.stack.sale_watch import when_ready
 
 EVIDENCE_SECONDS = 2.0  # attempts are written in batches, ten times a second
 LOOK_SECONDS = 0.02

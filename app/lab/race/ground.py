@@ -11,13 +11,13 @@ from typing import Self, cast
 import psutil
 from redis.asyncio import Redis
 
+from app.client import SaleClient
 from app.failpoints import FailpointController
 from app.lab.stack.connections import refuse_too_many
 from app.lab.stack.home import LabHome
 from app.lab.stack.process import ProcessFailed
 from app.lab.stack.registry import HOME_VARIABLE, ProcessRegistry
 from app.lab.stack.restarts import RestartPolicy
-from app.client import SaleClient
 from app.lab.stack.servers.ports import LOOPBACK, free_port
 from app.lab.stack.servers.valkey import ValkeyServer
 from app.lab.stack.service import ServicePlan, clear_metrics

@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.lab.bench.environment import describe
 from app.lab.race.contest import Contest
 from app.lab.race.crowds import Race
 from app.lab.race.history import History
-from app.lab.race.page import rewritten
 from app.lab.race.scenarios.catalog import told
 from app.lab.race.scenarios.scene import Scene
 from app.lab.race.table import aligned, text_of
+from app.lab.stack.machine import describe
 
 
 class Played(NamedTuple):
@@ -81,9 +80,6 @@ class Report:
             whole.merge(history)
         with path.open("w") as file:
             file.writelines(f"{line}\n" for line in whole.lines())
-
-    def write_page(self, path: Path) -> None:
-        path.write_text(rewritten(path.read_text(), self))
 
 
 def lines_of(played: Played) -> list[str]:

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.errors import AtomicTicketsError
 from app.lab.race.contest import CROWD, Contest
 from app.lab.race.figures import Entry, by_merit
+from app.lab.race.output import Report
 from app.lab.race.table import LATENCY, OUTCOME, RETRIES, STORES, markdown, spread_of, table
-
-if TYPE_CHECKING:
-    from app.lab.race.output import Report
 
 BEGIN, END = "<!-- {name}: written by `atomictickets race --write` -->", "<!-- end of {name} -->"
 
@@ -19,8 +17,12 @@ class NoMarks(AtomicTicketsError):
     status, slug, title = 422, "no-marks", "No Marks"
 
 
-def rewritten(page: str, report: "Report") -> str:
-    """The page with what was raced and played now. What was not stays as it is. Raises NoMarks."""
+def write_page(path: Path, report: Report) -> None:
+    """Puts what was raced and played now into the page; what was not stays as it is. Raises NoMarks."""
+    path.write_text(rewritten(path.read_text(), report))
+
+
+def rewritten(page: str, report: Report) -> str:
     where = where_and_when(report)
     if report.race is not None:
         name, entries = section(CROWD, report.contest), report.race.entries
@@ -69,7 +71,7 @@ def race_tables(entries: list[Entry]) -> list[str]:
     return [*markdown(rows), "", *markdown(table(ordered, RETRIES + STORES))]
 
 
-def crowd_of(report: "Report", raced: int) -> str:
+def crowd_of(report: Report, raced: int) -> str:
     """The load, and how to run it again."""
     contest = report.contest
     return (
@@ -81,7 +83,7 @@ def crowd_of(report: "Report", raced: int) -> str:
     )
 
 
-def where_and_when(report: "Report") -> str:
+def where_and_when(report: Report) -> str:
     """Machine, date and commit."""
     facts: dict[str, Any] = report.as_json()
     machine = facts["machine"]

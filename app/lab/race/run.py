@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.blasts.load.process import run_in_process
 from app.blasts.load.result import ACCEPTED, SOLD_OUT, LoadResult
+from app.client import Document
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.evidence import written
 from app.lab.race.figures import RaceFigures, percentiles_ms
@@ -14,7 +15,6 @@ from app.lab.race.history import History
 from app.lab.race.ledger import connected
 from app.lab.race.samples import Counters, LedgerSamples, LedgerWatch, counters_of
 from app.lab.race.stage import plan_of, settled, staged
-from app.client import Document
 from app.races.history.check import Verdict
 
 WARM_UP = Contest(stock=20, requests=40, concurrency=40, think_ms=0)

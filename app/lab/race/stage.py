@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 
-from app.drain.hints import DRAIN_QUEUE
 from app.blasts.load.plan import LoadPlan
+from app.blasts.trace_ratio import trace_ratio_of
+from app.client import Document
+from app.drain.hints import DRAIN_QUEUE
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import Ground
-from app.client import Document
-from app.lab.comparison.sale_watch import LOOK_SECONDS, every_figure_is_known, until, when_ready
-from app.blasts.trace_ratio import trace_ratio_of
+from app.lab.stack.sale_watch import LOOK_SECONDS, every_figure_is_known, until, when_ready
 from app.sales.strategy import AcceptedIn
 
 QUIET_SECONDS = 0.5  # a message is in no list of the broker while a worker takes it: a few ms

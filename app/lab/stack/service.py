@@ -43,7 +43,7 @@ class ServicePlan:
     def parts(self, *, api_processes: int, workers: int) -> list[Part]:
         """In the order of their start; they stop in the opposite order, the API first."""
         return [
-            self._loop("reconcile", "app.reconcile"),
+            self._loop("reconcile", "app.reconciler"),
             *(self._worker(number) for number in range(1, workers + 1)),
             self._loop("blaster", "app.blasts.runner"),
             *(self._api(number) for number in range(1, api_processes + 1)),

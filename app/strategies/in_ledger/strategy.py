@@ -22,9 +22,10 @@ from app.ledger.purchases import Seen, book, read, refusal
 from app.sales.attempt import Attempts, Hazard, NoAttempts
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import Outcome, Reserved, SoldOut
+from app.sales.strategy import AcceptedIn, Snapshot
 from app.strategies.contention import Conflict, Contention, retried
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.in_ledger.evidence import windows
-from app.sales.strategy import AcceptedIn, Parts, Snapshot
 
 Isolation = Literal["AUTOCOMMIT", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
 # Serialization failure, deadlock: https://www.postgresql.org/docs/18/mvcc-serialization-failure-handling.html
@@ -69,7 +70,7 @@ class LedgerStrategy:
         self._attempts = attempts or NoAttempts()
 
     @classmethod
-    def build(cls, parts: Parts) -> Self:
+    def build(cls, parts: StrategyDependencies) -> Self:
         return cls(parts.engine, parts.attempts)
 
     async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
-from app.sales.order import Order
 from app.gate.availability import stock_server_reachable
 from app.gate.gate import decision, milliseconds, state_of
 from app.sales.model import Purchase, ReservationId, Sale
+from app.sales.order import Order
 from app.sales.outcomes import Outcome, Reserved
+from app.sales.strategy import Snapshot
 from app.strategies.in_redis.keys import LIFE_SECONDS, RedisKeys
 from app.strategies.in_redis.scripts import Script
-from app.sales.strategy import Snapshot
 
 
 @dataclass(slots=True)  # made for every purchase: see app.sales.model.Purchase

@@ -19,10 +19,11 @@ from app.ledger.purchases import Seen, book
 from app.ledger.tally import tally
 from app.sales.model import Purchase, Sale
 from app.sales.outcomes import Reserved, SoldOut
+from app.sales.strategy import Snapshot
 from app.strategies.contention import Conflict
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.in_ledger.strategy import LedgerStrategy, Taken
 from app.strategies.in_redis.counter import Counted, StockCounter
-from app.sales.strategy import Parts, Snapshot
 
 
 class CountedStrategy(LedgerStrategy):
@@ -35,7 +36,7 @@ class CountedStrategy(LedgerStrategy):
         self.counter = counter
 
     @classmethod
-    def build(cls, parts: Parts) -> Self:
+    def build(cls, parts: StrategyDependencies) -> Self:
         return cls(parts.engine, StockCounter(parts.redis, parts.gate_settings.key_prefix))
 
     async def prepare(self, sale: Sale) -> None:

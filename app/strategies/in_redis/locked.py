@@ -14,9 +14,9 @@ from app.sales.attempt import Attempts
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, SoldOut
 from app.strategies.contention import Contention
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.in_ledger.read_then_write import ReadThenWrite
 from app.strategies.in_redis.lock import SaleLock
-from app.sales.strategy import Parts
 
 TURNS = 2  # purchases of one process and sale that ask for the lock; hundreds that ask leave the holder no time to sell
 WAIT_SECONDS = 2.0
@@ -31,7 +31,7 @@ class LockedStrategy(ReadThenWrite):
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @classmethod
-    def build(cls, parts: Parts) -> Self:
+    def build(cls, parts: StrategyDependencies) -> Self:
         return cls(parts.engine, SaleLock(parts.redis, parts.gate_settings.key_prefix), parts.attempts)
 
     async def buy(self, purchase: Purchase) -> Outcome:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from app.lab.stack.home import LabHome
 from app.lab.race.ground import OwnGround
 from app.lab.race.scenarios.catalog import SCENARIOS
 from app.lab.race.scenarios.scene import Scene
+from app.lab.stack.home import LabHome
 from app.lab.stack.watched import watched
 from app.strategies.registry import STRATEGIES
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.lab.cli.main import main
 from app.api.lab_control import Door
+from app.lab.cli.main import main
 from app.lab.cli.race import scenarios_of
 from app.lab.race.contest import UnknownChoice, chosen
 from app.lab.stack.servers.ports import free_port

@@ -12,9 +12,9 @@ from app.lab.stack.servers.ports import free_port
 from app.lab.stack.watched import watched
 from app.strategies.atomic import AtomicStrategy
 from app.strategies.conditional_update import ConditionalUpdateStrategy
+from app.strategies.dependencies import RegisteredStrategy
 from app.strategies.naive import NaiveStrategy
 from app.strategies.optimistic import OptimisticStrategy
-from app.sales.strategy import RegisteredStrategy
 from app.strategies.redis_decr import RedisDecrStrategy
 from app.strategies.redis_lock import RedisLockStrategy
 from app.strategies.row_lock import RowLockStrategy

@@ -13,7 +13,7 @@ from app.lab.race.scenarios.limit import limit
 from app.lab.race.scenarios.pause import pause
 from app.lab.race.scenarios.retry_storm import retry_storm
 from app.lab.race.scenarios.scene import Scene
-from app.sales.strategy import RegisteredStrategy
+from app.strategies.dependencies import RegisteredStrategy
 
 Act = Callable[[OwnGround, type[RegisteredStrategy]], Coroutine[Any, Any, list[Scene]]]
 

@@ -9,14 +9,15 @@ that took one, and with the broker that holds them.
 import time
 from contextlib import AsyncExitStack
 
-from app.failpoints import Failpoint
 from app.blasts.load.process import run_in_process
+from app.failpoints import Failpoint
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import OwnGround
 from app.lab.race.scenarios.held_row import row_held
 from app.lab.race.scenarios.scene import Scene, scene_of
 from app.lab.race.stage import plan_of, staged, under_way
-from app.sales.strategy import AcceptedIn, RegisteredStrategy
+from app.sales.strategy import AcceptedIn
+from app.strategies.dependencies import RegisteredStrategy
 
 # One buyer after another, so that one purchase is under way when the process dies. The last ones find it sold out.
 CONTEST = Contest(stock=4, requests=8, concurrency=1, think_ms=0, retries=20)

@@ -14,9 +14,10 @@ from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import OwnGround
 from app.lab.race.scenarios.scene import Scene, scene_of
 from app.lab.race.stage import plan_of, settled, staged
-from app.lab.comparison.sale_watch import NotInTime
+from app.lab.stack.sale_watch import NotInTime
 from app.lab.stack.servers.valkey import ValkeyServer
-from app.sales.strategy import AcceptedIn, RegisteredStrategy
+from app.sales.strategy import AcceptedIn
+from app.strategies.dependencies import RegisteredStrategy
 
 STOCK = 12
 FORGOTTEN = 4

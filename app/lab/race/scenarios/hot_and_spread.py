@@ -14,7 +14,7 @@ from app.lab.race.history import History
 from app.lab.race.run import warm_up
 from app.lab.race.scenarios.scene import Scene
 from app.lab.race.stage import plan_of, settled, staged
-from app.sales.strategy import RegisteredStrategy
+from app.strategies.dependencies import RegisteredStrategy
 
 SALES = 100
 EACH = 10  # purchases of each sale, all of which it can serve

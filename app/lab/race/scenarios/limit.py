@@ -9,7 +9,7 @@ from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import OwnGround
 from app.lab.race.scenarios.scene import Scene, scene_of
 from app.lab.race.stage import plan_of, staged
-from app.sales.strategy import RegisteredStrategy
+from app.strategies.dependencies import RegisteredStrategy
 
 TABS = 8
 CONTEST = Contest(stock=100, requests=TABS, concurrency=TABS, think_ms=0, customers=1, customer_limit=1, retries=20)

@@ -8,15 +8,15 @@ both must write.
 import asyncio
 from contextlib import AsyncExitStack
 
-from app.failpoints import Failpoint
 from app.blasts.load.result import LoadResult
 from app.blasts.load.runner import run_load
+from app.failpoints import Failpoint
 from app.lab.race.contest import Contest, Contestant
 from app.lab.race.ground import OwnGround
 from app.lab.race.scenarios.held_row import row_held
 from app.lab.race.scenarios.scene import Scene, scene_of
 from app.lab.race.stage import plan_of, staged, under_way
-from app.sales.strategy import RegisteredStrategy
+from app.strategies.dependencies import RegisteredStrategy
 
 CONTEST = Contest(stock=1, requests=1, concurrency=1, think_ms=0, retries=20, seconds=25.0)
 POINTS: tuple[Failpoint, ...] = ("after_stock_read", "after_decrement")

@@ -10,7 +10,7 @@ from app.lab.race.ground import OwnGround
 from app.lab.race.samples import counters_of
 from app.lab.race.scenarios.scene import Scene, scene_of
 from app.lab.race.stage import plan_of, staged
-from app.sales.strategy import RegisteredStrategy
+from app.strategies.dependencies import RegisteredStrategy
 
 CROWD = 30  # as many as the connections of two API processes bear, with some to spare
 CONTEST = Contest(stock=CROWD // 2, requests=2 * CROWD, concurrency=CROWD, think_ms=0, retries=20)

@@ -1,8 +1,6 @@
-"""Where a benchmark ran: machine, disk, versions, commit. Whoever reads the figures judges them by this."""
+"""The disk that a benchmark writes to. Its figures cannot be judged without it."""
 
 import os
-import platform
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -11,7 +9,6 @@ from typing import Any
 import psutil
 
 from app.blasts.load.result import nearest_rank
-from app.lab.stack.machine import machine, versions
 
 SYNCS = 200
 SYNCED_BYTES = 512  # some orders of the stock server's log
@@ -62,32 +59,3 @@ def time_syncs(directory: Path) -> list[float]:
             seconds.append(perf_counter() - begun)
     file.unlink()
     return seconds
-
-
-def describe() -> dict[str, Any]:
-    return {"machine": machine() | {"cpu": processor()}, "versions": versions(), "commit": commit()}
-
-
-def processor() -> str:
-    """The model's name, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or "unknown"
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown"
-
-
-def commit() -> str:
-    """Of the source that runs; 'unknown' where it isn't a checkout."""
-    place = Path(__file__).parent
-    try:
-        head = git(place, "rev-parse", "--short=12", "HEAD")
-        return head + (" with changes" if git(place, "status", "--porcelain", "--", ":/app", ":/worker") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def git(place: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(place), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603  no shell

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from app.errors import AtomicTicketsError
 from app.client import ApiNotReady, ApiRefused, ApiUnreachable, Document, SaleClient
+from app.errors import AtomicTicketsError
 
 Answer = TypeVar("Answer")
 

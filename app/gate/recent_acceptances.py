@@ -1,0 +1,63 @@
+"""What this process told buyers lately: the memory by which an order is missed that Redis and the ledger lack."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from app.gate.replies import Decision, Fence
+from app.sales.acceptance import Acceptance
+from app.sales.model import Purchase
+from app.sales.outcomes import Reserved
+
+KEPT_SECONDS = 60.0
+KEPT_ORDERS = 20_000  # about 12 MB; at full speed a second of orders or two, while the drain needs less than one
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AcceptedBatch:
+    """The acceptances of one call of the gate. `at`: seconds of the process's monotonic clock."""
+
+    at: float
+    sale: str
+    fence: Fence
+    accepted: Sequence[tuple[Purchase, Decision]]
+
+    def __iter__(self) -> Iterator[Acceptance]:
+        for purchase, decision in self.accepted:
+            if isinstance(decision.outcome, Reserved):
+                yield Acceptance(self.fence.epoch, decision.number, decision.outcome.reservation, purchase)
+
+
+class RecentAcceptances:
+    """A bounded ring of acceptances, per process; the oldest go first."""
+
+    def __init__(self, orders: int = KEPT_ORDERS, seconds: float = KEPT_SECONDS) -> None:
+        self._ring: deque[AcceptedBatch] = deque()
+        self._orders = 0
+        self._most = orders
+        self._seconds = seconds
+
+    def add(self, batch: AcceptedBatch) -> None:
+        self._ring.append(batch)
+        self._orders += len(batch.accepted)
+        while self._orders > self._most:
+            self._drop_oldest()
+
+    def sales(self, now: float) -> dict[str, int]:
+        """The sales that were sold lately, with the newest epoch of each; forgets what is too old."""
+        while self._ring and self._ring[0].at < now - self._seconds:
+            self._drop_oldest()
+        return {batch.sale: batch.fence.epoch for batch in self._ring}
+
+    def of(self, sale: str, before_epoch: int) -> list[AcceptedBatch]:
+        """What was told of `sale` under an epoch older than `before_epoch`, oldest first."""
+        return [batch for batch in self._ring if batch.sale == sale and batch.fence.epoch < before_epoch]
+
+    def forget(self, batches: Sequence[AcceptedBatch]) -> None:
+        """Drops what is kept elsewhere by now."""
+        gone = set(batches)
+        self._ring = deque(batch for batch in self._ring if batch not in gone)
+        self._orders = sum(len(batch.accepted) for batch in self._ring)
+
+    def _drop_oldest(self) -> None:
+        self._orders -= len(self._ring.popleft().accepted)
