@@ -11,7 +11,7 @@ from app.sales.acceptance import Acceptance
 from app.sales.model import Purchase, ReservationId, SaleTerms, UnknownReservation
 from app.services.catalog import SaleCatalog
 from app.services.reservations import Reservations, ReservationView
-from tests.sales.told_strategy import ToldStrategy
+from tests.services.told_strategy import ToldStrategy
 from tests.support.rows import add_booking, reservation_id, set_aside
 
 

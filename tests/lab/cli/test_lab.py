@@ -18,11 +18,11 @@ from app.lab.stack import api_port
 from app.lab.stack.home import LabHome
 from app.lab.stack.process import ProcessFailed
 from app.lab.stack.servers.ports import free_port
-from tests.lab.test_supervisor import alive
+from tests.lab.stack.test_supervisor import alive
 from tests.support.running_lab import RunningLab
 from tests.support.until import block_until
 
-STAND_IN = [sys.executable, "-m", "tests.lab.stand_in_lab"]
+STAND_IN = [sys.executable, "-m", "tests.lab.cli.stand_in_lab"]
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from app.lab.bench.disk import Disk
 from starlette.types import Message, Receive, Scope, Send
 
 from app.blasts.load.result import Latency
 from app.lab.bench.alternating_app import Alternating, Cost, costs_of
 from app.lab.bench.arms import ARMS, QUICK, UnknownArm, chosen
 from app.lab.bench.bars import BARS, SOAK_ORDERS
+from app.lab.bench.disk import Disk
 from app.lab.bench.follow import Look, drained_per_second, persisted_share
 from app.lab.bench.interval import MOST_ROUNDS, T_95, interval_of, paired
 from app.lab.bench.judging import at_least, at_most, never_above

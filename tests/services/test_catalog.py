@@ -12,7 +12,7 @@ from app.sales.model import Purchase, SaleTerms, UnknownSale
 from app.services import catalog as catalog_module
 from app.services.catalog import LOOKUPS_AT_ONCE, SaleCatalog, UnknownStrategy
 from app.services.purchases import SalesDesk
-from tests.sales.told_strategy import ToldStrategy
+from tests.services.told_strategy import ToldStrategy
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from app.sales.strategy import Strategy
 from app.services.catalog import SaleCatalog
 from app.services.sales import SalesService
 from app.strategies.naive import NaiveStrategy
-from tests.sales.told_strategy import ToldStrategy
+from tests.services.told_strategy import ToldStrategy
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from app.services.catalog import SaleCatalog, UnknownStrategy
 from app.services.purchases import SalesDesk
 from app.services.sale_view import Identity
 from app.services.sales import SalesService
-from tests.sales.told_strategy import ToldStrategy, counter
+from tests.services.told_strategy import ToldStrategy, counter
 from tests.support.rows import add_booking, reservation_id, set_aside
 
 DROP = SaleTerms(name="drop", strategy="told", stock=10)
