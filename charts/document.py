@@ -39,7 +39,7 @@ CHARTS_OWN = frozenset(
             "OPERATOR_LEASE",
             "OPERATOR_WORKERS",
         ),
-        *("OPERATOR_FLOOR", "OPERATOR_CAP", "OPERATOR_METRICS_PORT"),
+        *("OPERATOR_MIN_WORKERS", "OPERATOR_MAX_WORKERS", "OPERATOR_METRICS_PORT"),
     }
 )
 """Settings that other values or the release decide."""

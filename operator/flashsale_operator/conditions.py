@@ -106,7 +106,7 @@ def workers_available(workers: WorkersSeen) -> Verdict:
     if workers.ready == 0:
         return Verdict(FALSE, "WorkersStarting", "No worker is ready yet; what is accepted waits.")
     if workers.capped:
-        return Verdict(TRUE, "Capped", "The sales wish for more workers than there may be.")
+        return Verdict(TRUE, "Capped", "The sales ask for more workers than there may be.")
     return Verdict(TRUE, "PoolReady" if workers.ready >= workers.pool else "WorkersStarting")
 
 

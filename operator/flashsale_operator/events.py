@@ -20,7 +20,7 @@ from flashsale_operator.observed import Observed
 from flashsale_operator.resource.models import ConditionStatus, ConditionType, FlashSaleStatus
 
 COMPONENT = "atomictickets-operator"
-TOLD_PHASES = {
+REPORTED_PHASES = {
     Phase.OPEN: ("SaleOpened", "The sale is open."),
     Phase.SOLD_OUT: ("SoldOut", "Every ticket is promised."),
     Phase.CLOSED: ("SaleClosed", "The sale is over, and every order is booked."),
@@ -29,7 +29,7 @@ TOLD_PHASES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EventRecord:
     """One event. `occurrence` tells it from the next of its kind in the same round."""
 
     reason: str
@@ -39,7 +39,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class ObjectReference:
     """The object that an event is about."""
 
     api_version: str
@@ -49,24 +49,24 @@ class About:
     uid: str
 
 
-def events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[Told]:
+def events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[EventRecord]:
     """In the order in which they happened."""
     yield from _of_the_row(before, after, observed)
     yield from _of_drift(before, after, observed)
-    if after.phase in TOLD_PHASES and before.phase is not after.phase:
-        reason, message = TOLD_PHASES[after.phase]
-        yield Told(reason, message, _occurrence(after.phase, observed))
+    if after.phase in REPORTED_PHASES and before.phase is not after.phase:
+        reason, message = REPORTED_PHASES[after.phase]
+        yield EventRecord(reason, message, _occurrence(after.phase, observed))
     yield from _of_stores(before, after)
 
 
-def _of_the_row(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[Told]:
+def _of_the_row(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[EventRecord]:
     seeded = _is(after, ConditionType.STOCK_SEEDED, ConditionStatus.TRUE)
     total = after.stock.total if after.stock else 0
     if observed.step is Step.ADOPT:
         left = after.stock.remaining if after.stock else 0
-        yield Told("Adopted", f"Took over round {after.round} with {left} of {total} tickets left.")
+        yield EventRecord("Adopted", f"Took over round {after.round} with {left} of {total} tickets left.")
     elif seeded and not _was_seeded(before, after):
-        yield Told("Seeded", f"Round {after.round} has {total} tickets.")
+        yield EventRecord("Seeded", f"Round {after.round} has {total} tickets.")
 
 
 def _was_seeded(before: FlashSaleStatus, after: FlashSaleStatus) -> bool:
@@ -76,29 +76,31 @@ def _was_seeded(before: FlashSaleStatus, after: FlashSaleStatus) -> bool:
     return before.epoch != after.epoch or _is(before, ConditionType.STOCK_SEEDED, ConditionStatus.TRUE)
 
 
-def _of_drift(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[Told]:
+def _of_drift(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[EventRecord]:
     returns = f"{after.epoch} {_returns(observed)}"
     fresh = before.round != after.round  # what has never been seeded is not lost where it is missing
     for check in observed.checks:
         if check.action is Action.GIVE_BACK and check.done:
             message = f"{check.tickets} tickets that had left Redis without an order are back on sale."
-            yield Told("TicketsReturned", message, returns)
+            yield EventRecord("TicketsReturned", message, returns)
         if check.action is Action.RECOUNT and check.done and not fresh:
             over = "over_admitted" in str(check.kind)
-            yield Told("DriftDetected" if over else "CounterLost", f"{check.reason}.", str(check.epoch), "Warning")
-            yield Told("SaleFenced", "Nothing is sold until the sale is recounted.", str(check.epoch), "Warning")
-            yield Told("Reseeded", "Recounted from the ledger, with limits and answers.", str(check.epoch))
+            yield EventRecord(
+                "DriftDetected" if over else "CounterLost", f"{check.reason}.", str(check.epoch), "Warning"
+            )
+            yield EventRecord("SaleFenced", "Nothing is sold until the sale is recounted.", str(check.epoch), "Warning")
+            yield EventRecord("Reseeded", "Recounted from the ledger, with limits and answers.", str(check.epoch))
     if _since(after) and not _since(before) and after.drift:
         message = f"{after.drift.leaked} tickets leaked, {after.drift.over_admitted} over-admitted."
-        yield Told("DriftDetected", message, returns, "Warning")
+        yield EventRecord("DriftDetected", message, returns, "Warning")
     if after.drift and after.drift.lost > (before.drift.lost if before.drift else 0):
         message = f"Redis forgot accepted orders of {after.drift.lost} tickets before they were booked."
-        yield Told("OrdersLost", message, str(after.drift.lost), "Warning")
+        yield EventRecord("OrdersLost", message, str(after.drift.lost), "Warning")
     if _oversold(after) and not _oversold(before):
-        yield Told("Oversold", "More tickets are booked than there are.", "", "Warning")
+        yield EventRecord("Oversold", "More tickets are booked than there are.", "", "Warning")
 
 
-def _of_stores(before: FlashSaleStatus, after: FlashSaleStatus) -> Iterator[Told]:
+def _of_stores(before: FlashSaleStatus, after: FlashSaleStatus) -> Iterator[EventRecord]:
     for kind, reason in (
         (ConditionType.LEDGER_CONSISTENT, "LedgerUnreachable"),
         (ConditionType.STOCK_SEEDED, "GateUnreachable"),
@@ -106,7 +108,7 @@ def _of_stores(before: FlashSaleStatus, after: FlashSaleStatus) -> Iterator[Told
         now = condition_of(after, kind)
         was = condition_of(before, kind)
         if now is not None and now.reason == reason and (was is None or was.reason != reason):
-            yield Told(reason, now.message, _transition(before, kind), "Warning")
+            yield EventRecord(reason, now.message, _transition(before, kind), "Warning")
 
 
 def _occurrence(phase: Phase, observed: Observed) -> str:
@@ -115,15 +117,15 @@ def _occurrence(phase: Phase, observed: Observed) -> str:
     if view is None:
         return ""
     counter = f"{view.epoch} {view.stock} {_returns(observed)}"  # while these last, what remains only falls
-    wish = str(view.owner_generation)
-    return {Phase.OPEN: f"{counter} {wish}", Phase.SOLD_OUT: counter}.get(phase, wish)
+    generation = str(view.owner_generation)
+    return {Phase.OPEN: f"{counter} {generation}", Phase.SOLD_OUT: counter}.get(phase, generation)
 
 
 def _returns(observed: Observed) -> str:
     return "" if observed.view is None else str(observed.view.returns)
 
 
-def body(told: Told, about: About, round_: int | None, now: datetime) -> dict[str, Any]:
+def body(told: EventRecord, about: ObjectReference, round_: int | None, now: datetime) -> dict[str, Any]:
     """The object to post."""
     identity = f"{about.uid} {round_} {told.reason} {told.occurrence}"
     moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -145,7 +147,7 @@ def body(told: Told, about: About, round_: int | None, now: datetime) -> dict[st
     }
 
 
-def _reference(about: About) -> Mapping[str, str]:
+def _reference(about: ObjectReference) -> Mapping[str, str]:
     return {
         "apiVersion": about.api_version,
         "kind": about.kind,

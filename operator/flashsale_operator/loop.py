@@ -1,4 +1,4 @@
-"""The operator's loop: events and lists tell what is wished, the Lease says whether to act, the scheduler acts."""
+"""The operator's loop: events and lists tell what is desired, the Lease says whether to act, the work queue acts."""
 
 import asyncio
 import time
@@ -10,20 +10,20 @@ import structlog
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
 from app.reconcile.ending import cancel_for_good
 from app.sales.managed import is_managed
-from flashsale_operator.glance import Moved, Seen, glance
 from flashsale_operator.kube import KubeApi
-from flashsale_operator.lease import Lease
-from flashsale_operator.metrics import Meters
+from flashsale_operator.leader_election import LeaderElection
+from flashsale_operator.metrics import OperatorMetrics
+from flashsale_operator.poll import Moved, Seen, poll
 from flashsale_operator.pool import WorkerPool
-from flashsale_operator.resources import Resources
-from flashsale_operator.scheduler import Scheduler
+from flashsale_operator.reconciler import FlashSaleReconciler
+from flashsale_operator.requeue import backoff, jitter
+from flashsale_operator.resource_cache import ResourceCache
 from flashsale_operator.settings import OperatorSettings
 from flashsale_operator.stores import Stores
-from flashsale_operator.turns import Turns
-from flashsale_operator.waking import retry, spread
+from flashsale_operator.work_queue import WorkQueue
 
 DISCOVERY_SECONDS = 1.0
-MOST_GLANCE_PAUSE_SECONDS = 10.0  # while a store is away
+MOST_POLL_PAUSE_SECONDS = 10.0  # while a store is away
 STUCK_TURNS_SECONDS = 90.0  # three of the longest pauses between two tries of a turn
 STUCK_LISTS_SECONDS = 300.0
 
@@ -33,14 +33,21 @@ log = structlog.get_logger()
 class FlashSaleLoop:
     """Everything that runs, but Kopf."""
 
-    def __init__(self, stores: Stores, kube: KubeApi, lease: Lease, meters: Meters, settings: OperatorSettings) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        kube: KubeApi,
+        election: LeaderElection,
+        meters: OperatorMetrics,
+        settings: OperatorSettings,
+    ) -> None:
         self._stores = stores
         self._kube = kube
-        self._lease = lease
+        self._election = election
         self._settings = settings
-        self._resources = Resources()
+        self._resources = ResourceCache()
         self._pool = WorkerPool(kube, settings)
-        self._turns = Turns(
+        self._reconciler = FlashSaleReconciler(
             stores=stores,
             kube=kube,
             resources=self._resources,
@@ -48,20 +55,20 @@ class FlashSaleLoop:
             meters=meters,
             settings=settings,
         )
-        self._scheduler = Scheduler(self._turns.take, settings.sales_at_once)
+        self._queue = WorkQueue(self._reconciler.reconcile, settings.sales_at_once)
         self._acting = False
         self._heard_at = time.monotonic()
         self._last: Seen | None = None
         self._installation = ""
 
-    def hear(self, kind: str | None, body: Mapping[str, Any]) -> None:
+    def handle_event(self, kind: str | None, body: Mapping[str, Any]) -> None:
         """One event of the watch. It decides nothing: it only wakes."""
         self._heard_at = time.monotonic()
         name, uid = body["metadata"]["name"], body["metadata"]["uid"]
         if kind == "DELETED":
-            self._resources.forget(name, uid)
+            self._resources.remove(name, uid)
             self._wake(name)
-        elif self._resources.see(body):
+        elif self._resources.upsert(body):
             self._wake(name)
 
     def stuck(self) -> str:
@@ -69,7 +76,7 @@ class FlashSaleLoop:
         now = time.monotonic()
         if now - self._heard_at > STUCK_LISTS_SECONDS:
             return "neither a list nor an event of the resources for 300 s"
-        if self._acting and now - self._scheduler.progressed_at > STUCK_TURNS_SECONDS:
+        if self._acting and now - self._queue.progressed_at > STUCK_TURNS_SECONDS:
             return "no sale has completed its turn for 90 s"
         return ""
 
@@ -77,10 +84,10 @@ class FlashSaleLoop:
         """Acts while the Lease is held. Runs until it is cancelled."""
         self._installation = await self._stores.own(DISCOVERY_SECONDS)
         while True:
-            await self._lease.held.wait()
+            await self._election.held.wait()
             self._begin()
-            acting = [asyncio.create_task(self._scheduler.run()), asyncio.create_task(self._glance_forever())]
-            lost = asyncio.create_task(self._lease.lost.wait())
+            acting = [asyncio.create_task(self._queue.run()), asyncio.create_task(self._poll_forever())]
+            lost = asyncio.create_task(self._election.lost.wait())
             try:
                 await asyncio.wait((*acting, lost), return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -103,39 +110,39 @@ class FlashSaleLoop:
                 # Nothing is taken for deleted because a list failed, was forbidden, or the definition is gone.
                 failures += 1
                 log.warning("the resources are not listed", error=error.detail)
-            pause = self._settings.list_seconds
-            await asyncio.sleep(retry(failures, pause) if failures else spread(pause))
+            pause = self._settings.resync_seconds
+            await asyncio.sleep(backoff(failures, pause) if failures else jitter(pause))
 
     def _begin(self) -> None:
-        self._scheduler.progressed_at = time.monotonic()
+        self._queue.progressed_at = time.monotonic()
         self._acting, self._last = True, None
         for name in (*self._resources.known, *self._resources.deleted):
             self._wake(name)
 
-    async def _glance_forever(self) -> None:
+    async def _poll_forever(self) -> None:
         failures = 0
         while True:
             try:
-                await self._glance()
+                await self._poll()
             except TemporarilyUnavailable as error:
                 failures += 1
                 if failures == 1:
                     log.warning("a store is away; backlogs are not seen", error=error.detail)
-                await asyncio.sleep(retry(failures, MOST_GLANCE_PAUSE_SECONDS))
+                await asyncio.sleep(backoff(failures, MOST_POLL_PAUSE_SECONDS))
                 continue
             if failures:
-                log.info("the stores are back", failed_glances=failures)
+                log.info("the stores are back", failed_polls=failures)
                 for name in self._resources.known:
                     self._wake(name)
             failures = 0
-            await asyncio.sleep(spread(self._settings.glance_seconds))
+            await asyncio.sleep(jitter(self._settings.poll_seconds))
 
-    async def _glance(self) -> None:
-        seen = await glance(self._stores, self._installation)
+    async def _poll(self) -> None:
+        seen = await poll(self._stores, self._installation)
         for name, moved in seen.moved(self._last).items():
             self._wake(name, check=moved is Moved.CHANGED)
         self._last = seen
-        await self._pool.follow(seen.wishes(self._resources.known))
+        await self._pool.follow(seen.desired(self._resources.known))
 
     async def _list(self) -> None:
         """What the ledger has is read before the list: whatever is older than the list and not in it is gone."""
@@ -144,7 +151,7 @@ class FlashSaleLoop:
             expected |= await self._owners()
         bodies = await self._kube.flashsales()
         self._heard_at = time.monotonic()
-        for name in self._resources.correct(bodies, expected):
+        for name in self._resources.resync(bodies, expected):
             self._wake(name)
         if self._acting:
             await self._stores.reconciler.prune_old()
@@ -163,8 +170,8 @@ class FlashSaleLoop:
 
     def _wake(self, name: str, *, check: bool = True) -> None:
         if check:
-            self._turns.check_soon(name)
-        self._scheduler.poke(name)
+            self._reconciler.check_soon(name)
+        self._queue.add(name)
 
 
 async def until_served(kube: KubeApi) -> None:

@@ -16,9 +16,9 @@ from app.reconcile.ending import cancel_for_good
 from app.telemetry.logs import configure_logs
 from app.telemetry.tracing import start_tracing
 from flashsale_operator.kube import KubeApi, log_in
-from flashsale_operator.lease import Lease
+from flashsale_operator.leader_election import LeaderElection
 from flashsale_operator.loop import FlashSaleLoop, until_served
-from flashsale_operator.metrics import Meters
+from flashsale_operator.metrics import OperatorMetrics
 from flashsale_operator.resource.models import GROUP, PLURAL, VERSION
 from flashsale_operator.settings import OperatorSettings
 from flashsale_operator.stores import Stores
@@ -44,10 +44,10 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     settings.networking.request_timeout = 10
     kube = KubeApi(lambda: log_in(settings), ours.namespace)
     await until_served(kube)
-    meters = Meters()
+    meters = OperatorMetrics()
     if ours.metrics_port:
         meters.serve(ours.metrics_port, lambda: kube.requests)
-    lease = Lease(kube, ours, ours.identity or f"{socket.gethostname()}-{os.getpid()}")
+    lease = LeaderElection(kube, ours, ours.identity or f"{socket.gethostname()}-{os.getpid()}")
     memo.stores = Stores.open(ours.sales_at_once)
     memo.kube = kube
     memo.lease = lease
@@ -69,8 +69,8 @@ async def stop(memo: kopf.Memo, **_: Any) -> None:
 
 
 @kopf.on.event(GROUP, VERSION, PLURAL)
-async def hear(type: str | None, body: kopf.Body, memo: kopf.Memo, **_: Any) -> None:  # noqa: A002  Kopf's name
-    memo.loop.hear(type, body)
+async def handle_event(type: str | None, body: kopf.Body, memo: kopf.Memo, **_: Any) -> None:  # noqa: A002  Kopf's name
+    memo.loop.handle_event(type, body)
 
 
 @kopf.on.probe(id="loop")

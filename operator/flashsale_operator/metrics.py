@@ -17,7 +17,7 @@ STOCK = ("total", "remaining", "backlog", "set_aside", "booked", "rejected", "ov
 DRIFT = ("leaked", "over_admitted", "lost")
 
 
-class Meters:
+class OperatorMetrics:
     """The meters of one process. Read by another thread: what it iterates over is copied first."""
 
     def __init__(self) -> None:
@@ -26,9 +26,9 @@ class Meters:
         for meter in (CHECKS, ACTIONS):
             self.registry.register(meter)
         self._told: dict[str, tuple[FlashSaleStatus, float]] = {}
-        self._turns = Histogram(
+        self._reconciles = Histogram(
             "atomictickets_operator_reconcile_seconds",
-            "One turn of one sale",
+            "One reconciliation of one sale",
             registry=self.registry,
             buckets=BUCKETS_SECONDS,
         )
@@ -47,7 +47,7 @@ class Meters:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Measures one turn; an error passes, and is counted."""
-        with self._turns.time():
+        with self._reconciles.time():
             try:
                 yield
             except Exception as error:
@@ -82,16 +82,18 @@ class _Readings(Collector):
         stock = GaugeMetricFamily(f"{prefix}_tickets", "Tickets of the round, by where they are", labels=["sale", "of"])
         drift = GaugeMetricFamily(f"{prefix}_drift_tickets", "Tickets that are off, by kind", labels=["sale", "kind"])
         epoch = GaugeMetricFamily(f"{prefix}_epoch", "The fencing token", labels=["sale"])
-        wished = GaugeMetricFamily(f"{prefix}_workers_wished", "Workers that the sale alone asks for", labels=["sale"])
+        desired = GaugeMetricFamily(
+            f"{prefix}_workers_desired", "Workers that the sale alone asks for", labels=["sale"]
+        )
         since = GaugeMetricFamily(f"{prefix}_seconds_since_reconcile", "Since its last turn", labels=["sale"])
         now = time.time()
         for sale, (status, at) in list(self._told.items()):
             since.add_metric([sale], now - at)
             epoch.add_metric([sale], status.epoch or 0)
             phase.add_metric([sale, str(status.phase)], 1)
-            wished.add_metric([sale], status.workers.wished if status.workers else 0)
+            desired.add_metric([sale], status.workers.desired if status.workers else 0)
             for figure in STOCK if status.stock else ():
                 stock.add_metric([sale, figure], getattr(status.stock, figure))
             for kind in DRIFT if status.drift else ():
                 drift.add_metric([sale, kind], getattr(status.drift, kind))
-        yield from (phase, stock, drift, epoch, wished, since)
+        yield from (phase, stock, drift, epoch, desired, since)

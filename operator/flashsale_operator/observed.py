@@ -10,13 +10,13 @@ from app.services.sale_view import SaleView
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkersSeen:
-    """`wished`: by this sale alone. `pool`: what the Deployment is to have; `replicas` and `ready`: what it has.
+    """`desired`: by this sale alone. `pool`: what the Deployment is to have; `replicas` and `ready`: what it has.
 
-    `problem`: why the pool can't be what is wished, '' where it can. `scaled` is False where somebody else scales.
+    `problem`: why the pool can't be what is desired, '' where it can. `scaled` is False where somebody else scales.
     `looked` is False before the first look at the Deployment: nothing is known of it then.
     """
 
-    wished: int = 0
+    desired: int = 0
     pool: int = 0
     replicas: int = 0
     ready: int = 0

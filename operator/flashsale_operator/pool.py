@@ -1,4 +1,4 @@
-"""Keeps the Deployment of workers at the size that all sales together wish for."""
+"""Keeps the Deployment of workers at the size that all sales together ask for."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -10,13 +10,13 @@ import structlog
 from app.errors import AtomicTicketsError
 from app.telemetry.names import CHANGED
 from app.telemetry.spans import span
-from flashsale_operator.events import About, Told, body
+from flashsale_operator.events import EventRecord, ObjectReference, body
 from flashsale_operator.kube import KubeApi, KubeConflict, KubeMissing, Object
 from flashsale_operator.observed import WorkersSeen
-from flashsale_operator.scaling import Calm, Wish, pool
+from flashsale_operator.scaling import DesiredWorkers, ScaleDownStabilizer, pool
 from flashsale_operator.settings import OperatorSettings
 
-LOOK_SECONDS = 10.0  # at rest; a wish for another size is followed at once
+LOOK_SECONDS = 10.0  # at rest; another desired size is followed at once
 
 log = structlog.get_logger()
 
@@ -32,23 +32,23 @@ class _Scale:
 
 
 class WorkerPool:
-    """One Deployment. `wishes` has each sale's last one."""
+    """One Deployment. `desired` has what each sale last asked for."""
 
     def __init__(self, kube: KubeApi, settings: OperatorSettings) -> None:
-        self.wishes: dict[str, Wish] = {}
+        self.desired: dict[str, DesiredWorkers] = {}
         self._kube = kube
         self._settings = settings
-        self._calm = Calm(settings.quiet_seconds)
+        self._stabilizer = ScaleDownStabilizer(settings.stabilization_seconds)
         self._seen = WorkersSeen(scaled=bool(settings.workers), looked=not settings.workers)
         self._size = -1
         self._looked_at = 0.0
 
     def seen_by(self, sale: str) -> WorkersSeen:
         """The pool as this sale's status tells it."""
-        wish = self.wishes.get(sale)
+        own = self.desired.get(sale)
         seen = self._seen
         return WorkersSeen(
-            wished=wish.workers if wish else 0,
+            desired=own.workers if own else 0,
             pool=seen.pool,
             replicas=seen.replicas,
             ready=seen.ready,
@@ -58,26 +58,26 @@ class WorkerPool:
             problem=seen.problem,
         )
 
-    async def follow(self, wishes: Sequence[Wish]) -> None:
-        """Sizes the pool for `wishes`. A Deployment that can't be scaled is a problem that is told, and no error."""
-        self.wishes = {wish.sale: wish for wish in wishes}
+    async def follow(self, desired: Sequence[DesiredWorkers]) -> None:
+        """Sizes the pool for `desired`. A Deployment that can't be scaled is a problem that is told, and no error."""
+        self.desired = {each.sale: each for each in desired}
         if not self._settings.workers:
             return
         now = time.monotonic()
         if self._size < 0:
             try:
-                self._calm.settle(min((await self._look()).replicas, self._settings.cap), now)
+                self._stabilizer.settle(min((await self._look()).replicas, self._settings.max_workers), now)
             except AtomicTicketsError as error:
                 self._seen = WorkersSeen(problem=_problem(error))
                 return
-        wanted = pool(wishes, self._settings.floor, self._settings.cap)
-        size = self._calm.settle(wanted.wanted, now)
+        wanted = pool(desired, self._settings.min_workers, self._settings.max_workers)
+        size = self._stabilizer.settle(wanted.wanted, now)
         if size == self._size and now - self._looked_at < LOOK_SECONDS:
             return
         try:
-            replicas, ready = await self._size_to(size, wishes)
+            replicas, ready = await self._size_to(size, desired)
         except KubeConflict:
-            return  # somebody changed the Deployment meanwhile: the next glance sees what it is now
+            return  # somebody changed the Deployment meanwhile: the next poll sees what it is now
         except AtomicTicketsError as error:
             problem = _problem(error)
             if problem != self._seen.problem:
@@ -87,7 +87,7 @@ class WorkerPool:
         self._size, self._looked_at = size, now
         self._seen = WorkersSeen(pool=size, replicas=replicas, ready=ready, capped=wanted.capped)
 
-    async def _size_to(self, size: int, wishes: Sequence[Wish]) -> tuple[int, int]:
+    async def _size_to(self, size: int, desired: Sequence[DesiredWorkers]) -> tuple[int, int]:
         """Returns the replicas asked for, and those that are ready."""
         found = await self._look()
         if found.replicas == size:
@@ -101,7 +101,7 @@ class WorkerPool:
             await self._kube.set_scale(self._settings.workers, size, found.version)
             scaling.set_attribute(CHANGED, value=True)
             log.info("workers scaled", deployment=self._settings.workers, before=found.replicas, after=size)
-            await self._tell(found, size, wishes)
+            await self._tell(found, size, desired)
         return size, found.ready
 
     async def _look(self) -> _Scale:
@@ -111,17 +111,17 @@ class WorkerPool:
         ready = int((deployment.get("status") or {}).get("readyReplicas") or 0)
         return _Scale(int(scale["spec"].get("replicas") or 0), ready, metadata["resourceVersion"], metadata["uid"])
 
-    async def _tell(self, found: _Scale, size: int, wishes: Iterable[Wish]) -> None:
+    async def _tell(self, found: _Scale, size: int, desired: Iterable[DesiredWorkers]) -> None:
         """An event about the Deployment; its occurrence is the version that was changed."""
-        first = max(wishes, key=lambda wish: wish.workers, default=None)
+        first = max(desired, key=lambda each: each.workers, default=None)
         most = f", most of all for {first.sale}" if first is not None and first.workers else ""
-        told = Told(
+        told = EventRecord(
             "ScaledUp" if size > found.replicas else "ScaledDown",
             f"Workers from {found.replicas} to {size}{most}.",
             found.version,
         )
         name = self._settings.workers
-        about = About("apps/v1", "Deployment", name, self._kube.namespace, found.uid)
+        about = ObjectReference("apps/v1", "Deployment", name, self._kube.namespace, found.uid)
         await post(self._kube, body(told, about, None, datetime.now(UTC)))
 
 

@@ -1,7 +1,7 @@
-"""How many workers there should be. Pure: wishes of sales in, one pool size out.
+"""How many workers there should be. Pure: desired of sales in, one pool size out.
 
-A sale wishes by its measured backlog, which no prefetching hides: it is what the gate has accepted and the ledger has
-not booked. The wishes make one pool, since every worker drains every sale.
+A sale desired by its measured backlog, which no prefetching hides: it is what the gate has accepted and the ledger has
+not booked. The desired make one pool, since every worker drains every sale.
 """
 
 from collections import deque
@@ -25,7 +25,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DesiredWorkers:
     """One sale's: `standby` while it sells whatever waits, `for_backlog` for what waits."""
 
     sale: str
@@ -45,31 +45,31 @@ class Pool:
     capped: bool
 
 
-def wish(
+def desired_workers(
     sale: str, phase: Phase, backlog: int, bounds: Bounds, *, opens_at: datetime | None = None, now: datetime
-) -> Wish:
+) -> DesiredWorkers:
     """A backlog is drained in every phase, a paused sale's too: its buyers were promised their tickets."""
     waiting = ceil(backlog / bounds.backlog_per_worker)
     selling = phase in (Phase.OPEN, Phase.DRAINING) or (phase is Phase.SOLD_OUT and backlog > 0)
     warming = phase is Phase.SCHEDULED and opens_at is not None and now >= opens_at - WARM_UP
     standby = bounds.minimum if selling or warming else 0
-    return Wish(sale, standby, min(waiting, bounds.maximum))
+    return DesiredWorkers(sale, standby, min(waiting, bounds.maximum))
 
 
-def pool(wishes: Iterable[Wish], floor: int, cap: int) -> Pool:
-    """Standbys are shared, backlogs add up: the sum of all standbys would hold the pool at its cap."""
-    wishes = list(wishes)
-    standby = max((wish.standby for wish in wishes), default=0)
-    wanted = max(floor, standby, sum(wish.for_backlog for wish in wishes))
-    return Pool(min(wanted, cap), capped=wanted > cap)
+def pool(desired: Iterable[DesiredWorkers], minimum: int, maximum: int) -> Pool:
+    """Standbys are shared, backlogs add up: the sum of all standbys would hold the pool at its maximum."""
+    desired = list(desired)
+    standby = max((each.standby for each in desired), default=0)
+    wanted = max(minimum, standby, sum(each.for_backlog for each in desired))
+    return Pool(min(wanted, maximum), capped=wanted > maximum)
 
 
-class Calm:
+class ScaleDownStabilizer:
     """Up at once; down to the most that was wanted within the quiet time. So a backlog that comes and goes within it
     moves nothing."""
 
-    def __init__(self, quiet_seconds: float) -> None:
-        self._quiet_seconds = quiet_seconds
+    def __init__(self, stabilization_seconds: float) -> None:
+        self._stabilization_seconds = stabilization_seconds
         self._wanted: deque[tuple[float, int]] = deque()  # times rise, sizes fall: what is overtopped later is dropped
 
     def settle(self, wanted: int, now: float) -> int:
@@ -77,6 +77,6 @@ class Calm:
         while self._wanted and self._wanted[-1][1] <= wanted:
             self._wanted.pop()
         self._wanted.append((now, wanted))
-        while self._wanted[0][0] < now - self._quiet_seconds:
+        while self._wanted[0][0] < now - self._stabilization_seconds:
             self._wanted.popleft()
         return self._wanted[0][1]

@@ -34,7 +34,7 @@ def status_of(
         epoch=before.epoch if view is None else view.epoch,
         stock=before.stock if view is None else stock_of(before, view),
         drift=drift_of(before, observed, now),
-        workers=WorkersStatus(wished=workers.wished, pool=workers.pool, ready=workers.ready),
+        workers=WorkersStatus(desired=workers.desired, pool=workers.pool, ready=workers.ready),
         conditions=conditions(before.conditions, verdicts(observed, phase), generation, now),
         last_reconcile=(
             LastReconcile(time=now, trace_id=trace_id) if changed_something(observed) else before.last_reconcile

@@ -24,7 +24,7 @@ from app.settings import GateSettings, LedgerSettings, ReconcileSettings, StoreS
 from app.strategies.dependencies import StrategyDependencies
 from app.strategies.registry import STRATEGIES, build_strategies
 
-SPARE_CONNECTIONS = 2  # for the glance and the list, beside the sales' own
+SPARE_CONNECTIONS = 2  # for the poll and the resync, beside the sales' own
 
 log = structlog.get_logger()
 

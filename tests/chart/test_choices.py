@@ -95,7 +95,7 @@ def test_rights_are_the_administrators_to_give(helm: OfflineHelm) -> None:
     assert without.has("Lease", "operator")
 
 
-def test_flash_sales_are_part_of_the_clusters_own_roles_if_wished(helm: OfflineHelm) -> None:
+def test_flash_sales_are_part_of_the_clusters_own_roles_if_asked_for(helm: OfflineHelm) -> None:
     roles = helm.render("rbac.aggregateClusterRoles=true", "fullnameOverride=box").of("ClusterRole")
     aggregated = {
         role["metadata"]["name"]: {

@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client import generate_latest
 
 from app.telemetry.metrics import GAUGES, Metrics
-from flashsale_operator.metrics import Meters, _Readings
+from flashsale_operator.metrics import OperatorMetrics, _Readings
 from tests.support.chart import CHART, OfflineHelm
 
 
@@ -29,7 +29,7 @@ def queries() -> Iterator[str]:
 def served() -> set[str]:
     """The names of all series that the API and the operator tell."""
     sale = SimpleNamespace(name="drop", **dict.fromkeys(GAUGES, 1))
-    operator = Meters()
+    operator = OperatorMetrics()
     operator.registry.register(_Readings({}, lambda: 0))
     exposition = Metrics().exposition([sale], sales_complete=True) + generate_latest(operator.registry)
     types = dict(line.split()[2:4] for line in exposition.decode().splitlines() if line.startswith("# TYPE"))

@@ -80,11 +80,11 @@ class Installation:
             "OPERATOR_LEASE": LEASE,
             "OPERATOR_WORKERS": WORKERS,
             "OPERATOR_LEASE_SECONDS": "6",
-            "OPERATOR_ACT_SECONDS": "4",
-            "OPERATOR_RENEW_SECONDS": "1",
-            "OPERATOR_LIST_SECONDS": "3",
-            "OPERATOR_GLANCE_SECONDS": "0.5",
-            "OPERATOR_QUIET_SECONDS": "2",
+            "OPERATOR_RENEW_DEADLINE_SECONDS": "4",
+            "OPERATOR_RETRY_PERIOD_SECONDS": "1",
+            "OPERATOR_RESYNC_SECONDS": "3",
+            "OPERATOR_POLL_SECONDS": "0.5",
+            "OPERATOR_STABILIZATION_SECONDS": "2",
         }
         operator = OperatorProcess(
             f"operator {number}",

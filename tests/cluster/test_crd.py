@@ -111,7 +111,7 @@ STATUS = FlashSaleStatus.model_validate(
         "epoch": 1,
         "stock": {"total": 10, "remaining": 0, "backlog": 1, "booked": 9},
         "drift": {},
-        "workers": {"wished": 1, "pool": 2, "ready": 2},
+        "workers": {"desired": 1, "pool": 2, "ready": 2},
         "conditions": [
             {
                 "type": type_,

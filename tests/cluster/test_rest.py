@@ -23,7 +23,14 @@ WRITTEN = text("""
 """)
 AS_DEPLOYED = {
     f"OPERATOR_{name.upper()}": str(OperatorSettings.model_fields[name].default)
-    for name in ("lease_seconds", "act_seconds", "renew_seconds", "list_seconds", "glance_seconds", "quiet_seconds")
+    for name in (
+        "lease_seconds",
+        "renew_deadline_seconds",
+        "retry_period_seconds",
+        "resync_seconds",
+        "poll_seconds",
+        "stabilization_seconds",
+    )
 }
 WRITES = {"hset", "hincrby", "set", "xadd", "xdel", "xack", "expire", "expireat", "persist", "unlink", "del", "sadd"}
 

@@ -69,9 +69,9 @@ def told(installation: Installation) -> str:
 
 
 def use_every_right(installation: Installation) -> None:
-    """A sale that wishes for two workers, deleted and declared again. Each step is taken as far as the rights go."""
+    """A sale that asks for two workers, deleted and declared again. Each step is taken as far as the rights go."""
     sale = flashsale("drop", {"workers": {"min": 2}})
-    installation.start_operator(OPERATOR_LIST_SECONDS="3600")
+    installation.start_operator(OPERATOR_RESYNC_SECONDS="3600")
 
     def refused() -> bool:
         return "is forbidden" in told(installation)

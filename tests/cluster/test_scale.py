@@ -48,13 +48,13 @@ async def test_a_backlog_of_twenty_thousand_scales_the_workers_up_and_down_again
 @pytest.mark.thorough  # 12 s: of its own accord the operator looks at the Deployment every ten seconds
 async def test_the_pool_has_a_cap_and_is_kept_at_its_size(installation: Installation, office: BoxOffice) -> None:
     installation.set_up()
-    installation.start_operator(OPERATOR_CAP="4")
+    installation.start_operator(OPERATOR_MAX_WORKERS="4")
     installation.api.create(quick(stock=100, workers={"min": 0, "max": 5, "backlogPerWorker": 10}))
     installation.until_phase("Open")
     await office.sell(60)
     installation.until(lambda: installation.replicas() == 4)
     status = installation.until_status(lambda status: status["workers"]["pool"] == 4)
-    assert status["workers"]["wished"] == 5
+    assert status["workers"]["desired"] == 5
     assert condition(status, "Ready")[0] == "True"
 
     installation.api.patch(f"deployment/{WORKERS}", {"spec": {"replicas": 2}})

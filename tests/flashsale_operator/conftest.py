@@ -19,7 +19,7 @@ async def stores(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
     """Each grace period is over by the next check."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("flashsale_operator.keeper.settings_of", lambda _: ReconcileSettings(grace_seconds=1e-9))
+    monkeypatch.setattr("flashsale_operator.sale_sync.settings_of", lambda _: ReconcileSettings(grace_seconds=1e-9))
     stores = Stores.open(sales_at_once=2)
     yield stores
     await stores.close()

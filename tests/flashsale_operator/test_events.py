@@ -10,7 +10,7 @@ from app.reconcile.classify import Kind
 from app.reconcile.decide import Action
 from app.sales.desired_state import Step
 from app.sales.phase import Phase
-from flashsale_operator.events import About, Told, body, events
+from flashsale_operator.events import EventRecord, ObjectReference, body, events
 from flashsale_operator.observed import Observed
 from flashsale_operator.resource.models import FlashSaleStatus
 from flashsale_operator.status import status_of
@@ -19,10 +19,10 @@ from tests.flashsale_operator.looks import LOOK, check, look
 NOW = datetime(2026, 12, 1, 18, tzinfo=UTC)
 NEW = FlashSaleStatus()
 OPEN = status_of(NEW, LOOK, 1, NOW)
-ABOUT = About("atomictickets.dev/v1alpha1", "FlashSale", "drop", "shop", "uid-1")
+INVOLVED = ObjectReference("atomictickets.dev/v1alpha1", "FlashSale", "drop", "shop", "uid-1")
 
 
-def following(before: FlashSaleStatus, observed: Observed, now: datetime = NOW) -> list[Told]:
+def following(before: FlashSaleStatus, observed: Observed, now: datetime = NOW) -> list[EventRecord]:
     return list(events(before, status_of(before, observed, 1, now), observed))
 
 
@@ -31,7 +31,7 @@ def reasons(before: FlashSaleStatus, observed: Observed) -> list[str]:
 
 
 def names(before: FlashSaleStatus, observed: Observed, now: datetime = NOW) -> list[str]:
-    return [body(told, ABOUT, 1, now)["metadata"]["name"] for told in following(before, observed, now)]
+    return [body(told, INVOLVED, 1, now)["metadata"]["name"] for told in following(before, observed, now)]
 
 
 def test_what_is_told() -> None:
@@ -84,7 +84,7 @@ def test_whoever_tells_it_tells_it_by_the_same_name(phase: Phase) -> None:
 
 
 def test_another_resource_of_the_same_name_has_events_of_its_own() -> None:
-    told = Told("Seeded", "")
-    other = replace(ABOUT, uid="uid-2")
-    found = {body(told, about, round_, NOW)["metadata"]["name"] for about in (ABOUT, other) for round_ in (1, 2)}
+    told = EventRecord("Seeded", "")
+    other = replace(INVOLVED, uid="uid-2")
+    found = {body(told, about, round_, NOW)["metadata"]["name"] for about in (INVOLVED, other) for round_ in (1, 2)}
     assert len(found) == 4

@@ -18,14 +18,14 @@ from app.telemetry.changed_traces import ChangedTraces
 from app.telemetry.context import traceparent_of
 from app.telemetry.logs import name_the_span
 from app.telemetry.names import CHANGED, OUTCOME
-from flashsale_operator.metrics import Meters
+from flashsale_operator.metrics import OperatorMetrics
 from flashsale_operator.pool import WorkerPool
-from flashsale_operator.resources import Resources
-from flashsale_operator.scaling import Wish
-from flashsale_operator.scheduler import Scheduler
+from flashsale_operator.reconciler import FlashSaleReconciler
+from flashsale_operator.resource_cache import ResourceCache
+from flashsale_operator.scaling import DesiredWorkers
 from flashsale_operator.settings import OperatorSettings
 from flashsale_operator.stores import Stores
-from flashsale_operator.turns import Turns
+from flashsale_operator.work_queue import WorkQueue
 from tests.flashsale_operator.stand_in_kube import StandInKube
 from tests.support.box_office import BoxOffice
 from tests.support.spans import trace_of
@@ -84,34 +84,34 @@ class Operator:
     """Turns of the sale `drop`, one at a time."""
 
     def __init__(self, stores: Stores) -> None:
-        self.kube, self.resources = StandInKube(), Resources()
+        self.kube, self.resources = StandInKube(), ResourceCache()
         settings = OperatorSettings(workers="worker", namespace="shop")
         self.pool = WorkerPool(self.kube, settings)
-        self.turns = Turns(
-            stores=stores, kube=self.kube, resources=self.resources, pool=self.pool, meters=Meters(),
+        self.turns = FlashSaleReconciler(
+            stores=stores, kube=self.kube, resources=self.resources, pool=self.pool, meters=OperatorMetrics(),
             settings=settings,
         )  # fmt: skip
 
     def apply(self, generation: int = 1, **spec: Any) -> None:
         metadata = {"name": "drop", "namespace": "shop", "uid": "uid-1", "generation": generation}
         self.kube.resource |= {"metadata": metadata, "spec": {"strategy": "atomic", "stock": 10} | spec}
-        self.resources.see(self.kube.resource)
+        self.resources.upsert(self.kube.resource)
 
     async def turn(self) -> Sequence[Mapping[str, Any]]:
-        """One turn as the scheduler gives it; returns its log lines."""
+        """One turn as the queue gives it; returns its log lines."""
         over = asyncio.Event()
 
         async def once(name: str) -> None:
             try:
-                await self.turns.take(name)
+                await self.turns.reconcile(name)
             finally:
                 over.set()
 
         self.turns.check_soon("drop")
-        scheduler = Scheduler(once, at_once=1)
-        scheduler.poke("drop")
+        queue = WorkQueue(once, at_once=1)
+        queue.add("drop")
         with structlog.testing.capture_logs(processors=[merge_contextvars, name_the_span]) as lines:
-            running = asyncio.create_task(scheduler.run())
+            running = asyncio.create_task(queue.run())
             await over.wait()
             running.cancel()
             await asyncio.wait((running,))
@@ -241,7 +241,7 @@ async def test_the_end_of_a_deleted_resource_and_the_removal_are_traced(operator
     operator.apply()
     await operator.turn()
     spans.clear()
-    operator.resources.forget("drop", "uid-1")
+    operator.resources.remove("drop", "uid-1")
     await operator.turn()
     assert {(TURN, ""), ("end", TURN), ("check", TURN), ("remove", "check")} == spans.tree()
     assert told(spans.one(TURN)) == {
@@ -251,7 +251,7 @@ async def test_the_end_of_a_deleted_resource_and_the_removal_are_traced(operator
 
 
 async def test_scaling_is_a_trace_of_its_own(operator: Operator, spans: EndedSpans) -> None:
-    await operator.pool.follow([Wish(sale="drop", standby=0, for_backlog=3)])
+    await operator.pool.follow([DesiredWorkers(sale="drop", standby=0, for_backlog=3)])
     assert spans.tree() == {("scale", ""), ("post event", "scale")}
     assert told(spans.one("scale")) == {
         "k8s.deployment.name": "worker", "atomictickets.workers.before": 1, "atomictickets.workers.after": 3,

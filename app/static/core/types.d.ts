@@ -20,7 +20,7 @@ export interface Identity {
 
 /** What the operator told last of a FlashSale: its `status`, as k8s/crd.yaml has it. */
 export interface Resource {
-  workers?: { wished: number; pool: number; ready: number };
+  workers?: { desired: number; pool: number; ready: number };
   conditions?: { type: string; status: "True" | "False" | "Unknown"; reason: string; message?: string }[];
 }
 

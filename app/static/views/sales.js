@@ -140,7 +140,7 @@ const GRAVE = new Set(["Ready", "LedgerConsistent"]); // the others say False in
 const told = ({ workers, conditions = [] }) => [
   workers &&
     figureList(
-      figure("Workers wished", whole(workers.wished)),
+      figure("Workers desired", whole(workers.desired)),
       figure("Workers in pool", whole(workers.pool)),
       figure("Workers ready", whole(workers.ready)),
     ),

@@ -74,10 +74,10 @@
 
 {{- with $values.operator -}}
 {{- if and .enabled .scaling (not (kindIs "invalid" $values.worker.replicas)) -}}
-{{- fail "worker.replicas is set, and the operator writes the workers' replicas: set operator.floor and operator.cap, or operator.scaling=false." -}}
+{{- fail "worker.replicas is set, and the operator writes the workers' replicas: set operator.minWorkers and operator.maxWorkers, or operator.scaling=false." -}}
 {{- end -}}
-{{- if and .enabled (gt (int .floor) (int .cap)) -}}
-{{- fail (printf "operator.floor (%d) is more than operator.cap (%d)." (int .floor) (int .cap)) -}}
+{{- if and .enabled (gt (int .minWorkers) (int .maxWorkers)) -}}
+{{- fail (printf "operator.minWorkers (%d) is more than operator.maxWorkers (%d)." (int .minWorkers) (int .maxWorkers)) -}}
 {{- end -}}
 {{- if and .enabled (not .serviceAccount.create) (not .serviceAccount.name) -}}
 {{- fail "operator.serviceAccount.create is false: operator.serviceAccount.name must name the account." -}}
@@ -86,7 +86,7 @@
 
 {{- $wanted := int (include "atomictickets.ledgerConnections" .) -}}
 {{- if and $values.postgres.enabled (gt $wanted (sub (int $values.postgres.maxConnections) 3 | int)) -}}
-{{- fail (printf "postgres.maxConnections is %d, and the processes may open %d while an update replaces them (three more are the server's own): raise it, or lower LEDGER_POOL_SIZE in settings, the API's replicas or operator.cap." (int $values.postgres.maxConnections) $wanted) -}}
+{{- fail (printf "postgres.maxConnections is %d, and the processes may open %d while an update replaces them (three more are the server's own): raise it, or lower LEDGER_POOL_SIZE in settings, the API's replicas or operator.maxWorkers." (int $values.postgres.maxConnections) $wanted) -}}
 {{- end -}}
 
 {{- if and $values.networkPolicies.enabled (not (and $values.valkey.enabled $values.broker.enabled $values.postgres.enabled)) (not $values.networkPolicies.externalStores) -}}

@@ -80,7 +80,7 @@ secretKeyRef:
 {{- define "atomictickets.ledgerConnections" -}}
 {{- $pool := int (index .Values.settings "LEDGER_POOL_SIZE" | default 20) -}}
 {{- $api := int (ternary .Values.api.autoscaling.maxReplicas .Values.api.replicas .Values.api.autoscaling.enabled) -}}
-{{- $workers := int (ternary .Values.operator.cap (.Values.worker.replicas | default 1) (and .Values.operator.enabled .Values.operator.scaling)) -}}
+{{- $workers := int (ternary .Values.operator.maxWorkers (.Values.worker.replicas | default 1) (and .Values.operator.enabled .Values.operator.scaling)) -}}
 {{- $operator := add 2 (mul 2 (int (index .Values.settings "OPERATOR_SALES_AT_ONCE" | default 8))) -}}
 {{- add (mul 2 (add (mul (add $pool 3) $api) (mul 2 $workers) 1)) $operator 1 -}}
 {{- end -}}

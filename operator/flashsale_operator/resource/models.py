@@ -46,7 +46,7 @@ Time = Annotated[AwareDatetime, AfterValidator(_whole_second), _AS_JSON]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 
 
-class Part(BaseModel):
+class CamelModel(BaseModel):
     """camelCase outside, as Kubernetes has it. What a newer CRD added is ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, frozen=True)
@@ -57,14 +57,14 @@ class Policy(StrEnum):
     OBSERVE = "Observe"
 
 
-class WorkersSpec(Part):
-    """How many workers this sale wishes for. All sales share one pool, as large as their backlogs ask together."""
+class WorkersSpec(CamelModel):
+    """How many workers this sale asks for. All sales share one pool, as large as their backlogs ask together."""
 
     min: int = Field(
         0,
         ge=0,
         le=MAX_WORKERS,
-        description="Workers wished for from 60 s before the sale opens, whatever its backlog is.",
+        description="Workers desired from 60 s before the sale opens, whatever its backlog is.",
     )
     max: int = Field(5, ge=1, le=MAX_WORKERS, description="Workers that this sale's backlog asks for at most.")
     backlog_per_worker: int = Field(
@@ -72,7 +72,7 @@ class WorkersSpec(Part):
     )
 
 
-class ReconcileSpec(Part):
+class ReconcileSpec(CamelModel):
     """How often Redis is compared with the ledger, and what is done about a difference."""
 
     interval_seconds: int = Field(10, ge=1, le=3600, description="Seconds from one check to the next.")
@@ -86,7 +86,7 @@ class ReconcileSpec(Part):
     )
 
 
-class FlashSaleSpec(Part):
+class FlashSaleSpec(CamelModel):
     """What is to be sold, when, to whom, and how."""
 
     strategy: str = Field(
@@ -132,7 +132,7 @@ class FlashSaleSpec(Part):
     reconcile: ReconcileSpec = Field(ReconcileSpec(), description=ReconcileSpec.__doc__)
 
 
-class StockStatus(Part):
+class StockStatus(CamelModel):
     """The tickets of the round: total = remaining + backlog + setAside + booked."""
 
     total: Count = Field(0, description="Tickets to sell, as the ledger has it.")
@@ -146,7 +146,7 @@ class StockStatus(Part):
     oversold: Count = Field(0, description="Booked beyond the total. 0 for ever where the strategy is exact.")
 
 
-class DriftStatus(Part):
+class DriftStatus(CamelModel):
     """By how many tickets the identity is off, and since when."""
 
     leaked: Count = Field(0, description="Tickets that are gone from Redis with no order behind them.")
@@ -155,15 +155,15 @@ class DriftStatus(Part):
     since_time: Time | None = Field(None, description="When the present drift was first seen.")
 
 
-class WorkersStatus(Part):
-    """The workers, as this sale wishes and as they are."""
+class WorkersStatus(CamelModel):
+    """The workers: as many as this sale asks for, and as many as there are."""
 
-    wished: Count = Field(0, description="Workers that this sale alone asks for.")
+    desired: Count = Field(0, description="Workers that this sale alone asks for.")
     pool: Count = Field(0, description="Workers that the Deployment is to have, for all sales.")
     ready: Count = Field(0, description="Workers of the pool that are ready.")
 
 
-class LastReconcile(Part):
+class LastReconcile(CamelModel):
     """The last reconciliation that changed something."""
 
     time: Time = Field(description="When it ended.")
@@ -184,12 +184,12 @@ class ConditionStatus(StrEnum):
     UNKNOWN = "Unknown"
 
 
-class Condition(Part):
+class Condition(CamelModel):
     """One statement about the sale, as Kubernetes makes them."""
 
     type: ConditionType = Field(
         description="Ready: the spec is in force. StockSeeded: Redis has the stock. WorkersAvailable: the pool is as "
-        "wished. LedgerConsistent: Redis and the ledger agree. Accepting: a purchase now could succeed."
+        "desired. LedgerConsistent: Redis and the ledger agree. Accepting: a purchase now could succeed."
     )
     status: ConditionStatus = Field(description="Whether it holds; Unknown where it can't be told.")
     reason: str = Field(
@@ -200,7 +200,7 @@ class Condition(Part):
     last_transition_time: Time = Field(description="When status last changed.")
 
 
-class FlashSaleStatus(Part):
+class FlashSaleStatus(CamelModel):
     """What the operator has seen and done. Written by the operator only."""
 
     observed_generation: Count = Field(0, description="The generation of the spec that the rest of this speaks of.")
@@ -216,7 +216,7 @@ class FlashSaleStatus(Part):
     last_reconcile: LastReconcile | None = Field(None, description=LastReconcile.__doc__)
 
 
-class Metadata(Part):
+class Metadata(CamelModel):
     """What the operator reads of an object's metadata."""
 
     name: str
@@ -232,7 +232,7 @@ class Metadata(Part):
         return self.annotations.get(ADOPT) == "true"
 
 
-class FlashSale(Part):
+class FlashSale(CamelModel):
     """One sale of one kind of ticket: declare it, and the operator makes it true and keeps it true."""
 
     metadata: Metadata

@@ -10,10 +10,10 @@ WAIT_SECONDS = 60
 
 
 def blast(
-    shop: Shop, crowd: CrowdPod, sale: str, requests: int, *, may_fail: bool = False, **wish: Any
+    shop: Shop, crowd: CrowdPod, sale: str, requests: int, *, may_fail: bool = False, **options: Any
 ) -> dict[str, Any]:
     """All at the same moment. Its result. `may_fail`: some may be told to come back."""
-    body = {"requests": requests, "concurrency": requests} | wish
+    body = {"requests": requests, "concurrency": requests} | options
     asked = crowd.ask("POST", f"{shop.url}/sales/{sale}/blasts", token=shop.admin_token(), body=body)
     assert asked.status == 202, asked.document
     address = f"{shop.url}/blasts/{asked.document['id']}"

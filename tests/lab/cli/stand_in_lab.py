@@ -1,4 +1,4 @@
-"""The command `lab` with real stores and stand-ins for the service: `python -m tests.lab.cli.stand_in_lab --home ...`."""
+"""The command `lab` with real stores and a stand-in service: `python -m tests.lab.cli.stand_in_lab --home ...`."""
 
 import sys
 from collections.abc import Mapping

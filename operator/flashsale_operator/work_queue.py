@@ -9,7 +9,7 @@ from structlog.contextvars import bound_contextvars
 
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
 from app.telemetry.spans import fail, span
-from flashsale_operator.waking import retry
+from flashsale_operator.requeue import backoff
 
 MOST_SECONDS_AFTER_ERROR = 30.0
 LOOP_SECONDS = 5.0  # so often the loop turns at least, which the probe counts on
@@ -20,8 +20,8 @@ Turn = Callable[[str], Awaitable[float | None]]
 log = structlog.get_logger()
 
 
-class Scheduler:
-    """Runs `turn`, for at most `at_once` sales at a time. What is poked while it has its turn gets another."""
+class WorkQueue:
+    """Runs `turn`, for at most `at_once` sales at a time. What is added while it has its turn gets another."""
 
     def __init__(self, turn: Turn, at_once: int) -> None:
         self.progressed_at = time.monotonic()
@@ -32,7 +32,7 @@ class Scheduler:
         self._failures: dict[str, int] = {}
         self._woken = asyncio.Event()
 
-    def poke(self, name: str, after_seconds: float = 0.0) -> None:
+    def add(self, name: str, after_seconds: float = 0.0) -> None:
         """The sale has its turn no later than this; what was asked for before it stays."""
         at = time.monotonic() + after_seconds
         self._due[name] = min(at, self._due.get(name, at))
@@ -73,7 +73,7 @@ class Scheduler:
         self.progressed_at = time.monotonic()
         self._running.discard(name)
         if following is not None:
-            self.poke(name, following)
+            self.add(name, following)
         self._woken.set()
 
     async def _outcome(self, name: str, due: float) -> float | None:
@@ -89,7 +89,7 @@ class Scheduler:
             if failures == 1:
                 known = isinstance(error, (TemporarilyUnavailable, AtomicTicketsError))
                 log.warning("turn not completed; tried again", error=str(error), exc_info=None if known else error)
-            return retry(failures, MOST_SECONDS_AFTER_ERROR)
+            return backoff(failures, MOST_SECONDS_AFTER_ERROR)
         else:
             self._failures.pop(name, None)
             return following

@@ -14,7 +14,7 @@ from app.sales.model import Sale
 from app.sales.phase import phase
 from app.sales.strategy import Snapshot
 from flashsale_operator.resource.models import FlashSale
-from flashsale_operator.scaling import Bounds, Wish, wish
+from flashsale_operator.scaling import Bounds, DesiredWorkers, desired_workers
 from flashsale_operator.stores import Stores
 
 PAGE = 500  # sales
@@ -29,7 +29,7 @@ class Moved(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """All sales that are not removed, as they were at one glance."""
+    """All sales that are not removed, as they were at one poll."""
 
     sales: Mapping[str, Sale]
     gates: Mapping[str, GateSnapshot | None]
@@ -47,11 +47,11 @@ class Seen:
                 found[name] = Moved.SOLD
         return found
 
-    def wishes(self, resources: Mapping[str, FlashSale]) -> list[Wish]:
+    def desired(self, resources: Mapping[str, FlashSale]) -> list[DesiredWorkers]:
         """Each sale's; one without a counter, or without a resource, has no bounds of its own."""
         now = datetime.now(UTC)
         return [
-            wish(
+            desired_workers(
                 name,
                 phase(sale, _snapshot(gate), now),
                 0 if gate is None else gate.backlog,
@@ -64,7 +64,7 @@ class Seen:
         ]
 
 
-async def glance(stores: Stores, installation: str) -> Seen:
+async def poll(stores: Stores, installation: str) -> Seen:
     """Raises TemporarilyUnavailable, also where the stores have become another installation's meanwhile."""
     await stores.gate.claim(installation)
     sales: dict[str, Sale] = {}

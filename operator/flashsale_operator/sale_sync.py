@@ -26,7 +26,7 @@ class ResourceGone(AtomicTicketsError):
     """The resource that asks for the sale is not there any more."""
 
 
-class SaleKeeper:
+class SaleSync:
     """One turn of one sale. Idempotent: a second one, elsewhere or at once, finds nothing to do."""
 
     def __init__(self, stores: Stores, kube: KubeApi, sales: SaleSettings) -> None:
@@ -34,7 +34,7 @@ class SaleKeeper:
         self._kube = kube
         self._sales = sales
 
-    async def keep(self, flashsale: FlashSale, workers: WorkersSeen, *, check: bool) -> Observed:
+    async def sync_managed(self, flashsale: FlashSale, workers: WorkersSeen, *, check: bool) -> Observed:
         """Makes the sale what the resource says. `check`: compare it with the ledger too.
 
         Raises KubeUnavailable, or ResourceGone.
@@ -67,7 +67,7 @@ class SaleKeeper:
             return observed
         return await self._look(sale, strategy, settings_of(flashsale), observed, check=check)
 
-    async def tend(self, sale: Sale) -> Result:
+    async def sync_unmanaged(self, sale: Sale) -> Result:
         """The same for a sale without a resource, an HTTP one or one that has ended. Raises TemporarilyUnavailable."""
         return await self._check(sale)
 

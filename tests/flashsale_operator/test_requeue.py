@@ -7,33 +7,33 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flashsale_operator.kube import KubeApi
-from flashsale_operator.lease import Lease
+from flashsale_operator.leader_election import LeaderElection
 from flashsale_operator.loop import STUCK_LISTS_SECONDS, FlashSaleLoop
-from flashsale_operator.metrics import Meters
+from flashsale_operator.metrics import OperatorMetrics
+from flashsale_operator.requeue import JITTER, backoff, requeue_after
 from flashsale_operator.settings import OperatorSettings
 from flashsale_operator.stores import Stores
-from flashsale_operator.waking import JITTER, next_look, retry
 
 NOW = datetime(2026, 12, 1, 18, tzinfo=UTC)
 
 
 def test_the_next_look_is_at_the_next_moment_of_the_sale_if_that_is_sooner() -> None:
-    assert next_look(10, (None, None), NOW) == 10
-    assert next_look(10, (NOW - timedelta(seconds=1), NOW), NOW) == 10
-    assert next_look(10, (NOW + timedelta(seconds=60), None), NOW) == 10
-    assert 3 < next_look(10, (NOW + timedelta(seconds=3), NOW + timedelta(seconds=5)), NOW) < 3.1
+    assert requeue_after(10, (None, None), NOW) == 10
+    assert requeue_after(10, (NOW - timedelta(seconds=1), NOW), NOW) == 10
+    assert requeue_after(10, (NOW + timedelta(seconds=60), None), NOW) == 10
+    assert 3 < requeue_after(10, (NOW + timedelta(seconds=3), NOW + timedelta(seconds=5)), NOW) < 3.1
 
 
 def test_tries_become_rarer_up_to_the_interval_and_keep_no_step() -> None:
-    assert all(0.5 * (1 - JITTER) <= retry(1, 10) <= 0.5 * (1 + JITTER) for _ in range(50))
-    assert all(10 * (1 - JITTER) <= retry(1000, 10) <= 10 * (1 + JITTER) for _ in range(50))
-    assert len({retry(3, 10) for _ in range(50)}) > 40
+    assert all(0.5 * (1 - JITTER) <= backoff(1, 10) <= 0.5 * (1 + JITTER) for _ in range(50))
+    assert all(10 * (1 - JITTER) <= backoff(1000, 10) <= 10 * (1 + JITTER) for _ in range(50))
+    assert len({backoff(3, 10) for _ in range(50)}) > 40
 
 
 @pytest.mark.parametrize(("renew", "act", "lease"), [(5, 5, 15), (5, 15, 15), (5, 20, 15)])
 def test_a_holder_stops_before_another_may_start(renew: float, act: float, lease: float) -> None:
     with pytest.raises(ValueError, match="must hold"):
-        OperatorSettings(renew_seconds=renew, act_seconds=act, lease_seconds=lease)
+        OperatorSettings(retry_period_seconds=renew, renew_deadline_seconds=act, lease_seconds=lease)
 
 
 async def test_who_hears_nothing_of_the_resources_is_stuck(
@@ -43,10 +43,10 @@ async def test_who_hears_nothing_of_the_resources_is_stuck(
         monkeypatch.setenv(name, value)
     settings = OperatorSettings()
     kube = KubeApi(lambda: pytest.fail("a test without a cluster"), "shop")
-    loop = FlashSaleLoop(Stores.open(1), kube, Lease(kube, settings, "me"), Meters(), settings)
+    loop = FlashSaleLoop(Stores.open(1), kube, LeaderElection(kube, settings, "me"), OperatorMetrics(), settings)
     began = time.monotonic()
     assert loop.stuck() == ""
     monkeypatch.setattr(time, "monotonic", lambda: began + STUCK_LISTS_SECONDS + 60)
     assert "300 s" in loop.stuck()
-    loop.hear("DELETED", {"metadata": {"name": "drop", "uid": "1"}})
+    loop.handle_event("DELETED", {"metadata": {"name": "drop", "uid": "1"}})
     assert loop.stuck() == ""

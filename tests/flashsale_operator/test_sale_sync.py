@@ -1,4 +1,4 @@
-"""Turns of one sale on real stores: whatever is changed and whatever breaks, in the end the sale is as it is wished."""
+"""The sync of one sale on real stores: whatever is changed and whatever breaks, it ends as the resource declares it."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,9 +12,9 @@ from app.reconcile.watch import Reconciler
 from app.sales.phase import Phase
 from app.settings import ReconcileSettings, SaleSettings
 from app.strategies.registry import STRATEGIES
-from flashsale_operator.keeper import ResourceGone, SaleKeeper, wanted_by
 from flashsale_operator.observed import Observed, WorkersSeen
 from flashsale_operator.resource.models import FlashSale
+from flashsale_operator.sale_sync import ResourceGone, SaleSync, wanted_by
 from flashsale_operator.stores import Stores
 from tests.flashsale_operator.stand_in_kube import StandInKube
 from tests.support.box_office import BoxOffice
@@ -40,7 +40,7 @@ class Story:
     def restart(self) -> None:
         """Another process: what the last one had in memory is gone."""
         reconciler = Reconciler(self.stores.engine, self.stores.gate, STRATEGIES, ReconcileSettings())
-        self.keeper = SaleKeeper(
+        self.sync = SaleSync(
             replace(self.stores, reconciler=reconciler), self.kube, SaleSettings(think_ms=self.think_ms)
         )
 
@@ -67,10 +67,10 @@ class Story:
         gone, self.kube.resource = self.resource, {}
         sale = await self.stores.sales.get("drop")
         for uid in {gone.metadata.uid, sale.owner_uid if sale and sale.owner_uid else ""}:  # the list misses both
-            await self.keeper.end("drop", uid)
+            await self.sync.end("drop", uid)
 
     async def turn(self) -> Observed:
-        return await self.keeper.keep(self.resource, WorkersSeen(), check=True)
+        return await self.sync.sync_managed(self.resource, WorkersSeen(), check=True)
 
     async def buy(self, tickets: int) -> None:
         for _ in range(tickets):
@@ -166,7 +166,7 @@ def story(stores: Stores, office: BoxOffice) -> Story:
     return Story(stores, office)
 
 
-async def as_wished(story: Story) -> None:
+async def as_declared(story: Story) -> None:
     """Settles, and holds the sale against the resource and the identity."""
     observed = await story.settle()
     sale, snapshot = await story.office.sale(), await story.office.snapshot()
@@ -182,12 +182,12 @@ async def as_wished(story: Story) -> None:
 
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(st.tuples(st.sampled_from(HAPPENINGS), st.integers(0, 4)), max_size=14))
-async def test_whatever_happens_the_sale_becomes_as_it_is_wished(story: Story, steps: list[tuple[Any, int]]) -> None:
+async def test_whatever_happens_the_sale_becomes_as_it_is_declared(story: Story, steps: list[tuple[Any, int]]) -> None:
     story.apply()
     await story.turn()
     for happens, number in steps:
         await happens(story, number)
-    await as_wished(story)
+    await as_declared(story)
     await story.delete()
     await story.office.drain()
 
@@ -198,12 +198,12 @@ async def test_a_deleted_resource_that_is_only_remembered_starts_no_next_round(s
     remembered = story.resource
     await story.delete()
     with pytest.raises(ResourceGone):
-        await story.keeper.keep(remembered, WorkersSeen(), check=True)
+        await story.sync.keep(remembered, WorkersSeen(), check=True)
     story.apply()
     with pytest.raises(ResourceGone):
-        await story.keeper.keep(remembered, WorkersSeen(), check=True)
+        await story.sync.keep(remembered, WorkersSeen(), check=True)
     assert (await story.office.sale()).ended_at is not None
-    await as_wished(story)
+    await as_declared(story)
     assert (await story.office.sale()).round == 2
 
 

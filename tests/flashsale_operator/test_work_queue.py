@@ -1,17 +1,17 @@
-"""Turns of sales: each in time, none twice at once, and none that keeps the others from theirs."""
+"""Turns of the queue: each in time, none twice at once, and none that keeps the others from theirs."""
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from flashsale_operator.scheduler import Scheduler
+from flashsale_operator.work_queue import WorkQueue
 from tests.support.until import until
 
 
 @asynccontextmanager
-async def running(scheduler: Scheduler) -> AsyncIterator[None]:
-    task = asyncio.create_task(scheduler.run())
+async def running(queue: WorkQueue) -> AsyncIterator[None]:
+    task = asyncio.create_task(queue.run())
     try:
         yield
     finally:
@@ -41,12 +41,12 @@ async def test_a_sale_never_has_two_turns_at_once_and_no_poke_is_lost() -> None:
         turns[name] += 1
         return None
 
-    scheduler = Scheduler(turn, at_once=4)
-    async with running(scheduler):
-        scheduler.poke("drop")
+    queue = WorkQueue(turn, at_once=4)
+    async with running(queue):
+        queue.add("drop")
         await until(reached(lambda: at_once["drop"], 1))
         for _ in range(5):
-            scheduler.poke("drop")
+            queue.add("drop")
         let_go.set()
         await until(reached(lambda: turns["drop"], 2))
     assert (turns["drop"], most) == (2, 1)
@@ -64,10 +64,10 @@ async def test_no_more_than_so_many_at_once() -> None:
         done += 1
         return None
 
-    scheduler = Scheduler(turn, at_once=3)
-    async with running(scheduler):
+    queue = WorkQueue(turn, at_once=3)
+    async with running(queue):
         for number in range(50):
-            scheduler.poke(f"drop-{number}")
+            queue.add(f"drop-{number}")
         await until(reached(lambda: done, 50))
     assert most == 3
 
@@ -81,10 +81,10 @@ async def test_one_that_fails_is_tried_again_and_the_others_have_their_turns() -
             raise RuntimeError("broken")
         return None if name == "broken" else 0.05
 
-    scheduler = Scheduler(turn, at_once=2)
-    async with running(scheduler):
-        scheduler.poke("broken")
-        scheduler.poke("fine")
+    queue = WorkQueue(turn, at_once=2)
+    async with running(queue):
+        queue.add("broken")
+        queue.add("fine")
         await until(reached(lambda: turns["broken"], 3))
     assert turns["fine"] > 3
 
@@ -98,9 +98,9 @@ async def test_a_turn_that_was_cut_short_is_taken_again_by_the_next_run() -> Non
         await asyncio.Event().wait()
         return None
 
-    scheduler = Scheduler(turn, at_once=2)
-    scheduler.poke("drop")
+    queue = WorkQueue(turn, at_once=2)
+    queue.add("drop")
     for run in (1, 2):
-        async with running(scheduler):
+        async with running(queue):
             await until(reached(lambda: began, run))
     assert began == 2

@@ -13,18 +13,18 @@ from structlog.contextvars import bind_contextvars
 from app.settings import ReconcileSettings, SaleSettings
 from app.telemetry.names import OUTCOME
 from app.telemetry.spans import span, trace_id
-from flashsale_operator.events import About, Told, body, events
-from flashsale_operator.keeper import ResourceGone, SaleKeeper
+from flashsale_operator.events import EventRecord, ObjectReference, body, events
 from flashsale_operator.kube import KubeApi, KubeMissing, KubeRefused
-from flashsale_operator.metrics import Meters
+from flashsale_operator.metrics import OperatorMetrics
 from flashsale_operator.observed import Observed
 from flashsale_operator.pool import WorkerPool, post
+from flashsale_operator.requeue import backoff, jitter, requeue_after
 from flashsale_operator.resource.models import GROUP, KIND, VERSION, FlashSale, FlashSaleStatus
-from flashsale_operator.resources import Resources
+from flashsale_operator.resource_cache import ResourceCache
+from flashsale_operator.sale_sync import ResourceGone, SaleSync
 from flashsale_operator.settings import OperatorSettings
 from flashsale_operator.status import is_urgent, status_of
 from flashsale_operator.stores import Stores
-from flashsale_operator.waking import next_look, retry, spread
 
 REPORT_SPARE_SECONDS = 60  # beyond two intervals: a turn may be late
 UID_DIFFERS = 422  # of a JSON patch whose test failed
@@ -42,7 +42,7 @@ class _Memory:
     failures: int = 0
 
 
-class Turns:
+class FlashSaleReconciler:
     """The turns of all sales, with or without a resource. `check_soon` asks for a comparison at the next one."""
 
     def __init__(
@@ -50,9 +50,9 @@ class Turns:
         *,
         stores: Stores,
         kube: KubeApi,
-        resources: Resources,
+        resources: ResourceCache,
         pool: WorkerPool,
-        meters: Meters,
+        meters: OperatorMetrics,
         settings: OperatorSettings,
     ) -> None:
         self._stores = stores
@@ -61,19 +61,19 @@ class Turns:
         self._pool = pool
         self._meters = meters
         self._settings = settings
-        self._keeper = SaleKeeper(stores, kube, SaleSettings())
+        self._sync = SaleSync(stores, kube, SaleSettings())
         self._memory: dict[str, _Memory] = {}
         self._alone = ReconcileSettings()
 
     def check_soon(self, name: str) -> None:
         self._memory.setdefault(name, _Memory()).asked = True
 
-    async def take(self, name: str) -> float | None:
+    async def reconcile(self, name: str) -> float | None:
         """Seconds until the next turn, None where nothing is left to do. Raises TemporarilyUnavailable."""
         get_current_span().set_attribute("k8s.namespace.name", self._kube.namespace)
         with self._meters.turn():
             for uid in list(self._resources.deleted.get(name, ())):
-                await self._keeper.end(name, uid)
+                await self._sync.end(name, uid)
                 self._resources.deleted[name].discard(uid)
             if not self._resources.deleted.get(name):
                 self._resources.deleted.pop(name, None)
@@ -89,8 +89,8 @@ class Turns:
             self._memory.pop(name, None)
             return None
         _know(round=sale.round, epoch=sale.epoch)
-        await self._keeper.tend(sale)
-        return next_look(spread(self._alone.interval_seconds), (sale.terms.closes_at,), datetime.now(UTC))
+        await self._sync.sync_unmanaged(sale)
+        return requeue_after(jitter(self._alone.interval_seconds), (sale.terms.closes_at,), datetime.now(UTC))
 
     async def _with_resource(self, name: str, flashsale: FlashSale) -> float | None:
         memory = self._memory.setdefault(name, _Memory())
@@ -101,9 +101,9 @@ class Turns:
         check = memory.asked or time.monotonic() >= memory.check_at
         memory.asked = False  # what asks from here on asks for another one
         try:
-            observed = await self._keeper.keep(flashsale, self._pool.seen_by(name), check=check)
+            observed = await self._sync.sync_managed(flashsale, self._pool.seen_by(name), check=check)
         except ResourceGone:
-            self._resources.forget(name, flashsale.metadata.uid)
+            self._resources.remove(name, flashsale.metadata.uid)
             return 0.0
         except BaseException:
             memory.asked |= check
@@ -119,17 +119,17 @@ class Turns:
             self._meters.failed("gate" if observed.gate_away else "ledger")
             if memory.failures > 1:  # one slow answer is no outage
                 await self._tell(flashsale, observed, memory)
-            return retry(memory.failures, interval)
+            return backoff(memory.failures, interval)
         memory.failures = 0
         if check:
             now = time.monotonic()
             confirmed_at = observed.check.confirmed_at if observed.check else None
-            memory.check_at = now + spread(interval)
+            memory.check_at = now + jitter(interval)
             if confirmed_at is not None and confirmed_at > now:
                 memory.check_at = min(memory.check_at, confirmed_at)
         write_in = await self._tell(flashsale, observed, memory)
         pause = max(0.0, min(memory.check_at - time.monotonic(), write_in))
-        return next_look(pause, (flashsale.spec.opens_at, flashsale.spec.closes_at), datetime.now(UTC))
+        return requeue_after(pause, (flashsale.spec.opens_at, flashsale.spec.closes_at), datetime.now(UTC))
 
     async def _tell(self, flashsale: FlashSale, observed: Observed, memory: _Memory) -> float:
         """Posts events and writes the status where it is worth it; seconds until it will be, where it is not yet."""
@@ -145,7 +145,7 @@ class Turns:
         if after == before:
             return float("inf")
         if not is_urgent(before, after):
-            wait = memory.written_at + self._settings.glance_seconds - time.monotonic()
+            wait = memory.written_at + self._settings.poll_seconds - time.monotonic()
             if wait > 0:
                 return wait
         await self._post(flashsale, after.round, list(events(before, after, observed)), now)
@@ -153,9 +153,9 @@ class Turns:
         memory.written_at = time.monotonic()
         return float("inf")
 
-    async def _post(self, flashsale: FlashSale, round_: int | None, told: Sequence[Told], now: datetime) -> None:
+    async def _post(self, flashsale: FlashSale, round_: int | None, told: Sequence[EventRecord], now: datetime) -> None:
         metadata = flashsale.metadata
-        about = About(f"{GROUP}/{VERSION}", KIND, metadata.name, metadata.namespace, metadata.uid)
+        about = ObjectReference(f"{GROUP}/{VERSION}", KIND, metadata.name, metadata.namespace, metadata.uid)
         for event in told:
             log.info(event.message, reason=event.reason, round=round_)
             await post(self._kube, body(event, about, round_, now))
@@ -164,7 +164,7 @@ class Turns:
         name, uid = flashsale.metadata.name, flashsale.metadata.uid
         try:
             with span("write status", expected=(KubeMissing,)):
-                self._resources.see(await self._kube.replace_status(name, uid, _json(status)))
+                self._resources.upsert(await self._kube.replace_status(name, uid, _json(status)))
         except KubeMissing:
             log.info("the resource went before its status was written")
         except KubeRefused as error:

@@ -9,16 +9,16 @@ FIRST_RETRY_SECONDS = 0.5
 JUST_AFTER_SECONDS = 0.05  # a moment of the stores' clock, which may be a little behind ours
 
 
-def next_look(pause_seconds: float, moments: Iterable[datetime | None], now: datetime) -> float:
+def requeue_after(pause_seconds: float, moments: Iterable[datetime | None], now: datetime) -> float:
     """Seconds until then: the pause, or less where one of `moments` (opens, closes) comes before."""
     ahead = [(moment - now).total_seconds() for moment in moments if moment is not None and moment > now]
     return min([pause_seconds, *(seconds + JUST_AFTER_SECONDS for seconds in ahead)])
 
 
-def retry(failures: int, interval_seconds: float) -> float:
+def backoff(failures: int, interval_seconds: float) -> float:
     """Seconds until the next try after so many failures in a row (from 1): doubling, up to the interval."""
-    return spread(min(FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 20), interval_seconds))
+    return jitter(min(FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 20), interval_seconds))
 
 
-def spread(seconds: float) -> float:
-    return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  spread, not secrecy
+def jitter(seconds: float) -> float:
+    return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  jitter, not secrecy

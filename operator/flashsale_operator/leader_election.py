@@ -18,7 +18,7 @@ RETRY_SECONDS = 1.0
 log = structlog.get_logger()
 
 
-class Lease:
+class LeaderElection:
     """Asks for the Lease again and again. `held` is cleared before another process may take it.
 
     No clock of another machine is believed: a holder is gone when its record has not changed for `lease_seconds` of
@@ -45,8 +45,8 @@ class Lease:
             renewed = await self._try()
             if renewed:
                 self._hold()
-                self._stop_at(asked_at + self._settings.act_seconds)
-            await asyncio.sleep(self._settings.renew_seconds if renewed else RETRY_SECONDS)
+                self._stop_at(asked_at + self._settings.renew_deadline_seconds)
+            await asyncio.sleep(self._settings.retry_period_seconds if renewed else RETRY_SECONDS)
 
     async def release(self) -> None:
         """Lets the next operator begin at once."""
@@ -62,7 +62,7 @@ class Lease:
 
     async def _try(self) -> bool:
         try:
-            async with asyncio.timeout(self._settings.renew_seconds):
+            async with asyncio.timeout(self._settings.retry_period_seconds):
                 return await self._renew()
         except (TemporarilyUnavailable, TimeoutError) as error:
             log.warning("the lease can't be asked for", error=str(error))
