@@ -31,14 +31,14 @@ from app.ledger.sales import SaleRepository
 from app.ledger.schema import installation_id
 from app.ledger.tickets import TicketRepository
 from app.live.hub import Hub
-from app.live.looker import Looker
 from app.live.resources import ResourceReports
+from app.live.sale_poller import SalePoller
 from app.live.stream import LiveStream
 from app.live.watching import Live
 from app.races.meters import ATTEMPTS, WITNESSES
 from app.races.recorder import AttemptRecorder
 from app.services.catalog import SaleCatalog
-from app.services.purchases import SalesDesk
+from app.services.purchases import PurchaseService
 from app.services.reservations import Reservations
 from app.services.sales import SalesService
 from app.settings import ApiSettings, GateSettings, LedgerSettings, SaleSettings, StoreSettings, TraceSettings
@@ -108,14 +108,14 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
         stack.push_async_callback(strategy.close)
     catalog = SaleCatalog(sales, strategies)
     token = settings.api.admin_token
-    looking = make_engine(settings.stores.database_url, "looker", settings.ledger)
+    looking = make_engine(settings.stores.database_url, "sale-poller", settings.ledger)
     stack.push_async_callback(looking.dispose)
     live = await open_live(settings, replace(parts, engine=looking), readiness, stack)
-    connections = settings.ledger.pool_size + POOL_SIZES["looker"]
+    connections = settings.ledger.pool_size + POOL_SIZES["sale-poller"]
     becoming = asyncio.create_task(becomes_ready(readiness, engine, redis, gate, connections))
     stack.push_async_callback(stop, becoming)
     return Services(
-        desk=SalesDesk(catalog),
+        purchases=PurchaseService(catalog),
         sales=SalesService(sales, strategies),
         reservations=Reservations(ReservationRepository(engine), receipts, catalog),
         tickets=TicketRepository(looking),
@@ -143,8 +143,8 @@ async def open_live(
     sales = SalesService(SaleRepository(parts.engine), strategies)
     stream = LiveStream(broker, settings.gate.key_prefix)
     resources = ResourceReports(broker, settings.gate.key_prefix)
-    looker = Looker(stream, sales, TicketRepository(parts.engine), resources, process=uuid.uuid4().hex)
-    hub = Hub(stream, looker, leaving=lambda: readiness.draining)
+    sale_poller = SalePoller(stream, sales, TicketRepository(parts.engine), resources, process=uuid.uuid4().hex)
+    hub = Hub(stream, sale_poller, leaving=lambda: readiness.draining)
     stack.push_async_callback(hub.close)
     facts = {
         "strategies": [
@@ -154,7 +154,9 @@ async def open_live(
         "lab": Door.of_environment() is not None,
         "needs_token": settings.api.admin_token is not None,
     }
-    return Live(stream=stream, hub=hub, looker=looker, sales=sales, blasts=BlastRepository(parts.engine), facts=facts)
+    return Live(
+        stream=stream, hub=hub, sale_poller=sale_poller, sales=sales, blasts=BlastRepository(parts.engine), facts=facts
+    )
 
 
 async def becomes_ready(readiness: Readiness, engine: AsyncEngine, redis: "Redis", gate: Gate, pool_size: int) -> None:

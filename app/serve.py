@@ -31,13 +31,13 @@ class PortInUse(Exception):
     """Another program listens there, or one of this kind that doesn't share its port."""
 
 
-class DrainingServer(uvicorn.Server):
+class LingeringServer(uvicorn.Server):
     """Uvicorn's server, which on SIGTERM first tells that it will leave, then leaves, and exits with 0."""
 
-    def __init__(self, config: uvicorn.Config, readiness: Readiness, drain_seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, readiness: Readiness, shutdown_delay_seconds: float) -> None:
         super().__init__(config)
         self._readiness = readiness
-        self._drain_seconds = drain_seconds
+        self._shutdown_delay_seconds = shutdown_delay_seconds
         self._leaving_at: float | None = None
 
     @contextmanager
@@ -54,8 +54,8 @@ class DrainingServer(uvicorn.Server):
         """Once: drain. Again: leave now. A third time: leave requests in flight behind."""
         if self.should_exit:
             self.force_exit = True
-        elif self._leaving_at is None and self._drain_seconds > 0:
-            self._leaving_at = time.monotonic() + self._drain_seconds
+        elif self._leaving_at is None and self._shutdown_delay_seconds > 0:
+            self._leaving_at = time.monotonic() + self._shutdown_delay_seconds
         else:
             self.should_exit = True
         if not self._readiness.draining:
@@ -96,7 +96,7 @@ def settle_garbage_collector() -> None:
     gc.set_threshold(10_000, 20, 50)
 
 
-def make_server(application: ASGIApp, readiness: Readiness, settings: ApiSettings) -> DrainingServer:
+def make_server(application: ASGIApp, readiness: Readiness, settings: ApiSettings) -> LingeringServer:
     """The server of one process, on the faster loop and parser, without a log line for each request."""
     settle_garbage_collector()
     config = uvicorn.Config(
@@ -112,7 +112,7 @@ def make_server(application: ASGIApp, readiness: Readiness, settings: ApiSetting
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.graceful_seconds,
     )
-    return DrainingServer(config, readiness, settings.drain_seconds)
+    return LingeringServer(config, readiness, settings.shutdown_delay_seconds)
 
 
 def main() -> int:

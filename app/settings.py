@@ -110,7 +110,7 @@ class ApiSettings(BaseSettings):
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     url: str = "http://127.0.0.1:8000"  # where blasts are sent; never an address a caller names
     admin_token: Annotated[SecretStr, Field(min_length=1)] | None = None  # an empty one would open what it should close
-    drain_seconds: Annotated[float, Field(ge=0)] = 0.0  # after SIGTERM: time for a load balancer to look away
+    shutdown_delay_seconds: Annotated[float, Field(ge=0)] = 0.0  # after SIGTERM: time for a load balancer to look away
     graceful_seconds: PositiveInt = 5
     body_limit_bytes: PositiveInt = 16_384
 

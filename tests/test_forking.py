@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.lab.stack.process import ChildProcess, launch_tethered
+from app.lab.stack.process import ChildProcess, launch_dying_with_parent
 from tests.support.forking import ForkServer
 from tests.support.project import PROJECT
 from tests.support.until import block_until
@@ -60,7 +60,7 @@ def test_it_sees_and_returns_what_the_command_does(
     forks: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = []
-    for launcher in (staticmethod(launch_tethered), forks.launch):
+    for launcher in (staticmethod(launch_dying_with_parent), forks.launch):
         monkeypatch.setattr(ChildProcess, "launcher", launcher)
         process = probe(tmp_path, "3")
         process.start()

@@ -12,7 +12,7 @@ from app.lab.stack.servers.ports import free_port
 from tests.support.probe import status
 from tests.support.until import until
 
-PROCESSES = [("app.reconciler", "RECONCILE_PROBE_PORT"), ("app.blasts.runner", "BLASTER_PROBE_PORT")]
+PROCESSES = [("app.reconciler", "RECONCILE_PROBE_PORT"), ("app.blasts.runner", "BLAST_RUNNER_PROBE_PORT")]
 DEAD_DATABASE = "postgresql+asyncpg://postgres@127.0.0.1:1/nothing"  # port 1 refuses
 
 

@@ -11,7 +11,6 @@ from app.api import (
     dashboard,
     docs_page,
     evidence,
-    faults,
     live,
     probes,
     problem_types,
@@ -19,6 +18,7 @@ from app.api import (
     sales,
     tickets,
 )
+from app.api import exception_handlers as faults
 from app.api.bodies import SmallBodies
 from app.api.lab import router_of
 from app.api.lab_control import Door

@@ -82,7 +82,7 @@ async def decide(
     services: Services = scope["state"]["services"]
     try:
         purchase = await read_purchase(head, receive, services, traceparent)
-        return told(await services.desk.buy(purchase), trace_id)
+        return render_outcome(await services.purchases.buy(purchase), trace_id)
     except AtomicTicketsError as error:
         if error.status == 500:  # a shared call's defect: its traceback is logged once, for all who shared it
             log.error("a purchase failed unexpectedly", trace_id=trace_id, cause=repr(error.__cause__))  # noqa: TRY400  as said
@@ -125,7 +125,7 @@ async def read_purchase(head: Head, receive: Receive, services: Services, tracep
     return Purchase(order.sale, order.customer, key, order.quantity, nonce, traceparent)
 
 
-def told(outcome: Outcome, trace_id: str) -> tuple[str, Answer]:
+def render_outcome(outcome: Outcome, trace_id: str) -> tuple[str, Answer]:
     """As `decide`. What fills the bodies needs no escaping in JSON."""
     if type(outcome) is Reserved:
         won = outcome.reservation

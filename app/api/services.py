@@ -10,7 +10,7 @@ from app.ledger.attempts import AttemptRepository
 from app.ledger.blasts import BlastRepository
 from app.ledger.tickets import TicketRepository
 from app.live.watching import Live
-from app.services.purchases import SalesDesk
+from app.services.purchases import PurchaseService
 from app.services.reservations import Reservations
 from app.services.sales import SalesService
 from app.telemetry.metrics import Metrics
@@ -18,7 +18,7 @@ from app.telemetry.metrics import Metrics
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    desk: SalesDesk
+    purchases: PurchaseService
     sales: SalesService
     reservations: Reservations
     tickets: TicketRepository

@@ -50,8 +50,8 @@ async def named(application: ASGIApp, scope: Scope, receive: Receive, send: Send
         try:
             await application(scope, receive, send_named)
         except Exception:
-            # The framework hands on what it has answered (app.api.faults); from the server, which knows neither the
-            # trace nor that it is logged, the same traceback would come again. An answer cut short it has to break off.
+            # The framework raises what app.api.exception_handlers have answered. The server knows neither the trace nor
+            # that it is logged, and would log the same traceback again. An answer cut short it has to break off.
             if last["type"] != "http.response.body" or last.get("more_body"):
                 raise
         except asyncio.CancelledError:  # the server's grace is over

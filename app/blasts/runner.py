@@ -1,11 +1,11 @@
 """`python -m app.blasts.runner`: carries out the blasts that users asked the API for, a few side by side.
 
-What it knows of a blast it keeps in the ledger, so any API process can answer for it, and a blaster that was killed
+What it knows of a blast it keeps in the ledger, so any API process can answer for it, and a runner that was killed
 leaves a row whose heartbeat stops: another one marks it aborted. Load goes to the service's own address only.
 
 Blasts that were queued at the same moment start at the same moment: two ways to sell are compared by that.
 
-On BLASTER_PROBE_PORT it answers whether it takes blasts (`/readyz`), and that it is alive (`/healthz`).
+On BLAST_RUNNER_PROBE_PORT it answers whether it takes blasts (`/readyz`), and that it is alive (`/healthz`).
 """
 
 import asyncio
@@ -22,7 +22,7 @@ import structlog
 import uvloop
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.blasts.evidence import BlastEvidence
+from app.blasts.collisions import BlastEvidence
 from app.blasts.load.plan import LoadPlan
 from app.blasts.load.runner import Load
 from app.blasts.load.tracing import GENERATOR
@@ -40,7 +40,7 @@ from app.telemetry.logs import configure_logs
 from app.telemetry.tracing import tracing
 
 IDLE_SECONDS = 0.2
-GATHER_SECONDS = 0.1  # after the first of a group was queued, for the others of it to come
+BATCHING_SECONDS = 0.1  # after the first of a group was queued, for the others of it to come
 AT_ONCE = 4
 REPORT_SECONDS = 0.2  # progress and heartbeat: 5 times a second, whatever the load does
 STALE_SECONDS = 10.0  # 50 heartbeats missed
@@ -51,7 +51,7 @@ BLAST_SECONDS = 120.0
 log = structlog.get_logger()
 
 
-class Blaster:
+class BlastRunner:
     """Takes queued blasts from the ledger until it is stopped."""
 
     def __init__(
@@ -111,7 +111,7 @@ class Blaster:
                 break
             taken.append(blast)
             if len(taken) == 1:
-                await self._pause(GATHER_SECONDS)
+                await self._pause(BATCHING_SECONDS)
         return taken
 
     async def _carry_out(self, blast: Blast) -> None:
@@ -195,22 +195,22 @@ def plan_of(blast: Blast, api_url: str) -> LoadPlan:
 
 
 async def main() -> None:
-    configure_logs(process="blaster")
+    configure_logs(process="blast-runner")
     stores, gate = StoreSettings(), GateSettings()
-    engine = make_engine(stores.database_url, "blaster", LedgerSettings())
-    broker = make_redis(stores.broker_url, "blaster", gate)
+    engine = make_engine(stores.database_url, "blast-runner", LedgerSettings())
+    broker = make_redis(stores.broker_url, "blast-runner", gate)
     reports = BlastReports(LiveStream(broker, gate.key_prefix))
     evidence = BlastEvidence(engine, TraceSettings().trace_url)
     runner = f"{socket.gethostname()}.{os.getpid()}"
-    blaster = Blaster(BlastRepository(engine), reports, evidence, ApiSettings().url, runner)
+    blast_runner = BlastRunner(BlastRepository(engine), reports, evidence, ApiSettings().url, runner)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, blaster.stop)
+        loop.add_signal_handler(name, blast_runner.stop)
     ready = asyncio.Event()
     try:
         async with asyncio.TaskGroup() as tasks:
-            working = tasks.create_task(_work(blaster, engine, ready))
-            if port := os.environ.get("BLASTER_PROBE_PORT"):
+            working = tasks.create_task(_work(blast_runner, engine, ready))
+            if port := os.environ.get("BLAST_RUNNER_PROBE_PORT"):
                 probes = tasks.create_task(serve_probes(int(port), ready.is_set))
                 working.add_done_callback(lambda _: probes.cancel())
     finally:
@@ -218,13 +218,13 @@ async def main() -> None:
         await engine.dispose()
 
 
-async def _work(blaster: Blaster, engine: AsyncEngine, ready: asyncio.Event) -> None:
-    await blaster.await_schema(engine)
+async def _work(blast_runner: BlastRunner, engine: AsyncEngine, ready: asyncio.Event) -> None:
+    await blast_runner.await_schema(engine)
     ready.set()
-    log.info("blaster ready", api_url=ApiSettings().url)
-    if path := os.environ.get("BLASTER_READY_FILE"):
+    log.info("blast runner ready", api_url=ApiSettings().url)
+    if path := os.environ.get("BLAST_RUNNER_READY_FILE"):
         await asyncio.to_thread(Path(path).touch)
-    await blaster.run()
+    await blast_runner.run()
 
 
 if __name__ == "__main__":

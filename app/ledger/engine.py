@@ -11,12 +11,12 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from app.settings import LedgerSettings
 
-Process = Literal["api", "looker", "worker", "reconciler", "operator", "blaster", "migrate", "test"]
+Process = Literal["api", "sale-poller", "worker", "reconciler", "operator", "blast-runner", "migrate", "test"]
 POOL_SIZES: Mapping[Process, int] = {
-    "looker": 3,  # of each API process, beside its own: looks and blasts must not wait behind buyers who think
+    "sale-poller": 3,  # of each API process, beside its own: looks and blasts must not wait behind buyers who think
     "worker": 2,  # the sweep and a task
     "reconciler": 4,  # as many sales as it looks at in one moment
-    "blaster": 1,
+    "blast-runner": 1,
     "migrate": 1,
 }
 """Of processes that need so many and no more; the others have LEDGER_POOL_SIZE."""

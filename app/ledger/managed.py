@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.ledger.availability import ledger_reachable
 from app.ledger.sales import add_round, lock, present, start_round
-from app.sales.desired_state import Step, Wanted, next_step
+from app.sales.desired_state import DesiredSale, Step, next_step
 from app.sales.model import Sale
 
 CREATE = text("""
@@ -46,7 +46,7 @@ class ManagedSales:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def follow(self, wanted: Wanted, seen: Sale | None, *, guarded: bool) -> Followed:
+    async def follow(self, wanted: DesiredSale, seen: Sale | None, *, guarded: bool) -> Followed:
         """Makes the row what the resource wants. Idempotent; where `seen` is so already, nothing is locked or written.
 
         Raises NameTaken, StrategyDiffers, StockShrinks.
@@ -66,7 +66,7 @@ class ManagedSales:
                 return None if ended is None else await present(connection, name)
 
 
-async def _follow(connection: AsyncConnection, wanted: Wanted, *, guarded: bool) -> Step:
+async def _follow(connection: AsyncConnection, wanted: DesiredSale, *, guarded: bool) -> Step:
     terms, name = wanted.terms, wanted.name
     created = await connection.scalar(CREATE, {"name": name, "strategy": terms.strategy, "round": wanted.round})
     if created is not None:

@@ -8,7 +8,7 @@ import structlog
 
 from app.errors import TemporarilyUnavailable
 from app.live.events import LAGGING, LEAVING, Event, source
-from app.live.looker import Looker
+from app.live.sale_poller import SalePoller
 from app.live.stream import LiveStream, LiveUnavailable
 
 MAX_WATCHERS = 200
@@ -50,9 +50,9 @@ class Watcher:
 class Hub:
     """`leaving` tells that the process is asked to end. Use it from one event loop."""
 
-    def __init__(self, stream: LiveStream, looker: Looker, leaving: Callable[[], bool]) -> None:
+    def __init__(self, stream: LiveStream, sale_poller: SalePoller, leaving: Callable[[], bool]) -> None:
         self._stream = stream
-        self._looker = looker
+        self._poller = sale_poller
         self._leaving = leaving
         self._watchers: set[Watcher] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -69,7 +69,7 @@ class Hub:
         if self._away is not None:
             watcher.tell(source(self._away))
         if not self._tasks:
-            self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._looker.run())]
+            self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._poller.run())]
         return watcher
 
     async def leave(self, watcher: Watcher) -> None:
@@ -107,7 +107,7 @@ class Hub:
             self._hear(None)
             for event in events:
                 last = event.id
-                self._looker.heard(event)
+                self._poller.heard(event)
                 self._tell(event)
 
     def _hear(self, away: str | None) -> None:

@@ -1,7 +1,7 @@
 """The one stream of live events, on the broker's server: a crowd of watchers can't hurt the stock.
 
-`<prefix>:live`         stream of the newest events. Written by the blaster and by the looker; gone 1 h after the last
-`<prefix>:live:looker`  string: which process looks at the sales just now. Gone with that process within seconds
+`<prefix>:live`         stream of the newest events. Written by blast runner and sale poller; gone 1 h after the last
+`<prefix>:live:poller`  string: which process looks at the sales just now. Gone with that process within seconds
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from app.live.events import Event, position
 
 KEPT_EVENTS = 2000  # some 4 MB; a blast reports 20 times a second, so that several runs are in it
 LIFE_SECONDS = 3600
-LOOKER_SECONDS = 2
+POLLER_SECONDS = 2
 BLOCK_MS = 400  # below the client's command timeout, which would take the wait for an outage
 
 
@@ -30,7 +30,7 @@ class LiveStream:
     def __init__(self, redis: "Redis", prefix: str) -> None:
         self._redis = redis
         self._key = f"{prefix}:live"
-        self._looker = f"{prefix}:live:looker"
+        self._poller = f"{prefix}:live:poller"
 
     async def publish(self, event: Event) -> None:
         with broker_reachable():
@@ -66,17 +66,17 @@ class LiveStream:
         return [event for event in await self.after("0-0") if event.name == name]
 
     async def is_turn_of(self, process: str) -> bool:
-        """Whether `process` is the one that looks; it is for the next LOOKER_SECONDS.
+        """Whether `process` is the one that looks; it is for the next POLLER_SECONDS.
 
         Taking and renewing are two commands. Should the key expire between them two processes look for one turn, and
         watchers are told the same thing twice.
         """
         with broker_reachable():
-            if await self._redis.set(self._looker, process, nx=True, ex=LOOKER_SECONDS):
+            if await self._redis.set(self._poller, process, nx=True, ex=POLLER_SECONDS):
                 return True
-            if await self._redis.get(self._looker) != process:
+            if await self._redis.get(self._poller) != process:
                 return False
-            await self._redis.expire(self._looker, LOOKER_SECONDS)
+            await self._redis.expire(self._poller, POLLER_SECONDS)
             return True
 
 

@@ -8,7 +8,7 @@ from app.errors import AtomicTicketsError
 from app.ledger.blasts import BlastRepository
 from app.live.events import HEARTBEAT, HEARTBEAT_SECONDS, RECONNECT_MS, UNAVAILABLE, Event, position, source
 from app.live.hub import Hub, Watcher
-from app.live.looker import MAX_SALES, Looker
+from app.live.sale_poller import MAX_SALES, SalePoller
 from app.live.stream import LiveStream, LiveUnavailable
 from app.services.sales import SalesService
 
@@ -23,14 +23,14 @@ class Live:
         *,
         stream: LiveStream,
         hub: Hub,
-        looker: Looker,
+        sale_poller: SalePoller,
         sales: SalesService,
         blasts: BlastRepository,
         facts: dict[str, Any],
     ) -> None:
         self._stream = stream
         self.hub = hub
-        self._looker = looker
+        self._poller = sale_poller
         self._sales = sales
         self._blasts = blasts
         self._facts = facts
@@ -75,7 +75,7 @@ class Live:
         """One after another: a crowd that comes back at once must not become a load."""
         try:
             async with self._snapshots:
-                sales = [await self._looker.picture(sale.name) for sale in await self._sales.active(limit=MAX_SALES)]
+                sales = [await self._poller.payload(sale.name) for sale in await self._sales.active(limit=MAX_SALES)]
                 blasts = await self._blasts.recent(RECENT_BLASTS)
         except AtomicTicketsError as error:
             return [source(error.detail), UNAVAILABLE]

@@ -17,7 +17,7 @@ from app.races import spans
 from app.races.meters import ATTEMPTS, WITNESSES
 from app.sales.attempt import Attempt, RecordedAttempt
 
-GATHER_SECONDS = 0.1
+BATCHING_SECONDS = 0.1
 AWAY_SECONDS = 1.0  # how long to leave a ledger alone that is away
 CLOSE_SECONDS = 2.0
 BATCH = 500  # attempts of one transaction; each may be one of a pair, which makes two spans of a queue of 2,048
@@ -78,7 +78,7 @@ class AttemptRecorder:
             log.warning("attempts end with their process", attempts=len(self._waiting), error=str(error))
 
     async def _keep_flushing(self) -> None:
-        pause = GATHER_SECONDS
+        pause = BATCHING_SECONDS
         while self._waiting:
             await asyncio.sleep(pause)
             try:
@@ -88,7 +88,7 @@ class AttemptRecorder:
                     log.warning("attempts wait for the ledger", attempts=len(self._waiting), error=error.detail)
                 pause = AWAY_SECONDS
             else:
-                pause = GATHER_SECONDS
+                pause = BATCHING_SECONDS
 
     async def _flush(self) -> None:
         """Sends one batch. Raises TemporarilyUnavailable, and then keeps it for the next time."""

@@ -8,7 +8,7 @@ a moment later.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.reconcile.evidence import evidence
+from app.reconcile.gate_loss import evidence
 from app.reconcile.measure import Measurement
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 from app.gate.gate import has_terms
 from app.gate.replies import GateSnapshot
 from app.reconcile.classify import Drift, Kind
-from app.reconcile.evidence import evidence
+from app.reconcile.gate_loss import evidence
 from app.reconcile.measure import Measurement
 from app.sales.model import Sale
 
@@ -20,12 +20,15 @@ Policy = Literal["RepairSafe", "Observe"]
 
 
 class Action(StrEnum):
-    """`amend`: the gate follows committed terms. `acquit`: the drain had asked for a check, and it found nothing."""
+    """What a check calls for.
+
+    `amend`: the gate follows committed terms. `clear_recount_flag`: the drain asked for a check, which found nothing.
+    """
 
     NOTHING = "nothing"
     OBSERVE = "observe"
     AMEND = "amend"
-    ACQUIT = "acquit"
+    CLEAR_RECOUNT_FLAG = "clear_recount_flag"
     GIVE_BACK = "give_back"
     RECOUNT = "recount"
     REMOVE = "remove"
@@ -92,7 +95,7 @@ def decide(
     if drift is None:
         return Decision(Action.NOTHING, reason="not measured: overtaken, or a long backlog")
     if drift.kind is Kind.NONE:
-        return Decision(Action.ACQUIT if measurement.ledger.recount else Action.NOTHING)
+        return Decision(Action.CLEAR_RECOUNT_FLAG if measurement.ledger.recount else Action.NOTHING)
     confirmed = suspicion is not None and now - suspicion.since >= grace_seconds
     return _of_drift(drift, suspicion if confirmed else None, measurement.ledger.recount, gate.remaining, policy)
 

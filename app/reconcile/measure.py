@@ -17,7 +17,7 @@ from app.drain.set_aside import name_of
 from app.gate.gate import Gate
 from app.gate.replies import GateSnapshot
 from app.ledger.availability import ledger_reachable
-from app.reconcile.waiting import Waiting, read_waiting
+from app.reconcile.stream_backlog import StreamBacklog, read_backlog
 from app.sales.model import Sale
 
 MOST_WAITING = 20_000  # orders in the stream; beyond it the check waits until the drain has caught up
@@ -120,9 +120,9 @@ async def measure(
     """Measures the round of `sale`; None where a newer round has begun. Raises TemporarilyUnavailable."""
     server = await gate.run_id(sale.name)
     before = await gate.snapshot(sale.name)
-    waiting = Waiting()
+    waiting = StreamBacklog()
     if before is not None:
-        waiting = await read_waiting(gate, sale.name, sale.round, up_to=before.last_entry, bound=most_waiting)
+        waiting = await read_backlog(gate, sale.name, sale.round, up_to=before.last_entry, bound=most_waiting)
     ledger = await read_ledger(sale, engine, before, waiting)
     if ledger is None:
         return None
@@ -131,7 +131,7 @@ async def measure(
 
 
 async def read_ledger(
-    sale: Sale, engine: AsyncEngine, snapshot: GateSnapshot | None, waiting: Waiting
+    sale: Sale, engine: AsyncEngine, snapshot: GateSnapshot | None, waiting: StreamBacklog
 ) -> LedgerSide | None:
     """One statement, so that all of it is of one instant. None where the round is no longer the present one."""
     orders = list(waiting.orders.values())

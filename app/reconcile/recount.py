@@ -34,8 +34,8 @@ from app.gate.gate import Gate
 from app.gate.replies import Remembered
 from app.ledger.availability import ledger_reachable
 from app.ledger.models import BookingStatus
-from app.reconcile.at_work import at_work
-from app.reconcile.waiting import Waiting, count_backlog, read_waiting
+from app.reconcile.recount_lock import recount_lock
+from app.reconcile.stream_backlog import StreamBacklog, count_backlog, read_backlog
 from app.sales.model import ReservationId, Sale
 from app.sales.order import Order, parse
 
@@ -79,7 +79,7 @@ OVERTAKEN = Recounted(opened=False)
 async def recount(sale: Sale, gate: Gate, engine: AsyncEngine) -> Recounted:
     """Seeds, restores and opens `sale` at its epoch. Raises TemporarilyUnavailable where a store is away."""
     with ledger_reachable():
-        async with at_work(engine, sale.name, sale.epoch) as ledger:
+        async with recount_lock(engine, sale.name, sale.epoch) as ledger:
             if ledger is None or not await gate.seed(sale):
                 return OVERTAKEN
             return await _follow(sale, gate, ledger)
@@ -87,7 +87,7 @@ async def recount(sale: Sale, gate: Gate, engine: AsyncEngine) -> Recounted:
 
 async def _follow(sale: Sale, gate: Gate, ledger: AsyncConnection) -> Recounted:
     """Everything behind the fence."""
-    waiting = await read_waiting(gate, sale.name, sale.round)
+    waiting = await read_backlog(gate, sale.name, sale.round)
     in_stream = tuple(order.reservation_id for order in waiting.orders.values())
     booked = await _restore_bookings(sale, gate, ledger, waiting)
     if booked is None:
@@ -120,7 +120,7 @@ async def _follow(sale: Sale, gate: Gate, ledger: AsyncConnection) -> Recounted:
     )
 
 
-async def _restore_bookings(sale: Sale, gate: Gate, ledger: AsyncConnection, waiting: Waiting) -> int | None:
+async def _restore_bookings(sale: Sale, gate: Gate, ledger: AsyncConnection, waiting: StreamBacklog) -> int | None:
     """Restores the answers of the ledger's rows and takes their buyers out of `waiting`; returns the booked tickets.
 
     None: somebody newer is at work.
@@ -146,7 +146,7 @@ async def _restore_bookings(sale: Sale, gate: Gate, ledger: AsyncConnection, wai
         customer, key = rows[-1].customer, rows[-1].idempotency_key
 
 
-async def _restore_set_aside(sale: Sale, gate: Gate, ledger: AsyncConnection, waiting: Waiting) -> int | None:
+async def _restore_set_aside(sale: Sale, gate: Gate, ledger: AsyncConnection, waiting: StreamBacklog) -> int | None:
     """The same for what is set aside, as far as it can be read; returns its tickets."""
     names = {name_of(order): buyer for buyer, order in waiting.orders.items()}
     tickets = 0

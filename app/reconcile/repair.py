@@ -7,12 +7,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.gate.gate import Gate
 from app.ledger.availability import ledger_reachable
 from app.ledger.sales import SaleRepository
-from app.reconcile.at_work import somebody_at_work
 from app.reconcile.measure import LedgerSide, Measurement
 from app.reconcile.recount import Recounted, recount
+from app.reconcile.recount_lock import recount_lock_held
 from app.sales.model import Sale
 
-ACQUIT = text("""
+CLEAR_RECOUNT_FLAG = text("""
     UPDATE inventory SET recount = false
     WHERE sale = :sale AND round = :round AND epoch = :epoch AND booked = :counter AND recount
 """)
@@ -34,7 +34,7 @@ async def recount_anew(sale: Sale, measurement: Measurement, gate: Gate, engine:
     seen = measurement.ledger.epoch
     gate_epoch = measurement.after.epoch if measurement.after is not None else 0
     with ledger_reachable():
-        if await somebody_at_work(engine, sale.name, seen):
+        if await recount_lock_held(engine, sale.name, seen):
             return None
     now = await gate.snapshot(sale.name)
     if now is not None and now.epoch > gate_epoch:
@@ -46,12 +46,12 @@ async def recount_anew(sale: Sale, measurement: Measurement, gate: Gate, engine:
     return await recount(raised, gate, engine)
 
 
-async def acquit(sale: Sale, checked: LedgerSide, engine: AsyncEngine) -> bool:
+async def clear_recount_flag(sale: Sale, checked: LedgerSide, engine: AsyncEngine) -> bool:
     """Takes back the drain's wish for a check, unless anything was booked since the one that found nothing."""
     values = {"sale": sale.name, "round": sale.round, "epoch": checked.epoch, "counter": checked.counter}
     with ledger_reachable():
         async with engine.begin() as connection:
-            return (await connection.execute(ACQUIT, values)).rowcount == 1
+            return (await connection.execute(CLEAR_RECOUNT_FLAG, values)).rowcount == 1
 
 
 async def remove(sale: Sale, gate: Gate, engine: AsyncEngine) -> bool:

@@ -26,7 +26,7 @@ from app.reconcile.decide import Action, Decision, Suspicion, decide, suspect
 from app.reconcile.follow import follow
 from app.reconcile.measure import Measurement, measure
 from app.reconcile.meters import ACTIONS, CHECKS, LAST_TURN
-from app.reconcile.repair import acquit, recount_anew, remove
+from app.reconcile.repair import clear_recount_flag, recount_anew, remove
 from app.sales.model import Sale
 from app.sales.strategy import Strategy
 from app.settings import ReconcileSettings
@@ -206,8 +206,8 @@ class Reconciler:
                     # Terms are committed before the gate hears of them, so those read now are as new as what it has.
                     committed = await self._sales.get(sale.name)
                     done = committed is not None and await follow(committed, self._gate)
-                case Action.ACQUIT:
-                    done = await acquit(sale, measurement.ledger, self._engine)
+                case Action.CLEAR_RECOUNT_FLAG:
+                    done = await clear_recount_flag(sale, measurement.ledger, self._engine)
                 case Action.GIVE_BACK if measurement.before is not None:
                     done = await self._gate.give_back(sale.name, measurement.before, decision.tickets)
                 case Action.RECOUNT:

@@ -23,7 +23,7 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class DesiredSale:
     """A resource's wish. `round` is its own count; the ledger's is ahead of it where the name was used before.
 
     `generation` tells an older version of the resource from a newer one. `adopt`: an HTTP sale may be taken over.
@@ -53,7 +53,7 @@ class StrategyDiffers(AtomicTicketsError):
     status, slug, title = 409, "strategy-differs", "Strategy Differs"
 
 
-def next_step(wanted: Wanted, present: Sale | None) -> Step:
+def next_step(wanted: DesiredSale, present: Sale | None) -> Step:
     """Raises NameTaken, StrategyDiffers or StockShrinks where the sale can't become what is wanted."""
     if present is None:
         return Step.CREATE
@@ -79,16 +79,16 @@ def next_step(wanted: Wanted, present: Sale | None) -> Step:
     return Step.NOTHING if is_as_wanted(wanted, present) else Step.AMEND
 
 
-def is_follower(wanted: Wanted, present: Sale) -> bool:
+def is_follower(wanted: DesiredSale, present: Sale) -> bool:
     return present.managed_by == "flashsale" and present.owner_uid == wanted.uid
 
 
-def is_behind(wanted: Wanted, present: Sale) -> bool:
+def is_behind(wanted: DesiredSale, present: Sale) -> bool:
     """Whether the row follows a newer version of this very resource than the one at hand."""
     return is_follower(wanted, present) and wanted.generation < (present.owner_generation or 0)
 
 
-def is_raise(wanted: Wanted, present: Sale) -> bool:
+def is_raise(wanted: DesiredSale, present: Sale) -> bool:
     """Whether the resource asks for a round that nobody has acted upon.
 
     Another resource's count is not this one's, but a round that the sale has not reached yet is new by any count.
@@ -98,5 +98,5 @@ def is_raise(wanted: Wanted, present: Sale) -> bool:
     return present.managed_by == "flashsale" and wanted.round > present.round
 
 
-def is_as_wanted(wanted: Wanted, present: Sale) -> bool:
+def is_as_wanted(wanted: DesiredSale, present: Sale) -> bool:
     return wanted.terms.beside(present.terms) == present.terms and wanted.paused == present.paused

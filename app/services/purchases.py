@@ -6,7 +6,7 @@ from app.services.catalog import SaleCatalog
 from app.services.tracing import describe
 
 
-class SalesDesk:
+class PurchaseService:
     """The hot path: one look into the catalog, and the strategy's own work."""
 
     def __init__(self, catalog: SaleCatalog) -> None:

@@ -20,7 +20,7 @@ import structlog
 
 from app.errors import TemporarilyUnavailable
 from app.failpoints import failpoint
-from app.gate.gather import Gatherer
+from app.gate.batching import PurchaseBatcher
 from app.gate.recent_acceptances import AcceptedBatch, RecentAcceptances
 from app.gate.replies import Decision, Fence, GateForgot
 from app.ledger.receipts import ReceiptRepository
@@ -56,7 +56,7 @@ class AtomicStrategy:
         self._receipts = ReceiptRepository(parts.engine)
         self._reservations = ReservationRepository(parts.engine)
         command = parts.gate.command
-        self._gatherer = Gatherer(parts.gate, parts.gate_settings, self._accepted, self._noticed, command)
+        self._batcher = PurchaseBatcher(parts.gate, parts.gate_settings, self._accepted, self._noticed, command)
         self._told = RecentAcceptances()
         self._epochs: OrderedDict[str, int] = OrderedDict()  # by sale: the newest under which this process told a buyer
         self._tasks: set[asyncio.Task[None]] = set()
@@ -70,7 +70,7 @@ class AtomicStrategy:
 
     async def buy(self, purchase: Purchase) -> Outcome:
         try:
-            outcome = await self._gatherer.buy(purchase)
+            outcome = await self._batcher.buy(purchase)
         except GateForgot as forgot:
             if forgot.verdict != "missing":
                 raise
@@ -100,7 +100,7 @@ class AtomicStrategy:
         return await self._gate.has_entry(reservation)
 
     async def close(self) -> None:
-        await self._gatherer.close()
+        await self._batcher.close()
         if self._watch is not None:
             self._watch.cancel()
         if self._tasks:

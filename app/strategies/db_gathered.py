@@ -18,7 +18,7 @@ from typing import ClassVar, Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.gate.gather import Gatherer
+from app.gate.batching import PurchaseBatcher
 from app.gate.replies import BatchReply, Decision, Fence, GateForgot
 from app.ledger.availability import ledger_reachable
 from app.ledger.purchase_batch import decide
@@ -39,7 +39,7 @@ class DbGatheredStrategy(LedgerStrategy):
 
     def __init__(self, engine: AsyncEngine, settings: GateSettings) -> None:
         super().__init__(engine)
-        self._gatherer = Gatherer(self, settings)
+        self._batcher = PurchaseBatcher(self, settings)
 
     @classmethod
     def build(cls, parts: StrategyDependencies) -> Self:
@@ -48,9 +48,9 @@ class DbGatheredStrategy(LedgerStrategy):
     async def buy(self, purchase: Purchase) -> Outcome:
         """Raises LedgerUnavailable or DecisionFailed (unknown: the same key finds out); nothing was taken where it
         raises GateBusy (the queue is full) or Contention."""
-        purchase.traceparent = ""  # the gatherer's spans are those of a script call; the request's own tells of this
+        purchase.traceparent = ""  # the batcher's spans are those of a script call; the request's own tells of this
         try:
-            return await self._gatherer.buy(purchase)
+            return await self._batcher.buy(purchase)
         except GateForgot as missing:
             raise UnknownSale(f"There is no sale {purchase.sale!r}.") from missing
 
@@ -72,4 +72,4 @@ class DbGatheredStrategy(LedgerStrategy):
         )
 
     async def close(self) -> None:
-        await self._gatherer.close()
+        await self._batcher.close()

@@ -23,7 +23,7 @@ from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
 from app.sales.outcomes import Outcome
 from app.sales.strategy import AcceptedIn, Snapshot
 from app.strategies.dependencies import StrategyDependencies
-from app.strategies.in_redis.booth import Booth, Sold
+from app.strategies.in_redis.standalone_counter import Sold, StandaloneCounter
 
 MOST_UNDER_WAY = 4096  # purchases of one process that wait for Redis or the broker
 
@@ -37,16 +37,16 @@ class LuaFireAndForgetStrategy:
     keeps_limit: ClassVar[bool] = True
     accepted_in: ClassVar[AcceptedIn] = AcceptedIn.PROCESS
 
-    def __init__(self, booth: Booth, publisher: OrderPublisher, sales: SaleRepository) -> None:
-        self._booth = booth
+    def __init__(self, counter: StandaloneCounter, publisher: OrderPublisher, sales: SaleRepository) -> None:
+        self._counter = counter
         self._publisher = publisher
         self._sales = sales
         self._under_way = 0
 
     @classmethod
     def build(cls, parts: StrategyDependencies) -> Self:
-        booth = Booth(parts.redis, parts.gate_settings.key_prefix)
-        return cls(booth, OrderPublisher(parts.broker_url), SaleRepository(parts.engine))
+        counter = StandaloneCounter(parts.redis, parts.gate_settings.key_prefix)
+        return cls(counter, OrderPublisher(parts.broker_url), SaleRepository(parts.engine))
 
     async def buy(self, purchase: Purchase) -> Outcome:
         """Raises TemporarilyUnavailable also where the tickets are taken and the broker hasn't the order."""
@@ -65,27 +65,27 @@ class LuaFireAndForgetStrategy:
     async def prepare(self, sale: Sale) -> None:
         """Of an ended round too: its answers are still asked for."""
         booked = (await self._sales.tally(sale.name, sale.round)).booked
-        await self._booth.follow(sale, booked)
+        await self._counter.follow(sale, booked)
 
     async def snapshot(self, sale: Sale) -> Snapshot | None:
-        return await self._booth.snapshot(sale.name)
+        return await self._counter.snapshot(sale.name)
 
     async def is_pending(self, reservation: ReservationId) -> bool:
         """As far as can be told: an order that was lost stays pending."""
-        return await self._booth.has(reservation)
+        return await self._counter.has(reservation)
 
     async def close(self) -> None:
         await self._publisher.close()
 
     async def _sell(self, purchase: Purchase) -> Sold:
-        """Makes the booth anew where Redis has forgotten it."""
-        sold = await self._booth.sell(purchase)
+        """Makes the counter again if Redis has forgotten it."""
+        sold = await self._counter.sell(purchase)
         if sold is None:
             sale = await self._sales.get(purchase.sale)
             if sale is None:
                 raise UnknownSale(f"There is no sale {purchase.sale!r}.")
             await self.prepare(sale)
-            sold = await self._booth.sell(purchase)
+            sold = await self._counter.sell(purchase)
         if sold is None:
             raise GateForgot("The stock server forgot the sale again; nothing was taken.", "missing")
         return sold

@@ -5,7 +5,7 @@ from app.gate.replies import GateUnavailable
 from app.ledger.availability import LedgerUnavailable
 from app.reconcile.decide import Action
 from app.reconcile.watch import Result
-from app.sales.desired_state import NameTaken, Step, StockShrinks, StrategyDiffers, Wanted, is_follower
+from app.sales.desired_state import DesiredSale, NameTaken, Step, StockShrinks, StrategyDiffers, is_follower
 from app.sales.model import Sale, SaleTerms
 from app.sales.strategy import Strategy
 from app.services.catalog import UnknownStrategy, strategy_named
@@ -18,7 +18,7 @@ from flashsale_operator.resource.models import FlashSale
 from flashsale_operator.stores import Stores
 
 REFUSALS = (NameTaken, StockShrinks, StrategyDiffers, UnknownStrategy)
-REPAIRS = (Action.AMEND, Action.ACQUIT, Action.GIVE_BACK, Action.RECOUNT)
+REPAIRS = (Action.AMEND, Action.CLEAR_RECOUNT_FLAG, Action.GIVE_BACK, Action.RECOUNT)
 MOST_CHECKS = 3  # after a repair the sale is looked at again; what needs a fourth look can wait for the next turn
 
 
@@ -39,7 +39,7 @@ class SaleSync:
 
         Raises KubeUnavailable, or ResourceGone.
         """
-        name, wanted = flashsale.metadata.name, wanted_by(flashsale, self._sales)
+        name, wanted = flashsale.metadata.name, desired_by(flashsale, self._sales)
         strategy, sale = None, None
         step, refusal, ledger_away = Step.NOTHING, None, ""
         try:
@@ -132,9 +132,9 @@ class SaleSync:
             raise ResourceGone("The resource was deleted, and another has its name.")
 
 
-def wanted_by(flashsale: FlashSale, sales: SaleSettings) -> Wanted:
+def desired_by(flashsale: FlashSale, sales: SaleSettings) -> DesiredSale:
     spec, metadata = flashsale.spec, flashsale.metadata
-    return Wanted(
+    return DesiredSale(
         terms=SaleTerms(
             name=metadata.name,
             strategy=spec.strategy,

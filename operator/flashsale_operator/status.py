@@ -7,7 +7,7 @@ from app.reconcile.decide import Action
 from app.sales.desired_state import Step
 from app.sales.phase import Phase
 from app.services.sale_view import SaleView
-from flashsale_operator.conditions import conditions, verdicts
+from flashsale_operator.conditions import condition_states, conditions
 from flashsale_operator.observed import Observed
 from flashsale_operator.resource.models import (
     DriftStatus,
@@ -35,7 +35,7 @@ def status_of(
         stock=before.stock if view is None else stock_of(before, view),
         drift=drift_of(before, observed, now),
         workers=WorkersStatus(desired=workers.desired, pool=workers.pool, ready=workers.ready),
-        conditions=conditions(before.conditions, verdicts(observed, phase), generation, now),
+        conditions=conditions(before.conditions, condition_states(observed, phase), generation, now),
         last_reconcile=(
             LastReconcile(time=now, trace_id=trace_id) if changed_something(observed) else before.last_reconcile
         ),

@@ -16,7 +16,7 @@ from app.errors import AtomicTicketsError
 from app.ledger.bookings import UnknownRound
 from app.main import Settings, create_app
 from app.sales.outcomes import SoldOut
-from app.services.purchases import SalesDesk
+from app.services.purchases import PurchaseService
 from tests.api.conftest import running
 
 # A terminal, a history that is judged there, and a resource's conditions.
@@ -78,7 +78,7 @@ async def test_what_should_not_happen_tells_nothing_of_the_inside(
     async def breaks(*_: object, **__: object) -> None:
         raise RuntimeError("the password is swordfish")
 
-    monkeypatch.setattr(SalesDesk, "buy", breaks)
+    monkeypatch.setattr(PurchaseService, "buy", breaks)
     monkeypatch.setattr("app.services.sales.SalesService.page", breaks)
     if path == "/sales":
         response = await client.get(path)

@@ -106,7 +106,7 @@ async def is_thinking(database_url: str) -> bool:
 
 
 async def test_draining_tells_before_it_leaves(serve: Serve, sale_terms: dict[str, Any]) -> None:
-    served = serve(API_DRAIN_SECONDS="60")
+    served = serve(API_SHUTDOWN_DELAY_SECONDS="60")
     await served.ready()
     async with AsyncClient(base_url=served.url) as client:
         await client.post("/sales", json=sale_terms)

@@ -13,7 +13,7 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from app.main import Settings
-from app.services.purchases import SalesDesk
+from app.services.purchases import PurchaseService
 from app.telemetry.logs import name_the_span
 from app.telemetry.names import OUTCOME
 from tests.api.conftest import Api
@@ -99,7 +99,7 @@ async def test_a_defect_is_an_error_whose_line_and_answer_name_the_trace(
     async def breaks(*_: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(SalesDesk, "buy", breaks)
+    monkeypatch.setattr(PurchaseService, "buy", breaks)
     monkeypatch.setattr("app.services.sales.SalesService.page", breaks)
     with capture_logs(processors=[merge_contextvars, name_the_span]) as lines:
         bought, listed = await buy(traced), await traced.get("/sales")

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.blasts import witnesses
-from app.blasts.evidence import BlastEvidence
+from app.blasts.collisions import BlastEvidence
 from app.blasts.trace_ratio import trace_ratio_of
 from app.blasts.witnesses import Witnesses
 from app.lab.stack.servers.ports import free_port

@@ -1,4 +1,4 @@
-"""The blaster on a real ledger: it carries out what was queued, stops when asked, and a dead one is noticed."""
+"""The blast_runner on a real ledger: it carries out what was queued, stops when asked, and a dead one is noticed."""
 
 import asyncio
 import os
@@ -12,10 +12,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from app.blasts import runner as blaster_module
-from app.blasts.evidence import BlastEvidence
+from app.blasts import runner as runner_module
+from app.blasts.collisions import BlastEvidence
 from app.blasts.progress import BlastReports
-from app.blasts.runner import Blaster
+from app.blasts.runner import BlastRunner
 from app.gate.connection import make_redis
 from app.lab.stack.servers.postgres import PostgresServer
 from app.ledger.blasts import Blast, BlastRepository
@@ -58,14 +58,14 @@ def unheard() -> BlastReports:
 
 
 @asynccontextmanager
-async def working(blasts: BlastRepository, api_url: str) -> AsyncIterator[Blaster]:
+async def working(blasts: BlastRepository, api_url: str) -> AsyncIterator[BlastRunner]:
     evidence = BlastEvidence(blasts._engine)  # noqa: SLF001  whichever the test uses
-    blaster = Blaster(blasts, unheard(), evidence, api_url, "a test")
-    running = asyncio.create_task(blaster.run())
+    blast_runner = BlastRunner(blasts, unheard(), evidence, api_url, "a test")
+    running = asyncio.create_task(blast_runner.run())
     try:
-        yield blaster
+        yield blast_runner
     finally:
-        blaster.stop()
+        blast_runner.stop()
         async with asyncio.timeout(10):
             await running
 
@@ -132,11 +132,11 @@ async def test_a_cancelled_blast_stops_and_keeps_what_it_measured(blasts: BlastR
     assert len(service.seen) == 10
 
 
-async def test_a_blaster_that_is_stopped_says_so(blasts: BlastRepository) -> None:
+async def test_a_blast_runner_that_is_stopped_says_so(blasts: BlastRepository) -> None:
     blast_id = await queue(blasts)
-    async with stand_in_service(stuck_after_five()) as service, working(blasts, service.url) as blaster:
+    async with stand_in_service(stuck_after_five()) as service, working(blasts, service.url) as blast_runner:
         await service.until(ten_asked)
-        blaster.stop()
+        blast_runner.stop()
         blast = await until_it_is(blasts, blast_id, "aborted")
     assert blast.result is not None
     assert blast.result["accepted"] == 5
@@ -150,10 +150,10 @@ async def test_an_api_that_is_away_aborts_the_blast_with_the_reason(blasts: Blas
     assert "Target Unreachable" in blast.result["failure"]
 
 
-async def test_the_blast_of_a_killed_blaster_is_taken_for_abandoned(
+async def test_the_blast_of_a_killed_runner_is_taken_for_abandoned(
     blasts: BlastRepository, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blaster_module, "STALE_SECONDS", 0.5)
+    monkeypatch.setattr(runner_module, "STALE_SECONDS", 0.5)
     blast_id = await queue(blasts)
     async with stand_in_service(stuck_after_five()) as service:
         process = await asyncio.create_subprocess_exec(
@@ -167,7 +167,7 @@ async def test_the_blast_of_a_killed_blaster_is_taken_for_abandoned(
         finally:
             process.kill()
             await process.wait()
-        assert (await blasts.get(blast_id)).state == "running"  # without another blaster nobody would ever know
+        assert (await blasts.get(blast_id)).state == "running"  # without another blast_runner nobody would ever know
         async with working(blasts, service.url):
             await until_it_is(blasts, blast_id, "aborted")
 
@@ -175,7 +175,7 @@ async def test_the_blast_of_a_killed_blaster_is_taken_for_abandoned(
 async def test_a_ledger_that_was_away_is_found_again(
     make_postgres: Callable[..., PostgresServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blaster_module, "AWAY_SECONDS", 0.05)
+    monkeypatch.setattr(runner_module, "AWAY_SECONDS", 0.05)
     server = make_postgres()
     environment = os.environ | {"DATABASE_URL": server.url}
     migration = await asyncio.create_subprocess_exec(sys.executable, "-m", "app.ledger.migrate", env=environment)

@@ -36,7 +36,7 @@ def test_everything_external(helm: OfflineHelm) -> None:
 
 def test_tls_is_checked_against_the_given_certificates(helm: OfflineHelm) -> None:
     rendered = helm.render(*EXTERNAL, *TLS)
-    for component in ("api", "worker", "operator", "blaster", "migrate"):
+    for component in ("api", "worker", "operator", "blast-runner", "migrate"):
         told = rendered.environment(component)
         assert told["PGSSLMODE"] == "verify-full"
         assert told["PGSSLROOTCERT"] == told["SSL_CERT_FILE"] == "/etc/atomictickets/ca/ca.crt"
@@ -135,7 +135,7 @@ def test_policies_name_who_talks_to_whom(helm: OfflineHelm) -> None:
         for asked in peers(rendered, component, "egress"):
             rule = rendered.one("NetworkPolicy", asked)["spec"]["ingress"]
             assert component in peers(rendered, asked, "ingress") or not any("from" in each for each in rule)
-    assert peers(rendered, "postgres", "ingress") == {"api", "worker", "operator", "blaster", "migrate"}
+    assert peers(rendered, "postgres", "ingress") == {"api", "worker", "operator", "blast-runner", "migrate"}
     assert peers(rendered, "valkey", "ingress") == {"api", "worker", "operator"}
     assert all(rendered.one("NetworkPolicy", store)["spec"]["egress"] == [] for store in STORES)
     assert rendered.one("NetworkPolicy", "worker")["spec"]["ingress"] == []
@@ -202,7 +202,7 @@ def test_two_releases_share_nothing_but_the_definition(helm: OfflineHelm, sets: 
     one, other = helm.render(release="one", namespace="a"), helm.render(*sets, release="one", namespace="b")
     assert one.environment("api")["GATE_KEY_PREFIX"] == "a-one"
     assert other.environment("api")["GATE_KEY_PREFIX"] == ("theirs" if sets else "b-one")
-    for component in ("api", "worker", "operator", "blaster", "migrate"):
+    for component in ("api", "worker", "operator", "blast-runner", "migrate"):
         assert one.environment(component)["LEDGER_SCHEMA_NAME"] == "a-one"
         assert other.environment(component)["LEDGER_SCHEMA_NAME"] == "b-one"
     cluster_wide = {"CustomResourceDefinition"}

@@ -8,7 +8,7 @@ import yaml
 from tests.support.chart import OfflineHelm, component_of
 from tests.support.project import PROJECT
 
-PROCESSES = {"api", "worker", "operator", "blaster", "migrate"}
+PROCESSES = {"api", "worker", "operator", "blast-runner", "migrate"}
 STORES = {"valkey", "broker", "postgres"}
 
 
@@ -54,7 +54,7 @@ def test_every_process_that_stays_is_probed_at_a_port_that_it_opens(helm: Offlin
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
                 if asked := container.get(probe, {}).get("httpGet"):
                     assert asked["port"] in named, component_of(each)
-    told = {"worker": "WORKER", "blaster": "BLASTER", "reconciler": "RECONCILE"}
+    told = {"worker": "WORKER", "blast-runner": "BLASTER", "reconciler": "RECONCILE"}
     for component, variable in told.items():
         rendered = helm.render("operator.enabled=false")
         assert rendered.environment(component)[f"{variable}_PROBE_PORT"] == "8080"
@@ -104,7 +104,7 @@ def test_api_drains_itself_in_time(helm: OfflineHelm) -> None:
     spec = deployment["spec"]["template"]["spec"]
     assert "lifecycle" not in spec["containers"][0]
     assert spec["terminationGracePeriodSeconds"] > 20 + 7 + 5
-    assert rendered.environment("api")["API_DRAIN_SECONDS"] == "20"
+    assert rendered.environment("api")["API_SHUTDOWN_DELAY_SECONDS"] == "20"
     assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
@@ -138,7 +138,7 @@ def test_each_process_knows_the_stores_that_it_needs(helm: OfflineHelm) -> None:
         "api": {"REDIS_URL", "BROKER_URL", "DATABASE_URL", "API_ADMIN_TOKEN", "ATOMICTICKETS_JAEGER_URL"},
         "worker": {"REDIS_URL", "BROKER_URL", "DATABASE_URL"},
         "operator": {"REDIS_URL", "BROKER_URL", "DATABASE_URL"},
-        "blaster": {"BROKER_URL", "DATABASE_URL", "API_URL", "ATOMICTICKETS_JAEGER_URL"},
+        "blast-runner": {"BROKER_URL", "DATABASE_URL", "API_URL", "ATOMICTICKETS_JAEGER_URL"},
         "migrate": {"DATABASE_URL"},
         "tests": {"API_URL", "API_ADMIN_TOKEN"},
     }

@@ -6,7 +6,7 @@ import yaml
 
 from tests.support.chart import OfflineHelm, Rendered
 
-TRACED = ("api", "worker", "operator", "blaster")
+TRACED = ("api", "worker", "operator", "blast-runner")
 ELSEWHERE = "telemetry.endpoint=https://collector.example.com"
 
 

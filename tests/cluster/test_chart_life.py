@@ -83,7 +83,7 @@ def test_pods_pass_the_restricted_standard(helm: Helm, api: ApiServer) -> None:
     """An admission that refuses shows as a Deployment or StatefulSet without pods, and its event."""
     api.label_namespace(RESTRICTED)
     helm.install()
-    wanted = {"api", "worker", "operator", "blaster", "broker", "valkey", "postgres", "migrate"}
+    wanted = {"api", "worker", "operator", "blast-runner", "broker", "valkey", "postgres", "migrate"}
     block_until(lambda: wanted <= {component_of(pod) for pod in api.all("pod")}, seconds=30)
 
 

@@ -63,7 +63,7 @@ async def platform(
         home,
         dashboard_database_url,
         api=2,
-        blaster=True,
+        blast_runner=True,
         environment={"LEDGER_POOL_SIZE": "20", "LEDGER_STATEMENT_TIMEOUT_SECONDS": "30"},
     )  # the default: fewer connections make a smaller race
     platform.stock.start()

@@ -71,7 +71,7 @@ async def test_what_is_taken_away_is_what_was_brought(open_page: OpenPage, repor
         assert (await saved(page, "PNG")).startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"race": [{}], "contest": {}}'])
+@pytest.mark.parametrize("content", ["{", "[]", '{"race": [{}], "workload": {}}'])
 async def test_what_is_no_report_is_said_to_be_none(open_page: OpenPage, content: str) -> None:
     page = await open_page("compare")
     await opened(page, "holiday.json", content)

@@ -11,7 +11,7 @@ from app.reconcile.classify import Kind
 from app.reconcile.decide import Action
 from app.sales.desired_state import NameTaken, Step
 from app.sales.phase import Phase
-from flashsale_operator.conditions import condition_of, verdicts
+from flashsale_operator.conditions import condition_of, condition_states
 from flashsale_operator.observed import Observed, WorkersSeen
 from flashsale_operator.resource.models import ConditionStatus, ConditionType, FlashSaleStatus
 from flashsale_operator.status import is_urgent, status_of
@@ -27,9 +27,9 @@ def told(observed: Observed, phase: Phase | None = None) -> dict[str, str]:
     """Status and reason of each condition that can be told."""
     now = phase or (observed.view.phase if observed.view else Phase.PENDING)
     return {
-        kind.value: f"{verdict.status} {verdict.reason}"
-        for kind, verdict in verdicts(observed, now).items()
-        if verdict is not None
+        kind.value: f"{state.status} {state.reason}"
+        for kind, state in condition_states(observed, now).items()
+        if state is not None
     }
 
 

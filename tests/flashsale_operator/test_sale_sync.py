@@ -14,7 +14,7 @@ from app.settings import ReconcileSettings, SaleSettings
 from app.strategies.registry import STRATEGIES
 from flashsale_operator.observed import Observed, WorkersSeen
 from flashsale_operator.resource.models import FlashSale
-from flashsale_operator.sale_sync import ResourceGone, SaleSync, wanted_by
+from flashsale_operator.sale_sync import ResourceGone, SaleSync, desired_by
 from flashsale_operator.stores import Stores
 from tests.flashsale_operator.stand_in_kube import StandInKube
 from tests.support.box_office import BoxOffice
@@ -104,7 +104,7 @@ async def restart(story: Story, _: int) -> None:
 async def half_followed(story: Story, _: int) -> None:
     """The operator dies when it has told the ledger, before the gate."""
     seen = await story.stores.sales.get("drop")
-    await story.stores.managed.follow(wanted_by(story.resource, SaleSettings()), seen, guarded=True)
+    await story.stores.managed.follow(desired_by(story.resource, SaleSettings()), seen, guarded=True)
     story.restart()
 
 
@@ -198,10 +198,10 @@ async def test_a_deleted_resource_that_is_only_remembered_starts_no_next_round(s
     remembered = story.resource
     await story.delete()
     with pytest.raises(ResourceGone):
-        await story.sync.keep(remembered, WorkersSeen(), check=True)
+        await story.sync.sync_managed(remembered, WorkersSeen(), check=True)
     story.apply()
     with pytest.raises(ResourceGone):
-        await story.sync.keep(remembered, WorkersSeen(), check=True)
+        await story.sync.sync_managed(remembered, WorkersSeen(), check=True)
     assert (await story.office.sale()).ended_at is not None
     await as_declared(story)
     assert (await story.office.sale()).round == 2

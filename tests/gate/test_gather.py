@@ -11,10 +11,10 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from app.gate import gather
+from app.gate import batching as gather
+from app.gate.batching import PurchaseBatcher, SaleQueue
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
-from app.gate.gather import Gatherer, SaleQueue
 from app.gate.replies import BatchReply, Decision, DecisionFailed, Fence, GateBusy, GateForgot, GateUnavailable
 from app.lab.stack.servers.valkey import ValkeyServer
 from app.sales.model import Purchase
@@ -27,7 +27,7 @@ SETTINGS = GateSettings(connect_timeout_seconds=5, command_timeout_seconds=5)
 
 @dataclass
 class Heard:
-    """What a gatherer reported."""
+    """What a batcher reported."""
 
     numbers: list[int] = field(default_factory=list)
     noticed: list[tuple[str, int, str]] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Heard:
 
 @dataclass
 class Front:
-    gatherer: Gatherer
+    batcher: PurchaseBatcher
     gate: Gate
     redis: Redis
     heard: Heard
@@ -56,7 +56,7 @@ async def front(url: str, prefix: str, settings: GateSettings = SETTINGS) -> Asy
     redis, heard = make_redis(url, "test", settings), Heard()
     gate = Gate(redis, prefix)
     try:
-        yield Front(Gatherer(gate, settings, heard.accepted, heard.notice), gate, redis, heard)
+        yield Front(PurchaseBatcher(gate, settings, heard.accepted, heard.notice), gate, redis, heard)
     finally:
         await redis.aclose()
 
@@ -69,9 +69,9 @@ async def test_a_crowd_in_one_process_shares_calls_and_sells_exactly_the_stock(r
     async with front(redis_url, key_prefix) as this:
         await this.gate.load_scripts()
         await open_sale(this.gate, a_sale(stock=40))
-        await this.gatherer.buy(a_purchase())
+        await this.batcher.buy(a_purchase())
         before = await script_calls(this.redis)
-        outcomes = await asyncio.gather(*(this.gatherer.buy(a_purchase()) for _ in range(400)))
+        outcomes = await asyncio.gather(*(this.batcher.buy(a_purchase()) for _ in range(400)))
         calls = await script_calls(this.redis) - before
 
     assert sum(isinstance(outcome, Reserved) for outcome in outcomes) == 39
@@ -84,7 +84,7 @@ async def test_a_crowd_in_one_process_shares_calls_and_sells_exactly_the_stock(r
 async def test_two_processes_sell_exactly_the_stock(redis_url: str, key_prefix: str) -> None:
     async with front(redis_url, key_prefix) as one, front(redis_url, key_prefix) as two:
         await open_sale(one.gate, a_sale(stock=50))
-        buyers = (each.gatherer.buy(a_purchase()) for each in (one, two) for _ in range(300))
+        buyers = (each.batcher.buy(a_purchase()) for each in (one, two) for _ in range(300))
         outcomes = await asyncio.gather(*buyers)
     assert sum(isinstance(outcome, Reserved) for outcome in outcomes) == 50
     assert sorted(one.heard.numbers + two.heard.numbers) == list(range(1, 51))
@@ -93,9 +93,9 @@ async def test_two_processes_sell_exactly_the_stock(redis_url: str, key_prefix: 
 async def test_a_new_round_is_learnt_without_an_error(redis_url: str, key_prefix: str) -> None:
     async with front(redis_url, key_prefix) as this:
         await open_sale(this.gate, a_sale(stock=1))
-        assert isinstance(await this.gatherer.buy(a_purchase()), Reserved)
+        assert isinstance(await this.batcher.buy(a_purchase()), Reserved)
         await open_sale(this.gate, a_sale(stock=1, round_=2, epoch=5))
-        outcome = await this.gatherer.buy(a_purchase())
+        outcome = await this.batcher.buy(a_purchase())
     assert isinstance(outcome, Reserved)
     assert outcome.reservation.round == 2
     assert ("drop", 5, "stale") in this.heard.noticed
@@ -105,9 +105,9 @@ async def test_a_new_round_is_learnt_without_an_error(redis_url: str, key_prefix
 async def test_a_buyer_who_gives_up_leaves_the_shared_call_alone(redis_url: str, key_prefix: str) -> None:
     async with front(redis_url, key_prefix) as this:
         await open_sale(this.gate, a_sale())
-        await this.gatherer.buy(a_purchase())
+        await this.batcher.buy(a_purchase())
         await this.redis.client_pause(200, all=True)  # both are on the wire before either is decided
-        hasty, patient = (asyncio.create_task(this.gatherer.buy(a_purchase())) for _ in range(2))
+        hasty, patient = (asyncio.create_task(this.batcher.buy(a_purchase())) for _ in range(2))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         hasty.cancel()
@@ -121,7 +121,7 @@ async def test_a_buyer_who_gives_up_leaves_the_shared_call_alone(redis_url: str,
 async def test_the_queue_is_bounded_and_nothing_is_taken_beyond_it(redis_url: str, key_prefix: str) -> None:
     async with front(redis_url, key_prefix, SETTINGS.model_copy(update={"queue_purchases": 5})) as this:
         await open_sale(this.gate, a_sale(stock=100))
-        outcomes = await asyncio.gather(*(this.gatherer.buy(a_purchase()) for _ in range(8)), return_exceptions=True)
+        outcomes = await asyncio.gather(*(this.batcher.buy(a_purchase()) for _ in range(8)), return_exceptions=True)
         seen = await this.gate.snapshot("drop")
     assert [type(outcome) for outcome in outcomes] == [Reserved] * 5 + [GateBusy] * 3
     assert seen is not None
@@ -132,9 +132,9 @@ async def test_what_waited_too_long_leaves_the_queue_untaken(redis_url: str, key
     slow = SETTINGS.model_copy(update={"queue_seconds": 0.05, "batch_purchases": 1, "batches_in_flight": 1})
     async with front(redis_url, key_prefix, slow) as this:
         await open_sale(this.gate, a_sale())
-        await this.gatherer.buy(a_purchase())
+        await this.batcher.buy(a_purchase())
         await this.redis.client_pause(300, all=True)
-        outcomes = await asyncio.gather(*(this.gatherer.buy(a_purchase()) for _ in range(3)), return_exceptions=True)
+        outcomes = await asyncio.gather(*(this.batcher.buy(a_purchase()) for _ in range(3)), return_exceptions=True)
         seen = await this.gate.snapshot("drop")
     assert [type(outcome) for outcome in outcomes] == [Reserved, GateBusy, GateBusy]
     assert seen is not None
@@ -150,11 +150,11 @@ async def test_a_server_that_does_not_answer_is_an_unknown_outcome_that_the_same
         await open_sale(this.gate, a_sale(stock=1))
         await patient.redis.client_pause(400, all=True)
         with pytest.raises(GateUnavailable):
-            await this.gatherer.buy(purchase)
-        outcome = await patient.gatherer.buy(replace(purchase, nonce="f" * 16))
+            await this.batcher.buy(purchase)
+        outcome = await patient.batcher.buy(replace(purchase, nonce="f" * 16))
         assert isinstance(outcome, Reserved)
-        assert isinstance(await patient.gatherer.buy(a_purchase(key="l")), SoldOut)
-        assert isinstance(await patient.gatherer.buy(replace(purchase, nonce="e" * 16)), Reserved)
+        assert isinstance(await patient.batcher.buy(a_purchase(key="l")), SoldOut)
+        assert isinstance(await patient.batcher.buy(replace(purchase, nonce="e" * 16)), Reserved)
 
 
 async def test_a_killed_server_costs_503s_and_its_restart_needs_a_recount(
@@ -163,19 +163,19 @@ async def test_a_killed_server_costs_503s_and_its_restart_needs_a_recount(
     server = make_valkey()
     async with front(server.url, key_prefix) as this:
         sale = await open_sale(this.gate, a_sale())
-        won = await this.gatherer.buy(a_purchase(key="k"))
+        won = await this.batcher.buy(a_purchase(key="k"))
         server.kill()
         with pytest.raises(GateUnavailable):
-            await this.gatherer.buy(a_purchase())
+            await this.batcher.buy(a_purchase())
         server.start()
         with pytest.raises(GateForgot, match="restarted"):
-            await this.gatherer.buy(a_purchase())
+            await this.batcher.buy(a_purchase())
         assert this.heard.of("moved") == 1
 
         again = replace(sale, epoch=2)
         assert await this.gate.seed(again)
         assert await this.gate.open(again, remaining=9, backlog=1)
-        outcome = await this.gatherer.buy(a_purchase(key="k"))
+        outcome = await this.batcher.buy(a_purchase(key="k"))
         assert isinstance(won, Reserved)
         assert outcome == replace(won, replayed=True)
 
@@ -184,11 +184,11 @@ async def test_numbers_that_come_again_tell_that_the_server_went_back(redis_url:
     async with front(redis_url, key_prefix) as this:
         await open_sale(this.gate, a_sale())
         key = this.gate.keys("drop").sale
-        await this.gatherer.buy(a_purchase())
+        await this.batcher.buy(a_purchase())
         older: dict[Any, Any] = await this.redis.hgetall(key)
-        await this.gatherer.buy(a_purchase())
+        await this.batcher.buy(a_purchase())
         await this.redis.hset(key, mapping=older)
-        await this.gatherer.buy(a_purchase())
+        await this.batcher.buy(a_purchase())
     assert this.heard.numbers == [1, 2, 2]
     assert this.heard.of("behind") == 1
 
@@ -212,7 +212,7 @@ async def test_a_defect_is_told_to_all_who_share_the_call_and_logged_once(redis_
     orders = [a_purchase() for _ in range(3)]
     async with front(redis_url, key_prefix) as this:
         await open_sale(this.gate, a_sale())
-        broken = Gatherer(Defective(this.gate, defect), SETTINGS)
+        broken = PurchaseBatcher(Defective(this.gate, defect), SETTINGS)
         with capture_logs() as lines:
             answers = await asyncio.gather(*map(broken.buy, orders), return_exceptions=True)
             await broken.close()
@@ -220,7 +220,7 @@ async def test_a_defect_is_told_to_all_who_share_the_call_and_logged_once(redis_
         assert {answer.__cause__ for answer in answers if isinstance(answer, DecisionFailed)} == {defect}
         assert [(line["event"], line["purchases"]) for line in lines] == [("a shared call failed unexpectedly", 3)]
         for order in orders:  # it had bought, and the same key finds out
-            outcome = await this.gatherer.buy(replace(order, nonce="f" * 16))
+            outcome = await this.batcher.buy(replace(order, nonce="f" * 16))
             assert isinstance(outcome, Reserved)
             assert outcome.replayed
 
@@ -233,7 +233,7 @@ async def test_a_reply_that_lacks_an_answer_leaves_nobody_waiting(redis_url: str
 
     async with front(redis_url, key_prefix) as this:
         await open_sale(this.gate, a_sale())
-        short = Gatherer(Short(), SETTINGS)
+        short = PurchaseBatcher(Short(), SETTINGS)
         async with asyncio.timeout(5):
             answers = await asyncio.gather(*(short.buy(a_purchase()) for _ in range(3)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [Reserved, Reserved, DecisionFailed]
@@ -242,7 +242,7 @@ async def test_a_reply_that_lacks_an_answer_leaves_nobody_waiting(redis_url: str
 async def test_a_call_that_ends_with_its_process_is_an_unknown_outcome(redis_url: str, key_prefix: str) -> None:
     async with front(redis_url, key_prefix) as this:
         await open_sale(this.gate, a_sale())
-        broken = Gatherer(Defective(this.gate, asyncio.CancelledError()), SETTINGS)
+        broken = PurchaseBatcher(Defective(this.gate, asyncio.CancelledError()), SETTINGS)
         with pytest.raises(GateUnavailable):
             await broken.buy(a_purchase())
 
@@ -262,9 +262,9 @@ async def test_of_many_sales_the_latest_are_known_and_all_are_sold(
         for name in names:
             await open_sale(this.gate, a_sale(name))
         for name in names + names:
-            assert isinstance(await this.gatherer.buy(a_purchase(sale=name)), Reserved)
+            assert isinstance(await this.batcher.buy(a_purchase(sale=name)), Reserved)
         assert len(queues()) - before == 2
-        crowd = [this.gatherer.buy(a_purchase(sale=name)) for name in names]  # none of them is forgotten while it waits
+        crowd = [this.batcher.buy(a_purchase(sale=name)) for name in names]  # none of them is forgotten while it waits
         assert {type(outcome) for outcome in await asyncio.gather(*crowd)} == {Reserved}
         assert len(queues()) - before == 2
     assert this.heard.of("behind") == 0
@@ -279,7 +279,7 @@ async def test_whose_turn_it_was_last_is_known(
         for name in ("busy", "once", "new"):
             await open_sale(this.gate, a_sale(name))
         for name in ("busy", "once", "busy", "new"):
-            await this.gatherer.buy(a_purchase(sale=name))
+            await this.batcher.buy(a_purchase(sale=name))
         learned = this.heard.of("stale")
-        await this.gatherer.buy(a_purchase(sale="busy"))
+        await this.batcher.buy(a_purchase(sale="busy"))
         assert this.heard.of("stale") == learned == 3

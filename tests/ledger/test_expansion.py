@@ -20,7 +20,7 @@ from app.ledger.retention import prune
 from app.ledger.sales import SaleRepository
 from app.ledger.schema import installation_id
 from app.ledger.tickets import TicketRepository
-from app.sales.desired_state import Wanted
+from app.sales.desired_state import DesiredSale
 from app.sales.model import ReservationId
 from app.settings import LedgerSettings
 from tests.support.rows import reservation_id, terms
@@ -68,7 +68,7 @@ async def sales(engine: AsyncEngine) -> None:
     assert await repository.page()
     assert await repository.active()
     assert await repository.tally("drop", (await repository.next_round("drop")).round)
-    assert await ManagedSales(engine).follow(Wanted(terms=terms("led"), uid="u", generation=1), None, guarded=True)
+    assert await ManagedSales(engine).follow(DesiredSale(terms=terms("led"), uid="u", generation=1), None, guarded=True)
 
 
 async def orders(engine: AsyncEngine) -> None:

@@ -9,11 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.managed import Followed, ManagedSales
 from app.ledger.sales import SaleRepository
-from app.sales.desired_state import NameTaken, Step, StockShrinks, Wanted
+from app.sales.desired_state import DesiredSale, NameTaken, Step, StockShrinks
 from app.sales.model import Sale
 from tests.support.rows import terms
 
-WANTED = Wanted(terms=terms(think_asked=False), uid="uid-1", generation=1)
+WANTED = DesiredSale(terms=terms(think_asked=False), uid="uid-1", generation=1)
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def managed(engine: AsyncEngine) -> ManagedSales:
     return ManagedSales(engine)
 
 
-async def follow(managed: ManagedSales, sales: SaleRepository, wanted: Wanted) -> Followed:
+async def follow(managed: ManagedSales, sales: SaleRepository, wanted: DesiredSale) -> Followed:
     return await managed.follow(wanted, await sales.get(wanted.name), guarded=True)
 
 

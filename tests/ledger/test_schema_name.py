@@ -13,7 +13,7 @@ from app.ledger.engine import make_engine
 from app.ledger.migrate import upgrade
 from app.ledger.sales import SaleRepository
 from app.ledger.schema import installation_id
-from app.reconcile.at_work import at_work, somebody_at_work
+from app.reconcile.recount_lock import recount_lock, recount_lock_held
 from app.sales.model import SaleTerms
 from app.settings import LedgerSettings
 
@@ -62,12 +62,12 @@ async def test_who_is_at_work_in_one_schema_keeps_nobody_out_of_the_other(
     shops: tuple[AsyncEngine, AsyncEngine],
 ) -> None:
     north, south = shops
-    async with at_work(north, "drop", 1) as working:
+    async with recount_lock(north, "drop", 1) as working:
         assert working is not None
-        assert not await somebody_at_work(south, "drop", 1)
-        async with at_work(south, "drop", 1) as also:
+        assert not await recount_lock_held(south, "drop", 1)
+        async with recount_lock(south, "drop", 1) as also:
             assert also is not None
-        async with at_work(north, "drop", 1) as twice:  # the control
+        async with recount_lock(north, "drop", 1) as twice:  # the control
             assert twice is None
 
 

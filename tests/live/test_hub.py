@@ -5,11 +5,11 @@ import pytest
 from app.live import hub as hub_module
 from app.live.events import LAGGING, LEAVING, Event
 from app.live.hub import Hub, TooManyWatchers, Watcher
-from app.live.looker import Looker
+from app.live.sale_poller import SalePoller
 from app.live.stream import LiveStream
 
 
-class BlindLooker(Looker):
+class BlindPoller(SalePoller):
     """Looks at nothing: only who watches is of interest here."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ async def test_who_reads_too_slowly_is_told_so_and_let_go() -> None:
 
 async def test_watchers_are_so_many_and_no_more(stream: LiveStream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_module, "MAX_WATCHERS", 2)
-    hub = Hub(stream, BlindLooker(), leaving=lambda: False)
+    hub = Hub(stream, BlindPoller(), leaving=lambda: False)
     one, _ = hub.join(), hub.join()
     with pytest.raises(TooManyWatchers):
         hub.join()
@@ -43,6 +43,6 @@ async def test_watchers_are_so_many_and_no_more(stream: LiveStream, monkeypatch:
 
 
 async def test_a_process_that_ends_takes_no_watchers_on(stream: LiveStream) -> None:
-    hub = Hub(stream, BlindLooker(), leaving=lambda: True)
+    hub = Hub(stream, BlindPoller(), leaving=lambda: True)
     assert await hub.join().next() is LEAVING
     await hub.close()

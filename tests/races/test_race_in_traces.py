@@ -84,7 +84,7 @@ async def test_each_witness_is_found_among_the_spans_and_each_side_names_the_oth
             assert window.attributes["atomictickets.reservation_id"] == attempt["reservation_id"]
     pods = {(witness["first"]["pod"], witness["second"]["pod"]) for witness in page["witnesses"]}
     assert pods & {("api-1", "api-2"), ("api-2", "api-1")}
-    assert {span.service for span in collector.named("buy")} == {"atomictickets-blaster"}
+    assert {span.service for span in collector.named("buy")} == {"atomictickets-blast-runner"}
     assert collector.errors() == []
 
 

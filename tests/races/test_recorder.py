@@ -48,7 +48,7 @@ async def test_what_is_recorded_is_soon_in_the_ledger(engine: AsyncEngine, ledge
 async def test_its_end_sends_what_waits(
     engine: AsyncEngine, ledger: AttemptRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "GATHER_SECONDS", 3600)
+    monkeypatch.setattr(module, "BATCHING_SECONDS", 3600)
     monkeypatch.setattr(module, "BATCH", 2)
     recorder = AttemptRecorder(engine)
     for _ in range(5):
@@ -93,7 +93,7 @@ async def test_while_the_ledger_is_away_nobody_waits_and_what_fits_is_kept(
 
 
 async def test_a_ledger_that_stays_away_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "GATHER_SECONDS", 3600)
+    monkeypatch.setattr(module, "BATCHING_SECONDS", 3600)
     engine = make_engine(f"postgresql+asyncpg://postgres@127.0.0.1:{free_port()}/none", "test", LedgerSettings())
     recorder, failed = AttemptRecorder(engine), counted("failed")
     recorder.record(an_attempt())

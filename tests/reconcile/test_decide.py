@@ -93,7 +93,7 @@ def decided(
         (OVER, {"for_seconds": GRACE, "policy": "Observe"}, (Action.OBSERVE, 0)),
         (replace(OVER, ledger=replace(LEDGER, recount=True)), {}, (Action.RECOUNT, 0)),
         (replace(LEAKED, ledger=replace(LEDGER, recount=True)), {}, (Action.OBSERVE, 0)),
-        (replace(measured(), ledger=replace(LEDGER, recount=True)), {}, (Action.ACQUIT, 0)),
+        (replace(measured(), ledger=replace(LEDGER, recount=True)), {}, (Action.CLEAR_RECOUNT_FLAG, 0)),
         (NOTHING_LEFT, {"for_seconds": GRACE}, (Action.OBSERVE, 0)),
         (replace(measured(), before=None, after=None), {}, (Action.RECOUNT, 0)),
         (replace(measured(), before=None, after=None), {"policy": "Observe"}, (Action.RECOUNT, 0)),

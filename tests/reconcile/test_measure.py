@@ -9,9 +9,9 @@ from app.gate.replies import GateSnapshot
 from app.ledger.availability import LedgerUnavailable
 from app.ledger.engine import make_engine
 from app.reconcile import measure as measure_module
-from app.reconcile.evidence import Evidence, evidence
+from app.reconcile.gate_loss import Evidence, evidence
 from app.reconcile.measure import measure, read_ledger
-from app.reconcile.waiting import Waiting, read_waiting
+from app.reconcile.stream_backlog import StreamBacklog, read_backlog
 from app.settings import LedgerSettings
 from tests.support.box_office import NAME, BoxOffice
 
@@ -73,11 +73,11 @@ async def test_the_other_way_round_the_same_moves_look_like_a_leak(office: BoxOf
     sale = await office.create(stock=10)
     await office.sell(5)
     seen = await office.snapshot()
-    ledger = await read_ledger(sale, office.engine, seen, Waiting())
+    ledger = await read_ledger(sale, office.engine, seen, StreamBacklog())
     assert ledger is not None
     await office.drain(3)
     snapshot = await office.snapshot()
-    waiting = await read_waiting(office.gate, NAME, sale.round)
+    waiting = await read_backlog(office.gate, NAME, sale.round)
     assert 10 - (snapshot.remaining + waiting.backlog + ledger.booked) == 3
 
 

@@ -9,9 +9,9 @@ import pytest
 from app.gate.gate import Gate
 from app.gate.replies import GateUnavailable
 from app.reconcile import recount as recount_module
-from app.reconcile.at_work import at_work
 from app.reconcile.recount import PAGE, recount
-from app.reconcile.waiting import read_waiting
+from app.reconcile.recount_lock import recount_lock
+from app.reconcile.stream_backlog import read_backlog
 from app.sales.outcomes import CustomerLimitReached, Reserved, SoldOut
 from tests.support.box_office import NAME, BoxOffice
 
@@ -126,11 +126,11 @@ async def test_the_backlog_is_exact_though_the_drain_works_behind_the_fence(
     await office.sell(6)
 
     async def drained_after(*arguments: Any, **options: Any) -> Any:
-        waiting = await read_waiting(*arguments, **options)
+        waiting = await read_backlog(*arguments, **options)
         await office.drain(4)
         return waiting
 
-    monkeypatch.setattr(recount_module, "read_waiting", drained_after)
+    monkeypatch.setattr(recount_module, "read_backlog", drained_after)
     recounted = await recount(await raised(office), office.gate, office.engine)
     assert (recounted.remaining, recounted.backlog) == (4, 2)
     await office.drain()
@@ -220,7 +220,7 @@ async def test_an_older_recount_that_is_overtaken_changes_nothing(office: BoxOff
 async def test_a_recount_under_way_is_left_alone_and_a_dead_one_is_not(office: BoxOffice) -> None:
     await office.create(stock=10)
     sale = await raised(office)
-    async with at_work(office.engine, NAME, sale.epoch):
+    async with recount_lock(office.engine, NAME, sale.epoch):
         assert await office.gate.seed(sale)
         assert not (await office.reconcile()).done
         assert (await office.sale()).epoch == sale.epoch

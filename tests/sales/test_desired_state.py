@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from app.sales.desired_state import NameTaken, Step, StockShrinks, StrategyDiffers, Wanted, next_step
+from app.sales.desired_state import DesiredSale, NameTaken, Step, StockShrinks, StrategyDiffers, next_step
 from app.sales.model import Sale, SaleTerms
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 TERMS = SaleTerms(name="drop", strategy="atomic", stock=10, think_asked=False)
-WANTED = Wanted(terms=TERMS, uid="uid-1", generation=3, round=1)
+WANTED = DesiredSale(terms=TERMS, uid="uid-1", generation=3, round=1)
 FOLLOWING = Sale(
     terms=replace(TERMS, think_ms=7), round=4, epoch=9, managed_by="flashsale", owner_uid="uid-1", owner_round=1,
     owner_generation=3, created_at=NOW,
@@ -20,9 +20,9 @@ ENDED = replace(FOLLOWING, ended_at=NOW)
 HTTP = replace(FOLLOWING, managed_by="http", owner_uid=None, owner_round=None, owner_generation=None)
 
 
-def wanted(uid: str = "uid-1", generation: int = 3, round_: int = 1, **changes: Any) -> Wanted:
+def wanted(uid: str = "uid-1", generation: int = 3, round_: int = 1, **changes: Any) -> DesiredSale:
     flags = {name: changes.pop(name) for name in ("paused", "adopt") if name in changes}
-    return Wanted(terms=replace(TERMS, **changes), uid=uid, generation=generation, round=round_, **flags)
+    return DesiredSale(terms=replace(TERMS, **changes), uid=uid, generation=generation, round=round_, **flags)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def wanted(uid: str = "uid-1", generation: int = 3, round_: int = 1, **changes: 
         (wanted(generation=2, round_=2), FOLLOWING, Step.NOTHING),
     ],
 )
-def test_the_next_step(asked: Wanted, present: Sale | None, step: Step) -> None:
+def test_the_next_step(asked: DesiredSale, present: Sale | None, step: Step) -> None:
     assert next_step(asked, present) is step
 
 
@@ -69,6 +69,6 @@ def test_the_next_step(asked: Wanted, present: Sale | None, step: Step) -> None:
         (wanted(strategy="naive", adopt=True), HTTP, StrategyDiffers),
     ],
 )
-def test_what_a_sale_can_not_become(asked: Wanted, present: Sale, refusal: type[Exception]) -> None:
+def test_what_a_sale_can_not_become(asked: DesiredSale, present: Sale, refusal: type[Exception]) -> None:
     with pytest.raises(refusal):
         next_step(asked, present)

@@ -11,7 +11,7 @@ from app.ledger.sales import SaleRepository
 from app.sales.model import Purchase, SaleTerms, UnknownSale
 from app.services import catalog as catalog_module
 from app.services.catalog import LOOKUPS_AT_ONCE, SaleCatalog, UnknownStrategy
-from app.services.purchases import SalesDesk
+from app.services.purchases import PurchaseService
 from tests.services.told_strategy import ToldStrategy
 
 
@@ -43,17 +43,17 @@ async def test_a_name_is_asked_for_once(
     assert catalog.known(drop) is told
 
 
-async def test_the_desk_sells_by_the_strategy_of_the_sale(
+async def test_the_service_sells_by_the_strategy_of_the_sale(
     catalog: SaleCatalog, drop: str, told: ToldStrategy, queries: list[str]
 ) -> None:
-    desk = SalesDesk(catalog)
+    service = PurchaseService(catalog)
     purchases = [Purchase(drop, "ada", "key", 1, f"{n:016x}") for n in range(3)]
     for purchase in purchases:
-        await desk.buy(purchase)
+        await service.buy(purchase)
     assert told.bought == purchases
     assert len(queries) == 1
     with pytest.raises(UnknownSale):
-        await desk.buy(Purchase("nothing", "ada", "key", 1, "0" * 16))
+        await service.buy(Purchase("nothing", "ada", "key", 1, "0" * 16))
 
 
 async def test_a_crowd_for_one_name_asks_a_few_times(catalog: SaleCatalog, drop: str, queries: list[str]) -> None:

@@ -18,7 +18,7 @@ from app.sales.outcomes import Reserved
 from app.sales.phase import Phase
 from app.sales.strategy import Snapshot
 from app.services.catalog import SaleCatalog, UnknownStrategy
-from app.services.purchases import SalesDesk
+from app.services.purchases import PurchaseService
 from app.services.sale_view import Identity
 from app.services.sales import SalesService
 from tests.services.told_strategy import ToldStrategy, counter
@@ -66,9 +66,9 @@ async def test_an_unknown_strategy_makes_no_sale(service: SalesService) -> None:
 
 async def test_strategies_that_promise_nothing_are_not_guarded(service: SalesService, engine: AsyncEngine) -> None:
     await service.create(replace(DROP, strategy="naive", stock=1, think_ms=50))
-    desk = SalesDesk(SaleCatalog(SaleRepository(engine), service._strategies))  # noqa: SLF001  the same instances
+    purchases = PurchaseService(SaleCatalog(SaleRepository(engine), service._strategies))  # noqa: SLF001  the same instances
     outcomes = await asyncio.gather(
-        *(desk.buy(Purchase("drop", f"customer-{n}", "key", 1, secrets.token_hex(8))) for n in range(5))
+        *(purchases.buy(Purchase("drop", f"customer-{n}", "key", 1, secrets.token_hex(8))) for n in range(5))
     )
     sold = sum(isinstance(outcome, Reserved) for outcome in outcomes)
     view = await service.view("drop")

@@ -23,8 +23,8 @@ from app.settings import DrainSettings
 from app.strategies.atomic import AtomicStrategy
 from app.strategies.dependencies import StrategyDependencies
 from app.strategies.function import FunctionStrategy
-from app.strategies.in_redis.booth import Booth, Sold
 from app.strategies.in_redis.counter import Counted, StockCounter
+from app.strategies.in_redis.standalone_counter import Sold, StandaloneCounter
 from app.strategies.lua_fire_and_forget import LuaFireAndForgetStrategy
 from app.strategies.redis_decr import RedisDecrStrategy
 from tests.strategies.sale import create_sale, tally_of
@@ -78,7 +78,7 @@ class CounterApart(StockCounter):
         return Counted(counted.stock, left)
 
 
-class BoothApart(Booth):
+class BoothApart(StandaloneCounter):
     def __init__(self, redis: "Redis", prefix: str, both_have_read: asyncio.Barrier) -> None:
         super().__init__(redis, prefix)
         script = redis.register_script(SELL)
@@ -151,9 +151,11 @@ async def test_the_booth_decides_and_takes_in_one_call(
     prefix = parts.gate_settings.key_prefix
     strategy = LuaFireAndForgetStrategy.build(parts)
     sale = await create_sale(strategy, parts, stock=1)
-    booths = [Booth(parts.redis, prefix) if protected else BoothApart(parts.redis, prefix, both_have_read)] * 2
+    booths = [
+        StandaloneCounter(parts.redis, prefix) if protected else BoothApart(parts.redis, prefix, both_have_read)
+    ] * 2
 
-    async def buy(booth: Booth) -> Outcome:
+    async def buy(booth: StandaloneCounter) -> Outcome:
         sold = await booth.sell(a_purchase())
         assert isinstance(sold, Sold)
         if sold.order is not None:

@@ -30,8 +30,8 @@ class Unguarded(GateAndGuardStrategy):
 
 
 @pytest.fixture
-def shield(parts: StrategyDependencies) -> str:
-    return RedisKeys(parts.gate_settings.key_prefix, "drop").shield(1)
+def prefilter(parts: StrategyDependencies) -> str:
+    return RedisKeys(parts.gate_settings.key_prefix, "drop").prefilter(1)
 
 
 async def test_a_shield_that_lets_everybody_through_sells_nothing_more(

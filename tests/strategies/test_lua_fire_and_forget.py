@@ -16,8 +16,8 @@ from app.sales.order import Order, parse
 from app.sales.outcomes import SoldOut
 from app.settings import GateSettings
 from app.strategies.dependencies import StrategyDependencies
-from app.strategies.in_redis.booth import Booth
 from app.strategies.in_redis.keys import LIFE_SECONDS, RedisKeys
+from app.strategies.in_redis.standalone_counter import StandaloneCounter
 from app.strategies.lua_fire_and_forget import LuaFireAndForgetStrategy
 from tests.fixtures.platform import MakePlatform
 from tests.strategies.sale import create_sale, remaining, tally_of, won
@@ -109,7 +109,7 @@ async def test_a_broker_that_is_away_takes_the_order_along(parts: StrategyDepend
 async def test_an_order_that_comes_twice_is_booked_once(parts: StrategyDependencies) -> None:
     strategy = LuaFireAndForgetStrategy.build(parts)
     sale = await create_sale(strategy, parts, stock=2)
-    sold = await Booth(parts.redis, parts.gate_settings.key_prefix).sell(a_purchase(quantity=2))
+    sold = await StandaloneCounter(parts.redis, parts.gate_settings.key_prefix).sell(a_purchase(quantity=2))
     assert sold is not None
     assert sold.order is not None
     sent = message(sold.order)
@@ -125,9 +125,9 @@ async def test_an_order_that_comes_twice_is_booked_once(parts: StrategyDependenc
 async def test_what_redis_forgot_is_sold_again_and_the_ledger_rejects_the_excess(parts: StrategyDependencies) -> None:
     strategy = LuaFireAndForgetStrategy.build(parts)
     sale = await create_sale(strategy, parts, stock=2)
-    booth = Booth(parts.redis, parts.gate_settings.key_prefix)
+    booth = StandaloneCounter(parts.redis, parts.gate_settings.key_prefix)
     first = await booth.sell(a_purchase("ada", quantity=2))
-    await parts.redis.unlink(*RedisKeys(parts.gate_settings.key_prefix, "drop").booth)
+    await parts.redis.unlink(*RedisKeys(parts.gate_settings.key_prefix, "drop").standalone)
     assert await booth.sell(a_purchase("bob", quantity=2)) is None
     await strategy.prepare(sale)
     second = await booth.sell(a_purchase("bob", quantity=2))
@@ -143,7 +143,7 @@ async def test_what_redis_forgot_is_sold_again_and_the_ledger_rejects_the_excess
 async def test_a_booth_that_redis_forgot_is_made_from_the_ledger(parts: StrategyDependencies) -> None:
     strategy = LuaFireAndForgetStrategy.build(parts)
     sale = await create_sale(strategy, parts, stock=2)
-    await parts.redis.unlink(*RedisKeys(parts.gate_settings.key_prefix, "drop").booth)
+    await parts.redis.unlink(*RedisKeys(parts.gate_settings.key_prefix, "drop").standalone)
     assert await strategy.snapshot(sale) is None
     won(await strategy.buy(a_purchase()))
     assert await remaining(strategy, sale) == 1
@@ -165,6 +165,6 @@ async def test_all_its_keys_end_by_themselves(parts: StrategyDependencies) -> No
     strategy = LuaFireAndForgetStrategy.build(parts)
     await create_sale(strategy, parts, customer_limit=4)
     won(await strategy.buy(a_purchase()))
-    for key in RedisKeys(parts.gate_settings.key_prefix, "drop").booth:
+    for key in RedisKeys(parts.gate_settings.key_prefix, "drop").standalone:
         assert 0 < await parts.redis.ttl(key) <= LIFE_SECONDS, key
     await strategy.close()

@@ -2,8 +2,8 @@
 
 `python -m tests.support.fork_server CHANNEL PARENT`; tests/support/forking.py speaks to it. Starting Python and
 importing all of it takes a second of CPU; a fork takes milliseconds. A forked process has a session, environment,
-directory and log of its own, as one that `launch_tethered` starts, and runs its module as `python -m` does. What it
-cannot have is an environment of its own in /proc: that stays the server's.
+directory and log of its own, as one that `launch_dying_with_parent` starts, and runs its module as `python -m` does.
+What it cannot have is an environment of its own in /proc: that stays the server's.
 """
 
 import gc
@@ -19,14 +19,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from app.lab.stack.tether import tether
+from app.lab.stack.die_with_parent import die_with_parent
 
 WARM = (
     *("fastapi_offline", "uvicorn.lifespan.on", "uvicorn.protocols.http.httptools_impl", "uvloop"),
     *("celery.bin.celery", "celery.bin.worker", "celery.apps.worker", "celery.concurrency.prefork", "celery.fixups"),
     *("celery.worker.components", "celery.worker.consumer", "kombu.transport.redis"),
     *("opentelemetry.exporter.otlp.proto.http.trace_exporter", "opentelemetry.sdk.trace.export", "aiohttp", "kopf.cli"),
-    *("app.live.hub", "app.live.looker", "app.drain.ownership", "app.drain.set_aside", "app.drain.hints"),
+    *("app.live.hub", "app.live.sale_poller", "app.drain.ownership", "app.drain.set_aside", "app.drain.hints"),
     *("app.reconcile.repair", "app.reconcile.measure", "app.ledger.retention", "app.ledger.tickets"),
     *("app.ledger.purchase_batch", "app.races.spans", "app.telemetry.changed_traces", "app.services.sale_view"),
     *("app.api.orders", "app.api.docs_page", "app.api.dashboard", "app.races.schemas", "app.api.bodies"),
@@ -80,7 +80,7 @@ def tell_ended(channel: socket.socket) -> None:
 def become(order: Mapping[str, Any], server: int) -> None:
     """Makes of this fork the process that was ordered."""
     os.setsid()
-    tether(server, order["parent_death_signal"])
+    die_with_parent(server, order["parent_death_signal"])
     os.chdir(order["directory"])
     os.environ.clear()
     os.environ.update(order["environment"])
@@ -104,7 +104,7 @@ def use_python_path(value: str) -> None:
 
 
 def main(channel: int, tests: int) -> None:
-    tether(tests, signal.SIGTERM)
+    die_with_parent(tests, signal.SIGTERM)
     for module in WARM:
         importlib.import_module(module)
     if shared := OF_ONE_PROCESS & set(sys.modules):

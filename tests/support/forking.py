@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.lab.stack.process import Launch, Running, launch_tethered, own_account
+from app.lab.stack.process import Launch, Running, launch_dying_with_parent, own_account
 from tests.support import fork_server
 
 POLL_SECONDS = 0.05
@@ -63,7 +63,7 @@ class ForkServer:
         environment = dict(os.environ if launch.environment is None else launch.environment)
         is_module = tuple(launch.command[:2]) == (sys.executable, "-m")
         if not is_module or launch.account != own_account():
-            return launch_tethered(launch)
+            return launch_dying_with_parent(launch)
         launch.log.touch()  # a test may read it before the process has begun
         order = {
             "arguments": launch.command[2:],

@@ -35,7 +35,7 @@ def one_story(spans: Spans, bought: Received) -> tuple[Received, Received]:
     [buy] = [asked for asked in spans.named("buy") if asked.ids == (bought.trace_id, bought.parent_id)]
     [reserve] = spans.children(bought.ids, RESERVE)
     [book] = spans.children(reserve.ids, BOOK)
-    assert (buy.service, buy.parent_id) == ("atomictickets-blaster", "")
+    assert (buy.service, buy.parent_id) == ("atomictickets-blast-runner", "")
     assert (bought.service, reserve.service, book.service) == (
         "atomictickets-api", "atomictickets-api", "atomictickets-worker",
     )  # fmt: skip

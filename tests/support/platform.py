@@ -25,7 +25,7 @@ from app.lab.stack.registry import HOME_VARIABLE
 from app.lab.stack.servers.ports import LOOPBACK, free_port
 from app.lab.stack.servers.valkey import AppendFsync, ValkeyServer
 from app.lab.stack.service import ServicePlan
-from app.lab.stack.supervisor import Part
+from app.lab.stack.supervisor import ManagedProcess
 from app.ledger.engine import make_engine
 from app.settings import GateSettings, LedgerSettings
 from tests.support.until import until
@@ -55,7 +55,7 @@ class Platform:
         api: int = 1,
         workers: int = 1,
         appendfsync: AppendFsync = "always",
-        blaster: bool = False,
+        blast_runner: bool = False,
         environment: Mapping[str, str] | None = None,
         redis_url: str | None = None,
     ) -> None:
@@ -74,7 +74,7 @@ class Platform:
         self.engine: AsyncEngine = make_engine(database_url, "test", LedgerSettings(schema_name=schema), pool_size=1)
         self._home = home
         self._sessions: set[int] = set()
-        self._parts = {part.name: part for part in parts if blaster or part.name != "blaster"}
+        self._parts = {part.name: part for part in parts if blast_runner or part.name != "blast-runner"}
         # A connection for each request: none is left to a process that was killed, and all processes get some.
         self._client = AsyncClient(base_url=self.url, timeout=20, limits=Limits(max_keepalive_connections=0))
 
@@ -239,5 +239,5 @@ def patient_redis(url: str) -> Redis:
     return Redis.from_url(url, decode_responses=True, retry=Retry(ConstantBackoff(0.05), 100))
 
 
-def says_ready(part: Part) -> bool:
+def says_ready(part: ManagedProcess) -> bool:
     return '"event": "ready"' in part.server.log_tail()

@@ -11,7 +11,7 @@ from app.blasts.load.wire import Reply
 from app.telemetry.names import OUTCOME
 from app.telemetry.spans import current_traceparent, decided
 
-GENERATOR = "atomictickets-blaster"
+GENERATOR = "atomictickets-blast-runner"
 """The service's name, in whichever process the load is made."""
 UNSAMPLED = b"00-%032x-%016x-00"
 

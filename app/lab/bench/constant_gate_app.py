@@ -18,7 +18,7 @@ from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import Outcome, Reserved
 from app.sales.strategy import AcceptedIn, Snapshot
 from app.services.catalog import SaleCatalog
-from app.services.purchases import SalesDesk
+from app.services.purchases import PurchaseService
 
 
 class ConstantStrategy:
@@ -46,7 +46,7 @@ class ConstantStrategy:
 
 
 def create_app() -> FastAPI:
-    """As `app.main.create_app`, with another strategy behind the desk."""
+    """As `app.main.create_app`, with another strategy behind the route."""
     settings, readiness = Settings(), Readiness()
 
     @asynccontextmanager
@@ -56,7 +56,7 @@ def create_app() -> FastAPI:
             engine = make_engine(settings.stores.database_url, "api", settings.ledger)
             stack.push_async_callback(engine.dispose)
             catalog = SaleCatalog(SaleRepository(engine), {ConstantStrategy.name: ConstantStrategy()})
-            yield {"services": replace(services, desk=SalesDesk(catalog))}
+            yield {"services": replace(services, purchases=PurchaseService(catalog))}
 
     application = Application(body_limit_bytes=settings.api.body_limit_bytes, lifespan=lifespan)
     application.state.readiness = readiness

@@ -1,12 +1,12 @@
-"""How a bar is judged: on the unfavourable end of the interval, never on the middle."""
+"""How a threshold is judged: on the unfavourable end of the interval, never on the middle."""
 
 from collections.abc import Sequence
 from typing import Literal
 
 from app.lab.bench.interval import Interval, interval_of
 
-Verdict = Literal["PASS", "FAIL", "NOT MEASURED"]
-Finding = tuple[Verdict, str]
+Judgement = Literal["PASS", "FAIL", "NOT MEASURED"]
+Finding = tuple[Judgement, str]
 
 
 def at_least(values: Sequence[float], least: float) -> Finding:
@@ -28,7 +28,7 @@ def never_above(values: Sequence[float], most: float, unit: str) -> Finding:
     return passed(max(values) <= most), f"{max(values):.1f} {unit} at most, measured {len(values)} times"
 
 
-def passed(holds: bool) -> Verdict:
+def passed(holds: bool) -> Judgement:
     return "PASS" if holds else "FAIL"
 
 

@@ -6,16 +6,16 @@ from statistics import median
 from textwrap import wrap
 from typing import Any
 
-from app.lab.bench.bars import Judged
 from app.lab.bench.interval import interval_of, paired
 from app.lab.bench.sample import FLOOR, Sample, Samples, rates
+from app.lab.bench.thresholds import Judged
 
 WIDTH = 128
 HEADINGS = ("arm", "what a second counts", "median", "least", "most", "to the floor [95 %]", "counted")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class BenchReport:
     """`started_at` is ISO 8601 in UTC; `seconds` of load in each turn; `arms`: names to what they count."""
 
     started_at: str
@@ -29,7 +29,7 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Whether every bar is passed. A report that judges nothing, or in memory, does not hold."""
+        """Whether every threshold is passed. A report that judges nothing, or in memory, does not hold."""
         return bool(self.judged) and self.on_a_real_disk and all(each.verdict == "PASS" for each in self.judged)
 
     def as_json(self) -> dict[str, Any]:
@@ -40,7 +40,7 @@ class Report:
             **self.facts,
             "on_a_real_disk": self.on_a_real_disk,
             "arms": [self._arm_json(arm) for arm in self.samples.arms],
-            "bars": [each.as_json() for each in self.judged],
+            "thresholds": [each.as_json() for each in self.judged],
         }
 
     def text(self) -> str:
@@ -50,8 +50,8 @@ class Report:
                       + [line for arm in self.samples.arms if (line := cost_row(arm, self.samples.of(arm)))]),
             "\n".join(["Further figures, medians", *self._figures()]),
             "\n".join(["Rounds that don't count", *(list(self._uncounted()) or ["  none"])]),
-            "\n".join(["Bars, judged on the unfavourable end of the interval",
-                       *(f"  {each.verdict:<13} {each.bar}: {each.found}" for each in self.judged)]),
+            "\n".join(["Thresholds, judged on the unfavourable end of the interval",
+                       *(f"  {each.verdict:<13} {each.threshold}: {each.found}" for each in self.judged)]),
             self._circumstances(),
         ]  # fmt: skip
         return "\n\n".join(parts) + "\n"
@@ -63,7 +63,7 @@ class Report:
         return row(arm, self.arms[arm], *figures, self._to_the_floor(arm), counted)
 
     def _to_the_floor(self, arm: str) -> str:
-        """Of all rounds, counted or not: the bars look at those that count."""
+        """Of all rounds, counted or not: the thresholds look at those that count."""
         if not any(sample.cores for sample in self.samples.of(arm)):
             return "-"
         ratios = paired(rates(self.samples.of(arm)), rates(self.samples.of(FLOOR)))
@@ -95,7 +95,7 @@ class Report:
             f"Measured {self.started_at}, commit {self.facts['commit']}, {self.rounds} rounds of {self.seconds:g} s.",
             "Machine: " + ", ".join(f"{name} {value}" for name, value in self.facts["machine"].items()) + ".",
             "Versions: " + ", ".join(f"{name} {value}" for name, value in self.facts["versions"].items()) + ".",
-            "Data: " + "; ".join(disks) + ("." if self.on_a_real_disk else ". IN MEMORY: no bar holds there."),
+            "Data: " + "; ".join(disks) + ("." if self.on_a_real_disk else ". IN MEMORY: no threshold holds there."),
         ]
         return "\n".join(wrapped for line in lines for wrapped in wrap(line, WIDTH, break_on_hyphens=False))
 

@@ -17,7 +17,7 @@ from app.lab.stack.registry import ProcessRegistry
 from app.lab.stack.servers.ports import LOOPBACK, free_port
 from app.lab.stack.service import CELERY_WORKER, ServicePlan, clear_metrics, listens
 from app.lab.stack.stores import Stores
-from app.lab.stack.supervisor import Part, Supervisor
+from app.lab.stack.supervisor import ManagedProcess, Supervisor
 
 READY_SECONDS = 60.0
 FLOOR_MODULE = "app.lab.bench.floor_app"
@@ -154,7 +154,7 @@ class Rig:
         self._registry.record(name, worker.pid)
         return ready_file
 
-    def _api(self, group: Group, plan: ServicePlan, number: int, tracing: Mapping[str, str]) -> Part:
+    def _api(self, group: Group, plan: ServicePlan, number: int, tracing: Mapping[str, str]) -> ManagedProcess:
         name = f"{group.name}-{number}"
         process = ChildProcess(
             name,
@@ -163,7 +163,9 @@ class Rig:
             environment=untraced(plan.environment) | dict(tracing),
             directory=self._home.directory,
         )
-        return Part(name, process, plan.api_url, ready=lambda: listens(process, plan.port) and is_ready(plan.port))
+        return ManagedProcess(
+            name, process, plan.api_url, ready=lambda: listens(process, plan.port) and is_ready(plan.port)
+        )
 
 
 def untraced(environment: Mapping[str, str]) -> dict[str, str]:

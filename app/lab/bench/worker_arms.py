@@ -9,13 +9,13 @@ import psutil
 from app.blasts.load.plan import LoadPlan
 from app.blasts.load.result import ACCEPTED, LoadResult
 from app.errors import AtomicTicketsError
-from app.lab.bench.bars import SOAK_ORDERS
 from app.lab.bench.follow import drained_per_second, following, persisted_share
 from app.lab.bench.load import BUYERS, REPLY_SECONDS, closed_loop, load
 from app.lab.bench.memory import Peaks, watching_memory
 from app.lab.bench.rig import API_1, API_2, Group, Running
 from app.lab.bench.run import Bench
 from app.lab.bench.sample import Sample
+from app.lab.bench.thresholds import SOAK_ORDERS
 from app.lab.bench.usage import Usage
 
 DRAIN_ORDERS = 20_000

@@ -1,4 +1,4 @@
-"""`atomictickets bench`: measures the engine against its floors on this machine, and judges the bars."""
+"""`atomictickets bench`: measures the engine against its floors on this machine, and judges the thresholds."""
 
 import argparse
 import asyncio
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from redis.asyncio import Redis
 
 from app.lab.bench.arms import ARMS, QUICK, chosen
-from app.lab.bench.bars import BARS
 from app.lab.bench.disk import disk_of
 from app.lab.bench.interval import MOST_ROUNDS
-from app.lab.bench.report import Report
+from app.lab.bench.report import BenchReport
 from app.lab.bench.rig import Rig
 from app.lab.bench.run import Arm, Bench, measure, warm_up
 from app.lab.bench.stage import Stage
+from app.lab.bench.thresholds import THRESHOLDS
 from app.lab.cli.options import between, names, say
 from app.lab.stack.home import LabHome
 from app.lab.stack.machine import describe
@@ -41,7 +41,7 @@ def add_parser(subparsers: "Subparsers") -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit code: 0 only if every bar whose arms were asked for is passed; one that could not be measured is not."""
+    """Exit code: 0 only if every threshold whose arms were asked for was measured and passed."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: the processes are stopped
     arms = chosen(args.arms or (QUICK if args.quick else [arm.name for arm in ARMS]))
     rounds = args.rounds or (QUICK_ROUNDS if args.quick else 7)
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if report.holds else 1
 
 
-async def _measured(rig: Rig, arms: list[Arm], rounds: int, seconds: float) -> Report:
+async def _measured(rig: Rig, arms: list[Arm], rounds: int, seconds: float) -> BenchReport:
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     redis: Redis = Redis.from_url(rig.redis_url, decode_responses=True)
     try:
@@ -75,13 +75,13 @@ async def _measured(rig: Rig, arms: list[Arm], rounds: int, seconds: float) -> R
     finally:
         await redis.aclose()
     measured = {arm.name for arm in arms}
-    return Report(
+    return BenchReport(
         started_at=started_at,
         rounds=rounds,
         seconds=seconds,
         arms={arm.name: arm.what for arm in arms},
         samples=bench.samples,
-        judged=[bar.judged(bench.samples) for bar in BARS if measured.issuperset(bar.needs)],
+        judged=[threshold.judged(bench.samples) for threshold in THRESHOLDS if measured.issuperset(threshold.needs)],
         facts=facts,
         on_a_real_disk=all(disk.is_real for disk in disks.values()),
     )

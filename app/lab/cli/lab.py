@@ -19,8 +19,8 @@ from app.lab.stack.overview import overview
 from app.lab.stack.registry import HOME_VARIABLE, ProcessRegistry
 from app.lab.stack.service import ServicePlan, clear_metrics
 from app.lab.stack.stores import Stores
+from app.lab.stack.supervised import WATCH_SECONDS, supervised
 from app.lab.stack.supervisor import StopRequested, Supervisor
-from app.lab.stack.watched import WATCH_SECONDS, watched
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse gives it no public name
@@ -107,7 +107,7 @@ def _run_scenarios(api_url: str, supervisor: Supervisor, json_file: Path | None)
     from app.lab.comparison.scenarios import run_all  # noqa: PLC0415 - only --once needs the load generator
 
     work = run_all(api_url, progress=say, admin_token=os.environ.get("API_ADMIN_TOKEN"))
-    report = asyncio.run(watched(work, supervisor))
+    report = asyncio.run(supervised(work, supervisor))
     say(report.text())
     if json_file is not None:
         json_file.write_text(json.dumps(report.as_json(), indent=2) + "\n")

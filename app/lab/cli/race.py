@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from app.api.lab_control import RACE_REPORT
 from app.blasts.load.plan import MAX_CONCURRENCY, MAX_REQUESTS
 from app.lab.cli.options import between, file_to_write, names, processes, say
-from app.lab.race.contest import CROWD, Contest, UnknownChoice, chosen
 from app.lab.race.crowds import Race, race_all
-from app.lab.race.ground import Ground, OwnGround, given
-from app.lab.race.output import Played, Report
+from app.lab.race.output import Played, RaceReport
 from app.lab.race.page import refuse_without_marks, section, write_page
 from app.lab.race.scenarios.catalog import SCENARIOS, play
+from app.lab.race.target import OwnTarget, Target, given
+from app.lab.race.workload import CROWD, UnknownChoice, Workload, chosen
 from app.lab.stack.home import DEFAULT_HOME, LabHome, write_private_json
-from app.lab.stack.watched import watched
+from app.lab.stack.supervised import supervised
 from app.sales.model import MAX_STOCK, MAX_THINK_MS
 from app.strategies.dependencies import RegisteredStrategy
 from app.strategies.registry import STRATEGIES
@@ -38,7 +38,7 @@ EXIT_CODE = (
 
 
 def add_parser(subparsers: "Subparsers") -> None:
-    usual = Contest()
+    usual = Workload()
     parser = subparsers.add_parser(
         "race",
         help="sell the same stock to the same crowd in every way",
@@ -91,13 +91,13 @@ def run(args: argparse.Namespace) -> int:
     """Raises UnknownChoice or NoMarks before anything is started."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: the processes are stopped
     strategies, scenarios = chosen(args.strategies), scenarios_of(args.scenario, away=args.url is not None)
-    contest = Contest(stock=args.stock, requests=args.requests, concurrency=args.concurrency, think_ms=args.think_ms)
+    workload = Workload(stock=args.stock, requests=args.requests, concurrency=args.concurrency, think_ms=args.think_ms)
     if args.write:
-        refuse_without_marks(args.write, [section(name, contest) for name in scenarios])
-    report = Report(contest=contest, repeat=args.repeat, api_processes=args.api_processes)
+        refuse_without_marks(args.write, [section(name, workload) for name in scenarios])
+    report = RaceReport(workload=workload, repeat=args.repeat, api_processes=args.api_processes)
     if CROWD in scenarios:
-        say(f"crowd: {contest.requests} buyers, {contest.concurrency} at once, for {contest.stock} tickets")
-        report.race = plain_race(args, strategies, contest)
+        say(f"crowd: {workload.requests} buyers, {workload.concurrency} at once, for {workload.stock} tickets")
+        report.race = plain_race(args, strategies, workload)
     for faults in (False, True):
         wanted = [name for name in scenarios if name != CROWD and SCENARIOS[name].faults == faults]
         if wanted:
@@ -114,25 +114,25 @@ def run(args: argparse.Namespace) -> int:
     return 0 if report.holds else 1
 
 
-def plain_race(args: argparse.Namespace, strategies: "Strategies", contest: Contest) -> Race:
-    def raced(ground: Ground) -> Coroutine[Any, Any, Race]:
+def plain_race(args: argparse.Namespace, strategies: "Strategies", workload: Workload) -> Race:
+    def raced(target: Target) -> Coroutine[Any, Any, Race]:
         keep = args.history is not None
-        return race_all(ground, strategies, contest, repeat=args.repeat, say=say, keep_history=keep)
+        return race_all(target, strategies, workload, repeat=args.repeat, say=say, keep_history=keep)
 
     if args.url:
         return asyncio.run(raced(given(args.url)))
-    with OwnGround(LabHome(args.home), say, args.api_processes, args.workers, faults=False) as ground:
-        return asyncio.run(watched(raced(ground), ground.supervisor))
+    with OwnTarget(LabHome(args.home), say, args.api_processes, args.workers, faults=False) as target:
+        return asyncio.run(supervised(raced(target), target.supervisor))
 
 
 def played(args: argparse.Namespace, wanted: list[str], strategies: "Strategies", *, faults: bool) -> list[Played]:
-    """All scenarios of one kind, on one ground."""
+    """All scenarios of one kind, on one target."""
     shown = []
-    with OwnGround(LabHome(args.home), say, args.api_processes, args.workers, faults=faults) as ground:
+    with OwnTarget(LabHome(args.home), say, args.api_processes, args.workers, faults=faults) as target:
         for name in wanted:
             scenario = SCENARIOS[name]
             say(f"{name}: {scenario.summary}")
-            scenes, failures = asyncio.run(watched(play(ground, scenario, strategies, say), ground.supervisor))
+            scenes, failures = asyncio.run(supervised(play(target, scenario, strategies, say), target.supervisor))
             shown.append(Played(name, scenario.summary, scenes, failures))
     return shown
 

@@ -46,7 +46,7 @@ LINES: tuple[tuple[str, Callable[[ScenarioFigures], str]], ...] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class ComparisonReport:
     """`started_at` is ISO 8601 in UTC. Machine and versions are what was found, not what was asked for."""
 
     scenarios: tuple[ScenarioFigures, ...]

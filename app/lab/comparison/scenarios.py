@@ -15,7 +15,7 @@ from app.blasts.witnesses import read, when_complete
 from app.client import Document, SaleClient
 from app.errors import AtomicTicketsError
 from app.lab.comparison.figures import Identity, ScenarioFigures
-from app.lab.comparison.report import Report
+from app.lab.comparison.report import ComparisonReport
 from app.lab.stack.machine import machine, versions
 from app.lab.stack.sale_watch import Looks, every_figure_is_known, until
 
@@ -54,7 +54,7 @@ class ScenarioFailed(AtomicTicketsError):
     status, slug, title = 500, "scenario-failed", "Scenario Failed"
 
 
-async def run_all(api_url: str, *, progress: Callable[[str], None], admin_token: str | None = None) -> Report:
+async def run_all(api_url: str, *, progress: Callable[[str], None], admin_token: str | None = None) -> ComparisonReport:
     """Runs every scenario in turn, each in a new round. Raises ScenarioFailed and what client and generator raise."""
     client = SaleClient(api_url, admin_token)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -64,7 +64,7 @@ async def run_all(api_url: str, *, progress: Callable[[str], None], admin_token:
             f"{scenario.sale}: {scenario.requests} buyers at once for {scenario.stock}, strategy {scenario.strategy}"
         )
         figures.append(await run_one(api_url, client, scenario))
-    return Report(scenarios=tuple(figures), started_at=started_at, machine=machine(), versions=versions())
+    return ComparisonReport(scenarios=tuple(figures), started_at=started_at, machine=machine(), versions=versions())
 
 
 async def run_one(api_url: str, client: SaleClient, scenario: Scenario) -> ScenarioFigures:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from app.lab.race.contest import Contest, Contestant
 from app.lab.race.failures import FAILURES, reason
 from app.lab.race.figures import Entry
-from app.lab.race.ground import Ground
 from app.lab.race.history import History
 from app.lab.race.run import race, warm_up
+from app.lab.race.target import Target
+from app.lab.race.workload import Contestant, Workload
 from app.strategies.dependencies import RegisteredStrategy
 
 
@@ -26,9 +26,9 @@ class Race:
 
 
 async def race_all(
-    ground: Ground,
+    target: Target,
     strategies: Sequence[type[RegisteredStrategy]],
-    contest: Contest,
+    workload: Workload,
     *,
     repeat: int,
     say: Callable[[str], None],
@@ -47,8 +47,8 @@ async def race_all(
             contestant = Contestant(strategy)
             try:
                 if turn == 1:
-                    await warm_up(ground, contestant)
-                run = await race(ground, contestant, contest)
+                    await warm_up(target, contestant)
+                run = await race(target, contestant, workload)
             except FAILURES as error:
                 entry.failure = reason(error)
                 say(f"  {turn}/{repeat} {strategy.name}: {entry.failure}")
@@ -58,7 +58,7 @@ async def race_all(
                 outcome.history.merge(run.history)
             found = ", ".join(entry.findings) or "nothing found"
             say(
-                f"  {turn}/{repeat} {strategy.name}: {run.figures.sold} sold of {contest.stock},"
+                f"  {turn}/{repeat} {strategy.name}: {run.figures.sold} sold of {workload.stock},"
                 f" {run.figures.accepted_per_second:,.0f} accepted/s; {found}"
             )
     return outcome

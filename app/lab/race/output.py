@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.lab.race.contest import Contest
 from app.lab.race.crowds import Race
 from app.lab.race.history import History
 from app.lab.race.scenarios.catalog import told
 from app.lab.race.scenarios.scene import Scene
 from app.lab.race.table import aligned, text_of
+from app.lab.race.workload import Workload
 from app.lab.stack.machine import describe
 
 
@@ -37,10 +37,10 @@ class Played(NamedTuple):
 
 
 @dataclass
-class Report:
+class RaceReport:
     """`race`: of the plain race, where it was asked for."""
 
-    contest: Contest
+    workload: Workload
     repeat: int
     api_processes: int
     race: Race | None = None
@@ -61,7 +61,7 @@ class Report:
         return {
             "started_at": self.started_at,
             "load_average_before": round(self.load_average, 1),
-            "contest": self.contest.as_json() | {"repeat": self.repeat, "api_processes": self.api_processes},
+            "workload": self.workload.as_json() | {"repeat": self.repeat, "api_processes": self.api_processes},
             "race": [] if self.race is None else [entry.as_json() for entry in self.race.entries],
             "scenarios": {
                 each.name: {"scenes": [scene.as_json() for scene in each.scenes], "failures": each.failures}

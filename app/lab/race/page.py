@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import AtomicTicketsError
-from app.lab.race.contest import CROWD, Contest
 from app.lab.race.figures import Entry, by_merit
-from app.lab.race.output import Report
+from app.lab.race.output import RaceReport
 from app.lab.race.table import LATENCY, OUTCOME, RETRIES, STORES, markdown, spread_of, table
+from app.lab.race.workload import CROWD, Workload
 
 BEGIN, END = "<!-- {name}: written by `atomictickets race --write` -->", "<!-- end of {name} -->"
 
@@ -17,15 +17,15 @@ class NoMarks(AtomicTicketsError):
     status, slug, title = 422, "no-marks", "No Marks"
 
 
-def write_page(path: Path, report: Report) -> None:
+def write_page(path: Path, report: RaceReport) -> None:
     """Puts what was raced and played now into the page; what was not stays as it is. Raises NoMarks."""
     path.write_text(rewritten(path.read_text(), report))
 
 
-def rewritten(page: str, report: Report) -> str:
+def rewritten(page: str, report: RaceReport) -> str:
     where = where_and_when(report)
     if report.race is not None:
-        name, entries = section(CROWD, report.contest), report.race.entries
+        name, entries = section(CROWD, report.workload), report.race.entries
         page = between(page, name, [crowd_of(report, len(entries)), "", where, "", *race_tables(entries)])
     for each in report.played:
         again = f"Again: `atomictickets race --scenario {each.name} --write docs/strategies.md`."
@@ -33,9 +33,9 @@ def rewritten(page: str, report: Report) -> str:
     return page
 
 
-def section(scenario: str, contest: Contest) -> str:
+def section(scenario: str, workload: Workload) -> str:
     """What the marks call its place."""
-    return f"{CROWD}, think {contest.think_ms} ms" if scenario == CROWD else scenario
+    return f"{CROWD}, think {workload.think_ms} ms" if scenario == CROWD else scenario
 
 
 def refuse_without_marks(path: Path, sections: Sequence[str]) -> None:
@@ -71,19 +71,20 @@ def race_tables(entries: list[Entry]) -> list[str]:
     return [*markdown(rows), "", *markdown(table(ordered, RETRIES + STORES))]
 
 
-def crowd_of(report: Report, raced: int) -> str:
+def crowd_of(report: RaceReport, raced: int) -> str:
     """The load, and how to run it again."""
-    contest = report.contest
+    workload = report.workload
     return (
-        f"{contest.requests:,} buyers, {contest.concurrency} at once, {contest.stock} tickets,"
-        f" `think_ms` {contest.think_ms}, {report.api_processes} API processes; {raced} strategies in turn,"
+        f"{workload.requests:,} buyers, {workload.concurrency} at once, {workload.stock} tickets,"
+        f" `think_ms` {workload.think_ms}, {report.api_processes} API processes; {raced} strategies in turn,"
         f" {report.repeat} runs of each, medians."
-        f" Again: `atomictickets race --requests {contest.requests} --concurrency {contest.concurrency}"
-        f" --stock {contest.stock} --think-ms {contest.think_ms} --repeat {report.repeat} --write docs/strategies.md`."
+        f" Again: `atomictickets race --requests {workload.requests} --concurrency {workload.concurrency}"
+        f" --stock {workload.stock} --think-ms {workload.think_ms} --repeat {report.repeat}"
+        " --write docs/strategies.md`."
     )
 
 
-def where_and_when(report: Report) -> str:
+def where_and_when(report: RaceReport) -> str:
     """Machine, date and commit."""
     facts: dict[str, Any] = report.as_json()
     machine = facts["machine"]

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from app.blasts.load.process import run_in_process
 from app.blasts.load.result import ACCEPTED, SOLD_OUT, LoadResult
 from app.client import Document
-from app.lab.race.contest import Contest, Contestant
-from app.lab.race.evidence import written
 from app.lab.race.figures import RaceFigures, percentiles_ms
-from app.lab.race.ground import Ground
 from app.lab.race.history import History
 from app.lab.race.ledger import connected
+from app.lab.race.sale_history import written
 from app.lab.race.samples import Counters, LedgerSamples, LedgerWatch, counters_of
 from app.lab.race.stage import plan_of, settled, staged
+from app.lab.race.target import Target
+from app.lab.race.workload import Contestant, Workload
 from app.races.history.check import Verdict
 
-WARM_UP = Contest(stock=20, requests=40, concurrency=40, think_ms=0)
+WARM_UP = Workload(stock=20, requests=40, concurrency=40, think_ms=0)
 PATIENCE_SECONDS = 30.0  # nothing dies in a plain race: what was accepted comes, if late
 LOOK_SECONDS = 0.02
 PLAIN = (ACCEPTED, SOLD_OUT, "customer-limit")  # answers that a buyer can live with
@@ -32,14 +32,14 @@ class Run:
     verdict: Verdict | None
 
 
-async def race(ground: Ground, contestant: Contestant, contest: Contest) -> Run:
+async def race(target: Target, contestant: Contestant, workload: Workload) -> Run:
     """Raises what client, generator and stores raise. The sale is ended afterwards, whatever happens."""
-    async with staged(ground, contestant, contest) as opened_at:
-        before = await counters_of(ground, contestant.name)
-        result, samples = await crowd(ground, contestant, contest)
-        after = await counters_of(ground, contestant.name)
-        view = await settled(ground, contestant, result.accepted)
-        history = await written(ground, contestant, contest, [result], opened_at)
+    async with staged(target, contestant, workload) as opened_at:
+        before = await counters_of(target, contestant.name)
+        result, samples = await crowd(target, contestant, workload)
+        after = await counters_of(target, contestant.name)
+        view = await settled(target, contestant, result.accepted)
+        history = await written(target, contestant, workload, [result], opened_at)
     return Run(
         figures=figures_of(result, view, samples, after.since(before)),
         history=history,
@@ -47,19 +47,19 @@ async def race(ground: Ground, contestant: Contestant, contest: Contest) -> Run:
     )
 
 
-async def warm_up(ground: Ground, contestant: Contestant) -> None:
+async def warm_up(target: Target, contestant: Contestant) -> None:
     """Opens the pools, loads the scripts, plans the statements: the first crowd would pay for them."""
     warm = Contestant(contestant.strategy, f"{contestant.token}-warm")
-    async with staged(ground, warm, WARM_UP):
-        await run_in_process(plan_of(ground, warm, WARM_UP))
+    async with staged(target, warm, WARM_UP):
+        await run_in_process(plan_of(target, warm, WARM_UP))
 
 
-async def crowd(ground: Ground, contestant: Contestant, contest: Contest) -> tuple[LoadResult, LedgerSamples | None]:
+async def crowd(target: Target, contestant: Contestant, workload: Workload) -> tuple[LoadResult, LedgerSamples | None]:
     """The crowd, in a process of its own, while the ledger is looked at until it has what was accepted."""
-    plan = plan_of(ground, contestant, contest)
-    if ground.database_url is None:
+    plan = plan_of(target, contestant, workload)
+    if target.database_url is None:
         return await run_in_process(plan), None
-    async with connected(ground.database_url) as connection:
+    async with connected(target.database_url) as connection:
         watch = LedgerWatch(connection, contestant.sale)
         looking = asyncio.create_task(watch.keep_looking())
         try:

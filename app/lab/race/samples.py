@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import asyncpg
 from redis.asyncio import Redis
 
-from app.lab.race.ground import Ground
+from app.lab.race.target import Target
 
 SAMPLE_SECONDS = 0.02
 OURS = "atomictickets.api"
@@ -90,10 +90,10 @@ class Counters:
         )
 
 
-async def counters_of(ground: Ground, strategy: str) -> Counters:
-    calls, reads = await redis_counters(ground.redis_url) if ground.redis_url else (0, 0)
+async def counters_of(target: Target, strategy: str) -> Counters:
+    calls, reads = await redis_counters(target.redis_url) if target.redis_url else (0, 0)
     why = {
-        reason: count for name, reason, count in await asyncio.to_thread(retries_at, ground.api_url) if name == strategy
+        reason: count for name, reason, count in await asyncio.to_thread(retries_at, target.api_url) if name == strategy
     }
     aborts = sum(count for reason, count in why.items() if reason in ABORTS)
     return Counters(calls, reads, sum(why.values()), aborts)

@@ -12,8 +12,8 @@ from app.blasts.load.plan import LoadPlan
 from app.blasts.trace_ratio import trace_ratio_of
 from app.client import Document
 from app.drain.hints import DRAIN_QUEUE
-from app.lab.race.contest import Contest, Contestant
-from app.lab.race.ground import Ground
+from app.lab.race.target import Target
+from app.lab.race.workload import Contestant, Workload
 from app.lab.stack.sale_watch import LOOK_SECONDS, every_figure_is_known, until, when_ready
 from app.sales.strategy import AcceptedIn
 
@@ -26,13 +26,18 @@ Result = TypeVar("Result")
 
 
 @asynccontextmanager
-async def staged(ground: Ground, contestant: Contestant, contest: Contest) -> AsyncIterator[float]:
+async def staged(target: Target, contestant: Contestant, workload: Workload) -> AsyncIterator[float]:
     """A sale that is open; yields when it was asked for, in Unix seconds."""
     opened_at = time.time()
-    client = ground.client
-    terms = {"name": contestant.sale, "strategy": contestant.name, "stock": contest.stock, "think_ms": contest.think_ms}
-    if contest.customer_limit is not None:
-        terms["customer_limit"] = contest.customer_limit
+    client = target.client
+    terms = {
+        "name": contestant.sale,
+        "strategy": contestant.name,
+        "stock": workload.stock,
+        "think_ms": workload.think_ms,
+    }
+    if workload.customer_limit is not None:
+        terms["customer_limit"] = workload.customer_limit
     await when_ready(lambda: client.create(terms))
     try:
         await until(client, contestant.sale, "opened", lambda sale: bool(sale["phase"] == "Open"))
@@ -52,16 +57,16 @@ async def under_way(load: Coroutine[Any, Any, Result]) -> AsyncIterator["asyncio
         await asyncio.wait({task})
 
 
-def plan_of(ground: Ground, contestant: Contestant, contest: Contest, **more: Any) -> LoadPlan:
+def plan_of(target: Target, contestant: Contestant, workload: Workload, **more: Any) -> LoadPlan:
     return LoadPlan(
-        url=ground.api_url,
+        url=target.api_url,
         sale=contestant.sale,
-        requests=contest.requests,
-        concurrency=contest.concurrency,
-        customers=contest.customers,
-        retries=contest.retries,
+        requests=workload.requests,
+        concurrency=workload.concurrency,
+        customers=workload.customers,
+        retries=workload.retries,
         insist=True,
-        seconds=contest.seconds,
+        seconds=workload.seconds,
         reply_seconds=15.0,
         records=True,
         trace_ratio=trace_ratio_of(contestant.name, None),
@@ -69,20 +74,20 @@ def plan_of(ground: Ground, contestant: Contestant, contest: Contest, **more: An
     )
 
 
-async def settled(ground: Ground, contestant: Contestant, accepted: int) -> Document:
+async def settled(target: Target, contestant: Contestant, accepted: int) -> Document:
     """The sale when the ledger has all that was accepted, or nothing more is on its way there.
 
     What is on its way is in the backlog, or is a message of the broker: then its worker may be a dead one, whose
     messages come back when the broker's visibility timeout ends.
     """
     told_by_broker = contestant.strategy.accepted_in is AcceptedIn.PROCESS
-    quiet_seconds = BLIND_SECONDS if told_by_broker and ground.broker_url is None else QUIET_SECONDS
+    quiet_seconds = BLIND_SECONDS if told_by_broker and target.broker_url is None else QUIET_SECONDS
     booked, quiet_since = -1, time.monotonic()
     give_up_at = quiet_since + PATIENCE_SECONDS
     while True:
-        view = await until(ground.client, contestant.sale, "could be read", every_figure_is_known)
+        view = await until(target.client, contestant.sale, "could be read", every_figure_is_known)
         now = time.monotonic()
-        under_way = view["backlog"] or (told_by_broker and await messages_wait(ground))
+        under_way = view["backlog"] or (told_by_broker and await messages_wait(target))
         if (view["booked"] >= accepted and not under_way) or now > give_up_at:
             return view
         if under_way or view["booked"] != booked:
@@ -92,9 +97,9 @@ async def settled(ground: Ground, contestant: Contestant, accepted: int) -> Docu
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def messages_wait(ground: Ground) -> bool:
+async def messages_wait(target: Target) -> bool:
     """Whether the broker has a message that no worker has finished. Unknown is no."""
-    if ground.broker_url is None:
+    if target.broker_url is None:
         return False
-    async with Redis.from_url(ground.broker_url) as broker:
+    async with Redis.from_url(target.broker_url) as broker:
         return bool(await broker.exists(DRAIN_QUEUE, UNFINISHED))

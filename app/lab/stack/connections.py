@@ -11,8 +11,8 @@ from app.settings import LedgerSettings
 def refuse_too_many(database_url: str, *, api_processes: int, workers: int) -> None:
     """Raises ProcessFailed where the processes may together open more connections than there are."""
     settings = LedgerSettings()
-    singles = POOL_SIZES["reconciler"] + POOL_SIZES["blaster"]
-    wanted = api_processes * (settings.pool_size + POOL_SIZES["looker"]) + workers * POOL_SIZES["worker"] + singles
+    singles = POOL_SIZES["reconciler"] + POOL_SIZES["blast-runner"]
+    wanted = api_processes * (settings.pool_size + POOL_SIZES["sale-poller"]) + workers * POOL_SIZES["worker"] + singles
     for doubt in asyncio.run(_ask(database_url, settings, wanted)):
         raise ProcessFailed(f"{api_processes} API processes and {workers} workers: {doubt}")
 

@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 
 from app.api.lab_control import Door, Fault
-from app.lab.stack.supervisor import Part, Say, Supervisor
+from app.lab.stack.supervisor import ManagedProcess, Say, Supervisor
 
 WORKER_RETURNS_SECONDS = 3.0
 BROKER_RETURNS_SECONDS = 8.0  # long enough to see that sales don't need it
@@ -100,10 +100,10 @@ class Faults:
             "parts": [{"name": part.name, "running": part.server.running} for part in self._supervisor.parts],
         }
 
-    def _named(self, name: str) -> list[Part]:
+    def _named(self, name: str) -> list[ManagedProcess]:
         return [part for part in self._supervisor.parts if part.name == name]
 
-    def _workers(self) -> list[Part]:
+    def _workers(self) -> list[ManagedProcess]:
         return [part for part in self._supervisor.parts if part.name.startswith("worker-")]
 
     def _worker_processes(self) -> list[psutil.Process]:
@@ -117,7 +117,7 @@ class Faults:
         return found
 
 
-def stop_for_a_while(part: Part, seconds: float) -> None:
+def stop_for_a_while(part: ManagedProcess, seconds: float) -> None:
     """SIGKILL, and a start of its own later: no death that the supervisor would count as one of a crash loop."""
     part.restart_at = time.monotonic() + seconds
     part.server.kill()

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.lab.stack.supervisor import Part
+from app.lab.stack.supervisor import ManagedProcess
 
 
-def overview(parts: Sequence[Part], api_url: str, home: Path) -> str:
+def overview(parts: Sequence[ManagedProcess], api_url: str, home: Path) -> str:
     rows = [
         ("process", "pid", "address", "log"),
         *((part.name, str(part.server.pid), part.address, str(part.server.log)) for part in parts),

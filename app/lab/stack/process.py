@@ -15,7 +15,7 @@ import psutil
 
 from app.errors import AtomicTicketsError
 
-TETHER = Path(__file__).with_name("tether.py")
+TETHER = Path(__file__).with_name("die_with_parent.py")
 POLL_SECONDS = 0.02
 LOG_TAIL_LINES = 20
 
@@ -60,13 +60,13 @@ class Running(Protocol):
     def send_signal(self, sig: int) -> None: ...
 
 
-def launch_tethered(launch: Launch) -> Running:
-    """Starts the command in a session of its own. It ends with the thread that calls this (tether.py)."""
-    tether = (os.getpid(), int(launch.stop_signal), launch.account.uid, launch.account.gid)
+def launch_dying_with_parent(launch: Launch) -> Running:
+    """Starts the command in a session of its own. It ends with the thread that calls this (die_with_parent.py)."""
+    die_with_parent = (os.getpid(), int(launch.stop_signal), launch.account.uid, launch.account.gid)
     with launch.log.open("ab") as output:
         # -I -S: 10 ms instead of 40 ms, and the child's PYTHON* variables are for the command alone.
         return subprocess.Popen(  # noqa: S603 - the lab's own commands, no shell
-            [sys.executable, "-I", "-S", str(TETHER), *map(str, tether), *launch.command],
+            [sys.executable, "-I", "-S", str(TETHER), *map(str, die_with_parent), *launch.command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -80,10 +80,10 @@ class ChildProcess:
     """One command in a session of its own: a terminal's Ctrl-C reaches only the lab, which stops its children in order.
 
     Output is appended to `log`. `stop_signal` asks for a graceful end; it is also what the kernel sends when the thread
-    that called `start` dies (see tether.py).
+    that called `start` dies (see die_with_parent.py).
     """
 
-    launcher: ClassVar[Callable[[Launch], Running]] = staticmethod(launch_tethered)
+    launcher: ClassVar[Callable[[Launch], Running]] = staticmethod(launch_dying_with_parent)
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class ChildProcess:
         return self._process.poll() if self._process else None
 
     def start(self) -> None:
-        """Returns at once. Call it from a thread that lives on: on Linux the process ends with it (tether.py)."""
+        """Returns at once. Call it from a thread that lives on: on Linux the process ends with that (die_with_parent)."""
         if self.running:
             raise ProcessFailed(f"{self.name} already runs as pid {self.pid}")
         self._asked_to_stop = False

@@ -1,6 +1,6 @@
 """Which processes a lab started, on disk, so that the next start ends what a kill -9 left behind.
 
-On Linux nearly nothing is left (tether.py); grandchildren and other systems make up the rest.
+On Linux nearly nothing is left (die_with_parent.py); grandchildren and other systems make up the rest.
 """
 
 import contextlib

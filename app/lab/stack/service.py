@@ -11,7 +11,7 @@ import psutil
 
 from app.lab.stack.home import LabHome
 from app.lab.stack.process import ChildProcess
-from app.lab.stack.supervisor import Part
+from app.lab.stack.supervisor import ManagedProcess
 
 CELERY_WORKER = (
     *("-A", "worker.main", "worker", "--pool", "prefork", "--concurrency", "1", "--disable-prefetch"),
@@ -40,32 +40,32 @@ class ServicePlan:
     def migration(self) -> ChildProcess:
         return self._module("migrate", "app.ledger.migrate")
 
-    def parts(self, *, api_processes: int, workers: int) -> list[Part]:
+    def parts(self, *, api_processes: int, workers: int) -> list[ManagedProcess]:
         """In the order of their start; they stop in the opposite order, the API first."""
         return [
             self._loop("reconcile", "app.reconciler"),
             *(self._worker(number) for number in range(1, workers + 1)),
-            self._loop("blaster", "app.blasts.runner"),
+            self._loop("blast-runner", "app.blasts.runner"),
             *(self._api(number) for number in range(1, api_processes + 1)),
         ]
 
-    def _api(self, number: int) -> Part:
+    def _api(self, number: int) -> ManagedProcess:
         name = f"api-{number}"
         process = self._module(name, "app.serve", POD_NAME=name)  # on one machine the host's name tells nothing
-        return Part(
+        return ManagedProcess(
             process.name, process, address=self.api_url, ready=lambda: listens(process, self.port) and self._readyz()
         )
 
-    def _worker(self, number: int) -> Part:
+    def _worker(self, number: int) -> ManagedProcess:
         name = f"worker-{number}"
         return self._loop(name, "celery", *CELERY_WORKER, "-n", f"{name}@%h", variable="WORKER_READY_FILE")
 
-    def _loop(self, name: str, module: str, *arguments: str, variable: str | None = None) -> Part:
+    def _loop(self, name: str, module: str, *arguments: str, variable: str | None = None) -> ManagedProcess:
         """A process without a port. It makes the file that `<NAME>_READY_FILE` names once it works."""
         ready_file = self._home.directory / f"{name}.ready"
         ready_file.unlink(missing_ok=True)
         environment = {variable or f"{name.upper()}_READY_FILE": str(ready_file)}
-        return Part(name, self._module(name, module, *arguments, **environment), ready=ready_file.exists)
+        return ManagedProcess(name, self._module(name, module, *arguments, **environment), ready=ready_file.exists)
 
     def _module(self, name: str, module: str, *arguments: str, **environment: str) -> ChildProcess:
         # In the home, not the current directory: `-m` looks there first, and a user's own app/ would be taken for ours.

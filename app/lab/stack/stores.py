@@ -10,7 +10,7 @@ from app.lab.stack.process import ProcessFailed
 from app.lab.stack.servers.ports import free_port, is_free
 from app.lab.stack.servers.postgres import PostgresServer
 from app.lab.stack.servers.valkey import ValkeyServer
-from app.lab.stack.supervisor import Part, Say
+from app.lab.stack.supervisor import ManagedProcess, Say
 from app.redis_address import RedisAddress
 
 VARIABLES = ("REDIS_URL", "BROKER_URL", "DATABASE_URL")
@@ -22,7 +22,7 @@ class Stores:
 
     def __init__(self, home: LabHome, environment: Mapping[str, str] = os.environ, say: Say = print) -> None:
         self.urls: dict[str, str] = {}
-        self.parts: list[Part] = []
+        self.parts: list[ManagedProcess] = []
         self.ports: dict[str, int] = {}
         self._remembered: dict[str, int] = home.read_notes().get("ports", {})
         for variable in VARIABLES:
@@ -43,7 +43,7 @@ class Stores:
         else:
             name, server = "postgres", PostgresServer(home.directory, self._port("postgres"))
         self.urls[variable] = server.url
-        self.parts.append(Part(name, server, address=f"127.0.0.1:{server.port}"))
+        self.parts.append(ManagedProcess(name, server, address=f"127.0.0.1:{server.port}"))
 
     def _port(self, name: str) -> int:
         """The port of the last start if it is still free, so that a client's bookmark keeps working."""

@@ -1,7 +1,7 @@
 """Starts the parts of a lab in order, keeps them alive, and stops them in the opposite order.
 
-Everything happens in the calling thread, which must be the main one: its death ends the parts (tether.py), and signals
-arrive there. A signal only sets a flag, so that no part is ever half started and unrecorded.
+Everything happens in the calling thread, which must be the main one: its death ends the parts (die_with_parent.py), and
+signals arrive there. A signal only sets a flag, so that no part is ever half started and unrecorded.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ class Server(Protocol):
 
 
 @dataclass
-class Part:
+class ManagedProcess:
     """One supervised process. `ready` is None where `start` itself returns only when the server is ready."""
 
     name: str
@@ -59,11 +59,11 @@ class Supervisor:
     def __init__(self, registry: ProcessRegistry, say: Say = print) -> None:
         self._registry = registry
         self._say = say
-        self._groups: list[list[Part]] = []
+        self._groups: list[list[ManagedProcess]] = []
         self.stop_requested = False
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[ManagedProcess]:
         return [part for group in self._groups for part in group]
 
     @contextlib.contextmanager
@@ -76,9 +76,9 @@ class Supervisor:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def start(self, parts: Sequence[Part]) -> None:
+    def start(self, parts: Sequence[ManagedProcess]) -> None:
         """Starts all at once and waits until each is ready. After ProcessFailed or StopRequested, call `stop`."""
-        group: list[Part] = []
+        group: list[ManagedProcess] = []
         self._groups.append(group)
         begun = time.monotonic()
         for part in parts:
@@ -126,12 +126,12 @@ class Supervisor:
         self._groups.clear()
         self._registry.clear()
 
-    def _launch(self, part: Part) -> None:
+    def _launch(self, part: ManagedProcess) -> None:
         part.restart_at = None
         part.server.start()
         self._registry.record(part.name, part.server.pid)
 
-    def _wait_ready(self, part: Part, ready: Callable[[], bool]) -> None:
+    def _wait_ready(self, part: ManagedProcess, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + READY_SECONDS
         while not ready():
             self._refuse_when_stopping()
@@ -142,7 +142,7 @@ class Supervisor:
                 raise ProcessFailed(f"{part.name} was not ready after {READY_SECONDS:g} s\n{part.server.log_tail()}")
             time.sleep(0.05)
 
-    def _mourn(self, part: Part) -> None:
+    def _mourn(self, part: ManagedProcess) -> None:
         exit_code = part.server.exit_code
         part.server.kill()  # what the dead process left in its group
         delay = part.restarts.delay_after_death(time.monotonic())
@@ -151,7 +151,7 @@ class Supervisor:
         part.restart_at = time.monotonic() + delay
         self._say(f"{part.name} died, exit code {exit_code}; starting again in {delay:g} s (log: {part.server.log})")
 
-    def _restart(self, part: Part) -> None:
+    def _restart(self, part: ManagedProcess) -> None:
         try:
             self._launch(part)
         except ProcessFailed as failure:

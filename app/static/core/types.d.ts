@@ -181,6 +181,6 @@ export interface Entry {
 /** What `atomictickets race --json` writes. */
 export interface RaceReport {
   started_at: string;
-  contest: Record<string, string | number>;
+  workload: Record<string, string | number>;
   race: Entry[];
 }

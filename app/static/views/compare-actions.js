@@ -28,7 +28,7 @@ function parsed(text) {
     const report = JSON.parse(text);
     const whole =
       Array.isArray(report.race) &&
-      report.contest &&
+      report.workload &&
       report.race.every((/** @type {any} */ entry) => entry.strategy && entry.figures && Array.isArray(entry.findings));
     return whole ? report : null;
   } catch {

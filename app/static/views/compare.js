@@ -61,8 +61,8 @@ export function render(state, store) {
 }
 
 /** @param {RaceReport} report */
-function crowdOf({ contest, started_at }) {
-  const { requests, stock, repeat, api_processes } = contest;
+function crowdOf({ workload, started_at }) {
+  const { requests, stock, repeat, api_processes } = workload;
   return `${counted(Number(requests), "buyer")} for ${counted(Number(stock), "ticket")}, ${counted(Number(repeat), "run")}, ${counted(Number(api_processes), "API process", "API processes")}; begun ${started_at}. Figures are medians.`;
 }
 

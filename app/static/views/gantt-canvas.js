@@ -48,10 +48,10 @@ function layerOf(canvas, plan, collided, width, height, colour) {
   return layer;
 }
 
-/** A cut at the write's end, so that a collided window differs in shape too. @param {OffscreenCanvasRenderingContext2D} context @param {number} x @param {number} y @param {number} wide @param {number} row @param {string} ground */
-function notch(context, x, y, wide, row, ground) {
+/** A cut at the write's end, so that a collided window differs in shape too. @param {OffscreenCanvasRenderingContext2D} context @param {number} x @param {number} y @param {number} wide @param {number} row @param {string} target */
+function notch(context, x, y, wide, row, target) {
   if (wide < row) return;
-  context.fillStyle = ground;
+  context.fillStyle = target;
   context.beginPath();
   context.moveTo(x + wide, y);
   context.lineTo(x + wide - row / 2, y + row / 2);

@@ -25,7 +25,7 @@ from app.sales.outcomes import Outcome, Reserved, SoldOut
 from app.sales.strategy import AcceptedIn, Snapshot
 from app.strategies.contention import Conflict, Contention, retried
 from app.strategies.dependencies import StrategyDependencies
-from app.strategies.in_ledger.evidence import windows
+from app.strategies.in_ledger.attempts import windows
 
 Isolation = Literal["AUTOCOMMIT", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
 # Serialization failure, deadlock: https://www.postgresql.org/docs/18/mvcc-serialization-failure-handling.html

@@ -9,7 +9,7 @@ from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.shop import Object, Shop
 from tests.support.project import PROJECT
 
-COMPONENTS = ("api", "worker", "operator", "blaster", "broker", "jaeger", "valkey", "postgres")
+COMPONENTS = ("api", "worker", "operator", "blast-runner", "broker", "jaeger", "valkey", "postgres")
 pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.thorough, pytest.mark.timeout(400)]
 
 

@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from app.gate import connection, gate
-from app.gate.gather import Gatherer, SaleQueue
+from app.gate.batching import PurchaseBatcher, SaleQueue
 from app.gate.replies import BatchReply
 
 
@@ -16,9 +16,9 @@ async def nobody(_: gate.Gate, __: str) -> str:
     return ""
 
 
-def hint_only(gatherer: Gatherer, queue: SaleQueue, reply: BatchReply, _: int) -> None:
+def hint_only(batcher: PurchaseBatcher, queue: SaleQueue, reply: BatchReply, _: int) -> None:
     if reply.hint_due:
-        gatherer._noticed(queue.sale, reply.fence, "hint")  # noqa: SLF001  it stands in for one of its own methods
+        batcher._noticed(queue.sale, reply.fence, "hint")  # noqa: SLF001  it stands in for one of its own methods
 
 
 def hide(owner: Any, name: str, instead: Any) -> None:
@@ -31,4 +31,4 @@ if "run-id" in hidden:
     hide(connection, "_run_id", lambda _: "")
     hide(gate.Gate, "run_id", nobody)
 if "numbers" in hidden:
-    hide(Gatherer, "_watch", hint_only)
+    hide(PurchaseBatcher, "_watch", hint_only)

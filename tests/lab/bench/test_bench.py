@@ -1,4 +1,4 @@
-"""The benchmark's judgement, as tables: a bar that no figure can fail would prove nothing. No timing is asserted."""
+"""How the benchmark judges, as tables: a threshold that no figure can fail proves nothing. No timing is asserted."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,13 @@ from starlette.types import Message, Receive, Scope, Send
 from app.blasts.load.result import Latency
 from app.lab.bench.alternating_app import Alternating, Cost, costs_of
 from app.lab.bench.arms import ARMS, QUICK, UnknownArm, chosen
-from app.lab.bench.bars import BARS, SOAK_ORDERS
 from app.lab.bench.disk import Disk
 from app.lab.bench.follow import Look, drained_per_second, persisted_share
 from app.lab.bench.interval import MOST_ROUNDS, T_95, interval_of, paired
 from app.lab.bench.judging import at_least, at_most, never_above
-from app.lab.bench.report import Report
+from app.lab.bench.report import BenchReport
 from app.lab.bench.sample import DOUBLED, FLOOR, Sample, Samples
+from app.lab.bench.thresholds import SOAK_ORDERS, THRESHOLDS
 
 BUSY = Sample(
     arm="purchases",
@@ -90,7 +90,11 @@ def with_figures(sample: Sample, figures: Mapping[str, float]) -> Sample:
 
 
 def not_passed(samples: Samples) -> list[str]:
-    return [judged.bar for judged in (bar.judged(samples) for bar in BARS) if judged.verdict != "PASS"]
+    return [
+        judged.threshold
+        for judged in (threshold.judged(samples) for threshold in THRESHOLDS)
+        if judged.verdict != "PASS"
+    ]
 
 
 def test_every_bar_passes_for_a_run_as_promised() -> None:
@@ -98,7 +102,7 @@ def test_every_bar_passes_for_a_run_as_promised() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rates", "bar"),
+    ("rates", "threshold"),
     [
         ({"purchases": 8_900.0}, "purchases at least 0.9 of the floor"),
         ({"constant-gate": 16_000.0}, "purchases at least 0.6 of the constant gate"),
@@ -107,8 +111,8 @@ def test_every_bar_passes_for_a_run_as_promised() -> None:
         ({"collector-silent": 4_700.0}, "all traced, collector silent: at least 0.95 of before"),
     ],
 )
-def test_a_rate_below_its_bar_fails_it_alone(rates: Mapping[str, float], bar: str) -> None:
-    assert not_passed(a_run(rates)) == [bar]
+def test_a_rate_below_its_bar_fails_it_alone(rates: Mapping[str, float], threshold: str) -> None:
+    assert not_passed(a_run(rates)) == [threshold]
 
 
 @pytest.mark.parametrize(
@@ -142,19 +146,19 @@ def test_a_long_tail_fails_its_bar() -> None:
         replace(BUSY, arm="buyers-100", cores=(), round=round_, latency=Latency(0.010, 0.02, 0.031, 0.04))
         for round_ in ROUNDS
     )
-    tail = next(bar for bar in BARS if "p99" in bar.sentence)
+    tail = next(threshold for threshold in THRESHOLDS if "p99" in threshold.sentence)
     assert tail.judged(samples).verdict == "FAIL"
 
 
 def test_nothing_measured_passes_nothing() -> None:
-    assert {bar.judged(Samples()).verdict for bar in BARS} == {"NOT MEASURED"}
+    assert {threshold.judged(Samples()).verdict for threshold in THRESHOLDS} == {"NOT MEASURED"}
 
 
 @pytest.mark.parametrize(
     ("values", "verdict"),
     [
         ((0.95, 0.96, 0.95, 0.97), "PASS"),
-        ((0.70, 1.30, 0.80, 1.25), "FAIL"),  # the middle is above the bar, the interval's low end isn't
+        ((0.70, 1.30, 0.80, 1.25), "FAIL"),  # the middle is above the threshold, the interval's low end isn't
         ((0.85, 0.86, 0.85, 0.84), "FAIL"),
         ((0.95,), "NOT MEASURED"),
         ((), "NOT MEASURED"),
@@ -212,7 +216,9 @@ def test_rounds_do_not_count_where_a_second_generator_raised_the_floor() -> None
     """The API could do more than one generator asked of it: the floor was too low, and every ratio too high."""
     samples = a_run({DOUBLED: 11_000.0})
     assert not samples.counted("purchases")
-    assert [judged.verdict for judged in (bar.judged(samples) for bar in BARS[:2])] == ["NOT MEASURED"] * 2
+    assert [judged.verdict for judged in (threshold.judged(samples) for threshold in THRESHOLDS[:2])] == [
+        "NOT MEASURED"
+    ] * 2
 
 
 def test_a_rate_counts_that_one_generator_had_no_trouble_with() -> None:
@@ -250,17 +256,17 @@ def test_arms_keep_their_turns_whatever_order_they_are_named_in() -> None:
 
 
 def test_every_bar_asks_for_arms_that_exist() -> None:
-    assert {name for bar in BARS for name in bar.needs} <= {arm.name for arm in ARMS}
+    assert {name for threshold in THRESHOLDS for name in threshold.needs} <= {arm.name for arm in ARMS}
 
 
-def a_report(samples: Samples, *, on_a_real_disk: bool = True) -> Report:
-    return Report(
+def a_report(samples: Samples, *, on_a_real_disk: bool = True) -> BenchReport:
+    return BenchReport(
         started_at="2026-01-01T00:00:00+00:00",
         rounds=3,
         seconds=3.0,
         arms={arm.name: arm.what for arm in ARMS},
         samples=samples,
-        judged=[bar.judged(samples) for bar in BARS],
+        judged=[threshold.judged(samples) for threshold in THRESHOLDS],
         facts={
             "machine": {"cores": 4},
             "versions": {"python": "3.11"},

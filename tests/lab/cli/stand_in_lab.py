@@ -9,7 +9,7 @@ from app.lab.cli.main import main
 from app.lab.stack.home import LabHome
 from app.lab.stack.process import ChildProcess
 from app.lab.stack.service import ServicePlan, listens
-from app.lab.stack.supervisor import Part
+from app.lab.stack.supervisor import ManagedProcess
 
 API = """
 import http.server, os, socket
@@ -31,12 +31,12 @@ class StandInPlan(ServicePlan):
     def migration(self) -> ChildProcess:
         return self._python("migrate", "print('migrated')")
 
-    def parts(self, *, api_processes: int, workers: int) -> list[Part]:
+    def parts(self, *, api_processes: int, workers: int) -> list[ManagedProcess]:
         started = [self._python(f"worker-{number}", WORKER) for number in range(workers)]
         apis = [self._python(f"api-{number}", API) for number in range(api_processes)]
         return [
-            *(Part(worker.name, worker, ready=lambda: True) for worker in started),
-            *(Part(api.name, api, self.api_url, ready=partial(listens, api, self.port)) for api in apis),
+            *(ManagedProcess(worker.name, worker, ready=lambda: True) for worker in started),
+            *(ManagedProcess(api.name, api, self.api_url, ready=partial(listens, api, self.port)) for api in apis),
         ]
 
     def _python(self, name: str, program: str) -> ChildProcess:

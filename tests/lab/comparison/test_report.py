@@ -11,7 +11,7 @@ from app.blasts.load.result import Latency, LoadResult, Told
 from app.blasts.witnesses import Witnesses
 from app.lab.comparison.claims import claims_of_one
 from app.lab.comparison.figures import Identity, ScenarioFigures
-from app.lab.comparison.report import Report
+from app.lab.comparison.report import ComparisonReport
 from app.lab.comparison.scenarios import SCENARIOS, figures_of
 
 ATOMIC = ScenarioFigures(
@@ -121,7 +121,7 @@ def test_naive_figures_pass_for_exact_ones_nowhere() -> None:
     assert len(refuted(replace(NAIVE, promises_exactness=True))) == 5
 
 
-REPORT = Report(
+REPORT = ComparisonReport(
     scenarios=(NAIVE, ATOMIC),
     started_at="2026-01-02T03:04:05+00:00",
     machine={"cores": 2},

@@ -10,7 +10,7 @@ import pytest
 from app.api.lab_control import Door
 from app.lab.cli.main import main
 from app.lab.cli.race import scenarios_of
-from app.lab.race.contest import UnknownChoice, chosen
+from app.lab.race.workload import UnknownChoice, chosen
 from app.lab.stack.servers.ports import free_port
 from app.strategies.registry import STRATEGIES
 from tests.support.project import PROJECT

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from app.lab.race.contest import Contest
 from app.lab.race.crowds import Race
 from app.lab.race.figures import Entry, RaceFigures, by_merit, percentiles_ms
-from app.lab.race.output import Report
+from app.lab.race.output import RaceReport
 from app.lab.race.page import NoMarks, rewritten
 from app.lab.race.table import OUTCOME, STORES, aligned, table, text_of
+from app.lab.race.workload import Workload
 from app.races.history.findings import Anomaly, Finding
 
 
@@ -115,7 +115,7 @@ Words that stay.
 
 
 def test_the_measured_part_of_a_page_is_written_anew_and_the_rest_stays() -> None:
-    report = Report(Contest(), 1, 2, Race([entry("x", run(), findings=[])]))
+    report = RaceReport(Workload(), 1, 2, Race([entry("x", run(), findings=[])]))
     page = rewritten(PAGE, report)
     assert "\nold\n" not in page
     assert "| x | 10 | 0 | 0 | 0 | 100 | 100 to 100 | 90 |" in page
@@ -126,4 +126,4 @@ def test_the_measured_part_of_a_page_is_written_anew_and_the_rest_stays() -> Non
 
 def test_a_page_without_a_place_for_it_is_refused() -> None:
     with pytest.raises(NoMarks, match="no place for crowd, think 50 ms"):
-        rewritten("# Page", Report(Contest(), 1, 2, Race([])))
+        rewritten("# Page", RaceReport(Workload(), 1, 2, Race([])))

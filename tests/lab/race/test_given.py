@@ -1,12 +1,12 @@
 """A race at a service that runs already, with and without a look into its stores."""
 
-from app.lab.race.contest import Contest
 from app.lab.race.crowds import race_all
-from app.lab.race.ground import given
+from app.lab.race.target import given
+from app.lab.race.workload import Workload
 from app.strategies.conditional_update import ConditionalUpdateStrategy
 from tests.fixtures.platform import MakePlatform
 
-SMALL = Contest(stock=5, requests=20, concurrency=10, think_ms=0)
+SMALL = Workload(stock=5, requests=20, concurrency=10, think_ms=0)
 
 
 async def test_what_the_stores_would_tell_is_left_out_where_nobody_says_where_they_are(

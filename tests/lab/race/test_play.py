@@ -3,13 +3,13 @@
 import asyncpg
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from app.lab.race.contest import Contest
 from app.lab.race.crowds import race_all
-from app.lab.race.ground import OwnGround, given
-from app.lab.race.scenarios.catalog import SCENARIOS, Scenario, play
+from app.lab.race.scenarios.catalog import SCENARIOS, RaceScenario, play
 from app.lab.race.scenarios.scene import Scene
+from app.lab.race.target import OwnTarget, given
+from app.lab.race.workload import Workload
 from app.lab.stack.servers.ports import free_port
-from app.lab.stack.watched import watched
+from app.lab.stack.supervised import supervised
 from app.strategies.atomic import AtomicStrategy
 from app.strategies.conditional_update import ConditionalUpdateStrategy
 from app.strategies.dependencies import RegisteredStrategy
@@ -29,17 +29,17 @@ ERRORS: dict[type[RegisteredStrategy], tuple[Exception, str]] = {
 }
 
 
-async def test_whoever_was_held_when_a_scenario_failed_works_for_the_next_strategy(ground: OwnGround) -> None:
-    async def act(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[Scene]:
+async def test_whoever_was_held_when_a_scenario_failed_works_for_the_next_strategy(target: OwnTarget) -> None:
+    async def act(target: OwnTarget, strategy: type[RegisteredStrategy]) -> list[Scene]:
         if strategy in ERRORS:
             if strategy is NaiveStrategy:
-                ground.failpoints.stop_at("after_decrement")
-                ground.hold(ground.workers)
+                target.failpoints.stop_at("after_decrement")
+                target.hold(target.workers)
             raise ERRORS[strategy][0]
-        return await SCENARIOS["limit"].act(ground, strategy)  # whose one order a worker has to book
+        return await SCENARIOS["limit"].act(target, strategy)  # whose one order a worker has to book
 
-    work = play(ground, Scenario(act, "a test"), [*ERRORS, AtomicStrategy], print)
-    scenes, failures = await watched(work, ground.supervisor)
+    work = play(target, RaceScenario(act, "a test"), [*ERRORS, AtomicStrategy], print)
+    scenes, failures = await supervised(work, target.supervisor)
     assert failures == {strategy.name: told for strategy, (_, told) in ERRORS.items()}
     assert [(scene.strategy, scene.seen["booked"], scene.found) for scene in scenes] == [("atomic", 1, {})]
 
@@ -47,9 +47,9 @@ async def test_whoever_was_held_when_a_scenario_failed_works_for_the_next_strate
 async def test_a_ledger_that_can_not_be_read_ends_no_race(make_platform: MakePlatform) -> None:
     platform = await make_platform(idle=("worker-1", "reconcile"))
     stores = {"DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/none"}
-    contest = Contest(stock=1, requests=2, concurrency=1, think_ms=0)
+    workload = Workload(stock=1, requests=2, concurrency=1, think_ms=0)
     ways = [ConditionalUpdateStrategy, NaiveStrategy]
-    outcome = await race_all(given(platform.url, stores), ways, contest, repeat=2, say=print)
+    outcome = await race_all(given(platform.url, stores), ways, workload, repeat=2, say=print)
     assert not outcome.holds
     for entry in outcome.entries:
         assert entry.failure is not None

@@ -12,7 +12,7 @@ from app.lab.stack import faults as faults_module
 from app.lab.stack.faults import Faults
 from app.lab.stack.process import ChildProcess
 from app.lab.stack.registry import ProcessRegistry
-from app.lab.stack.supervisor import Part, Supervisor
+from app.lab.stack.supervisor import ManagedProcess, Supervisor
 from tests.support.until import until
 
 Condition = Callable[[], Awaitable[bool]]
@@ -28,7 +28,10 @@ def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
     supervisor = Supervisor(ProcessRegistry(tmp_path / "processes.json"), silent)
     command = [sys.executable, "-c", "import signal; signal.pause()"]
     supervisor.start(
-        [Part(name, ChildProcess(name, command, log=tmp_path / f"{name}.log")) for name in ("worker-1", "broker")]
+        [
+            ManagedProcess(name, ChildProcess(name, command, log=tmp_path / f"{name}.log"))
+            for name in ("worker-1", "broker")
+        ]
     )
     yield supervisor
     supervisor.stop()

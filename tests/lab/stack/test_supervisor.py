@@ -13,7 +13,7 @@ import pytest
 from app.lab.stack.process import ChildProcess, ProcessFailed
 from app.lab.stack.registry import HOME_VARIABLE, ProcessRegistry
 from app.lab.stack.restarts import MOST_DEATHS, WINDOW_SECONDS, RestartPolicy
-from app.lab.stack.supervisor import Part, StopRequested, Supervisor
+from app.lab.stack.supervisor import ManagedProcess, StopRequested, Supervisor
 from tests.support.until import block_until
 
 SLEEP = "import time; time.sleep(1000)"
@@ -34,9 +34,9 @@ class Supervised:
         self.registry = ProcessRegistry(directory / "processes.json")
         self.supervisor = Supervisor(self.registry, self.said.append)
 
-    def part(self, name: str, program: str, ready: Callable[[], bool] = lambda: True) -> Part:
+    def part(self, name: str, program: str, ready: Callable[[], bool] = lambda: True) -> ManagedProcess:
         process = ChildProcess(name, [sys.executable, "-c", program], log=self.directory / f"{name}.log")
-        return Part(name, process, ready=ready)
+        return ManagedProcess(name, process, ready=ready)
 
     def watch_until(self, condition: Callable[[], object]) -> None:
         def looked() -> object:

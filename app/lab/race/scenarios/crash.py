@@ -11,80 +11,80 @@ from contextlib import AsyncExitStack
 
 from app.blasts.load.process import run_in_process
 from app.failpoints import Failpoint
-from app.lab.race.contest import Contest, Contestant
-from app.lab.race.ground import OwnGround
 from app.lab.race.scenarios.held_row import row_held
 from app.lab.race.scenarios.scene import Scene, scene_of
 from app.lab.race.stage import plan_of, staged, under_way
+from app.lab.race.target import OwnTarget
+from app.lab.race.workload import Contestant, Workload
 from app.sales.strategy import AcceptedIn
 from app.strategies.dependencies import RegisteredStrategy
 
 # One buyer after another, so that one purchase is under way when the process dies. The last ones find it sold out.
-CONTEST = Contest(stock=4, requests=8, concurrency=1, think_ms=0, retries=20)
+WORKLOAD = Workload(stock=4, requests=8, concurrency=1, think_ms=0, retries=20)
 
 
-async def crash(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[Scene]:
+async def crash(target: OwnTarget, strategy: type[RegisteredStrategy]) -> list[Scene]:
     scene = (
-        await _die_at(ground, strategy, "after_decrement")
-        or await _die_at(ground, strategy, "after_stock_read")
-        or await _die_in_the_ledger(ground, strategy)
+        await _die_at(target, strategy, "after_decrement")
+        or await _die_at(target, strategy, "after_stock_read")
+        or await _die_in_the_ledger(target, strategy)
     )
     scenes = [] if scene is None else [scene]
     if strategy.accepted_in == AcceptedIn.PROCESS:
-        scene = await _die_at(ground, strategy, "task_taken")
+        scene = await _die_at(target, strategy, "task_taken")
         scenes += [] if scene is None else [scene]
-        scenes.append(await _broker_dies(ground, strategy))
+        scenes.append(await _broker_dies(target, strategy))
     return scenes
 
 
-async def _die_at(ground: OwnGround, strategy: type[RegisteredStrategy], point: Failpoint) -> Scene | None:
+async def _die_at(target: OwnTarget, strategy: type[RegisteredStrategy], point: Failpoint) -> Scene | None:
     """None where no purchase came by."""
     contestant = Contestant(strategy)
-    async with staged(ground, contestant, CONTEST) as opened_at:
-        ground.failpoints.kill_at(point)
-        result = await run_in_process(plan_of(ground, contestant, CONTEST))
+    async with staged(target, contestant, WORKLOAD) as opened_at:
+        target.failpoints.kill_at(point)
+        result = await run_in_process(plan_of(target, contestant, WORKLOAD))
         who = "worker" if point == "task_taken" else "api"
-        if who == "api" and not ground.failpoints.happened(point, "kill"):
-            ground.failpoints.clear()
+        if who == "api" and not target.failpoints.happened(point, "kill"):
+            target.failpoints.clear()
             return None
         crash = (who, point, time.time())
         scene = await scene_of(
-            ground, contestant, CONTEST, [result], opened_at, crashes=[crash], seen={"died": f"{who} {point}"}
+            target, contestant, WORKLOAD, [result], opened_at, crashes=[crash], seen={"died": f"{who} {point}"}
         )
-        died = ground.failpoints.happened(point, "kill")
-        ground.failpoints.clear()
-    await ground.all_ready()
+        died = target.failpoints.happened(point, "kill")
+        target.failpoints.clear()
+    await target.all_ready()
     return scene if died else None
 
 
-async def _die_in_the_ledger(ground: OwnGround, strategy: type[RegisteredStrategy]) -> Scene | None:
+async def _die_in_the_ledger(target: OwnTarget, strategy: type[RegisteredStrategy]) -> Scene | None:
     """While the purchase waits for the sale's row. What the database does with a statement whose client is gone, it
     does when the row is free: it may well be carried out. None where no purchase waits for it.
     """
     contestant = Contestant(strategy)
-    async with staged(ground, contestant, CONTEST) as opened_at, AsyncExitStack() as buyers:
-        async with row_held(ground, contestant.sale) as somebody_waits:
-            crowd = await buyers.enter_async_context(under_way(run_in_process(plan_of(ground, contestant, CONTEST))))
+    async with staged(target, contestant, WORKLOAD) as opened_at, AsyncExitStack() as buyers:
+        async with row_held(target, contestant.sale) as somebody_waits:
+            crowd = await buyers.enter_async_context(under_way(run_in_process(plan_of(target, contestant, WORKLOAD))))
             port = await somebody_waits(crowd)
             if port is not None:
-                ground.kill_holder_of(port)
+                target.kill_holder_of(port)
         crash = ("api", "in the ledger", time.time())
         scene = await scene_of(
-            ground, contestant, CONTEST, [await crowd], opened_at, crashes=[crash], seen={"died": "api in the ledger"}
+            target, contestant, WORKLOAD, [await crowd], opened_at, crashes=[crash], seen={"died": "api in the ledger"}
         )
-    await ground.all_ready()
+    await target.all_ready()
     return None if port is None else scene
 
 
-async def _broker_dies(ground: OwnGround, strategy: type[RegisteredStrategy]) -> Scene:
+async def _broker_dies(target: OwnTarget, strategy: type[RegisteredStrategy]) -> Scene:
     """With all orders in it: the broker keeps nothing on disk, as it carries nothing but hints for the others."""
     contestant = Contestant(strategy)
-    async with staged(ground, contestant, CONTEST) as opened_at:
-        ground.hold(ground.workers)
-        result = await run_in_process(plan_of(ground, contestant, CONTEST))
-        ground.hold(["broker"])
+    async with staged(target, contestant, WORKLOAD) as opened_at:
+        target.hold(target.workers)
+        result = await run_in_process(plan_of(target, contestant, WORKLOAD))
+        target.hold(["broker"])
         crash = ("broker", "with all orders", time.time())
-        await ground.resume(["broker", *ground.workers])
+        await target.resume(["broker", *target.workers])
         return await scene_of(
-            ground, contestant, CONTEST, [result], opened_at, crashes=[crash], seen={"died": "broker with all orders"}
+            target, contestant, WORKLOAD, [result], opened_at, crashes=[crash], seen={"died": "broker with all orders"}
         )

@@ -10,10 +10,10 @@ from dataclasses import replace
 from redis.asyncio import Redis
 
 from app.blasts.load.process import run_in_process
-from app.lab.race.contest import Contest, Contestant
-from app.lab.race.ground import OwnGround
 from app.lab.race.scenarios.scene import Scene, scene_of
 from app.lab.race.stage import plan_of, settled, staged
+from app.lab.race.target import OwnTarget
+from app.lab.race.workload import Contestant, Workload
 from app.lab.stack.sale_watch import NotInTime
 from app.lab.stack.servers.valkey import ValkeyServer
 from app.sales.strategy import AcceptedIn
@@ -23,35 +23,37 @@ STOCK = 12
 FORGOTTEN = 4
 REPLICATED_MS = 20_000
 # One buyer after another: what a crowd breaks is another scenario.
-CONTEST = Contest(stock=STOCK, requests=STOCK // 2, concurrency=1, think_ms=0, retries=20)
+WORKLOAD = Workload(stock=STOCK, requests=STOCK // 2, concurrency=1, think_ms=0, retries=20)
 
 
-async def failover(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[Scene]:
+async def failover(target: OwnTarget, strategy: type[RegisteredStrategy]) -> list[Scene]:
     contestant, asynchronous = Contestant(strategy), strategy.accepted_in != AcceptedIn.LEDGER
-    async with staged(ground, contestant, CONTEST) as opened_at:
-        kept = await run_in_process(plan_of(ground, contestant, CONTEST))
-        await settled(ground, contestant, kept.accepted)
+    async with staged(target, contestant, WORKLOAD) as opened_at:
+        kept = await run_in_process(plan_of(target, contestant, WORKLOAD))
+        await settled(target, contestant, kept.accepted)
         if asynchronous:
-            ground.hold(ground.workers)  # otherwise luck decides what is in the ledger before Redis forgets it
-        replica = ground.replica()
+            target.hold(target.workers)  # otherwise luck decides what is in the ledger before Redis forgets it
+        replica = target.replica()
         try:
             replica.start()  # in the main thread, with which it ends; it takes a tenth of a second
-            await promote_in_step(ground, replica)
-            forgotten = await run_in_process(plan_of(ground, contestant, replace(CONTEST, requests=FORGOTTEN)))
-            await ground.fail_over(replica)
+            await promote_in_step(target, replica)
+            forgotten = await run_in_process(plan_of(target, contestant, replace(WORKLOAD, requests=FORGOTTEN)))
+            await target.fail_over(replica)
         except BaseException:
             replica.kill()  # nobody else knows it yet
             raise
         if asynchronous:
-            await ground.resume(ground.workers)
-        late = await run_in_process(plan_of(ground, contestant, replace(CONTEST, requests=STOCK)))
+            await target.resume(target.workers)
+        late = await run_in_process(plan_of(target, contestant, replace(WORKLOAD, requests=STOCK)))
         results = [kept, forgotten, late]
-        return [await scene_of(ground, contestant, CONTEST, results, opened_at, seen={"forgotten": forgotten.accepted})]
+        return [
+            await scene_of(target, contestant, WORKLOAD, results, opened_at, seen={"forgotten": forgotten.accepted})
+        ]
 
 
-async def promote_in_step(ground: OwnGround, replica: ValkeyServer) -> None:
+async def promote_in_step(target: OwnTarget, replica: ValkeyServer) -> None:
     """The barrier: from a moment on at which the replica had all that was written, it follows no more."""
-    async with Redis.from_url(str(ground.redis_url)) as primary, primary.pipeline(transaction=False) as one_connection:
+    async with Redis.from_url(str(target.redis_url)) as primary, primary.pipeline(transaction=False) as one_connection:
         one_connection.set("barrier", "1", ex=60)  # WAIT speaks of its own connection's writes
         one_connection.wait(1, REPLICATED_MS)
         if (await one_connection.execute())[1] != 1:

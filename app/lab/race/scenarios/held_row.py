@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from app.lab.race.ground import OwnGround
 from app.lab.race.ledger import connected
 from app.lab.race.samples import OURS
+from app.lab.race.target import OwnTarget
 
 ARRIVES_SECONDS = 30.0  # the generator's process starts meanwhile
 LOOK_SECONDS = 0.01
@@ -24,13 +24,13 @@ Arrival = Callable[["asyncio.Task[object]"], Awaitable[int | None]]
 
 
 @asynccontextmanager
-async def row_held(ground: OwnGround, sale: str) -> AsyncIterator[Arrival]:
+async def row_held(target: OwnTarget, sale: str) -> AsyncIterator[Arrival]:
     """Nobody else writes the sale's counter inside. Yields what waits until a purchase stands at it.
 
     That returns the port of the connection it came by, or None where its buyer was answered without; it raises
     TimeoutError. Statements of the service end after three seconds: hold the row shorter.
     """
-    url = str(ground.database_url)
+    url = str(target.database_url)
     async with connected(url) as looking, connected(url) as holding, holding.transaction():
         await holding.execute(HOLD, sale)
 

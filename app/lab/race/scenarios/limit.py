@@ -5,20 +5,20 @@ row is written twice, so a strategy that guards only the stock does not notice.
 """
 
 from app.blasts.load.process import run_in_process
-from app.lab.race.contest import Contest, Contestant
-from app.lab.race.ground import OwnGround
 from app.lab.race.scenarios.scene import Scene, scene_of
 from app.lab.race.stage import plan_of, staged
+from app.lab.race.target import OwnTarget
+from app.lab.race.workload import Contestant, Workload
 from app.strategies.dependencies import RegisteredStrategy
 
 TABS = 8
-CONTEST = Contest(stock=100, requests=TABS, concurrency=TABS, think_ms=0, customers=1, customer_limit=1, retries=20)
+WORKLOAD = Workload(stock=100, requests=TABS, concurrency=TABS, think_ms=0, customers=1, customer_limit=1, retries=20)
 
 
-async def limit(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[Scene]:
+async def limit(target: OwnTarget, strategy: type[RegisteredStrategy]) -> list[Scene]:
     contestant = Contestant(strategy)
-    async with staged(ground, contestant, CONTEST) as opened_at:
-        ground.failpoints.meet_at("after_stock_read", TABS)
-        result = await run_in_process(plan_of(ground, contestant, CONTEST))
-        ground.failpoints.clear()
-        return [await scene_of(ground, contestant, CONTEST, [result], opened_at)]
+    async with staged(target, contestant, WORKLOAD) as opened_at:
+        target.failpoints.meet_at("after_stock_read", TABS)
+        result = await run_in_process(plan_of(target, contestant, WORKLOAD))
+        target.failpoints.clear()
+        return [await scene_of(target, contestant, WORKLOAD, [result], opened_at)]

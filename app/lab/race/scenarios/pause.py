@@ -11,14 +11,14 @@ from contextlib import AsyncExitStack
 from app.blasts.load.result import LoadResult
 from app.blasts.load.runner import run_load
 from app.failpoints import Failpoint
-from app.lab.race.contest import Contest, Contestant
-from app.lab.race.ground import OwnGround
 from app.lab.race.scenarios.held_row import row_held
 from app.lab.race.scenarios.scene import Scene, scene_of
 from app.lab.race.stage import plan_of, staged, under_way
+from app.lab.race.target import OwnTarget
+from app.lab.race.workload import Contestant, Workload
 from app.strategies.dependencies import RegisteredStrategy
 
-CONTEST = Contest(stock=1, requests=1, concurrency=1, think_ms=0, retries=20, seconds=25.0)
+WORKLOAD = Workload(stock=1, requests=1, concurrency=1, think_ms=0, retries=20, seconds=25.0)
 POINTS: tuple[Failpoint, ...] = ("after_stock_read", "after_decrement")
 STANDS_SECONDS = 4.0  # a lock of app/strategies/in_redis/lock.py ends after two
 WAITS_SECONDS = 1.0  # in the ledger, where no lock ends and a statement does, after three
@@ -26,63 +26,63 @@ ARRIVES_SECONDS = 10.0
 LOOK_SECONDS = 0.01
 
 
-async def pause(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[Scene]:
-    scene = await _stands_at_a_point(ground, strategy) or await _stands_in_the_ledger(ground, strategy)
+async def pause(target: OwnTarget, strategy: type[RegisteredStrategy]) -> list[Scene]:
+    scene = await _stands_at_a_point(target, strategy) or await _stands_in_the_ledger(target, strategy)
     return [] if scene is None else [scene]
 
 
-async def _stands_at_a_point(ground: OwnGround, strategy: type[RegisteredStrategy]) -> Scene | None:
+async def _stands_at_a_point(target: OwnTarget, strategy: type[RegisteredStrategy]) -> Scene | None:
     """None where no purchase came by one."""
-    contestant, failpoints = Contestant(strategy), ground.failpoints
-    async with staged(ground, contestant, CONTEST) as opened_at:
+    contestant, failpoints = Contestant(strategy), target.failpoints
+    async with staged(target, contestant, WORKLOAD) as opened_at:
         try:
             for point in POINTS:
                 failpoints.stop_at(point)
-            async with under_way(run_load(plan_of(ground, contestant, CONTEST))) as first:
-                stands = await _somebody_stands(ground, first)
+            async with under_way(run_load(plan_of(target, contestant, WORKLOAD))) as first:
+                stands = await _somebody_stands(target, first)
                 if stands is None:
                     return None
                 for point in POINTS:
                     failpoints.disarm(point)
-                async with under_way(run_load(plan_of(ground, contestant, CONTEST))) as second:
+                async with under_way(run_load(plan_of(target, contestant, WORKLOAD))) as second:
                     await asyncio.wait({second}, timeout=STANDS_SECONDS)
                     waited = not second.done()
                     failpoints.release(stands)
                     results = [await first, await second]
         finally:
             failpoints.clear()
-        return await _scene(ground, contestant, results, opened_at, stands, waited=waited)
+        return await _scene(target, contestant, results, opened_at, stands, waited=waited)
 
 
-async def _stands_in_the_ledger(ground: OwnGround, strategy: type[RegisteredStrategy]) -> Scene | None:
+async def _stands_in_the_ledger(target: OwnTarget, strategy: type[RegisteredStrategy]) -> Scene | None:
     """None where a purchase needs no row of the sale."""
     contestant = Contestant(strategy)
-    async with staged(ground, contestant, CONTEST) as opened_at:
+    async with staged(target, contestant, WORKLOAD) as opened_at:
         async with AsyncExitStack() as buyers:
-            async with row_held(ground, contestant.sale) as somebody_waits:
-                first = await buyers.enter_async_context(under_way(run_load(plan_of(ground, contestant, CONTEST))))
+            async with row_held(target, contestant.sale) as somebody_waits:
+                first = await buyers.enter_async_context(under_way(run_load(plan_of(target, contestant, WORKLOAD))))
                 if await somebody_waits(first) is None:
                     return None
-                second = await buyers.enter_async_context(under_way(run_load(plan_of(ground, contestant, CONTEST))))
+                second = await buyers.enter_async_context(under_way(run_load(plan_of(target, contestant, WORKLOAD))))
                 await asyncio.wait({second}, timeout=WAITS_SECONDS)
                 waited = not second.done()
             results = [await first, await second]
-        return await _scene(ground, contestant, results, opened_at, "in the ledger", waited=waited)
+        return await _scene(target, contestant, results, opened_at, "in the ledger", waited=waited)
 
 
 async def _scene(
-    ground: OwnGround, contestant: Contestant, results: list[LoadResult], opened_at: float, stood: str, *, waited: bool
+    target: OwnTarget, contestant: Contestant, results: list[LoadResult], opened_at: float, stood: str, *, waited: bool
 ) -> Scene:
     seen = {"stood": stood, "second": "waited" if waited else "went by"}
-    return await scene_of(ground, contestant, CONTEST, results, opened_at, seen=seen)
+    return await scene_of(target, contestant, WORKLOAD, results, opened_at, seen=seen)
 
 
-async def _somebody_stands(ground: OwnGround, buyer: "asyncio.Task[object]") -> Failpoint | None:
+async def _somebody_stands(target: OwnTarget, buyer: "asyncio.Task[object]") -> Failpoint | None:
     """Where. None: decided in one step, with nothing between to stand at."""
     async with asyncio.timeout(ARRIVES_SECONDS):
         while not buyer.done():
             for point in POINTS:
-                if ground.failpoints.happened(point, "stop"):
+                if target.failpoints.happened(point, "stop"):
                     return point
             await asyncio.sleep(LOOK_SECONDS)
     return None

@@ -6,11 +6,11 @@ from types import MappingProxyType
 from typing import Any
 
 from app.blasts.load.result import LoadResult
-from app.lab.race.contest import Contest, Contestant
-from app.lab.race.evidence import written
-from app.lab.race.ground import OwnGround
 from app.lab.race.history import History
+from app.lab.race.sale_history import written
 from app.lab.race.stage import settled
+from app.lab.race.target import OwnTarget
+from app.lab.race.workload import Contestant, Workload
 from app.races.history.check import Verdict
 
 
@@ -32,9 +32,9 @@ class Scene:
 
 
 async def scene_of(
-    ground: OwnGround,
+    target: OwnTarget,
     contestant: Contestant,
-    contest: Contest,
+    workload: Workload,
     results: Sequence[LoadResult],
     opened_at: float,
     *,
@@ -43,9 +43,9 @@ async def scene_of(
 ) -> Scene:
     """Waits until the sale has settled, and judges its history."""
     accepted = len({told.reservation_id for result in results for told in result.records if told.reservation_id})
-    view = await settled(ground, contestant, accepted)
-    history = await written(ground, contestant, contest, results, opened_at, crashes=crashes)
+    view = await settled(target, contestant, accepted)
+    history = await written(target, contestant, workload, results, opened_at, crashes=crashes)
     if history is None:
-        raise TypeError("A ground of our own has a ledger.")
+        raise TypeError("A target of our own has a ledger.")
     facts = {"accepted": accepted, "booked": view["booked"], "left": view["remaining"]}
     return Scene(strategy=contestant.name, seen=facts | dict(seen), verdict=history.verdict(), history=history)

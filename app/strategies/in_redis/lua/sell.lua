@@ -1,16 +1,16 @@
--- sell: decides one purchase at the booth, and remembers the answer. Nothing here carries the order to the ledger.
--- KEYS  1 booth (hash)  2 answers, 3 customers and 4 orders (hashes)
+-- sell: decides one purchase by the standalone counter, and remembers the answer. Nothing here carries the order to the ledger.
+-- KEYS  1 counter (hash)  2 answers, 3 customers and 4 orders (hashes)
 -- ARGV  1 customer  2 key  3 quantity (tickets)  4 nonce  5 life (seconds)
--- returns {} where the booth is not here, else {round, epoch, milliseconds until it opens, first ticket, and the four of
+-- returns {} where the counter is not here, else {round, epoch, milliseconds until it opens, first ticket, and the four of
 --   the purchase as reserve.lua gives them: verdict, and what belongs to it}; a ticket only with a number that isn't 0
-local booth = redis.call('HMGET', KEYS[1], 'round', 'epoch', 'stock', 'left', 'limit', 'opens', 'closes', 'state',
+local counter = redis.call('HMGET', KEYS[1], 'round', 'epoch', 'stock', 'left', 'limit', 'opens', 'closes', 'state',
   'accepted')
 for field = 1, 9 do
-  if not booth[field] then return {} end
+  if not counter[field] then return {} end
 end
-local round, epoch, stock, left, limit = tonumber(booth[1]), tonumber(booth[2]), tonumber(booth[3]), tonumber(booth[4]),
-  tonumber(booth[5])
-local opens, closes, state, accepted = tonumber(booth[6]), tonumber(booth[7]), booth[8], tonumber(booth[9])
+local round, epoch, stock, left, limit = tonumber(counter[1]), tonumber(counter[2]), tonumber(counter[3]), tonumber(counter[4]),
+  tonumber(counter[5])
+local opens, closes, state, accepted = tonumber(counter[6]), tonumber(counter[7]), counter[8], tonumber(counter[9])
 local customer, quantity, nonce = ARGV[1], tonumber(ARGV[3]), ARGV[4]
 local field = customer .. ' ' .. ARGV[2]
 

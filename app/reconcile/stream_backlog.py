@@ -11,7 +11,7 @@ Buyer = tuple[str, str]
 
 
 @dataclass(slots=True)
-class Waiting:
+class StreamBacklog:
     """What is in the stream. `orders` by buyer, the first one each; `unreadable`: entry's name to its tickets.
 
     `backlog` (tickets) has every entry of the round, twins of a buyer too, as the acknowledgement lowers it for each;
@@ -25,9 +25,11 @@ class Waiting:
     complete: bool = True
 
 
-async def read_waiting(gate: Gate, sale: str, round_: int, *, up_to: str = "+", bound: int | None = None) -> Waiting:
+async def read_backlog(
+    gate: Gate, sale: str, round_: int, *, up_to: str = "+", bound: int | None = None
+) -> StreamBacklog:
     """Pages the stream up to the entry `up_to`; stops after about `bound` entries where one is given."""
-    waiting = Waiting()
+    waiting = StreamBacklog()
     async for page in gate.entries(sale, up_to):
         if bound is not None and waiting.entries >= bound:
             waiting.complete = False

@@ -7,10 +7,10 @@ from functools import partial
 
 from app.blasts.load.result import LoadResult
 from app.client import Document
-from app.lab.race.contest import Contest, Contestant
-from app.lab.race.ground import Ground
 from app.lab.race.history import History
 from app.lab.race.ledger import bookings_of, connected
+from app.lab.race.target import Target
+from app.lab.race.workload import Contestant, Workload
 from app.lab.stack.sale_watch import when_ready
 
 EVIDENCE_SECONDS = 2.0  # attempts are written in batches, ten times a second
@@ -18,41 +18,41 @@ LOOK_SECONDS = 0.02
 
 
 async def written(
-    ground: Ground,
+    target: Target,
     contestant: Contestant,
-    contest: Contest,
+    workload: Workload,
     results: Sequence[LoadResult],
     opened_at: float,
     *,
     crashes: Sequence[tuple[str, str, float]] = (),
 ) -> History | None:
     """The history of one sale that has settled. `crashes`: process, where, Unix seconds."""
-    if ground.database_url is None:
+    if target.database_url is None:
         return None
     sale, history = contestant.sale, History()
-    history.opened(sale, 1, contest.stock, contest.customer_limit, opened_at)
+    history.opened(sale, 1, workload.stock, workload.customer_limit, opened_at)
     for crash in crashes:
         history.crashed(*crash)
     for result in results:
         history.bought(result)
-    async with connected(ground.database_url) as connection:
+    async with connected(target.database_url) as connection:
         history.bookings = await bookings_of(connection, sale)
     # A process that was killed answers "not ready" while it starts, at the port that it shares with the others.
-    view = await when_ready(partial(ground.client.sale, sale))
+    view = await when_ready(partial(target.client.sale, sale))
     if view is not None and view["remaining"] is not None:
         history.counters[sale] = {"round": 1, "remaining": view["remaining"], "backlog": view["backlog"] or 0}
     if not (contestant.strategy.promises_exactness and contestant.strategy.keeps_limit):
-        history.attempted(sale, await attempts_of(ground, sale, len(history.bookings)))
+        history.attempted(sale, await attempts_of(target, sale, len(history.bookings)))
     return history
 
 
-async def attempts_of(ground: Ground, sale: str, booked: int) -> list[Document]:
+async def attempts_of(target: Target, sale: str, booked: int) -> list[Document]:
     """What the sale's purchases read and wrote, as far as that is kept. Waits until each booking has its own."""
     give_up_at = time.monotonic() + EVIDENCE_SECONDS
     attempts: list[Document] = []
     while True:
         after = attempts[-1]["number"] if attempts else 0
-        page = await when_ready(partial(ground.client.attempts, sale, after=after))
+        page = await when_ready(partial(target.client.attempts, sale, after=after))
         if page is None:
             return attempts
         attempts += page

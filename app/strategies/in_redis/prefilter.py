@@ -8,28 +8,28 @@ from app.gate.replies import GateUnavailable
 from app.strategies.in_redis.keys import RedisKeys
 from app.strategies.in_redis.scripts import Script
 
-SHIELD_MS = 1000  # so long may tickets that a dead process took stay hidden
+PREFILTER_MS = 1000  # so long may tickets that a dead process took stay hidden
 
 log = structlog.get_logger()
 
 
-class Shield:
-    """The shields of all sales."""
+class Prefilter:
+    """The prefilters of all sales."""
 
     def __init__(self, redis: "Redis", prefix: str) -> None:
         self._prefix = prefix
-        self._shield = Script(redis, "shield")
+        self._script = Script(redis, "admit")
         self._away = False
 
     async def admits(self, sale: str, round_: int, quantity: int, left: int) -> bool:
         """Whether to go on to the ledger, which had `left` tickets a moment ago. Always, while Redis is away."""
-        key = RedisKeys(self._prefix, sale).shield(round_)
+        key = RedisKeys(self._prefix, sale).prefilter(round_)
         try:
             with stock_server_reachable():
-                admitted = await self._shield(keys=[key], args=[quantity, left, SHIELD_MS])
+                admitted = await self._script(keys=[key], args=[quantity, left, PREFILTER_MS])
         except GateUnavailable as error:
             if not self._away:
-                log.warning("the shield is away; all purchases go to the ledger", sale=sale, error=error.detail)
+                log.warning("the prefilter is away; all purchases go to the ledger", sale=sale, error=error.detail)
             self._away = True
             return True
         self._away = False

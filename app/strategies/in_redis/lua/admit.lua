@@ -1,5 +1,5 @@
--- shield: lets as many tickets through as the ledger had a moment ago, and no more until it is asked again.
--- KEYS  1 shield (string)
+-- admit: lets as many tickets through as the ledger had a moment ago, and no more until it is asked again.
+-- KEYS  1 tickets (string)
 -- ARGV  1 quantity  2 left (tickets, as the caller has just read them in the ledger)  3 life (milliseconds)
 -- returns 1 where the purchase may go on, else 0
 local left = redis.call('GET', KEYS[1])

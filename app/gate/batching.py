@@ -44,7 +44,7 @@ log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class Waiting:
+class QueuedPurchase:
     """One buyer's place in the queue. `deadline`: seconds of the loop's clock."""
 
     purchase: Purchase
@@ -61,7 +61,7 @@ class SaleQueue:
     """
 
     sale: str
-    waiting: deque[Waiting] = field(default_factory=deque)
+    waiting: deque[QueuedPurchase] = field(default_factory=deque)
     in_flight: int = 0
     scheduled: bool = False
     fence: Fence = field(default_factory=Fence)
@@ -73,7 +73,7 @@ def unheard(*_: object) -> None:
     """For a counter that nothing has to be done about."""
 
 
-class Gatherer:
+class PurchaseBatcher:
     """The front of a counter, the gate as a rule, in one process: bounded queues, first come first served.
 
     `accepted` hears of the acceptances of each call; `noticed` of each reply that is a reason to hint, fence or look.
@@ -106,7 +106,7 @@ class Gatherer:
         if len(queue.waiting) >= self._settings.queue_purchases:
             raise GateBusy("Too many purchases wait for this sale; nothing was taken.")
         loop = asyncio.get_running_loop()
-        waiting = Waiting(purchase, loop.time() + self._settings.queue_seconds, loop.create_future())
+        waiting = QueuedPurchase(purchase, loop.time() + self._settings.queue_seconds, loop.create_future())
         queue.waiting.append(waiting)
         if not queue.scheduled and queue.in_flight < self._settings.batches_in_flight:
             queue.scheduled = True
@@ -129,7 +129,7 @@ class Gatherer:
 
     def _flush(self, queue: SaleQueue) -> None:
         queue.scheduled = False
-        batch: list[Waiting] = []
+        batch: list[QueuedPurchase] = []
         now = asyncio.get_running_loop().time()
         while queue.waiting and len(batch) < self._settings.batch_purchases:
             waiting = queue.waiting.popleft()
@@ -148,7 +148,7 @@ class Gatherer:
         if queue.waiting and queue.in_flight < self._settings.batches_in_flight:
             self._flush(queue)
 
-    async def _send(self, queue: SaleQueue, batch: list[Waiting]) -> None:
+    async def _send(self, queue: SaleQueue, batch: list[QueuedPurchase]) -> None:
         try:
             self._answer(batch, await self._call(queue, batch))
         except TemporarilyUnavailable as error:
@@ -166,7 +166,7 @@ class Gatherer:
             if not (queue.waiting or queue.in_flight or queue.fence.epoch):
                 self._queues.pop(queue.sale, None)  # a name that no gate knows must not stay
 
-    def _answer(self, batch: list[Waiting], reply: BatchReply) -> None:
+    def _answer(self, batch: list[QueuedPurchase], reply: BatchReply) -> None:
         accepted = []
         for waiting, decision in zip(batch, reply.decisions, strict=True):
             if decision.number:
@@ -176,7 +176,7 @@ class Gatherer:
         if accepted:
             self._accepted(batch[0].purchase.sale, reply.fence, accepted)
 
-    async def _call(self, queue: SaleQueue, batch: list[Waiting]) -> BatchReply:
+    async def _call(self, queue: SaleQueue, batch: list[QueuedPurchase]) -> BatchReply:
         """The shared call, under a span if one of its purchases is sampled."""
         purchases = [waiting.purchase for waiting in batch]
         spans = [waiting.span for waiting in batch if waiting.span is not None]
@@ -216,7 +216,7 @@ class Gatherer:
             self._noticed(queue.sale, reply.fence, "hint")
 
 
-def _fail(batch: list[Waiting], error: AtomicTicketsError) -> None:
+def _fail(batch: list[QueuedPurchase], error: AtomicTicketsError) -> None:
     for waiting in batch:
         if not waiting.future.done():
             waiting.future.set_exception(error)

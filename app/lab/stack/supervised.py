@@ -11,7 +11,7 @@ WATCH_SECONDS = 0.2
 Result = TypeVar("Result")
 
 
-async def watched(work: Coroutine[Any, Any, Result], supervisor: Supervisor) -> Result:
+async def supervised(work: Coroutine[Any, Any, Result], supervisor: Supervisor) -> Result:
     """Does the work while the supervisor watches its parts: a scenario must not wait for a process that died.
 
     Raises StopRequested, ProcessFailed, and what the work raises.

@@ -1,4 +1,4 @@
-"""A booth in Redis: it knows the terms, decides at once, remembers its answers, and keeps no order."""
+"""A counter in Redis that decides at once by the sale's terms, remembers its answers, and keeps no order."""
 
 from dataclasses import dataclass
 
@@ -22,8 +22,8 @@ class Sold:
     order: Order | None = None
 
 
-class Booth:
-    """The booths of all sales. Raises GateUnavailable: what was sent may have happened then, or not."""
+class StandaloneCounter:
+    """The standalone counters of all sales. Raises GateUnavailable: what was sent may have happened then, or not."""
 
     def __init__(self, redis: "Redis", prefix: str) -> None:
         self._redis = redis
@@ -32,7 +32,7 @@ class Booth:
         self._follow = Script(redis, "follow")
 
     async def sell(self, purchase: Purchase) -> Sold | None:
-        """Decides one purchase. None where the sale has no booth."""
+        """Decides one purchase. None where the sale has no counter."""
         arguments = (purchase.customer, purchase.key, purchase.quantity, purchase.nonce, LIFE_SECONDS)
         with stock_server_reachable():
             reply = await self._sell(keys=self._keys(purchase.sale), args=arguments)
@@ -55,7 +55,7 @@ class Booth:
         return Sold(decided.outcome, order)
 
     async def follow(self, sale: Sale, booked: int) -> None:
-        """Makes the booth what the ledger has committed. `booked`: tickets, of a round that is new to Redis."""
+        """Makes the counter what the ledger has committed. `booked`: tickets, of a round that is new to Redis."""
         terms = sale.terms
         arguments = (
             sale.round,
@@ -88,4 +88,4 @@ class Booth:
         return bool(nonce == reservation.nonce)
 
     def _keys(self, sale: str) -> tuple[str, str, str, str]:
-        return RedisKeys(self._prefix, sale).booth
+        return RedisKeys(self._prefix, sale).standalone

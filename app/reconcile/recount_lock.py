@@ -22,7 +22,7 @@ TAKEN = text(f"""
 
 
 @asynccontextmanager
-async def at_work(engine: AsyncEngine, sale: str, epoch: int) -> AsyncIterator[AsyncConnection | None]:
+async def recount_lock(engine: AsyncEngine, sale: str, epoch: int) -> AsyncIterator[AsyncConnection | None]:
     """Yields a connection in autocommit that says who is at work; None where another is, on this very epoch."""
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -36,7 +36,7 @@ async def at_work(engine: AsyncEngine, sale: str, epoch: int) -> AsyncIterator[A
             await connection.invalidate()
 
 
-async def somebody_at_work(engine: AsyncEngine, sale: str, epoch: int) -> bool:
+async def recount_lock_held(engine: AsyncEngine, sale: str, epoch: int) -> bool:
     """Whether a living process is recounting the sale under this epoch."""
     async with engine.connect() as connection:
         return bool(await connection.scalar(TAKEN, {"lock": _work(sale, epoch)}))

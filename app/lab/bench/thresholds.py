@@ -1,11 +1,11 @@
-"""The bars: what the engine promises of its speed and size."""
+"""The thresholds: what the engine promises of its speed and size."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from app.lab.bench.interval import paired
-from app.lab.bench.judging import Finding, Verdict, at_least, at_most, never_above, passed, too_few
+from app.lab.bench.judging import Finding, Judgement, at_least, at_most, never_above, passed, too_few
 from app.lab.bench.sample import FLOOR, Samples, figure, rates
 
 SOAK_ORDERS = 100_000
@@ -17,18 +17,18 @@ SAME_COST = 1.25  # one stock is a million times the other: whatever grew with i
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A bar with its verdict. NOT MEASURED is no PASS: fewer than two rounds counted, or the arm was left out."""
+    """A threshold with its verdict. NOT MEASURED is no PASS: fewer than two rounds counted, or the arm was left out."""
 
-    bar: str
-    verdict: Verdict
+    threshold: str
+    verdict: Judgement
     found: str
 
     def as_json(self) -> dict[str, Any]:
-        return {"bar": self.bar, "verdict": self.verdict, "found": self.found}
+        return {"threshold": self.threshold, "verdict": self.verdict, "found": self.found}
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class Threshold:
     """`needs`: the arms without which nobody asked for it."""
 
     sentence: str
@@ -95,41 +95,43 @@ def seeding(samples: Samples) -> Finding:
     return at_most(figure(samples.counted("seeding"), "times"), SAME_COST)
 
 
-BARS = (
-    Bar("purchases at least 0.9 of the floor", ("purchases", FLOOR), ratio("purchases", FLOOR, 0.9)),
-    Bar(
+THRESHOLDS = (
+    Threshold("purchases at least 0.9 of the floor", ("purchases", FLOOR), ratio("purchases", FLOOR, 0.9)),
+    Threshold(
         "purchases at least 0.6 of the constant gate",
         ("purchases", "constant-gate"),
         ratio("purchases", "constant-gate", 0.6),
     ),
-    Bar(
+    Threshold(
         "CPU of a purchase, nothing traced: at most 1.01 of a stub's",
         ("telemetry-off",),
         telemetry("telemetry-off", 1.01),
     ),
-    Bar(
+    Threshold(
         "CPU of a purchase, 1 % traced: at most 1.05 of a stub's",
         ("telemetry-1",),
         telemetry("telemetry-1", 1.05),
     ),
-    Bar(
+    Threshold(
         "all traced, collector killed: at least 0.95 of before",
         ("collector-killed", "collector"),
         ratio("collector-killed", "collector", 0.95),
     ),
-    Bar(
+    Threshold(
         "all traced, collector silent: at least 0.95 of before",
         ("collector-silent", "collector"),
         ratio("collector-silent", "collector", 0.95),
     ),
-    Bar("sold-out answers at least 1.0 of the floor", ("sold-out", FLOOR), ratio("sold-out", FLOOR, 1.0)),
-    Bar(f"1 API, 1 worker process: persisted at least {KEEPS_UP} of accepted", ("steady",), keeps_up("steady")),
-    Bar(f"2 API, 2 worker processes: persisted at least {KEEPS_UP} of accepted", ("steady-2",), keeps_up("steady-2")),
-    Bar("no backlog 10 s after the last acceptance", ("steady",), seconds_until_booked),
-    Bar(f"{SOAK_ORDERS:,} orders: as many bookings, identity exact", ("soak",), all_booked),
-    Bar(f"the API process below {MEGABYTES:.0f} MB meanwhile", ("soak",), memory("api")),
-    Bar(f"the worker's child below {MEGABYTES:.0f} MB meanwhile", ("soak",), memory("worker_child")),
-    Bar(f"the worker's parent below {MEGABYTES:.0f} MB meanwhile", ("soak",), memory("worker_parent")),
-    Bar("100 concurrent buyers: p99 at most 3 times p50", ("buyers-100",), tail),
-    Bar(f"10,000,000 tickets seeded in at most {SAME_COST} of the time of 10", ("seeding",), seeding),
+    Threshold("sold-out answers at least 1.0 of the floor", ("sold-out", FLOOR), ratio("sold-out", FLOOR, 1.0)),
+    Threshold(f"1 API, 1 worker process: persisted at least {KEEPS_UP} of accepted", ("steady",), keeps_up("steady")),
+    Threshold(
+        f"2 API, 2 worker processes: persisted at least {KEEPS_UP} of accepted", ("steady-2",), keeps_up("steady-2")
+    ),
+    Threshold("no backlog 10 s after the last acceptance", ("steady",), seconds_until_booked),
+    Threshold(f"{SOAK_ORDERS:,} orders: as many bookings, identity exact", ("soak",), all_booked),
+    Threshold(f"the API process below {MEGABYTES:.0f} MB meanwhile", ("soak",), memory("api")),
+    Threshold(f"the worker's child below {MEGABYTES:.0f} MB meanwhile", ("soak",), memory("worker_child")),
+    Threshold(f"the worker's parent below {MEGABYTES:.0f} MB meanwhile", ("soak",), memory("worker_parent")),
+    Threshold("100 concurrent buyers: p99 at most 3 times p50", ("buyers-100",), tail),
+    Threshold(f"10,000,000 tickets seeded in at most {SAME_COST} of the time of 10", ("seeding",), seeding),
 )

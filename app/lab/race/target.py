@@ -22,7 +22,7 @@ from app.lab.stack.servers.ports import LOOPBACK, free_port
 from app.lab.stack.servers.valkey import ValkeyServer
 from app.lab.stack.service import ServicePlan, clear_metrics
 from app.lab.stack.stores import Stores
-from app.lab.stack.supervisor import Part, Say, Supervisor
+from app.lab.stack.supervisor import ManagedProcess, Say, Supervisor
 
 READY_SECONDS = 60.0
 LOOK_SECONDS = 0.02
@@ -36,7 +36,7 @@ IMPATIENT = {
 
 
 @dataclass
-class Ground:
+class Target:
     """A service to race on. Without a ledger there are no histories and no samples of it; without Redis no counts."""
 
     api_url: str
@@ -57,7 +57,7 @@ class AtOnce(RestartPolicy):
         return 0.0
 
 
-class OwnGround(Ground):
+class OwnTarget(Target):
     """An installation for one race: its stores begin empty, and any process of it may be killed.
 
     Start and stop it from the main thread (see app.lab.stack.supervisor).
@@ -70,7 +70,7 @@ class OwnGround(Ground):
         self._sizes = {"api_processes": api_processes, "workers": workers}
         self.failpoints = FailpointController(home.directory / "failpoints")
         self._environment = IMPATIENT | {"FAILPOINTS": str(home.directory / "failpoints")} if faults else {}
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, ManagedProcess] = {}
         self._held: set[str] = set()
         self._replicas = 0
         super().__init__(api_url="", admin_token=os.environ.get("API_ADMIN_TOKEN"))  # the processes read it too
@@ -103,7 +103,7 @@ class OwnGround(Ground):
         self.api_url = plan.api_url
         self.supervisor.run_to_end("migrate", plan.migration())
         refuse_too_many(self.database_url, **self._sizes)
-        parts = [part for part in plan.parts(**self._sizes) if part.name != "blaster"]
+        parts = [part for part in plan.parts(**self._sizes) if part.name != "blast-runner"]
         for part in parts:
             part.restarts = AtOnce()
         self.supervisor.start(parts)
@@ -172,7 +172,7 @@ class OwnGround(Ground):
         return [name for name in self._parts if name.startswith("worker-")]
 
 
-def given(api_url: str, environment: Mapping[str, str] = os.environ) -> Ground:
+def given(api_url: str, environment: Mapping[str, str] = os.environ) -> Target:
     """A service that somebody else runs, and its stores where the environment names them."""
     names = ("API_ADMIN_TOKEN", "DATABASE_URL", "REDIS_URL")
-    return Ground(api_url, *(environment.get(name) for name in names))
+    return Target(api_url, *(environment.get(name) for name in names))

@@ -1,4 +1,4 @@
-"""Becomes a command that ends when the process that started it ends: `tether.py PARENT SIGNAL UID GID COMMAND ...`.
+"""Becomes a command that ends with the process that started it: `die_with_parent.py PARENT SIGNAL UID GID COMMAND ...`.
 
 Linux tells a child of its parent's death (PR_SET_PDEATHSIG), a SIGKILL included. It means the parent *thread*: start a
 tethered process from a thread that lives as long as the process should, in practice the main one. Elsewhere (macOS)
@@ -15,7 +15,7 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def tether(parent: int, parent_death_signal: int) -> None:
+def die_with_parent(parent: int, parent_death_signal: int) -> None:
     """Has the kernel send this process the signal when its parent dies (Linux). Exits if it has died already."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, parent_death_signal)
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)
-    tether(parent, parent_death_signal)
+    die_with_parent(parent, parent_death_signal)
     os.execv(command[0], command)  # noqa: S606 - no shell is wanted; the command comes from the lab itself
 
 

@@ -21,7 +21,7 @@ from app.services.sales import SalesService
 TURN_SECONDS = 0.1
 LIST_SECONDS = 1.0
 MAX_SALES = 50
-SOONEST_SECONDS = 0.2  # five pictures a second of a sale that moves
+SOONEST_SECONDS = 0.2  # five payloads a second of a sale that moves
 IDLE_SECONDS = 2.0
 IDLE_LOOKS_PER_SECOND = 10  # at sales that don't move, all together
 UNTOLD = ""  # no state yet: whoever looked before may have told one that holds no more
@@ -40,7 +40,7 @@ class Watched:
     pause: float = SOONEST_SECONDS
 
 
-class Looker:
+class SalePoller:
     """`process` names this one among all that could look."""
 
     def __init__(
@@ -82,13 +82,13 @@ class Looker:
         else:
             watched.due_at = min(watched.due_at, time.monotonic() + SOONEST_SECONDS)
 
-    async def picture(self, name: str) -> dict[str, Any]:
+    async def payload(self, name: str) -> dict[str, Any]:
         """The sale as watchers are told it. Raises UnknownSale."""
         view = await self._sales.view(name)
         tickets = await self._tickets.map(name, view.round, view.stock)
-        picture: dict[str, Any] = to_jsonable_python(view)
+        payload: dict[str, Any] = to_jsonable_python(view)
         resource = await self._resources.told(name) if view.managed_by == "flashsale" else None
-        return picture | {"tickets": to_jsonable_python(tickets), "resource": resource}
+        return payload | {"tickets": to_jsonable_python(tickets), "resource": resource}
 
     async def _take_turn(self) -> None:
         """Looks; and where the ledger is away tells once that the figures are old, and once that they are not."""
@@ -115,13 +115,13 @@ class Looker:
         active = {sale.name for sale in await self._sales.active(limit=MAX_SALES)}
         for name in active - self._watched.keys():
             self._watched[name] = Watched()
-        for name in self._watched.keys() - active:  # it ended: one last picture
+        for name in self._watched.keys() - active:  # it ended: one last payload
             await self._look(name, self._watched.pop(name))
 
     async def _look(self, name: str, watched: Watched) -> None:
         began = time.monotonic()
         try:
-            picture = await self.picture(name)
+            payload = await self.payload(name)
         except UnknownSale:
             return
         except AtomicTicketsError:
@@ -131,10 +131,10 @@ class Looker:
             watched.due_at = time.monotonic() + DEFECT_SECONDS
             return
         cost = time.monotonic() - began
-        moved = picture != watched.published
+        moved = payload != watched.published
         if moved:
-            await self._stream.publish(Event.of("sale", picture))
-            watched.published = picture
+            await self._stream.publish(Event.of("sale", payload))
+            watched.published = payload
         watched.pause = SOONEST_SECONDS if moved else min(2 * watched.pause, self._idle_seconds())
         watched.due_at = time.monotonic() + max(watched.pause, COST_FACTOR * cost)
 

@@ -16,7 +16,7 @@ class UnknownChoice(AtomicTicketsError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contest:
+class Workload:
     """`customers`: how many take turns; None: every request is a customer of its own.
 
     `retries`: how often a buyer asks again whose answer is unknown. All insist where a sale is contended.

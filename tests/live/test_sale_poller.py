@@ -1,4 +1,4 @@
-"""What a defect that one sale brings out does to the pictures of the others."""
+"""What a defect that one sale brings out does to the payloads of the others."""
 
 import asyncio
 import json
@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 
 from app.ledger.sales import SaleRepository
 from app.ledger.tickets import TicketRepository
-from app.live.looker import Looker
 from app.live.resources import ResourceReports
+from app.live.sale_poller import SalePoller
 from app.live.stream import LiveStream
 from app.sales.model import SaleTerms
 from app.services.sales import SalesService
@@ -19,11 +19,11 @@ from app.strategies.naive import NaiveStrategy
 from tests.support.until import until
 
 
-class StumblingLooker(Looker):
-    async def picture(self, name: str) -> dict[str, Any]:
+class StumblingPoller(SalePoller):
+    async def payload(self, name: str) -> dict[str, Any]:
         if name == "broken":
             raise ZeroDivisionError
-        return await super().picture(name)
+        return await super().payload(name)
 
 
 async def test_a_sale_that_can_not_be_looked_at_is_logged_once_and_hides_no_other(
@@ -33,14 +33,14 @@ async def test_a_sale_that_can_not_be_looked_at_is_logged_once_and_hides_no_othe
     for name in ("broken", "fine"):
         await service.create(SaleTerms(name=name, strategy="naive", stock=10))
     resources = ResourceReports(broker, key_prefix)
-    looker = StumblingLooker(stream, service, TicketRepository(parts.engine), resources, process="this")
+    sale_poller = StumblingPoller(stream, service, TicketRepository(parts.engine), resources, process="this")
 
     async def told(name: str) -> bool:
         seen = await stream.after("0-0")
         return name in [json.loads(event.data)["name"] for event in seen if event.name == "sale"]
 
     with capture_logs() as logs:
-        looking = asyncio.create_task(looker.run())
+        looking = asyncio.create_task(sale_poller.run())
         await until(lambda: told("fine"), seconds=20)
         await service.create(SaleTerms(name="late", strategy="naive", stock=10))
         await until(lambda: told("late"), seconds=20)
