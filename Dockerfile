@@ -1,4 +1,4 @@
-# One image for every process: API, worker, operator, reconciler, blaster and migration differ by their command alone.
+# One image for every process: API, worker, operator, reconciler, blast runner and migration differ by their command alone.
 #
 #   docker build -t atomictickets:dev .
 ARG PYTHON=python:3.13-slim

@@ -38,7 +38,7 @@ crd: $(VENV)/.dev ## Write k8s/crd.yaml anew from the models of the operator
 	@cp k8s/crd.yaml charts/atomictickets/files/crd.yaml
 
 chart: $(VENV)/.dev ## Write the chart's schema and tables anew from values.yaml and the settings
-	@$(BIN)/python charts/document.py
+	@$(BIN)/python tools/document_chart.py
 
 kind: ## Install it on a local Kubernetes cluster, and buy a ticket there
 	@missing=; for tool in docker kind kubectl helm; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \

@@ -57,7 +57,7 @@ def test_urls_that_the_chart_takes_are_those_that_the_processes_take(helm: Offli
 def test_everything_off(helm: OfflineHelm) -> None:
     rendered = helm.render(
         *EXTERNAL,
-        *("crds.enabled=false", "operator.enabled=false", "blaster.enabled=false", "tests.enabled=false"),
+        *("crds.enabled=false", "operator.enabled=false", "blastRunner.enabled=false", "tests.enabled=false"),
         "jaeger.enabled=false",
         *("serviceAccount.create=false", "api.podDisruptionBudget.enabled=false", "secrets.generate=false"),
     )
@@ -76,7 +76,7 @@ def test_autoscaler_has_the_replicas(helm: OfflineHelm) -> None:
 
 
 def test_connections_suffice_while_every_pod_is_there_twice(helm: OfflineHelm) -> None:
-    """Of API, workers and blaster: 20 + 3, 2 and 1 each. The operator (18) is replaced, the migration is one more."""
+    """Of API, workers and blast runner: 20 + 3, 2 and 1 each. The operator (18) is replaced, the migration is one more."""
     needed = 2 * ((20 + 3) * 2 + 2 * 10 + 1) + 18 + 1
     helm.render(f"postgres.maxConnections={needed + 3}")
     with pytest.raises(NotRendered, match=f"may open {needed} "):
@@ -172,7 +172,7 @@ def test_entrances_lead_to_the_service(helm: OfflineHelm) -> None:
 
 
 def test_a_components_pod_goes_before_all_pods(helm: OfflineHelm) -> None:
-    sets = ("pods.priorityClassName=normal", "pods.nodeSelector.disk=ssd", "api.pod.priorityClassName=high")
+    sets = ("pods.priorityClassName=normal", "pods.nodeSelector.disk=ssd", "api.priorityClassName=high")
     specs = dict(helm.render(*sets).pods())
     assert specs["api"]["priorityClassName"] == "high"
     assert specs["postgres"]["priorityClassName"] == "normal"

@@ -54,7 +54,7 @@ def test_every_process_that_stays_is_probed_at_a_port_that_it_opens(helm: Offlin
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
                 if asked := container.get(probe, {}).get("httpGet"):
                     assert asked["port"] in named, component_of(each)
-    told = {"worker": "WORKER", "blast-runner": "BLASTER", "reconciler": "RECONCILE"}
+    told = {"worker": "WORKER", "blast-runner": "BLAST_RUNNER", "reconciler": "RECONCILE"}
     for component, variable in told.items():
         rendered = helm.render("operator.enabled=false")
         assert rendered.environment(component)[f"{variable}_PROBE_PORT"] == "8080"
@@ -99,7 +99,7 @@ def test_workers_replicas_are_the_operators(helm: OfflineHelm) -> None:
 
 
 def test_api_drains_itself_in_time(helm: OfflineHelm) -> None:
-    rendered = helm.render("api.drainSeconds=20", "api.gracefulSeconds=7")
+    rendered = helm.render("api.shutdownDelaySeconds=20", "api.gracefulSeconds=7")
     deployment = rendered.one("Deployment", "api")
     spec = deployment["spec"]["template"]["spec"]
     assert "lifecycle" not in spec["containers"][0]

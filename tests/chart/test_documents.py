@@ -9,7 +9,7 @@ import yaml
 from tests.support.chart import CHART, OfflineHelm
 from tests.support.project import PROJECT
 
-DOCUMENT = runpy.run_path(str(PROJECT / "charts" / "document.py"))
+DOCUMENT = runpy.run_path(str(PROJECT / "tools" / "document_chart.py"))
 
 
 @pytest.mark.parametrize(("path", "text"), DOCUMENT["documents"]().items(), ids=lambda each: getattr(each, "name", ""))

@@ -131,8 +131,8 @@ OPTIONS = (
     *("api.autoscaling.enabled=true", "networkPolicies.enabled=true", "dashboard.enabled=true"),
     *("api.ingress.enabled=true", "api.ingress.hosts[0].host=tickets.example.com", "api.service.type=NodePort"),
     *("pods.priorityClassName=system-cluster-critical", "pods.tolerations[0].operator=Exists", "pods.nodeSelector.a=b"),
-    "api.pod.topologySpreadConstraints[0].topologyKey=zone",
-    *(f"api.pod.topologySpreadConstraints[0].{each}" for each in ("maxSkew=1", "whenUnsatisfiable=DoNotSchedule")),
+    "api.topologySpreadConstraints[0].topologyKey=zone",
+    *(f"api.topologySpreadConstraints[0].{each}" for each in ("maxSkew=1", "whenUnsatisfiable=DoNotSchedule")),
 )
 
 

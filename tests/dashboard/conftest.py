@@ -56,7 +56,7 @@ async def platform(
     tmp_path_factory: pytest.TempPathFactory,
     dashboard_database_url: str,
 ) -> AsyncIterator[Platform]:
-    """Two API processes, a worker, a reconciler and a blaster."""
+    """Two API processes, a worker, a reconciler and a blast runner."""
     home = LabHome(tmp_path_factory.mktemp("dashboard") / "home")
     home.lock()
     platform = Platform(

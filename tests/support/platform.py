@@ -45,7 +45,7 @@ View = dict[str, Any]
 
 
 class Platform:
-    """One installation. Its processes: `api-<n>`, `worker-<n>`, `reconcile`, and `blaster` if it is asked for."""
+    """One installation. Its processes: `api-<n>`, `worker-<n>`, `reconcile`, and `blast-runner` if it is asked for."""
 
     def __init__(
         self,

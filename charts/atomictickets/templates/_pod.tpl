@@ -1,23 +1,33 @@
 {{/* What pods and containers have in common. Each takes (list $ "component"). */}}
 
-{{/* A component's values; the checks of `helm test` have none of their own. */}}
-{{- define "atomictickets.pods" -}}
-{{- $ := index . 0 -}}
-{{- $own := index $.Values (index . 1) | default dict -}}
-{{- mergeOverwrite (deepCopy $.Values.pods) ($own.pod | default dict) | toYaml -}}
+{{/* A component's values: those of `blast-runner` are called blastRunner. */}}
+{{- define "atomictickets.values" -}}
+{{- index (index . 0).Values (index . 1 | camelcase | untitle) | default dict | toYaml -}}
+{{- end -}}
+
+{{/* What every pod has, with the component's own before it. */}}
+{{- define "atomictickets.placement" -}}
+{{- $common := (index . 0).Values.pods -}}
+{{- $own := include "atomictickets.values" . | fromYaml -}}
+{{- range $key := keys $own -}}
+{{- if not (hasKey $common $key) -}}
+{{- $_ := unset $own $key -}}
+{{- end -}}
+{{- end -}}
+{{- mergeOverwrite (deepCopy $common) $own | toYaml -}}
 {{- end -}}
 
 {{- define "atomictickets.podMetadata" -}}
 {{- $ := index . 0 -}}
-{{- $pod := include "atomictickets.pods" . | fromYaml -}}
-{{- $annotations := deepCopy ($pod.annotations | default dict) -}}
+{{- $pod := include "atomictickets.placement" . | fromYaml -}}
+{{- $annotations := deepCopy ($pod.podAnnotations | default dict) -}}
 {{- if eq (index . 1) "jaeger" -}}
 {{- $_ := set $annotations "checksum/config" (include "atomictickets.jaeger.config" $ | sha256sum) -}}
 {{- end -}}
 labels:
   {{- /* Nothing of the chart's version: an update that leaves a store as it was must not restart it. */}}
   {{- include "atomictickets.selectorLabels" . | nindent 2 }}
-  {{- with mergeOverwrite (deepCopy $.Values.commonLabels) ($pod.labels | default dict) }}
+  {{- with mergeOverwrite (deepCopy $.Values.commonLabels) ($pod.podLabels | default dict) }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- with $annotations }}
@@ -30,9 +40,9 @@ annotations:
 {{- define "atomictickets.pod" -}}
 {{- $ := index . 0 -}}
 {{- $component := index . 1 -}}
-{{- $pod := include "atomictickets.pods" . | fromYaml -}}
+{{- $pod := include "atomictickets.placement" . | fromYaml -}}
 {{- $context := deepCopy $.Values.podSecurityContext -}}
-{{- with (index $.Values $component | default dict).user -}}
+{{- with (include "atomictickets.values" . | fromYaml).user -}}
 {{- $context = mergeOverwrite $context (dict "runAsUser" . "runAsGroup" . "fsGroup" .) -}}
 {{- end -}}
 {{- $callsKubernetes := has $component (list "operator" "tests") -}}
@@ -109,7 +119,7 @@ resources:
      component defines as `atomictickets.<component>.env`; the user's own take the place of those. */}}
 {{- define "atomictickets.container" -}}
 {{- $ := index . 0 -}}
-{{- $values := index $.Values (index . 1) | default dict -}}
+{{- $values := include "atomictickets.values" . | fromYaml -}}
 {{- $env := include "atomictickets.env" . | fromYamlArray -}}
 {{- $env = include "atomictickets.overlaid" (list $env $.Values.extraEnv) | fromYamlArray -}}
 {{- $env = include "atomictickets.overlaid" (list $env ($values.extraEnv | default list)) | fromYamlArray -}}

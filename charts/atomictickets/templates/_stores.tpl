@@ -73,7 +73,7 @@ secretKeyRef:
 {{- end }}
 {{- end -}}
 
-{{/* Connections to the ledger that all processes may open. Twice those of API, workers and blaster: in an update the last
+{{/* Connections to the ledger that all processes may open. Twice those of API, workers and blast runner: in an update the last
      pod may be new before the first old one has ended, and those that end count towards no maxSurge. The operator ends
      before the next begins, and migrates once. An API process has 3 more to look with; the others have pools of a fixed
      size (app/ledger/engine.py, flashsale_operator/stores.py). */}}

@@ -1,4 +1,4 @@
-"""Crowds that the release's own blaster sends, asked for over HTTP as the dashboard asks."""
+"""Crowds that the release's own blast runner sends, asked for over HTTP as the dashboard asks."""
 
 from typing import Any
 

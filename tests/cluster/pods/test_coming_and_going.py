@@ -18,7 +18,7 @@ DEFINITION = "crd/flashsales.atomictickets.dev"
 # Two releases fit on a node of two cores, beside the shop that the other tests share.
 SMALL = (
     *(f"{each}.resources.requests.cpu=20m" for each in ("api", "worker", "operator", "valkey", "broker", "postgres")),
-    *("api.replicas=1", "blaster.enabled=false", "jaeger.enabled=false"),
+    *("api.replicas=1", "blastRunner.enabled=false", "jaeger.enabled=false"),
 )
 
 
@@ -92,16 +92,16 @@ def test_two_releases_come_change_and_go_in_any_order(two_namespaces: tuple[Kube
         shop.until_open("same-name")
     assert sells_ten(owner, image) == sells_ten(other, image) == 10
     for shop in (owner, other):
-        shop.upgrade(*SMALL, "api.drainSeconds=3")
+        shop.upgrade(*SMALL, "api.shutdownDelaySeconds=3")
 
     other.helm.uninstall()
-    owner.upgrade(*SMALL, "api.drainSeconds=2")
+    owner.upgrade(*SMALL, "api.shutdownDelaySeconds=2")
     assert "Phase:          Succeeded" in owner.helm.test()
     other.install(*SMALL)
     assert owner_of_the_definition(owner) == owner.kubectl.namespace
 
     owner.helm.uninstall()
-    other.upgrade(*SMALL, "api.drainSeconds=2")
+    other.upgrade(*SMALL, "api.shutdownDelaySeconds=2")
     assert "Phase:          Succeeded" in other.helm.test()
     assert other.bookings("same-name").total() == 10
     other.helm.uninstall()

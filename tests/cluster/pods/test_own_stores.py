@@ -24,7 +24,7 @@ OWN = (
         f"externalPostgresql.existingSecret.name={LEDGER}",
     ),
     *("externalPostgresql.sslMode=verify-full", f"externalCA.name={TLS}"),
-    *("api.replicas=1", "blaster.enabled=false", "jaeger.enabled=false"),
+    *("api.replicas=1", "blastRunner.enabled=false", "jaeger.enabled=false"),
     *(f"{each}.resources.requests.cpu=20m" for each in ("api", "worker", "operator")),
 )
 WITHOUT_TLS = """

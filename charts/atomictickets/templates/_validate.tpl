@@ -1,6 +1,6 @@
 {{/* What the schema can't say: values that are fine alone and wrong together. Each is refused with a sentence. */}}
 
-{{- define "atomictickets.checks" -}}
+{{- define "atomictickets.validate" -}}
 {{- $values := .Values -}}
 
 {{- range $store := list (list "valkey" "externalRedis") (list "broker" "externalBroker") -}}
@@ -46,10 +46,10 @@
 {{- end -}}
 {{- end -}}
 
-{{- $leaving := add $values.api.drainSeconds $values.api.gracefulSeconds 5 -}}
+{{- $leaving := add $values.api.shutdownDelaySeconds $values.api.gracefulSeconds 5 -}}
 {{- with $values.api.terminationGracePeriodSeconds -}}
 {{- if le (int .) (int $leaving) -}}
-{{- fail (printf "api.terminationGracePeriodSeconds is %d: pods would be killed while they finish requests; it must be more than drainSeconds + gracefulSeconds + 5 = %d." (int .) (int $leaving)) -}}
+{{- fail (printf "api.terminationGracePeriodSeconds is %d: pods would be killed while they finish requests; it must be more than shutdownDelaySeconds + gracefulSeconds + 5 = %d." (int .) (int $leaving)) -}}
 {{- end -}}
 {{- end -}}
 {{- with $values.api.autoscaling -}}

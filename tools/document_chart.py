@@ -1,6 +1,6 @@
 """Writes what is made from values.yaml: values.schema.json and the tables in the chart's README.
 
-    python charts/document.py [--check]
+    python tools/document_chart.py [--check]
 
 A value's comment says what it is (`# -- ...`) and, where its default doesn't show it, what it may be
 (`# @schema {...}`, JSON Schema). Every object is closed, so that a typing error is refused with its name; an object
@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings
 from app.settings import ApiSettings, DrainSettings, GateSettings, LedgerSettings, ReconcileSettings
 from flashsale_operator.settings import OperatorSettings
 
-CHART = Path(__file__).parent / "atomictickets"
+CHART = Path(__file__).parents[1] / "charts" / "atomictickets"
 SETTINGS: tuple[type[BaseSettings], ...] = (
     ApiSettings,
     GateSettings,
@@ -30,7 +30,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
 )
 CHARTS_OWN = frozenset(
     {
-        *("API_HOST", "API_PORT", "API_URL", "API_ADMIN_TOKEN", "API_DRAIN_SECONDS", "API_GRACEFUL_SECONDS"),
+        *("API_HOST", "API_PORT", "API_URL", "API_ADMIN_TOKEN", "API_SHUTDOWN_DELAY_SECONDS", "API_GRACEFUL_SECONDS"),
         *(
             "GATE_KEY_PREFIX",
             "LEDGER_SCHEMA_NAME",
@@ -94,6 +94,7 @@ class Values:
 
     def __init__(self, text: str) -> None:
         self._lines = text.splitlines()
+        self._common = frozenset(yaml.safe_load(text)["pods"])  # what each component repeats needs no row of its own
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         assert isinstance(root, yaml.MappingNode)  # noqa: S101  narrows the type for the checker
         self._root = root
@@ -121,7 +122,9 @@ class Values:
             assert isinstance(value, yaml.MappingNode)  # noqa: S101  narrows the type for the checker
             schema = self._object(value, path)
         else:
-            self.rows.append((path, json.dumps(default), description))
+            component, _, name = path.partition(".")
+            if component == "pods" or name not in self._common:
+                self.rows.append((path, json.dumps(default), description))
             schema = inferred(default)
         if "$ref" in said:
             return said
