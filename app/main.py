@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.api.application import Application
 from app.api.dashboard import CHARTS
-from app.api.lab_control import Door
+from app.api.lab_control import LabControl
 from app.api.readiness import Readiness, stop
 from app.api.services import Services
 from app.drain.hints import Hints
@@ -74,7 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     application = Application(
         body_limit_bytes=settings.api.body_limit_bytes,
-        lab=Door.of_environment(),
+        lab=LabControl.of_environment(),
         lifespan=lifespan,
         version=version("atomictickets"),
     )
@@ -151,7 +151,7 @@ async def open_live(
             {"name": name, "promises_exactness": each.promises_exactness} for name, each in STRATEGIES.items()
         ],
         "charts": CHARTS.is_file(),
-        "lab": Door.of_environment() is not None,
+        "lab": LabControl.of_environment() is not None,
         "needs_token": settings.api.admin_token is not None,
     }
     return Live(

@@ -21,7 +21,7 @@ from app.api import (
 from app.api import exception_handlers as faults
 from app.api.bodies import SmallBodies
 from app.api.lab import router_of
-from app.api.lab_control import Door
+from app.api.lab_control import LabControl
 from app.api.problems import Problem
 from app.api.purchase_lane import PATH, answer_purchase
 from app.api.tracing import FRAMEWORK, named
@@ -40,7 +40,7 @@ names, from the race (`naive`) to its cure (`atomic`), behind one API.
 class Application(FastAPI):
     """Routes, errors and limits of the service. What they call comes with the lifespan's state."""
 
-    def __init__(self, *, body_limit_bytes: int, lab: Door | None = None, **options: Any) -> None:
+    def __init__(self, *, body_limit_bytes: int, lab: LabControl | None = None, **options: Any) -> None:
         super().__init__(
             title="AtomicTickets",
             description=DESCRIPTION,

@@ -88,10 +88,10 @@ class BlastOut(BaseModel):
     ),
 )
 async def create_blast(
-    sale: SaleName, services: InstalledServices, response: Response, wish: BlastIn | None = None
+    sale: SaleName, services: InstalledServices, response: Response, body: BlastIn | None = None
 ) -> Blast:
     """Queues a blast. `Location` tells where to look after it."""
-    blast = await services.blasts.create(sale, **(wish or BlastIn()).model_dump())
+    blast = await services.blasts.create(sale, **(body or BlastIn()).model_dump())
     response.headers["Location"] = f"/blasts/{blast.id}"
     return blast
 

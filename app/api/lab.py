@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from app.api.admin import require_admin
 from app.api.bodies import json_only
 from app.api.errors import BodyTooLarge, InvalidRequest, NotFound, NotJson, Unauthorized
-from app.api.lab_control import Door, Fault, is_loopback
+from app.api.lab_control import Fault, LabControl, is_loopback
 from app.api.problems import problems
 from app.errors import TemporarilyUnavailable
 
@@ -35,18 +35,18 @@ async def from_this_machine(request: Request) -> None:
         raise NotFound("The lab's processes are this machine's alone.")
 
 
-def router_of(door: Door) -> APIRouter:
+def router_of(control: LabControl) -> APIRouter:
     router = APIRouter(prefix="/lab", tags=["lab"], dependencies=[Depends(from_this_machine)])
 
     @router.get("", responses=problems(NotFound))
     async def read_lab() -> LabOut:
         """The processes of the lab, and the faults that can be tried on them."""
-        return LabOut(**door.state(), race_report=door.race_report() is not None)
+        return LabOut(**control.state(), race_report=control.race_report() is not None)
 
     @router.get("/race", responses=problems(NotFound))
     async def read_race_report() -> dict[str, Any]:
         """The report that `atomictickets race` left in the lab's home."""
-        report = door.race_report()
+        report = control.race_report()
         if report is None:
             raise NotFound("No race was run in this lab yet: atomictickets race.")
         return report
@@ -57,10 +57,10 @@ def router_of(door: Door) -> APIRouter:
         dependencies=[Depends(require_admin), Depends(json_only)],
         responses=problems(NotFound, InvalidRequest, Unauthorized, NotJson, BodyTooLarge, TemporarilyUnavailable),
     )
-    async def try_fault(wish: FaultIn) -> FaultIn:
+    async def try_fault(body: FaultIn) -> FaultIn:
         """Asks the lab's own process for it."""
-        if not door.wish(wish.fault):
-            raise TemporarilyUnavailable("The lab does not take wishes just now; is it stopped?")
-        return wish
+        if not control.request(body.fault):
+            raise TemporarilyUnavailable("The lab takes no requests just now; is it stopped?")
+        return body
 
     return router

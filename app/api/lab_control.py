@@ -1,6 +1,6 @@
 """By what the page of a lab reaches the lab's own process: a directory that both can write, and nobody else.
 
-A wish is a file; the lab's main thread, which alone may start processes, takes it at its next look (0.2 s). What the
+A request is a file; the lab's main thread, which alone may start processes, takes it at its next look (0.2 s). What the
 lab has to tell is in one file. There is no port that a stranger could find.
 """
 
@@ -12,9 +12,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-VARIABLE = "LAB_DOOR"
+VARIABLE = "LAB_CONTROL_DIRECTORY"
 RACE_REPORT = "race.json"
-MOST_WISHES = 20  # that wait; a lab that hangs must not fill a disk
+MOST_REQUESTS = 20  # that wait; a lab that hangs must not fill a disk
 
 
 class Fault(StrEnum):
@@ -25,7 +25,7 @@ class Fault(StrEnum):
     FORGET_COUNTER = "forget-counter"
 
 
-class Door:
+class LabControl:
     """Both sides of it. `directory` is the lab's to make and to clear."""
 
     def __init__(self, directory: Path) -> None:
@@ -35,18 +35,18 @@ class Door:
         self._race_read: tuple[tuple[int, ...], dict[str, Any]] | None = None  # which file, and what is in it
 
     @classmethod
-    def of_environment(cls) -> "Door | None":
+    def of_environment(cls) -> "LabControl | None":
         """None where no lab has started this process, or one that listens to more than this machine."""
-        directory = os.environ.get("LAB_DOOR")
-        return Door(Path(directory)) if directory else None
+        directory = os.environ.get("LAB_CONTROL_DIRECTORY")
+        return LabControl(Path(directory)) if directory else None
 
-    def wish(self, fault: Fault) -> bool:
+    def request(self, fault: Fault) -> bool:
         """False where so many wait that the lab can't be well."""
-        if len(self._wishes()) >= MOST_WISHES:
+        if len(self._requests()) >= MOST_REQUESTS:
             return False
         draft = self._directory / f"{uuid.uuid4().hex}.draft"
         draft.write_text(fault.value)
-        draft.rename(draft.with_suffix(".wish"))  # the lab sees whole wishes only
+        draft.rename(draft.with_suffix(".request"))  # the lab sees whole requests only
         return True
 
     def state(self) -> dict[str, Any]:
@@ -79,9 +79,9 @@ class Door:
             left.unlink()
 
     def take(self) -> list[Fault]:
-        """The lab's side: the wishes since the last look, the oldest first."""
+        """The lab's side: the requests since the last look, the oldest first."""
         taken = []
-        for path in self._wishes():
+        for path in self._requests():
             taken.append(Fault(path.read_text()))
             path.unlink()
         return taken
@@ -92,8 +92,8 @@ class Door:
         draft.write_text(json.dumps(state))
         draft.rename(self._state)
 
-    def _wishes(self) -> list[Path]:
-        return sorted(self._directory.glob("*.wish"), key=lambda path: path.stat().st_mtime_ns)
+    def _requests(self) -> list[Path]:
+        return sorted(self._directory.glob("*.request"), key=lambda path: path.stat().st_mtime_ns)
 
 
 def is_loopback(host: str) -> bool:

@@ -67,9 +67,9 @@ async def read_sale(sale: SaleName, services: InstalledServices) -> SaleView:
 @router.post(
     "/{sale}/reset", dependencies=CHANGES, responses=problems(UnknownSale, SaleEnded, ManagedByResource, *REFUSALS)
 )
-async def reset_sale(sale: SaleName, services: InstalledServices, wish: ResetIn | None = None) -> SaleOut:
+async def reset_sale(sale: SaleName, services: InstalledServices, body: ResetIn | None = None) -> SaleOut:
     """Starts the next round, with the same stock or another. Orders of the round before are still booked to it."""
-    return SaleOut.of(await services.sales.reset(sale, stock=wish.stock if wish else None))
+    return SaleOut.of(await services.sales.reset(sale, stock=body.stock if body else None))
 
 
 @router.delete(

@@ -3,10 +3,10 @@
 from app.strategies.registry import STRATEGIES
 
 
-def trace_ratio_of(strategy: str, wished: float | None) -> float | None:
-    """What was wished for; else 1 where the strategy may oversell, and None, the service's own choice, elsewhere."""
-    if wished is not None:
-        return wished
+def trace_ratio_of(strategy: str, asked: float | None) -> float | None:
+    """What was asked for; else 1 where the strategy may oversell, and None, the service's own choice, elsewhere."""
+    if asked is not None:
+        return asked
     return 1.0 if races(strategy) else None
 
 

@@ -143,7 +143,7 @@ class SaleRepository:
         """Raises the epoch if it still is `seen_epoch`, so that two repairs of one finding raise it once.
 
         By one, or past `beyond`: the gate's, where the ledger itself was restored from an older copy.
-        The wish for a recount is taken as granted: a raise is followed by one. Raises UnknownSale.
+        The request for a recount counts as granted: a raise is followed by one. Raises UnknownSale.
         """
         with ledger_reachable():
             async with self._engine.begin() as connection:

@@ -47,7 +47,7 @@ async def recount_anew(sale: Sale, measurement: Measurement, gate: Gate, engine:
 
 
 async def clear_recount_flag(sale: Sale, checked: LedgerSide, engine: AsyncEngine) -> bool:
-    """Takes back the drain's wish for a check, unless anything was booked since the one that found nothing."""
+    """Takes back the drain's request for a check, unless anything was booked since the one that found nothing."""
     values = {"sale": sale.name, "round": sale.round, "epoch": checked.epoch, "counter": checked.counter}
     with ledger_reachable():
         async with engine.begin() as connection:

@@ -24,7 +24,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredSale:
-    """A resource's wish. `round` is its own count; the ledger's is ahead of it where the name was used before.
+    """What a resource asks for. `round` is its own count; the ledger's is ahead of it where the name was used before.
 
     `generation` tells an older version of the resource from a newer one. `adopt`: an HTTP sale may be taken over.
     """

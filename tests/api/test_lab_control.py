@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from app.api.lab_control import RACE_REPORT, Door
+from app.api.lab_control import RACE_REPORT, LabControl
 from app.lab.stack.home import write_private_json
 
 
 def test_the_report_is_read_again_only_when_it_was_written_again(tmp_path: Path) -> None:
-    door, report = Door(tmp_path / "door"), tmp_path / RACE_REPORT
-    assert door.race_report() is None
+    control, report = LabControl(tmp_path / "control"), tmp_path / RACE_REPORT
+    assert control.race_report() is None
     write_private_json(report, {"race": 1})
-    first = door.race_report()
+    first = control.race_report()
     assert first == {"race": 1}
-    assert door.race_report() is first
+    assert control.race_report() is first
     write_private_json(report, {"race": 2})
-    assert door.race_report() == {"race": 2}
+    assert control.race_report() == {"race": 2}
     report.unlink()
-    assert door.race_report() is None
+    assert control.race_report() is None

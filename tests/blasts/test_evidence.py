@@ -32,8 +32,8 @@ async def blast(engine: AsyncEngine) -> Blast:
 
 
 async def another(engine: AsyncEngine) -> Blast:
-    wish = {"requests": 1, "concurrency": 1, "customers": None, "quantity": 1, "retries": 0}
-    return await BlastRepository(engine).create("drop", **wish)  # type: ignore[arg-type]  # as its fields say
+    option = {"requests": 1, "concurrency": 1, "customers": None, "quantity": 1, "retries": 0}
+    return await BlastRepository(engine).create("drop", **option)  # type: ignore[arg-type]  # as its fields say
 
 
 async def bought(engine: AsyncEngine, blast: Blast, **attempt: Any) -> RecordedAttempt:
@@ -117,7 +117,7 @@ async def test_a_ledger_that_is_away_leaves_the_witnesses_unknown(engine: AsyncE
 
 
 @pytest.mark.parametrize(
-    ("strategy", "wished", "ratio"),
+    ("strategy", "asked", "ratio"),
     [
         ("naive", None, 1.0),
         ("naive", 0.0, 0.0),
@@ -126,8 +126,8 @@ async def test_a_ledger_that_is_away_leaves_the_witnesses_unknown(engine: AsyncE
         ("of-another-release", None, None),
     ],
 )
-def test_of_a_race_every_purchase_is_traced(strategy: str, wished: float | None, ratio: float | None) -> None:
-    assert trace_ratio_of(strategy, wished) == ratio
+def test_of_a_race_every_purchase_is_traced(strategy: str, asked: float | None, ratio: float | None) -> None:
+    assert trace_ratio_of(strategy, asked) == ratio
 
 
 async def test_a_blast_may_wish_for_another_ratio(engine: AsyncEngine, blast: Blast) -> None:

@@ -24,8 +24,8 @@ from app.lab.cli import blast as blast_command
 from tests.support.stand_in_service import Answer, Seen, StandInService, problem, reserved, stand_in_service, stock_of
 
 
-def plan(service: StandInService, **wishes: Any) -> LoadPlan:
-    return LoadPlan(**{"url": service.url, "sale": "drop", "records": True, **wishes})
+def plan(service: StandInService, **options: Any) -> LoadPlan:
+    return LoadPlan(**{"url": service.url, "sale": "drop", "records": True, **options})
 
 
 async def silence(_: Seen) -> Answer:
@@ -320,7 +320,7 @@ def test_percentiles_are_latencies_that_occurred(values: list[float], expected: 
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "option",
     [
         {"url": "https://127.0.0.1"},
         {"url": "http://"},
@@ -342,9 +342,9 @@ def test_percentiles_are_latencies_that_occurred(values: list[float], expected: 
         {"colour": "red"},
     ],
 )
-def test_a_plan_out_of_bounds_is_refused(wish: dict[str, Any]) -> None:
+def test_a_plan_out_of_bounds_is_refused(option: dict[str, Any]) -> None:
     with pytest.raises(InvalidPlan):
-        LoadPlan.from_json({"url": "http://127.0.0.1:8000", "sale": "drop", **wish})
+        LoadPlan.from_json({"url": "http://127.0.0.1:8000", "sale": "drop", **option})
 
 
 REPLY = (

@@ -23,8 +23,8 @@ def tracing_on(monkeypatch: pytest.MonkeyPatch, exported: InMemorySpanExporter) 
     return exported
 
 
-def plan(service: StandInService, **wishes: Any) -> LoadPlan:
-    return LoadPlan(**{"url": service.url, "sale": "drop", "concurrency": 5, "records": True, **wishes})
+def plan(service: StandInService, **options: Any) -> LoadPlan:
+    return LoadPlan(**{"url": service.url, "sale": "drop", "concurrency": 5, "records": True, **options})
 
 
 def traceparents(service: StandInService) -> list[re.Match[str]]:

@@ -39,9 +39,9 @@ async def blasts(engine: AsyncEngine) -> BlastRepository:
     return BlastRepository(engine)
 
 
-async def queue(blasts: BlastRepository, **wishes: Any) -> str:
-    wishes = {"requests": 30, "concurrency": 5, "customers": None, "quantity": 2, "retries": 0, **wishes}
-    return (await blasts.create("drop", **wishes)).id
+async def queue(blasts: BlastRepository, **options: Any) -> str:
+    options = {"requests": 30, "concurrency": 5, "customers": None, "quantity": 2, "retries": 0, **options}
+    return (await blasts.create("drop", **options)).id
 
 
 async def until_it_is(blasts: BlastRepository, blast_id: str, state: str) -> Blast:

@@ -76,7 +76,7 @@ def test_autoscaler_has_the_replicas(helm: OfflineHelm) -> None:
 
 
 def test_connections_suffice_while_every_pod_is_there_twice(helm: OfflineHelm) -> None:
-    """Of API, workers and blast runner: 20 + 3, 2 and 1 each. The operator (18) is replaced, the migration is one more."""
+    """Of API, workers and blast runner: 20 + 3, 2 and 1 each. The operator (18) is replaced; the migration is one."""
     needed = 2 * ((20 + 3) * 2 + 2 * 10 + 1) + 18 + 1
     helm.render(f"postgres.maxConnections={needed + 3}")
     with pytest.raises(NotRendered, match=f"may open {needed} "):

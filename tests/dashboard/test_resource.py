@@ -13,7 +13,7 @@ from tests.support.platform import Platform
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 STATUS = {
-    "workers": {"wished": 2, "pool": 3, "ready": 1},
+    "workers": {"desired": 2, "pool": 3, "ready": 1},
     "conditions": [
         {"type": "Ready", "status": "True", "reason": "AsDeclared", "message": "The spec is in force."},
         {"type": "LedgerConsistent", "status": "False", "reason": "Oversold", "message": "More are booked than are."},

@@ -1,4 +1,4 @@
-"""Wishes, the pool, and a simulation of a sale whose backlog comes and goes."""
+"""Desired workers, the pool, and a simulation of a sale whose backlog comes and goes."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -33,7 +33,7 @@ T = TypeVar("T")
 PATIENT = GateSettings(connect_timeout_seconds=10, command_timeout_seconds=10)  # a busy machine is no finding
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
-wishes = st.tuples(st.sampled_from("abc"), st.sampled_from("klm"), st.integers(1, 3))
+requests = st.tuples(st.sampled_from("abc"), st.sampled_from("klm"), st.integers(1, 3))
 
 
 def named(outcome: Outcome) -> str:
@@ -83,9 +83,9 @@ class GateMachine(RuleBasedStateMachine):
         self.run(self.gate.load_scripts())
         self.run(open_sale(self.gate, self.sale))
 
-    @rule(batch=st.lists(wishes, min_size=1, max_size=6))
+    @rule(batch=st.lists(requests, min_size=1, max_size=6))
     def buy(self, batch: list[tuple[str, str, int]]) -> None:
-        self.send([Purchase("drop", *wish, secrets.token_hex(8)) for wish in batch])
+        self.send([Purchase("drop", *request, secrets.token_hex(8)) for request in batch])
 
     @precondition(lambda self: self.last_batch)
     @rule()

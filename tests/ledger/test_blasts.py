@@ -19,9 +19,9 @@ async def blasts(engine: AsyncEngine, sales: SaleRepository) -> BlastRepository:
     return BlastRepository(engine)
 
 
-async def queue(blasts: BlastRepository, **wishes: Any) -> Blast:
-    wishes = {"requests": 100, "concurrency": 10, "customers": None, "quantity": 1, "retries": 0} | wishes
-    return await blasts.create("drop", **wishes)
+async def queue(blasts: BlastRepository, **options: Any) -> Blast:
+    options = {"requests": 100, "concurrency": 10, "customers": None, "quantity": 1, "retries": 0} | options
+    return await blasts.create("drop", **options)
 
 
 async def last_sign(engine: AsyncEngine, seconds_ago: float) -> None:

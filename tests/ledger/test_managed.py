@@ -1,4 +1,4 @@
-"""A sale's row follows its resource, once for each wish, whoever else follows it at the same time."""
+"""A sale's row follows its resource, once for each change, whatever else follows it at the same time."""
 
 import asyncio
 from dataclasses import replace

@@ -6,7 +6,7 @@ from app.gate.connection import make_redis
 from app.live.resources import ResourceReports
 from app.settings import GateSettings
 
-STATUS = {"phase": "Open", "workers": {"wished": 2, "pool": 3, "ready": 1}}
+STATUS = {"phase": "Open", "workers": {"desired": 2, "pool": 3, "ready": 1}}
 
 
 async def test_what_was_told_is_there_for_as_long_as_it_is_to(broker: Redis, key_prefix: str) -> None:

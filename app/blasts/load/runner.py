@@ -160,10 +160,10 @@ class Load:
 
 async def open_all(buyers: list[Buyer]) -> None:
     """Raises TargetUnreachable as soon as one buyer has given up."""
-    door = asyncio.Semaphore(CONNECTING_AT_ONCE)
+    slots = asyncio.Semaphore(CONNECTING_AT_ONCE)
 
     async def enter(buyer: Buyer) -> None:
-        async with door:
+        async with slots:
             await buyer.open()
 
     try:

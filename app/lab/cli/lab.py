@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.api.lab_control import VARIABLE, Door, is_loopback
+from app.api.lab_control import VARIABLE, LabControl, is_loopback
 from app.lab.cli.main import INTERRUPTED
 from app.lab.cli.options import between, processes, say
 from app.lab.stack import api_port
@@ -56,7 +56,7 @@ def _run_lab(args: argparse.Namespace, home: LabHome) -> int:
     clear_metrics(home.metrics)
     os.environ[HOME_VARIABLE] = str(home.directory)
     supervisor = Supervisor(registry, say)
-    faults = Faults(Door(home.door), supervisor, say)
+    faults = Faults(LabControl(home.control), supervisor, say)
     with supervisor.signals_request_stop():
         try:
             plan = _start(args, home, supervisor)
@@ -78,8 +78,8 @@ def _run_lab(args: argparse.Namespace, home: LabHome) -> int:
 
 def _start(args: argparse.Namespace, home: LabHome, supervisor: Supervisor) -> ServicePlan:
     stores = Stores(home, os.environ, say)
-    door = {VARIABLE: str(home.door)} if is_loopback(args.host) else {}
-    plan = ServicePlan(home, args.host, args.port, stores.urls | door)
+    control = {VARIABLE: str(home.control)} if is_loopback(args.host) else {}
+    plan = ServicePlan(home, args.host, args.port, stores.urls | control)
     supervisor.start(stores.parts)
     supervisor.run_to_end("migrate", plan.migration())
     _check_connections(stores.urls["DATABASE_URL"], args)

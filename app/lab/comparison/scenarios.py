@@ -110,10 +110,10 @@ async def stage(client: SaleClient, scenario: Scenario) -> None:
 
 async def count_not_booked(client: SaleClient, records: tuple[Told, ...]) -> int:
     """How many of the acceptances that buyers were told are no booking in the ledger."""
-    door = asyncio.Semaphore(READERS)
+    slots = asyncio.Semaphore(READERS)
 
     async def is_booked(told: Told) -> bool:
-        async with door:
+        async with slots:
             found = None if told.reservation_id is None else await client.reservation(told.reservation_id)
             return found is not None and found["status"] == "booked"
 

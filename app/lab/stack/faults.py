@@ -7,7 +7,7 @@ from typing import Any
 
 import psutil
 
-from app.api.lab_control import Door, Fault
+from app.api.lab_control import Fault, LabControl
 from app.lab.stack.supervisor import ManagedProcess, Say, Supervisor
 
 WORKER_RETURNS_SECONDS = 3.0
@@ -18,9 +18,9 @@ PAUSE_SECONDS = 60.0
 class Faults:
     """Call `look` from the lab's main thread. Servers that are not the lab's own are left alone."""
 
-    def __init__(self, door: Door, supervisor: Supervisor, say: Say) -> None:
-        door.open()
-        self._door = door
+    def __init__(self, control: LabControl, supervisor: Supervisor, say: Say) -> None:
+        control.open()
+        self._control = control
         self._supervisor = supervisor
         self._say = say
         self._paused_until: float | None = None
@@ -34,8 +34,8 @@ class Faults:
         }
 
     def look(self) -> None:
-        """Does what was wished, ends what has lasted long enough, and tells how it stands."""
-        for fault in self._door.take():
+        """Does what was asked for, ends what has lasted long enough, and tells how it stands."""
+        for fault in self._control.take():
             self._say(f"from the page: {fault}")
             self._actions[fault]()
         if self._paused_until is not None and time.monotonic() >= self._paused_until:
@@ -44,7 +44,7 @@ class Faults:
             self._suspend_workers()  # also one that died meanwhile, and was started again
         state = self._state()
         if state != self._told:
-            self._door.tell(state)
+            self._control.tell(state)
             self._told = state
 
     def resume_drain(self) -> None:

@@ -20,7 +20,7 @@ class LabHome:
         self.directory = directory.absolute()
         self.logs = self.directory / "logs"
         self.metrics = self.directory / "metrics"
-        self.door = self.directory / "door"
+        self.control = self.directory / "control"
         self.registry = self.directory / "processes.json"
         self._notes = self.directory / "lab.json"
         self._lock: int | None = None

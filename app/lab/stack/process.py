@@ -124,7 +124,7 @@ class ChildProcess:
         return self._process.poll() if self._process else None
 
     def start(self) -> None:
-        """Returns at once. Call it from a thread that lives on: on Linux the process ends with that (die_with_parent)."""
+        """Returns at once. Call it from a thread that lives on: on Linux the process ends with it."""
         if self.running:
             raise ProcessFailed(f"{self.name} already runs as pid {self.pid}")
         self._asked_to_stop = False

@@ -25,7 +25,7 @@ export const createSale = (store) =>
     fill(store, VIEW, { sale: sale.name });
   });
 
-/** One purchase, whatever it comes to. @param {Store} store @param {Record<string, any>} wish */
+/** One purchase, whatever it comes to. @param {Store} store @param {Record<string, any>} fields */
 export async function buy(store, { sale, customer, quantity, key }) {
   const began = performance.now();
   const order = { sale, customer, quantity: Number(quantity) };
@@ -42,17 +42,17 @@ export async function buy(store, { sale, customer, quantity, key }) {
   fill(store, VIEW, { answers: [told, ...before].slice(0, KEPT) });
 }
 
-/** @param {Store} store @param {Record<string, any>} wish */
+/** @param {Store} store @param {Record<string, any>} fields */
 export function inAllTabs(store, { sale, customer, quantity, key }) {
-  const wish = { sale, customer, quantity, key };
-  channel.postMessage({ from: me, buy: wish });
-  return buy(store, wish);
+  const fields = { sale, customer, quantity, key };
+  channel.postMessage({ from: me, buy: fields });
+  return buy(store, fields);
 }
 
-/** Listens to the other tabs, once, from the moment that this view is first shown. @param {Store} store @param {Record<string, any>} wish */
-export function otherTabs(store, wish) {
+/** Listens to the other tabs, once, from the moment that this view is first shown. @param {Store} store @param {Record<string, any>} fields */
+export function otherTabs(store, fields) {
   if (form(store.get(), VIEW, { listening: false }).listening) return;
-  fill(store, VIEW, { listening: true, sale: wish.sale, key: wish.key });
+  fill(store, VIEW, { listening: true, sale: fields.sale, key: fields.key });
   channel.onmessage = ({ data }) => {
     heard.set(data.from, Date.now());
     if (data.buy && store.get().view === VIEW) {

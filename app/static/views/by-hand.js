@@ -21,7 +21,7 @@ export function render(state, store) {
         Number(other.phase === "Open") - Number(one.phase === "Open") ||
         Number(other.strategy === "atomic") - Number(one.strategy === "atomic"),
     );
-  const wish = form(state, VIEW, {
+  const fields = form(state, VIEW, {
     sale: sales[0]?.name ?? "",
     customer: "ada",
     quantity: 1,
@@ -29,8 +29,8 @@ export function render(state, store) {
     answers: [],
     tabs: 1,
   });
-  if (!wish.listening) queueMicrotask(() => otherTabs(store, wish));
-  const sale = state.sales[wish.sale];
+  if (!fields.listening) queueMicrotask(() => otherTabs(store, fields));
+  const sale = state.sales[fields.sale];
   return h(
     "div",
     { class: "view by-hand" },
@@ -43,10 +43,10 @@ export function render(state, store) {
         { class: "lead" },
         "A purchase carries a key of the buyer’s own making. The same key again is the same purchase: whichever process it reaches, however often, and from however many tabs at once.",
       ),
-      sales.length === 0 ? noSale(store) : order(store, wish, sales),
+      sales.length === 0 ? noSale(store) : order(store, fields, sales),
     ),
     sale && figuresOf(sale),
-    answers(wish),
+    answers(fields),
   );
 }
 
@@ -59,8 +59,8 @@ const noSale = (store) =>
     h("span", { class: "hint" }, " There is no sale yet."),
   );
 
-/** @param {Store} store @param {Record<string, any>} wish @param {Sale[]} sales */
-function order(store, wish, sales) {
+/** @param {Store} store @param {Record<string, any>} fields @param {Sale[]} sales */
+function order(store, fields, sales) {
   const set = (/** @type {string} */ name) => (/** @type {any} */ value) => fill(store, VIEW, { [name]: value });
   return h(
     "form",
@@ -68,39 +68,39 @@ function order(store, wish, sales) {
       class: "controls",
       onSubmit: (/** @type {Event} */ event) => {
         event.preventDefault();
-        buy(store, wish);
+        buy(store, fields);
       },
     },
     choice({
       label: "Sale",
-      value: wish.sale,
+      value: fields.sale,
       options: sales.map(({ name }) => ({ value: name, label: name })),
       set: set("sale"),
     }),
     textField({
       label: "Customer",
-      value: wish.customer,
+      value: fields.customer,
       pattern: "[A-Za-z0-9][A-Za-z0-9._:@+\\-]{0,63}",
       set: set("customer"),
     }),
-    numberField({ label: "Quantity", value: wish.quantity, unit: "tickets", min: 1, max: 100, set: set("quantity") }),
-    textField({ label: "Idempotency key", value: wish.key, pattern: "[!-~]{1,255}", set: set("key") }),
+    numberField({ label: "Quantity", value: fields.quantity, unit: "tickets", min: 1, max: 100, set: set("quantity") }),
+    textField({ label: "Idempotency key", value: fields.key, pattern: "[!-~]{1,255}", set: set("key") }),
     h(
       "div",
       { class: "go" },
       h("button", { class: "primary", type: "submit" }, "Buy"),
       h(
         "button",
-        { type: "button", onClick: () => inAllTabs(store, wish) },
-        wish.tabs > 1 ? `Buy in all ${wish.tabs} tabs at once` : "Buy in all tabs at once",
+        { type: "button", onClick: () => inAllTabs(store, fields) },
+        fields.tabs > 1 ? `Buy in all ${fields.tabs} tabs at once` : "Buy in all tabs at once",
       ),
       h("button", { type: "button", onClick: () => fill(store, VIEW, { key: newKey() }) }, "Make a new key"),
     ),
     h(
       "p",
       { class: "hint wide" },
-      wish.tabs > 1
-        ? `${whole(wish.tabs)} tabs show this view.`
+      fields.tabs > 1
+        ? `${whole(fields.tabs)} tabs show this view.`
         : "Open this view in more tabs (eight, say): they will buy at the same moment, with this very key.",
     ),
   );
@@ -120,7 +120,7 @@ const figuresOf = (sale) =>
     ),
   );
 
-/** @param {Record<string, any>} wish */
+/** @param {Record<string, any>} fields */
 function answers({ answers: told }) {
   if (told.length === 0) return null;
   const distinct = new Set(told.map((/** @type {any} */ each) => each.reservation_id).filter(Boolean)).size;

@@ -16,10 +16,10 @@ export const VIEW = "compare";
 
 /** @param {State} state @param {Store} store */
 export function render(state, store) {
-  const wish = form(state, VIEW, { report: null, bars: "accepted_per_second", by: "accepted_per_second", down: true });
-  if (state.facts?.lab && !wish.asked) queueMicrotask(() => openLast(store));
+  const fields = form(state, VIEW, { report: null, bars: "accepted_per_second", by: "accepted_per_second", down: true });
+  if (state.facts?.lab && !fields.asked) queueMicrotask(() => openLast(store));
   /** @type {RaceReport | null} */
-  const report = wish.report;
+  const report = fields.report;
   return h(
     "div",
     { class: "view compare" },
@@ -55,8 +55,8 @@ export function render(state, store) {
         report && state.facts?.charts && h("button", { onClick: () => exportPng("chart-compare") }, "PNG"),
       ),
     ),
-    report && bars(state, store, wish, report),
-    report && matrix(store, wish, report),
+    report && bars(state, store, fields, report),
+    report && matrix(store, fields, report),
   );
 }
 
@@ -66,9 +66,9 @@ function crowdOf({ workload, started_at }) {
   return `${counted(Number(requests), "buyer")} for ${counted(Number(stock), "ticket")}, ${counted(Number(repeat), "run")}, ${counted(Number(api_processes), "API process", "API processes")}; begun ${started_at}. Figures are medians.`;
 }
 
-/** @param {State} state @param {Store} store @param {Record<string, any>} wish @param {RaceReport} report */
-function bars(state, store, wish, report) {
-  const column = columnNamed(wish.bars);
+/** @param {State} state @param {Store} store @param {Record<string, any>} fields @param {RaceReport} report */
+function bars(state, store, fields, report) {
+  const column = columnNamed(fields.bars);
   const entries = sorted(report.race, column, true).filter((entry) => medianOf(entry, column) !== null);
   return h(
     "section",
@@ -130,9 +130,9 @@ function barChart(entries, column, colour) {
   };
 }
 
-/** @param {Store} store @param {Record<string, any>} wish @param {RaceReport} report */
-function matrix(store, wish, report) {
-  const by = columnNamed(wish.by);
+/** @param {Store} store @param {Record<string, any>} fields @param {RaceReport} report */
+function matrix(store, fields, report) {
+  const by = columnNamed(fields.by);
   return h(
     "section",
     { class: "panel scroll", tabindex: "0", role: "region", "aria-label": "All figures" },
@@ -148,10 +148,10 @@ function matrix(store, wish, report) {
           null,
           h("th", { scope: "col" }, "Strategy"),
           h("th", { scope: "col" }, "Verdict"),
-          COLUMNS.map((column) => heading(store, column, by, wish.down)),
+          COLUMNS.map((column) => heading(store, column, by, fields.down)),
         ),
       ),
-      h("tbody", null, sorted(report.race, by, wish.down).map(row)),
+      h("tbody", null, sorted(report.race, by, fields.down).map(row)),
     ),
   );
 }

@@ -29,11 +29,11 @@ export function render(state, store) {
     );
   }
   const latest = [...sales].sort((one, other) => other.oversold - one.oversold)[0];
-  const wish = form(state, VIEW, { sale: latest.name, zoom: 1, chosen: null, pointed: null, evidence: NOTHING });
-  const sale = state.sales[wish.sale] ?? latest;
+  const fields = form(state, VIEW, { sale: latest.name, zoom: 1, chosen: null, pointed: null, evidence: NOTHING });
+  const sale = state.sales[fields.sale] ?? latest;
   queueMicrotask(() => follow(store, sale.name));
   /** @type {Evidence} */
-  const evidence = wish.evidence.sale === sale.name ? wish.evidence : NOTHING;
+  const evidence = fields.evidence.sale === sale.name ? fields.evidence : NOTHING;
   return h(
     "div",
     { class: "view lens" },
@@ -52,13 +52,13 @@ export function render(state, store) {
         }),
         choice({
           label: "Zoom",
-          value: String(wish.zoom),
+          value: String(fields.zoom),
           options: ZOOMS.map((zoom) => ({ value: String(zoom), label: `×${zoom}` })),
           set: (value) => fill(store, VIEW, { zoom: Number(value) }),
         }),
       ),
     ),
-    evidence.attempts.length === 0 ? nothing(sale.name, evidence) : windows(store, wish, evidence),
+    evidence.attempts.length === 0 ? nothing(sale.name, evidence) : windows(store, fields, evidence),
   );
 }
 
@@ -78,14 +78,14 @@ function nothing(sale, { sale: fetched, problem }) {
   );
 }
 
-/** @param {Store} store @param {Record<string, any>} wish @param {Evidence} evidence */
-function windows(store, wish, evidence) {
+/** @param {Store} store @param {Record<string, any>} fields @param {Evidence} evidence */
+function windows(store, fields, evidence) {
   const plan = schedule(evidence.attempts);
-  const chosen = evidence.attempts.find((each) => each.number === wish.chosen) ?? null;
+  const chosen = evidence.attempts.find((each) => each.number === fields.chosen) ?? null;
   const pair = chosen && pairOf(chosen, evidence.witnesses);
-  const pointed = evidence.attempts.find((each) => each.number === wish.pointed) ?? null;
+  const pointed = evidence.attempts.find((each) => each.number === fields.pointed) ?? null;
   const point = (/** @type {number | null} */ number) =>
-    number !== wish.pointed && fill(store, VIEW, { pointed: number });
+    number !== fields.pointed && fill(store, VIEW, { pointed: number });
   return [
     h(
       "section",
@@ -107,7 +107,7 @@ function windows(store, wish, evidence) {
             tabindex: "0",
             role: "application",
             "aria-label": `${counted(evidence.attempts.length, "window")} in ${counted(plan.lanes.length, "lane")}. Arrow keys go from window to window; the pair is told below.`,
-            style: { "--zoom": wish.zoom, "--rows": plan.rows, "--row": `${ROW_PX}px` },
+            style: { "--zoom": fields.zoom, "--rows": plan.rows, "--row": `${ROW_PX}px` },
             draw: (/** @type {HTMLCanvasElement} */ canvas) =>
               paint(canvas, plan, { collided: evidence.collided, chosen, pair, pointed }),
             onPointermove: (/** @type {any} */ event) => point(nearest(plan, placeOf(event))?.number ?? null),

@@ -5,7 +5,7 @@ import { attempt, notify } from "../state/notices.js";
 
 /** @import { Store } from "../core/types.js" */
 
-/** @param {Store} store @param {Record<string, any>} wish */
+/** @param {Store} store @param {Record<string, any>} fields */
 export const create = (store, { name, strategy, stock, customer_limit, think_ms }) =>
   attempt(store, async () => {
     const limit = customer_limit === "" ? null : Number(customer_limit);

@@ -36,7 +36,7 @@ export function render(state, store) {
 
 /** @param {State} state @param {Store} store */
 function terms(state, store) {
-  const wish = form(state, VIEW, { name: "concert", strategy: "atomic", stock: 10, customer_limit: "", think_ms: 50 });
+  const fields = form(state, VIEW, { name: "concert", strategy: "atomic", stock: 10, customer_limit: "", think_ms: 50 });
   const set = (/** @type {string} */ name) => (/** @type {string} */ value) => fill(store, VIEW, { [name]: value });
   const strategies = (state.facts?.strategies ?? []).map(({ name }) => ({ value: name, label: name }));
   return h(
@@ -45,29 +45,29 @@ function terms(state, store) {
       class: "controls",
       onSubmit: (/** @type {Event} */ event) => {
         event.preventDefault();
-        create(store, wish);
+        create(store, fields);
       },
     },
     textField({
       label: "Name",
-      value: wish.name,
+      value: fields.name,
       pattern: "[a-z0-9]([a-z0-9\\-]{0,61}[a-z0-9])?",
       set: set("name"),
       hint: "a-z, 0-9 and -",
     }),
-    choice({ label: "Strategy", value: wish.strategy, options: strategies, set: set("strategy") }),
-    numberField({ label: "Stock", unit: "tickets", value: wish.stock, min: 1, max: 100_000_000, set: set("stock") }),
+    choice({ label: "Strategy", value: fields.strategy, options: strategies, set: set("strategy") }),
+    numberField({ label: "Stock", unit: "tickets", value: fields.stock, min: 1, max: 100_000_000, set: set("stock") }),
     numberField({
       label: "Limit",
       unit: "each",
-      value: wish.customer_limit,
+      value: fields.customer_limit,
       min: 1,
       max: 100_000_000,
       required: false,
       set: set("customer_limit"),
       hint: "Empty: none",
     }),
-    numberField({ label: "Think time", unit: "ms", value: wish.think_ms, min: 0, max: 10_000, set: set("think_ms") }),
+    numberField({ label: "Think time", unit: "ms", value: fields.think_ms, min: 0, max: 10_000, set: set("think_ms") }),
     h("div", { class: "go" }, h("button", { class: "primary", type: "submit" }, "Create the sale")),
   );
 }

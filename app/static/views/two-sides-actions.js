@@ -10,21 +10,21 @@ import { attempt } from "../state/notices.js";
 /** The sale of a side: both sides may have the same strategy. @param {"left" | "right"} side @param {string} strategy */
 export const saleOf = (side, strategy) => `${side}-${strategy}`;
 
-/** @param {Store} store @param {Record<string, any>} wish */
-export async function run(store, wish) {
-  fill(store, "two-sides", { busy: true, left: wish.left, right: wish.right });
+/** @param {Store} store @param {Record<string, any>} fields */
+export async function run(store, fields) {
+  fill(store, "two-sides", { busy: true, left: fields.left, right: fields.right });
   await attempt(store, async () => {
-    const terms = { stock: Number(wish.stock), think_ms: Number(wish.think_ms) };
+    const terms = { stock: Number(fields.stock), think_ms: Number(fields.think_ms) };
     const sides = [
-      { name: saleOf("left", wish.left), strategy: wish.left, ...terms },
-      { name: saleOf("right", wish.right), strategy: wish.right, ...terms },
+      { name: saleOf("left", fields.left), strategy: fields.left, ...terms },
+      { name: saleOf("right", fields.right), strategy: fields.right, ...terms },
     ];
     await Promise.all(sides.map((side) => putOnSale(store, side)));
     const crowd = {
-      requests: Number(wish.requests),
-      concurrency: Math.min(Number(wish.concurrency), Number(wish.requests)),
-      customers: wish.customers === "" ? null : Number(wish.customers),
-      retries: Number(wish.retries),
+      requests: Number(fields.requests),
+      concurrency: Math.min(Number(fields.concurrency), Number(fields.requests)),
+      customers: fields.customers === "" ? null : Number(fields.customers),
+      retries: Number(fields.retries),
     };
     await Promise.all(sides.map(({ name }) => ask("POST", `sales/${name}/blasts`, crowd)));
   });

@@ -47,8 +47,8 @@ function lastRun(state, side) {
 
 /** @param {State} state @param {Store} store */
 export function render(state, store) {
-  const wish = chosen(state);
-  const blasts = SIDES.map((side) => newestBlast(state, saleOf(side, wish[side])));
+  const fields = chosen(state);
+  const blasts = SIDES.map((side) => newestBlast(state, saleOf(side, fields[side])));
   const running = blasts.some((blast) => blast && !hasEnded(blast));
   return h(
     "div",
@@ -59,9 +59,9 @@ export function render(state, store) {
       h(
         "h1",
         null,
-        h("em", null, counted(Number(wish.requests) || 0, "person", "people")),
+        h("em", null, counted(Number(fields.requests) || 0, "person", "people")),
         " want ",
-        h("em", null, counted(Number(wish.stock) || 0, "ticket")),
+        h("em", null, counted(Number(fields.stock) || 0, "ticket")),
         ".",
       ),
       h(
@@ -69,27 +69,27 @@ export function render(state, store) {
         { class: "lead" },
         "Both sides get the same crowd at the same moment, over real HTTP. Who was sold what is counted from the ledger.",
       ),
-      controls(state, store, wish, running, blasts),
+      controls(state, store, fields, running, blasts),
     ),
     h(
       "div",
       { class: "sides" },
-      SIDES.map((side, index) => sidePanel(state, store, wish, side, blasts[index], running)),
+      SIDES.map((side, index) => sidePanel(state, store, fields, side, blasts[index], running)),
     ),
-    race(state, wish, blasts),
+    race(state, fields, blasts),
   );
 }
 
-/** @param {State} state @param {Store} store @param {Record<string, any>} wish @param {boolean} running @param {(Blast | undefined)[]} blasts */
-function controls(state, store, wish, running, blasts) {
+/** @param {State} state @param {Store} store @param {Record<string, any>} fields @param {boolean} running @param {(Blast | undefined)[]} blasts */
+function controls(state, store, fields, running, blasts) {
   const set = (/** @type {string} */ name) => (/** @type {string} */ value) => fill(store, VIEW, { [name]: value });
-  const locked = running || wish.busy;
+  const locked = running || fields.busy;
   const number = (/** @type {string} */ name, /** @type {string} */ label, /** @type {any} */ more) =>
-    numberField({ label, value: wish[name], set: set(name), disabled: locked, ...more });
+    numberField({ label, value: fields[name], set: set(name), disabled: locked, ...more });
   /** @param {Event} event */
   function start(event) {
     event.preventDefault();
-    run(store, wish);
+    run(store, fields);
   }
   return h(
     "form",
@@ -112,28 +112,28 @@ function controls(state, store, wish, running, blasts) {
       h(
         "button",
         { class: "primary", type: "submit", disabled: locked || state.connection.status !== "open" },
-        running ? "Selling…" : wish.busy ? "Preparing…" : "Open the doors",
+        running ? "Selling…" : fields.busy ? "Preparing…" : "Open the doors",
       ),
       running && h("button", { type: "button", onClick: () => cancel(store, blasts) }, "Cancel"),
     ),
   );
 }
 
-/** @param {State} state @param {Store} store @param {Record<string, any>} wish @param {"left" | "right"} side @param {Blast | undefined} blast @param {boolean} running */
-function sidePanel(state, store, wish, side, blast, running) {
-  const sale = state.sales[saleOf(side, wish[side])];
+/** @param {State} state @param {Store} store @param {Record<string, any>} fields @param {"left" | "right"} side @param {Blast | undefined} blast @param {boolean} running */
+function sidePanel(state, store, fields, side, blast, running) {
+  const sale = state.sales[saleOf(side, fields[side])];
   const strategies = (state.facts?.strategies ?? []).map(({ name, promises_exactness }) => ({
     value: name,
     label: promises_exactness ? name : `${name} (unsafe)`,
   }));
   return h(
     "section",
-    { class: `side ${side}`, "aria-label": `${side === "left" ? "Left" : "Right"} side: ${wish[side]}` },
+    { class: `side ${side}`, "aria-label": `${side === "left" ? "Left" : "Right"} side: ${fields[side]}` },
     choice({
       label: side === "left" ? "Left: strategy" : "Right: strategy",
-      value: wish[side],
+      value: fields[side],
       options: strategies,
-      disabled: running || wish.busy,
+      disabled: running || fields.busy,
       set: (value) => fill(store, VIEW, { [side]: value }),
     }),
     sale ? outcome(sale, blast) : h("p", { class: "hint first" }, "Nothing was sold here yet. Open the doors."),
@@ -192,8 +192,8 @@ function progress(blast) {
   );
 }
 
-/** The two curves beside each other. @param {State} state @param {Record<string, any>} wish @param {(Blast | undefined)[]} blasts */
-function race(state, wish, blasts) {
+/** The two curves beside each other. @param {State} state @param {Record<string, any>} fields @param {(Blast | undefined)[]} blasts */
+function race(state, fields, blasts) {
   const curves = blasts.map((blast) => (blast ? (state.curves[blast.id] ?? []) : []));
   if (curves.every((curve) => curve.length === 0)) return null;
   const panel = (
@@ -210,7 +210,7 @@ function race(state, wish, blasts) {
         id,
         available: state.facts?.charts ?? false,
         label: `${heading} over the run, for both sides; the figures above have the last value.`,
-        configure: (colour) => lines(curves, [`${wish.left} (left)`, `${wish.right} (right)`], unit, of, colour),
+        configure: (colour) => lines(curves, [`${fields.left} (left)`, `${fields.right} (right)`], unit, of, colour),
       }),
     );
   return h(

@@ -30,8 +30,8 @@ export function render(state, store) {
       (other.backlog ?? 0) - (one.backlog ?? 0) ||
       Number(other.strategy === "atomic") - Number(one.strategy === "atomic"),
   )[0];
-  const wish = form(state, VIEW, { sale: busiest.name });
-  const sale = state.sales[wish.sale] ?? busiest;
+  const fields = form(state, VIEW, { sale: busiest.name });
+  const sale = state.sales[fields.sale] ?? busiest;
   const blast = newestBlast(state, sale.name);
   const running = blast !== undefined && !hasEnded(blast);
   const off = drift(sale);

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.api.lab_control import Door
+from app.api.lab_control import LabControl
 from app.lab.cli.main import main
 from app.lab.cli.race import scenarios_of
 from app.lab.race.workload import UnknownChoice, chosen
@@ -39,7 +39,7 @@ def test_a_race_tells_the_exact_from_the_others_and_takes_in_a_strategy_of_a_tes
     more = ["--home", str(home), "--lab", str(lab), "--json", str(report), "--history", str(history), "--repeat", "2"]
     assert main(["race", "--strategies", "naive,toy,atomic", *SMALL, *more]) == 0
     printed = capsys.readouterr().out
-    assert Door(lab / "door").race_report() == json.loads(report.read_text())
+    assert LabControl(lab / "control").race_report() == json.loads(report.read_text())
     entries = {entry["strategy"]: entry for entry in json.loads(report.read_text())["race"]}
     assert [(name, entries[name]["exact"]) for name in sorted(entries)] == [
         ("atomic", True),

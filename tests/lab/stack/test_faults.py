@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.api.lab_control import Door, Fault, is_loopback
+from app.api.lab_control import Fault, LabControl, is_loopback
 from app.lab.stack import faults as faults_module
 from app.lab.stack.faults import Faults
 from app.lab.stack.process import ChildProcess
@@ -38,17 +38,17 @@ def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Door:
-    return Door(tmp_path / "door")
+def control(tmp_path: Path) -> LabControl:
+    return LabControl(tmp_path / "control")
 
 
 @pytest.fixture
-def faults(door: Door, supervisor: Supervisor) -> Faults:
-    return Faults(door, supervisor, silent)
+def faults(control: LabControl, supervisor: Supervisor) -> Faults:
+    return Faults(control, supervisor, silent)
 
 
-def running(door: Door) -> dict[str, bool]:
-    return {part["name"]: part["running"] for part in door.state()["parts"]}
+def running(control: LabControl) -> dict[str, bool]:
+    return {part["name"]: part["running"] for part in control.state()["parts"]}
 
 
 def conditions(process: psutil.Process) -> tuple[Condition, Condition]:
@@ -65,7 +65,7 @@ def conditions(process: psutil.Process) -> tuple[Condition, Condition]:
 
 @pytest.mark.parametrize("fault", [Fault.STOP_WORKER, Fault.DROP_BROKER])
 async def test_what_is_stopped_comes_back(
-    faults: Faults, door: Door, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, fault: Fault
+    faults: Faults, control: LabControl, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     name = "worker-1" if fault is Fault.STOP_WORKER else "broker"
     monkeypatch.setattr(faults_module, "WORKER_RETURNS_SECONDS", 0.2)
@@ -74,35 +74,35 @@ async def test_what_is_stopped_comes_back(
     async def back() -> bool:
         supervisor.watch()
         faults.look()
-        return running(door)[name]
+        return running(control)[name]
 
-    for _ in range(7):  # seven deaths in a minute would be a crash loop, had they not been wished
-        assert door.wish(fault)
+    for _ in range(7):  # seven deaths in a minute would be a crash loop, had they not been asked for
+        assert control.request(fault)
         faults.look()
-        assert running(door) == {"worker-1": True, "broker": True} | {name: False}
+        assert running(control) == {"worker-1": True, "broker": True} | {name: False}
         await until(back)
 
 
-async def test_the_drain_is_paused_and_goes_on(faults: Faults, door: Door, supervisor: Supervisor) -> None:
+async def test_the_drain_is_paused_and_goes_on(faults: Faults, control: LabControl, supervisor: Supervisor) -> None:
     stopped, going_on = conditions(psutil.Process(supervisor.parts[0].server.pid))
-    door.wish(Fault.PAUSE_DRAIN)
+    control.request(Fault.PAUSE_DRAIN)
     faults.look()
     await until(stopped)
-    assert door.state()["drain_paused"] is True
-    assert Fault.PAUSE_DRAIN not in door.state()["faults"]
-    door.wish(Fault.RESUME_DRAIN)
+    assert control.state()["drain_paused"] is True
+    assert Fault.PAUSE_DRAIN not in control.state()["faults"]
+    control.request(Fault.RESUME_DRAIN)
     faults.look()
     await until(going_on)
 
 
 async def test_a_worker_that_comes_back_while_the_drain_is_paused_is_paused_too(
-    faults: Faults, door: Door, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+    faults: Faults, control: LabControl, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(faults_module, "WORKER_RETURNS_SECONDS", 0.2)
     worker = supervisor.parts[0]
     first = worker.server.pid
-    door.wish(Fault.PAUSE_DRAIN)
-    door.wish(Fault.STOP_WORKER)
+    control.request(Fault.PAUSE_DRAIN)
+    control.request(Fault.STOP_WORKER)
     faults.look()
 
     async def back() -> bool:
@@ -118,13 +118,13 @@ async def test_a_worker_that_comes_back_while_the_drain_is_paused_is_paused_too(
 
 
 async def test_a_process_that_ends_meanwhile_keeps_no_other_from_being_paused_and_going_on(
-    faults: Faults, door: Door, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+    faults: Faults, control: LabControl, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended, worker = psutil.Popen([sys.executable, "-c", ""]), psutil.Process(supervisor.parts[0].server.pid)
     ended.wait()
     monkeypatch.setattr(faults, "_worker_processes", lambda: [ended, worker])
     stopped, going_on = conditions(worker)
-    door.wish(Fault.PAUSE_DRAIN)
+    control.request(Fault.PAUSE_DRAIN)
     faults.look()
     await until(stopped)
     faults.resume_drain()
@@ -132,23 +132,23 @@ async def test_a_process_that_ends_meanwhile_keeps_no_other_from_being_paused_an
 
 
 async def test_a_pause_that_nobody_ends_ends_itself(
-    faults: Faults, door: Door, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+    faults: Faults, control: LabControl, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(faults_module, "PAUSE_SECONDS", 0.0)
-    door.wish(Fault.PAUSE_DRAIN)
+    control.request(Fault.PAUSE_DRAIN)
     faults.look()
-    assert door.state()["drain_paused"] is False
+    assert control.state()["drain_paused"] is False
     assert psutil.Process(supervisor.parts[0].server.pid).status() != psutil.STATUS_STOPPED
 
 
-def test_a_server_that_is_not_the_labs_own_is_left_alone(faults: Faults, door: Door) -> None:
+def test_a_server_that_is_not_the_labs_own_is_left_alone(faults: Faults, control: LabControl) -> None:
     faults.look()
-    assert Fault.FORGET_COUNTER not in door.state()["faults"]  # there is no part called valkey
+    assert Fault.FORGET_COUNTER not in control.state()["faults"]  # there is no part called valkey
 
 
-def test_wishes_that_nobody_takes_are_bounded(door: Door) -> None:
-    door.open()
-    assert [door.wish(Fault.STOP_WORKER) for _ in range(25)].count(True) == 20
+def test_requests_that_nobody_takes_are_bounded(control: LabControl) -> None:
+    control.open()
+    assert [control.request(Fault.STOP_WORKER) for _ in range(25)].count(True) == 20
 
 
 @pytest.mark.parametrize(
