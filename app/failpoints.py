@@ -15,6 +15,8 @@ from typing import Literal
 
 import structlog
 
+from app.settings import ProcessSettings
+
 Failpoint = Literal[
     # In a purchase:
     "after_stock_read",  # all was read and checked, nothing is written yet: between SELECT and UPDATE
@@ -32,7 +34,7 @@ POLL_SECONDS = 0.002
 LONGEST_STOP_SECONDS = 30.0  # a controller that died must not leave anybody standing forever
 LONGEST_MEETING_SECONDS = 0.5  # the holder of a lock meets nobody: the others wait for the lock
 
-directory = Path(os.environ["FAILPOINTS"]) if "FAILPOINTS" in os.environ else None
+directory = ProcessSettings().failpoints
 
 log = structlog.get_logger()
 

@@ -107,7 +107,6 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
     for strategy in strategies.values():
         stack.push_async_callback(strategy.close)
     catalog = SaleCatalog(sales, strategies)
-    token = settings.api.admin_token
     looking = make_engine(settings.stores.database_url, "sale-poller", settings.ledger)
     stack.push_async_callback(looking.dispose)
     live = await open_live(settings, replace(parts, engine=looking), readiness, stack)
@@ -126,7 +125,7 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
         live=live,
         readiness=readiness,
         metrics=Metrics(RETRIES, ATTEMPTS, WITNESSES),
-        admin_token=None if token is None else token.get_secret_value(),
+        admin_token=settings.api.token,
         body_limit_bytes=settings.api.body_limit_bytes,
     )
 

@@ -5,10 +5,8 @@ answers whether it has (`/readyz`), and that it is alive (`/healthz`).
 """
 
 import asyncio
-import os
 import signal
 from contextlib import suppress
-from pathlib import Path
 
 import structlog
 
@@ -18,7 +16,7 @@ from app.ledger.engine import make_engine
 from app.probe import serve_probes
 from app.reconcile.ending import cancel_for_good
 from app.reconcile.watch import Reconciler
-from app.settings import GateSettings, LedgerSettings, ReconcileSettings, StoreSettings
+from app.settings import GateSettings, LedgerSettings, ProbeSettings, ReconcileSettings, StoreSettings
 from app.strategies.registry import STRATEGIES
 from app.telemetry.logs import configure_logs
 from app.telemetry.tracing import tracing
@@ -37,8 +35,8 @@ async def serve() -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             work = [tasks.create_task(reconciler.run_forever(ready)), tasks.create_task(_tell(ready))]
-            if port := os.environ.get("RECONCILE_PROBE_PORT"):
-                work.append(tasks.create_task(serve_probes(int(port), ready.is_set)))
+            if port := ProbeSettings.of("RECONCILE_").probe_port:
+                work.append(tasks.create_task(serve_probes(port, ready.is_set)))
             for ending in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(ending, cancel_for_good, *work)
     finally:
@@ -51,8 +49,8 @@ async def _tell(ready: asyncio.Event) -> None:
     """Says once that every sale was looked at."""
     await ready.wait()
     log.info("reconciliation runs")
-    if path := os.environ.get("RECONCILE_READY_FILE"):
-        await asyncio.to_thread(Path(path).touch)
+    if path := ProbeSettings.of("RECONCILE_").ready_file:
+        await asyncio.to_thread(path.touch)
 
 
 if __name__ == "__main__":

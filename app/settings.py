@@ -1,12 +1,39 @@
-"""Settings, read from the environment. One class per concern, one prefix per class; units are in the names."""
+"""Settings, read from the environment, and nowhere else. One class per concern; units are in the names."""
 
+import socket
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.redis_address import RedisAddress, with_password
 from app.sales.model import MAX_THINK_MS, THINK_MS
+
+
+class ProcessSettings(BaseSettings):
+    """What every process is told of itself and of where it runs."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
+
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = "INFO"
+    pod_name: str = Field(default_factory=socket.gethostname)  # how attempts name where they were made
+    prometheus_multiproc_dir: Path | None = None  # shared by the processes of one host; read by prometheus-client too
+    failpoints: Path | None = None  # see app.failpoints
+    alembic_config: Path | None = None  # the migrations' alembic.ini, if it is not where the release has it
+
+
+class ProbeSettings(BaseSettings):
+    """How a process without HTTP tells that it works. Each has a prefix of its own: `ProbeSettings.of("WORKER_")`."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
+
+    probe_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    ready_file: Path | None = None
+
+    @classmethod
+    def of(cls, prefix: str) -> Self:
+        return cls(_env_prefix=prefix)
 
 
 class StoreSettings(BaseSettings):
@@ -41,6 +68,17 @@ class StoreSettings(BaseSettings):
         self.redis_url = with_password(self.redis_url, _secret(self.redis_password))
         self.broker_url = with_password(self.broker_url, _secret(self.broker_password))
         return self
+
+
+class GivenStores(BaseSettings):
+    """The servers that the user of a lab names; an empty one is for the lab to start."""
+
+    redis_url: str = ""
+    broker_url: str = ""
+    database_url: str = ""
+
+    def by_variable(self) -> dict[str, str]:
+        return {"REDIS_URL": self.redis_url, "BROKER_URL": self.broker_url, "DATABASE_URL": self.database_url}
 
 
 class GateSettings(BaseSettings):
@@ -113,6 +151,43 @@ class ApiSettings(BaseSettings):
     shutdown_delay_seconds: Annotated[float, Field(ge=0)] = 0.0  # after SIGTERM: time for a load balancer to look away
     graceful_seconds: PositiveInt = 5
     body_limit_bytes: PositiveInt = 16_384
+
+    @property
+    def token(self) -> str | None:
+        """The admin token in clear."""
+        return _secret(self.admin_token)
+
+
+class LabSettings(BaseSettings):
+    """How an API process reaches the lab that started it; unset outside a lab on loopback."""
+
+    model_config = SettingsConfigDict(env_prefix="LAB_", env_ignore_empty=True)
+
+    control_directory: Path | None = None
+
+
+class OtelSettings(BaseSettings):
+    """The variables of OpenTelemetry that decide whether and what is traced; its SDK reads the others by itself."""
+
+    model_config = SettingsConfigDict(env_prefix="OTEL_", str_strip_whitespace=True)
+
+    sdk_disabled: str = ""
+    traces_exporter: str = ""
+    exporter_otlp_endpoint: str = ""
+    exporter_otlp_traces_endpoint: str = ""
+    exporter_otlp_protocol: str = ""
+    exporter_otlp_traces_protocol: str = ""
+    traces_sampler: str = ""
+    traces_sampler_arg: str = ""
+
+
+class KubernetesSettings(BaseSettings):
+    """Where a pod finds the API server of its cluster."""
+
+    model_config = SettingsConfigDict(env_prefix="KUBERNETES_SERVICE_")
+
+    host: str = ""
+    port: str = "443"
 
 
 class TraceSettings(BaseSettings):

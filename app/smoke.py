@@ -7,7 +7,6 @@ runs in whether that is served. Exit code: 0 all was as it should be, 1 with a s
 import argparse
 import asyncio
 import json
-import os
 import ssl
 import sys
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from app.client import Document, SaleClient
 from app.errors import AtomicTicketsError
-from app.settings import ApiSettings
+from app.settings import ApiSettings, KubernetesSettings
 
 STOCK = 3
 PATIENCE_SECONDS = 60.0  # a worker may have to start first
@@ -69,9 +68,8 @@ async def _identity(client: SaleClient, sale: str) -> Document:
 def check_served(resource: str) -> None:
     """Asks the cluster's API server, with the pod's own account. Raises SmokeFailed."""
     group_version, _, plural = resource.rpartition("/")
-    url = (
-        f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}/apis/{group_version}"
-    )
+    cluster = KubernetesSettings()
+    url = f"https://{cluster.host}:{cluster.port}/apis/{group_version}"
     token = (ACCOUNT / "token").read_text()
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     try:
@@ -89,11 +87,10 @@ def main() -> int:
     parser.add_argument("--resource", metavar="GROUP/VERSION/PLURAL", help="must be served by the cluster around")
     resource: str | None = parser.parse_args().resource
     settings = ApiSettings()
-    token = settings.admin_token.get_secret_value() if settings.admin_token else None
     try:
         if resource:
             check_served(resource)
-        asyncio.run(buy_one(SaleClient(settings.url, token)))
+        asyncio.run(buy_one(SaleClient(settings.url, settings.token)))
     except AtomicTicketsError as error:
         print(f"{error.title}: {error.detail}", file=sys.stderr)
         return 1

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import copy_context
-from pathlib import Path
 
 import structlog
 import uvloop
@@ -28,7 +27,7 @@ from app.ledger.bookings import Booked
 from app.ledger.engine import make_engine
 from app.probe import serve_probes
 from app.sales.order import Order
-from app.settings import DrainSettings, GateSettings, LedgerSettings, StoreSettings
+from app.settings import DrainSettings, GateSettings, LedgerSettings, ProbeSettings, StoreSettings
 
 STOP_SECONDS = 8.0  # the batch in hand: at most two statements of 3 s; Kubernetes kills after 30 s
 LOOK_SECONDS = 0.5
@@ -94,8 +93,8 @@ class Runtime:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_end_with_the_parent(drain, os.getppid()))
-                if port := os.environ.get("WORKER_PROBE_PORT"):
-                    probes = tasks.create_task(serve_probes(int(port), self._owns_stores.is_set))
+                if port := ProbeSettings.of("WORKER_").probe_port:
+                    probes = tasks.create_task(serve_probes(port, self._owns_stores.is_set))
                     tasks.create_task(_cancel_with(probes, drain.stopping))
                 tasks.create_task(self._work(drain, engine))
         finally:
@@ -111,8 +110,8 @@ class Runtime:
 
 def _announce() -> None:
     """Touches the file WORKER_READY_FILE."""
-    if path := os.environ.get("WORKER_READY_FILE"):
-        Path(path).touch()
+    if path := ProbeSettings.of("WORKER_").ready_file:
+        path.touch()
     log.info("worker is ready")
 
 

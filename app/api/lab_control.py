@@ -6,11 +6,12 @@ lab has to tell is in one file. There is no port that a stranger could find.
 
 import ipaddress
 import json
-import os
 import uuid
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from app.settings import LabSettings
 
 VARIABLE = "LAB_CONTROL_DIRECTORY"
 RACE_REPORT = "race.json"
@@ -37,8 +38,8 @@ class LabControl:
     @classmethod
     def of_environment(cls) -> "LabControl | None":
         """None where no lab has started this process, or one that listens to more than this machine."""
-        directory = os.environ.get("LAB_CONTROL_DIRECTORY")
-        return LabControl(Path(directory)) if directory else None
+        directory = LabSettings().control_directory
+        return LabControl(directory) if directory else None
 
     def request(self, fault: Fault) -> bool:
         """False where so many wait that the lab can't be well."""

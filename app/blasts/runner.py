@@ -15,7 +15,6 @@ import socket
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -35,7 +34,7 @@ from app.ledger.engine import make_engine
 from app.ledger.schema import installation_id
 from app.live.stream import LiveStream
 from app.probe import serve_probes
-from app.settings import ApiSettings, GateSettings, LedgerSettings, StoreSettings, TraceSettings
+from app.settings import ApiSettings, GateSettings, LedgerSettings, ProbeSettings, StoreSettings, TraceSettings
 from app.telemetry.logs import configure_logs
 from app.telemetry.tracing import tracing
 
@@ -210,8 +209,8 @@ async def main() -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             working = tasks.create_task(_work(blast_runner, engine, ready))
-            if port := os.environ.get("BLAST_RUNNER_PROBE_PORT"):
-                probes = tasks.create_task(serve_probes(int(port), ready.is_set))
+            if port := ProbeSettings.of("BLAST_RUNNER_").probe_port:
+                probes = tasks.create_task(serve_probes(port, ready.is_set))
                 working.add_done_callback(lambda _: probes.cancel())
     finally:
         await broker.aclose()
@@ -222,8 +221,8 @@ async def _work(blast_runner: BlastRunner, engine: AsyncEngine, ready: asyncio.E
     await blast_runner.await_schema(engine)
     ready.set()
     log.info("blast runner ready", api_url=ApiSettings().url)
-    if path := os.environ.get("BLAST_RUNNER_READY_FILE"):
-        await asyncio.to_thread(Path(path).touch)
+    if path := ProbeSettings.of("BLAST_RUNNER_").ready_file:
+        await asyncio.to_thread(path.touch)
     await blast_runner.run()
 
 

@@ -5,7 +5,6 @@ in `min_compatible`, the oldest release that works on it (by the revision that r
 expand first and contract in a later release, and a release can be rolled back without its schema.
 """
 
-import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, select, text
 
 from app.errors import TemporarilyUnavailable
 from app.ledger.models import InstanceRow
+from app.settings import ProcessSettings
 
 # Alembic's own table, in the schema that the connection sees.
 HAS_REVISION = text("SELECT to_regclass('alembic_version') IS NOT NULL")
@@ -39,7 +39,7 @@ class Schema:
 def alembic_ini() -> Path:
     """The scripts lie beside the packages in a checkout and in the working directory of an image."""
     checkout = Path(__file__).resolve().parents[2] / "alembic.ini"
-    return Path(os.environ.get("ALEMBIC_CONFIG", str(checkout if checkout.exists() else "alembic.ini")))
+    return ProcessSettings().alembic_config or (checkout if checkout.exists() else Path("alembic.ini"))
 
 
 @cache

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import secrets
-import socket
 from collections import deque
 from dataclasses import fields
 from itertools import islice
@@ -16,6 +15,7 @@ from app.ledger.attempts import MOST_PER_ROUND, AttemptRepository
 from app.races import spans
 from app.races.meters import ATTEMPTS, WITNESSES
 from app.sales.attempt import Attempt, RecordedAttempt
+from app.settings import ProcessSettings
 
 BATCHING_SECONDS = 0.1
 AWAY_SECONDS = 1.0  # how long to leave a ledger alone that is away
@@ -39,7 +39,7 @@ class AttemptRecorder:
         self._full: set[tuple[str, int]] = set()  # sale and round; each has cost 100,000 attempts
         self._overflowed = 0
         self._flushing: asyncio.Task[None] | None = None
-        self._pod = os.environ.get("POD_NAME") or socket.gethostname()
+        self._pod = ProcessSettings().pod_name
         self._process = str(os.getpid())
 
     def record(self, attempt: Attempt) -> None:

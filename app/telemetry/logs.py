@@ -6,6 +6,7 @@ import os
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from app.settings import ProcessSettings
 from app.telemetry.spans import names
 
 
@@ -34,7 +35,7 @@ def configure_logs(**context: str) -> None:
             ],
         )
     )
-    logging.basicConfig(level=os.environ.get("LOG_LEVEL", "INFO").upper(), handlers=[handler], force=True)
+    logging.basicConfig(level=ProcessSettings().log_level, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(pid=os.getpid(), **context)
 

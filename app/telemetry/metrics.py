@@ -1,6 +1,5 @@
 """What Prometheus may ask of one API process, or of all of them where PROMETHEUS_MULTIPROC_DIR is set."""
 
-import os
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
@@ -11,6 +10,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
+
+from app.settings import ProcessSettings
 
 # A purchase takes some ms; 1.0 and 2.5 s are the time-outs of the stock server and of the queue before it.
 LATENCY_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -66,7 +67,8 @@ class Metrics:
         self._registry = CollectorRegistry()
         for other in others:
             self._registry.register(other)
-        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        self._shared = ProcessSettings().prometheus_multiproc_dir is not None
+        if not self._shared:
             ProcessCollector(registry=self._registry)
         self._purchases = Counter(
             "atomictickets_purchases", "Answered purchases by outcome", ["outcome"], registry=self._registry
@@ -96,7 +98,7 @@ class Metrics:
         """With gauges of `sales`; `sales_complete`: whether those are all active sales. `encode`: Prometheus' text
         format, or that of OpenMetrics, which has exemplars where the values are this process's own."""
         counted = self._registry
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        if self._shared:
             counted = CollectorRegistry()
             MultiProcessCollector(counted)
         scraped = CollectorRegistry()

@@ -10,9 +10,9 @@ from typing import Self
 
 import structlog
 
+from app.settings import OtelSettings
 from app.telemetry.context import TRACEPARENT
 
-SAMPLER, ARGUMENT = "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"
 DEFAULT = "parentbased_always_on"
 RATIOS = {"always_on": 1.0, "always_off": 0.0}
 
@@ -41,15 +41,15 @@ class Sampling:
     @classmethod
     def of_environment(cls) -> Self:
         """As OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG say. What can't be read is told, and is the default."""
-        name = os.environ.get(SAMPLER, "").strip().lower() or DEFAULT
+        otel = OtelSettings()
+        name = otel.traces_sampler.lower() or DEFAULT
         kind = name.removeprefix("parentbased_")
         ratio = RATIOS.get(kind)
         if kind == "traceidratio":
-            ratio = _ratio(os.environ.get(ARGUMENT, "").strip() or "1")
+            ratio = _ratio(otel.traces_sampler_arg or "1")
         if ratio is None:
-            log.warning(
-                "the sampler can't be read; every trace is taken", sampler=name, argument=os.environ.get(ARGUMENT)
-            )
+            argument = otel.traces_sampler_arg
+            log.warning("the sampler can't be read; every trace is taken", sampler=name, argument=argument)
             return cls(1.0, follows_parent=True)
         return cls(ratio, follows_parent=kind != name)
 

@@ -4,7 +4,6 @@ They are exported where OTEL_EXPORTER_OTLP_ENDPOINT (or ..._TRACES_ENDPOINT) is 
 Elsewhere the exporter isn't even imported, no thread is started and nothing is kept.
 """
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 from opentelemetry import trace
 
+from app.settings import OtelSettings
 from app.telemetry.spans import record_with
 
 if TYPE_CHECKING:
@@ -61,19 +61,16 @@ def tracing_is_on() -> bool:
 
 def is_asked_for() -> bool:
     """Whether the environment names a collector. One that can't be served is told of, and stops nobody's work."""
-    asked = _variable("OTEL_TRACES_EXPORTER")
-    endpoint = _variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or _variable("OTEL_EXPORTER_OTLP_ENDPOINT")
-    if _variable("OTEL_SDK_DISABLED").lower() == "true" or asked == "none" or not (asked or endpoint):
+    otel = OtelSettings()
+    asked = otel.traces_exporter
+    endpoint = otel.exporter_otlp_traces_endpoint or otel.exporter_otlp_endpoint
+    if otel.sdk_disabled.lower() == "true" or asked == "none" or not (asked or endpoint):
         return False
-    protocol = _variable("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or _variable("OTEL_EXPORTER_OTLP_PROTOCOL") or PROTOCOL
+    protocol = otel.exporter_otlp_traces_protocol or otel.exporter_otlp_protocol or PROTOCOL
     if asked not in ("", "otlp") or protocol != PROTOCOL:
         log.warning("traces are not exported: only otlp over http/protobuf is there", exporter=asked, protocol=protocol)
         return False
     return True
-
-
-def _variable(name: str) -> str:
-    return os.environ.get(name, "").strip()
 
 
 def _nothing() -> None:

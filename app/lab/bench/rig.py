@@ -73,7 +73,7 @@ class Rig:
         self._registry.end_left_behind()
         self._home.discard_data()
         clear_metrics(self._home.metrics)
-        stores = Stores(self._home, environment={})  # never a server that somebody else depends on
+        stores = Stores(self._home)  # never a server that somebody else depends on
         self._supervisor.start(stores.parts)
         self.redis_url = stores.urls["REDIS_URL"]
         self.data_directories = {

@@ -16,11 +16,12 @@ from app.lab.stack import api_port
 from app.lab.stack.faults import Faults
 from app.lab.stack.home import DEFAULT_HOME, LabHome
 from app.lab.stack.overview import overview
-from app.lab.stack.registry import HOME_VARIABLE, ProcessRegistry
+from app.lab.stack.registry import ProcessRegistry, mark_children
 from app.lab.stack.service import ServicePlan, clear_metrics
 from app.lab.stack.stores import Stores
 from app.lab.stack.supervised import WATCH_SECONDS, supervised
 from app.lab.stack.supervisor import StopRequested, Supervisor
+from app.settings import ApiSettings, GivenStores
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse gives it no public name
@@ -54,7 +55,7 @@ def _run_lab(args: argparse.Namespace, home: LabHome) -> int:
     if killed := registry.end_left_behind():
         say(f"ended {killed} processes that an earlier lab left behind")
     clear_metrics(home.metrics)
-    os.environ[HOME_VARIABLE] = str(home.directory)
+    mark_children(home.directory)
     supervisor = Supervisor(registry, say)
     faults = Faults(LabControl(home.control), supervisor, say)
     with supervisor.signals_request_stop():
@@ -77,7 +78,7 @@ def _run_lab(args: argparse.Namespace, home: LabHome) -> int:
 
 
 def _start(args: argparse.Namespace, home: LabHome, supervisor: Supervisor) -> ServicePlan:
-    stores = Stores(home, os.environ, say)
+    stores = Stores(home, GivenStores(), say)
     control = {VARIABLE: str(home.control)} if is_loopback(args.host) else {}
     plan = ServicePlan(home, args.host, args.port, stores.urls | control)
     supervisor.start(stores.parts)
@@ -106,7 +107,7 @@ def _check_connections(database_url: str, args: argparse.Namespace) -> None:
 def _run_scenarios(api_url: str, supervisor: Supervisor, json_file: Path | None) -> int:
     from app.lab.comparison.scenarios import run_all  # noqa: PLC0415 - only --once needs the load generator
 
-    work = run_all(api_url, progress=say, admin_token=os.environ.get("API_ADMIN_TOKEN"))
+    work = run_all(api_url, progress=say, admin_token=ApiSettings().token)
     report = asyncio.run(supervised(work, supervisor))
     say(report.text())
     if json_file is not None:

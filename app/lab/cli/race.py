@@ -22,6 +22,7 @@ from app.lab.race.workload import CROWD, UnknownChoice, Workload, chosen
 from app.lab.stack.home import DEFAULT_HOME, LabHome, write_private_json
 from app.lab.stack.supervised import supervised
 from app.sales.model import MAX_STOCK, MAX_THINK_MS
+from app.settings import GivenStores
 from app.strategies.dependencies import RegisteredStrategy
 from app.strategies.registry import STRATEGIES
 
@@ -120,7 +121,7 @@ def plain_race(args: argparse.Namespace, strategies: "Strategies", workload: Wor
         return race_all(target, strategies, workload, repeat=args.repeat, say=say, keep_history=keep)
 
     if args.url:
-        return asyncio.run(raced(given(args.url)))
+        return asyncio.run(raced(given(args.url, GivenStores())))
     with OwnTarget(LabHome(args.home), say, args.api_processes, args.workers, faults=False) as target:
         return asyncio.run(supervised(raced(target), target.supervisor))
 

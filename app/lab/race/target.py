@@ -2,9 +2,8 @@
 
 import asyncio
 import math
-import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self, cast
 
@@ -16,13 +15,14 @@ from app.failpoints import FailpointController
 from app.lab.stack.connections import refuse_too_many
 from app.lab.stack.home import LabHome
 from app.lab.stack.process import ProcessFailed
-from app.lab.stack.registry import HOME_VARIABLE, ProcessRegistry
+from app.lab.stack.registry import ProcessRegistry, mark_children
 from app.lab.stack.restarts import RestartPolicy
 from app.lab.stack.servers.ports import LOOPBACK, free_port
 from app.lab.stack.servers.valkey import ValkeyServer
 from app.lab.stack.service import ServicePlan, clear_metrics
 from app.lab.stack.stores import Stores
 from app.lab.stack.supervisor import ManagedProcess, Say, Supervisor
+from app.settings import ApiSettings, GivenStores
 
 READY_SECONDS = 60.0
 LOOK_SECONDS = 0.02
@@ -73,7 +73,7 @@ class OwnTarget(Target):
         self._parts: dict[str, ManagedProcess] = {}
         self._held: set[str] = set()
         self._replicas = 0
-        super().__init__(api_url="", admin_token=os.environ.get("API_ADMIN_TOKEN"))  # the processes read it too
+        super().__init__(api_url="", admin_token=ApiSettings().token)  # the processes read it too
 
     def __enter__(self) -> Self:
         self._home.lock()
@@ -94,8 +94,8 @@ class OwnTarget(Target):
         self._home.discard_data()
         clear_metrics(self._home.metrics)
         self.failpoints.clear()
-        os.environ[HOME_VARIABLE] = str(self._home.directory)
-        stores = Stores(self._home, environment={}, say=lambda _: None)  # never a server that others depend on
+        mark_children(self._home.directory)
+        stores = Stores(self._home, say=lambda _: None)  # never a server that others depend on
         self.supervisor.start(stores.parts)
         self.database_url, self.redis_url = stores.urls["DATABASE_URL"], stores.urls["REDIS_URL"]
         self.broker_url = stores.urls["BROKER_URL"]
@@ -172,7 +172,6 @@ class OwnTarget(Target):
         return [name for name in self._parts if name.startswith("worker-")]
 
 
-def given(api_url: str, environment: Mapping[str, str] = os.environ) -> Target:
-    """A service that somebody else runs, and its stores where the environment names them."""
-    names = ("API_ADMIN_TOKEN", "DATABASE_URL", "REDIS_URL")
-    return Target(api_url, *(environment.get(name) for name in names))
+def given(api_url: str, stores: GivenStores) -> Target:
+    """A service that somebody else runs, and those of its stores that may be read."""
+    return Target(api_url, ApiSettings().token, stores.database_url or None, stores.redis_url or None)

@@ -18,6 +18,11 @@ HOME_VARIABLE = (
 )
 
 
+def mark_children(home: Path) -> None:
+    """Lets every process that is started from here on carry the mark of its home."""
+    os.environ[HOME_VARIABLE] = str(home)
+
+
 class ProcessRegistry:
     """Pids with their creation times (s since the epoch): a pid alone may be a stranger's by now."""
 

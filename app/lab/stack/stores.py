@@ -1,8 +1,6 @@
 """The lab's three stores: embedded ones, or the servers that the environment names."""
 
-import os
 import socket
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from app.lab.stack.home import LabHome
@@ -12,21 +10,22 @@ from app.lab.stack.servers.postgres import PostgresServer
 from app.lab.stack.servers.valkey import ValkeyServer
 from app.lab.stack.supervisor import ManagedProcess, Say
 from app.redis_address import RedisAddress
+from app.settings import GivenStores
 
-VARIABLES = ("REDIS_URL", "BROKER_URL", "DATABASE_URL")
 CONNECT_SECONDS = 3.0
+NOT_GIVEN = GivenStores.model_construct()
 
 
 class Stores:
     """`urls` is the environment by which every process of the lab finds its stores; `parts` are those to start here."""
 
-    def __init__(self, home: LabHome, environment: Mapping[str, str] = os.environ, say: Say = print) -> None:
+    def __init__(self, home: LabHome, given: GivenStores | None = None, say: Say = print) -> None:
+        """Starts all of them unless some are `given`. Raises ProcessFailed if nobody answers at one of those."""
         self.urls: dict[str, str] = {}
         self.parts: list[ManagedProcess] = []
         self.ports: dict[str, int] = {}
         self._remembered: dict[str, int] = home.read_notes().get("ports", {})
-        for variable in VARIABLES:
-            foreign = environment.get(variable)
+        for variable, foreign in (given or NOT_GIVEN).by_variable().items():
             if foreign:
                 check_reachable(variable, foreign)
                 say(f"{variable} is set: using {without_password(foreign)}")

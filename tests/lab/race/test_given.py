@@ -3,6 +3,7 @@
 from app.lab.race.crowds import race_all
 from app.lab.race.target import given
 from app.lab.race.workload import Workload
+from app.settings import GivenStores
 from app.strategies.conditional_update import ConditionalUpdateStrategy
 from tests.fixtures.platform import MakePlatform
 
@@ -13,17 +14,15 @@ async def test_what_the_stores_would_tell_is_left_out_where_nobody_says_where_th
     make_platform: MakePlatform, database_url: str
 ) -> None:
     platform = await make_platform(idle=("worker-1", "reconcile"))
-    stores = {"DATABASE_URL": database_url, "REDIS_URL": platform.stock.url}
-    for environment in (stores, {}):
-        outcome = await race_all(
-            given(platform.url, environment), [ConditionalUpdateStrategy], SMALL, repeat=1, say=print
-        )
+    known = GivenStores(database_url=database_url, redis_url=platform.stock.url)
+    for stores in (known, GivenStores.model_construct()):
+        outcome = await race_all(given(platform.url, stores), [ConditionalUpdateStrategy], SMALL, repeat=1, say=print)
         (entry,) = outcome.entries
         (run,) = entry.runs
         assert (run.sold, run.oversold, run.undersold, run.errors) == (5, 0, 0, 0)
         assert entry.keeps_its_word
-        known = bool(environment)
+        is_known = stores is known
         assert [run.connections is not None, run.redis_reads is not None, run.seconds_to_consistent is not None] == [
-            known
+            is_known
         ] * 3
-        assert bool(outcome.history.bookings) == known
+        assert bool(outcome.history.bookings) == is_known

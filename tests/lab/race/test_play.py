@@ -10,6 +10,7 @@ from app.lab.race.target import OwnTarget, given
 from app.lab.race.workload import Workload
 from app.lab.stack.servers.ports import free_port
 from app.lab.stack.supervised import supervised
+from app.settings import GivenStores
 from app.strategies.atomic import AtomicStrategy
 from app.strategies.conditional_update import ConditionalUpdateStrategy
 from app.strategies.dependencies import RegisteredStrategy
@@ -46,7 +47,7 @@ async def test_whoever_was_held_when_a_scenario_failed_works_for_the_next_strate
 
 async def test_a_ledger_that_can_not_be_read_ends_no_race(make_platform: MakePlatform) -> None:
     platform = await make_platform(idle=("worker-1", "reconcile"))
-    stores = {"DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/none"}
+    stores = GivenStores(database_url=f"postgresql://nobody@127.0.0.1:{free_port()}/none")
     workload = Workload(stock=1, requests=2, concurrency=1, think_ms=0)
     ways = [ConditionalUpdateStrategy, NaiveStrategy]
     outcome = await race_all(given(platform.url, stores), ways, workload, repeat=2, say=print)
