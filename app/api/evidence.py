@@ -1,4 +1,4 @@
-"""What the strategies that race left behind: the attempts of a round, and the pairs of them that collided."""
+"""Routes for the evidence of a race: the attempts of a round, and the pairs of attempts that collided."""
 
 from typing import Annotated
 
@@ -21,8 +21,8 @@ router = APIRouter(
     responses=problems(InvalidRequest, UnknownSale, NotReady, TemporarilyUnavailable),
 )
 
-Round = Annotated[int | None, Query(alias="round", ge=1, le=2**31 - 1, description="Left out: the present one.")]
-After = Annotated[int, Query(ge=0, le=2**31 - 1, description="The `next` of the page before.")]
+Round = Annotated[int | None, Query(alias="round", ge=1, le=2**31 - 1, description="The round. The default is the current one.")]
+After = Annotated[int, Query(ge=0, le=2**31 - 1, description="The `next` of the previous page.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 
 
@@ -30,7 +30,7 @@ Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 async def list_attempts(
     sale: SaleName, services: InstalledServices, round_: Round = None, after: After = 0, limit: Limit = MAX_LIMIT
 ) -> AttemptPage:
-    """The attempts of a round that got past their checks, in the order of their numbers."""
+    """Return the attempts of a round that passed their checks, in the order of their numbers."""
     round_ = round_ or await services.attempts.present_round(sale)
     found = await services.attempts.attempts(sale, round_, after=after, limit=limit)
     return AttemptPage(
@@ -46,7 +46,7 @@ async def list_attempts(
 async def list_witnesses(
     sale: SaleName, services: InstalledServices, round_: Round = None, after: After = 0, limit: Limit = 100
 ) -> WitnessPage:
-    """The pairs of a round that collided. `after` and `next` are the numbers of their second attempts."""
+    """Return the pairs of attempts of a round that collided. `after` and `next` are numbers of second attempts."""
     round_ = round_ or await services.attempts.present_round(sale)
     extent = await services.attempts.extent(sale, round_, after)
     found = await services.attempts.witnesses(sale, round_, after=after, limit=limit)

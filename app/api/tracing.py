@@ -1,7 +1,8 @@
-"""The trace of a request: the server's span of a purchase, and the id of the trace on every answer.
+"""The server span of a purchase, and the header with the trace id on every response.
 
-The framework makes the spans of its own routes. The purchase has one of ours, which is not even begun for what isn't
-sampled: the stock instrumentation costs 72 us for such a request (measured), and the purchase itself less than that.
+FastAPI makes the spans of its own routes. The purchase route has a span made here, which is not even started for a
+request that is not sampled: FastAPI's instrumentation costs 72 us for such a request (measured), which is more than the
+purchase itself.
 """
 
 import asyncio
@@ -35,7 +36,7 @@ FRAMEWORK = TelemetryConfig(
 
 
 async def named(application: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serves a request of the framework's. Its answer, log lines and problems name its trace, recorded or not."""
+    """Serve a request with the framework. Its response, log lines and problems carry the trace id, recorded or not."""
     last: Message = {"type": "nothing"}
 
     async def send_named(message: Message) -> None:
@@ -50,25 +51,26 @@ async def named(application: ASGIApp, scope: Scope, receive: Receive, send: Send
         try:
             await application(scope, receive, send_named)
         except Exception:
-            # The framework raises what app.api.exception_handlers have answered. The server knows neither the trace nor
-            # that it is logged, and would log the same traceback again. An answer cut short it has to break off.
+            # Starlette raises an error again after app.api.exception_handlers have answered and logged it. If it
+            # reached the server, the server would log the same traceback again, without the trace id. If the response
+            # is incomplete, the server must see the error, so that it closes the connection.
             if last["type"] != "http.response.body" or last.get("more_body"):
                 raise
-        except asyncio.CancelledError:  # the server's grace is over
+        except asyncio.CancelledError:  # the shutdown grace period of the server is over
             if last["type"] == "nothing":
                 await problem_response(Ended(), scope["path"])(scope, receive, send_named)
             raise
 
 
 def in_name_only(scope: Scope) -> AbstractContextManager[Span]:
-    """A span that nobody keeps, of the caller's trace or of a new one."""
+    """Return a context with a span that is not recorded. It belongs to the caller's trace, or else to a new one."""
     traceparent = next((value for name, value in scope["headers"] if name == b"traceparent"), b"")
     trace, _ = NOTHING.decide(traceparent, os.urandom(8).hex())
     return use_span(NonRecordingSpan(SpanContext(int(trace, 16), getrandbits(64) or 1, is_remote=False)))
 
 
 def server_span(name: str, scope: Scope, traceparent: bytes, started: float) -> AbstractContextManager[Span]:
-    """The span of a request that is to be sampled. `started`: when its head was read, of `perf_counter`."""
+    """Return the server span of a sampled request. `started` is the `perf_counter` value when its head was read."""
     attributes = {
         "http.request.method": scope["method"],
         "http.route": scope["path"],
@@ -81,12 +83,12 @@ def server_span(name: str, scope: Scope, traceparent: bytes, started: float) -> 
 
 
 def trace_id_of(serving: Span) -> str:
-    """In 32 hexadecimal digits."""
+    """Return the trace id of the span, in 32 hexadecimal digits."""
     return format_trace_id(serving.get_span_context().trace_id)
 
 
 def answered(serving: Span, outcome: str, status: int) -> None:
-    """A refusal is an outcome; only what the server owes is an error."""
+    """Record the outcome on the span. Only a status of 500 or above marks it as an error: a refusal is an outcome."""
     serving.set_attributes({OUTCOME: outcome, "http.response.status_code": status})
     if status >= 500:
         serving.set_status(StatusCode.ERROR)

@@ -1,13 +1,15 @@
-"""`advisory-lock`: purchases of a sale wait for each other at a lock that has nothing to do with any row.
+"""`advisory-lock`: Purchases of one sale wait for each other at an advisory lock, which belongs to no row.
 
-How it works: pg_advisory_xact_lock(sale), then read, think, write; the lock goes with the transaction. Lock and read
-are two statements under READ COMMITTED: a statement sees what was committed before it began, so that one that locks
-and reads in one breath would read what was true before it waited. Under REPEATABLE READ even two statements would.
-Guarantees: never oversold, none left over, the limit kept; among those who take the lock. It protects nothing from
-others, so that the write is relative: stock may grow meanwhile.
-What breaks it: a writer that forgets the lock. A pooler in transaction mode is fine, since the lock is the
-transaction's. The convoy is that of `row-lock`, with the row itself free for readers and writers of other columns.
-Who uses it: pretix (a lock per quota), Hi.Events (a lock per event).
+How it works: The transaction takes pg_advisory_xact_lock for the sale, then reads the counter, thinks and writes.
+PostgreSQL releases the lock at the end of the transaction. Lock and read are two statements under READ COMMITTED: a
+statement sees only what was committed before it began, so a single statement that locks and reads would read the state
+from before its wait. Under REPEATABLE READ even two statements would.
+Guarantees: It never oversells or undersells and keeps the limit, provided that every writer takes the lock. The lock
+does not stop other writers. The write is therefore relative, because the stock may grow in the meantime.
+What breaks it: A writer that does not take the lock. A pooler in transaction mode does no harm, since the lock belongs
+to the transaction. Purchases queue as under `row-lock`, but the row itself stays free for readers and for writers of
+other columns.
+Who uses it: pretix (a lock per quota) and Hi.Events (a lock per event).
 Source: https://www.postgresql.org/docs/18/explicit-locking.html#ADVISORY-LOCKS,
 https://github.com/pretix/pretix/blob/master/src/pretix/base/services/locking.py
 """

@@ -1,13 +1,13 @@
-"""`atomic`: one Lua script decides and writes the order to a stream; workers carry it to the ledger afterwards.
+"""`atomic`: One Lua script decides a purchase and writes the order to a stream, and workers carry it to the ledger.
 
-How it works: replay, limit, stock, decrement, stored answer and stream entry are one script call, so that either all of
-a purchase happened or none. Purchases that wait in one process at the same moment share a call. The stream is the
-outbox: an accepted order is in Redis until its booking is committed in Postgres, and the ledger's check constraint has
-the last word.
-Guarantees: never oversold; each accepted order is booked once, through the death of any process.
-What breaks it: a stock server that forgets (AOF lost, failover to a replica that lags). That is noticed by the run id
-of the server, by the epoch and by the orders' numbers; the sale is fenced and recounted, and what buyers were told and
-nobody has is counted as lost.
+How it works: The replay check, the limit, the stock, the decrement, the stored answer and the stream entry are one
+script call, so either all of a purchase happens or none of it. Purchases that wait in one process at the same moment
+share a call. The stream is the outbox: an accepted order stays in Redis until its booking is committed in Postgres. The
+ledger's check constraint has the last word.
+Guarantees: It never oversells. Each accepted order is booked once, even if any process dies.
+What breaks it: A stock server that loses data (a lost AOF, or a failover to a replica that lags). The loss is noticed
+by the server's run id, by the epoch and by the orders' numbers. The sale is then fenced and recounted, and orders that
+buyers were promised but that no store has are counted as lost.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 
 class AtomicStrategy:
-    """The default of the platform."""
+    """The default strategy of the platform."""
 
     name: ClassVar[str] = "atomic"
     promises_exactness: ClassVar[bool] = True
@@ -58,10 +58,10 @@ class AtomicStrategy:
         command = parts.gate.command
         self._batcher = PurchaseBatcher(parts.gate, parts.gate_settings, self._accepted, self._noticed, command)
         self._told = RecentAcceptances()
-        self._epochs: OrderedDict[str, int] = OrderedDict()  # by sale: the newest under which this process told a buyer
+        self._epochs: OrderedDict[str, int] = OrderedDict()  # by sale: the newest in which this process accepted
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeping: set[str] = set()
-        self._fenced: OrderedDict[str, int] = OrderedDict()  # by sale: the newest that this process has fenced
+        self._fenced: OrderedDict[str, int] = OrderedDict()  # by sale: the newest that this process fenced
         self._watch: asyncio.Task[None] | None = None
 
     @classmethod
@@ -107,7 +107,11 @@ class AtomicStrategy:
             await asyncio.wait(self._tasks)
 
     async def _without_keys(self, purchase: Purchase, forgot: GateForgot) -> Outcome:
-        """The gate has no keys: the ledger knows whether that is as it should be, and which keys have won."""
+        """Answer a purchase from the ledger because the gate has no keys of the sale.
+
+        An ended sale has no keys once it is removed from the gate; its ledger still knows the keys that won. Raise
+        UnknownSale if there is no such sale, and `forgot` if the sale has not ended.
+        """
         sale = await self._sales.get(purchase.sale)
         if sale is None:
             raise UnknownSale(f"There is no sale named {purchase.sale!r}.") from forgot
@@ -119,6 +123,7 @@ class AtomicStrategy:
         return won if won.quantity == purchase.quantity else KeyReused(won.quantity)
 
     def _accepted(self, sale: str, fence: Fence, accepted: Sequence[tuple[Purchase, Decision]]) -> None:
+        """Remember the acceptances of one call, owe the workers a hint, and start the watch if it is not running."""
         remember(self._epochs, sale, fence.epoch, KNOWN_SALES)
         self._told.add(AcceptedBatch(time.monotonic(), sale, fence, accepted))
         self._hints.owe(sale)
@@ -126,6 +131,11 @@ class AtomicStrategy:
             self._watch = asyncio.create_task(self._watch_told())
 
     def _noticed(self, sale: str, fence: Fence, what: str) -> None:
+        """Act on a reply of the gate.
+
+        `what` is `hint` (a hint is due), or the reason for suspecting that the gate lost orders: `fenced`, `stale`,
+        `behind`, `moved` or `missing`.
+        """
         if what == "hint":
             self._hints.send(sale)
             return
@@ -136,7 +146,10 @@ class AtomicStrategy:
             task.add_done_callback(self._tasks.discard)
 
     async def _went_back(self, sale: str, fence: Fence, what: str) -> None:
-        """Fences first, then leaves word of what buyers were told, for the count of what is lost."""
+        """Fence the sale if the gate went back in time, then write the receipts of what buyers were promised.
+
+        The fence comes first. The receipts are the basis for counting the lost orders.
+        """
         try:
             if what in ("behind", "moved") and self._fenced.get(sale, 0) < fence.epoch:
                 log.warning("the stock server went back in time; the sale is fenced", sale=sale, what=what)
@@ -152,14 +165,17 @@ class AtomicStrategy:
             self._keeping.discard(sale)
 
     async def _watch_told(self) -> None:
-        """Looks after the sales that were sold lately, since nobody may buy again after Redis forgot them."""
+        """Watch the sales that this process sold lately, until none is left.
+
+        If Redis lost a sale, no further purchase may come that would notice it.
+        """
         while sales := self._told.sales(time.monotonic()):
             await asyncio.sleep(WATCH_SECONDS)
             for sale, epoch in sales.items():
                 try:
                     seen = await self._gate.snapshot(sale)
                 except TemporarilyUnavailable:
-                    continue  # away is not forgotten; the next turn asks again
+                    continue  # the stock server is away, which is no loss; the next round of the loop asks again
                 if seen is None or seen.state == "fenced":
                     self._noticed(sale, Fence(epoch), "fenced")
                 elif self._told.of(sale, seen.epoch):

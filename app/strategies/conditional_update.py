@@ -1,11 +1,13 @@
-"""`conditional-update`: the check is part of the write, UPDATE ... WHERE remaining >= n.
+"""`conditional-update`: The check is part of the write, UPDATE ... WHERE remaining >= n.
 
-How it works: whoever waits for the row's lock has his WHERE evaluated again on the version that the other left, so that
-check and subtraction are one step. No retries, no pause: there is nothing to think between reading and writing.
-Guarantees: never oversold, none left over; the limit by a lock per customer.
-What breaks it: nothing makes it wrong. A hot row makes it slow: each sale holds the row from its UPDATE to its COMMIT,
-one flush of the log, so that purchases of one sale go one by one, and each waiter holds a connection.
-Who uses it: most shops that sell from a database, and should, while one row's rate is enough for them.
+How it works: If an UPDATE waits for the row's lock, PostgreSQL evaluates its WHERE again on the version that the other
+transaction left, so check and subtraction are one step. There are no retries, and no pause, because nothing happens
+between reading and writing.
+Guarantees: It never oversells or undersells. A lock per customer keeps the limit.
+What breaks it: Nothing makes it wrong. A hot row makes it slow: each purchase holds the row from its UPDATE to its
+COMMIT, which takes one flush of the log. Purchases of one sale therefore go one by one, and each waiting purchase holds
+a connection.
+Who uses it: Most shops that sell from a database. It is the right choice while the rate of one row is enough.
 Source: https://www.postgresql.org/docs/18/transaction-iso.html#XACT-READ-COMMITTED
 """
 
@@ -27,7 +29,7 @@ class ConditionalUpdateStrategy(LedgerStrategy):
     write: ClassVar[TextClause] = counter_update("remaining = remaining - :quantity", "remaining >= :quantity")
 
     async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
-        if purchase.quantity > seen.remaining:  # most buyers of a flash sale come too late, and need no lock
+        if purchase.quantity > seen.remaining:  # most buyers of a flash sale come too late; refuse them without a lock
             return SoldOut(seen.remaining)
         values = {"sale": purchase.sale, "round": seen.round, "quantity": purchase.quantity}
         written = (await connection.execute(self.write, values)).first()

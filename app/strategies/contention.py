@@ -1,4 +1,6 @@
-"""Trying again where others were faster. Bounded, with a random pause; what is exhausted is never called sold out."""
+"""Bounded retries with a random pause, for purchases that lose a race. Exhausted retries are never reported as sold
+out.
+"""
 
 import asyncio
 import random
@@ -9,21 +11,25 @@ from app.errors import TemporarilyUnavailable
 from app.strategies.meters import RETRIES
 
 TRIES = 8
-FIRST_PAUSE_SECONDS = 0.005  # about one small transaction
+FIRST_PAUSE_SECONDS = 0.005  # about the duration of one small transaction
 LONGEST_PAUSE_SECONDS = 0.25
 
 Result = TypeVar("Result")
 
 
 class Contention(TemporarilyUnavailable):
-    """Every try met somebody faster, or a lock was not free in time. Nothing was taken; tickets may be left."""
+    """Every try lost to another purchase, or a lock was not free in time. Nothing was taken, and tickets may be left.
+    """
 
     slug = "contention"
     title = "Contention"
 
 
 class Conflict(Exception):
-    """Somebody was faster, and nothing was taken: the whole attempt may be made again. `why`: a word for the meter."""
+    """Another purchase was faster and nothing was taken, so the whole attempt may be repeated.
+
+    `why`: a word for the label of the retry counter.
+    """
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -31,9 +37,9 @@ class Conflict(Exception):
 
 
 async def retried(strategy: str, attempt: Callable[[], Awaitable[Result]]) -> Result:
-    """Makes the attempt until it raises no Conflict. Raises Contention after TRIES of them.
+    """Repeat the attempt until it raises no Conflict, and return its result. Raise Contention after TRIES conflicts.
 
-    The pause is drawn anew from the whole of a doubling span, so that those who collided once don't keep step:
+    Each pause is drawn from the whole of a span that doubles, so that purchases that collided once do not stay in step:
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
     for turn in range(TRIES):
@@ -43,5 +49,5 @@ async def retried(strategy: str, attempt: Callable[[], Awaitable[Result]]) -> Re
             RETRIES.labels(strategy, conflict.why).inc()
         if turn + 1 < TRIES:
             span_seconds = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**turn)
-            await asyncio.sleep(random.uniform(0, span_seconds))  # noqa: S311  spread, not secrecy
+            await asyncio.sleep(random.uniform(0, span_seconds))  # noqa: S311  for spreading, not for secrecy
     raise Contention(f"Too many purchases of this sale at once: {TRIES} tries failed, and nothing was taken.")

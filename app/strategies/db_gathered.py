@@ -1,15 +1,15 @@
-"""`db-gathered`: purchases that wait in one process at the same moment are one transaction.
+"""`db-gathered`: Purchases that wait in one process at the same moment share one transaction.
 
-How it works: as `atomic` gathers for its script, so here for the database: up to 128 purchases of a sale lock its
-counter once, are decided in their order in memory, and are booked by one statement and one commit. A lone purchase
-does not wait for company.
-Guarantees: never oversold, none left over, the limit kept: what is read under the lock stays true until the commit.
-Nobody is told before the commit.
-What breaks it: nothing makes it wrong. One transaction's fate is that of all in it: where its commit's answer is lost,
-all of them must ask again with their keys. Processes still meet at the row, but a hundred times less often, so that few
-processes do better than many.
-Who uses it: group commit by hand; "hot row" batching as in AliSQL and PolarDB. With `single-statement` the database's
-honest contender to a gathered script in Redis.
+How it works: As `atomic` gathers purchases for its script, this strategy gathers them for the database. Up to 128
+purchases of a sale lock the counter once, are decided in their order in memory, and are booked by one statement and one
+commit. A lone purchase does not wait for others.
+Guarantees: It never oversells or undersells and keeps the limit, because what is read under the lock stays true until
+the commit. No buyer is answered before the commit.
+What breaks it: Nothing makes it wrong. All purchases of a transaction share its fate: if the answer to its commit is
+lost, all of them must ask again with their keys. Processes still meet at the row, but a hundred times less often, so a
+few processes do better than many.
+Who uses it: Group commit by hand; "hot row" batching as in AliSQL and PolarDB. With `single-statement` it is the fair
+database rival to a gathered script in Redis.
 Source: https://www.alibabacloud.com/help/en/polardb/polardb-for-mysql/user-guide/hot-row-optimization
 """
 
@@ -46,16 +46,24 @@ class DbGatheredStrategy(LedgerStrategy):
         return cls(parts.engine, parts.gate_settings)
 
     async def buy(self, purchase: Purchase) -> Outcome:
-        """Raises LedgerUnavailable or DecisionFailed (unknown: the same key finds out); nothing was taken where it
-        raises GateBusy (the queue is full) or Contention."""
-        purchase.traceparent = ""  # the batcher's spans are those of a script call; the request's own tells of this
+        """Decide one purchase, in a batch with others that wait.
+
+        Raise LedgerUnavailable or DecisionFailed if the outcome is unknown; the same key finds it out. Raise GateBusy
+        if the queue is full, or Contention; nothing was taken then. Raise UnknownSale if there is no such sale.
+        """
+        # the batcher's spans describe a script call; the request's own span covers this transaction
+        purchase.traceparent = ""
         try:
             return await self._batcher.buy(purchase)
         except GateForgot as missing:
             raise UnknownSale(f"There is no sale {purchase.sale!r}.") from missing
 
     async def reserve(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply:
-        """One batch. There is no epoch here to be behind of: a reset waits for the row, or comes before it."""
+        """Decide one batch, for the batcher.
+
+        The fence cannot be stale here: a reset waits for the row's lock, or was committed before this transaction took
+        it.
+        """
         return await retried(self.name, lambda: self._decide(sale, purchases, fence))
 
     async def _decide(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply:

@@ -1,4 +1,4 @@
-"""What a process gives its strategies to sell with, and how it builds one."""
+"""The connections and settings from which a process builds its strategies, and the protocol by which it does."""
 
 from dataclasses import dataclass, field
 from typing import Protocol, Self
@@ -15,7 +15,7 @@ from app.settings import GateSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyDependencies:
-    """What a process has to sell with. A strategy takes what it needs."""
+    """Everything that a process has to sell with. A strategy takes what it needs."""
 
     engine: AsyncEngine
     redis: Redis
@@ -27,7 +27,7 @@ class StrategyDependencies:
 
 
 class RegisteredStrategy(Strategy, Protocol):
-    """One that a process can build by itself."""
+    """A strategy that a process can build from its dependencies alone."""
 
     @classmethod
     def build(cls, parts: StrategyDependencies) -> Self: ...

@@ -1,10 +1,10 @@
-"""What the ways to sell did beside selling, for Prometheus. An API process shows it."""
+"""The Prometheus counter of the strategies' retries. An API process exposes it."""
 
 from prometheus_client import Counter
 
 RETRIES = Counter(
     "atomictickets_purchase_retries",
-    "Attempts at a purchase that failed because somebody was faster: version, key, locked, watched, or an SQLSTATE",
+    "Attempts at a purchase that lost a race, by reason: version, key, locked, watched, or an SQLSTATE",
     ["strategy", "why"],
     registry=None,
 )

@@ -1,13 +1,16 @@
-"""`redis-watch`: reads the number in Redis and writes a new one, if nobody has touched it in between.
+"""`redis-watch`: The purchase reads the number in Redis and writes a new one if no other client has changed it in
+between.
 
-How it works: WATCH, read, MULTI, absolute write, EXEC. EXEC does nothing where the number was touched since the WATCH;
-then the whole purchase is tried again, a bounded number of times with a random pause. The booking follows in Postgres.
-Guarantees: never oversold while Redis keeps its data, and the number never goes below zero. An answer is given after
-the booking's commit.
-What breaks it: a crowd. Of all that read one number one wins and the others come again: most of the work is thrown
-away, and who loses each time is told `contention`. Death between EXEC and booking leaks tickets. A failover to a
-replica that lags sells again all that the replica missed; an emptied Redis, only what was taken and not yet booked.
-Who uses it: who wants a check and a write in Redis without a script; it is the form of the documentation's own example.
+How it works: WATCH, read, MULTI, absolute write, EXEC. EXEC does nothing if the number was changed since the WATCH; the
+whole purchase is then tried again after a random pause, a bounded number of times. The booking follows in Postgres.
+Guarantees: It never oversells while Redis keeps its data, and the number never falls below zero. It answers after the
+commit of the booking.
+What breaks it: A crowd. Of all purchases that read one number one wins and the others try again, so most of the work is
+thrown away, and a buyer who loses every time is answered `contention`. A death between EXEC and booking leaks the
+tickets. A failover to a replica that lags sells again all that the replica missed; an emptied Redis sells again only
+what was taken and not yet booked.
+Who uses it: Programs that need a check and a write in Redis without a script. It is the form of the documentation's own
+example.
 Source: https://redis.io/docs/latest/develop/using-commands/transactions/
 """
 
@@ -30,7 +33,7 @@ from app.strategies.in_redis.keys import LIFE_SECONDS
 
 
 class RedisWatchStrategy(CountedStrategy):
-    """Three round trips to Redis for a try."""
+    """The strategy. Each try takes three round trips to Redis."""
 
     name: ClassVar[str] = "redis-watch"
 
@@ -43,11 +46,14 @@ class RedisWatchStrategy(CountedStrategy):
         return Taken(counted.ticket(purchase.quantity), counted.left)
 
     def watched(self, key: str) -> str:
-        """What a change of makes EXEC do nothing."""
+        """Return the key that EXEC watches: if it was changed since the WATCH, EXEC does nothing."""
         return key
 
     async def _try(self, key: str, quantity: int) -> tuple[Counted | None, bool]:
-        """What is left, and whether the tickets were taken. Raises Conflict where somebody was faster."""
+        """Return what is left, and whether the tickets were taken. Raise Conflict if another client was faster.
+
+        What is left is None if Redis has lost the counter.
+        """
 
         async def tried(server: "Redis") -> tuple[Counted | None, bool]:
             async with server.pipeline(transaction=True) as pipe:
@@ -56,7 +62,7 @@ class RedisWatchStrategy(CountedStrategy):
                 if counted is None or counted.left < quantity:
                     return counted, False
                 left = counted.left - quantity
-                pipe.multi()  # type: ignore[no-untyped-call]  # redis-py types it not
+                pipe.multi()  # type: ignore[no-untyped-call]  # redis-py has no types here
                 pipe.hset(key, "left", str(left))
                 pipe.expire(key, LIFE_SECONDS)
                 try:

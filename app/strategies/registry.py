@@ -1,4 +1,4 @@
-"""The ways to sell that this release knows. Another one is a module and a line here."""
+"""The strategies of this release, by name. To add one, write its module and add its class here."""
 
 from collections.abc import Mapping
 
@@ -50,11 +50,11 @@ STRATEGIES: Mapping[str, type[RegisteredStrategy]] = {
         DbGatheredStrategy,
     )
 }
-"""By name, for who asks what a strategy promises and sells nothing."""
+"""The classes by name, for code that reads what a strategy promises and does not sell."""
 
 
 def build_strategies(parts: StrategyDependencies) -> Mapping[str, Strategy]:
-    """One instance of each, by name, for one process."""
+    """Return one instance of each strategy, by name, for one process."""
     return {name: strategy.build(parts) for name, strategy in STRATEGIES.items()}
 
 

@@ -1,6 +1,7 @@
-"""Who acts, of several operators in a namespace. The holder renews; another takes over when it has stopped to.
+"""Leader election among the operators of a namespace: the holder of the Lease acts, and renews it.
 
-It saves work and noise. What keeps two that act at once from doing harm is the epoch, and the ledger's row locks.
+If the holder stops renewing, another operator takes over. The Lease only saves work and noise. Two operators that act
+at the same time do no harm, because of the epoch and the ledger's row locks.
 """
 
 import asyncio
@@ -19,10 +20,10 @@ log = structlog.get_logger()
 
 
 class LeaderElection:
-    """Asks for the Lease again and again. `held` is cleared before another process may take it.
+    """Acquires and renews the Lease. `held` is cleared before another process may acquire it; `lost` is its opposite.
 
-    No clock of another machine is believed: a holder is gone when its record has not changed for `lease_seconds` of
-    our own.
+    The clocks of other machines are not trusted: another holder counts as gone if the Lease has not changed for
+    `lease_seconds` of this process's own clock.
     """
 
     def __init__(self, kube: KubeApi, settings: OperatorSettings, identity: str) -> None:
@@ -32,11 +33,11 @@ class LeaderElection:
         self._kube = kube
         self._settings = settings
         self._identity = identity
-        self._seen: tuple[str, float] = ("", 0.0)  # the other's record, and since when it is unchanged
+        self._seen: tuple[str, float] = ("", 0.0)  # the Lease's resource version while another holds it, and since when
         self._deadline: asyncio.TimerHandle | None = None
 
     async def keep(self) -> None:
-        """Runs until it is cancelled."""
+        """Acquire and renew the Lease until cancelled."""
         if not self._settings.lease:
             self._hold()
             await asyncio.Event().wait()
@@ -49,7 +50,7 @@ class LeaderElection:
             await asyncio.sleep(self._settings.retry_period_seconds if renewed else RETRY_SECONDS)
 
     async def release(self) -> None:
-        """Lets the next operator begin at once."""
+        """Give up the Lease, so that another operator can acquire it at once."""
         if self._settings.lease and self.held.is_set():
             self._drop("stopping")
             try:
@@ -58,22 +59,22 @@ class LeaderElection:
                     lease["spec"]["holderIdentity"] = ""
                     await self._kube.replace_lease(lease)
             except AtomicTicketsError as error:
-                log.warning("the lease is left to expire", error=error.detail)
+                log.warning("lease not released; it will expire", error=error.detail)
 
     async def _try(self) -> bool:
         try:
             async with asyncio.timeout(self._settings.retry_period_seconds):
                 return await self._renew()
         except (TemporarilyUnavailable, TimeoutError) as error:
-            log.warning("the lease can't be asked for", error=str(error))
+            log.warning("lease not renewed", error=str(error))
         except KubeConflict:
-            log.info("another operator was faster")
+            log.info("another operator changed the lease first")
         except AtomicTicketsError as error:
-            log.warning("the lease is refused", error=error.detail)
+            log.warning("lease refused", error=error.detail)
         return False
 
     async def _renew(self) -> bool:
-        """Whether the Lease is ours now."""
+        """Acquire or renew the Lease. Return whether this process holds it now."""
         lease = await self._kube.lease(self._settings.lease)
         spec = lease.get("spec") or {}
         holder = spec.get("holderIdentity") or ""
@@ -93,6 +94,7 @@ class LeaderElection:
         return True
 
     def _stopped(self, lease: Object) -> bool:
+        """Return whether its holder has not renewed the Lease for `lease_seconds`."""
         version, since = self._seen
         if lease["metadata"]["resourceVersion"] != version:
             self._seen = (lease["metadata"]["resourceVersion"], time.monotonic())
@@ -100,19 +102,19 @@ class LeaderElection:
         return time.monotonic() - since > self._settings.lease_seconds
 
     def _stop_at(self, moment: float) -> None:
-        """The last renewal was asked for at a known moment: the time to act is counted from there, not from now."""
+        """Stop acting at `moment`, unless a renewal postpones it. It counts from when the renewal was sent, not answered."""
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = asyncio.get_running_loop().call_at(moment, self._drop, "not renewed in time")
 
     def _hold(self) -> None:
         if not self.held.is_set():
-            log.info("acting", lease=self._settings.lease, identity=self._identity)
+            log.info("became leader", lease=self._settings.lease, identity=self._identity)
         self.held.set()
         self.lost.clear()
 
     def _drop(self, why: str) -> None:
         if self.held.is_set():
-            log.warning("not acting any more", why=why)
+            log.warning("stopped leading", why=why)
         self.held.clear()
         self.lost.set()

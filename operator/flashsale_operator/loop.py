@@ -1,4 +1,8 @@
-"""The operator's loop: events and lists tell what is desired, the Lease says whether to act, the work queue acts."""
+"""The operator's main loop.
+
+The watch and the resync say what is desired, the poll says which sales changed, and all of them add sales to the work
+queue. The queue runs only while this process holds the Lease.
+"""
 
 import asyncio
 import time
@@ -24,14 +28,14 @@ from flashsale_operator.work_queue import WorkQueue
 
 DISCOVERY_SECONDS = 1.0
 MOST_POLL_PAUSE_SECONDS = 10.0  # while a store is away
-STUCK_TURNS_SECONDS = 90.0  # three of the longest pauses between two tries of a turn
+STUCK_TURNS_SECONDS = 90.0  # three times the longest backoff of the work queue
 STUCK_LISTS_SECONDS = 300.0
 
 log = structlog.get_logger()
 
 
 class FlashSaleLoop:
-    """Everything that runs, but Kopf."""
+    """All parts of the operator except Kopf: cache, work queue, poll, resync and worker pool."""
 
     def __init__(
         self,
@@ -62,7 +66,7 @@ class FlashSaleLoop:
         self._installation = ""
 
     def handle_event(self, kind: str | None, body: Mapping[str, Any]) -> None:
-        """One event of the watch. It decides nothing: it only wakes."""
+        """Store one watch event in the cache, and add its sale to the work queue if the user changed something."""
         self._heard_at = time.monotonic()
         name, uid = body["metadata"]["name"], body["metadata"]["uid"]
         if kind == "DELETED":
@@ -72,16 +76,16 @@ class FlashSaleLoop:
             self._wake(name)
 
     def stuck(self) -> str:
-        """Why this process should be started anew, '' where it need not."""
+        """Return why this process must be restarted, or '' if it need not be."""
         now = time.monotonic()
         if now - self._heard_at > STUCK_LISTS_SECONDS:
-            return "neither a list nor an event of the resources for 300 s"
+            return "no list and no watch event of FlashSales for 300 s"
         if self._acting and now - self._queue.progressed_at > STUCK_TURNS_SECONDS:
-            return "no sale has completed its turn for 90 s"
+            return "no reconciliation has completed for 90 s"
         return ""
 
     async def act_forever(self) -> None:
-        """Acts while the Lease is held. Runs until it is cancelled."""
+        """Reconcile while this process holds the Lease. Run until cancelled."""
         self._installation = await self._stores.own(DISCOVERY_SECONDS)
         while True:
             await self._election.held.wait()
@@ -97,19 +101,19 @@ class FlashSaleLoop:
                 await asyncio.wait(acting)
             for task in acting:
                 if not task.cancelled():
-                    task.result()  # raises what it ended with: the probe fails, and the process starts anew
+                    task.result()  # raises the error that ended the task: the probe then fails, and the process is restarted
 
     async def list_forever(self) -> None:
-        """Lists the resources now and then, whoever holds the Lease. Runs until it is cancelled."""
+        """Resync periodically, whether or not this process holds the Lease. Run until cancelled."""
         failures = 0
         while True:
             try:
                 await self._list()
                 failures = 0
             except AtomicTicketsError as error:
-                # Nothing is taken for deleted because a list failed, was forbidden, or the definition is gone.
+                # If the list fails or is forbidden, or the CRD is gone, no resource is taken for deleted.
                 failures += 1
-                log.warning("the resources are not listed", error=error.detail)
+                log.warning("FlashSales not listed", error=error.detail)
             pause = self._settings.resync_seconds
             await asyncio.sleep(backoff(failures, pause) if failures else jitter(pause))
 
@@ -127,7 +131,7 @@ class FlashSaleLoop:
             except TemporarilyUnavailable as error:
                 failures += 1
                 if failures == 1:
-                    log.warning("a store is away; backlogs are not seen", error=error.detail)
+                    log.warning("a store is away; backlogs are not polled", error=error.detail)
                 await asyncio.sleep(backoff(failures, MOST_POLL_PAUSE_SECONDS))
                 continue
             if failures:
@@ -145,7 +149,11 @@ class FlashSaleLoop:
         await self._pool.follow(seen.desired(self._resources.known))
 
     async def _list(self) -> None:
-        """What the ledger has is read before the list: whatever is older than the list and not in it is gone."""
+        """Resync the cache with a complete list of the resources.
+
+        The known resources and the ledger's sales are read before the list is requested. A resource that is among them
+        and not in the list has been deleted.
+        """
         expected = self._resources.identities()
         if self._acting:
             expected |= await self._owners()
@@ -157,7 +165,7 @@ class FlashSaleLoop:
             await self._stores.reconciler.prune_old()
 
     async def _owners(self) -> set[tuple[str, str]]:
-        """Names and uids that the ledger has sales of; those that it could tell, where it goes away meanwhile."""
+        """Return name and uid of each resource whose sale the ledger has. If the ledger goes away, return those read so far."""
         owners: set[tuple[str, str]] = set()
         after = ""
         try:
@@ -165,7 +173,7 @@ class FlashSaleLoop:
                 owners |= {(sale.name, sale.owner_uid) for sale in page if is_managed(sale) and sale.owner_uid}
                 after = page[-1].name
         except TemporarilyUnavailable as error:
-            log.warning("deletions that nobody saw are looked for later", error=error.detail)
+            log.warning("missed deletions are looked for at the next resync", error=error.detail)
         return owners
 
     def _wake(self, name: str, *, check: bool = True) -> None:
@@ -175,13 +183,13 @@ class FlashSaleLoop:
 
 
 async def until_served(kube: KubeApi) -> None:
-    """Returns when the API server knows the resource: Kopf looks for it only once."""
+    """Wait until the API server serves FlashSales, because Kopf looks for the resource only once."""
     told = False
     while True:
         try:
             if await kube.serves_flashsales():
                 return
-            error = "its definition is not installed"
+            error = "its CRD is not installed"
         except TemporarilyUnavailable as away:
             error = away.detail
         if not told:

@@ -1,7 +1,8 @@
 """The operator as a process: `kopf run -m flashsale_operator.main --standalone --namespace NAMESPACE --liveness URL`.
 
-Handlers are thin: they set up, hear and answer probes. Nothing here makes Kopf write to a resource: there is no
-finalizer, no annotation and no status of its own, so that nothing hangs where the operator goes first.
+The handlers only start and stop the parts, pass on watch events and answer the liveness probe. None of them makes Kopf
+write to a resource. Without a finalizer, an annotation or a status of Kopf's own, deleting a resource or its namespace
+never hangs, even if the operator was removed first.
 """
 
 import asyncio
@@ -33,11 +34,11 @@ def login(settings: kopf.OperatorSettings, **_: Any) -> kopf.ConnectionInfo:
 async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
     ours = OperatorSettings()
     configure_logs(process="operator")
-    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # else a line for each event that was heard
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # otherwise one line for each watch event
     memo.end_tracing = start_tracing("atomictickets-operator", changes_only=True)
-    settings.scanning.disabled = True  # else Kopf lists namespaces and definitions of the whole cluster
-    settings.posting.enabled = False  # our events have names that make a repeat a conflict
-    settings.watching.server_timeout = 120  # a watch that died silently is renewed
+    settings.scanning.disabled = True  # otherwise Kopf lists the namespaces and CRDs of the whole cluster
+    settings.posting.enabled = False  # the operator posts events itself, under names that make a repeat a conflict
+    settings.watching.server_timeout = 120  # renews a watch whose connection died silently
     settings.watching.client_timeout = 150
     settings.watching.connect_timeout = 5
     settings.networking.connect_timeout = 5
@@ -75,9 +76,9 @@ async def handle_event(type: str | None, body: kopf.Body, memo: kopf.Memo, **_: 
 
 @kopf.on.probe(id="loop")
 async def alive(memo: kopf.Memo, **_: Any) -> str:
-    """Fails where the loop is stuck. Another kind of error would make the probe hang."""
+    """Fail the probe if the loop is stuck. Raise PermanentError only: any other error would make the probe hang."""
     ended = [task for task in memo.tasks if task.done()]
     why = "the loop has ended" if ended else memo.loop.stuck()
     if why:
         raise kopf.PermanentError(why)
-    return "turns"
+    return "running"

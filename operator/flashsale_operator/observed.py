@@ -1,4 +1,4 @@
-"""What one look at a sale has shown. Everything that is decided or told is a pure function of this and the resource."""
+"""What one reconciliation has observed. Status, conditions and events are pure functions of this and the status before."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,15 @@ from app.services.sale_view import SaleView
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkersSeen:
-    """`desired`: by this sale alone. `pool`: what the Deployment is to have; `replicas` and `ready`: what it has.
+    """The worker pool, as it is reported for one sale.
 
-    `problem`: why the pool can't be what is desired, '' where it can. `scaled` is False where somebody else scales.
-    `looked` is False before the first look at the Deployment: nothing is known of it then.
+    desired: the workers that this sale alone asks for.
+    pool: the replicas that the Deployment should have, for all sales.
+    replicas, ready: the replicas that it has, and how many of them are ready.
+    capped: the sales ask for more workers than the maximum.
+    scaled: False if the operator does not scale the workers.
+    looked: False until the Deployment has been read: nothing is known of it then.
+    problem: why the Deployment can't be read or scaled, '' if it can.
     """
 
     desired: int = 0
@@ -28,12 +33,14 @@ class WorkersSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """`view` is None where the ledger could not be asked, or has no such sale. `step`: what was done to its row.
+    """One sale, as a reconciliation found and left it.
 
-    `checks`: the comparisons with the ledger, in their order; a repair is followed by another one. `at_gate`: its
-    stock is in the gate, and so compared with the ledger; else the strategy's counter is all there is to compare.
-    `refusal`: why the row can't become what the resource wants. `gate_away`, `ledger_away`: what is said of a store
-    that could not be asked, '' where it could.
+    view: the sale; None if the ledger could not be reached or has no such sale.
+    step: what was done to the sale's row in the ledger.
+    checks: the comparisons of gate and ledger, in order. Each repair is followed by another check.
+    at_gate: whether the stock is in the gate. If not, only the strategy's own counter can be compared with the bookings.
+    refusal: why the row can't become what the resource declares.
+    gate_away, ledger_away: the error of a store that could not be reached, '' if it could.
     """
 
     view: SaleView | None = None
@@ -47,5 +54,5 @@ class Observed:
 
     @property
     def check(self) -> Result | None:
-        """The last one: what is so after all repairs."""
+        """Return the last check, which shows the sale after all repairs; None if there was no check."""
         return self.checks[-1] if self.checks else None

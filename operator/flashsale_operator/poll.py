@@ -1,7 +1,7 @@
-"""A quick look at all sales: what waits for workers, and which sales have moved since the last look.
+"""A cheap poll of all sales: how large their backlogs are, and which of them have changed since the last poll.
 
-One statement and one small script a sale, whatever the sales do. It finds within two seconds what a check would find
-within its interval: a counter that is gone, a sale that sells.
+A poll costs one statement per page of sales and one small script per sale, whatever the load. It finds within 2 s what
+a check would find within its interval: a counter that is gone, or a sale that sells.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ PAGE = 500  # sales
 
 
 class Moved(Enum):
-    """`sold`: counters. `changed`: something that no buyer does."""
+    """How a sale has changed. `SOLD`: only in its counters. `CHANGED`: in something that purchases don't change."""
 
     SOLD = auto()
     CHANGED = auto()
@@ -29,13 +29,13 @@ class Moved(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """All sales that are not removed, as they were at one poll."""
+    """All sales that are not removed, with their gate snapshots, as they were at one poll."""
 
     sales: Mapping[str, Sale]
     gates: Mapping[str, GateSnapshot | None]
 
     def moved(self, before: "Seen | None") -> dict[str, Moved]:
-        """By name, the sales that are not as they were before."""
+        """Return the sales that have changed since `before`, by name."""
         if before is None:
             return dict.fromkeys(self.sales, Moved.CHANGED)
         found = {}
@@ -48,7 +48,7 @@ class Seen:
         return found
 
     def desired(self, resources: Mapping[str, FlashSale]) -> list[DesiredWorkers]:
-        """Each sale's; one without a counter, or without a resource, has no bounds of its own."""
+        """Return the workers that each sale asks for. A sale without a resource has the default bounds."""
         now = datetime.now(UTC)
         return [
             desired_workers(
@@ -65,7 +65,7 @@ class Seen:
 
 
 async def poll(stores: Stores, installation: str) -> Seen:
-    """Raises TemporarilyUnavailable, also where the stores have become another installation's meanwhile."""
+    """Read all sales and their gates. Raise TemporarilyUnavailable, also if the stores now belong to another installation."""
     await stores.gate.claim(installation)
     sales: dict[str, Sale] = {}
     after = ""
@@ -84,7 +84,7 @@ def _has_gate(stores: Stores, sale: Sale) -> bool:
 
 
 def _fixed(gate: GateSnapshot | None) -> GateSnapshot | None:
-    """Without what every purchase moves."""
+    """Return the snapshot without the counters that every purchase changes."""
     return None if gate is None else replace(gate, remaining=0, backlog=0, accepted=0, last_entry="")
 
 

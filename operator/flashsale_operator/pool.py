@@ -1,4 +1,4 @@
-"""Keeps the Deployment of workers at the size that all sales together ask for."""
+"""Scales the worker Deployment to the size that all sales together ask for."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -16,14 +16,14 @@ from flashsale_operator.observed import WorkersSeen
 from flashsale_operator.scaling import DesiredWorkers, ScaleDownStabilizer, pool
 from flashsale_operator.settings import OperatorSettings
 
-LOOK_SECONDS = 10.0  # at rest; another desired size is followed at once
+LOOK_SECONDS = 10.0  # between two reads at an unchanged size; another desired size is applied at once
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """The Deployment as it was found."""
+    """The Deployment as it was read."""
 
     replicas: int
     ready: int
@@ -32,7 +32,7 @@ class _Scale:
 
 
 class WorkerPool:
-    """One Deployment. `desired` has what each sale last asked for."""
+    """The worker Deployment. `desired` has the workers that each sale last asked for."""
 
     def __init__(self, kube: KubeApi, settings: OperatorSettings) -> None:
         self.desired: dict[str, DesiredWorkers] = {}
@@ -44,7 +44,7 @@ class WorkerPool:
         self._looked_at = 0.0
 
     def seen_by(self, sale: str) -> WorkersSeen:
-        """The pool as this sale's status tells it."""
+        """Return the pool as the status of this sale shows it."""
         own = self.desired.get(sale)
         seen = self._seen
         return WorkersSeen(
@@ -59,7 +59,7 @@ class WorkerPool:
         )
 
     async def follow(self, desired: Sequence[DesiredWorkers]) -> None:
-        """Sizes the pool for `desired`. A Deployment that can't be scaled is a problem that is told, and no error."""
+        """Scale the pool to what `desired` asks for. A failure is not raised: `WorkersSeen.problem` reports it."""
         self.desired = {each.sale: each for each in desired}
         if not self._settings.workers:
             return
@@ -77,7 +77,7 @@ class WorkerPool:
         try:
             replicas, ready = await self._size_to(size, desired)
         except KubeConflict:
-            return  # somebody changed the Deployment meanwhile: the next poll sees what it is now
+            return  # the Deployment was changed meanwhile: the next poll reads it again
         except AtomicTicketsError as error:
             problem = _problem(error)
             if problem != self._seen.problem:
@@ -88,7 +88,7 @@ class WorkerPool:
         self._seen = WorkersSeen(pool=size, replicas=replicas, ready=ready, capped=wanted.capped)
 
     async def _size_to(self, size: int, desired: Sequence[DesiredWorkers]) -> tuple[int, int]:
-        """Returns the replicas asked for, and those that are ready."""
+        """Scale the Deployment to `size`. Return its replicas and how many of them are ready."""
         found = await self._look()
         if found.replicas == size:
             return size, found.ready
@@ -112,12 +112,12 @@ class WorkerPool:
         return _Scale(int(scale["spec"].get("replicas") or 0), ready, metadata["resourceVersion"], metadata["uid"])
 
     async def _tell(self, found: _Scale, size: int, desired: Iterable[DesiredWorkers]) -> None:
-        """An event about the Deployment; its occurrence is the version that was changed."""
+        """Post an event about the Deployment. Its occurrence is the resource version that was scaled."""
         first = max(desired, key=lambda each: each.workers, default=None)
-        most = f", most of all for {first.sale}" if first is not None and first.workers else ""
+        most = f", mostly for {first.sale}" if first is not None and first.workers else ""
         told = EventRecord(
             "ScaledUp" if size > found.replicas else "ScaledDown",
-            f"Workers from {found.replicas} to {size}{most}.",
+            f"Scaled the workers from {found.replicas} to {size}{most}.",
             found.version,
         )
         name = self._settings.workers
@@ -126,12 +126,12 @@ class WorkerPool:
 
 
 def _problem(error: AtomicTicketsError) -> str:
-    """Without what changes from one attempt to the next, so that it is written once."""
-    return "There is no such Deployment." if isinstance(error, KubeMissing) else error.detail
+    """Return the problem without details that differ between attempts, so that the status is written only once."""
+    return "The worker Deployment does not exist." if isinstance(error, KubeMissing) else error.detail
 
 
 async def post(kube: KubeApi, event: Object) -> None:
-    """Posts it once for ever. An event that can't be posted stops nothing: it only tells."""
+    """Post the event unless one of this name exists. A failure is only logged: no reconciliation depends on an event."""
     try:
         with span("post event", {"k8s.event.reason": event["reason"]}, expected=(KubeConflict,)) as posting:
             await kube.create_event(event)

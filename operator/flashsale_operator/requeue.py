@@ -1,22 +1,22 @@
-"""When a sale is to be looked at next. Pure."""
+"""When a sale is reconciled next. Pure functions."""
 
 import random
 from collections.abc import Iterable
 from datetime import datetime
 
-JITTER = 0.1  # of a pause, so that sales that were applied together don't stay in step
+JITTER = 0.1  # fraction of a pause, so that sales that were applied together don't stay in step
 FIRST_RETRY_SECONDS = 0.5
-JUST_AFTER_SECONDS = 0.05  # a moment of the stores' clock, which may be a little behind ours
+JUST_AFTER_SECONDS = 0.05  # added to a time of a sale, because the stores' clock may be slightly behind ours
 
 
 def requeue_after(pause_seconds: float, moments: Iterable[datetime | None], now: datetime) -> float:
-    """Seconds until then: the pause, or less where one of `moments` (opens, closes) comes before."""
+    """Return the seconds until the next reconciliation: the pause, or less if one of `moments` (opens, closes) is sooner."""
     ahead = [(moment - now).total_seconds() for moment in moments if moment is not None and moment > now]
     return min([pause_seconds, *(seconds + JUST_AFTER_SECONDS for seconds in ahead)])
 
 
 def backoff(failures: int, interval_seconds: float) -> float:
-    """Seconds until the next try after so many failures in a row (from 1): doubling, up to the interval."""
+    """Return the seconds until the next try after so many failures in a row (from 1): doubled each time, up to the interval."""
     return jitter(min(FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 20), interval_seconds))
 
 

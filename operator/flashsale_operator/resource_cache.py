@@ -1,4 +1,4 @@
-"""The FlashSales that this process knows of: told by a watch, corrected by lists. Older never replaces newer."""
+"""The cache of FlashSales: filled by the watch, corrected by resyncs. An older generation never replaces a newer one."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,19 +12,19 @@ log = structlog.get_logger()
 
 
 class ResourceCache:
-    """By name. `deleted` has the uids of resources that went, until their sales are ended."""
+    """`known` has the resources by name. `deleted` has, by name, the uids of deleted resources whose sales are not ended yet."""
 
     def __init__(self) -> None:
         self.known: dict[str, FlashSale] = {}
         self.deleted: dict[str, set[str]] = {}
 
     def upsert(self, body: Mapping[str, Any]) -> bool:
-        """Takes in one object; True where something of it changed that the operator did not write itself."""
+        """Store one object. Return True if the user changed something in it, False if only the operator's own status changed."""
         try:
             flashsale = FlashSale.model_validate(body)
         except ValidationError as error:
             name = body.get("metadata", {}).get("name")
-            log.warning("a resource can't be read; is its definition of another release?", sale=name, error=str(error))
+            log.warning("FlashSale can't be read; is its CRD from another release?", sale=name, error=str(error))
             return False
         before = self.known.get(flashsale.metadata.name)
         if before is not None and before.metadata.uid == flashsale.metadata.uid:
@@ -37,16 +37,17 @@ class ResourceCache:
         return changed
 
     def remove(self, name: str, uid: str) -> None:
-        """The resource of this uid is gone."""
+        """Record that the resource with this uid has been deleted."""
         self.deleted.setdefault(name, set()).add(uid)
         known = self.known.get(name)
         if known is not None and known.metadata.uid == uid:
             del self.known[name]
 
     def resync(self, bodies: Iterable[Mapping[str, Any]], expected: Iterable[tuple[str, str]]) -> set[str]:
-        """Takes in a complete list; returns the names of which something changed.
+        """Store a complete list. Return the names of the resources that were changed, created or deleted.
 
-        `expected`: names and uids that were there before the list was asked for. What came since is not missing.
+        `expected` has name and uid of each resource that existed before the list was requested: of these, the ones that
+        are not in the list have been deleted. A resource that was created since then does not count as missing.
         """
         bodies = list(bodies)
         listed = {body["metadata"]["uid"] for body in bodies}
@@ -58,10 +59,10 @@ class ResourceCache:
         return changed
 
     def identities(self) -> set[tuple[str, str]]:
-        """Names and uids."""
+        """Return name and uid of each known resource."""
         return {(name, flashsale.metadata.uid) for name, flashsale in self.known.items()}
 
 
 def user_intent(flashsale: FlashSale) -> tuple[Any, ...]:
-    """All that a user decides."""
+    """Return everything that the user decides in a resource."""
     return flashsale.spec, flashsale.metadata.adopts, flashsale.metadata.generation

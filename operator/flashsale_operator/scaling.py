@@ -1,7 +1,7 @@
-"""How many workers there should be. Pure: desired of sales in, one pool size out.
+"""How many workers there should be. Pure functions: from what each sale asks for to the size of one pool.
 
-A sale desired by its measured backlog, which no prefetching hides: it is what the gate has accepted and the ledger has
-not booked. The desired make one pool, since every worker drains every sale.
+A sale asks for workers by its measured backlog, which is what the gate has accepted and the ledger has not booked; so
+no prefetching hides it. There is one pool for all sales, because every worker drains every sale.
 """
 
 from collections import deque
@@ -12,12 +12,12 @@ from math import ceil
 
 from app.sales.phase import Phase
 
-WARM_UP = timedelta(seconds=60)  # before it opens a sale has its minimum: a pod takes that long to be pulled and ready
+WARM_UP = timedelta(seconds=60)  # before it opens, a sale asks for its minimum: pulling the image and starting a pod take that long
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """`spec.workers` of one sale; an HTTP sale has these defaults."""
+    """The `spec.workers` of one sale. A sale that was created over HTTP has these defaults."""
 
     minimum: int = 0
     maximum: int = 5
@@ -26,7 +26,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class DesiredWorkers:
-    """One sale's: `standby` while it sells whatever waits, `for_backlog` for what waits."""
+    """The workers that one sale asks for: `standby` while it sells, whatever its backlog is, and `for_backlog` to drain it."""
 
     sale: str
     standby: int
@@ -39,7 +39,7 @@ class DesiredWorkers:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """What all sales together want. `capped`: they want more than there may be."""
+    """The size for all sales together. `capped`: they ask for more than the maximum."""
 
     wanted: int
     capped: bool
@@ -48,7 +48,10 @@ class Pool:
 def desired_workers(
     sale: str, phase: Phase, backlog: int, bounds: Bounds, *, opens_at: datetime | None = None, now: datetime
 ) -> DesiredWorkers:
-    """A backlog is drained in every phase, a paused sale's too: its buyers were promised their tickets."""
+    """Return the workers that one sale asks for.
+
+    A backlog is drained in every phase, also while the sale is paused: its buyers were promised their tickets.
+    """
     waiting = ceil(backlog / bounds.backlog_per_worker)
     selling = phase in (Phase.OPEN, Phase.DRAINING) or (phase is Phase.SOLD_OUT and backlog > 0)
     warming = phase is Phase.SCHEDULED and opens_at is not None and now >= opens_at - WARM_UP
@@ -57,7 +60,10 @@ def desired_workers(
 
 
 def pool(desired: Iterable[DesiredWorkers], minimum: int, maximum: int) -> Pool:
-    """Standbys are shared, backlogs add up: the sum of all standbys would hold the pool at its maximum."""
+    """Return the size of the pool: backlogs add up, and standby workers are shared.
+
+    Adding up the standby workers too would hold the pool at its maximum.
+    """
     desired = list(desired)
     standby = max((each.standby for each in desired), default=0)
     wanted = max(minimum, standby, sum(each.for_backlog for each in desired))
@@ -65,15 +71,18 @@ def pool(desired: Iterable[DesiredWorkers], minimum: int, maximum: int) -> Pool:
 
 
 class ScaleDownStabilizer:
-    """Up at once; down to the most that was wanted within the quiet time. So a backlog that comes and goes within it
-    moves nothing."""
+    """Delays scaling down, as the stabilization window of a HorizontalPodAutoscaler does.
+
+    The size rises at once, and falls to the largest size that was wanted within the window. A backlog that comes and
+    goes within the window does not change the size.
+    """
 
     def __init__(self, stabilization_seconds: float) -> None:
         self._stabilization_seconds = stabilization_seconds
-        self._wanted: deque[tuple[float, int]] = deque()  # times rise, sizes fall: what is overtopped later is dropped
+        self._wanted: deque[tuple[float, int]] = deque()  # times rise, sizes fall: a later, larger size drops the smaller ones before it
 
     def settle(self, wanted: int, now: float) -> int:
-        """The size for now (monotonic seconds). The first size told counts as wanted: begin with what is there."""
+        """Return the size for `now` (monotonic seconds). The first call should pass the present number of replicas."""
         while self._wanted and self._wanted[-1][1] <= wanted:
             self._wanted.pop()
         self._wanted.append((now, wanted))

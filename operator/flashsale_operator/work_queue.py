@@ -1,4 +1,4 @@
-"""When each sale has its turn: one task, a time per name, and never two turns of one sale at once."""
+"""A work queue with delays, keyed by the sale's name. It never runs two reconciliations of one sale at once."""
 
 import asyncio
 import time
@@ -12,16 +12,19 @@ from app.telemetry.spans import fail, span
 from flashsale_operator.requeue import backoff
 
 MOST_SECONDS_AFTER_ERROR = 30.0
-LOOP_SECONDS = 5.0  # so often the loop turns at least, which the probe counts on
+LOOP_SECONDS = 5.0  # the loop wakes at least this often, which the liveness probe relies on
 
 Turn = Callable[[str], Awaitable[float | None]]
-"""One turn of the sale named; seconds until the next one, None where there is nothing more to do."""
+"""Reconciles the sale with this name. Returns the seconds until the next reconciliation, or None if nothing is left to do."""
 
 log = structlog.get_logger()
 
 
 class WorkQueue:
-    """Runs `turn`, for at most `at_once` sales at a time. What is added while it has its turn gets another."""
+    """Runs `turn` for at most `at_once` sales at a time. A sale that is added while it is reconciled is requeued.
+
+    `progressed_at` (monotonic seconds) is when a reconciliation last ended, or when the queue was last seen idle.
+    """
 
     def __init__(self, turn: Turn, at_once: int) -> None:
         self.progressed_at = time.monotonic()
@@ -33,13 +36,13 @@ class WorkQueue:
         self._woken = asyncio.Event()
 
     def add(self, name: str, after_seconds: float = 0.0) -> None:
-        """The sale has its turn no later than this; what was asked for before it stays."""
+        """Reconcile the sale in at most `after_seconds`. An earlier time that it is already queued for stays."""
         at = time.monotonic() + after_seconds
         self._due[name] = min(at, self._due.get(name, at))
         self._woken.set()
 
     async def run(self) -> None:
-        """Runs until it is cancelled, which cancels the turns under way."""
+        """Run until cancelled. Cancelling also cancels the reconciliations in progress."""
         self._running.clear()
         async with asyncio.TaskGroup() as turns:
             while True:
@@ -56,7 +59,7 @@ class WorkQueue:
                     continue
 
     def _startable(self) -> list[str]:
-        """Those that are due, the longest waiting first."""
+        """Return the due sales that may start now, the longest waiting first."""
         now = time.monotonic()
         due = sorted((at, name) for name, at in self._due.items() if at <= now and name not in self._running)
         return [name for _, name in due[: self._at_once - len(self._running)]]
@@ -77,18 +80,18 @@ class WorkQueue:
         self._woken.set()
 
     async def _outcome(self, name: str, due: float) -> float | None:
-        """What the turn answers, or when it is tried again."""
+        """Return what the reconciliation returned, or the seconds until the next try if it failed."""
         try:
             following = await self._turn(name)
         except asyncio.CancelledError:
-            self._due.setdefault(name, due)  # the next to act begins with it
+            self._due.setdefault(name, due)  # the next run of the queue starts with this sale
             raise
-        except Exception as error:  # whatever one sale holds, the others have their turns
+        except Exception as error:  # one broken sale must not keep the others from being reconciled
             fail(error)
             failures = self._failures[name] = self._failures.get(name, 0) + 1
             if failures == 1:
                 known = isinstance(error, (TemporarilyUnavailable, AtomicTicketsError))
-                log.warning("turn not completed; tried again", error=str(error), exc_info=None if known else error)
+                log.warning("reconciliation failed; requeued", error=str(error), exc_info=None if known else error)
             return backoff(failures, MOST_SECONDS_AFTER_ERROR)
         else:
             self._failures.pop(name, None)

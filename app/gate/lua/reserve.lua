@@ -1,18 +1,21 @@
 -- reserve: decides the purchases of one sale that waited together, in their order.
 -- KEYS  1 sale (hash)  2 orders (stream)  3 answers of the round (hash)  4 customers of the round (hash)
--- ARGV  1 round  2 epoch  3 run id of the server the caller is connected to ('' where it can't know)
---       then for each purchase: customer, key, quantity (tickets), nonce, traceparent ('' when not sampled)
--- returns {verdict, round, epoch, hint due (0|1), milliseconds until it opens, remaining, then four for each purchase};
---         for 'stale' the traceparent of whoever seeded the epoch that is here ('' for none) in place of purchases
---   verdict   'decided' | 'missing' (no such sale here) | 'stale' (the caller's epoch is older) | 'behind' (this server's
---             epoch is older: it went back in time) | 'moved' (seeded on another server) | 'fenced'; but for 'decided'
---             no purchase was looked at and nothing is taken
---   purchase  'reserved', entry, nonce, number (0: decided before, and this is a resend) | 'replayed', entry, nonce, 0
---             'key-reused', quantity, '', 0
+-- ARGV  1 round  2 epoch  3 run id of the server to which the caller is connected ('' if it cannot be known)
+--       then for each purchase: customer, key, quantity (tickets), nonce, traceparent ('' if it is not sampled)
+-- returns {verdict, round, epoch, hint due (0|1), milliseconds until the sale opens, remaining, then four values for
+--         each purchase}; for 'stale', instead of these, the traceparent of the span that seeded the sale's epoch here
+--         ('' for none)
+--   verdict   'decided' | 'missing' (no such sale here) | 'stale' (the caller's epoch or round is not the newest)
+--             'behind' (the sale's epoch here is older than the caller's: this server went back in time)
+--             'moved' (the sale was seeded on another server) | 'fenced'
+--             Unless the verdict is 'decided', no purchase was looked at and nothing is taken.
+--   purchase  'reserved', entry, nonce, number (0 if it was decided before and this is a resend)
+--             'replayed', entry, nonce, 0
+--             'key-reused', quantity of the first purchase, '', 0
 --             'sold-out', remaining, '', 0 | 'limit', held, limit, 0 | 'scheduled' | 'paused' | 'closed', '', '', 0
 --
--- All reads and checks come before the first write, and the stock goes down before an order is written: a failure
--- part way (out of memory) leaks tickets, which the reconciliation finds, and never admits too many.
+-- All reads and checks come before the first write, and the stock is lowered before an order is written. A failure part
+-- way (out of memory) therefore leaks tickets, which reconciliation finds, and never admits too many purchases.
 local WIDTH, FIRST = 5, 4
 local HINT_EVERY_MS = 250
 
@@ -61,8 +64,8 @@ if closes > 0 and closes <= now then window = 'closed' end
 local answers = redis.call('HMGET', KEYS[3], unpack(answer_fields))
 local held = limit > 0 and redis.call('HMGET', KEYS[4], unpack(customer_fields)) or {}
 
--- Reads are done. `winners` holds the purchases to write; `first` and `holds` what this very batch adds to the answers
--- and to a customer's tickets.
+-- Reads are done. `winners` holds the purchases to write. `first` and `holds` are what this batch adds to the answers
+-- and to the customers' tickets.
 local winners, first, holds = {}, {}, {}
 for i, purchase in ipairs(purchases) do
   local answer, twin = answers[i], first[purchase.field]
@@ -78,7 +81,7 @@ for i, purchase in ipairs(purchases) do
     if tonumber(quantity) ~= purchase.quantity then
       purchase.verdict = {'key-reused', tonumber(quantity), '', 0}
     else
-      -- The nonce is of one HTTP request: the same again is a resend of ours and not the buyer's replay.
+      -- Each HTTP request has its own nonce. The same nonce is a resend by the API process, not a replay by the buyer.
       purchase.verdict = {nonce == purchase.nonce and 'reserved' or 'replayed', entry, nonce, 0}
     end
   elseif window ~= 'open' then
@@ -99,7 +102,7 @@ for i, purchase in ipairs(purchases) do
   end
 end
 
--- A hash that isn't there yet can't be told when to go: whoever makes it says so.
+-- A hash that does not exist yet can't be given an expiry, so the write that creates it sets the expiry.
 local function remember(key, fields)
   local added = redis.call('HSET', key, unpack(fields))
   if expires > 0 and redis.call('HLEN', key) == added then redis.call('EXPIREAT', key, expires) end

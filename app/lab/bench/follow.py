@@ -1,6 +1,5 @@
 """Follows a sale's counters while something happens to it, and says what they tell."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -8,8 +7,8 @@ from typing import NamedTuple
 
 from app.errors import AtomicTicketsError
 from app.lab.bench.stage import Stage
+from app.lab.stack.waiting import LOOK_SECONDS, in_background, poll, repeat
 
-LOOK_SECONDS = 0.02
 PATIENCE_SECONDS = 120.0
 
 
@@ -30,35 +29,30 @@ class Follower:
 
     def __init__(self, stage: Stage, sale: str) -> None:
         self.looks: list[Look] = []
-        self.stopping = asyncio.Event()
         self._stage = stage
         self._sale = sale
 
-    async def keep_looking(self) -> None:
-        while not self.stopping.is_set():
-            counters = await self._stage.counters(self._sale)
-            self.looks.append(Look(time.time(), counters.accepted, counters.backlog))
-            await asyncio.sleep(LOOK_SECONDS)
+    async def look(self) -> None:
+        counters = await self._stage.counters(self._sale)
+        self.looks.append(Look(time.time(), counters.accepted, counters.backlog))
 
     async def until_booked(self, since: float) -> float:
-        """When the backlog was empty for the first time after `since` (Unix seconds). Raises NotBooked."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
-            if self.looks and self.looks[-1].at >= since and self.looks[-1].backlog == 0:
-                return next(look.at for look in self.looks if look.at >= since and look.backlog == 0)
-            await asyncio.sleep(LOOK_SECONDS)
-        raise NotBooked(f"After {PATIENCE_SECONDS:.0f} s {self._sale} still has a backlog.")
+        """Return when the backlog was empty for the first time after `since` (Unix seconds). Raise NotBooked."""
+
+        async def first_empty() -> float | None:
+            return next((look.at for look in self.looks if look.at >= since and look.backlog == 0), None)
+
+        at = await poll(first_empty, seconds=PATIENCE_SECONDS)
+        if at is None:
+            raise NotBooked(f"After {PATIENCE_SECONDS:.0f} s {self._sale} still has a backlog.")
+        return at
 
 
 @asynccontextmanager
 async def following(stage: Stage, sale: str) -> AsyncIterator[Follower]:
     follower = Follower(stage, sale)
-    looking = asyncio.create_task(follower.keep_looking())
-    try:
+    async with in_background(repeat(follower.look, every_seconds=LOOK_SECONDS)):
         yield follower
-    finally:
-        follower.stopping.set()  # not cancelled: Python 3.11 loses a cancel inside the wait_for of redis-py
-        await looking
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:

@@ -1,10 +1,11 @@
 """The resident memory of processes at its highest, while a load runs."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import psutil
+
+from app.lab.stack.waiting import in_background, repeat
 
 LOOK_SECONDS = 0.1
 
@@ -20,7 +21,7 @@ class Peaks:
         }
         self.megabytes = {f"rss_{kind}_mb": 0.0 for kind in self._processes}
 
-    def look(self) -> None:
+    async def look(self) -> None:
         for kind, processes in self._processes.items():
             for process in processes:
                 with suppress(psutil.NoSuchProcess):
@@ -30,15 +31,6 @@ class Peaks:
 
 @asynccontextmanager
 async def watching_memory(peaks: Peaks) -> AsyncIterator[None]:
-    async def keep_looking() -> None:
-        while True:
-            peaks.look()
-            await asyncio.sleep(LOOK_SECONDS)
-
-    looking = asyncio.create_task(keep_looking())
-    try:
+    async with in_background(repeat(peaks.look, every_seconds=LOOK_SECONDS)):
         yield
-    finally:
-        looking.cancel()
-        await asyncio.wait({looking})
-        peaks.look()
+    await peaks.look()

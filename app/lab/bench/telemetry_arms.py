@@ -69,7 +69,7 @@ async def collector(bench: Bench) -> Sample:
 async def collector_killed(bench: Bench) -> Sample:
     """SIGKILL in the middle of the window."""
     async with bench.rig.collector(bench.rig.group(TRACED_100)) as collector:
-        killing = asyncio.get_running_loop().call_later(bench.seconds / 2, collector.kill)
+        killing = asyncio.get_running_loop().call_later(bench.seconds / 2, collector.server.kill)
         try:
             return await accepted(bench, "collector-killed", TRACED_100)
         finally:

@@ -46,15 +46,9 @@ def run(args: argparse.Namespace) -> int:
     arms = chosen(args.arms or (QUICK if args.quick else [arm.name for arm in ARMS]))
     rounds = args.rounds or (QUICK_ROUNDS if args.quick else 7)
     seconds = args.seconds or (QUICK_SECONDS if args.quick else 3.0)
-    home = LabHome(args.home)
-    home.lock()
-    rig = Rig(home, say)
-    try:
-        rig.start({group: None for arm in arms for group in arm.groups})
+    with Rig(LabHome(args.home), say) as rig:
+        rig.start_groups(group for arm in arms for group in arm.groups)
         report = asyncio.run(_measured(rig, arms, rounds, seconds))
-    finally:
-        rig.stop()
-        home.unlock()
     say(report.text())
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(report.as_json(), indent=2) + "\n")
@@ -63,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _measured(rig: Rig, arms: list[Arm], rounds: int, seconds: float) -> BenchReport:
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
-    redis: Redis = Redis.from_url(rig.redis_url, decode_responses=True)
+    redis: Redis = Redis.from_url(rig.urls["REDIS_URL"], decode_responses=True)
     try:
         stage = Stage(rig, redis)
         disks = {store: disk_of(place) for store, place in rig.data_directories.items()}

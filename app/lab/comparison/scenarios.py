@@ -14,10 +14,12 @@ from app.blasts.trace_ratio import trace_ratio_of
 from app.blasts.witnesses import read, when_complete
 from app.client import Document, SaleClient
 from app.errors import AtomicTicketsError
+from app.lab.comparison.backlog_watch import BacklogWatch
 from app.lab.comparison.figures import Identity, ScenarioFigures
 from app.lab.comparison.report import ComparisonReport
 from app.lab.stack.machine import machine, versions
-from app.lab.stack.sale_watch import Looks, every_figure_is_known, until
+from app.lab.stack.sales import every_figure_is_known, is_open, until
+from app.lab.stack.waiting import LOOK_SECONDS, in_background, repeat
 
 READERS = 8
 ENDED = ("Draining", "Closed")  # creating it again starts its next round; a reset is refused
@@ -69,9 +71,8 @@ async def run_all(api_url: str, *, progress: Callable[[str], None], admin_token:
 
 async def run_one(api_url: str, client: SaleClient, scenario: Scenario) -> ScenarioFigures:
     await stage(client, scenario)
-    looks = Looks(client, scenario.sale)
-    watch = asyncio.create_task(looks.keep_looking())
-    try:
+    watch = BacklogWatch(client, scenario.sale)
+    async with in_background(repeat(watch.look, every_seconds=LOOK_SECONDS)):
         result = await run_in_process(
             LoadPlan(
                 url=api_url,
@@ -83,12 +84,7 @@ async def run_one(api_url: str, client: SaleClient, scenario: Scenario) -> Scena
             )
         )
         last_accepted_at = result.started_at + result.accepted_seconds
-        consistent_at = await looks.first_without_backlog(since=last_accepted_at)
-    finally:
-        watch.cancel()
-        await asyncio.wait({watch})
-    if not watch.cancelled():
-        watch.result()  # it ends by itself only with an error
+        consistent_at = await watch.first_without_backlog(since=last_accepted_at)
     settled = await until(client, scenario.sale, "could be read", every_figure_is_known)
     missing = await count_not_booked(client, result.records)
     figures = figures_of(scenario, result, settled, consistent_at=consistent_at, told_but_not_booked=missing)
@@ -105,7 +101,7 @@ async def stage(client: SaleClient, scenario: Scenario) -> None:
         raise ScenarioFailed(f"A sale {scenario.sale} with other terms is in the way: give this lab a home of its own.")
     else:
         await client.reset(scenario.sale)
-    await until(client, scenario.sale, "opened", lambda sale: bool(sale["phase"] == "Open"))
+    await until(client, scenario.sale, "opened", is_open)
 
 
 async def count_not_booked(client: SaleClient, records: tuple[Told, ...]) -> int:

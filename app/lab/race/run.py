@@ -1,7 +1,5 @@
 """One strategy before one crowd, and the figures of it."""
 
-import asyncio
-import time
 from dataclasses import dataclass
 
 from app.blasts.load.process import run_in_process
@@ -11,15 +9,14 @@ from app.lab.race.figures import RaceFigures, percentiles_ms
 from app.lab.race.history import History
 from app.lab.race.ledger import connected
 from app.lab.race.sale_history import written
-from app.lab.race.samples import Counters, LedgerSamples, LedgerWatch, counters_of
+from app.lab.race.samples import SAMPLE_SECONDS, Counters, LedgerSamples, LedgerWatch, counters_of
 from app.lab.race.stage import plan_of, settled, staged
 from app.lab.race.target import Target
 from app.lab.race.workload import Contestant, Workload
+from app.lab.stack.waiting import PATIENCE_SECONDS, in_background, poll, repeat
 from app.races.history.check import Verdict
 
 WARM_UP = Workload(stock=20, requests=40, concurrency=40, think_ms=0)
-PATIENCE_SECONDS = 30.0  # nothing dies in a plain race: what was accepted comes, if late
-LOOK_SECONDS = 0.02
 PLAIN = (ACCEPTED, SOLD_OUT, "customer-limit")  # answers that a buyer can live with
 
 
@@ -61,17 +58,13 @@ async def crowd(target: Target, contestant: Contestant, workload: Workload) -> t
         return await run_in_process(plan), None
     async with connected(target.database_url) as connection:
         watch = LedgerWatch(connection, contestant.sale)
-        looking = asyncio.create_task(watch.keep_looking())
-        try:
+        async with in_background(repeat(watch.look, every_seconds=SAMPLE_SECONDS)) as looking:
             result = await run_in_process(plan)
-            give_up_at = time.monotonic() + PATIENCE_SECONDS
-            while watch.samples.first_with(result.accepted) is None and time.monotonic() < give_up_at:
-                await asyncio.sleep(LOOK_SECONDS)
-                if looking.done():
-                    looking.result()  # it ends by itself only with an error
-        finally:
-            looking.cancel()
-            await asyncio.wait({looking})
+
+            async def has_all() -> float | None:
+                return watch.samples.first_with(result.accepted)
+
+            await poll(has_all, seconds=PATIENCE_SECONDS, unless=looking.done)
     return result, watch.samples
 
 

@@ -1,7 +1,5 @@
 """What a race leaves behind: the history of one sale, from what was told, what is booked, and what was attempted."""
 
-import asyncio
-import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -11,10 +9,10 @@ from app.lab.race.history import History
 from app.lab.race.ledger import bookings_of, connected
 from app.lab.race.target import Target
 from app.lab.race.workload import Contestant, Workload
-from app.lab.stack.sale_watch import when_ready
+from app.lab.stack.sales import when_ready
+from app.lab.stack.waiting import poll
 
 EVIDENCE_SECONDS = 2.0  # attempts are written in batches, ten times a second
-LOOK_SECONDS = 0.02
 
 
 async def written(
@@ -48,16 +46,16 @@ async def written(
 
 async def attempts_of(target: Target, sale: str, booked: int) -> list[Document]:
     """What the sale's purchases read and wrote, as far as that is kept. Waits until each booking has its own."""
-    give_up_at = time.monotonic() + EVIDENCE_SECONDS
     attempts: list[Document] = []
-    while True:
-        after = attempts[-1]["number"] if attempts else 0
-        page = await when_ready(partial(target.client.attempts, sale, after=after))
-        if page is None:
-            return attempts
-        attempts += page
-        if not page:
-            wrote = {attempt["reservation_id"] for attempt in attempts if attempt["wrote_at"] is not None}
-            if len(wrote) >= booked or time.monotonic() > give_up_at:
-                return attempts
-            await asyncio.sleep(LOOK_SECONDS)
+
+    async def all_read() -> bool | None:
+        page: list[Document] | None = [{}]
+        while page:
+            after = attempts[-1]["number"] if attempts else 0
+            page = await when_ready(partial(target.client.attempts, sale, after=after))
+            attempts.extend(page or ())
+        wrote = {attempt["reservation_id"] for attempt in attempts if attempt["wrote_at"] is not None}
+        return page is None or len(wrote) >= booked or None
+
+    await poll(all_read, seconds=EVIDENCE_SECONDS)
+    return attempts

@@ -53,21 +53,20 @@ class LedgerWatch:
         self._connection = connection
         self._sale = sale
         self.samples = LedgerSamples()
+        self._looked_at = time.monotonic()
 
-    async def keep_looking(self) -> None:
-        samples, before = self.samples, time.monotonic()
-        while True:
-            row = await self._connection.fetchrow(LOOK, OURS)
-            booked = await self._connection.fetchval(BOOKED, self._sale)
-            now = time.monotonic()
-            if row is not None:
-                samples.looks += 1
-                samples.held_sum += row["held"]
-                samples.held_most = max(samples.held_most, row["held"])
-                samples.waiting_seconds += row["waiting"] * (now - before)
-            samples.booked.append((time.time(), booked))
-            before = now
-            await asyncio.sleep(SAMPLE_SECONDS)
+    async def look(self) -> None:
+        samples = self.samples
+        row = await self._connection.fetchrow(LOOK, OURS)
+        booked = await self._connection.fetchval(BOOKED, self._sale)
+        now = time.monotonic()
+        if row is not None:
+            samples.looks += 1
+            samples.held_sum += row["held"]
+            samples.held_most = max(samples.held_most, row["held"])
+            samples.waiting_seconds += row["waiting"] * (now - self._looked_at)
+        samples.booked.append((time.time(), booked))
+        self._looked_at = now
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -14,15 +14,14 @@ from app.client import Document
 from app.drain.hints import DRAIN_QUEUE
 from app.lab.race.target import Target
 from app.lab.race.workload import Contestant, Workload
-from app.lab.stack.sale_watch import LOOK_SECONDS, every_figure_is_known, until, when_ready
+from app.lab.stack.sales import every_figure_is_known, is_open, until, when_ready
+from app.lab.stack.waiting import LOOK_SECONDS
 from app.sales.strategy import AcceptedIn
 
 QUIET_SECONDS = 0.5  # a message is in no list of the broker while a worker takes it: a few ms
 BLIND_SECONDS = 5.0  # the same if the broker can't be asked
 PATIENCE_SECONDS = 175.0  # a dead worker's messages come back after 60 to 160 s: timeout, and Celery's next look
 UNFINISHED = "unacked"  # where Celery's transport keeps what was taken and is not acknowledged
-
-Result = TypeVar("Result")
 
 
 @asynccontextmanager
@@ -40,21 +39,10 @@ async def staged(target: Target, contestant: Contestant, workload: Workload) -> 
         terms["customer_limit"] = workload.customer_limit
     await when_ready(lambda: client.create(terms))
     try:
-        await until(client, contestant.sale, "opened", lambda sale: bool(sale["phase"] == "Open"))
+        await until(client, contestant.sale, "opened", is_open)
         yield opened_at
     finally:
         await when_ready(lambda: client.end(contestant.sale))
-
-
-@asynccontextmanager
-async def under_way(load: Coroutine[Any, Any, Result]) -> AsyncIterator["asyncio.Task[Result]"]:
-    """Buyers who buy meanwhile. Await the task inside: what is not done by the end is cancelled."""
-    task = asyncio.create_task(load)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
 
 
 def plan_of(target: Target, contestant: Contestant, workload: Workload, **more: Any) -> LoadPlan:

@@ -2,9 +2,10 @@
 
 import asyncio
 import math
-import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Self, cast
 
 import psutil
@@ -14,18 +15,15 @@ from app.client import SaleClient
 from app.failpoints import FailpointController
 from app.lab.stack.connections import refuse_too_many
 from app.lab.stack.home import LabHome
+from app.lab.stack.installation import Installation
 from app.lab.stack.process import ProcessFailed
-from app.lab.stack.registry import ProcessRegistry, mark_children
 from app.lab.stack.restarts import RestartPolicy
-from app.lab.stack.servers.ports import LOOPBACK, free_port
 from app.lab.stack.servers.valkey import ValkeyServer
-from app.lab.stack.service import ServicePlan, clear_metrics
-from app.lab.stack.stores import Stores
-from app.lab.stack.supervisor import ManagedProcess, Say, Supervisor
+from app.lab.stack.supervisor import ManagedProcess, Say
+from app.lab.stack.waiting import poll
 from app.settings import ApiSettings, GivenStores
 
 READY_SECONDS = 60.0
-LOOK_SECONDS = 0.02
 # For scenarios in which something breaks: what takes its time in an installation is not what they show.
 IMPATIENT = {
     "RECONCILE_INTERVAL_SECONDS": "0.2",
@@ -58,15 +56,11 @@ class AtOnce(RestartPolicy):
 
 
 class OwnTarget(Target):
-    """An installation for one race: its stores begin empty, and any process of it may be killed.
-
-    Start and stop it from the main thread (see app.lab.stack.supervisor).
-    """
+    """An installation for one race, of which any process may be killed. Enter and leave it in the main thread."""
 
     def __init__(self, home: LabHome, say: Say, api_processes: int, workers: int, *, faults: bool) -> None:
-        self._home = home
-        self._registry = ProcessRegistry(home.registry)
-        self.supervisor = Supervisor(self._registry, say)
+        self._installation = Installation(home, say)
+        self.supervisor = self._installation.supervisor
         self._sizes = {"api_processes": api_processes, "workers": workers}
         self.failpoints = FailpointController(home.directory / "failpoints")
         self._environment = IMPATIENT | {"FAILPOINTS": str(home.directory / "failpoints")} if faults else {}
@@ -76,47 +70,35 @@ class OwnTarget(Target):
         super().__init__(api_url="", admin_token=ApiSettings().token)  # the processes read it too
 
     def __enter__(self) -> Self:
-        self._home.lock()
-        try:
-            self.start()
-        except BaseException:
-            self.__exit__()
-            raise
+        with ExitStack() as stack:
+            installation = stack.enter_context(self._installation)
+            self.failpoints.clear()
+            self.database_url, self.redis_url, self.broker_url = (
+                installation.urls[name] for name in ("DATABASE_URL", "REDIS_URL", "BROKER_URL")
+            )
+            refuse_too_many(self.database_url, **self._sizes)
+            plan = installation.plan(self._environment)
+            self.api_url = plan.api_url
+            parts = [part for part in plan.parts(**self._sizes) if part.name != "blast-runner"]
+            for part in parts:
+                part.restarts = AtOnce()
+            self.supervisor.start(parts)
+            self._parts = {part.name: part for part in self.supervisor.parts}
+            stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.supervisor.stop()
-        self._home.discard_data()
-        self._home.unlock()
-
-    def start(self) -> None:
-        self._registry.end_left_behind()
-        self._home.discard_data()
-        clear_metrics(self._home.metrics)
-        self.failpoints.clear()
-        mark_children(self._home.directory)
-        stores = Stores(self._home, say=lambda _: None)  # never a server that others depend on
-        self.supervisor.start(stores.parts)
-        self.database_url, self.redis_url = stores.urls["DATABASE_URL"], stores.urls["REDIS_URL"]
-        self.broker_url = stores.urls["BROKER_URL"]
-        plan = ServicePlan(self._home, LOOPBACK, free_port(), {**stores.urls, **self._environment})
-        self.api_url = plan.api_url
-        self.supervisor.run_to_end("migrate", plan.migration())
-        refuse_too_many(self.database_url, **self._sizes)
-        parts = [part for part in plan.parts(**self._sizes) if part.name != "blast-runner"]
-        for part in parts:
-            part.restarts = AtOnce()
-        self.supervisor.start(parts)
-        self._parts = {part.name: part for part in self.supervisor.parts}
+        self._installation.__exit__()
 
     async def all_ready(self) -> None:
         """Returns when every process that died is back. Raises ProcessFailed."""
-        deadline = time.monotonic() + READY_SECONDS
+
+        async def works(part: ManagedProcess) -> bool | None:
+            return (part.server.running and (part.ready is None or await asyncio.to_thread(part.ready))) or None
+
         for part in self._parts.values():
-            while not (part.server.running and (part.ready is None or await asyncio.to_thread(part.ready))):
-                if time.monotonic() > deadline:
-                    raise ProcessFailed(f"{part.name} did not come back in {READY_SECONDS:g} s.")
-                await asyncio.sleep(LOOK_SECONDS)
+            if not await poll(partial(works, part), seconds=READY_SECONDS):
+                raise ProcessFailed(f"{part.name} did not come back in {READY_SECONDS:g} s.")
 
     def hold(self, names: Sequence[str]) -> None:
         """SIGKILL, and no new start until `resume`."""
@@ -128,7 +110,7 @@ class OwnTarget(Target):
     async def resume(self, names: Sequence[str]) -> None:
         """Returns when they work again."""
         for name in names:
-            (self._home.directory / f"{name}.ready").unlink(missing_ok=True)
+            (self._installation.home.directory / f"{name}.ready").unlink(missing_ok=True)
             self._parts[name].restart_at = 0.0
             self._held.discard(name)
         await self.all_ready()
@@ -155,7 +137,9 @@ class OwnTarget(Target):
     def replica(self) -> ValkeyServer:
         """Another server, not started yet, that will follow the stock server."""
         self._replicas += 1
-        return ValkeyServer(self._home.directory / f"valkey-{self._replicas}", replica_of=self.stock_server)
+        return ValkeyServer(
+            self._installation.home.directory / f"valkey-{self._replicas}", replica_of=self.stock_server
+        )
 
     async def fail_over(self, replica: ValkeyServer) -> None:
         """The stock server dies, and the promoted replica answers at its address. Where that fails it stays held."""

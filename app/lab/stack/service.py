@@ -38,25 +38,27 @@ class ServicePlan:
         }
 
     def migration(self) -> ChildProcess:
-        return self._module("migrate", "app.ledger.migrate")
+        return self.module("migrate", "app.ledger.migrate")
 
     def parts(self, *, api_processes: int, workers: int) -> list[ManagedProcess]:
         """In the order of their start; they stop in the opposite order, the API first."""
         return [
             self._loop("reconcile", "app.reconciler"),
-            *(self._worker(number) for number in range(1, workers + 1)),
+            *(self.worker(number) for number in range(1, workers + 1)),
             self._loop("blast-runner", "app.blasts.runner"),
-            *(self._api(number) for number in range(1, api_processes + 1)),
+            *(self.api(f"api-{number}") for number in range(1, api_processes + 1)),
         ]
 
-    def _api(self, number: int) -> ManagedProcess:
-        name = f"api-{number}"
-        process = self._module(name, "app.serve", POD_NAME=name)  # on one machine the host's name tells nothing
-        return ManagedProcess(
-            process.name, process, address=self.api_url, ready=lambda: listens(process, self.port) and self._readyz()
-        )
+    def api(self, name: str, module: str = "app.serve", **environment: str) -> ManagedProcess:
+        """One process at the port of this plan; `module`: what it runs in place of the service."""
+        process = self.module(name, module, **{"POD_NAME": name} | environment)  # all have the same host name here
 
-    def _worker(self, number: int) -> ManagedProcess:
+        def ready() -> bool:
+            return listens(process, self.port) and is_ready(self.host, self.port)
+
+        return ManagedProcess(name, process, address=self.api_url, ready=ready)
+
+    def worker(self, number: int) -> ManagedProcess:
         name = f"worker-{number}"
         return self._loop(name, "celery", *CELERY_WORKER, "-n", f"{name}@%h", variable="WORKER_READY_FILE")
 
@@ -64,10 +66,10 @@ class ServicePlan:
         """A process without a port. It makes the file that `<NAME>_READY_FILE` names once it works."""
         ready_file = self._home.directory / f"{name}.ready"
         ready_file.unlink(missing_ok=True)
-        environment = {variable or f"{name.upper()}_READY_FILE": str(ready_file)}
-        return ManagedProcess(name, self._module(name, module, *arguments, **environment), ready=ready_file.exists)
+        environment = {variable or f"{name.upper().replace('-', '_')}_READY_FILE": str(ready_file)}
+        return ManagedProcess(name, self.module(name, module, *arguments, **environment), ready=ready_file.exists)
 
-    def _module(self, name: str, module: str, *arguments: str, **environment: str) -> ChildProcess:
+    def module(self, name: str, module: str, *arguments: str, **environment: str) -> ChildProcess:
         # In the home, not the current directory: `-m` looks there first, and a user's own app/ would be taken for ours.
         return ChildProcess(
             name,
@@ -77,15 +79,17 @@ class ServicePlan:
             directory=self._home.directory,
         )
 
-    def _readyz(self) -> bool:
-        connection = http.client.HTTPConnection(reachable(self.host), self.port, timeout=2)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+
+def is_ready(host: str, port: int) -> bool:
+    """Return whether /readyz answers that the process serves."""
+    connection = http.client.HTTPConnection(reachable(host), port, timeout=2)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def listens(process: ChildProcess, port: int) -> bool:

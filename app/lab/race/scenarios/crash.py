@@ -13,9 +13,10 @@ from app.blasts.load.process import run_in_process
 from app.failpoints import Failpoint
 from app.lab.race.scenarios.held_row import row_held
 from app.lab.race.scenarios.scene import Scene, scene_of
-from app.lab.race.stage import plan_of, staged, under_way
+from app.lab.race.stage import plan_of, staged
 from app.lab.race.target import OwnTarget
 from app.lab.race.workload import Contestant, Workload
+from app.lab.stack.waiting import in_background
 from app.sales.strategy import AcceptedIn
 from app.strategies.dependencies import RegisteredStrategy
 
@@ -64,7 +65,9 @@ async def _die_in_the_ledger(target: OwnTarget, strategy: type[RegisteredStrateg
     contestant = Contestant(strategy)
     async with staged(target, contestant, WORKLOAD) as opened_at, AsyncExitStack() as buyers:
         async with row_held(target, contestant.sale) as somebody_waits:
-            crowd = await buyers.enter_async_context(under_way(run_in_process(plan_of(target, contestant, WORKLOAD))))
+            crowd = await buyers.enter_async_context(
+                in_background(run_in_process(plan_of(target, contestant, WORKLOAD)))
+            )
             port = await somebody_waits(crowd)
             if port is not None:
                 target.kill_holder_of(port)

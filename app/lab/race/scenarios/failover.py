@@ -14,8 +14,8 @@ from app.lab.race.scenarios.scene import Scene, scene_of
 from app.lab.race.stage import plan_of, settled, staged
 from app.lab.race.target import OwnTarget
 from app.lab.race.workload import Contestant, Workload
-from app.lab.stack.sale_watch import NotInTime
 from app.lab.stack.servers.valkey import ValkeyServer
+from app.lab.stack.waiting import NotInTime
 from app.sales.strategy import AcceptedIn
 from app.strategies.dependencies import RegisteredStrategy
 

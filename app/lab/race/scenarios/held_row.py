@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 from app.lab.race.ledger import connected
 from app.lab.race.samples import OURS
 from app.lab.race.target import OwnTarget
+from app.lab.stack.waiting import poll
 
 ARRIVES_SECONDS = 30.0  # the generator's process starts meanwhile
-LOOK_SECONDS = 0.01
 HOLD = "SELECT 1 FROM inventory WHERE sale = $1 FOR NO KEY UPDATE"
 WAITS = """
     SELECT client_port FROM pg_stat_activity
@@ -35,12 +35,13 @@ async def row_held(target: OwnTarget, sale: str) -> AsyncIterator[Arrival]:
         await holding.execute(HOLD, sale)
 
         async def somebody_waits(buyer: "asyncio.Task[object]") -> int | None:
-            async with asyncio.timeout(ARRIVES_SECONDS):
-                while not buyer.done():
-                    port = await looking.fetchval(WAITS, OURS)
-                    if port is not None:
-                        return int(port)
-                    await asyncio.sleep(LOOK_SECONDS)
-            return None
+            async def look() -> int | None:
+                port: int | None = await looking.fetchval(WAITS, OURS)
+                return port
+
+            port = await poll(look, seconds=ARRIVES_SECONDS, unless=buyer.done)
+            if port is None and not buyer.done():
+                raise TimeoutError
+            return port
 
         yield somebody_waits

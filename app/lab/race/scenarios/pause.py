@@ -13,9 +13,10 @@ from app.blasts.load.runner import run_load
 from app.failpoints import Failpoint
 from app.lab.race.scenarios.held_row import row_held
 from app.lab.race.scenarios.scene import Scene, scene_of
-from app.lab.race.stage import plan_of, staged, under_way
+from app.lab.race.stage import plan_of, staged
 from app.lab.race.target import OwnTarget
 from app.lab.race.workload import Contestant, Workload
+from app.lab.stack.waiting import in_background, poll
 from app.strategies.dependencies import RegisteredStrategy
 
 WORKLOAD = Workload(stock=1, requests=1, concurrency=1, think_ms=0, retries=20, seconds=25.0)
@@ -23,7 +24,6 @@ POINTS: tuple[Failpoint, ...] = ("after_stock_read", "after_decrement")
 STANDS_SECONDS = 4.0  # a lock of app/strategies/in_redis/lock.py ends after two
 WAITS_SECONDS = 1.0  # in the ledger, where no lock ends and a statement does, after three
 ARRIVES_SECONDS = 10.0
-LOOK_SECONDS = 0.01
 
 
 async def pause(target: OwnTarget, strategy: type[RegisteredStrategy]) -> list[Scene]:
@@ -38,13 +38,13 @@ async def _stands_at_a_point(target: OwnTarget, strategy: type[RegisteredStrateg
         try:
             for point in POINTS:
                 failpoints.stop_at(point)
-            async with under_way(run_load(plan_of(target, contestant, WORKLOAD))) as first:
+            async with in_background(run_load(plan_of(target, contestant, WORKLOAD))) as first:
                 stands = await _somebody_stands(target, first)
                 if stands is None:
                     return None
                 for point in POINTS:
                     failpoints.disarm(point)
-                async with under_way(run_load(plan_of(target, contestant, WORKLOAD))) as second:
+                async with in_background(run_load(plan_of(target, contestant, WORKLOAD))) as second:
                     await asyncio.wait({second}, timeout=STANDS_SECONDS)
                     waited = not second.done()
                     failpoints.release(stands)
@@ -60,10 +60,12 @@ async def _stands_in_the_ledger(target: OwnTarget, strategy: type[RegisteredStra
     async with staged(target, contestant, WORKLOAD) as opened_at:
         async with AsyncExitStack() as buyers:
             async with row_held(target, contestant.sale) as somebody_waits:
-                first = await buyers.enter_async_context(under_way(run_load(plan_of(target, contestant, WORKLOAD))))
+                first = await buyers.enter_async_context(in_background(run_load(plan_of(target, contestant, WORKLOAD))))
                 if await somebody_waits(first) is None:
                     return None
-                second = await buyers.enter_async_context(under_way(run_load(plan_of(target, contestant, WORKLOAD))))
+                second = await buyers.enter_async_context(
+                    in_background(run_load(plan_of(target, contestant, WORKLOAD)))
+                )
                 await asyncio.wait({second}, timeout=WAITS_SECONDS)
                 waited = not second.done()
             results = [await first, await second]
@@ -79,10 +81,11 @@ async def _scene(
 
 async def _somebody_stands(target: OwnTarget, buyer: "asyncio.Task[object]") -> Failpoint | None:
     """Where. None: decided in one step, with nothing between to stand at."""
-    async with asyncio.timeout(ARRIVES_SECONDS):
-        while not buyer.done():
-            for point in POINTS:
-                if target.failpoints.happened(point, "stop"):
-                    return point
-            await asyncio.sleep(LOOK_SECONDS)
-    return None
+
+    async def look() -> Failpoint | None:
+        return next((point for point in POINTS if target.failpoints.happened(point, "stop")), None)
+
+    point: Failpoint | None = await poll(look, seconds=ARRIVES_SECONDS, unless=buyer.done)
+    if point is None and not buyer.done():
+        raise TimeoutError
+    return point

@@ -8,10 +8,10 @@ from pathlib import Path
 import psutil
 
 from app.lab.stack.process import ChildProcess, ProcessFailed, wait_until_gone
-from app.lab.stack.servers.ports import LOOPBACK, claim, free_port
+from app.lab.stack.servers.ports import LOOPBACK
 from app.lab.stack.servers.postgres_account import binaries_for, directory_for, postgres_account
+from app.lab.stack.servers.server import EmbeddedServer
 
-READY_SECONDS = 60.0  # crash recovery after kill -9 replays at most `max_wal_size`
 SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",  # a socket's path may have 107 bytes; a lab's home may be longer
@@ -22,15 +22,14 @@ SETTINGS = {
 }  # fsync and synchronous_commit stay on: a booking that is committed survives the machine
 
 
-class PostgresServer:
-    """One cluster in `home`, on TCP of loopback only, trusting whoever reaches it. Data and port outlive restarts."""
+class PostgresServer(EmbeddedServer):
+    """One cluster in `home`, on TCP of loopback only, which trusts every client that reaches it."""
+
+    ready_seconds = 60.0  # crash recovery after kill -9 replays at most `max_wal_size`
 
     def __init__(self, home: Path, port: int | None = None, *, database: str = "atomictickets") -> None:
-        self.home = home.absolute()
-        self.port = port or free_port()
+        super().__init__(home, port, "postgres.log")
         self.database = database
-        self.home.mkdir(parents=True, exist_ok=True)
-        self.log = self.home / "postgres.log"
         self._account = postgres_account()
         self._binaries = binaries_for(self._account)
         self.directory = directory_for(self._account, self.home / "postgres")
@@ -52,45 +51,21 @@ class PostgresServer:
     def url_of(self, database: str) -> str:
         return f"postgresql+asyncpg://postgres@{LOOPBACK}:{self.port}/{database}"
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def exit_code(self) -> int | None:
-        return self._process.exit_code
-
-    @property
-    def running(self) -> bool:
-        return self._process.running
-
     def start(self) -> None:
         """Makes the cluster the first time. Returns when it accepts; raises ProcessFailed with the log's tail."""
         if not self._data.exists():
             self._create_cluster()
         self._clear_remains()
-        claim(self.port)
-        self._process.start()
+        self._start(self._accepts)
         try:
-            self._process.wait_ready(self._accepts, seconds=READY_SECONDS)
             self._create_database()
         except BaseException:
             self._process.kill()
             raise
 
-    def ask_to_stop(self) -> None:
-        self._process.ask_to_stop()
-
     def stop(self) -> bool:
         """Fast shutdown: open transactions are rolled back, a checkpoint is written."""
         return self._process.stop(seconds=15)
-
-    def kill(self) -> None:
-        """SIGKILL to the postmaster and all its children: none is left that holds the shared memory."""
-        self._process.kill()
-
-    def log_tail(self) -> str:
-        return self._process.log_tail()
 
     def run_sql(self, sql: str, *, database: str = "postgres") -> str:
         """Runs statements, outside a transaction, and returns psql's unaligned output. Raises ProcessFailed."""

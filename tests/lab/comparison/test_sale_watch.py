@@ -1,6 +1,5 @@
 """How the lab reads and stages a sale, against a real HTTP server that answers what the test wrote down."""
 
-import asyncio
 import json
 import threading
 import time
@@ -12,9 +11,11 @@ from typing import Any
 import pytest
 
 from app.client import ApiRefused, ApiUnreachable, SaleClient
+from app.lab.comparison.backlog_watch import BacklogWatch
 from app.lab.comparison.scenarios import SCENARIOS, Scenario, ScenarioFailed, stage
-from app.lab.stack import sale_watch
-from app.lab.stack.sale_watch import Looks, NotInTime, every_figure_is_known, until
+from app.lab.stack import waiting
+from app.lab.stack.sales import every_figure_is_known, until
+from app.lab.stack.waiting import NotInTime, in_background, repeat
 
 DROP = SCENARIOS[1]
 UNKNOWN = (404, {"title": "Unknown Sale", "detail": "There is no such sale."})
@@ -119,7 +120,7 @@ async def test_a_sale_with_other_terms_is_left_alone(service: Service) -> None:
 
 
 async def test_waiting_ends(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sale_watch, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.1)
     service.answer = lambda _method, _path: sale(phase="Seeding")
     with pytest.raises(NotInTime, match="opened"):
         await until(SaleClient(service.url), "drop", "opened", lambda found: found["phase"] == "Open")
@@ -139,23 +140,19 @@ async def test_an_empty_backlog_counts_only_when_seen_after_the_last_acceptance(
         return sale(backlog=next(backlogs, 0) if accepted else 0)
 
     service.answer = answer
-    looks = Looks(SaleClient(service.url), "drop")
-    watch = asyncio.create_task(looks.keep_looking())
-    await looks.first_without_backlog(since=0.0)
-    accepted, since = True, time.time()
-    empty_at = await looks.first_without_backlog(since=since)
-    watch.cancel()
-    await asyncio.wait({watch})
+    watch = BacklogWatch(SaleClient(service.url), "drop")
+    async with in_background(repeat(watch.look, every_seconds=0.02)):
+        await watch.first_without_backlog(since=0.0)
+        accepted, since = True, time.time()
+        empty_at = await watch.first_without_backlog(since=since)
     assert empty_at is not None
     assert empty_at >= since
     assert next(backlogs, None) is None  # it looked on past both backlogs, though looks without one had come before
 
 
 async def test_a_backlog_that_stays_has_no_such_moment(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sale_watch, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.1)
     service.answer = lambda _method, _path: sale(backlog=1)
-    looks = Looks(SaleClient(service.url), "drop")
-    watch = asyncio.create_task(looks.keep_looking())
-    assert await looks.first_without_backlog(since=0.0) is None
-    watch.cancel()
-    await asyncio.wait({watch})
+    watch = BacklogWatch(SaleClient(service.url), "drop")
+    async with in_background(repeat(watch.look, every_seconds=0.02)):
+        assert await watch.first_without_backlog(since=0.0) is None

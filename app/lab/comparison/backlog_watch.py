@@ -1,0 +1,37 @@
+"""Watches the backlog of a sale while the load runs: afterwards it is too late to see when it became empty."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+from app.client import ApiRefused, ApiUnreachable, SaleClient
+from app.lab.stack import waiting
+
+
+class BacklogWatch:
+    """Looks at one sale. `look` is repeated in the background; its pause is the resolution of the answer."""
+
+    def __init__(self, client: SaleClient, sale: str) -> None:
+        self._client = client
+        self._sale = sale
+        self._empty: list[tuple[float, float]] = []  # Unix seconds of question and answer, of looks without backlog
+        self._looked = asyncio.Event()
+
+    async def look(self) -> None:
+        asked_at = time.time()
+        with suppress(ApiUnreachable, ApiRefused):  # the crowd may be in the way; the next look answers
+            found = await self._client.sale(self._sale)
+            if found is not None and found["backlog"] == 0:
+                self._empty.append((asked_at, time.time()))
+                self._looked.set()
+
+    async def first_without_backlog(self, *, since: float) -> float | None:
+        """Return when the first look that began after `since` and found no backlog was answered; None: not in time."""
+        try:
+            async with asyncio.timeout(waiting.PATIENCE_SECONDS):
+                while not (later := [answered for asked, answered in self._empty if asked >= since]):
+                    self._looked.clear()
+                    await self._looked.wait()
+        except TimeoutError:
+            return None
+        return later[0]

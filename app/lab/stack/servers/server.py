@@ -1,0 +1,52 @@
+"""What the embedded servers have in common: a child process in a directory of its own, at a port that stays."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from app.lab.stack.process import ChildProcess
+from app.lab.stack.servers.ports import claim, free_port
+
+
+class EmbeddedServer:
+    """A server on loopback. Data and port outlive restarts. A subclass makes the process and says when it is ready."""
+
+    ready_seconds = 30.0
+
+    def __init__(self, home: Path, port: int | None, log: str) -> None:
+        self.home = home.absolute()
+        self.port = port or free_port()
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.log = self.home / log
+        self._process: ChildProcess
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._process.exit_code
+
+    @property
+    def running(self) -> bool:
+        return self._process.running
+
+    def ask_to_stop(self) -> None:
+        self._process.ask_to_stop()
+
+    def kill(self) -> None:
+        """Send SIGKILL to the process and its children; only what was on disk remains."""
+        self._process.kill()
+
+    def log_tail(self) -> str:
+        return self._process.log_tail()
+
+    def _start(self, is_ready: Callable[[], bool]) -> None:
+        """Start the process and wait until it is ready. Raise ProcessFailed with the log's tail otherwise."""
+        claim(self.port)
+        self._process.start()
+        try:
+            self._process.wait_ready(is_ready, seconds=self.ready_seconds)
+        except BaseException:
+            self._process.kill()
+            raise
