@@ -24,7 +24,7 @@ class InvalidRequest(ApiError):
 
     def __init__(self, errors: Sequence[Mapping[str, str]]) -> None:
         named = ", ".join(dict.fromkeys(error["field"] for error in errors))
-        super().__init__(f"The request is invalid in: {named}.", errors=list(errors))
+        super().__init__(f"The request has invalid fields: {named}. See `errors`.", errors=list(errors))
 
 
 class MissingIdempotencyKey(ApiError):
@@ -95,7 +95,10 @@ def refusal(outcome: SoldOut | KeyReused | NotOpen | CustomerLimitReached) -> Ap
         case SoldOut(remaining):
             return SoldOutRefusal("Fewer tickets are left than were asked for.", remaining=remaining)
         case KeyReused(quantity):
-            return KeyReusedRefusal(f"This key has already bought {quantity} for this customer.", quantity=quantity)
+            return KeyReusedRefusal(
+                f"This key has already bought another quantity ({quantity}) for this customer. Use a new key.",
+                quantity=quantity,
+            )
         case CustomerLimitReached(held, limit):
             return CustomerLimitRefusal(
                 f"The customer holds {held} of at most {limit} tickets of this sale.", held=held, limit=limit

@@ -21,7 +21,7 @@ router = APIRouter(
     responses=problems(InvalidRequest, UnknownSale, NotReady, TemporarilyUnavailable),
 )
 
-Round = Annotated[int | None, Query(alias="round", ge=1, le=2**31 - 1, description="The round. The default is the current one.")]
+Round = Annotated[int | None, Query(alias="round", ge=1, le=2**31 - 1, description="The default is the current round.")]
 After = Annotated[int, Query(ge=0, le=2**31 - 1, description="The `next` of the previous page.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 

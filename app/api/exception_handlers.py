@@ -1,4 +1,4 @@
-"""Turns whatever a route of the framework raises into a problem document."""
+"""Handlers that turn the exceptions of FastAPI's routes into problem documents."""
 
 import structlog
 from fastapi import FastAPI, Request
@@ -23,37 +23,37 @@ def install(application: FastAPI) -> None:
 
 
 async def known(request: Request, error: Exception) -> Response:
-    assert isinstance(error, AtomicTicketsError)  # noqa: S101  registered for it
+    assert isinstance(error, AtomicTicketsError)  # noqa: S101  registered for this class
     return problem_response(error, request.url.path)
 
 
 async def invalid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101  registered for it
+    assert isinstance(error, RequestValidationError)  # noqa: S101  registered for this class
     return problem_response(InvalidRequest(field_errors(error.errors())), request.url.path)
 
 
 async def of_framework(request: Request, error: Exception) -> Response:
-    """What the framework itself refuses: a path, a method, a body that is no text."""
-    assert isinstance(error, HTTPException)  # noqa: S101  registered for it
+    """Answer what the framework refuses: an unknown path, an unknown method, or a body that cannot be decoded."""
+    assert isinstance(error, HTTPException)  # noqa: S101  registered for this class
     path = request.url.path
     match error.status_code:
         case 404:
             return problem_response(NotFound("There is nothing at this path."), path)
         case 405:
             allow = (b"allow", ", ".join(sorted(methods_at(request.app, path))).encode())
-            return problem_response(MethodNotAllowed("The path doesn't know this method."), path, [allow])
+            return problem_response(MethodNotAllowed("This path does not support the method. See the `Allow` header."), path, [allow])
         case 400:
             return problem_response(InvalidRequest([{"field": "body", "message": "The body is not valid JSON"}]), path)
     return await unexpected(request, error)
 
 
 def methods_at(application: FastAPI, path: str) -> set[str]:
-    """All methods of the path. The framework names those of the first route that fits it, and leaves out the others."""
+    """Return all methods of the path. The framework itself reports only those of the first route that matches it."""
     fitting = [each for each in iter_route_contexts(application.router.routes) if each.path_regex.match(path)]
     return {method for each in fitting for method in each.methods or ()}
 
 
 async def unexpected(request: Request, error: Exception) -> Response:
-    """The traceback goes to the log, in the line that names the trace; nothing of it to the client."""
+    """Log the traceback in a line that has the trace id, and answer with a problem that reveals nothing of it."""
     log.error("a request failed unexpectedly", method=request.method, path=request.url.path, exc_info=error)
-    return problem_response(InternalError("The request failed; it is logged."), request.url.path)
+    return problem_response(InternalError("The request failed. The log has the error under this trace id."), request.url.path)

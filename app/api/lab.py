@@ -1,4 +1,4 @@
-"""What a page may do to the processes of a lab. These routes exist in a lab on loopback and nowhere else."""
+"""Routes with which the dashboard controls the processes of a lab. They exist only in a lab on loopback."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from app.errors import TemporarilyUnavailable
 
 
 class LabOut(BaseModel):
-    """`faults` are those that can be tried now; they are done within a second of being asked for."""
+    """The state of the lab. `faults` can be requested now; the lab carries out a request within a second."""
 
     drain_paused: bool = False
     faults: list[Fault] = []
@@ -29,26 +29,30 @@ class FaultIn(BaseModel):
 
 
 async def from_this_machine(request: Request) -> None:
-    """Raises NotFound. A name that isn't loopback's comes from a page of elsewhere whose name was made to lead here."""
+    """Raise NotFound unless both the peer and the `Host` header are loopback.
+
+    A foreign host name comes from a page of another site whose name was made to resolve to this machine (DNS rebinding).
+    """
     peer = request.client.host if request.client else ""
     if not (is_loopback(peer) and is_loopback(request.url.hostname or "")):
-        raise NotFound("The lab's processes are this machine's alone.")
+        raise NotFound("The lab answers requests from this machine only. Use a loopback address.")
 
 
 def router_of(control: LabControl) -> APIRouter:
+    """Return the routes of the lab that `control` reaches."""
     router = APIRouter(prefix="/lab", tags=["lab"], dependencies=[Depends(from_this_machine)])
 
     @router.get("", responses=problems(NotFound))
     async def read_lab() -> LabOut:
-        """The processes of the lab, and the faults that can be tried on them."""
+        """Return the processes of the lab, and the faults that can be requested now."""
         return LabOut(**control.state(), race_report=control.race_report() is not None)
 
     @router.get("/race", responses=problems(NotFound))
     async def read_race_report() -> dict[str, Any]:
-        """The report that `atomictickets race` left in the lab's home."""
+        """Return the last report that `atomictickets race` wrote to the lab's home."""
         report = control.race_report()
         if report is None:
-            raise NotFound("No race was run in this lab yet: atomictickets race.")
+            raise NotFound("No race has been run in this lab yet. Run: atomictickets race.")
         return report
 
     @router.post(
@@ -58,9 +62,9 @@ def router_of(control: LabControl) -> APIRouter:
         responses=problems(NotFound, InvalidRequest, Unauthorized, NotJson, BodyTooLarge, TemporarilyUnavailable),
     )
     async def try_fault(body: FaultIn) -> FaultIn:
-        """Asks the lab's own process for it."""
+        """Request a fault from the process that runs the lab."""
         if not control.request(body.fault):
-            raise TemporarilyUnavailable("The lab takes no requests just now; is it stopped?")
+            raise TemporarilyUnavailable("The lab does not take requests at the moment. Check that it is running.")
         return body
 
     return router

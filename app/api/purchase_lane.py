@@ -84,13 +84,13 @@ async def decide(
         purchase = await read_purchase(head, receive, services, traceparent)
         return render_outcome(await services.purchases.buy(purchase), trace_id)
     except AtomicTicketsError as error:
-        if error.status == 500:  # a call that several purchases share failed: it logs the traceback once for all of them
+        if error.status == 500:  # a shared call failed; it logged the traceback, once for all its purchases
             log.error("a purchase failed unexpectedly", trace_id=trace_id, cause=repr(error.__cause__))  # noqa: TRY400
         return error.slug, rendered(error, scope["path"], trace_id)
     except Exception as error:
         log.exception("a purchase failed unexpectedly", trace_id=trace_id)
         get_current_span().record_exception(error)
-        unexpected = InternalError("The request failed; it is logged.")
+        unexpected = InternalError("The request failed. The log has the error under this trace id.")
         return "error", rendered(unexpected, scope["path"], trace_id)
 
 

@@ -1,4 +1,4 @@
-"""What the routes call: built once by the application's lifespan, and carried by each request's state."""
+"""The services that the routes call. The application's lifespan builds them once and puts them into the request state."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -18,6 +18,8 @@ from app.telemetry.metrics import Metrics
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
+    """The services and settings of one API process."""
+
     purchases: PurchaseService
     sales: SalesService
     reservations: Reservations
@@ -34,6 +36,7 @@ class Services:
 
 
 async def installed_services(request: Request) -> Services:
+    """Return the services of the process. A dependency of routes."""
     services: Services = request.state.services
     return services
 
@@ -42,5 +45,5 @@ InstalledServices = Annotated[Services, Depends(installed_services)]
 
 
 async def require_ready(services: InstalledServices) -> None:
-    """Raises NotReady while the process starts: before that the stores may be those of another installation."""
+    """Raise NotReady until the process has started: before that, the stores may belong to another installation."""
     services.readiness.require()

@@ -1,7 +1,7 @@
-"""Purchases that wait in one process at the same moment are decided together: by one script call, or one transaction.
+"""Batching of the purchases of a sale that wait in one process: one script call, or one transaction, decides them.
 
-A lone purchase doesn't wait: it leaves in the same turn of the event loop. Only while `batches_in_flight` calls are
-under way do others queue behind them, and then up to `batch_purchases` of them leave as one.
+A single purchase does not wait: it is sent in the same turn of the event loop. Purchases queue only while
+`batches_in_flight` calls of the sale are under way; then up to `batch_purchases` of them are sent in one call.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ Noticed = Callable[[str, Fence, str], None]
 
 
 class Counter(Protocol):
-    """Decides purchases of one sale in their order. What it can't know now is a TemporarilyUnavailable, for all."""
+    """A store that decides purchases of one sale in their order, or raises TemporarilyUnavailable for all of them."""
 
     async def reserve(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply: ...
 
@@ -45,7 +45,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class QueuedPurchase:
-    """One buyer's place in the queue. `deadline`: seconds of the loop's clock."""
+    """A purchase that waits to be sent. `deadline` is in seconds of the event loop's clock."""
 
     purchase: Purchase
     deadline: float
@@ -55,9 +55,11 @@ class QueuedPurchase:
 
 @dataclass(slots=True)
 class SaleQueue:
-    """The purchases of one sale in this process.
+    """The purchases of one sale that wait in this process, and what the process knows of the sale.
 
-    `seeded_by`: the traceparent of what began the epoch, until a call has linked to it.
+    `in_flight`: calls under way. `scheduled`: whether the event loop will call `_flush`.
+    `fence`: the newest epoch and round that the process knows. `highest_number`: the highest order number seen in it.
+    `seeded_by`: the traceparent of the span that seeded the epoch, until a call has linked to it.
     """
 
     sale: str
@@ -70,14 +72,16 @@ class SaleQueue:
 
 
 def unheard(*_: object) -> None:
-    """For a counter that nothing has to be done about."""
+    """Ignore the report. This is the default of both callbacks."""
 
 
 class PurchaseBatcher:
-    """The front of a counter, the gate as a rule, in one process: bounded queues, first come first served.
+    """The queues of one process before a counter, which is usually the gate. They are bounded, and first in, first out.
 
-    `accepted` hears of the acceptances of each call; `noticed` of each reply that is a reason to hint, fence or look.
-    `command`: by which the gate is called, for the call's span.
+    `accepted(sale, fence, accepted)` is called with the acceptances of each call.
+    `noticed(sale, fence, what)` is called if a reply is a reason to send a hint ('hint') or to check the sale ('behind'
+    or a verdict other than 'decided').
+    `command` is the Redis command that calls the gate; it names the call's span.
     """
 
     def __init__(
@@ -97,10 +101,10 @@ class PurchaseBatcher:
         self._sending: set[asyncio.Task[None]] = set()
 
     async def buy(self, purchase: Purchase) -> Outcome:
-        """Waits for the gate's decision. A caller that gives up leaves the shared call alone.
+        """Queue the purchase and return its decision. If the caller is cancelled, the shared call goes on.
 
-        Raises GateBusy (nothing was taken), GateUnavailable or DecisionFailed (unknown: the same key finds out), or
-        GateForgot.
+        Raise GateBusy or GateForgot if nothing was taken. Raise GateUnavailable or DecisionFailed if the outcome is
+        unknown; a retry with the same key returns it.
         """
         queue = self._queues.get(purchase.sale) or self._begin(purchase.sale)
         if len(queue.waiting) >= self._settings.queue_purchases:
@@ -113,12 +117,12 @@ class PurchaseBatcher:
             loop.call_soon(self._flush, queue)
         if purchase.traceparent:
             with reserving(purchase.sale) as waiting.span:
-                purchase.traceparent = current_traceparent()  # from here on it is this span that the order follows
+                purchase.traceparent = current_traceparent()  # the order's trace continues from this span
                 return await waiting.future
         return await waiting.future
 
     async def close(self) -> None:
-        """Waits for the calls under way. New purchases are no longer expected."""
+        """Wait for the calls under way. The caller must send no new purchases."""
         while self._sending:
             await asyncio.wait(self._sending)
 
@@ -133,14 +137,14 @@ class PurchaseBatcher:
         now = asyncio.get_running_loop().time()
         while queue.waiting and len(batch) < self._settings.batch_purchases:
             waiting = queue.waiting.popleft()
-            if waiting.future.done():  # the client went away
+            if waiting.future.done():  # the caller was cancelled
                 continue
             if waiting.deadline < now:
                 waiting.future.set_exception(GateBusy("The purchase waited too long; nothing was taken."))
                 continue
             batch.append(waiting)
         if batch:
-            remember(self._queues, queue.sale, queue, KNOWN_SALES)  # as the newest: once for all who share the call
+            remember(self._queues, queue.sale, queue, KNOWN_SALES)  # marks the sale as used, once per call
             queue.in_flight += 1
             task = asyncio.create_task(self._send(queue, batch))
             self._sending.add(task)
@@ -157,14 +161,14 @@ class PurchaseBatcher:
             log.exception("a shared call failed unexpectedly", sale=queue.sale, purchases=len(batch))
             _fail(batch, DecisionFailed(defect))
         except BaseException:
-            _fail(batch, GateUnavailable("The process ends; retry with the same key."))
+            _fail(batch, GateUnavailable("The process is shutting down; retry with the same key."))
             raise
         finally:
             queue.in_flight -= 1
             if not queue.scheduled:
                 self._flush(queue)
             if not (queue.waiting or queue.in_flight or queue.fence.epoch):
-                self._queues.pop(queue.sale, None)  # a name that no gate knows must not stay
+                self._queues.pop(queue.sale, None)  # a name that the gate does not know must not stay
 
     def _answer(self, batch: list[QueuedPurchase], reply: BatchReply) -> None:
         accepted = []
@@ -177,7 +181,7 @@ class PurchaseBatcher:
             self._accepted(batch[0].purchase.sale, reply.fence, accepted)
 
     async def _call(self, queue: SaleQueue, batch: list[QueuedPurchase]) -> BatchReply:
-        """The shared call, under a span if one of its purchases is sampled."""
+        """Make the shared call, in a span if one of its purchases is sampled."""
         purchases = [waiting.purchase for waiting in batch]
         spans = [waiting.span for waiting in batch if waiting.span is not None]
         if not spans:
@@ -189,7 +193,10 @@ class PurchaseBatcher:
             return reply
 
     async def _decide(self, queue: SaleQueue, purchases: list[Purchase]) -> BatchReply:
-        """One call, or two where this process had yet to learn of a newer epoch; nothing was taken by the first."""
+        """Make one call, or two if the first reported an epoch or round that this process did not know.
+
+        Such a first call took nothing. Raise GateForgot if the gate decides nothing.
+        """
         for _ in range(2):
             highest_before, fence = queue.highest_number, queue.fence
             reply = await self._counter.reserve(queue.sale, purchases, fence)
@@ -206,7 +213,10 @@ class PurchaseBatcher:
         raise GateForgot(f"{WHY_FORGOTTEN[reply.verdict]}; nothing was taken.", reply.verdict)
 
     def _watch(self, queue: SaleQueue, reply: BatchReply, highest_before: int) -> None:
-        """Numbers given by a call must exceed all that were known when it was sent; otherwise Redis went back."""
+        """Record the reply's order numbers and report 'behind' or 'hint' if there is reason to.
+
+        New numbers must exceed those known when the call was sent; otherwise the stock server went back in time.
+        """
         numbers = [decision.number for decision in reply.decisions if decision.number]
         if numbers and reply.fence == queue.fence:
             queue.highest_number = max(queue.highest_number, *numbers)

@@ -1,11 +1,12 @@
-"""A Redis Cluster as one client. Each command goes to the primary that has its key, over that server's own connections.
+"""A client of a Redis Cluster. Each command goes to the primary that has its key, over that server's own connections.
 
-The library's cluster client is not used: it sends again by itself what may have been carried out, and it can't tell
-which server's run a connection leads to.
+redis-py's cluster client is not used, because it resends commands that may have been executed already, and because it
+does not show to which run of which server a connection leads.
 
-A redirection (MOVED) is followed once: the server that sends it has done nothing. What was on its way when a server
-went away has an unknown outcome, as with one server. While a slot is being moved its sales can't be asked (ASK,
-TRYAGAIN: a script needs all of a sale's keys in one place); afterwards another server's run id tells of the move.
+A redirection (MOVED) is followed once, since the server that sends it has done nothing. A command that was under way
+when a server went away has an unknown outcome, as with a single server. While a slot is being moved, commands on its
+sales fail (ASK, TRYAGAIN), because a script needs all keys of a sale on one server. Afterwards the run id of the new
+server shows that the sale has moved.
 """
 
 import asyncio
@@ -23,14 +24,17 @@ Address = tuple[str, int]
 Connect = Callable[[Address], "Redis"]
 Reply = TypeVar("Reply")
 
-LOOK_SECONDS = 0.1  # at most so often is a cluster that has lost a server asked how it is made up
-LEARN_SECONDS = 2.0
+LOOK_SECONDS = 0.1  # the shortest time between two reads of the layout of a cluster that has lost a server
+LEARN_SECONDS = 2.0  # timeout of reading the layout
 
 WITHOUT_KEY = ("INFO", "CONFIG", "SCRIPT", "CLUSTER", "PING")
 
 
 class ClusterRedis(Redis):
-    """Speaks to the primaries of the cluster that `seeds` belong to. What has no key is asked of each primary."""
+    """A client of the primaries of the cluster to which `seeds` belong.
+
+    Commands without a key are not accepted: the caller sends them to each of the `primaries`.
+    """
 
     def __init__(self, seeds: Sequence[Address], connect: Connect) -> None:
         self._connect = connect
@@ -43,10 +47,10 @@ class ClusterRedis(Redis):
         super().__init__(connection_pool=next(iter(self._seeds.values())).connection_pool)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        return await self.ask(_key(args), lambda server: server.execute_command(*args, **options))  # type: ignore[no-untyped-call]  # redis-py types it not
+        return await self.ask(_key(args), lambda server: server.execute_command(*args, **options))  # type: ignore[no-untyped-call]  # redis-py does not type it
 
     async def ask(self, key: str, call: Callable[["Redis"], Awaitable[Reply]]) -> Reply:
-        """What `call` comes to on the server that has `key`."""
+        """Return the result of `call` on the server that has `key`, following one redirection."""
         try:
             server = await self.server_of(key)
             try:
@@ -55,11 +59,11 @@ class ClusterRedis(Redis):
                 await self._learn(since=asyncio.get_running_loop().time(), first=server)
                 return await call(await self.server_of(key))
         except (RedisConnectionError, RedisTimeoutError, ClusterDownError, OSError):
-            self._stale = True  # the next caller asks who has taken over
+            self._stale = True  # the next call reads the layout again
             raise
 
     async def server_of(self, key: str) -> "Redis":
-        """The primary that has `key`, as far as is known."""
+        """Return the primary that has `key` in the last known layout. Raise ConnectionError if there is none."""
         now = asyncio.get_running_loop().time()
         if self._stale and now - self._learned_at >= LOOK_SECONDS:
             await self._learn(since=now)
@@ -70,7 +74,7 @@ class ClusterRedis(Redis):
         return server
 
     async def primaries(self) -> list["Redis"]:
-        """Each server that has a slot."""
+        """Return each server that has a slot."""
         await self._learn(since=asyncio.get_running_loop().time())
         return list(self._nodes.values())
 
@@ -79,7 +83,11 @@ class ClusterRedis(Redis):
             await server.aclose()
 
     async def _learn(self, *, since: float, first: "Redis | None" = None) -> None:
-        """Asks how the cluster is made up, unless that was learned after `since` while this caller waited."""
+        """Read the layout of the cluster, unless another caller has read it after `since`.
+
+        `since` is a time of the event loop's clock. `first` is the server to ask first. Raise ConnectionError if no
+        server answers.
+        """
         async with asyncio.timeout(LEARN_SECONDS), self._learning:
             if self._learned_at > since:
                 return
@@ -96,9 +104,9 @@ class ClusterRedis(Redis):
             raise RedisConnectionError("No server of the cluster answers.") from failure
 
     async def _take(self, slots: list[Any], *, asked: str) -> None:
-        """Makes the answer to CLUSTER SLOTS what is known. Servers that have no slot any more are let go.
+        """Replace the known layout by an answer to CLUSTER SLOTS, and close the clients of servers without a slot.
 
-        A server that doesn't know its own host leaves it out: it is the one that was asked for it.
+        A server that does not know its own host leaves it out of its answer; `asked` is that host.
         """
         nodes: dict[Address, Redis] = {}
         by_slot: list[Redis | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
@@ -115,7 +123,10 @@ class ClusterRedis(Redis):
 
 
 def _key(command: Sequence[Any]) -> str:
-    """The key of a command, or the first of several: all keys of a sale are in one slot."""
+    """Return the key of a command, or the first of its keys, since all keys of a sale are in one slot.
+
+    Raise TypeError if the command has no key.
+    """
     name = str(command[0])
     if name.startswith(WITHOUT_KEY):
         raise TypeError(f"{name} has no key; ask each of the primaries")
@@ -129,15 +140,15 @@ def _key(command: Sequence[Any]) -> str:
 
 
 async def ask(redis: "Redis", key: str, call: Callable[["Redis"], Awaitable[Reply]]) -> Reply:
-    """What `call` comes to on the server that has `key`. Its commands are carried out there, one after another."""
+    """Return the result of `call`, which runs all of its commands on the server that has `key`."""
     return await (redis.ask(key, call) if isinstance(redis, ClusterRedis) else call(redis))
 
 
 async def server_of(redis: "Redis", key: str) -> "Redis":
-    """The server that has `key`, as far as is known."""
+    """Return the server that has `key` in the last known layout."""
     return await redis.server_of(key) if isinstance(redis, ClusterRedis) else redis
 
 
 async def servers(redis: "Redis") -> list["Redis"]:
-    """All that may decide purchases."""
+    """Return all servers that may decide purchases."""
     return await redis.primaries() if isinstance(redis, ClusterRedis) else [redis]

@@ -1,4 +1,7 @@
-"""The gate: one script call decides, and either everything of a purchase happened or nothing did."""
+"""The gate: purchases decided by scripts on the stock server (Redis or Valkey).
+
+One script call decides a purchase, and either all of it happened or none of it.
+"""
 
 import asyncio
 import time
@@ -22,8 +25,8 @@ from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Reserve
 from app.telemetry.spans import current_traceparent
 
 HEADER = 6  # verdict, round, epoch, hint, milliseconds until it opens, remaining
-WIDTH = 4  # of one purchase's answer
-AT_ONCE = 8  # snapshots
+WIDTH = 4  # values of one purchase's answer
+AT_ONCE = 8  # concurrent snapshot calls
 ROUND_GUESSES = 3
 SCRIPTS = (
     *("reserve", "seed", "restore", "open", "fence", "amend"),
@@ -32,9 +35,9 @@ SCRIPTS = (
 
 
 class Gate:
-    """The stock server, as the domain speaks of it. Raises GateUnavailable where it is away.
+    """The stock server in the terms of the domain. Methods raise GateUnavailable if the server is away.
 
-    `command`: by which `reserve` is called.
+    `command` is the Redis command that calls the script `reserve`.
     """
 
     command: ClassVar[str] = "EVALSHA"
@@ -48,15 +51,15 @@ class Gate:
         return SaleKeys(self._prefix, sale)
 
     async def load_scripts(self) -> None:
-        """Teaches each server every script, so that no buyer meets NOSCRIPT."""
+        """Load every script on each server, so that no purchase meets NOSCRIPT."""
         await self._guarded(self._scripts.load(*SCRIPTS))
 
     async def claim(self, installation: str) -> None:
-        """Marks the keys as those of `installation`. Raises ForeignStores where they are another's."""
+        """Mark the keys as those of `installation`. Raise ForeignStores if they belong to another installation."""
         await claim(self._redis, self._prefix, installation)
 
     async def reserve(self, sale: str, purchases: Sequence[Purchase], known: Fence) -> BatchReply:
-        """Decides `purchases` of one sale, first come first served, in one round trip."""
+        """Decide `purchases` of one sale in their order, in one round trip. `known`: the newest fence seen."""
         keys = self.keys(sale)
         arguments: list[str | int] = [known.round, known.epoch]
         for purchase in purchases:
@@ -69,7 +72,7 @@ class Gate:
         return _batch(sale, purchases, await self._guarded(self._scripts.evaluated("reserve", names, evaluate)))
 
     async def seed(self, sale: Sale) -> bool:
-        """Puts the sale behind a closed fence at its epoch. False: what is here is as new."""
+        """Put the sale behind a closed fence at its epoch. Return False if the gate already has an epoch as new."""
         terms = sale.terms
         arguments = (
             sale.round,
@@ -86,7 +89,10 @@ class Gate:
         return await self._of_round_here("seed", keys, (keys.sale,), max(1, sale.round - 1), arguments) == "seeded"
 
     async def restore(self, sale: Sale, orders: Sequence[Remembered], *, first: bool) -> bool:
-        """Rebuilds a page of answers and customers' tickets behind the fence. False: somebody newer is at work."""
+        """Rebuild a page of answers and customers' tickets while the sale is fenced. `first` empties both before.
+
+        Return False if the sale is no longer fenced at this epoch.
+        """
         keys = self.keys(sale.name)
         arguments: list[str | int] = [sale.epoch, "first" if first else "next"]
         for order in orders:
@@ -95,9 +101,10 @@ class Gate:
         return bool((await self._run("restore", names, arguments))[0] == "restored")
 
     async def open(self, sale: Sale, *, remaining: int, backlog: int, entries: int | None = None) -> bool:
-        """Lifts the fence, into the state that the ledger asks for. `entries`: those in which the backlog was counted.
+        """Lift the fence and set the state that the ledger asks for.
 
-        False: the drain has taken some of them away since, or somebody newer is at work.
+        `entries` is the number of stream entries when the backlog was counted; None opens whatever their number.
+        Return False if the drain has removed entries since, or if the sale is no longer fenced at this epoch.
         """
         keys = self.keys(sale.name)
         names = (keys.sale, keys.answers(sale.round), keys.customers(sale.round), keys.orders)
@@ -106,11 +113,11 @@ class Gate:
         return bool((await self._run("open", names, arguments))[0] == "opened")
 
     async def fence(self, sale: str, epoch: int) -> bool:
-        """Stops a sale at once. False where a newer epoch rules, or the sale is not here at all."""
+        """Stop a sale at once. Return False if the gate has a newer epoch of the sale, or does not have the sale."""
         return bool((await self._run("fence", (self.keys(sale).sale,), (epoch,)))[0] == "fenced")
 
     async def amend(self, sale: Sale) -> bool:
-        """Makes a running sale follow the ledger: growth, pause, window, end. False: it has to be recounted instead."""
+        """Apply the ledger's stock, limit, window and state to a running sale. Return False if it needs a recount."""
         keys, terms = self.keys(sale.name), sale.terms
         names = (keys.sale, keys.answers(sale.round), keys.customers(sale.round), keys.released(sale.round))
         arguments = (
@@ -125,32 +132,32 @@ class Gate:
         return bool((await self._run("amend", names, arguments))[0] == "amended")
 
     async def release(self, reservation: ReservationId, epoch: int, customer: str, quantity: int) -> str:
-        """Returns a cancelled reservation's tickets, once: 'released', 'already', or 'stale' (ask the ledger again)."""
+        """Release a cancelled reservation's tickets, once: 'released', 'already', or 'stale' (reread the ledger)."""
         keys = self.keys(reservation.sale)
         names = (keys.sale, keys.released(reservation.round), keys.customers(reservation.round))
         reply = await self._run("release", names, (reservation.round, epoch, str(reservation), customer, quantity))
         return str(reply[0])
 
     async def give_back(self, sale: str, decided_on: GateSnapshot, tickets: int) -> bool:
-        """Returns leaked tickets. False: the sale is no longer as in the snapshot that this was decided on."""
+        """Return leaked tickets to the stock. The result is False if the sale has changed since `decided_on`."""
         arguments = (decided_on.round, decided_on.epoch, decided_on.repairs, decided_on.released, tickets)
         return bool((await self._run("give_back", (self.keys(sale).sale,), arguments))[0] == "given-back")
 
     async def snapshot(self, sale: str) -> GateSnapshot | None:
-        """What the gate believes; None where it has no such sale."""
+        """Return the sale as the gate has it, or None if the gate has no such sale."""
         keys = self.keys(sale)
         fields = await self._run("snapshot", (keys.sale, keys.orders), ())
         return GateSnapshot.of(fields) if fields else None
 
     async def snapshots(self, sales: Sequence[str]) -> list[GateSnapshot | None]:
-        """The same for many, each at an instant of its own; a few at a time, so that no call waits for a connection."""
+        """Return the snapshot of each sale. Only AT_ONCE run at once, so that no call waits for a connection."""
         found: list[GateSnapshot | None] = []
         for start in range(0, len(sales), AT_ONCE):
             found += await asyncio.gather(*(self.snapshot(sale) for sale in sales[start : start + AT_ONCE]))
         return found
 
     async def entries(self, sale: str, up_to: str = "+", page: int = 1000) -> AsyncIterator[list[Entry]]:
-        """The orders that are not yet in the ledger, oldest first, in pages. `up_to`: the last stream id to read."""
+        """Yield the orders that wait in the stream, oldest first, in pages. `up_to`: the last stream id to read."""
         start = "-"
         while up_to:
             entries: list[Entry] = await self._guarded(
@@ -163,18 +170,18 @@ class Gate:
             start = f"({entries[-1][0]}"
 
     async def has_entry(self, reservation: ReservationId) -> bool:
-        """Whether this very order (its entry and its nonce) waits in the stream."""
+        """Report whether this order (the same entry and the same nonce) waits in the stream."""
         orders = self.keys(reservation.sale).orders
         found = await self._guarded(self._redis.xrange(orders, reservation.entry, reservation.entry))
         return bool(found) and found[0][1].get("nonce") == reservation.nonce
 
     async def run_id(self, sale: str) -> str:
-        """Which run of which server has the sale; a restart changes it. '' where a managed service hides it."""
+        """Return the run id of the server that has the sale, which a restart changes, or '' if the service hides it."""
         info = await self._guarded(ask(self._redis, self.keys(sale).sale, lambda server: server.info("server")))
         return str(info.get("run_id", ""))
 
     async def remove(self, sale: Sale) -> bool:
-        """Removes an ended and drained sale; its answers go by themselves within a day. False: it is being reset."""
+        """Remove an ended and drained sale; its answers expire within a day. Return False if it is being reset."""
         keys = self.keys(sale.name)
         names = (keys.sale, keys.orders)
         return await self._of_round_here("remove", keys, names, sale.round, (_expiry(sale),)) == "removed"
@@ -182,9 +189,10 @@ class Gate:
     async def _of_round_here(
         self, script: str, keys: SaleKeys, names: Sequence[str], guess: int, arguments: Sequence[str | int]
     ) -> str:
-        """Runs a script on `names` and the keys of the round that Redis has, which may be older than the ledger's.
+        """Run a script on `names` and on the keys of the round that Redis has, which may be older than the ledger's.
 
-        'elsewhere' where the rounds changed again and again meanwhile: somebody else resets the sale.
+        `guess` is the round to try first. Return the script's verdict. It is 'elsewhere' if the round changed at each
+        of the ROUND_GUESSES tries, because the sale is being reset.
         """
         verdict = ""
         for _ in range(ROUND_GUESSES):
@@ -203,23 +211,23 @@ class Gate:
             return await call
 
     def _called(self, script: str) -> str:
-        """What the command calls the script."""
+        """Return the name by which `command` calls the script."""
         return digest(script)
 
     async def _evaluate(self, server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
-        """Calls the script with the run id of the connection's own server as third argument."""
+        """Call the script with the run id of the connection's server inserted as third argument."""
         pool = server.connection_pool
-        connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py types it not
+        connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py does not type it
         try:
             run_id: str = connection.run_id  # type: ignore[attr-defined]  # set by app.gate.connection
             command = (self.command, self._called(name), len(keys), *keys, *arguments[:2], run_id, *arguments[2:])
-            # hiredis packs in C: 3 us a purchase less than redis-py's own packing, of 10 in all.
-            await connection.send_packed_command([pack_command(command)])  # type: ignore[arg-type]  # its stub forgets an ellipsis
+            # hiredis packs in C, which saves 3 us of the 10 us that a purchase costs with redis-py's own packing.
+            await connection.send_packed_command([pack_command(command)])  # type: ignore[arg-type]  # its stub lacks an ellipsis
             reply = await connection.read_response()
         except ResponseError:
             raise
         except BaseException:
-            # A reply that nobody read would be taken for the next command's: this connection is not used again.
+            # A reply left unread would be taken for the next command's, so this connection must not be used again.
             await connection.disconnect(nowait=True)
             raise
         finally:
@@ -228,28 +236,28 @@ class Gate:
 
 
 def has_terms(snapshot: GateSnapshot, sale: Sale) -> bool:
-    """Whether the gate decides by the limit, the window and the state of `sale`. Its stock is another question."""
+    """Report whether the gate decides by the limit, the window and the state of `sale`. The stock is not compared."""
     limit, opens, closes = sale.terms.customer_limit or 0, sale.terms.opens_at, sale.terms.closes_at
     in_force = (limit, milliseconds(opens), milliseconds(closes), state_of(sale))
     return (snapshot.limit, snapshot.opens, snapshot.closes, snapshot.state) == in_force
 
 
 def milliseconds(moment: datetime | None) -> int:
-    """Since the epoch, as the scripts take it; 0 for none."""
+    """Return the Unix time in milliseconds, as the scripts take it, or 0 for None."""
     return 0 if moment is None else int(moment.timestamp() * 1000)
 
 
 def state_of(sale: Sale) -> str:
-    """What the ledger asks for; the window is the script's to judge."""
+    """Return the state that the ledger asks for: closed, paused or open. The script itself checks the window."""
     if sale.ended_at is not None:
         return "closed"
     return "paused" if sale.paused else "open"
 
 
 def _expiry(sale: Sale) -> int:
-    """When the answers may go (seconds since the epoch), 0 while nobody knows.
+    """Return the Unix time in seconds at which the answers may expire, or 0 if the sale has no end yet.
 
-    Never at once: terms amended or recounted long after the close must not take the memory of keys and releases.
+    It is never in the past: an amendment or a recount long after the close must not delete the answers and releases.
     """
     last = sale.ended_at or sale.terms.closes_at
     return 0 if last is None else int(max(last.timestamp(), time.time())) + ANSWER_LIFE_SECONDS
@@ -269,7 +277,7 @@ def _batch(sale: str, purchases: Sequence[Purchase], reply: list[Any]) -> BatchR
 
 
 def decision(sale: str, round_: int, purchase: Purchase, answer: Sequence[Any], opens_in_ms: int) -> Decision:
-    """Reads the four values that a script answers to one purchase (see reserve.lua)."""
+    """Return the decision that the four values of one purchase's answer stand for (see reserve.lua)."""
     code, first, second, number = answer
     match code:
         case "reserved":

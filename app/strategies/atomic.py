@@ -146,9 +146,9 @@ class AtomicStrategy:
             task.add_done_callback(self._tasks.discard)
 
     async def _went_back(self, sale: str, fence: Fence, what: str) -> None:
-        """Fence the sale if the gate went back in time, then write the receipts of what buyers were promised.
+        """Keep receipts of the orders that buyers were promised before the loss, so that lost ones can be counted.
 
-        The fence comes first. The receipts are the basis for counting the lost orders.
+        If the gate went back in time, the sale is fenced first.
         """
         try:
             if what in ("behind", "moved") and self._fenced.get(sale, 0) < fence.epoch:
@@ -167,7 +167,7 @@ class AtomicStrategy:
     async def _watch_told(self) -> None:
         """Watch the sales that this process sold lately, until none is left.
 
-        If Redis lost a sale, no further purchase may come that would notice it.
+        If Redis loses a sale, there may be no further purchase whose reply would show the loss.
         """
         while sales := self._told.sales(time.monotonic()):
             await asyncio.sleep(WATCH_SECONDS)

@@ -1,6 +1,4 @@
-"""Bounded retries with a random pause, for purchases that lose a race. Exhausted retries are never reported as sold
-out.
-"""
+"""Bounded retries, with random pauses, of purchases that lost a race. Running out of tries is not sold out."""
 
 import asyncio
 import random
@@ -18,8 +16,7 @@ Result = TypeVar("Result")
 
 
 class Contention(TemporarilyUnavailable):
-    """Every try lost to another purchase, or a lock was not free in time. Nothing was taken, and tickets may be left.
-    """
+    """Every try lost a race, or a lock was not free in time. Nothing was taken, and tickets may be left."""
 
     slug = "contention"
     title = "Contention"

@@ -1,9 +1,8 @@
-"""`gate-and-guard`: Redis admits about as many purchases as there are tickets, and the ledger's conditional write
-decides.
+"""`gate-and-guard`: Redis admits about as many purchases as there are tickets, and a write in the ledger decides.
 
 How it works: A number in Redis is set to the tickets that the ledger has left, and lives one second. Each purchase
-subtracts from it, and a purchase that finds too few tries again a little later. An admitted purchase sells by UPDATE
-... WHERE remaining >= n and books, in one transaction. Only the ledger answers sold out.
+subtracts from it, and a purchase that finds too few tries again a little later. An admitted purchase sells by
+UPDATE ... WHERE remaining >= n and books, in one transaction. Only the ledger answers sold out.
 Guarantees: It never oversells or undersells, even if Redis loses or invents data. It answers after the commit. Without
 Redis it continues to sell, unfiltered.
 What breaks it: Nothing makes it wrong. A process that dies after it was admitted hides its tickets for a second, during

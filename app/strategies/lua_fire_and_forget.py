@@ -1,8 +1,8 @@
-"""`lua-fire-and-forget`: A script decides, and a task that nothing keeps account of books the order. It is the gate
-without its outbox.
+"""`lua-fire-and-forget`: A script decides, and a task without an outbox books the order.
 
 How it works: One Lua script checks the replay, the window, the limit and the stock, takes the tickets and stores the
-answer. Then the API process publishes a Celery task with the order, and answers the buyer. A worker books the order.
+answer. Unlike the gate, it writes no order to a stream. Then the API process publishes a Celery task with the order,
+and answers the buyer. A worker books the order.
 Guarantees: It never oversells while Redis keeps its data. A message that reached the broker is booked once, even if
 workers die or the ledger is away for some minutes.
 What breaks it: The API process dies between script and publication, the broker is away at that moment, or the broker
@@ -10,7 +10,7 @@ loses its queue. The tickets are then taken, the order is in no store, and a buy
 answered that the purchase won. No counter holds the orders under way, so a late order looks like a lost one, and
 nothing is repaired. If terms change while Redis is away, Redis follows them only at the next change. A Redis that loses
 data, or goes back to the state of a replica, has lost answers and sells tickets again; the ledger rejects the excess,
-whose buyers were answered that they had won.
+although the buyers were answered that they had won.
 Who uses it: The usual way to decouple a request from its work: `task.delay()` after the decision.
 Source: the dual write, https://microservices.io/patterns/data/transactional-outbox.html
 """
@@ -77,9 +77,7 @@ class LuaFireAndForgetStrategy:
         return await self._counter.snapshot(sale.name)
 
     async def is_pending(self, reservation: ReservationId) -> bool:
-        """Return whether the order was accepted. A lost order stays pending, because nothing here can tell it from a
-        late one.
-        """
+        """Return whether the order was accepted. A lost order stays pending: nothing tells it from a late one."""
         return await self._counter.has(reservation)
 
     async def close(self) -> None:

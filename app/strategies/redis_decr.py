@@ -1,5 +1,4 @@
-"""`redis-decr`: The purchase takes its tickets by one decrement in Redis, gives them back if the number fell below
-zero, and books otherwise.
+"""`redis-decr`: The purchase takes its tickets by one decrement in Redis, and gives them back if too few were left.
 
 How it works: HINCRBY of minus the quantity (DECRBY, on a hash that keeps the stock beside the number). If the result is
 below zero, the same number is added again and the answer is sold out. Otherwise the booking is inserted in Postgres.

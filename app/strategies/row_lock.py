@@ -1,4 +1,4 @@
-"""`row-lock`: SELECT ... FOR UPDATE. A purchase that reads the counter holds its row until it has written.
+"""`row-lock`: A purchase that reads the counter keeps its row locked until it has written, by SELECT ... FOR UPDATE.
 
 How it works: The algorithm of `naive`, except that the SELECT locks the row. The next purchase reads after the commit
 of the one before. FOR NO KEY UPDATE is enough, since no key changes, and it lets foreign keys refer to the row.

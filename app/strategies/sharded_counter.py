@@ -40,8 +40,8 @@ LEFT = text("""
     WHERE i.sale = :sale AND i.round = :round GROUP BY i.remaining
 """)
 LOCK_COUNTER = text("SELECT stock, remaining FROM inventory WHERE sale = :sale AND round = :round FOR NO KEY UPDATE")
-# SKIP LOCKED, because waiting here could deadlock. A TAKE that waited for its bucket and found too few keeps the bucket's
-# lock (PostgreSQL locks the row before it checks it again), and then waits for the counter, which is locked here.
+# SKIP LOCKED, because waiting here could deadlock: a TAKE that waited for its bucket and found too few keeps the lock of
+# the bucket (PostgreSQL locks the row before it checks it again), and then waits for the counter, which is locked here.
 LOCK_BUCKETS = text("""
     SELECT bucket, next_ticket, remaining FROM buckets WHERE sale = :sale AND round = :round
     FOR NO KEY UPDATE SKIP LOCKED

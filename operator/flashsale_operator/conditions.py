@@ -1,4 +1,4 @@
-"""What is told of a sale in conditions. Pure."""
+"""The conditions in a FlashSale's status. Pure functions."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ NOT_IN_FORCE = (Phase.PENDING, Phase.SEEDING, Phase.DEGRADED)
 
 @dataclass(frozen=True, slots=True)
 class ConditionState:
-    """A condition without its times."""
+    """A condition without its generation and transition time."""
 
     status: ConditionStatus
     reason: str
     message: str = ""
 
 
-NOT_TOLD = ConditionState(UNKNOWN, "NotMeasured", "Not seen yet.")
+NOT_TOLD = ConditionState(UNKNOWN, "NotMeasured", "Not observed yet.")
 
 
 def condition_states(observed: Observed, phase: Phase) -> Mapping[ConditionType, ConditionState | None]:
-    """None: nothing new can be told, and what was told before still stands."""
+    """Return the state of each condition, or None if nothing new is known and the earlier condition still stands."""
     return {
         ConditionType.READY: ready(observed, phase),
         ConditionType.STOCK_SEEDED: stock_seeded(observed, phase),
@@ -41,7 +41,7 @@ def condition_states(observed: Observed, phase: Phase) -> Mapping[ConditionType,
 def conditions(
     before: Iterable[Condition], told: Mapping[ConditionType, ConditionState | None], generation: int, now: datetime
 ) -> tuple[Condition, ...]:
-    """`lastTransitionTime` moves with the status alone."""
+    """Return the conditions to write. `lastTransitionTime` changes only when the condition's status changes."""
     known = {condition.type: condition for condition in before}
     return tuple(_condition(known.get(kind), kind, state, generation, now) for kind, state in told.items())
 
@@ -64,11 +64,12 @@ def _condition(
 
 
 def condition_of(status: FlashSaleStatus, kind: ConditionType) -> Condition | None:
+    """Return the condition of this type, or None if the status does not have it."""
     return next((condition for condition in status.conditions if condition.type is kind), None)
 
 
 def ready(observed: Observed, phase: Phase) -> ConditionState:
-    """Whether the spec is in force: also while nothing may be sold by it."""
+    """Return whether the spec is in force. It can be in force while nothing may be bought, such as before the opening."""
     if observed.refusal is not None:
         return ConditionState(FALSE, reason_of(observed.refusal), observed.refusal.detail)
     if observed.ledger_away:
@@ -83,35 +84,35 @@ def ready(observed: Observed, phase: Phase) -> ConditionState:
 
 
 def stock_seeded(observed: Observed, phase: Phase) -> ConditionState | None:
-    """Whether the strategy's counter holds this round's stock."""
+    """Return whether the strategy's counter holds the stock of this round."""
     if observed.gate_away:
         return ConditionState(UNKNOWN, "GateUnreachable", observed.gate_away)
     if observed.view is None:
         return None if observed.refusal is None else ConditionState(FALSE, reason_of(observed.refusal))
     if phase is Phase.DEGRADED:
-        return ConditionState(FALSE, "CounterLost", "The counter is gone or fenced; it is recounted from the ledger.")
+        return ConditionState(FALSE, "CounterLost", "The counter is lost or fenced; it is recounted from the ledger.")
     if phase in NOT_IN_FORCE:
         return ConditionState(FALSE, phase.value)
-    return ConditionState(TRUE, "Seeded", f"Round {observed.view.round} has its stock.")
+    return ConditionState(TRUE, "Seeded", f"Round {observed.view.round} has been seeded.")
 
 
 def workers_available(workers: WorkersSeen) -> ConditionState:
-    """Whether somebody drains. Being capped is a reason, not a fault."""
+    """Return whether there are workers for the backlog. A capped pool is a reason, not a fault."""
     if workers.problem:
         return ConditionState(UNKNOWN, "WorkersNotScaled", workers.problem)
     if not workers.scaled:
-        return ConditionState(TRUE, "NotScaled", "The workers are scaled by somebody else.")
+        return ConditionState(TRUE, "NotScaled", "The operator does not scale the workers.")
     if workers.pool == 0:
         return ConditionState(TRUE, "NothingToDrain", "No sale has a backlog.")
     if workers.ready == 0:
-        return ConditionState(FALSE, "WorkersStarting", "No worker is ready yet; what is accepted waits.")
+        return ConditionState(FALSE, "WorkersStarting", "No worker is ready yet; accepted orders wait.")
     if workers.capped:
-        return ConditionState(TRUE, "Capped", "The sales ask for more workers than there may be.")
+        return ConditionState(TRUE, "Capped", "The sales ask for more workers than the maximum.")
     return ConditionState(TRUE, "PoolReady" if workers.ready >= workers.pool else "WorkersStarting")
 
 
 def ledger_consistent(observed: Observed) -> ConditionState | None:
-    """Whether Redis and the ledger agree on every ticket."""
+    """Return whether Redis and the ledger agree on every ticket, or None if this was not measured."""
     if observed.ledger_away:
         return ConditionState(UNKNOWN, "LedgerUnreachable", observed.ledger_away)
     view = observed.view
@@ -125,7 +126,7 @@ def ledger_consistent(observed: Observed) -> ConditionState | None:
         return None if observed.check is None else _of_check(observed.check)
     if view.identity.holds is False:
         return ConditionState(
-            FALSE, "CounterWrong", "The counter is not what the bookings say: updates or tickets were lost."
+            FALSE, "CounterWrong", "The counter does not match the bookings: updates or tickets were lost."
         )
     return ConditionState(TRUE, "Consistent")
 
@@ -139,12 +140,12 @@ def _of_check(check: Result) -> ConditionState | None:
         Kind.OVER_ADMITTED: ConditionState(
             FALSE, "OverAdmitted", f"{check.tickets} tickets are promised beyond the stock."
         ),
-        Kind.UNVOUCHED: ConditionState(FALSE, "CounterLost", f"Redis can't vouch for the sale: {check.reason}."),
+        Kind.UNVOUCHED: ConditionState(FALSE, "CounterLost", f"The sale's state in Redis can't be trusted: {check.reason}."),
     }[check.kind]
 
 
 def accepting(observed: Observed, phase: Phase) -> ConditionState | None:
-    """Whether a purchase now could succeed. The gate goes on selling while the ledger is away."""
+    """Return whether a purchase could succeed now. The gate goes on selling while the ledger is away."""
     if observed.gate_away:
         return ConditionState(FALSE, "GateUnreachable", observed.gate_away)
     if observed.view is None:
@@ -153,5 +154,5 @@ def accepting(observed: Observed, phase: Phase) -> ConditionState | None:
 
 
 def reason_of(error: AtomicTicketsError) -> str:
-    """`name-taken` becomes `NameTaken`."""
+    """Return the error's slug in CamelCase: `name-taken` becomes `NameTaken`."""
     return "".join(word.capitalize() for word in error.slug.split("-"))

@@ -66,7 +66,7 @@ class FlashSaleLoop:
         self._installation = ""
 
     def handle_event(self, kind: str | None, body: Mapping[str, Any]) -> None:
-        """Store one watch event in the cache, and add its sale to the work queue if the user changed something."""
+        """Store a watch event in the cache, and queue its sale if the user changed or deleted the resource."""
         self._heard_at = time.monotonic()
         name, uid = body["metadata"]["name"], body["metadata"]["uid"]
         if kind == "DELETED":
@@ -165,7 +165,7 @@ class FlashSaleLoop:
             await self._stores.reconciler.prune_old()
 
     async def _owners(self) -> set[tuple[str, str]]:
-        """Return name and uid of each resource whose sale the ledger has. If the ledger goes away, return those read so far."""
+        """Return name and uid of the owners of all sales in the ledger; if it goes away meanwhile, of those read so far."""
         owners: set[tuple[str, str]] = set()
         after = ""
         try:

@@ -1,4 +1,4 @@
-"""What one reconciliation has observed. Status, conditions and events are pure functions of this and the status before."""
+"""What one reconciliation observed. Status, conditions and events are pure functions of this and the last status."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ class Observed:
     view: the sale; None if the ledger could not be reached or has no such sale.
     step: what was done to the sale's row in the ledger.
     checks: the comparisons of gate and ledger, in order. Each repair is followed by another check.
-    at_gate: whether the stock is in the gate. If not, only the strategy's own counter can be compared with the bookings.
+    at_gate: whether the stock is in the gate. If not, only the strategy's own counter is compared with the bookings.
     refusal: why the row can't become what the resource declares.
     gate_away, ledger_away: the error of a store that could not be reached, '' if it could.
     """

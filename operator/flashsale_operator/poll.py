@@ -65,7 +65,7 @@ class Seen:
 
 
 async def poll(stores: Stores, installation: str) -> Seen:
-    """Read all sales and their gates. Raise TemporarilyUnavailable, also if the stores now belong to another installation."""
+    """Read all sales. Raise TemporarilyUnavailable if a store is away or now belongs to another installation."""
     await stores.gate.claim(installation)
     sales: dict[str, Sale] = {}
     after = ""

@@ -1,4 +1,4 @@
-"""One turn of one sale: look, do, tell."""
+"""The reconciliation of one sale: observe it, repair it, report its status and events."""
 
 import time
 from collections.abc import Sequence
@@ -26,24 +26,30 @@ from flashsale_operator.settings import OperatorSettings
 from flashsale_operator.status import is_urgent, status_of
 from flashsale_operator.stores import Stores
 
-REPORT_SPARE_SECONDS = 60  # beyond two intervals: a turn may be late
-UID_DIFFERS = 422  # of a JSON patch whose test failed
+REPORT_SPARE_SECONDS = 60  # beyond two intervals, because a reconciliation may be late
+UID_DIFFERS = 422  # the code for a JSON patch whose `test` failed
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class _Memory:
-    """What a process may forget of a sale: all that is lost is a check too many. Times are monotonic seconds."""
+    """What the process remembers of a sale. Losing it costs one extra check. Times are monotonic seconds.
 
-    asked: bool = False  # for a check, by something that happened
+    asked: a check was requested by an event, a poll or an earlier failure.
+    check_at: when the next check is due.
+    written_at: when the status was last written.
+    failures: reconciliations in a row that found a store away.
+    """
+
+    asked: bool = False
     check_at: float = 0.0
     written_at: float = 0.0
     failures: int = 0
 
 
 class FlashSaleReconciler:
-    """The turns of all sales, with or without a resource. `check_soon` asks for a comparison at the next one."""
+    """Reconciles all sales, with or without a resource."""
 
     def __init__(
         self,
@@ -66,10 +72,14 @@ class FlashSaleReconciler:
         self._alone = ReconcileSettings()
 
     def check_soon(self, name: str) -> None:
+        """Make the next reconciliation of this sale compare the gate with the ledger."""
         self._memory.setdefault(name, _Memory()).asked = True
 
     async def reconcile(self, name: str) -> float | None:
-        """Seconds until the next turn, None where nothing is left to do. Raises TemporarilyUnavailable."""
+        """Reconcile one sale. Return the seconds until it is due again, or None if nothing is left to do.
+
+        Raise TemporarilyUnavailable if a store or the API server is away.
+        """
         get_current_span().set_attribute("k8s.namespace.name", self._kube.namespace)
         with self._meters.turn():
             for uid in list(self._resources.deleted.get(name, ())):
@@ -99,7 +109,7 @@ class FlashSaleReconciler:
         get_current_span().set_attribute("k8s.object.uid", metadata.uid)
         _know(generation=metadata.generation, round=told.round, epoch=told.epoch)
         check = memory.asked or time.monotonic() >= memory.check_at
-        memory.asked = False  # what asks from here on asks for another one
+        memory.asked = False  # a request from here on asks for another check
         try:
             observed = await self._sync.sync_managed(flashsale, self._pool.seen_by(name), check=check)
         except ResourceGone:
@@ -117,7 +127,7 @@ class FlashSaleReconciler:
             memory.failures += 1
             memory.asked |= check
             self._meters.failed("gate" if observed.gate_away else "ledger")
-            if memory.failures > 1:  # one slow answer is no outage
+            if memory.failures > 1:  # one slow answer is not an outage
                 await self._tell(flashsale, observed, memory)
             return backoff(memory.failures, interval)
         memory.failures = 0
@@ -132,7 +142,11 @@ class FlashSaleReconciler:
         return requeue_after(pause, (flashsale.spec.opens_at, flashsale.spec.closes_at), datetime.now(UTC))
 
     async def _tell(self, flashsale: FlashSale, observed: Observed, memory: _Memory) -> float:
-        """Posts events and writes the status where it is worth it; seconds until it will be, where it is not yet."""
+        """Post events and write the status, if it changed.
+
+        A status in which only counters changed is written at most once per `poll_seconds`. Return the seconds until
+        that is due, or infinity if nothing is left to write.
+        """
         name = flashsale.metadata.name
         known = self._resources.known.get(name)
         if known is None or known.metadata.uid != flashsale.metadata.uid:
@@ -166,7 +180,7 @@ class FlashSaleReconciler:
             with span("write status", expected=(KubeMissing,)):
                 self._resources.upsert(await self._kube.replace_status(name, uid, _json(status)))
         except KubeMissing:
-            log.info("the resource went before its status was written")
+            log.info("resource deleted before its status was written")
         except KubeRefused as error:
             if error.code != UID_DIFFERS:
                 raise
@@ -178,7 +192,7 @@ def _json(status: FlashSaleStatus) -> dict[str, Any]:
 
 
 def _know(**facts: int | None) -> None:
-    """Every line of the turn says so from here on, and its span. A turn's task is its own, and so is what is bound."""
+    """Add the facts to the span and to all further log lines of this reconciliation, which runs in a task of its own."""
     known = {name: value for name, value in facts.items() if value is not None}
     bind_contextvars(**known)
     get_current_span().set_attributes({f"atomictickets.{name}": value for name, value in known.items()})

@@ -10,13 +10,13 @@ JUST_AFTER_SECONDS = 0.05  # added to a time of a sale, because the stores' cloc
 
 
 def requeue_after(pause_seconds: float, moments: Iterable[datetime | None], now: datetime) -> float:
-    """Return the seconds until the next reconciliation: the pause, or less if one of `moments` (opens, closes) is sooner."""
+    """Return the seconds until the next reconciliation: the pause, or less if the sale opens or closes before."""
     ahead = [(moment - now).total_seconds() for moment in moments if moment is not None and moment > now]
     return min([pause_seconds, *(seconds + JUST_AFTER_SECONDS for seconds in ahead)])
 
 
 def backoff(failures: int, interval_seconds: float) -> float:
-    """Return the seconds until the next try after so many failures in a row (from 1): doubled each time, up to the interval."""
+    """Return the seconds until the next try after so many failures in a row (from 1): doubling, up to the interval."""
     return jitter(min(FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 20), interval_seconds))
 
 

@@ -1,4 +1,4 @@
-"""The cache of FlashSales: filled by the watch, corrected by resyncs. An older generation never replaces a newer one."""
+"""The cache of FlashSales: filled by the watch, corrected by resyncs. It never replaces a newer generation by an older."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,14 +12,17 @@ log = structlog.get_logger()
 
 
 class ResourceCache:
-    """`known` has the resources by name. `deleted` has, by name, the uids of deleted resources whose sales are not ended yet."""
+    """The resources that this process knows, by name.
+
+    `deleted` has, by name, the uids of deleted resources whose sales have not been ended yet.
+    """
 
     def __init__(self) -> None:
         self.known: dict[str, FlashSale] = {}
         self.deleted: dict[str, set[str]] = {}
 
     def upsert(self, body: Mapping[str, Any]) -> bool:
-        """Store one object. Return True if the user changed something in it, False if only the operator's own status changed."""
+        """Store one object. Return whether the user changed it: the operator's own writes to the status don't count."""
         try:
             flashsale = FlashSale.model_validate(body)
         except ValidationError as error:

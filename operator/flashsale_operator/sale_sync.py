@@ -1,4 +1,4 @@
-"""Looks at one sale and does what is called for. What is decided, is decided in pure functions elsewhere."""
+"""The I/O of a reconciliation: read the state of one sale and change it. Pure functions elsewhere make the decisions."""
 
 from app.errors import AtomicTicketsError
 from app.gate.replies import GateUnavailable
@@ -19,15 +19,15 @@ from flashsale_operator.stores import Stores
 
 REFUSALS = (NameTaken, StockShrinks, StrategyDiffers, UnknownStrategy)
 REPAIRS = (Action.AMEND, Action.CLEAR_RECOUNT_FLAG, Action.GIVE_BACK, Action.RECOUNT)
-MOST_CHECKS = 3  # after a repair the sale is looked at again; what needs a fourth look can wait for the next turn
+MOST_CHECKS = 3  # each repair is followed by another check; a fourth can wait for the next reconciliation
 
 
 class ResourceGone(AtomicTicketsError):
-    """The resource that asks for the sale is not there any more."""
+    """The resource that declares the sale no longer exists."""
 
 
 class SaleSync:
-    """One turn of one sale. Idempotent: a second one, elsewhere or at once, finds nothing to do."""
+    """Brings one sale to its desired state. Idempotent: a second call, even from another process, finds nothing to do."""
 
     def __init__(self, stores: Stores, kube: KubeApi, sales: SaleSettings) -> None:
         self._stores = stores
@@ -35,9 +35,10 @@ class SaleSync:
         self._sales = sales
 
     async def sync_managed(self, flashsale: FlashSale, workers: WorkersSeen, *, check: bool) -> Observed:
-        """Makes the sale what the resource says. `check`: compare it with the ledger too.
+        """Make the sale follow its resource. If `check` is True, compare the gate with the ledger and repair drift too.
 
-        Raises KubeUnavailable, or ResourceGone.
+        Return what was observed, including stores that are away. Raise KubeUnavailable if the API server is away, and
+        ResourceGone if the resource was deleted.
         """
         name, wanted = flashsale.metadata.name, desired_by(flashsale, self._sales)
         strategy, sale = None, None
@@ -68,11 +69,11 @@ class SaleSync:
         return await self._look(sale, strategy, settings_of(flashsale), observed, check=check)
 
     async def sync_unmanaged(self, sale: Sale) -> Result:
-        """The same for a sale without a resource, an HTTP one or one that has ended. Raises TemporarilyUnavailable."""
+        """Check and repair a sale that has no resource: it was created over HTTP, or ended. Raise TemporarilyUnavailable."""
         return await self._check(sale)
 
     async def end(self, name: str, uid: str) -> None:
-        """Ends the sale of a resource that is gone; its gate is closed at once. Raises TemporarilyUnavailable."""
+        """End the sale of a deleted resource, and close its gate at once. Raise TemporarilyUnavailable."""
         with span("end", {"k8s.object.uid": uid}) as ending:
             ended = await self._stores.managed.end(name, uid)
             ending.set_attribute(CHANGED, ended is not None)
@@ -99,7 +100,7 @@ class SaleSync:
                 checks.append(await self._check(sale, settings))
                 check = checks[-1].done and checks[-1].action in REPAIRS and len(checks) < MOST_CHECKS
             if not checks:
-                await strategy.snapshot(sale)  # the view takes a counter that is away for one that is lost
+                await strategy.snapshot(sale)  # raises if the gate is away, which the view would report as a lost counter
         except GateUnavailable as error:
             gate_away = error.detail
         except LedgerUnavailable as error:
@@ -123,13 +124,13 @@ class SaleSync:
         )
 
     async def _must_exist(self, flashsale: FlashSale) -> None:
-        """A deleted resource that is only remembered here must not start a next round."""
+        """Raise ResourceGone if the resource was deleted: one that only this cache still has must not start another round."""
         try:
             found = await self._kube.flashsale(flashsale.metadata.name)
         except KubeMissing as error:
             raise ResourceGone("The resource was deleted.") from error
         if found["metadata"]["uid"] != flashsale.metadata.uid:
-            raise ResourceGone("The resource was deleted, and another has its name.")
+            raise ResourceGone("The resource was deleted, and another one has its name.")
 
 
 def desired_by(flashsale: FlashSale, sales: SaleSettings) -> DesiredSale:
@@ -154,7 +155,7 @@ def desired_by(flashsale: FlashSale, sales: SaleSettings) -> DesiredSale:
 
 
 def told_of(result: Result) -> dict[str, str | int | bool]:
-    """A check's attributes."""
+    """Return the span attributes of a check."""
     return {
         OUTCOME: "unknown" if result.kind is None else result.kind.value,
         "atomictickets.round": result.round,

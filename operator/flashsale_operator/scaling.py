@@ -12,7 +12,7 @@ from math import ceil
 
 from app.sales.phase import Phase
 
-WARM_UP = timedelta(seconds=60)  # before it opens, a sale asks for its minimum: pulling the image and starting a pod take that long
+WARM_UP = timedelta(seconds=60)  # a sale asks for its minimum so long before it opens: a pod takes that long to start
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class DesiredWorkers:
-    """The workers that one sale asks for: `standby` while it sells, whatever its backlog is, and `for_backlog` to drain it."""
+    """The workers that one sale asks for: `standby` while it sells, and `for_backlog` to drain its backlog."""
 
     sale: str
     standby: int
@@ -79,7 +79,7 @@ class ScaleDownStabilizer:
 
     def __init__(self, stabilization_seconds: float) -> None:
         self._stabilization_seconds = stabilization_seconds
-        self._wanted: deque[tuple[float, int]] = deque()  # times rise, sizes fall: a later, larger size drops the smaller ones before it
+        self._wanted: deque[tuple[float, int]] = deque()  # times rise, sizes fall: a larger size drops those before it
 
     def settle(self, wanted: int, now: float) -> int:
         """Return the size for `now` (monotonic seconds). The first call should pass the present number of replicas."""

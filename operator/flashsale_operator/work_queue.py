@@ -15,7 +15,7 @@ MOST_SECONDS_AFTER_ERROR = 30.0
 LOOP_SECONDS = 5.0  # the loop wakes at least this often, which the liveness probe relies on
 
 Turn = Callable[[str], Awaitable[float | None]]
-"""Reconciles the sale with this name. Returns the seconds until the next reconciliation, or None if nothing is left to do."""
+"""Reconciles the sale with this name. Returns the seconds until it is due again, or None if nothing is left to do."""
 
 log = structlog.get_logger()
 

@@ -1,4 +1,4 @@
-"""A collector in the test's own process: OTLP over HTTP, as the exporter of any process sends it."""
+"""An OpenTelemetry collector in the test's own process. It reads OTLP over HTTP, as every process exports it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from tests.support.received import Received, Spans
 
 @dataclass
 class Collector(Spans):
-    """`url` goes into OTEL_EXPORTER_OTLP_ENDPOINT."""
+    """The spans that a collector has received. `url` is its address, for OTEL_EXPORTER_OTLP_ENDPOINT."""
 
     url: str = ""
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of a process that sends every span here, and soon."""
+        """Return the environment of a process that soon sends every span here."""
         return {
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.url,
             "OTEL_BSP_SCHEDULE_DELAY": "100",

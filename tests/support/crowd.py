@@ -1,4 +1,4 @@
-"""A crowd over several processes that buys straight from a strategy, and what came of it."""
+"""A crowd in several processes that buys straight from a strategy, without HTTP, and the results of its purchases."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ PROCESSES = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sold:
-    """What came of one sale: what buyers were told, what the ledger counts, and what the strategy's counter says."""
+    """The result of one sale: the buyers' answers, the ledger's tally, and the snapshot of the strategy's counter."""
 
     sale: Sale
     accepted: list[Reserved]
@@ -35,12 +35,12 @@ class Sold:
 
     @property
     def undersold(self) -> int:
-        """Of a sale that all of a crowd larger than the stock has left."""
+        """Return how many tickets are unsold. This is a loss only after a crowd larger than the stock."""
         return max(0, self.tally.stock - self.tally.booked)
 
 
 class Crowd:
-    """Buyers of PROCESSES processes, which live as long as the session: starting one costs a second."""
+    """Buyers in PROCESSES processes, which live as long as the session, because it takes a second to start one."""
 
     def __init__(self, processes: ProcessPoolExecutor, start: Barrier, place: Place, repeats: int) -> None:
         self._processes = processes
@@ -61,10 +61,10 @@ class Crowd:
         settle: Callable[[Sale], Awaitable[object]] | None = None,
         **terms: Any,
     ) -> list[Sold]:
-        """All buyers at once in each of `repeats` sales (None: as many as the tier has).
+        """Send all buyers at once to each of `repeats` sales, one sale after another, and return their results.
 
-        `customers`: how many of the buyers are different people. `settle` is awaited before a sale is counted, where
-        orders reach the ledger later.
+        `repeats`: None for as many as the tier has. `customers`: how many different customers the buyers are.
+        `settle` is awaited before a sale is counted, for a strategy whose orders reach the ledger later.
         """
         async with parts_at(self._place) as parts, selling(strategy, parts) as desk:
             ledger = SaleRepository(parts.engine)
@@ -97,7 +97,7 @@ class Crowd:
     async def _send(
         self, strategy: type[RegisteredStrategy], sales: list[str], buyers: int, customers: int, quantity: int
     ) -> list[list[Answers]]:
-        """By process, and then by sale."""
+        """Return the answers by process, and then by sale."""
         self._start.reset()
         people = [f"customer-{number % customers}" for number in range(buyers)]
         shares = [people[process::PROCESSES] for process in range(PROCESSES)]

@@ -10,7 +10,7 @@ def page(name: str) -> str:
 
 
 def table(text: str, heading: str) -> list[list[str]]:
-    """The cells of the table that follows the heading, without its head; backticks are taken off."""
+    """Return the cells of the table that follows the heading, without its head and without backticks."""
     lines = text.split(f"\n{heading}\n", 1)[1].splitlines()
     first = next(number for number, line in enumerate(lines) if line.startswith("|"))
     rows = []

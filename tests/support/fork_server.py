@@ -1,9 +1,9 @@
 """A warm process that has imported what the service's processes import, and forks each of them on demand.
 
-`python -m tests.support.fork_server CHANNEL PARENT`; tests/support/forking.py speaks to it. Starting Python and
-importing all of it takes a second of CPU; a fork takes milliseconds. A forked process has a session, environment,
-directory and log of its own, as one that `launch_dying_with_parent` starts, and runs its module as `python -m` does.
-What it cannot have is an environment of its own in /proc: that stays the server's.
+tests/support/forking.py starts it as `python -m tests.support.fork_server CHANNEL PARENT` and sends it orders. Starting
+Python with all these imports takes a second of CPU; a fork takes milliseconds. A forked process has its own session,
+environment, directory and log, like one that `launch_dying_with_parent` starts, and runs its module as `python -m`
+does. One thing differs: /proc/<pid>/environ shows the server's environment, not the forked process's own.
 """
 
 import gc
@@ -32,13 +32,16 @@ WARM = (
     *("app.api.orders", "app.api.docs_page", "app.api.dashboard", "app.races.schemas", "app.api.bodies"),
 )
 OF_ONE_PROCESS = {"prometheus_client", "app.failpoints", "app.telemetry.sampling"}
-"""They read the environment, or draw something random, when they are imported: each fork imports them by itself."""
+"""Modules that read the environment or draw a random value at import. Each forked process must import them itself."""
 
-MOST_BYTES = 128 * 1024  # of a message: an environment
+MOST_BYTES = 128 * 1024  # of a message, which holds the whole environment of a process
 
 
 def serve(channel: socket.socket) -> dict[str, Any] | None:
-    """Forks what is ordered and tells what ended, until the channel is closed. In a fork: returns its order."""
+    """Fork a process for each order and report each one that ended. Return None when the channel is closed.
+
+    In a forked process, return its order instead.
+    """
     wakeup, wake = socket.socketpair()
     wake.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -67,6 +70,7 @@ def serve(channel: socket.socket) -> dict[str, Any] | None:
 
 
 def tell_ended(channel: socket.socket) -> None:
+    """Report every forked process that has ended, with its exit code."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -78,7 +82,7 @@ def tell_ended(channel: socket.socket) -> None:
 
 
 def become(order: Mapping[str, Any], server: int) -> None:
-    """Makes of this fork the process that was ordered."""
+    """Turn this forked process into the one that was ordered, and run its module."""
     os.setsid()
     die_with_parent(server, order["parent_death_signal"])
     os.chdir(order["directory"])
@@ -96,7 +100,7 @@ def become(order: Mapping[str, Any], server: int) -> None:
 
 
 def use_python_path(value: str) -> None:
-    """Imports from there first, and what is there for the start of each process (tests/faults/blindfold)."""
+    """Put the directories of PYTHONPATH first, and import their sitecustomize, if any (see tests/faults/blindfold)."""
     sys.path[1:1] = [entry for entry in value.split(os.pathsep) if entry and entry not in sys.path]
     sys.modules.pop("sitecustomize", None)
     with suppress(ModuleNotFoundError):
@@ -110,7 +114,7 @@ def main(channel: int, tests: int) -> None:
     if shared := OF_ONE_PROCESS & set(sys.modules):
         sys.exit(f"not for many processes: {shared}")
     gc.collect()
-    gc.freeze()  # else the first collection of each fork writes to every page that it shares
+    gc.freeze()  # otherwise the first collection in each fork writes to, and so copies, every shared page
     server = os.getpid()
     order = serve(socket.socket(fileno=channel))
     if order is not None:

@@ -1,4 +1,4 @@
-"""What must be so of an accepted order, by the spans of its trace."""
+"""Assertions about an accepted order, made from the spans of its trace."""
 
 from tests.support.received import Received, Spans
 
@@ -12,16 +12,17 @@ RESERVED = "reserved"
 
 
 def told(span: Received, *names: str) -> tuple[object, ...]:
+    """Return the span's attributes with these names, and None for each one that it lacks."""
     return tuple(span.attributes.get(name) for name in names)
 
 
 def accepted(spans: Spans) -> list[Received]:
-    """Their requests."""
+    """Return the request spans of the accepted orders."""
     return [span for span in spans.named(BUY) if told(span, OUTCOME) == (RESERVED,)]
 
 
 def whole_orders(spans: Spans) -> int:
-    """Accepted purchases whose trace holds all three: request, script and booking."""
+    """Return how many orders have a trace with all three spans: request, script and booking."""
     return sum(
         1
         for bought in spans.named(BUY)
@@ -31,7 +32,10 @@ def whole_orders(spans: Spans) -> int:
 
 
 def one_story(spans: Spans, bought: Received) -> tuple[Received, Received]:
-    """Its reservation and its booking. Checked: from the load generator to the ledger, each once, in one trace."""
+    """Return the order's reservation span and booking span.
+
+    Assert that its trace leads from the load generator to the ledger, with each span exactly once.
+    """
     [buy] = [asked for asked in spans.named("buy") if asked.ids == (bought.trace_id, bought.parent_id)]
     [reserve] = spans.children(bought.ids, RESERVE)
     [book] = spans.children(reserve.ids, BOOK)

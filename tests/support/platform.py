@@ -1,5 +1,7 @@
-"""A whole installation for one test: a stock server and a broker of its own, and the service's processes as the lab
-runs them, any of which the test may kill, stop or start again."""
+"""A whole installation for one test: its own stock server and broker, and the service's processes as the lab runs them.
+
+A test may kill or stop any of them, and start it again.
+"""
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -45,7 +47,7 @@ View = dict[str, Any]
 
 
 class Platform:
-    """One installation. Its processes: `api-<n>`, `worker-<n>`, `reconcile`, and `blast-runner` if it is asked for."""
+    """One installation. Its processes are `api-<n>`, `worker-<n>`, `reconcile`, and `blast-runner` if requested."""
 
     def __init__(
         self,
@@ -59,7 +61,10 @@ class Platform:
         environment: Mapping[str, str] | None = None,
         redis_url: str | None = None,
     ) -> None:
-        """`redis_url`: a stock server that somebody else looks after, in place of its own."""
+        """Prepare the installation and start nothing yet.
+
+        `redis_url`: an external stock server to use in place of its own; the caller starts and stops that one.
+        """
         self.stock = ValkeyServer(home.directory / "stock", appendfsync=appendfsync)
         self.broker = ValkeyServer(home.directory / "broker", appendfsync="off")
         redis_url = redis_url or self.stock.url
@@ -75,7 +80,7 @@ class Platform:
         self._home = home
         self._sessions: set[int] = set()
         self._parts = {part.name: part for part in parts if blast_runner or part.name != "blast-runner"}
-        # A connection for each request: none is left to a process that was killed, and all processes get some.
+        # A new connection for each request: none leads to a process that was killed, and every process gets some.
         self._client = AsyncClient(base_url=self.url, timeout=20, limits=Limits(max_keepalive_connections=0))
 
     @property
@@ -84,14 +89,14 @@ class Platform:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Of the processes that run."""
+        """Return the pids of the running processes by name."""
         return {name: part.server.pid for name, part in self._parts.items() if part.server.running}
 
     def log(self, name: str) -> str:
         return self._parts[name].server.log.read_text(errors="replace")
 
     def start(self, *names: str) -> None:
-        """Starts these processes at once and returns when all are ready."""
+        """Start these processes together and return when all are ready."""
         for name in names:
             (self._home.directory / f"{name}.ready").unlink(missing_ok=True)
             self._parts[name].server.start()
@@ -100,59 +105,65 @@ class Platform:
             part = self._parts[name]
             assert part.ready is not None
             part.server.wait_ready(part.ready, seconds=START_SECONDS)  # type: ignore[attr-defined]  # a ChildProcess
-            if name.startswith("api-"):  # they share a port: it may be a sibling that answered
+            if name.startswith("api-"):  # the API processes share a port: another one may have answered
                 part.server.wait_ready(partial(says_ready, part), seconds=START_SECONDS)  # type: ignore[attr-defined]
 
     def stop(self, *names: str) -> None:
-        """SIGTERM. Returns when they have ended by themselves."""
+        """Send SIGTERM to these processes and return when they have ended by themselves."""
         for name in names:
             assert self._parts[name].server.stop(seconds=STOP_SECONDS), (  # type: ignore[call-arg]  # a ChildProcess
                 f"{name} had to be killed; logs are in {self._home.logs}"
             )
 
     def kill(self, *names: str) -> None:
-        """SIGKILL. Returns when they are gone."""
+        """Send SIGKILL to these processes and return when they are gone."""
         for name in names:
             self._parts[name].server.kill()
 
     async def create_sale(self, name: str = "drop", *, stock: int, **terms: Any) -> str:
-        """A sale that is open: atomic unless told otherwise."""
+        """Create an open sale and return its name. Its strategy is atomic unless `terms` name another."""
         response = await self.ask("POST", "/sales", {"name": name, "strategy": "atomic", "stock": stock} | terms)
         assert response.status_code == 201, response.text
         return name
 
     async def create_sale_of_first_epoch(self, name: str = "drop", *, stock: int, **terms: Any) -> str:
-        """The same before the reconciler is started, which may otherwise find it unseeded, and begin an epoch."""
+        """Create the sale, and only then start the reconciler.
+
+        A reconciler that is already running may find the sale before the gate is seeded, and begin a new epoch.
+        """
         await self.create_sale(name, stock=stock, **terms)
         self.start("reconcile")
         return name
 
     async def buy(self, sale: str, customer: str, key: str, quantity: int = 1) -> Response:
-        """One attempt, whatever it comes to."""
+        """Ask for tickets once and return the response, whatever its status."""
         order = {"sale": sale, "customer": customer, "quantity": quantity}
         return await self.ask("POST", "/buy-ticket", order, {"X-Idempotency-Key": key})
 
     async def buy_at_last(self, sale: str, customer: str, key: str) -> Response:
-        """Asks again, with the same key, if that is a 503: a connection whose server has died is found dead once."""
+        """Buy, and repeat the request with the same key while the response is a 503.
+
+        If a server has died, each connection to it fails once before it is replaced.
+        """
         return await self._answer_to(lambda: self.buy(sale, customer, key))
 
     async def blast(self, sale: str, requests: int, *, concurrency: int = 50, **plan: Any) -> LoadResult:
-        """Buyers, each of whom asks again with the same key until they know."""
+        """Send `requests` buyers. Each of them repeats a request with the same key until it has a definite answer."""
         chosen: dict[str, Any] = {"retries": 20, "seconds": 120.0, "reply_seconds": 10.0} | plan
-        send = run_in_process if "trace_ratio" in plan else run_load  # a process of its own exports their spans
+        send = run_in_process if "trace_ratio" in plan else run_load  # a process of its own exports the buyers' spans
         return await send(
             LoadPlan(url=self.url, sale=sale, requests=requests, concurrency=concurrency, records=True, **chosen)
         )
 
     async def view(self, sale: str) -> View:
-        """What GET /sales/{sale} tells; asks again if that is a 503."""
+        """Return the answer of GET /sales/{sale}. Repeat the request while the response is a 503."""
         response = await self._answer_to(lambda: self.ask("GET", f"/sales/{sale}"))
         assert response.status_code == 200, response.text
         view: View = response.json()
         return view
 
     async def _answer_to(self, request: Callable[[], Awaitable[Response]]) -> Response:
-        """The first that isn't a 503."""
+        """Repeat the request until its response is not a 503, and return that response."""
         seen: list[Response] = []
 
         async def answered() -> bool:
@@ -168,21 +179,21 @@ class Platform:
         return await self._client.request(method, path, json=body, headers=headers)
 
     async def rows(self, statement: str, **values: Any) -> list[Any]:
-        """Rows of the ledger."""
+        """Return rows of the ledger."""
         async with self.engine.connect() as connection:
             return list((await connection.execute(text(statement), values)).all())
 
     async def accepted(self, sale: str) -> int:
-        """Orders that the gate has accepted in this epoch; 0 while it has no such sale."""
+        """Return how many orders the gate has accepted in this epoch, or 0 while it does not know the sale."""
         snapshot = await self.gate.snapshot(sale)
         return snapshot.accepted if snapshot else 0
 
     async def wait_until(self, condition: Callable[[], Awaitable[bool]], *, seconds: float = SETTLE_SECONDS) -> None:
-        """Returns as soon as the condition holds."""
+        """Return as soon as the condition holds. Raise TimeoutError if it does not within `seconds`."""
         await until(condition, seconds=seconds)
 
     async def settled(self, sale: str) -> View:
-        """The sale once it sells (or is sold out), its backlog is gone and its identity holds."""
+        """Return the sale as soon as it is not degraded, its backlog is empty and its identity holds."""
         seen: list[View] = []
 
         async def settled() -> bool:
@@ -197,10 +208,10 @@ class Platform:
         return seen[0]
 
     async def close(self) -> None:
-        """Stops everything, the API first, and checks that nothing is left.
+        """Stop everything, the API first, and assert that no process is left.
 
-        Workers are killed: Celery's child sleeps for a second before it ends (billiard), and that workers end by
-        themselves is for tests/worker to see.
+        Workers are killed, because Celery's child process (billiard) sleeps for a second before it ends. That workers
+        end by themselves is tested in tests/worker.
         """
         parts = list(reversed(self._parts.values()))
         workers = [name for name in self._parts if name.startswith("worker-")]
@@ -223,7 +234,10 @@ class Platform:
         assert not lingering, f"{lingering} had to be killed; logs are in {self._home.logs}"
 
     def _is_ours(self, process: psutil.Process) -> bool:
-        """Whether it lives and is of this installation: in a session of its processes, or marked as their child."""
+        """Return whether the process is alive and belongs to this installation.
+
+        It does if it is in a session of the installation's processes, or has their mark in its environment.
+        """
         try:
             marked = process.environ().get(HOME_VARIABLE) == str(self._home.directory)
             ours = marked or os.getsid(process.pid) in self._sessions
@@ -233,11 +247,15 @@ class Platform:
 
 
 def patient_redis(url: str) -> Redis:
-    """Unlike the service's own it bears a restart of the server; but for a cluster, or behind Sentinels."""
+    """Return a client that survives a restart of the server, which the service's own client does not.
+
+    For a cluster, or behind Sentinels, return the service's own client with longer timeouts.
+    """
     if "+" in url:
         return make_redis(url, "test", GateSettings(connect_timeout_seconds=10, command_timeout_seconds=10))
     return Redis.from_url(url, decode_responses=True, retry=Retry(ConstantBackoff(0.05), 100))
 
 
 def says_ready(part: ManagedProcess) -> bool:
+    """Return whether the process has logged that it is ready."""
     return '"event": "ready"' in part.server.log_tail()

@@ -1,4 +1,4 @@
-"""Spans as somebody else got to see them: a collector, or whoever asks Jaeger."""
+"""Spans as an outside observer sees them: a collector, or a client of Jaeger."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """A span as it arrived. Ids in hexadecimal digits; `parent_id` is '' for a root; `links`: (trace id, span id)."""
+    """A span as it arrived.
+
+    Ids are hexadecimal digits. `parent_id` is '' for a root. Each link is a pair of trace id and span id.
+    """
 
     name: str
     service: str
@@ -27,17 +30,19 @@ class Received:
 
 @dataclass
 class Spans:
+    """The spans received so far, and queries over them."""
+
     spans: list[Received] = field(default_factory=list)
 
     def named(self, name: str) -> list[Received]:
         return [span for span in self.spans if span.name == name]
 
     def children(self, parent: tuple[str, str], name: str) -> list[Received]:
-        """`parent`: its trace id and span id."""
+        """Return the spans of that name below `parent`, which is a trace id and a span id."""
         return [span for span in self.named(name) if (span.trace_id, span.parent_id) == parent]
 
     def orphans(self) -> list[Received]:
-        """Spans whose parent never came."""
+        """Return the spans whose parent has not arrived."""
         known = {span.ids for span in self.spans}
         return [span for span in self.spans if span.parent_id and (span.trace_id, span.parent_id) not in known]
 

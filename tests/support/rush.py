@@ -19,13 +19,13 @@ from app.settings import GateSettings, LedgerSettings
 from app.strategies.contention import Contention
 from app.strategies.dependencies import RegisteredStrategy, StrategyDependencies
 
-MOST_TRIES = 500  # of one buyer; whoever needs more has met something that isn't contention
-WARM_CONNECTIONS = 4  # of each process: purchases under way at once, and tries lost to each that wins
+MOST_TRIES = 500  # of one buyer; contention alone does not take more
+WARM_CONNECTIONS = 4  # of each process: limits the purchases under way at once, and the tries that lose to each winner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where the stores are, and whose keys are ours."""
+    """The addresses of the stores, and the prefix of this test's keys."""
 
     database_url: str
     redis_url: str
@@ -35,7 +35,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Buyers:
-    """A process's share of the crowd, in each of the sales one after another."""
+    """One process's share of the crowd, which buys in each of the sales, one after another."""
 
     sales: Sequence[str]
     customers: Sequence[str]
@@ -44,7 +44,7 @@ class Buyers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What the buyers of one process were told in one sale. `contended`: how often one was sent away to come again."""
+    """The answers to the buyers of one process in one sale. `contended` counts the tries that ended in Contention."""
 
     accepted: Sequence[Reserved]
     refused: Sequence[Outcome]
@@ -55,17 +55,20 @@ _starts: list[Barrier] = []
 
 
 def share_start(barrier: Barrier) -> None:
-    """Makes the processes of a pool wait for each other before each sale."""
+    """Make the processes of a pool wait for each other before each sale."""
     _starts[:] = [barrier]
 
 
 def rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Answers]:
-    """Runs in a process of its own: all buyers at once, sale after sale, in step with the other processes."""
+    """Send all buyers at once to one sale after another, in step with the other processes of the crowd.
+
+    This runs in a process of its own. Raise RuntimeError with the traceback if anything fails.
+    """
     try:
         return asyncio.run(_rush(strategy, place, buyers))
-    except Exception:  # noqa: BLE001  whatever it was, it is told in the process that asked
-        _starts[0].abort()  # nobody waits for this one
-        # Our errors want more than a sentence to be made again from, which breaks a pool of processes.
+    except Exception:  # noqa: BLE001  every error is reported to the process of the test
+        _starts[0].abort()  # the other processes must not wait for this one
+        # The pool pickles an error with its message alone, and our own errors cannot be built from that.
         raise RuntimeError(traceback.format_exc()) from None
 
 
@@ -80,8 +83,8 @@ async def _rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers
 
 @asynccontextmanager
 async def parts_at(place: Place) -> AsyncIterator[StrategyDependencies]:
-    """What a strategy is built from in a process that asks for no fixture."""
-    ledger = LedgerSettings(statement_timeout_seconds=60)  # a slow machine is not what is tested
+    """Yield the dependencies of a strategy, in a process that has no fixtures."""
+    ledger = LedgerSettings(statement_timeout_seconds=60)  # a slow machine must not fail a test
     engine = make_engine(place.database_url, "test", ledger, pool_size=WARM_CONNECTIONS)
     settings = GateSettings(key_prefix=place.key_prefix, connect_timeout_seconds=10, command_timeout_seconds=10)
     redis = make_redis(place.redis_url, "test", settings)
@@ -103,6 +106,7 @@ async def parts_at(place: Place) -> AsyncIterator[StrategyDependencies]:
 
 @asynccontextmanager
 async def selling(strategy: type[RegisteredStrategy], parts: StrategyDependencies) -> AsyncIterator[RegisteredStrategy]:
+    """Yield the strategy, with as many connections to the ledger open as purchases run at once."""
     desk = strategy.build(parts)
     warm = [await parts.engine.connect() for _ in range(WARM_CONNECTIONS)]
     for connection in warm:
@@ -117,7 +121,7 @@ async def _sell(desk: RegisteredStrategy, sale: str, buyers: Buyers) -> Answers:
     contended = 0
 
     async def buy(customer: str) -> Outcome:
-        """Comes again with the same key, as a client should, until they know."""
+        """Buy with one key, and repeat it as a client should until the outcome is known."""
         nonlocal contended
         key = secrets.token_hex(8)
         for _ in range(MOST_TRIES):
@@ -126,7 +130,7 @@ async def _sell(desk: RegisteredStrategy, sale: str, buyers: Buyers) -> Answers:
             except Contention:
                 contended += 1
             except TemporarilyUnavailable:
-                await asyncio.sleep(0.05)  # a store needs a moment: a client's pause, nothing that is waited for
+                await asyncio.sleep(0.05)  # a client's pause before it tries again; the test waits for nothing here
         raise AssertionError(f"{customer} was sent away {MOST_TRIES} times")
 
     outcomes = await asyncio.gather(*(buy(customer) for customer in buyers.customers))

@@ -1,4 +1,4 @@
-"""One sale's stream, hash and ledger rows in real servers, with orders written in the form that the gate writes."""
+"""One sale's stream, hash and ledger rows on real servers, with orders written in the form that the gate writes."""
 
 import uuid
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from app.sales.order import Order, Unreadable, parse
 
 
 class Stall:
-    """A sale, `prefix` and all; `order` plays the gate."""
+    """A sale with a name of its own, whose keys begin with `prefix`. `order` stands in for the gate."""
 
     def __init__(self, redis: "Redis", engine: AsyncEngine, prefix: str) -> None:
         self.redis = redis
@@ -23,6 +23,7 @@ class Stall:
         self.round, self.epoch, self.number = 1, 1, 0
 
     async def open(self, stock: int, *, guarded: bool = True) -> "Stall":
+        """Create the sale and start its first round. Return the stall itself."""
         async with self.engine.begin() as connection:
             await connection.execute(
                 text("INSERT INTO sales (name, strategy) VALUES (:sale, 'atomic')"), {"sale": self.name}
@@ -31,7 +32,7 @@ class Stall:
         return self
 
     async def start_round(self, stock: int, *, guarded: bool = True) -> None:
-        """The inventory and the gate's hash of the present round."""
+        """Create the inventory row and the gate's hash of the present round."""
         async with self.engine.begin() as connection:
             await connection.execute(
                 text("""
@@ -43,6 +44,7 @@ class Stall:
         await self.redis.hset(self.keys.sale, mapping={"round": self.round, "epoch": self.epoch, "backlog": 0})
 
     def fields(self, **other: Any) -> dict[str, str]:
+        """Return the fields of the next order's entry, with `other` in place of the defaults."""
         self.number += 1
         order = {
             "round": self.round,
@@ -57,7 +59,7 @@ class Stall:
         return {name: str(value) for name, value in (order | other).items()}
 
     async def write(self, fields: dict[str, str]) -> str:
-        """Appends an entry and raises the backlog, as one acceptance does. Returns the entry's id."""
+        """Append an entry and raise the backlog, as one acceptance does. Return the entry's id."""
         async with self.redis.pipeline() as pipe:
             pipe.xadd(self.keys.orders, fields)  # type: ignore[arg-type]  # redis-py's dict is invariant
             pipe.hincrby(self.keys.sale, "backlog", int(fields["quantity"]))
@@ -65,6 +67,7 @@ class Stall:
         return str(entry)
 
     async def order(self, **other: Any) -> Order:
+        """Write an order to the stream and return it."""
         fields = self.fields(**other)
         return readable(parse(self.name, await self.write(fields), fields))
 
@@ -72,7 +75,7 @@ class Stall:
         return [await self.order(**other) for _ in range(count)]
 
     def unwritten(self, **other: Any) -> Order:
-        """An order that was never in a stream, for tests of the ledger alone."""
+        """Return an order that was never in a stream, for tests of the ledger alone."""
         fields = self.fields(**other)
         return readable(parse(self.name, f"{1_700_000_000_000 + self.number}-0", fields))
 
@@ -80,24 +83,24 @@ class Stall:
         return int(await self.redis.hget(self.keys.sale, "backlog") or 0)
 
     async def waiting(self) -> int:
-        """Entries in the stream."""
+        """Return how many entries the stream holds."""
         return int(await self.redis.xlen(self.keys.orders))
 
     async def pending(self) -> int:
         return int((await self.redis.xpending(self.keys.orders, GROUP))["pending"])
 
     async def rows(self, statement: str) -> Sequence[Any]:
-        """Rows of the ledger; `:sale` is this sale."""
+        """Return rows of the ledger. `:sale` in the statement stands for this sale."""
         async with self.engine.connect() as connection:
             return (await connection.execute(text(statement), {"sale": self.name})).all()
 
     async def statuses(self) -> dict[str, int]:
-        """Bookings by status."""
+        """Return how many bookings there are of each status."""
         rows = await self.rows("SELECT status, count(*) FROM bookings WHERE sale = :sale GROUP BY status")
         return {row.status: row.count for row in rows}
 
     async def booked(self) -> int:
-        """Tickets that the inventory row says are booked, in the present round; the bookings must say the same."""
+        """Return the inventory's count of booked tickets in the latest round. Assert that the bookings agree."""
         rows = await self.rows("""
             SELECT i.booked, (SELECT coalesce(sum(quantity), 0) FROM bookings b
                               WHERE b.sale = i.sale AND b.round = i.round AND b.status = 'booked')

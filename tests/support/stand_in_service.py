@@ -1,4 +1,4 @@
-"""A small real HTTP server whose behaviour a test decides, request by request. It notes what it saw, in order."""
+"""A small real HTTP server whose answer a test decides for each request. It keeps the requests it saw, in order."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Seen:
-    """One request as it arrived; `open_connections` counts those open at that moment."""
+    """One request as it arrived. `open_connections` counts the connections open at that moment."""
 
     path: str
     key: str
@@ -20,12 +20,14 @@ class Seen:
     traceparent: str | None = None
 
 
-Answer = bytes | None  # None: the connection is closed instead
+Answer = bytes | None  # None to close the connection instead
 Clerk = Callable[[Seen], Awaitable[Answer]]
 
 
 @dataclass
 class StandInService:
+    """A running server. `clerk` decides its answers, and `seen` holds the requests so far."""
+
     clerk: Clerk
     url: str = ""
     seen: list[Seen] = field(default_factory=list)
@@ -33,6 +35,7 @@ class StandInService:
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def until(self, holds: Callable[["StandInService"], bool]) -> None:
+        """Wait for the condition, which is checked after each request and each closed connection, for up to 20 s."""
         async with asyncio.timeout(20), self.changed:
             await self.changed.wait_for(lambda: holds(self))
 
@@ -45,7 +48,7 @@ class StandInService:
                     name.lower(): value.strip()
                     for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:] if line)
                 }
-                if head.startswith("GET "):  # it only sells
+                if head.startswith("GET "):  # this server knows no sale, it only sells
                     writer.write(problem(404, "unknown-sale"))
                     continue
                 await self._admit_who_is_connected()
@@ -73,12 +76,12 @@ class StandInService:
             await self._tell()
 
     async def _admit_who_is_connected(self) -> None:
-        """Connections that the kernel had made before this request was sent may still wait to be accepted."""
+        """Let the loop accept the connections that the kernel had already made when this request was sent."""
         for _ in range(20):  # accepting takes 5 turns of the loop
             await asyncio.sleep(0)
 
     async def _ask(self, seen: Seen, reader: asyncio.StreamReader) -> Answer:
-        """The clerk's answer; None as soon as the buyer hangs up, however long the clerk would think."""
+        """Return the clerk's answer, or None as soon as the buyer closes the connection before it."""
         clerk = asyncio.ensure_future(self.clerk(seen))
         hung_up = asyncio.ensure_future(reader.read(1))
         both: set[asyncio.Future[Any]] = {clerk, hung_up}
@@ -90,7 +93,7 @@ class StandInService:
             hung_up.cancel()
             await asyncio.wait(both)
             if not hung_up.cancelled():
-                hung_up.exception()  # a reset is a way to hang up
+                hung_up.exception()  # the buyer may also have reset the connection
 
     async def _tell(self) -> None:
         async with self.changed:
@@ -99,6 +102,7 @@ class StandInService:
 
 @asynccontextmanager
 async def stand_in_service(clerk: Clerk) -> AsyncIterator[StandInService]:
+    """Run a server whose answers the clerk decides."""
     service = StandInService(clerk)
     running: set[asyncio.Task[None]] = set()
 
@@ -134,7 +138,7 @@ def problem(status: int, slug: str, **headers: str) -> bytes:
 
 
 def stock_of(tickets: int) -> Clerk:
-    """Sells `tickets`, then says that it is sold out."""
+    """Return a clerk that sells this many tickets, and then answers that the sale is sold out."""
     left = iter(range(tickets))
 
     async def sell(seen: Seen) -> Answer:

@@ -1,4 +1,4 @@
-"""Small histories written by hand: what was asked and told, and what the ledger has in the end."""
+"""Small histories written by hand: the requests and their answers, and what the ledger holds at the end."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ SALE = "drop"
 
 
 class Tale:
-    """Purchases take place from `at` on and take one second, unless told otherwise."""
+    """A history in the making. A purchase begins at `at` and takes one second unless `until` is given."""
 
     def __init__(self, stock: int = 10, limit: int | None = None, *, opened: bool = True) -> None:
         self._events: list[dict[str, Any]] = []
@@ -19,7 +19,7 @@ class Tale:
             self.note("lab", "ok", "open", {"stock": stock, "round": 1, "customer_limit": limit}, -10.0)
 
     def note(self, process: str, type_: str, function: str, value: dict[str, Any], time: float) -> "Tale":
-        """Any one line."""
+        """Add any one line."""
         event = {"process": process, "type": type_, "function": function, "value": {"sale": SALE} | value, "time": time}
         self._events.append(event)
         return self
@@ -36,7 +36,10 @@ class Tale:
         process: str | None = None,
         **answer: Any,
     ) -> "Tale":
-        """`told`: a reservation (`r...`), a refusal, or None where nobody knows."""
+        """Add a purchase and its answer.
+
+        `told` is the answer: a reservation (`r...`), a refusal, or None if the buyer got no answer.
+        """
         who = process or f"{customer}-{key}-{at}"
         self.note(who, "invoke", "buy", {"customer": customer, "key": key, "quantity": quantity}, at)
         done = at + 1 if until is None else until
@@ -54,7 +57,7 @@ class Tale:
         return self
 
     def won(self, customer: str, reservation: str, at: float = 0.0, *, key: str = "k", quantity: int = 1) -> "Tale":
-        """Told yes, and booked."""
+        """Add a purchase that was accepted, and its booking."""
         return self.buy(customer, reservation, at, key=key, quantity=quantity).booking(
             reservation, customer, key=key, quantity=quantity
         )
@@ -69,7 +72,7 @@ class Tale:
         return self.note(pod, "info", "attempt", known | written | value, 2.0)
 
     def left(self, remaining: int, backlog: int = 0) -> "Tale":
-        """What the counter says in the end."""
+        """Set what the counter says at the end."""
         self._counters[SALE] = {"round": 1, "remaining": remaining, "backlog": backlog}
         return self
 

@@ -1,7 +1,7 @@
-"""TLS before the embedded servers, which are built without it: a real handshake, ended in front of them.
+"""TLS in front of the embedded servers, which are built without it.
 
-A client sees what it would see of a server with TLS of its own. The certificate is by a private
-CA, which `openssl` makes.
+The handshake is real, and a client sees what it would see of a server with TLS of its own. A private CA, which
+`openssl` makes, signs the certificate.
 """
 
 import asyncio
@@ -16,12 +16,15 @@ import pytest
 
 from app.lab.stack.servers.ports import LOOPBACK
 
-SSL_REQUEST = struct.pack("!II", 8, 80877103)  # what a client of PostgreSQL sends before its handshake
+SSL_REQUEST = struct.pack("!II", 8, 80877103)  # PostgreSQL's SSLRequest, sent by a client before its handshake
 CHUNK_BYTES = 65_536
 
 
 def authority(home: Path, hosts: Sequence[str]) -> Path:
-    """A directory with ca.crt, which vouches for the hosts' one server.crt (with server.key)."""
+    """Make a CA and a server certificate for all of `hosts`, as ca.crt, server.crt and server.key in `home`.
+
+    Return `home`. Skip the test if openssl is not installed.
+    """
     if shutil.which("openssl") is None:
         pytest.skip("no openssl here to make a certificate with")
     make_certificate(home, "ca", "-addext keyUsage=critical,keyCertSign,cRLSign")  # Python 3.13 asks for it
@@ -37,7 +40,7 @@ def make_certificate(home: Path, name: str, more: str = "") -> None:
 
 
 class TlsFront:
-    """Listens with TLS, and hands on to `target`."""
+    """A server that accepts connections with TLS and forwards them to the port `target`."""
 
     def __init__(self, target: int, ca: Path, *, postgres: bool) -> None:
         self._target = target
@@ -75,7 +78,7 @@ class TlsFront:
             await asyncio.gather(_hand_on(reader, back), _hand_on(there, writer))
             self._writers.discard(back)
         except (OSError, asyncio.IncompleteReadError):
-            writer.close()  # a client that doesn't trust us leaves in the middle of its handshake
+            writer.close()  # a client that does not trust the certificate leaves during the handshake
         finally:
             self._writers.discard(writer)
             self._connections.discard(task)
