@@ -1,4 +1,4 @@
-"""FastAPI, but for two things: the purchase route's own lane, and problem documents in the OpenAPI document."""
+"""The FastAPI application, with a faster lane for purchases and with problem documents in its OpenAPI document."""
 
 from typing import Any
 
@@ -29,16 +29,17 @@ from app.telemetry.sampling import NOTHING, Sampling
 from app.telemetry.tracing import tracing_is_on
 
 DESCRIPTION = """
-Sells the tickets of flash sales, with many replicas and more buyers than tickets: in every way that a sale's `strategy`
-names, from the race (`naive`) to its cure (`atomic`), behind one API.
+Sells the tickets of flash sales, over many replicas and to more buyers than there are tickets. The `strategy` of a sale
+decides how it sells, from the strategy that races (`naive`) to the one that cures the race (`atomic`).
 
-* `POST /buy-ticket` is safe to repeat with the same idempotency key.
-* Errors are `application/problem+json` (RFC 9457); each type is explained at its `type`, and all at `/problems`.
+* `POST /buy-ticket` may be repeated safely with the same idempotency key.
+* Errors are `application/problem+json` (RFC 9457). The `type` of a problem is the path that explains it; `/problems`
+  lists all types.
 """
 
 
 class Application(FastAPI):
-    """Routes, errors and limits of the service. What they call comes with the lifespan's state."""
+    """The routes, error handlers and limits of the service. The lifespan provides the services that they call."""
 
     def __init__(self, *, body_limit_bytes: int, lab: LabControl | None = None, **options: Any) -> None:
         super().__init__(
@@ -70,7 +71,7 @@ class Application(FastAPI):
             await named(super().__call__, scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
-        """Adds the problem document's schema, to which every route's `problems(...)` refers."""
+        """Return the OpenAPI document, with the schema of the problem documents to which the routes refer."""
         if self.openapi_schema is None:
             problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             nested = problem.pop("$defs")
@@ -79,6 +80,6 @@ class Application(FastAPI):
 
 
 def is_purchase(scope: Scope) -> bool:
-    """Under a path prefix too, where the application is mounted in another."""
+    """Return whether the path is the purchase route, also under the prefix of an application that mounts this one."""
     path: str = scope["path"]
     return path == PATH or path == scope.get("root_path", "") + PATH

@@ -16,6 +16,7 @@ log = structlog.get_logger()
 
 
 def install(application: FastAPI) -> None:
+    """Register the handlers of this module."""
     application.add_exception_handler(AtomicTicketsError, known)
     application.add_exception_handler(RequestValidationError, invalid)
     application.add_exception_handler(HTTPException, of_framework)
@@ -23,11 +24,13 @@ def install(application: FastAPI) -> None:
 
 
 async def known(request: Request, error: Exception) -> Response:
+    """Answer an error that has a problem type."""
     assert isinstance(error, AtomicTicketsError)  # noqa: S101  registered for this class
     return problem_response(error, request.url.path)
 
 
 async def invalid(request: Request, error: Exception) -> Response:
+    """Answer a request that FastAPI's validation refuses."""
     assert isinstance(error, RequestValidationError)  # noqa: S101  registered for this class
     return problem_response(InvalidRequest(field_errors(error.errors())), request.url.path)
 
@@ -41,7 +44,7 @@ async def of_framework(request: Request, error: Exception) -> Response:
             return problem_response(NotFound("There is nothing at this path."), path)
         case 405:
             allow = (b"allow", ", ".join(sorted(methods_at(request.app, path))).encode())
-            return problem_response(MethodNotAllowed("This path does not support the method. See the `Allow` header."), path, [allow])
+            return problem_response(MethodNotAllowed("The path does not support this method."), path, [allow])
         case 400:
             return problem_response(InvalidRequest([{"field": "body", "message": "The body is not valid JSON"}]), path)
     return await unexpected(request, error)
@@ -54,6 +57,7 @@ def methods_at(application: FastAPI, path: str) -> set[str]:
 
 
 async def unexpected(request: Request, error: Exception) -> Response:
-    """Log the traceback in a line that has the trace id, and answer with a problem that reveals nothing of it."""
+    """Log the traceback in a line with the trace id, and answer with a problem that reveals nothing of it."""
     log.error("a request failed unexpectedly", method=request.method, path=request.url.path, exc_info=error)
-    return problem_response(InternalError("The request failed. The log has the error under this trace id."), request.url.path)
+    failure = InternalError("The request failed. The log has the error under this trace id.")
+    return problem_response(failure, request.url.path)

@@ -18,7 +18,9 @@ def idempotency_key(values: list[bytes]) -> str:
     Raise MissingIdempotencyKey if there is none, and InvalidIdempotencyKey if it is malformed or the values differ.
     """
     if not values:
-        raise MissingIdempotencyKey("Send a key of your own in X-Idempotency-Key. A retry with the same key never buys twice.")
+        raise MissingIdempotencyKey(
+            "Send an X-Idempotency-Key of your own. A retry with the same key never buys twice."
+        )
     key = unquoted(values[0])
     if any(unquoted(other) != key for other in values[1:]):
         raise InvalidIdempotencyKey("The request has two different idempotency keys. Send one.")
@@ -29,7 +31,7 @@ def idempotency_key(values: list[bytes]) -> str:
 
 
 def unquoted(value: bytes) -> bytes:
-    """Return the content of a Structured Field string (RFC 9651, as the IETF draft asks), or any other value unchanged."""
+    """Return the content of a Structured Field string (RFC 9651, as the IETF draft asks), or else the value itself."""
     if value[:1] == b'"' and _is_quoted(value):
         return _escaped.sub(rb"\1", value[1:-1])
     return value

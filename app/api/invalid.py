@@ -1,15 +1,15 @@
-"""What is wrong with a request, field by field."""
+"""The invalid fields of a request, as the `errors` of its problem document."""
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-MOST_ERRORS = 20  # a body of 16 KB can hold 3,000 unknown fields, and the answer must not be ten times as long
+MOST_ERRORS = 20  # a body of 16 KB can hold 3,000 unknown fields; the response must not be ten times as long
 PLACES = frozenset({"body", "query", "path", "header", "cookie"})
 
 
 def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Pydantic's errors as [{"field", "message"}], the first of them; a field in a field is `outer.inner`."""
+    """Return the first MOST_ERRORS of Pydantic's errors as [{"field", "message"}]. A nested field is `outer.inner`."""
     return [{"field": _field(error), "message": _message(error)} for error in islice(errors, MOST_ERRORS)]
 
 
@@ -19,7 +19,7 @@ def _field(error: Mapping[str, Any]) -> str:
         return "body"
     if location[0] in PLACES and len(location) > 1:
         del location[0]
-    return ".".join(location)[:200]  # the name of an unknown field is the client's, and as long as the client likes
+    return ".".join(location)[:200]  # the client may send an unknown field with a name of any length
 
 
 def _message(error: Mapping[str, Any]) -> str:

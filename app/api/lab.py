@@ -23,6 +23,8 @@ class LabOut(BaseModel):
 
 
 class FaultIn(BaseModel):
+    """A fault to carry out."""
+
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"fault": "stop-worker"}]})
 
     fault: Fault
@@ -31,7 +33,7 @@ class FaultIn(BaseModel):
 async def from_this_machine(request: Request) -> None:
     """Raise NotFound unless both the peer and the `Host` header are loopback.
 
-    A foreign host name comes from a page of another site whose name was made to resolve to this machine (DNS rebinding).
+    A foreign host name comes from a page of another site whose name resolves to this machine (DNS rebinding).
     """
     peer = request.client.host if request.client else ""
     if not (is_loopback(peer) and is_loopback(request.url.hostname or "")):

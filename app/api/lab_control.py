@@ -1,7 +1,8 @@
-"""By what the page of a lab reaches the lab's own process: a directory that both can write, and nobody else.
+"""The control directory, through which the API of a lab reaches the process that runs the lab.
 
-A request is a file; the lab's main thread, which alone may start processes, takes it at its next look (0.2 s). What the
-lab has to tell is in one file. There is no port that a stranger could find.
+A request is a file. The lab's main thread, the only one that may start processes, takes it at its next look, within
+0.2 s. The lab writes its state to one file. Only the user of the lab can write to the directory, and no port is open
+that a stranger could find.
 """
 
 import ipaddress
@@ -15,10 +16,12 @@ from app.settings import LabSettings
 
 VARIABLE = "LAB_CONTROL_DIRECTORY"
 RACE_REPORT = "race.json"
-MOST_REQUESTS = 20  # that wait; a lab that hangs must not fill a disk
+MOST_REQUESTS = 20  # waiting at the same time; if the lab hangs, they must not fill the disk
 
 
 class Fault(StrEnum):
+    """A fault that a lab can carry out on its own processes."""
+
     STOP_WORKER = "stop-worker"
     PAUSE_DRAIN = "pause-drain"
     RESUME_DRAIN = "resume-drain"
@@ -27,31 +30,31 @@ class Fault(StrEnum):
 
 
 class LabControl:
-    """Both sides of it. `directory` is the lab's to make and to clear."""
+    """The control directory, for the API and for the lab. The lab creates and clears it with `open`."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._state = directory / "state.json"
         self._race = directory.parent / RACE_REPORT
-        self._race_read: tuple[tuple[int, ...], dict[str, Any]] | None = None  # which file, and what is in it
+        self._race_read: tuple[tuple[int, ...], dict[str, Any]] | None = None  # version of the file, content
 
     @classmethod
     def of_environment(cls) -> "LabControl | None":
-        """None where no lab has started this process, or one that listens to more than this machine."""
+        """Return the control of the lab that started this process, or None if there is none on loopback."""
         directory = LabSettings().control_directory
         return LabControl(directory) if directory else None
 
     def request(self, fault: Fault) -> bool:
-        """False where so many wait that the lab can't be well."""
+        """Queue the fault. Return False if so many requests wait that the lab does not seem to run."""
         if len(self._requests()) >= MOST_REQUESTS:
             return False
         draft = self._directory / f"{uuid.uuid4().hex}.draft"
         draft.write_text(fault.value)
-        draft.rename(draft.with_suffix(".request"))  # the lab sees whole requests only
+        draft.rename(draft.with_suffix(".request"))  # the lab sees complete requests only
         return True
 
     def state(self) -> dict[str, Any]:
-        """What the lab told last; empty before it has told anything."""
+        """Return the last state that the lab wrote, or an empty one before the first."""
         try:
             told: dict[str, Any] = json.loads(self._state.read_text())
         except FileNotFoundError:
@@ -59,9 +62,10 @@ class LabControl:
         return told
 
     def race_report(self) -> dict[str, Any] | None:
-        """What `atomictickets race` wrote last into the lab's home; None where it never did. Not to be changed.
+        """Return the last report of `atomictickets race` in the lab's home, or None. The caller must not change it.
 
-        Read again only when it was written again: an open page asks twice a second, and twenty strategies are 100 kB.
+        The file is read again only after it has changed: an open page asks twice a second, and the report of twenty
+        strategies is 100 kB.
         """
         try:
             seen = self._race.stat()
@@ -74,13 +78,13 @@ class LabControl:
         return self._race_read[1]
 
     def open(self) -> None:
-        """The lab's side: whatever an earlier lab left is gone."""
+        """Create the directory, or clear what an earlier lab left in it. Called by the lab."""
         self._directory.mkdir(mode=0o700, exist_ok=True)
         for left in self._directory.iterdir():
             left.unlink()
 
     def take(self) -> list[Fault]:
-        """The lab's side: the requests since the last look, the oldest first."""
+        """Remove and return the waiting requests, the oldest first. Called by the lab."""
         taken = []
         for path in self._requests():
             taken.append(Fault(path.read_text()))
@@ -88,7 +92,7 @@ class LabControl:
         return taken
 
     def tell(self, state: dict[str, Any]) -> None:
-        """The lab's side."""
+        """Write the state of the lab. Called by the lab."""
         draft = self._state.with_suffix(".draft")
         draft.write_text(json.dumps(state))
         draft.rename(self._state)
@@ -98,7 +102,7 @@ class LabControl:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the name or address can only mean this machine."""
+    """Return whether the host name or address always means this machine."""
     if host == "localhost":
         return True
     try:

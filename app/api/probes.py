@@ -16,10 +16,14 @@ router = APIRouter(tags=["operations"])
 
 
 class Alive(BaseModel):
+    """The process is alive."""
+
     status: Literal["ok"] = "ok"
 
 
 class Ready(BaseModel):
+    """The process may be sent requests. `dependencies` is present if `verbose` was requested."""
+
     status: Literal["ready"] = "ready"
     dependencies: dict[str, str] | None = None
 
@@ -46,7 +50,7 @@ async def readyz(
     if readiness.draining:
         return problem_response(NotReady("The process is stopping."), request.url.path)
     if not readiness.started:
-        return problem_response(NotReady("The process is starting. It waits for " + readiness.reason()), request.url.path)
+        return problem_response(NotReady(f"The process is starting: {readiness.reason()}."), request.url.path)
     return Ready(dependencies=None if verbose is None else await readiness.dependencies())
 
 

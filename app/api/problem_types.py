@@ -28,7 +28,7 @@ EXPLANATIONS: dict[type[AtomicTicketsError], str] = {
     "Use a new key for a new purchase, or send the first request again unchanged.",
     errors.MissingIdempotencyKey: "A purchase needs the header X-Idempotency-Key (or Idempotency-Key): a key that the "
     "client generates, new for each purchase and the same for all its retries.",
-    errors.InvalidIdempotencyKey: "An idempotency key is 1 to 255 visible ASCII characters, and a request has only one.",
+    errors.InvalidIdempotencyKey: "A key is 1 to 255 visible ASCII characters, and a request has only one.",
     UnknownSale: "There is no sale of this name.",
     UnknownReservation: "No reservation has this id.",
     UnknownBlast: "No blast has this id.",
@@ -42,17 +42,17 @@ EXPLANATIONS: dict[type[AtomicTicketsError], str] = {
     "key, after `Retry-After`. The response reports the outcome of the first request.",
     Contention: "Other purchases were faster at every try. Nothing was taken, and tickets may be left. Send the same "
     "request again, with the same idempotency key, after `Retry-After`.",
-    GateForgot: "The figures of the stock server for this sale cannot be trusted, and the sale is being recounted from the "
-    "ledger. This request took nothing. Send it again, with the same idempotency key, after `Retry-After`.",
+    GateForgot: "The stock server's figures for this sale cannot be trusted, and the sale is being recounted from "
+    "the ledger. This request took nothing. Send it again, with the same idempotency key, after `Retry-After`.",
     errors.NotReady: "The process is starting or stopping.",
     errors.InvalidRequest: "The request is invalid. `errors` names each invalid field with the reason.",
     errors.BodyTooLarge: "The body is longer than `limit_bytes`. It was not read.",
     errors.NotJson: "The request body must have the content type application/json.",
     errors.Unauthorized: "Requests that change a sale need the admin token: `Authorization: Bearer <token>`.",
     errors.NotFound: "There is nothing at this path.",
-    errors.MethodNotAllowed: "The path exists, but it does not support this method. `Allow` lists the methods it supports.",
-    errors.InternalError: "The service failed unexpectedly, and the error is logged. The outcome of a purchase is unknown: "
-    "send it again with the same idempotency key.",
+    errors.MethodNotAllowed: "The path does not support this method. `Allow` lists the methods it supports.",
+    errors.InternalError: "The service failed unexpectedly, and logged the error. If the request was a purchase, its "
+    "outcome is unknown: send it again with the same idempotency key.",
 }
 BY_SLUG = {error.slug: error for error in EXPLANATIONS}
 
@@ -60,6 +60,8 @@ router = APIRouter(prefix="/problems", tags=["problems"])
 
 
 class ProblemType(BaseModel):
+    """A problem type and its explanation."""
+
     type: str
     title: str
     status: int
@@ -82,6 +84,7 @@ async def read_problem_type(slug: Annotated[str, Path(examples=["sold-out"])]) -
 
 
 def explained(error: type[AtomicTicketsError]) -> ProblemType:
+    """Return the problem type of this error class."""
     return ProblemType(
         type=f"/problems/{error.slug}", title=error.title, status=error.status, explanation=EXPLANATIONS[error]
     )

@@ -1,4 +1,4 @@
-"""The services that the routes call. The application's lifespan builds them once and puts them into the request state."""
+"""The services that the routes call. The application's lifespan builds them; each request's state carries them."""
 
 from dataclasses import dataclass
 from typing import Annotated

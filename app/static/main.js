@@ -1,4 +1,4 @@
-// Starts the page: state, live events, and the view that the address names.
+// The entry point: creates the state, listens to the live events, and shows the view that the address names.
 
 import { listen } from "./core/live.js";
 import { route } from "./core/route.js";
@@ -28,7 +28,11 @@ function waiting({ connection }) {
     "section",
     { class: "empty", "aria-busy": "true" },
     h("h1", null, "Connecting"),
-    h("p", null, why ? `${why} The page goes on by itself as soon as it does.` : "Waiting for the first events."),
+    h(
+      "p",
+      null,
+      why ? `${why} The page continues by itself when the connection is back.` : "Waiting for the first events.",
+    ),
   );
 }
 

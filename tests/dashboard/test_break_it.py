@@ -1,4 +1,4 @@
-"""The switches of a lab, on a real one whose admin token the page has to be told."""
+"""The switches of a lab, on a real lab whose admin token the user has to enter on the page."""
 
 import re
 import signal
@@ -23,7 +23,7 @@ TOKEN = "sesame"  # noqa: S105  of a lab that lives for one test
 
 @pytest.fixture
 def lab(browser_path: str, tmp_path: Path) -> Iterator[RunningLab]:
-    del browser_path  # nothing is started where nobody could look at it
+    del browser_path  # without a browser no lab is started
     command = [str(Path(sys.executable).with_name("atomictickets")), "lab"]
     lab = RunningLab(command, tmp_path / "home", tmp_path / "output", API_ADMIN_TOKEN=TOKEN, **QUICK)
     try:
@@ -48,7 +48,7 @@ async def view(lab: RunningLab) -> dict[str, Any]:
 
 
 async def until_counted_anew(lab: RunningLab) -> None:
-    """Fenced and recounted under another epoch, not patched; what was bought before the fence would be lost."""
+    """Wait until the sale was fenced and recounted under a new epoch. A purchase before the fence would be lost."""
 
     async def counted() -> bool:
         return bool((await view(lab)).get("epoch", 1) > 1)
@@ -64,7 +64,7 @@ def processes(page: Page, words: str) -> Locator:
     return page.get_by_label("Processes of the lab").get_by_role("listitem").filter(has_text=re.compile(words))
 
 
-# 20 s: each switch breaks something in a whole lab, which then heals.
+# This takes 20 s: each switch breaks something in a whole lab, which then recovers.
 async def test_what_a_switch_breaks_is_seen_and_heals(lab: RunningLab, open_page: OpenPage) -> None:
     page = await open_page("sales", url=lab.url, expected=("401",))
     await page.get_by_label("Name").fill("broken")
@@ -89,14 +89,14 @@ async def test_what_a_switch_breaks_is_seen_and_heals(lab: RunningLab, open_page
     await expect(processes(page, r"worker.*\(down\)")).to_have_count(1)
     await expect(processes(page, r"\((down|paused)\)")).to_have_count(0)
 
-    await page.get_by_role("button", name="Forget the counter").click()
+    await page.get_by_role("button", name="Erase the stock server").click()
     await until_counted_anew(lab)
     await expect(figure(page, "gate")).to_have_text("17 tickets")
     await buy(lab, range(3, 5))
     await expect(figure(page, "ledger")).to_have_text("5 tickets")
     await expect(page.locator('[data-identity="good"]')).to_have_text(re.compile(r"20 = 15 \+ 0 \+ 0 \+ 5"))
 
-    await page.get_by_role("button", name="Drop the broker").click()
+    await page.get_by_role("button", name="Stop the broker").click()
     await expect(processes(page, r"broker.*\(down\)")).to_have_count(1)
     await buy(lab, range(5, 6))  # sales go on
     await expect(processes(page, r"\(down\)")).to_have_count(0)

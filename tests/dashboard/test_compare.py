@@ -1,4 +1,4 @@
-"""A race's report on the page: in whichever order, and out again as a file."""
+"""A race report on the page: sorted by any column, and exported as a file."""
 
 import asyncio
 import csv
@@ -15,7 +15,7 @@ from tests.dashboard.race_report import race_report
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-# Of `optimistic` one figure could not be read.
+# One figure of `optimistic` is missing, as if it could not be read.
 FIGURES: dict[str, dict[str, float]] = {
     "atomic": {"sold": 100, "oversold": 0, "accepted_per_second": 900, "p99_ms": 7.5},
     "naive": {"sold": 1000, "oversold": 900, "accepted_per_second": 90, "p99_ms": 80},
@@ -34,7 +34,7 @@ async def opened(page: Page, name: str, content: str) -> None:
 
 
 async def saved(page: Page, button: str) -> bytes:
-    """What the browser puts on the user's disk."""
+    """Press the button and return the content of the file that the browser downloads."""
     async with page.expect_download() as started:
         await page.get_by_role("button", name=button, exact=True).click()
     return await asyncio.to_thread(Path(await (await started.value).path()).read_bytes)
@@ -45,7 +45,7 @@ async def test_a_heading_sorts_and_sorts_the_other_way_round(open_page: OpenPage
     await opened(page, "race.json", json.dumps(report))
     strategies = page.locator("tbody th")
     accepted, p99 = (page.get_by_role("columnheader").filter(has_text=words) for words in ("Accepted", "p99 (ms)"))
-    await expect(strategies).to_have_text(["atomic", "naive", "optimistic"])  # what isn't known comes last
+    await expect(strategies).to_have_text(["atomic", "naive", "optimistic"])  # a missing figure sorts last
     await expect(accepted).to_have_attribute("aria-sort", "descending")
     await accepted.get_by_role("button").press("Enter")
     await expect(strategies).to_have_text(["naive", "atomic", "optimistic"])
@@ -75,5 +75,5 @@ async def test_what_is_taken_away_is_what_was_brought(open_page: OpenPage, repor
 async def test_what_is_no_report_is_said_to_be_none(open_page: OpenPage, content: str) -> None:
     page = await open_page("compare")
     await opened(page, "holiday.json", content)
-    await expect(page.locator(".notice.problem")).to_contain_text("holiday.json is no report of a race")
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Which way to sell?")
+    await expect(page.locator(".notice.problem")).to_contain_text("holiday.json is not a report of a race")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Compare the strategies")

@@ -1,4 +1,4 @@
-"""A real race under the lens: what is drawn is what the API tells of it."""
+"""The race lens on a real race: the page draws the pairs that the API reports."""
 
 import pytest
 from playwright.async_api import expect

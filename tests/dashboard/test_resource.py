@@ -1,4 +1,4 @@
-"""A sale that a FlashSale resource manages: who may not ask Kubernetes sees what the operator told."""
+"""A sale that a FlashSale resource manages. The page shows the operator's report, without access to Kubernetes."""
 
 import pytest
 from playwright.async_api import expect
@@ -29,7 +29,7 @@ async def test_its_conditions_and_workers_are_shown(platform: Platform, open_pag
         await connection.execute(owned)
     page = await open_page("sales")
     card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="managed"))
-    await expect(card).to_contain_text("The operator has told nothing of it lately.")
+    await expect(card).to_contain_text("The operator has not reported on this sale lately.")
     async with Redis.from_url(platform.broker.url, decode_responses=True) as broker:
         await ResourceReports(broker, GateSettings().key_prefix).tell("managed", STATUS, life_seconds=60)
     await expect(card.get_by_text("Ready: True, AsDeclared")).to_have_class("identity good")

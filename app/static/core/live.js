@@ -1,9 +1,9 @@
-// The stream of live events, and whether it can be believed. All tabs of a browser share one connection: a browser has
-// six for one address (HTTP/1.1), and a seventh tab with one of its own would wait for ever.
+// Listens to the stream of live events and notices when it breaks. All tabs of a browser share one connection: a
+// browser opens at most six to one address (HTTP/1.1), and a seventh tab with its own would wait forever.
 
 import { address } from "./api.js";
 
-const SILENCE_MS = 12_000; // two heartbeats that did not come
+const SILENCE_MS = 12_000; // two heartbeats are missing
 const RETRY_MS = 1_500;
 const EVENTS = ["snapshot", "sale", "blast", "source"];
 const NAME = "atomictickets.live";
@@ -12,19 +12,20 @@ const NAME = "atomictickets.live";
  * @typedef {object} Listener
  * @property {(name: string, data: any) => void} hear
  * @property {(status: "connecting" | "open" | "lost") => void} tell
- * @property {() => unknown} known  what all events together have come to, for a tab that comes later
- * @property {(known: any) => void} take  the same, from another tab
+ * @property {() => unknown} known  returns the result of all events so far, for a tab that opens later
+ * @property {(known: any) => void} take  takes that result from another tab
  */
 
 /**
- * Listens for ever: through the tab that holds the lock, which is this one as soon as those before it are closed.
+ * Listens until the page is closed. Only the tab that holds the lock has a connection; it passes the events on to the
+ * others. When it is closed, the next tab gets the lock.
  * @param {Listener} listener
  */
 export function listen(listener) {
   const channel = new BroadcastChannel(NAME);
   let lastId = "";
   let heardAt = Date.now();
-  /** @type {EventSource | null} of the tab that holds the lock */
+  /** @type {EventSource | null} only in the tab that holds the lock */
   let source = null;
 
   channel.onmessage = ({ data }) => {
@@ -41,9 +42,9 @@ export function listen(listener) {
   setInterval(watch, 1_000);
   if (navigator.locks) {
     channel.postMessage({ hello: true });
-    navigator.locks.request(NAME, () => new Promise(open)); // never resolved: held until this tab is gone
+    navigator.locks.request(NAME, () => new Promise(open)); // never resolved: the lock is held until this tab is closed
   } else {
-    open(); // without https the browser has no locks: then each tab is on its own
+    open(); // without https the browser has no locks, and each tab has its own connection
   }
 
   function open() {
@@ -51,7 +52,7 @@ export function listen(listener) {
     heardAt = Date.now();
     source.onopen = () => tell("open");
     source.onerror = () => {
-      tell("lost"); // the browser comes back by itself, with the last id; but not after an answer that is no stream
+      tell("lost"); // the browser reconnects by itself with the last id, except after a response that is no stream
       if (source?.readyState === EventSource.CLOSED) again();
     };
     for (const name of EVENTS) {
@@ -71,7 +72,7 @@ export function listen(listener) {
 
   function again() {
     source?.close();
-    setTimeout(open, RETRY_MS * (0.5 + Math.random())); // a crowd of pages should not come back in one moment
+    setTimeout(open, RETRY_MS * (0.5 + Math.random())); // so that many pages do not reconnect at the same moment
   }
 
   /** @param {"open" | "lost"} status */

@@ -1,24 +1,26 @@
-// Elements as plain data, and one function that makes the page look like them. What stays the same is left alone, so
-// that focus, selection and scrolling survive every render.
+// Elements as plain data, and one function that changes the page to match them. Unchanged elements are left alone, so
+// that focus, selection and scroll position survive every render.
 
 const SVG = "http://www.w3.org/2000/svg";
 const PROPERTIES = new Set(["value", "checked", "disabled", "open", "selected"]);
 
 /**
- * `on…` are listeners, `style` sets CSS properties, `draw` is called with the element after each render and `gone` when
- * it leaves the page; `key` tells siblings apart. Everything else is an attribute; null, undefined and false take it off.
+ * Properties named `on…` are listeners. `style` sets CSS properties. `draw` is called with the element after each
+ * render, and `gone` when the element leaves the page. `key` identifies an element among its siblings. All other
+ * properties are attributes; null, undefined and false remove an attribute.
  * @typedef {Record<string, any>} Props
  * @typedef {{ tag: string, props: Props, children: Child[] }} Element
  * @typedef {Element | string} Child
  * @typedef {Child | number | null | undefined | false | Loose[]} Loose
  */
 
-/** What is on the page at present, by its node. @type {WeakMap<globalThis.Node, Child>} */
+/** The elements that the page shows, by node. @type {WeakMap<globalThis.Node, Child>} */
 const shown = new WeakMap();
 /** @type {WeakMap<globalThis.Element, Map<string, EventListener>>} */
 const listeners = new WeakMap();
 
 /**
+ * Makes an element.
  * @param {string} tag
  * @param {Props | null} [props]
  * @param {Loose[]} children
@@ -29,7 +31,7 @@ export function h(tag, props, ...children) {
 }
 
 /**
- * Makes `root` contain exactly `children`.
+ * Changes `root` so that it contains exactly `children`.
  * @param {globalThis.Element} root
  * @param {...Loose} children
  */

@@ -1,4 +1,4 @@
-// Chart.js as a part of a view. It is fetched at set-up; where that was not possible the page works without charts.
+// Charts, drawn by Chart.js. It is fetched at set-up; if that was not possible, the page works without charts.
 
 import { h } from "../core/vdom.js";
 
@@ -15,15 +15,20 @@ function library() {
 }
 
 /**
+ * Makes a chart, or a hint if Chart.js is missing.
  * @param {object} options
  * @param {boolean} options.available  facts.charts
- * @param {string} options.label  what it shows, for who can't see it
+ * @param {string} options.label  a text alternative for screen readers
  * @param {(colour: (name: string) => string) => any} options.configure  a Chart.js configuration; `colour` reads the theme
  * @param {string} [options.id]
  */
 export function chart({ available, label, configure, id }) {
   if (!available) {
-    return h("p", { class: "hint" }, "Charts need Chart.js, which was not fetched at set-up: make install says why.");
+    return h(
+      "p",
+      { class: "hint" },
+      "Charts need Chart.js, which could not be fetched at set-up. Run make install to see why.",
+    );
   }
   return h(
     "div",

@@ -1,4 +1,4 @@
-// A view that has nothing to show yet says what to do about it.
+// The content of a view that has nothing to show yet: a title, and advice on what to do.
 
 import { h } from "../core/vdom.js";
 

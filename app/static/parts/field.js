@@ -16,7 +16,7 @@ import { h } from "../core/vdom.js";
  * @property {boolean} [required]
  */
 
-/** A whole number between two bounds. @param {Field} field */
+/** Makes a field for a whole number between two bounds. @param {Field} field */
 export const numberField = (field) =>
   labelled(
     field,

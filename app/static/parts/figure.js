@@ -1,10 +1,10 @@
-// One figure with its name and unit.
+// A figure with its name and unit, and lists of figures.
 
 import { h } from "../core/vdom.js";
 
 /**
  * @param {string} name
- * @param {string} value  as it is read, unit included where it isn't a count of what the name says
+ * @param {string} value  formatted, with its unit unless the name says what is counted
  * @param {{ tone?: "bad" | "good" | "plain", title?: string, id?: string }} [options]
  */
 export function figure(name, value, { tone = "plain", title, id } = {}) {

@@ -1,4 +1,4 @@
-// What surrounds every view: name, navigation, whether the figures are live, notices.
+// The frame around every view: the name, the navigation, the state of the connection, and the notices.
 
 import { token } from "../core/api.js";
 import { h } from "../core/vdom.js";
@@ -11,7 +11,7 @@ import { dismiss } from "../state/notices.js";
 /** @param {State} state @param {Store} store @param {Views} views @param {Element} content */
 export function frame(state, store, views, content) {
   return [
-    h("a", { class: "skip", href: "#view", onClick: skip }, "Skip to the view"),
+    h("a", { class: "skip", href: "#view", onClick: skip }, "Skip to main content"),
     h(
       "header",
       { class: "bar" },
@@ -62,10 +62,11 @@ function liveness({ connection }) {
 
 /** @param {State["connection"]} connection @returns {[string, string, string]} */
 function told({ status, away }) {
-  if (status === "lost") return ["lost", "Disconnected", "The figures below are old. The page reconnects by itself."];
-  if (status === "connecting") return ["waiting", "Connecting", "The page waits for the API."];
-  if (away) return ["away", "No live figures", `${away} Sales go on.`];
-  return ["live", "Live", "Every figure is as the API tells it at this moment."];
+  if (status === "lost")
+    return ["lost", "Disconnected", "The figures below are out of date. The page reconnects by itself."];
+  if (status === "connecting") return ["waiting", "Connecting", "The page is waiting for the API."];
+  if (away) return ["away", "No live figures", `${away} Sales continue.`];
+  return ["live", "Live", "Every figure is up to date, as reported by the API."];
 }
 
 function tokenField() {

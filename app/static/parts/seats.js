@@ -1,13 +1,24 @@
-// The tickets of a round as a hall of seats: free, taken, or taken by several at once.
+// The tickets of a round as seats in a hall: free, sold once, or sold more than once.
 
 import { counted, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
 
 /** @import { Sale } from "../core/types.js" */
 
-const ROOMY = 60; // up to so many seats there is room in each for how many hold it
+const MOST_SEATS = 150; // drawn for a sale that has not begun
+const ROOMY = 60; // up to this number, a seat is large enough to show how many bookings it has
 
-/** @param {Sale} sale */
+/** Shows the hall of a sale that has not begun. @param {number} stock */
+export function emptySeats(stock) {
+  const each = Math.max(1, Math.ceil(stock / MOST_SEATS));
+  const none = Array(Math.ceil(stock / each)).fill(0);
+  return seats({
+    tickets: { round: 0, stock, tickets_per_cell: each, sold: none, sold_twice: none, most: none },
+    oversold: 0,
+  });
+}
+
+/** @param {Pick<Sale, "tickets" | "oversold">} sale */
 export function seats(sale) {
   const { tickets } = sale;
   const size = tickets.sold.length <= ROOMY ? "roomy" : tickets.sold.length <= 150 ? "close" : "dense";
@@ -25,11 +36,12 @@ export function seats(sale) {
   );
 }
 
-/** @param {Sale} sale @param {number} cell */
+/** @param {Pick<Sale, "tickets" | "oversold">} sale @param {number} cell */
 function seat({ tickets, oversold }, cell) {
   const room = Math.min(tickets.tickets_per_cell, tickets.stock - cell * tickets.tickets_per_cell);
   const most = tickets.most[cell];
-  // A number that a repair has given out again isn't a ticket that was sold twice: that takes more bookings than tickets.
+  // A repair may give out a ticket number again. Two bookings of one number mean that the ticket was sold twice only if
+  // the sale has more bookings than tickets.
   const contested = tickets.sold_twice[cell] > 0 && oversold > 0;
   const state = contested
     ? "contested"
@@ -41,12 +53,12 @@ function seat({ tickets, oversold }, cell) {
   return h("span", { class: `seat ${state}` }, contested && h("b", null, `×${whole(most)}`));
 }
 
-/** @param {Sale} sale @param {number} twice */
+/** @param {Pick<Sale, "tickets" | "oversold">} sale @param {number} twice */
 function legend({ tickets, oversold }, twice) {
   const each =
     tickets.tickets_per_cell === 1
-      ? "a seat is one ticket"
-      : `a seat stands for ${counted(tickets.tickets_per_cell, "ticket")}`;
+      ? "each seat is one ticket"
+      : `each seat stands for ${counted(tickets.tickets_per_cell, "ticket")}`;
   return [
     h("span", { class: "key" }, h("span", { class: "seat free", "aria-hidden": "true" }), "free"),
     h("span", { class: "key" }, h("span", { class: "seat taken", "aria-hidden": "true" }), "sold once"),
@@ -66,9 +78,9 @@ function inWords(stock, free, twice, oversold) {
   return `${counted(stock, "ticket")}: ${whole(stock - free)} sold${contested}, ${whole(free)} free.`;
 }
 
-const SHOWN = 300; // people outside who are drawn one by one
+const SHOWN = 300; // up to this number, each ticket without a seat is drawn as one person
 
-/** Those who hold a ticket and have no seat: nobody, or the story of this page. @param {Sale} sale */
+/** Shows the tickets that were sold beyond the stock, as people without a seat. @param {Sale} sale */
 export function outside({ oversold }) {
   if (oversold === 0) return null;
   const each = Math.ceil(oversold / SHOWN);
@@ -78,14 +90,14 @@ export function outside({ oversold }) {
     { class: "outside" },
     h(
       "div",
-      { class: "people", role: "img", "aria-label": `${whole(oversold)} people outside` },
+      { class: "people", role: "img", "aria-label": `${counted(oversold, "ticket")} without a seat` },
       Array.from({ length: drawn }, () => h("i", null)),
     ),
     h(
       "figcaption",
       null,
-      `Outside: ${counted(oversold, "ticket was", "tickets were")} sold that there are no seats for`,
-      each > 1 && ` (one figure stands for ${whole(each)})`,
+      `${counted(oversold, "ticket was", "tickets were")} sold for which there is no seat`,
+      each > 1 && ` (each person stands for ${counted(each, "ticket")})`,
       ".",
     ),
   );

@@ -1,14 +1,17 @@
-// What the page knows after each live event. Pure: a state in, a state out.
+// Computes the next state of the page from a live event. All functions are pure.
 
 /**
  * @import { Blast, Look, Point, Sale, State } from "../core/types.js"
  */
 
-const KEPT_LOOKS = 240; // of a sale: about a minute while it moves
-const KEPT_POINTS = 600; // of a blast: 30 s at 20 reports a second
+const KEPT_LOOKS = 240; // per sale: about a minute while it changes
+const KEPT_POINTS = 600; // per blast: 30 s at 20 reports a second
 const KEPT_BLASTS = 40;
 
-/** @param {State} state @param {string} name @param {any} data @param {number} now  milliseconds since 1970 */
+/**
+ * Returns the state after an event.
+ * @param {State} state @param {string} name @param {any} data @param {number} now  milliseconds since 1970
+ */
 export function heard(state, name, data, now) {
   switch (name) {
     case "snapshot":
@@ -24,7 +27,7 @@ export function heard(state, name, data, now) {
   }
 }
 
-/** What the events have told, and nothing of this page's own. @param {State} state */
+/** Returns the part of the state that comes from events and is the same in every tab. @param {State} state */
 export const shared = ({ connection, facts, sales, looks, blasts, curves }) => ({
   connection,
   facts,
@@ -56,7 +59,7 @@ function withSale(state, sale, now) {
 /** @param {State} state @param {Blast} blast @returns {State} */
 function withBlast(state, blast) {
   const known = state.blasts[blast.id];
-  const late = known && hasEnded(known) && !hasEnded(blast); // a report that was overtaken by the end
+  const late = known && hasEnded(known) && !hasEnded(blast); // a progress report that arrived after the end
   const blasts = { ...state.blasts, [blast.id]: late ? known : blast };
   const kept = Object.values(blasts).sort(byCreation).slice(-KEPT_BLASTS);
   return {
@@ -80,7 +83,7 @@ export const hasEnded = (blast) => blast.state !== "queued" && blast.state !== "
 /** @param {Blast} one @param {Blast} other */
 const byCreation = (one, other) => one.created_at.localeCompare(other.created_at);
 
-/** The newest blast of a sale. @param {State} state @param {string} sale */
+/** Returns the newest blast of a sale. @param {State} state @param {string} sale */
 export function newestBlast(state, sale) {
   return Object.values(state.blasts)
     .filter((blast) => blast.sale === sale)
@@ -88,13 +91,13 @@ export function newestBlast(state, sale) {
     .at(-1);
 }
 
-/** The figures of a blast: its result, or so far. @param {Blast | undefined} blast */
+/** Returns the figures of a blast: its result, or its progress so far. @param {Blast | undefined} blast */
 export const figures = (blast) => blast?.result ?? blast?.progress ?? null;
 
 const RATE_MS = 3_000;
 
 /**
- * Tickets a second that reached the ledger over the last RATE_MS; null before anything was seen.
+ * Returns the tickets per second that reached the ledger over the last RATE_MS, or null before the first event.
  * @param {Look[] | undefined} looks @param {number} now  milliseconds since 1970
  */
 export function drainRate(looks, now) {

@@ -1,4 +1,4 @@
-// What the page knows before anybody has told it anything.
+// The state of the page before the first event.
 
 /** @param {string} view @returns {import("../core/types.js").State} */
 export function initialState(view) {

@@ -1,4 +1,5 @@
-// A blast whose runner died is told of by nobody: whoever hears nothing of a blast that has not ended asks the ledger.
+// If a blast runner dies, no event reports the end of its blast. So the page asks the API about each blast that has not
+// ended and has not changed for a while.
 
 import { ask, Refused } from "../core/api.js";
 import { hasEnded, heard } from "./events.js";
@@ -24,7 +25,7 @@ export async function askAfterSilentBlasts(store) {
   }
 }
 
-/** While the API is away the page says so already. @param {unknown} error */
+/** Ignores a refusal: the page already shows that the API is away. @param {unknown} error */
 function unlessRefused(error) {
   if (error instanceof Refused) return null;
   throw error;

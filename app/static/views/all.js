@@ -1,4 +1,4 @@
-// The views by the name that stands in the address. Another one is a module and a line here.
+// All views by their name in the address. To add a view, write a module and add a line here.
 
 import * as byHand from "./by-hand.js";
 import * as compare from "./compare.js";

@@ -1,4 +1,4 @@
-// Buys, in this tab or in all of them. Tabs of one browser speak to each other over a channel of their own.
+// Buys in this tab, or in all tabs that show the view. The tabs of one browser exchange messages over a channel.
 
 import { ask, Refused } from "../core/api.js";
 import { fill, form } from "../state/forms.js";
@@ -8,14 +8,14 @@ import { attempt } from "../state/notices.js";
 
 const VIEW = "by-hand";
 const KEPT = 50;
-/** Not `randomUUID`, which a page has over https and on localhost alone. */
+/** Returns a new key. `randomUUID` would need https or localhost. */
 export const newKey = () => crypto.getRandomValues(new Uint32Array(1))[0].toString(16).padStart(8, "0");
 const me = newKey() + newKey();
 const channel = new BroadcastChannel("atomictickets.by-hand");
-/** When each other tab was last heard of. @type {Map<string, number>} */
+/** When each of the other tabs sent its last message. @type {Map<string, number>} */
 const heard = new Map();
 const HERE_MS = 1_000;
-const GONE_MS = 3_500; // browsers slow the clocks of hidden tabs down to one tick a second
+const GONE_MS = 3_500; // browsers slow the timers of hidden tabs down to one tick a second
 let answered = 0;
 
 /** @param {Store} store */
@@ -25,7 +25,7 @@ export const createSale = (store) =>
     fill(store, VIEW, { sale: sale.name });
   });
 
-/** One purchase, whatever it comes to. @param {Store} store @param {Record<string, any>} fields */
+/** Sends one purchase and records its answer, whatever it is. @param {Store} store @param {Record<string, any>} fields */
 export async function buy(store, { sale, customer, quantity, key }) {
   const began = performance.now();
   const order = { sale, customer, quantity: Number(quantity) };
@@ -49,7 +49,7 @@ export function inAllTabs(store, { sale, customer, quantity, key }) {
   return buy(store, fields);
 }
 
-/** Listens to the other tabs, once, from the moment that this view is first shown. @param {Store} store @param {Record<string, any>} fields */
+/** Starts to listen to the other tabs when the view is first shown. @param {Store} store @param {Record<string, any>} fields */
 export function otherTabs(store, fields) {
   if (form(store.get(), VIEW, { listening: false }).listening) return;
   fill(store, VIEW, { listening: true, sale: fields.sale, key: fields.key });

@@ -1,4 +1,4 @@
-// A buy button and an idempotency key, to be pressed twice, or in several tabs at the same moment.
+// A form that buys with an idempotency key: press the button twice, or press it in several tabs at the same moment.
 
 import { counted, milliseconds, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
@@ -9,7 +9,7 @@ import { buy, createSale, inAllTabs, newKey, otherTabs } from "./by-hand-actions
 
 /** @import { Sale, State, Store } from "../core/types.js" */
 
-export const title = "By hand";
+export const title = "Buy by hand";
 export const VIEW = "by-hand";
 
 /** @param {State} state @param {Store} store */
@@ -37,11 +37,11 @@ export function render(state, store) {
     h(
       "section",
       { class: "stage" },
-      h("h1", null, "Press it twice. You own one."),
+      h("h1", null, "Press “Buy” twice, and you buy once."),
       h(
         "p",
         { class: "lead" },
-        "A purchase carries a key of the buyer’s own making. The same key again is the same purchase: whichever process it reaches, however often, and from however many tabs at once.",
+        "Every purchase carries an idempotency key that the buyer chooses. Requests with the same key are one purchase, no matter how many you send, from how many tabs, and which process they reach.",
       ),
       sales.length === 0 ? noSale(store) : order(store, fields, sales),
     ),
@@ -101,7 +101,7 @@ function order(store, fields, sales) {
       { class: "hint wide" },
       fields.tabs > 1
         ? `${whole(fields.tabs)} tabs show this view.`
-        : "Open this view in more tabs (eight, say): they will buy at the same moment, with this very key.",
+        : "Open this view in more tabs, for example in eight. They all buy at the same moment, with the same key.",
     ),
   );
 }
@@ -116,7 +116,9 @@ const figuresOf = (sale) =>
       figure("Stock", counted(sale.stock, "ticket"), { id: "stock" }),
       figure("Remaining", counted(sale.remaining ?? 0, "ticket"), { id: "remaining" }),
       figure("Booked in the ledger", counted(sale.booked, "ticket"), { id: "booked" }),
-      figure("On the way", sale.backlog === null ? "–" : counted(sale.backlog, "ticket"), { id: "backlog" }),
+      figure("On the way to the ledger", sale.backlog === null ? "–" : counted(sale.backlog, "ticket"), {
+        id: "backlog",
+      }),
     ),
   );
 
@@ -141,7 +143,7 @@ function answers({ answers: told }) {
             "tr",
             null,
             ["Answer", "Key", "Replayed", "Reservation"].map((name) => h("th", { scope: "col" }, name)),
-            h("th", { scope: "col", class: "number" }, "Took"),
+            h("th", { scope: "col", class: "number" }, "Response time"),
           ),
         ),
         h("tbody", null, told.map(row)),

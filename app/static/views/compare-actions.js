@@ -1,4 +1,4 @@
-// Opens reports of races, and hands them out again.
+// Opens reports of races, and exports them.
 
 import { ask } from "../core/api.js";
 import { fill } from "../state/forms.js";
@@ -18,7 +18,7 @@ export async function open(store, file) {
   else
     notify(store, {
       kind: "problem",
-      text: `${file.name} is no report of a race: atomictickets race --json writes one.`,
+      text: `${file.name} is not a report of a race. Create one with: atomictickets race --json race.json`,
     });
 }
 
@@ -32,11 +32,11 @@ function parsed(text) {
       report.race.every((/** @type {any} */ entry) => entry.strategy && entry.figures && Array.isArray(entry.findings));
     return whole ? report : null;
   } catch {
-    return null; // the caller says that it can't be read
+    return null; // the caller reports that the file is not a report
   }
 }
 
-/** The report that a race left in the lab, once. @param {Store} store */
+/** Opens the report of the lab's last race, once. @param {Store} store */
 export async function openLast(store) {
   fill(store, VIEW, { asked: true });
   await attempt(store, async () => {
@@ -63,5 +63,5 @@ function save(name, content) {
   const url = URL.createObjectURL(content);
   const link = Object.assign(document.createElement("a"), { href: url, download: name });
   link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000); // the browser has begun to read it by then
+  setTimeout(() => URL.revokeObjectURL(url), 10_000); // by then the browser has started to read it
 }

@@ -1,4 +1,4 @@
-// The ways to sell beside each other, from the report of a race.
+// A comparison of the strategies, from the report of a race.
 
 import { counted, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
@@ -16,7 +16,12 @@ export const VIEW = "compare";
 
 /** @param {State} state @param {Store} store */
 export function render(state, store) {
-  const fields = form(state, VIEW, { report: null, bars: "accepted_per_second", by: "accepted_per_second", down: true });
+  const fields = form(state, VIEW, {
+    report: null,
+    bars: "accepted_per_second",
+    by: "accepted_per_second",
+    down: true,
+  });
   if (state.facts?.lab && !fields.asked) queueMicrotask(() => openLast(store));
   /** @type {RaceReport | null} */
   const report = fields.report;
@@ -29,12 +34,16 @@ export function render(state, store) {
       h(
         "h1",
         null,
-        report ? [h("em", null, counted(report.race.length, "way")), " to sell, one crowd."] : "Which way to sell?",
+        report
+          ? [h("em", null, counted(report.race.length, "strategy", "strategies")), ", the same crowd."]
+          : "Compare the strategies",
       ),
       h(
         "p",
         { class: "lead" },
-        report ? crowdOf(report) : "Every strategy before the same crowd. Run the race, then open its report here:",
+        report
+          ? crowdOf(report)
+          : "A race sends the same crowd of buyers to every strategy. Run one, then open its report here:",
       ),
       !report && h("code", { class: "command" }, "atomictickets race --json race.json"),
       h(
@@ -63,7 +72,7 @@ export function render(state, store) {
 /** @param {RaceReport} report */
 function crowdOf({ workload, started_at }) {
   const { requests, stock, repeat, api_processes } = workload;
-  return `${counted(Number(requests), "buyer")} for ${counted(Number(stock), "ticket")}, ${counted(Number(repeat), "run")}, ${counted(Number(api_processes), "API process", "API processes")}; begun ${started_at}. Figures are medians.`;
+  return `${counted(Number(requests), "buyer")} for ${counted(Number(stock), "ticket")}, ${counted(Number(repeat), "run")}, ${counted(Number(api_processes), "API process", "API processes")}; started at ${started_at}. All figures are medians.`;
 }
 
 /** @param {State} state @param {Store} store @param {Record<string, any>} fields @param {RaceReport} report */
@@ -139,7 +148,7 @@ function matrix(store, fields, report) {
     h(
       "table",
       null,
-      h("caption", { class: "hint" }, "A heading sorts by its column."),
+      h("caption", { class: "hint" }, "Select a heading to sort by its column."),
       h(
         "thead",
         null,

@@ -1,5 +1,5 @@
-// Draws windows on a canvas. What stays the same between two frames (all but the chosen and the pointed one) is drawn
-// once and kept, so that thousands of windows cost a frame no more than a few.
+// Draws windows on a canvas. Everything but the outlines of the chosen and the pointed window is drawn once and kept as
+// a layer, so that a frame with thousands of windows costs no more than a frame with a few.
 
 import { ROW_PX } from "./gantt.js";
 
@@ -48,7 +48,7 @@ function layerOf(canvas, plan, collided, width, height, colour) {
   return layer;
 }
 
-/** A cut at the write's end, so that a collided window differs in shape too. @param {OffscreenCanvasRenderingContext2D} context @param {number} x @param {number} y @param {number} wide @param {number} row @param {string} target */
+/** Cuts a notch into the write end, so that a collided window also differs in shape. @param {OffscreenCanvasRenderingContext2D} context @param {number} x @param {number} y @param {number} wide @param {number} row @param {string} target */
 function notch(context, x, y, wide, row, target) {
   if (wide < row) return;
   context.fillStyle = target;
@@ -85,7 +85,7 @@ function outline(context, plan, { chosen, pair, pointed }, width, colour) {
   if (pair && marked.length > 1) connect(context, plan, members, width, row);
 }
 
-/** A line from what the one read to what the other read: the same version. @param {CanvasRenderingContext2D} context @param {Plan} plan @param {number[]} members @param {number} width @param {number} row */
+/** Draws a line between the reads of a pair: both read the same version. @param {CanvasRenderingContext2D} context @param {Plan} plan @param {number[]} members @param {number} width @param {number} row */
 function connect(context, plan, members, width, row) {
   const [one, other] = plan.bars.filter(({ attempt }) => members.includes(attempt.number));
   if (!one || !other) return;
@@ -98,7 +98,7 @@ function connect(context, plan, members, width, row) {
 /** @param {Bar} bar @param {number} width @returns {[number, number]} */
 const extent = (bar, width) => [bar.from * width, Math.max(1.5, (bar.to - bar.from) * width - 0.5)];
 
-/** Where on the canvas an event happened. @param {PointerEvent} event */
+/** Returns where on the canvas an event happened. @param {PointerEvent} event */
 export function placeOf(event) {
   const canvas = /** @type {HTMLCanvasElement} */ (event.currentTarget);
   const width = canvas.clientWidth;

@@ -1,4 +1,4 @@
-// Faults to try, where the service runs in a lab on this machine.
+// Faults to try, if the service runs in a lab on this machine.
 
 import { ask } from "../core/api.js";
 import { h } from "../core/vdom.js";
@@ -11,23 +11,23 @@ const FAULTS = [
   {
     fault: "stop-worker",
     label: "Kill a worker",
-    what: "SIGKILL. It comes back after 3 s; what it held is claimed by another, or by itself.",
+    what: "Sends SIGKILL. The worker restarts after 3 s. Another worker, or the same one, claims the orders that it held.",
   },
   {
     fault: "pause-drain",
     label: "Pause the drain",
-    what: "Every worker stands still, for a minute at most. Orders wait in the stream; buyers notice nothing.",
+    what: "Stops every worker, for a minute at most. Orders wait in the stream, and buyers notice nothing.",
   },
-  { fault: "resume-drain", label: "Resume the drain", what: "The backlog goes into the ledger." },
+  { fault: "resume-drain", label: "Resume the drain", what: "The workers book the backlog in the ledger." },
   {
     fault: "drop-broker",
-    label: "Drop the broker",
-    what: "Gone for 8 s: no hints, and no live figures on this page. Sales go on.",
+    label: "Stop the broker",
+    what: "Stops it for 8 s. There are no hints, and this page has no live figures. Sales continue.",
   },
   {
     fault: "forget-counter",
-    label: "Forget the counter",
-    what: "FLUSHALL on the stock server: every sale is fenced, recounted from the ledger and reopened.",
+    label: "Erase the stock server",
+    what: "Runs FLUSHALL. Every sale is fenced, recounted from the ledger and reopened.",
   },
 ];
 const LOOK_MS = 500;
@@ -40,7 +40,7 @@ export function lab(state, store) {
   return h(
     "section",
     { class: "panel lab" },
-    h("h2", null, "Break it"),
+    h("h2", null, "Try a fault"),
     h(
       "ul",
       { class: "parts", "aria-label": "Processes of the lab" },
@@ -78,11 +78,11 @@ function process({ name, running }, paused) {
   );
 }
 
-/** Follows the lab's processes while this is shown. @param {Store} store */
+/** Fetches the state of the lab repeatedly while the view is shown. @param {Store} store */
 async function look(store) {
   looking = true;
   while (store.get().view === "way" && document.visibilityState === "visible") {
-    const told = await ask("GET", "lab").catch(() => null); // while the API is away the page says so already
+    const told = await ask("GET", "lab").catch(() => null); // the page already shows that the API is away
     if (told) fill(store, "lab", told);
     await new Promise((done) => setTimeout(done, LOOK_MS));
   }

@@ -1,4 +1,4 @@
-// Fetches the attempts of a round and the pairs that collided, and follows them while the race goes on.
+// Fetches the attempts of a round and the pairs that collided, and fetches again while the race goes on.
 
 import { ask, Refused } from "../core/api.js";
 import { fill, form } from "../state/forms.js";
@@ -6,7 +6,7 @@ import { fill, form } from "../state/forms.js";
 /** @import { Attempt, Evidence, Store, Witness } from "../core/types.js" */
 
 const VIEW = "race-lens";
-const MOST = 5_000; // windows that are drawn
+const MOST = 5_000; // the most windows that are fetched and drawn
 const PAGE = 1_000;
 
 /** @type {Evidence} */
@@ -23,15 +23,15 @@ export const NOTHING = {
 };
 
 const PAUSE_MS = 500;
-const MORE_TRIES = 10; // attempts are recorded a moment after their purchase was answered
+const MORE_TRIES = 10; // an attempt is recorded a moment after its purchase is answered
 
-/** What was fetched last, and how often since: nothing new is to be had once all that was booked is there. */
+/** The state of the sale at the last fetch, and the fetches since. Once every booking has its attempt, nothing is new. */
 let seen = "";
 let tries = 0;
 let fetchedAt = 0;
 let fetching = false;
 
-/** Fetches what is new, if the sale has moved since. @param {Store} store @param {string} name */
+/** Fetches new evidence if the sale has changed since the last fetch. @param {Store} store @param {string} name */
 export async function follow(store, name) {
   const sale = store.get().sales[name];
   const state = `${name} ${sale?.round} ${sale?.booked} ${sale?.remaining}`;
@@ -58,7 +58,7 @@ async function fetched(name, round, before) {
   const known = before.sale === name && before.round === round ? before : NOTHING;
   const attempts = await all(`sales/${name}/attempts`, "attempts", known.attempts, (each) => each.number);
   const witnesses = await all(`sales/${name}/witnesses`, "witnesses", known.witnesses, (each) => each.second.number);
-  // A page counts what is beyond its `after`; the first one, of the whole round.
+  // A page counts what lies beyond its `after`. The first page counts the whole round.
   const { total, written, trace_url } = await ask("GET", `sales/${name}/witnesses?limit=1`);
   const pairs = /** @type {Witness[]} */ (witnesses);
   const collided = new Set(pairs.flatMap(({ first, second }) => [first.number, second.number]));

@@ -1,5 +1,5 @@
-// The attempts of a round as windows in time, a lane for each process: where two windows read the same version and both
-// wrote, one update is lost.
+// The attempts of a round as windows in time, with a lane for each process. If two attempts read the same version and
+// both wrote, one update is lost.
 
 import { counted, milliseconds, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
@@ -24,8 +24,8 @@ export function render(state, store) {
   if (sales.length === 0) {
     return empty(
       title,
-      "Only a strategy that promises nothing leaves attempts to look at. Open the doors with naive on one side; then its race is drawn here.",
-      h("p", null, h("a", { href: "#/two-sides" }, "Two sides")),
+      "Only strategies that do not promise exactness record their attempts. Start “Side by side” with naive on one side, and this view shows its race.",
+      h("p", null, h("a", { href: "#/two-sides" }, "Side by side")),
     );
   }
   const latest = [...sales].sort((one, other) => other.oversold - one.oversold)[0];
@@ -65,7 +65,7 @@ export function render(state, store) {
 /** @param {Evidence} evidence */
 const headline = ({ attempts, total }) =>
   attempts.length === 0
-    ? "Where the race happens"
+    ? "See where the race happens"
     : [h("em", null, counted(total, "collision")), ` in ${counted(attempts.length, "window")}.`];
 
 /** @param {string} sale @param {Evidence} evidence */
@@ -74,7 +74,7 @@ function nothing(sale, { sale: fetched, problem }) {
   return h(
     "p",
     { class: "hint" },
-    problem ?? `This round of ${sale} has no attempts yet. Send it a crowd, and they are drawn here.`,
+    problem ?? `This round of ${sale} has no attempts yet. They appear here as soon as buyers come.`,
   );
 }
 
@@ -106,7 +106,7 @@ function windows(store, fields, evidence) {
           h("canvas", {
             tabindex: "0",
             role: "application",
-            "aria-label": `${counted(evidence.attempts.length, "window")} in ${counted(plan.lanes.length, "lane")}. Arrow keys go from window to window; the pair is told below.`,
+            "aria-label": `${counted(evidence.attempts.length, "window")} in ${counted(plan.lanes.length, "lane")}. The arrow keys step through the windows. The pair is shown below.`,
             style: { "--zoom": fields.zoom, "--rows": plan.rows, "--row": `${ROW_PX}px` },
             draw: (/** @type {HTMLCanvasElement} */ canvas) =>
               paint(canvas, plan, { collided: evidence.collided, chosen, pair, pointed }),
@@ -138,7 +138,7 @@ function windows(store, fields, evidence) {
   ];
 }
 
-/** The first witness of which it is a part. @param {Attempt} attempt @param {Witness[]} witnesses */
+/** Returns the first pair that includes the attempt. @param {Attempt} attempt @param {Witness[]} witnesses */
 function pairOf(attempt, witnesses) {
   const found = witnesses.find(
     ({ first, second }) => second.number === attempt.number || first.number === attempt.number,
@@ -166,14 +166,14 @@ const legend = (seconds) =>
       "span",
       { class: "key" },
       h("span", { class: "swatch collided", "aria-hidden": "true" }),
-      "collided: it read a version that another one overwrote",
+      "collided: another attempt read the same version, and both wrote",
     ),
-    h("span", { class: "key" }, `From the left to the right edge: ${milliseconds(seconds * 1000)}`),
+    h("span", { class: "key" }, `From left to right: ${milliseconds(seconds * 1000)}`),
   );
 
 /** @param {Attempt | null} attempt */
 function inWords(attempt) {
-  if (!attempt) return "Point at a window, or walk through them with the arrow keys.";
+  if (!attempt) return "Point at a window, or step through the windows with the arrow keys.";
   const { number, pod, process, version_read, value_read, version_written, value_written, read_at, wrote_at } = attempt;
   const wrote =
     wrote_at === null
@@ -188,11 +188,7 @@ const lane = (pod, process) => (process && process !== pod ? `${pod} ${process}`
 /** @param {Attempt} chosen @param {Witness | null} pair @param {string | null} traceUrl */
 function collision(chosen, pair, traceUrl) {
   if (!pair)
-    return h(
-      "section",
-      { class: "panel" },
-      h("h2", null, `Attempt ${chosen.number} collided with none that is recorded.`),
-    );
+    return h("section", { class: "panel" }, h("h2", null, `Attempt ${chosen.number} has no recorded collision.`));
   const rows = [
     ["Process", (/** @type {Attempt} */ each) => lane(each.pod, each.process)],
     ["Version read", (/** @type {Attempt} */ each) => each.version_read],
@@ -219,7 +215,7 @@ function collision(chosen, pair, traceUrl) {
           h(
             "tr",
             null,
-            h("th", { scope: "col" }, "Of each"),
+            h("th", { scope: "col" }, "Property"),
             [pair.first, pair.second].map((each) => h("th", { scope: "col" }, `Attempt ${each.number}`)),
           ),
         ),
@@ -244,5 +240,5 @@ function collision(chosen, pair, traceUrl) {
 function trace({ trace_id }, url) {
   if (!trace_id) return "not traced";
   if (!url) return h("code", null, trace_id);
-  return h("a", { href: url.replace("{trace_id}", trace_id), target: "_blank", rel: "noreferrer" }, "in Jaeger");
+  return h("a", { href: url.replace("{trace_id}", trace_id), target: "_blank", rel: "noreferrer" }, "Open in Jaeger");
 }

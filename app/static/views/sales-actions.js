@@ -1,4 +1,4 @@
-// Creates sales, starts their next rounds, ends them.
+// Creates sales, starts their next rounds, and ends them.
 
 import { ask } from "../core/api.js";
 import { attempt, notify } from "../state/notices.js";

@@ -1,4 +1,4 @@
-// All sales: where each is in its life, and whether it adds up.
+// All sales, with the phase of each and whether it adds up.
 
 import { clock, counted, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
@@ -24,7 +24,7 @@ export function render(state, store) {
       ? h(
           "p",
           { class: "hint" },
-          "No sale is open or still to be drained. Create one above, or open the doors of two sides.",
+          "No sale is open or has orders to drain. Create one above, or start two under “Side by side”.",
         )
       : h(
           "div",
@@ -36,7 +36,13 @@ export function render(state, store) {
 
 /** @param {State} state @param {Store} store */
 function terms(state, store) {
-  const fields = form(state, VIEW, { name: "concert", strategy: "atomic", stock: 10, customer_limit: "", think_ms: 50 });
+  const fields = form(state, VIEW, {
+    name: "concert",
+    strategy: "atomic",
+    stock: 10,
+    customer_limit: "",
+    think_ms: 50,
+  });
   const set = (/** @type {string} */ name) => (/** @type {string} */ value) => fill(store, VIEW, { [name]: value });
   const strategies = (state.facts?.strategies ?? []).map(({ name }) => ({ value: name, label: name }));
   return h(
@@ -58,14 +64,14 @@ function terms(state, store) {
     choice({ label: "Strategy", value: fields.strategy, options: strategies, set: set("strategy") }),
     numberField({ label: "Stock", unit: "tickets", value: fields.stock, min: 1, max: 100_000_000, set: set("stock") }),
     numberField({
-      label: "Limit",
-      unit: "each",
+      label: "Limit per customer",
+      unit: "tickets",
       value: fields.customer_limit,
       min: 1,
       max: 100_000_000,
       required: false,
       set: set("customer_limit"),
-      hint: "Empty: none",
+      hint: "Leave empty for no limit",
     }),
     numberField({ label: "Think time", unit: "ms", value: fields.think_ms, min: 0, max: 10_000, set: set("think_ms") }),
     h("div", { class: "go" }, h("button", { class: "primary", type: "submit" }, "Create the sale")),
@@ -123,18 +129,18 @@ const changes = (sale, store) =>
     h("button", { class: "danger", onClick: () => end(store, sale.name), "aria-label": `End ${sale.name}` }, "End"),
   );
 
-/** The resource is who changes it. @param {Sale} sale */
+/** Shows the resource that manages the sale, and the command to change it. @param {Sale} sale */
 const managed = ({ name, round, resource }) => [
   resource
     ? told(resource)
-    : h("p", { class: "hint" }, "The operator has told nothing of it lately. What Kubernetes knows:"),
+    : h("p", { class: "hint" }, "The operator has not reported on this sale lately. Ask Kubernetes with:"),
   !resource && h("code", { class: "command" }, `kubectl describe flashsale ${name}`),
-  h("p", { class: "hint" }, "A FlashSale resource manages this sale. Its next round:"),
+  h("p", { class: "hint" }, "A FlashSale resource manages this sale. Start its next round with:"),
   h("code", { class: "command" }, `kubectl patch flashsale ${name} --type merge -p '{"spec":{"round":${round + 1}}}'`),
 ];
 
 const TONES = { True: "good", False: "", Unknown: "" };
-const GRAVE = new Set(["Ready", "LedgerConsistent"]); // the others say False in the life of every sale
+const GRAVE = new Set(["Ready", "LedgerConsistent"]); // the other conditions are False at some time in every sale
 
 /** @param {Resource} resource */
 const told = ({ workers, conditions = [] }) => [

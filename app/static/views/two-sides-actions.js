@@ -1,4 +1,4 @@
-// Puts both sides on sale anew, and sends both crowds.
+// Starts a new round on both sides, and sends a blast to each.
 
 import { ask } from "../core/api.js";
 import { hasEnded } from "../state/events.js";
@@ -7,7 +7,7 @@ import { attempt } from "../state/notices.js";
 
 /** @import { Blast, Store } from "../core/types.js" */
 
-/** The sale of a side: both sides may have the same strategy. @param {"left" | "right"} side @param {string} strategy */
+/** Returns the sale of a side. It names the side, since both may have the same strategy. @param {"left" | "right"} side @param {string} strategy */
 export const saleOf = (side, strategy) => `${side}-${strategy}`;
 
 /** @param {Store} store @param {Record<string, any>} fields */
@@ -32,7 +32,8 @@ export async function run(store, fields) {
 }
 
 /**
- * Its next round with these terms, or its first. Only an ended sale takes other terms, with its next round.
+ * Starts the next round of a sale with these terms, or its first. A sale takes another think time only after it has
+ * ended; the stock may change with every round.
  * @param {Store} store
  * @param {{ name: string, strategy: string, stock: number, think_ms: number }} terms
  */

@@ -1,11 +1,11 @@
-// The same crowd at the same moment, before two ways to sell.
+// Two strategies side by side, with the same crowd of buyers at the same moment.
 
 import { counted, milliseconds, rate, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
 import { chart } from "../parts/chart.js";
 import { choice, numberField } from "../parts/field.js";
 import { figure, figureList } from "../parts/figure.js";
-import { outside, seats } from "../parts/seats.js";
+import { emptySeats, outside, seats } from "../parts/seats.js";
 import { figures, hasEnded, newestBlast } from "../state/events.js";
 import { fill, form } from "../state/forms.js";
 import { cancel, run, saleOf } from "./two-sides-actions.js";
@@ -13,12 +13,12 @@ import { verdict } from "./verdict.js";
 
 /** @import { Blast, Point, Sale, State, Store } from "../core/types.js" */
 
-export const title = "Two sides";
+export const title = "Side by side";
 export const VIEW = "two-sides";
 
 const SIDES = /** @type {const} */ (["left", "right"]);
 
-/** What is chosen: by this person, or else what was last run by anybody. @param {State} state */
+/** Returns the values that the user has chosen, or else those of the last run, by any user. @param {State} state */
 function chosen(state) {
   const names = (state.facts?.strategies ?? []).map((each) => each.name);
   const last = { left: lastRun(state, "left"), right: lastRun(state, "right") };
@@ -67,7 +67,7 @@ export function render(state, store) {
       h(
         "p",
         { class: "lead" },
-        "Both sides get the same crowd at the same moment, over real HTTP. Who was sold what is counted from the ledger.",
+        "Both sides get the same crowd at the same moment, over real HTTP. The tickets sold are counted from the ledger.",
       ),
       controls(state, store, fields, running, blasts),
     ),
@@ -96,23 +96,23 @@ function controls(state, store, fields, running, blasts) {
     { class: "controls", onSubmit: start },
     number("requests", "Buyers", { unit: "requests", min: 1, max: 100_000 }),
     number("stock", "Stock", { unit: "tickets", min: 1, max: 100_000 }),
-    number("concurrency", "At once", { unit: "requests", min: 1, max: 1_000 }),
+    number("concurrency", "At the same time", { unit: "requests", min: 1, max: 1_000 }),
     number("think_ms", "Think time", { unit: "ms", min: 0, max: 10_000 }),
     number("customers", "Customers", {
       unit: "people",
       min: 1,
       max: 100_000,
       required: false,
-      hint: "Empty: one for each request",
+      hint: "Leave empty for one per request",
     }),
-    number("retries", "Retries", { unit: "tries", min: 0, max: 10 }),
+    number("retries", "Retries", { unit: "per request", min: 0, max: 10 }),
     h(
       "div",
       { class: "go" },
       h(
         "button",
         { class: "primary", type: "submit", disabled: locked || state.connection.status !== "open" },
-        running ? "Selling…" : fields.busy ? "Preparing…" : "Open the doors",
+        running ? "Selling…" : fields.busy ? "Preparing…" : "Start both sales",
       ),
       running && h("button", { type: "button", onClick: () => cancel(store, blasts) }, "Cancel"),
     ),
@@ -136,8 +136,19 @@ function sidePanel(state, store, fields, side, blast, running) {
       disabled: running || fields.busy,
       set: (value) => fill(store, VIEW, { [side]: value }),
     }),
-    sale ? outcome(sale, blast) : h("p", { class: "hint first" }, "Nothing was sold here yet. Open the doors."),
+    sale ? outcome(sale, blast) : expected(state, fields, side),
   );
+}
+
+/** Shows, before the first run, what will happen. @param {State} state @param {Record<string, any>} fields @param {"left" | "right"} side */
+function expected(state, fields, side) {
+  const strategy = (state.facts?.strategies ?? []).find(({ name }) => name === fields[side]);
+  const stock = Math.max(0, Number(fields.stock) || 0);
+  const buyers = counted(Number(fields.requests) || 0, "buyer");
+  const sentence = strategy?.promises_exactness
+    ? `${buyers} will ask at once. ${counted(Math.min(stock, Number(fields.requests)), "ticket")} will be sold, and everyone else will be answered “sold out”.`
+    : `${buyers} will ask at once. Many will read “${whole(stock)} left” before the first of them writes, and all of those will get a ticket.`;
+  return [h("p", { class: "hint first" }, sentence), emptySeats(stock)];
 }
 
 /** @param {Sale} sale @param {Blast | undefined} blast */
@@ -157,12 +168,12 @@ function outcome(sale, blast) {
     outside(sale),
     progress(blast),
     figureList(
-      figure("Told “reserved”", whole(load?.accepted), { id: "accepted" }),
-      figure("Told “sold out”", whole(load?.sold_out), { id: "sold_out" }),
-      figure("Without a plain answer", whole(load?.errors), { id: "errors" }),
+      figure("Answered “reserved”", whole(load?.accepted), { id: "accepted" }),
+      figure("Answered “sold out”", whole(load?.sold_out), { id: "sold_out" }),
+      figure("No clear answer", whole(load?.errors), { id: "errors" }),
       figure("Booked in the ledger", whole(sale.booked), { id: "booked", tone: sale.oversold > 0 ? "bad" : "plain" }),
       figure("Oversold", whole(sale.oversold), { id: "oversold", tone: sale.oversold > 0 ? "bad" : "good" }),
-      figure("Sold, as the counter says", whole(sale.counter_says), { id: "counter_says" }),
+      figure("Sold, according to the counter", whole(sale.counter_says), { id: "counter_says" }),
     ),
     figureList(
       figure("Accepted", rate(load?.accepted_per_second), { id: "accepted_per_second" }),
@@ -178,7 +189,7 @@ function progress(blast) {
   if (!blast) return null;
   const sent = figures(blast)?.sent ?? 0;
   const words = {
-    queued: "waits for the load generator",
+    queued: "waiting for the blast runner",
     running: "running",
     finished: "finished",
     cancelled: "cancelled",
@@ -192,7 +203,7 @@ function progress(blast) {
   );
 }
 
-/** The two curves beside each other. @param {State} state @param {Record<string, any>} fields @param {(Blast | undefined)[]} blasts */
+/** Shows the curves of both sides in the same charts. @param {State} state @param {Record<string, any>} fields @param {(Blast | undefined)[]} blasts */
 function race(state, fields, blasts) {
   const curves = blasts.map((blast) => (blast ? (state.curves[blast.id] ?? []) : []));
   if (curves.every((curve) => curve.length === 0)) return null;
@@ -217,7 +228,7 @@ function race(state, fields, blasts) {
     "div",
     { class: "panels" },
     panel("Latency p99 so far", "ms", (point) => point.p99, "chart-latency"),
-    panel("Accepted a second so far", "tickets/s", (point) => point.accepted_per_second, "chart-accepted"),
+    panel("Accepted per second so far", "tickets/s", (point) => point.accepted_per_second, "chart-accepted"),
   );
 }
 
@@ -239,13 +250,13 @@ function lines(curves, names, unit, of, colour) {
         backgroundColor: colour(index === 0 ? "left" : "right"),
         borderDash: index === 0 ? [6, 4] : [],
         borderWidth: 2,
-        pointRadius: curve.length === 1 ? 4 : 0, // a crowd that was served between two reports leaves its end only
+        pointRadius: curve.length === 1 ? 4 : 0, // a blast that ends before its second report has a single point
       })),
     },
     options: {
       plugins: { legend: { labels: { color: colour("text"), usePointStyle: true, pointStyle: "line" } } },
       scales: {
-        x: { type: "linear", beginAtZero: true, ...axis("s since the doors opened") },
+        x: { type: "linear", beginAtZero: true, ...axis("seconds since the start") },
         y: { beginAtZero: true, ...axis(unit) },
       },
     },

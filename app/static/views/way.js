@@ -1,4 +1,4 @@
-// The way of an order, with what is where at this moment; and, in a lab, faults to try on it.
+// The path of an order from the buyer to the ledger, with the current figure of each station. In a lab, faults to try.
 
 import { counted, rate, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
@@ -12,7 +12,7 @@ import { crowd } from "./way-actions.js";
 
 /** @import { Sale, State, Store } from "../core/types.js" */
 
-export const title = "Way of an order";
+export const title = "Order path";
 export const VIEW = "way";
 
 /** @param {State} state @param {Store} store */
@@ -21,8 +21,8 @@ export function render(state, store) {
   if (sales.length === 0) {
     return empty(
       title,
-      "There is no sale to follow. Open the doors of two sides, or create a sale; then its orders pass by here.",
-      h("p", null, h("a", { href: "#/two-sides" }, "Two sides")),
+      "There is no sale yet. Start one under “Side by side” or create one under “Sales”, and this view shows where its orders are.",
+      h("p", null, h("a", { href: "#/two-sides" }, "Side by side")),
     );
   }
   const busiest = [...sales].sort(
@@ -41,7 +41,7 @@ export function render(state, store) {
     h(
       "section",
       { class: "stage" },
-      h("h1", null, "An accepted order is somewhere, always."),
+      h("h1", null, "See where every accepted order is."),
       h(
         "div",
         { class: "controls" },
@@ -57,7 +57,7 @@ export function render(state, store) {
           h(
             "button",
             { class: "primary", disabled: running, onClick: () => crowd(store, sale) },
-            running ? "Selling…" : "Send a crowd to a fresh round",
+            running ? "Selling…" : "Start a new round with a crowd of buyers",
           ),
         ),
       ),
@@ -87,7 +87,7 @@ function stations(sale, load, drained) {
     station(
       "API",
       load ? counted(load.accepted ?? 0, "order") : "–",
-      load ? `accepted, ${whole(load.sold_out)} told “sold out”` : "accepted",
+      load ? `accepted, ${whole(load.sold_out)} answered “sold out”` : "accepted",
     ),
     station(
       "Gate",
@@ -98,10 +98,10 @@ function stations(sale, load, drained) {
     station(
       "Stream",
       sale.backlog === null ? "away" : counted(sale.backlog, "ticket"),
-      "accepted, on the way",
+      "accepted, not yet in the ledger",
       sale.backlog === null,
     ),
-    station("Workers", rate(drained), "tickets into the ledger, over 3 s"),
+    station("Workers", rate(drained), "tickets into the ledger, average of 3 s"),
     station("Ledger", counted(sale.booked, "ticket"), ledgerSays(sale), sale.oversold > 0),
   );
 }
