@@ -1,4 +1,4 @@
-"""A small JSON client for the service's own API, on the standard library: the lab installs no HTTP client."""
+"""A small JSON client of the service's own API, on the standard library, because the lab installs no HTTP client."""
 
 import asyncio
 import json
@@ -10,31 +10,33 @@ from urllib.parse import quote, urlsplit
 
 from app.errors import AtomicTicketsError
 
-REPLY_SECONDS = 15.0  # reading a sale waits behind the naive buyers, who hold their connections while they think
-REPLY_LIMIT_BYTES = 4_194_304  # a page of 1,000 attempts has 600 kB
+REPLY_SECONDS = 15.0  # reading a sale waits behind the naive buyers, which hold their connections while they think
+REPLY_LIMIT_BYTES = 4_194_304  # a page of 1,000 attempts takes 600 kB
 IDEMPOTENCY_HEADER = "X-Idempotency-Key"
 
 Document = dict[str, Any]
 
 
 class ApiUnreachable(AtomicTicketsError):
+    """The API did not answer, or its answer is not JSON."""
+
     status, slug, title = 503, "api-unreachable", "API Unreachable"
 
 
 class ApiRefused(AtomicTicketsError):
-    """The API answered a request of the lab with a problem."""
+    """The API answered a request with a problem."""
 
     status, slug, title = 502, "api-refused", "API Refused"
 
 
 class ApiNotReady(ApiRefused):
-    """503: a process is starting, or a store is away. Nothing was done, or it is safe to ask again."""
+    """The API answered 503: a process is starting, or a store is away. It is safe to ask again."""
 
     status, slug, title = 503, "api-not-ready", "API Not Ready"
 
 
 class SaleClient:
-    """Sales and reservations as any user of the API sees them. Each call raises ApiUnreachable or ApiRefused."""
+    """A client of sales and reservations, like any user of the API. Calls raise ApiUnreachable or ApiRefused."""
 
     def __init__(self, url: str, admin_token: str | None = None) -> None:
         target = urlsplit(url)
@@ -45,34 +47,35 @@ class SaleClient:
             self._headers["Authorization"] = f"Bearer {admin_token}"
 
     async def sale(self, name: str) -> Document | None:
-        """None where there is no such sale."""
+        """Return the sale, or None if there is no such sale."""
         return await self._read(f"/sales/{quote(name)}")
 
     async def create(self, terms: Mapping[str, Any]) -> None:
+        """Create a sale."""
         await self._ask("POST", "/sales", terms)
 
     async def reset(self, name: str) -> None:
-        """Starts the next round."""
+        """Start the next round."""
         await self._ask("POST", f"/sales/{quote(name)}/reset")
 
     async def end(self, name: str) -> None:
-        """Nothing more is sold; what was accepted is booked."""
+        """End the sale: nothing more is sold, and accepted orders are still booked."""
         await self._ask("DELETE", f"/sales/{quote(name)}")
 
     async def buy(self, sale: str, customer: str, key: str) -> Document:
-        """One ticket. A refusal is ApiRefused too."""
+        """Buy one ticket. Raise ApiRefused for a refused purchase too."""
         return await self._ask("POST", "/buy-ticket", {"sale": sale, "customer": customer}, {IDEMPOTENCY_HEADER: key})
 
     async def reservation(self, reservation_id: str) -> Document | None:
-        """None where no such reservation is known."""
+        """Return the reservation, or None if there is no such reservation."""
         return await self._read(f"/reservations/{quote(reservation_id)}")
 
     async def witnesses(self, sale: str, *, after: int, limit: int) -> Document:
-        """Of the present round: a page of GET /sales/{sale}/witnesses."""
+        """Return a page of GET /sales/{sale}/witnesses, of the present round."""
         return await self._ask("GET", f"/sales/{quote(sale)}/witnesses?after={after}&limit={limit}")
 
     async def attempts(self, sale: str, *, after: int) -> list[Document] | None:
-        """What purchases of this round read and wrote, behind number `after`; None from a service that keeps none."""
+        """Return the attempts of the present round after number `after`, or None if the service keeps none."""
         page = await self._read(f"/sales/{quote(sale)}/attempts?after={after}")
         return None if page is None else list(page["attempts"])
 
@@ -103,11 +106,12 @@ class SaleClient:
         finally:
             connection.close()
         if not isinstance(document, dict):
-            raise ApiUnreachable(f"{method} {path}: the answer is no JSON object.")
+            raise ApiUnreachable(f"{method} {path}: the answer is not a JSON object.")
         return response.status, document
 
 
 def answered(request: str, status: int, document: Document) -> Document:
+    """Return the document. Raise ApiNotReady or ApiRefused if the status is that of an error."""
     if status >= 400:
         refused = ApiNotReady if status == 503 else ApiRefused
         raise refused(f"{request}: {status} {document.get('title', '')}: {document.get('detail', '')}")

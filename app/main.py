@@ -1,4 +1,4 @@
-"""The application: what it is made of, and the order in which its parts come up and go down."""
+"""The application: builds the parts of an API process, and starts and stops them in order."""
 
 import asyncio
 import uuid
@@ -52,7 +52,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All that an API process is told from outside; by default, by the environment."""
+    """All settings of an API process. By default they come from the environment."""
 
     stores: StoreSettings = field(default_factory=StoreSettings)
     gate: GateSettings = field(default_factory=GateSettings)
@@ -63,7 +63,10 @@ class Settings:
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """An application that opens its stores in its lifespan, and is ready (`app.state.readiness`) when they answer."""
+    """Return the application.
+
+    It opens its stores in its lifespan, and is ready (`app.state.readiness`) once they have answered.
+    """
     settings = settings or Settings()
     readiness = Readiness()
 
@@ -83,7 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 async def open_services(settings: Settings, readiness: Readiness, stack: AsyncExitStack) -> Services:
-    """Builds everything, without waiting for a store; `stack` takes it down again, the stores last."""
+    """Build all services, without waiting for a store. `stack` closes them again, the stores last."""
     engine = make_engine(settings.stores.database_url, "api", settings.ledger)
     stack.push_async_callback(engine.dispose)
     redis = make_redis(settings.stores.redis_url, "api", settings.gate)
@@ -133,7 +136,10 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
 async def open_live(
     settings: Settings, parts: StrategyDependencies, readiness: Readiness, stack: AsyncExitStack
 ) -> Live:
-    """What the dashboard is told. `parts` has connections of its own, so that it doesn't wait behind the buyers."""
+    """Build the live events of the dashboard.
+
+    `parts` has connections of its own, so that the dashboard does not wait behind the buyers.
+    """
     broker = make_redis(settings.stores.broker_url, "api", settings.gate)
     stack.push_async_callback(broker.aclose)
     strategies = build_strategies(parts)
@@ -159,7 +165,7 @@ async def open_live(
 
 
 async def becomes_ready(readiness: Readiness, engine: AsyncEngine, redis: "Redis", gate: Gate, pool_size: int) -> None:
-    """What has to be true once before anything is sold."""
+    """Set the process ready once the stores have answered and belong together, and log doubts about them."""
 
     async def ledger() -> None:
         await installation_id(engine)

@@ -1,7 +1,7 @@
-"""The reconciliation as a process of its own: `python -m app.reconciler`. SIGTERM ends it at once, at any point.
+"""The reconciler as a process: `python -m app.reconciler`. SIGTERM ends it at once, at any point.
 
-RECONCILE_READY_FILE names a file that it makes when it has looked at every sale once. On RECONCILE_PROBE_PORT it
-answers whether it has (`/readyz`), and that it is alive (`/healthz`).
+The process is ready when it has checked every sale once. It then creates the file that RECONCILE_READY_FILE names. On
+RECONCILE_PROBE_PORT it answers whether it is ready (`/readyz`) and that it is alive (`/healthz`).
 """
 
 import asyncio
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 async def serve() -> None:
-    """Runs until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT."""
     stores, gate_settings, settings = StoreSettings(), GateSettings(), ReconcileSettings()
     engine = make_engine(stores.database_url, "reconciler", LedgerSettings())
     redis = make_redis(stores.redis_url, "reconciler", gate_settings)
@@ -46,7 +46,7 @@ async def serve() -> None:
 
 
 async def _tell(ready: asyncio.Event) -> None:
-    """Says once that every sale was looked at."""
+    """Log that every sale has been checked once, and create the ready file."""
     await ready.wait()
     log.info("reconciliation runs")
     if path := ProbeSettings.of("RECONCILE_").ready_file:

@@ -1,7 +1,7 @@
-"""`python -m app.smoke`: buys one ticket of a sale made for it, as any client would, and sees it booked.
+"""`python -m app.smoke`: buys two tickets of a new sale, as a client, and checks that they are booked.
 
-API_URL and API_ADMIN_TOKEN name the service. With --resource GROUP/VERSION/PLURAL it first asks the cluster that it
-runs in whether that is served. Exit code: 0 all was as it should be, 1 with a sentence that says what was not.
+API_URL and API_ADMIN_TOKEN name the service. With --resource GROUP/VERSION/PLURAL it first checks that the API server
+of its cluster serves that resource. It exits with 0 on success, and with 1 and a sentence on standard error otherwise.
 """
 
 import argparse
@@ -25,11 +25,18 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class SmokeFailed(AtomicTicketsError):
+    """A check failed."""
+
     status, slug, title = 500, "smoke-failed", "Smoke Test Failed"
 
 
 async def buy_one(client: SaleClient) -> None:
-    """Raises SmokeFailed, or what the client raises. The sale is ended whatever happens."""
+    """Create a sale, buy two tickets, and check that they are booked and the sale adds up.
+
+    The sale is ended in any case.
+
+    Raise SmokeFailed if a check fails, or what the client raises.
+    """
     sale = f"helm-test-{uuid.uuid4().hex[:12]}"
     await client.create({"name": sale, "strategy": "atomic", "stock": STOCK})
     try:
@@ -40,12 +47,13 @@ async def buy_one(client: SaleClient) -> None:
         identity = await _identity(client, sale)
         expected = {"stock": STOCK, "remaining": STOCK - 2, "booked": 2}
         if not identity["holds"] or any(identity[name] != count for name, count in expected.items()):
-            raise SmokeFailed(f"{expected} was to be expected, and the service says {identity}.")
+            raise SmokeFailed(f"The service reports {identity} instead of {expected}.")
     finally:
         await client.end(sale)
 
 
 async def _until_booked(client: SaleClient, reservation_id: str) -> None:
+    """Wait until the reservation is booked. Raise SmokeFailed after PATIENCE_SECONDS, or if it ends otherwise."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         reservation = await client.reservation(reservation_id)
@@ -53,20 +61,21 @@ async def _until_booked(client: SaleClient, reservation_id: str) -> None:
         if status == "booked":
             return
         if status not in ("pending", "unknown") or time.monotonic() > deadline:
-            raise SmokeFailed(f"The reservation {reservation_id} is {status}, not booked.")
+            raise SmokeFailed(f"The reservation {reservation_id} is {status} instead of booked.")
         await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _identity(client: SaleClient, sale: str) -> Document:
+    """Return the counts of the sale, and whether they add up to its stock."""
     view = await client.sale(sale)
     if view is None:
-        raise SmokeFailed(f"The sale {sale} is gone.")
+        raise SmokeFailed(f"The service does not know the sale {sale} any more.")
     identity: Document = view["identity"]
     return identity
 
 
 def check_served(resource: str) -> None:
-    """Asks the cluster's API server, with the pod's own account. Raises SmokeFailed."""
+    """Ask the cluster's API server, with the pod's own account. Raise SmokeFailed if the resource is not served."""
     group_version, _, plural = resource.rpartition("/")
     cluster = KubernetesSettings()
     url = f"https://{cluster.host}:{cluster.port}/apis/{group_version}"
@@ -74,17 +83,19 @@ def check_served(resource: str) -> None:
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     try:
         trusted = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
-        with urllib.request.urlopen(request, timeout=10, context=trusted) as response:  # noqa: S310  the same
+        with urllib.request.urlopen(request, timeout=10, context=trusted) as response:  # noqa: S310  the URL is https
             served = [each["name"] for each in json.load(response)["resources"]]
     except OSError as error:
-        raise SmokeFailed(f"{group_version} is not served: {error}.") from error
+        raise SmokeFailed(f"The cluster does not serve {group_version}: {error}.") from error
     if plural not in served:
-        raise SmokeFailed(f"{group_version} has {', '.join(served)} and no {plural}.")
+        raise SmokeFailed(f"The cluster does not serve {plural} in {group_version}, only {', '.join(served)}.")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m app.smoke", description="Buys a ticket and sees it booked.")
-    parser.add_argument("--resource", metavar="GROUP/VERSION/PLURAL", help="must be served by the cluster around")
+    parser = argparse.ArgumentParser(
+        prog="python -m app.smoke", description="Buy two tickets and check that they are booked."
+    )
+    parser.add_argument("--resource", metavar="GROUP/VERSION/PLURAL", help="a resource that the cluster must serve")
     resource: str | None = parser.parse_args().resource
     settings = ApiSettings()
     try:

@@ -1,4 +1,4 @@
-"""Points cost nothing until they are armed; armed, each of them strikes one caller, in whichever process."""
+"""A failpoint does nothing until it is armed. An armed one affects exactly one caller, in any process."""
 
 import asyncio
 import signal
@@ -47,7 +47,7 @@ async def test_those_who_meet_go_on_together(failpoints: FailpointController) ->
 
 
 async def test_nobody_stands_forever(failpoints: FailpointController, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A controller that died releases nobody."""
+    """If the controller has died, a caller stops waiting by itself after a time."""
     monkeypatch.setattr("app.failpoints.LONGEST_STOP_SECONDS", 0.0)
     failpoints.stop_at("lock_held")
     await failpoint("lock_held")

@@ -1,4 +1,4 @@
-"""What every other test relies on: a database of its own with all revisions, and stores that answer."""
+"""The fixtures on which all other tests rely: a migrated database for each test, and stores that answer."""
 
 import asyncpg
 import pytest

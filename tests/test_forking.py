@@ -1,4 +1,4 @@
-"""A forked process is what its command would have started: in what it sees, and in how it ends."""
+"""A forked process sees the same and ends the same way as a process started by its command."""
 
 import json
 import signal

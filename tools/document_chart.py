@@ -1,15 +1,18 @@
-"""Writes what is made from values.yaml: values.schema.json and the tables in the chart's README.
+"""Generates the chart's values.schema.json and the tables in its README from values.yaml and the settings classes.
 
     python tools/document_chart.py [--check]
 
-A value's comment says what it is (`# -- ...`) and, where its default doesn't show it, what it may be
-(`# @schema {...}`, JSON Schema). Every object is closed, so that a typing error is refused with its name; an object
-whose default is empty takes any key, as does one marked `{"open": true}`. The settings of the processes are read from
-the classes that read them.
+The comment above a value describes it (`# -- ...`). If the default does not show the value's type or limits, the
+comment also has a JSON Schema (`# @schema {...}`). Objects allow no other keys, so that a typing error is refused by
+name, except objects whose default is empty or that are marked with `{"open": true}`. The chart's copy of the CRD comes
+from k8s/crd.yaml, and its version from pyproject.toml. With --check nothing is written, and the exit code is 1 if a
+file is stale.
 """
 
 import json
+import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +45,7 @@ CHARTS_OWN = frozenset(
         *("OPERATOR_MIN_WORKERS", "OPERATOR_MAX_WORKERS", "OPERATOR_METRICS_PORT"),
     }
 )
-"""Settings that other values or the release decide."""
+"""Settings that are set by other values of the chart or by the release, and so are not allowed in `settings`."""
 QUANTITY = {"type": ["string", "number"], "pattern": r"^[0-9.]+([eE][0-9]+|m|[kKMGTP]i?)?$"}
 AMOUNTS = {"type": "object", "additionalProperties": QUANTITY}
 POSITIVE = {"type": "integer", "minimum": 1}
@@ -78,7 +81,7 @@ def definitions() -> Schema:
 
 
 def settings() -> Schema:
-    """By the name of the variable: type, limits and default, as the process checks them at its start."""
+    """Return type, limits and default of each setting by the name of its variable, as the processes check them."""
     found: Schema = {}
     for group in SETTINGS:
         prefix = str(group.model_config.get("env_prefix", ""))
@@ -90,17 +93,18 @@ def settings() -> Schema:
 
 
 class Values:
-    """values.yaml with the comments that stand before each value."""
+    """The values of values.yaml with the comments above them. `rows` has (path, default, description) of each value."""
 
     def __init__(self, text: str) -> None:
         self._lines = text.splitlines()
-        self._common = frozenset(yaml.safe_load(text)["pods"])  # what each component repeats needs no row of its own
+        self._common = frozenset(yaml.safe_load(text)["pods"])  # keys that each component repeats get no row
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         assert isinstance(root, yaml.MappingNode)  # noqa: S101  narrows the type for the checker
         self._root = root
-        self.rows: list[tuple[str, str, str]] = []  # path, default, description
+        self.rows: list[tuple[str, str, str]] = []
 
     def schema(self) -> Schema:
+        """Return the JSON Schema of the values, and fill `rows`."""
         return {
             "$schema": "http://json-schema.org/draft-07/schema#",
             "title": "Values of the chart atomictickets",
@@ -132,7 +136,7 @@ class Values:
         return schema | ({"description": description} if description else {})
 
     def _comment(self, line: int) -> tuple[str, Schema]:
-        """The lines right above: the description, and what `@schema` says."""
+        """Return the description and the `@schema` from the comment directly above this line."""
         above: list[str] = []
         while line and self._lines[line - 1].lstrip().startswith("#"):
             line -= 1
@@ -148,7 +152,7 @@ class Values:
 
 
 def inferred(default: Any) -> Schema:
-    """What the default itself shows."""
+    """Return the type that the default shows."""
     for kind, name in ((bool, "boolean"), (int, "integer"), (str, "string"), (list, "array"), (dict, "object")):
         if isinstance(default, kind):
             return {"type": name}
@@ -157,7 +161,7 @@ def inferred(default: Any) -> Schema:
 
 def table(rows: list[tuple[str, str, str]]) -> str:
     cells = [f"| `{path}` | `{default}` | {description} |" for path, default, description in rows]
-    return "\n".join(["| value | default | what it is |", "|---|---|---|", *cells])
+    return "\n".join(["| value | default | description |", "|---|---|---|", *cells])
 
 
 def settings_table() -> str:
@@ -165,18 +169,25 @@ def settings_table() -> str:
     for name, schema in settings().items():
         limits = ", ".join(f"{key} {value}" for key, value in schema.items() if key not in ("default", "type"))
         rows.append((name, json.dumps(schema.get("default")), limits))
-    return table(rows).replace("| value | default | what it is |", "| variable | default | limits |")
+    return table(rows).replace("| value | default | description |", "| variable | default | limits |")
 
 
 def between(text: str, name: str, content: str) -> str:
-    """`text` with what stands between the marks of `name` replaced."""
+    """Return `text` with the part between the marks of `name` replaced by `content`."""
     begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
     before, _, rest = text.partition(begin)
     _, _, after = rest.partition(end)
     return f"{before}{begin}{content}{end}{after}"
 
 
+def with_version(chart: str) -> str:
+    """Return Chart.yaml with the project's version, whose only source is pyproject.toml."""
+    project = tomllib.loads((CHART.parents[1] / "pyproject.toml").read_text())["project"]
+    return re.sub(r"^(version|appVersion): .*$", rf"\1: {project['version']}", chart, flags=re.MULTILINE)
+
+
 def documents() -> dict[Path, str]:
+    """Return the text of each generated file."""
     values = Values((CHART / "values.yaml").read_text())
     schema = json.dumps(values.schema(), indent=2) + "\n"
     readme = between((CHART / "README.md").read_text(), "values", table(values.rows))
@@ -184,6 +195,7 @@ def documents() -> dict[Path, str]:
         CHART / "values.schema.json": schema,
         CHART / "README.md": between(readme, "settings", settings_table()),
         CHART / "files" / "crd.yaml": (CHART.parents[1] / "k8s" / "crd.yaml").read_text(),
+        CHART / "Chart.yaml": with_version((CHART / "Chart.yaml").read_text()),
     }
 
 
@@ -191,7 +203,7 @@ def main() -> int:
     stale = [path for path, text in documents().items() if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv[1:]:
         for path in stale:
-            print(f"{path.name} isn't what values.yaml and the settings say: make chart")
+            print(f"{path.name} is stale: run `make chart`")
         return 1 if stale else 0
     for path in stale:
         path.write_text(documents()[path])

@@ -1,8 +1,8 @@
-"""Measures the dashboard on this machine, with a lab and a Chromium of its own: `python tools/measure_dashboard.py`.
+"""Measures the dashboard on this machine, with its own lab and Chromium: `python tools/measure_dashboard.py`.
 
-Prints how soon it paints, what it weighs, how many frames a second the race lens shows while 5,000 requests run, and
-what watchers cost the buyers: p99 of purchases without and with ten of them, in turns. It judges nothing: on a busy
-machine each figure is worse.
+It prints the time to the first contentful paint, the size of the resources that are loaded, the frame rate of the race
+lens while 5,000 requests run, and the cost of watchers for buyers: the p99 of purchases without and with ten watchers,
+measured alternately. It does not judge the figures, which are worse on a busy machine.
 """
 
 import asyncio
@@ -39,16 +39,16 @@ WEIGHT = "performance.getEntriesByType('resource').reduce((sum, each) => sum + e
 
 
 class Lab(SaleClient):
-    """The HTTP API of the lab, with blasts."""
+    """A client of the lab's HTTP API that can also run blasts."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.url = url
 
     async def blast(self, sale: str) -> Document:
-        """Its result."""
+        """Run a blast on this sale and return its result."""
         blast = await self._ask("POST", f"/sales/{sale}/blasts", CROWD)
-        while (told := await self._ask("GET", f"/blasts/{blast['id']}"))["result"] is None:  # noqa: ASYNC110  another process ends it
+        while (told := await self._ask("GET", f"/blasts/{blast['id']}"))["result"] is None:  # noqa: ASYNC110  only another process knows when it ends
             await asyncio.sleep(0.1)
         result: Document = told["result"]
         return result
@@ -63,7 +63,7 @@ async def lab() -> AsyncIterator[Lab]:
         try:
             client = Lab(f"http://127.0.0.1:{port}")
             async with asyncio.timeout(120):
-                while not await answers(client):  # noqa: ASYNC110  as said
+                while not await answers(client):  # noqa: ASYNC110  another process
                     await asyncio.sleep(0.2)
             yield client
         finally:
@@ -75,7 +75,7 @@ async def lab() -> AsyncIterator[Lab]:
 async def answers(client: Lab) -> bool:
     try:
         return await client.sale("nobody-made-it") is None
-    except (ApiUnreachable, ApiRefused):  # not yet, or not ready yet
+    except (ApiUnreachable, ApiRefused):  # it does not listen yet, or is not ready yet
         return False
 
 
@@ -109,7 +109,7 @@ async def watchers_cost(client: Lab) -> None:
     alone: list[float] = []
     watched: list[float] = []
     await client.create({"name": "watched", "strategy": "atomic", "stock": 100_000})
-    await client.blast("watched")  # warm
+    await client.blast("watched")  # warm-up
     for _ in range(ROUNDS):
         for watchers, p99 in ((0, alone), (WATCHERS, watched)):
             async with watching(client.url, watchers):
@@ -143,7 +143,7 @@ async def watching(url: str, count: int) -> AsyncIterator[None]:
 async def main() -> None:
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
-        sys.exit("no Chromium on the PATH")
+        sys.exit("no chromium or google-chrome on the PATH")
     async with lab() as client:
         await watchers_cost(client)
         async with async_playwright() as playwright:

@@ -1,4 +1,7 @@
-"""A worker must know whose stores it has: with another installation's ledger it would book its buyers' orders there."""
+"""Check that a worker's stock server and ledger belong to the same installation.
+
+A worker with the ledger of another installation would book its orders there.
+"""
 
 import asyncio
 from contextlib import suppress
@@ -20,7 +23,10 @@ log = structlog.get_logger()
 
 
 async def own_stores(redis: "Redis", prefix: str, engine: AsyncEngine, stopping: asyncio.Event) -> bool:
-    """Waits until stock server and ledger are there, fit, and of one installation. False: `stopping` was set before."""
+    """Wait until stock server and ledger are reachable, the schema fits this release, and both are of one installation.
+
+    Return True then, or False if `stopping` was set first.
+    """
     told, pause = "", FIRST_PAUSE_SECONDS
     while not stopping.is_set():
         try:

@@ -1,8 +1,8 @@
-"""Entries that fail alone: their tries are counted in the ledger, and after enough of them a person must look.
+"""Entries that fail alone. The ledger counts their tries; after enough of them an entry is set aside for a person.
 
-A row without `set_aside_at` only counts tries; its entry is still pending in the stream, and the backlog has its
-tickets. From `set_aside_at` on the entry may leave the stream, and the row has the tickets, still owed.
-A later try that succeeds removes the row in the booking's own transaction, so that no ticket is counted twice.
+A row without `set_aside_at` only counts tries: its entry is still pending in the stream, and its tickets are in the
+backlog. Once `set_aside_at` is set, the entry may leave the stream, and the row holds the tickets, which are still
+owed. A later try that succeeds deletes the row in the booking's own transaction, so that no ticket is counted twice.
 """
 
 import json
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.sales.order import Order, Unreadable
 
-# The lock and the look at bookings: another worker that holds the same entry may be booking it at this moment.
+# The lock and the check of bookings are needed because another worker with the same entry may be booking it right now.
 LOCK = text("SELECT 1 FROM inventory WHERE sale = :sale AND round = ANY(:rounds) ORDER BY round FOR NO KEY UPDATE")
 COUNT_TRY = text("""
     INSERT INTO set_aside (sale, entry, round, epoch, number, quantity, payload, reason, tries, set_aside_at)
@@ -31,14 +31,14 @@ FORGET = text("DELETE FROM set_aside WHERE sale = :sale AND entry = ANY(:entries
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An entry that failed alone, and why."""
+    """An entry that failed alone, and the reason."""
 
     entry: Order | Unreadable
     reason: str
 
 
 def name_of(entry: Order | Unreadable) -> str:
-    """Stream id and nonce: a stream id alone may come again after Redis went back in time."""
+    """Return the stream id and the nonce of an entry. The stream id alone may be reused if Redis goes back in time."""
     nonce = entry.id.nonce if isinstance(entry, Order) else entry.nonce
     return f"{entry.entry}.{nonce}"
 
@@ -50,7 +50,10 @@ async def count_tries(
     fields: Mapping[str, Mapping[str, str]],
     enough: int,
 ) -> frozenset[str]:
-    """Counts a try for each failure; `fields` by stream id. Returns the stream ids of those that had `enough`."""
+    """Count a try for each failure, and return the stream ids of the entries that have had `enough` tries.
+
+    `fields` maps the stream id of each entry to its fields.
+    """
     rounds = sorted({failure.entry.round for failure in failures})
     await connection.execute(LOCK, {"sale": sale, "rounds": rounds})
     given_up = set()
@@ -77,5 +80,5 @@ async def count_tries(
 
 
 async def forget_tries(connection: AsyncConnection, sale: str, orders: Sequence[Order]) -> None:
-    """The orders are decided now, in the caller's transaction, however often they had failed before."""
+    """Delete the tries of orders that the caller's transaction decides."""
     await connection.execute(FORGET, {"sale": sale, "entries": [name_of(order) for order in orders]})

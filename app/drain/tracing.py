@@ -1,8 +1,8 @@
-"""The spans of a batch: one for the batch, which carries orders of many buyers, and one for each sampled order.
+"""The spans of a batch: one for the batch, which carries the orders of many buyers, and one for each sampled order.
 
-The order's own span is a child of the `gate.reserve` that its entry names, in whatever process that was. Both link to
-each other through the batch. They are made when the batch has come to its end: a worker that dies leaves none, and the
-next one tells of the same orders as `claimed`.
+An order's span is a child of the `gate.reserve` span that its entry names, in whichever process that span was made. It
+links to the batch's span, which links to each `gate.reserve`. The orders' spans are made when the batch ends: a worker
+that dies leaves none, and the next worker reports the same orders as `claimed`.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -22,7 +22,7 @@ SYSTEM = {"messaging.system": "redis", "messaging.operation.type": "process", "m
 
 
 class BatchTrace:
-    """The sampled orders of one batch, with the spans that they follow from."""
+    """The sampled orders of one batch, each with the context of the `gate.reserve` span that its own span follows."""
 
     def __init__(self, delivery: Delivery, sampled: Sequence[tuple[Order, SpanContext]], batch: Span) -> None:
         self._delivery = delivery
@@ -31,7 +31,11 @@ class BatchTrace:
         self._began = time_ns()
 
     def tell(self, booked: Booked, *, failed: Collection[str], set_aside: Collection[str]) -> None:
-        """What became of each order, by its entry; one that is in none of them was in the ledger before."""
+        """Make the span of each sampled order, with the order's outcome.
+
+        `failed` and `set_aside` hold stream ids. The outcome of an order that is neither there nor in `booked` is
+        `known`: the ledger had it before.
+        """
         if not self._sampled:
             return
         became = {row.order.entry: row.status.value for row in booked.rows}
@@ -57,7 +61,10 @@ class BatchTrace:
 
 @contextmanager
 def batch_trace(sale: str, orders: Sequence[Order], delivery: Delivery) -> Iterator[BatchTrace]:
-    """Traces the batch if one of its orders is sampled. An error is the batch's; its orders are tried again."""
+    """Trace the batch if one of its orders is sampled.
+
+    An error is recorded in the batch's span only, since its orders are tried again.
+    """
     sampled = [(order, found) for order in orders if order.traceparent and (found := parse(order.traceparent))]
     if not sampled:
         yield BatchTrace(delivery, sampled, INVALID_SPAN)

@@ -76,9 +76,9 @@ def unheard(*_: object) -> None:
 
 
 class PurchaseBatcher:
-    """The queues of one process before a counter, which is usually the gate. They are bounded, and first in, first out.
+    """The bounded queues of one process before a counter, usually the gate. Each is first in, first out.
 
-    `accepted(sale, fence, accepted)` is called with the acceptances of each call.
+    `accepted(sale, fence, acceptances)` is called after each call that accepted purchases.
     `noticed(sale, fence, what)` is called if a reply is a reason to send a hint ('hint') or to check the sale ('behind'
     or a verdict other than 'decided').
     `command` is the Redis command that calls the gate; it names the call's span.
@@ -132,6 +132,7 @@ class PurchaseBatcher:
         return queue
 
     def _flush(self, queue: SaleQueue) -> None:
+        """Send waiting purchases in batches while calls are free. Purchases past their deadline fail with GateBusy."""
         queue.scheduled = False
         batch: list[QueuedPurchase] = []
         now = asyncio.get_running_loop().time()
@@ -153,6 +154,7 @@ class PurchaseBatcher:
             self._flush(queue)
 
     async def _send(self, queue: SaleQueue, batch: list[QueuedPurchase]) -> None:
+        """Make one call and set the result or the error of each purchase in it. Then send the next batch."""
         try:
             self._answer(batch, await self._call(queue, batch))
         except TemporarilyUnavailable as error:
@@ -171,6 +173,7 @@ class PurchaseBatcher:
                 self._queues.pop(queue.sale, None)  # a name that the gate does not know must not stay
 
     def _answer(self, batch: list[QueuedPurchase], reply: BatchReply) -> None:
+        """Set the outcome of each purchase, and report the acceptances, also those whose caller was cancelled."""
         accepted = []
         for waiting, decision in zip(batch, reply.decisions, strict=True):
             if decision.number:
@@ -215,7 +218,8 @@ class PurchaseBatcher:
     def _watch(self, queue: SaleQueue, reply: BatchReply, highest_before: int) -> None:
         """Record the reply's order numbers and report 'behind' or 'hint' if there is reason to.
 
-        New numbers must exceed those known when the call was sent; otherwise the stock server went back in time.
+        New numbers must exceed those known when the call was sent; otherwise the stock server went back in time (lost
+        its newest writes).
         """
         numbers = [decision.number for decision in reply.decisions if decision.number]
         if numbers and reply.fence == queue.fence:

@@ -72,7 +72,7 @@ class Gate:
         return _batch(sale, purchases, await self._guarded(self._scripts.evaluated("reserve", names, evaluate)))
 
     async def seed(self, sale: Sale) -> bool:
-        """Put the sale behind a closed fence at its epoch. Return False if the gate already has an epoch as new."""
+        """Put the sale behind a closed fence. Return False if the gate has an epoch as new or a reset is under way."""
         terms = sale.terms
         arguments = (
             sale.round,
@@ -132,14 +132,17 @@ class Gate:
         return bool((await self._run("amend", names, arguments))[0] == "amended")
 
     async def release(self, reservation: ReservationId, epoch: int, customer: str, quantity: int) -> str:
-        """Release a cancelled reservation's tickets, once: 'released', 'already', or 'stale' (reread the ledger)."""
+        """Give a cancelled reservation's tickets back, once.
+
+        Return 'released', 'already' or 'stale'; after 'stale' the caller must read the ledger again.
+        """
         keys = self.keys(reservation.sale)
         names = (keys.sale, keys.released(reservation.round), keys.customers(reservation.round))
         reply = await self._run("release", names, (reservation.round, epoch, str(reservation), customer, quantity))
         return str(reply[0])
 
     async def give_back(self, sale: str, decided_on: GateSnapshot, tickets: int) -> bool:
-        """Return leaked tickets to the stock. The result is False if the sale has changed since `decided_on`."""
+        """Give leaked tickets back to the stock. Return False if the sale has changed since `decided_on`."""
         arguments = (decided_on.round, decided_on.epoch, decided_on.repairs, decided_on.released, tickets)
         return bool((await self._run("give_back", (self.keys(sale).sale,), arguments))[0] == "given-back")
 
@@ -176,7 +179,7 @@ class Gate:
         return bool(found) and found[0][1].get("nonce") == reservation.nonce
 
     async def run_id(self, sale: str) -> str:
-        """Return the run id of the server that has the sale, which a restart changes, or '' if the service hides it."""
+        """Return the run id of the sale's server, which a restart changes, or '' if a managed service hides it."""
         info = await self._guarded(ask(self._redis, self.keys(sale).sale, lambda server: server.info("server")))
         return str(info.get("run_id", ""))
 
@@ -257,7 +260,8 @@ def state_of(sale: Sale) -> str:
 def _expiry(sale: Sale) -> int:
     """Return the Unix time in seconds at which the answers may expire, or 0 if the sale has no end yet.
 
-    It is never in the past: an amendment or a recount long after the close must not delete the answers and releases.
+    It is at least ANSWER_LIFE_SECONDS ahead: an amendment or a recount long after the close must not delete the
+    answers and the releases.
     """
     last = sale.ended_at or sale.terms.closes_at
     return 0 if last is None else int(max(last.timestamp(), time.time())) + ANSWER_LIFE_SECONDS

@@ -1,4 +1,7 @@
-"""What this process told buyers lately: the memory by which an order is missed that Redis and the ledger lack."""
+"""The acceptances that this process has sent to buyers lately.
+
+They reveal an order that neither Redis nor the ledger has any more.
+"""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -10,12 +13,12 @@ from app.sales.model import Purchase
 from app.sales.outcomes import Reserved
 
 KEPT_SECONDS = 60.0
-KEPT_ORDERS = 20_000  # about 12 MB; at full speed a second of orders or two, while the drain needs less than one
+KEPT_ORDERS = 20_000  # about 12 MB; 1 to 2 s of orders at full speed, and the drain needs less than 1 s
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AcceptedBatch:
-    """The acceptances of one call of the gate. `at`: seconds of the process's monotonic clock."""
+    """The acceptances of one call of the gate. `at` is in seconds of the process's monotonic clock."""
 
     at: float
     sale: str
@@ -29,7 +32,7 @@ class AcceptedBatch:
 
 
 class RecentAcceptances:
-    """A bounded ring of acceptances, per process; the oldest go first."""
+    """The newest acceptances of a process: at most `orders` of them, each for at most `seconds`."""
 
     def __init__(self, orders: int = KEPT_ORDERS, seconds: float = KEPT_SECONDS) -> None:
         self._ring: deque[AcceptedBatch] = deque()
@@ -38,23 +41,24 @@ class RecentAcceptances:
         self._seconds = seconds
 
     def add(self, batch: AcceptedBatch) -> None:
+        """Add a batch, and drop the oldest ones while there are too many orders."""
         self._ring.append(batch)
         self._orders += len(batch.accepted)
         while self._orders > self._most:
             self._drop_oldest()
 
     def sales(self, now: float) -> dict[str, int]:
-        """The sales that were sold lately, with the newest epoch of each; forgets what is too old."""
+        """Drop the batches that are too old, and return the sales of the others with the newest epoch of each."""
         while self._ring and self._ring[0].at < now - self._seconds:
             self._drop_oldest()
         return {batch.sale: batch.fence.epoch for batch in self._ring}
 
     def of(self, sale: str, before_epoch: int) -> list[AcceptedBatch]:
-        """What was told of `sale` under an epoch older than `before_epoch`, oldest first."""
+        """Return the batches of `sale` under an epoch older than `before_epoch`, oldest first."""
         return [batch for batch in self._ring if batch.sale == sale and batch.fence.epoch < before_epoch]
 
     def forget(self, batches: Sequence[AcceptedBatch]) -> None:
-        """Drops what is kept elsewhere by now."""
+        """Drop these batches, which the caller has stored elsewhere."""
         gone = set(batches)
         self._ring = deque(batch for batch in self._ring if batch not in gone)
         self._orders = sum(len(batch.accepted) for batch in self._ring)

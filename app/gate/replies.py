@@ -1,4 +1,4 @@
-"""What the gate says, and the ways in which it can't."""
+"""The replies of the gate, and the errors raised if it can't decide."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,15 +9,18 @@ from app.sales.outcomes import Outcome
 
 
 class GateUnavailable(TemporarilyUnavailable):
-    """The stock server is away or slow. What was sent may have happened: only the same key can tell."""
+    """The stock server is away or slow. A purchase sent may have been accepted: a retry with the same key shows it."""
 
 
 class GateBusy(TemporarilyUnavailable):
-    """The purchase never left this process: nothing was taken."""
+    """The purchase was not sent, and nothing was taken."""
 
 
 class GateForgot(TemporarilyUnavailable):
-    """The stock server is there and can't vouch for the sale: its keys are gone, fenced, or of another time."""
+    """The stock server answers but can't vouch for the sale, whose keys are missing, fenced, or of another epoch.
+
+    `verdict` is the verdict of reserve.lua. Nothing was taken.
+    """
 
     title = "Sale Being Recounted"
     slug = "sale-recounting"
@@ -28,16 +31,24 @@ class GateForgot(TemporarilyUnavailable):
 
 
 class DecisionFailed(AtomicTicketsError):
-    """A defect, no outage, met a shared call. It may have happened all the same: only the same key can tell."""
+    """A shared call failed because of a defect, not an outage.
+
+    Its purchases may have been accepted: a retry with the same key shows it.
+    """
 
     def __init__(self, defect: Exception) -> None:
-        super().__init__("The request failed; it is logged. Whether it took tickets, the same key finds out.")
+        super().__init__(
+            "The request failed, and the error is logged. Retry with the same key to learn whether it took tickets."
+        )
         self.__cause__ = defect
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fence:
-    """The newest (epoch, round) that a caller knows of a sale. (0, 0) knows nothing, and is told."""
+    """The newest (epoch, round) of a sale that a caller knows.
+
+    (0, 0) means that it knows none; the gate then answers 'stale' with the current ones.
+    """
 
     epoch: int = 0
     round: int = 0
@@ -45,7 +56,7 @@ class Fence:
 
 @dataclass(slots=True)  # not frozen, as Purchase
 class Decision:
-    """The outcome of one purchase; `number` is the order's own in its epoch, 0 where none was made by this call."""
+    """The outcome of one purchase. `number` is the order's number in its epoch, or 0 if this call made no order."""
 
     outcome: Outcome
     number: int = 0
@@ -53,10 +64,11 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class BatchReply:
-    """What one call of `reserve` came to. Without decisions (`verdict` is not 'decided') nothing was taken.
+    """The reply to one call of `reserve`. If `verdict` is not 'decided', there are no decisions and nothing was taken.
 
-    `remaining`: tickets afterwards. `seeded_by`: where the verdict is 'stale', the traceparent of whoever seeded the
-    epoch that rules now; '' where that isn't sampled.
+    `hint_due`: whether the caller should send a hint to the workers. `remaining`: tickets after the call.
+    `seeded_by`: if the verdict is 'stale', the traceparent of the span that seeded the present epoch; '' if that span
+    is not sampled.
     """
 
     verdict: str
@@ -69,9 +81,12 @@ class BatchReply:
 
 @dataclass(frozen=True, slots=True)
 class GateSnapshot:
-    """A sale as the gate has it, at one instant. Tickets, but for `accepted`: the number of the newest order.
+    """A sale as the gate has it, at one instant.
 
-    `limit`, `opens` and `closes` (ms since the epoch) are the terms it decides by; 0 stands for none.
+    `stock`, `remaining` and `backlog` are in tickets. `accepted` is the number of the newest order in the epoch.
+    `repairs` counts how often leaked tickets were given back, and `released` the reservations that were released.
+    `server` is the run id of the server that the sale was seeded on. `last_entry` is the newest stream id, or ''.
+    `limit`, `opens` and `closes` (Unix time in ms) are the terms in force; 0 means none.
     """
 
     round: int
@@ -91,6 +106,7 @@ class GateSnapshot:
 
     @classmethod
     def of(cls, fields: list[str]) -> Self:
+        """Return the snapshot from the fields that snapshot.lua returns."""
         round_, epoch, state, stock, remaining, backlog, accepted, repairs, released, server, *terms, last = fields
         limit, opens, closes = terms
         return cls(
@@ -113,7 +129,7 @@ class GateSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """An order to restore: its answer, and the tickets that count towards the customer's limit."""
+    """An order to restore: its answer, and the tickets (`counted`) that count towards the customer's limit."""
 
     customer: str
     key: str

@@ -1,4 +1,4 @@
-"""The Lua scripts, loaded once, and healed where the server has forgotten them."""
+"""The Lua scripts. They are loaded once, and again if a server has lost them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,31 +17,36 @@ Argument = str | int
 
 @cache
 def source(name: str) -> str:
-    """The text of `lua/<name>.lua`."""
+    """Return the text of `lua/<name>.lua`."""
     return (files(__package__) / "lua" / f"{name}.lua").read_text(encoding="utf-8")
 
 
 @cache
 def digest(name: str) -> str:
-    """What EVALSHA calls the script; the same on every server."""
+    """Return the digest by which EVALSHA calls the script; it is the same on every server."""
     return sha1(source(name).encode(), usedforsecurity=False).hexdigest()
 
 
 class Scripts:
-    """Runs scripts by name, each on the server that has its keys."""
+    """The scripts by name. Each runs on the server that has its keys."""
 
     def __init__(self, redis: "Redis") -> None:
         self._redis = redis
         self._loading = asyncio.Lock()
 
     async def run(self, name: str, keys: Sequence[str], arguments: Sequence[Argument] = ()) -> Any:
+        """Run the script `name` on the server that has `keys`, and return its reply."""
+
         async def evaluate(server: "Redis") -> Any:
             return await server.evalsha(digest(name), len(keys), *keys, *arguments)
 
         return await self.evaluated(name, keys, evaluate)
 
     async def evaluated(self, name: str, keys: Sequence[str], evaluate: Callable[["Redis"], Awaitable[Any]]) -> Any:
-        """Runs `name`; a server that doesn't know it (restart, failover, SCRIPT FLUSH) is taught it first."""
+        """Return the result of `evaluate`, which calls the script `name`.
+
+        If the server has lost the script (restart, failover, SCRIPT FLUSH), load it there and call again.
+        """
 
         async def taught(server: "Redis") -> Any:
             try:
@@ -53,12 +58,15 @@ class Scripts:
         return await ask(self._redis, keys[0], taught)
 
     async def load(self, *names: str) -> None:
-        """Teaches every server."""
+        """Load the scripts on every server."""
         for server in await servers(self._redis):
             await self._teach(server, *names)
 
     async def _teach(self, server: "Redis", *names: str) -> None:
-        """One caller at a time: a crowd that meets NOSCRIPT must not load a hundred times."""
+        """Load the scripts on `server` unless it has them all.
+
+        Only one caller at a time does so: a hundred calls that meet NOSCRIPT must not load the script a hundred times.
+        """
         async with self._loading:
             if not all(await server.script_exists(*map(digest, names))):
                 for name in names:

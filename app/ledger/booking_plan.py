@@ -1,4 +1,7 @@
-"""What becomes of each order of a batch. Pure, so that every case is a table row in a test."""
+"""The plan of a batch: which order is booked, rejected or a duplicate.
+
+The functions here are pure, so that a test can list every case as a row of a table.
+"""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -7,12 +10,12 @@ from app.ledger.models import BookingStatus
 from app.sales.order import Order
 
 Buyer = tuple[str, str]
-"""Customer and idempotency key: who asks, and for which of his purchases."""
+"""Customer and idempotency key. Together they identify one purchase."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One booking to insert. `alias_of` is the reservation id of the first booking, of a duplicate only."""
+    """One booking to insert. `alias_of` is the first booking's reservation id if this one is a duplicate."""
 
     order: Order
     status: BookingStatus
@@ -27,11 +30,12 @@ def plan(
     room: int,
     guarded: bool,
 ) -> list[Row]:
-    """The rows for `orders` of one round, in their order.
+    """Return the rows for `orders` of one round, in their order.
 
-    `known_ids`: reservation ids that the ledger has; a redelivery adds no row. `first_bookings`: the reservation id
-    under which a buyer's key is in the ledger already, whatever became of it; a second id of the same buyer and key is
-    its duplicate and takes no room. `room`: tickets left; what doesn't fit is rejected, unless the round is unguarded.
+    `known_ids`: reservation ids that the ledger has. An order that is delivered again adds no row.
+    `first_bookings`: for each buyer, the reservation id under which their key is in the ledger, whatever its status. An
+    order with another id for the same customer and key is a duplicate of that booking and takes no room.
+    `room`: tickets left. An order that does not fit is rejected, unless the round is unguarded.
     """
     seen = set(known_ids)
     first = dict(first_bookings)

@@ -1,4 +1,4 @@
-"""Sales that follow a FlashSale resource. One transaction takes one step, decided on the row that it has locked."""
+"""Sales that follow a FlashSale resource. Each transaction takes one step, decided on the row that it has locked."""
 
 from dataclasses import dataclass
 
@@ -41,15 +41,15 @@ class Followed:
 
 
 class ManagedSales:
-    """Each call is a transaction of its own and raises LedgerUnavailable where Postgres is away."""
+    """The sales of resources. Each call is one transaction and raises LedgerUnavailable if Postgres is away."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     async def follow(self, wanted: DesiredSale, seen: Sale | None, *, guarded: bool) -> Followed:
-        """Makes the row what the resource wants. Idempotent; where `seen` is so already, nothing is locked or written.
+        """Make the sale's row match the resource, and return the sale and the step taken. The call is idempotent.
 
-        Raises NameTaken, StrategyDiffers, StockShrinks.
+        If `seen` matches already, nothing is locked or written. Raise NameTaken, StrategyDiffers or StockShrinks.
         """
         if seen is not None and next_step(wanted, seen) is Step.NOTHING:
             return Followed(seen, Step.NOTHING)
@@ -59,7 +59,7 @@ class ManagedSales:
                 return Followed(await present(connection, wanted.name), step)
 
     async def end(self, name: str, uid: str) -> Sale | None:
-        """Ends the sale if it still follows this resource; None where it doesn't, or has ended."""
+        """End the sale if it still follows this resource. Return None if it does not, or if it has ended already."""
         with ledger_reachable():
             async with self._engine.begin() as connection:
                 ended = await connection.scalar(END, {"name": name, "uid": uid})
@@ -67,6 +67,7 @@ class ManagedSales:
 
 
 async def _follow(connection: AsyncConnection, wanted: DesiredSale, *, guarded: bool) -> Step:
+    """Create the sale, or lock it and take the next step. Return the step."""
     terms, name = wanted.terms, wanted.name
     created = await connection.scalar(CREATE, {"name": name, "strategy": terms.strategy, "round": wanted.round})
     if created is not None:
@@ -88,7 +89,7 @@ async def _follow(connection: AsyncConnection, wanted: DesiredSale, *, guarded: 
                 "opens_at": terms.opens_at,
                 "closes_at": terms.closes_at,
                 "paused": wanted.paused,
-                # What nobody asked for is settled as a round starts, and stays while it lasts.
+                # A pause that the resource does not set is decided when a round starts, and kept while it lasts.
                 "think_ms": terms.think_ms if terms.think_asked or step in STARTS else None,
                 "uid": wanted.uid,
                 "round": wanted.round,

@@ -1,4 +1,4 @@
-"""The tables. Constraint names are fixed by the convention, so that a migration can name what it drops."""
+"""The tables of the ledger. A convention fixes the names of constraints, so that a migration can drop them by name."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -36,7 +36,7 @@ class Base(DeclarativeBase):
 
 
 class BookingStatus(StrEnum):
-    """`duplicate`: the answer was lost and the buyer had already bought again; an alias of that first booking."""
+    """A `duplicate` is an alias of its key's first booking: its answer was lost, and the buyer had bought again."""
 
     BOOKED = "booked"
     REJECTED = "rejected"
@@ -45,7 +45,7 @@ class BookingStatus(StrEnum):
 
 
 class SaleRow(Base):
-    """One sale. Its name is its identity for ever; an ended name may start a new round."""
+    """One sale, identified by its name forever. An ended sale may start a new round."""
 
     __tablename__ = "sales"
     __table_args__ = (
@@ -66,20 +66,20 @@ class SaleRow(Base):
     paused: Mapped[bool] = mapped_column(server_default=text("false"))
     managed_by: Mapped[str] = mapped_column(server_default=text("'http'"))
     owner_uid: Mapped[str | None]
-    owner_round: Mapped[int | None] = mapped_column(Integer)  # the resource's own round and generation that this row
-    owner_generation: Mapped[int | None] = mapped_column(BigInteger)  # follows: an older one changes nothing
+    owner_round: Mapped[int | None] = mapped_column(Integer)  # the resource's spec.round that was followed last
+    owner_generation: Mapped[int | None] = mapped_column(BigInteger)  # the one followed last; older ones are ignored
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ended_at: Mapped[datetime | None]
-    removed_at: Mapped[datetime | None]  # ended, drained, and its Redis keys are gone
+    removed_at: Mapped[datetime | None]  # set when the ended sale is drained and its Redis keys are removed
 
 
 class InventoryRow(Base):
     """The stock of one round, and the row that the drain locks first.
 
-    `booked` is counted by the drain and by the strategies that lock this row; those that sell beside it let it be.
+    `booked` is raised by the drain and by the strategies that write to this row; the others leave it unchanged.
     `remaining` is the counter of the strategies that sell in Postgres; the gate's counter is in Redis. `version` rises
-    with each optimistic write, `lock_token` is the newest token of a fenced lock that was seen.
-    `recount` asks the reconciliation for an exact check, since a batch of an older epoch was booked.
+    with each optimistic write. `lock_token` is the newest token of a fenced lock. `guarded` turns `never_oversold` on.
+    `recount` asks the reconciler for an exact check, because an order of an older epoch was booked.
     """
 
     __tablename__ = "inventory"
@@ -103,9 +103,9 @@ class InventoryRow(Base):
 
 
 class BucketRow(Base):
-    """A part of a round's stock, dealt out of `inventory.remaining` to be sold without that row's lock.
+    """A part of a round's stock, moved from `inventory.remaining` to be sold without that row's lock.
 
-    Tickets `next_ticket` and the `remaining - 1` that follow it. What is not sold when the round is over goes back.
+    It holds ticket `next_ticket` and the `remaining - 1` tickets after it. Unsold ones go back when the round is over.
     """
 
     __tablename__ = "buckets"
@@ -122,7 +122,7 @@ class BucketRow(Base):
 
 
 class UnitRow(Base):
-    """One ticket that is free and on the shelf, dealt out of `inventory.remaining`. Whoever deletes the row has it."""
+    """One free ticket, moved from `inventory.remaining`. The transaction that deletes the row has taken the ticket."""
 
     __tablename__ = "units"
     __table_args__ = (ForeignKeyConstraint(["sale", "round"], ["inventory.sale", "inventory.round"]),)
@@ -133,7 +133,7 @@ class UnitRow(Base):
 
 
 class BookingRow(Base):
-    """One order that reached the ledger. (epoch, number) is the gate's own numbering; null where no gate was asked."""
+    """One order that reached the ledger. The gate assigns (epoch, number); both are null without the gate."""
 
     __tablename__ = "bookings"
     __table_args__ = (
@@ -161,14 +161,14 @@ class BookingRow(Base):
     customer: Mapped[str]
     idempotency_key: Mapped[str]
     quantity: Mapped[int] = mapped_column(Integer)
-    ticket: Mapped[int] = mapped_column(Integer)  # the first ticket of the order; twice the same is a ticket sold twice
+    ticket: Mapped[int] = mapped_column(Integer)  # the order's first ticket; a number that occurs twice was sold twice
     status: Mapped[str]
     alias_of: Mapped[str | None]
     booked_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class SetAsideRow(Base):
-    """An entry that failed alone. Tries are counted; from `set_aside_at` on it waits for a person, its tickets owed."""
+    """An entry that failed even by itself. From `set_aside_at` on it waits for a person, and its tickets are owed."""
 
     __tablename__ = "set_aside"
     __table_args__ = (
@@ -181,15 +181,15 @@ class SetAsideRow(Base):
     round: Mapped[int] = mapped_column(Integer)
     epoch: Mapped[int] = mapped_column(BigInteger)
     number: Mapped[int] = mapped_column(BigInteger)
-    quantity: Mapped[int] = mapped_column(Integer)  # 0 where the entry can't be read
-    payload: Mapped[str]  # JSON text, not jsonb: jsonb refuses the NUL that may be what is wrong with it
+    quantity: Mapped[int] = mapped_column(Integer)  # 0 if the entry can't be read
+    payload: Mapped[str]  # JSON text, since jsonb refuses NUL, which may be what is wrong with the entry
     reason: Mapped[str]
     tries: Mapped[int] = mapped_column(SmallInteger)
     set_aside_at: Mapped[datetime | None]
 
 
 class ReceiptRow(Base):
-    """What an API process told a buyer shortly before a fence: the witness by which a forgotten order is counted."""
+    """An acceptance that an API process sent to a buyer shortly before a fence. It makes a lost order count as lost."""
 
     __tablename__ = "receipts"
     __table_args__ = (Index("ix_receipts_sale_round", "sale", "round"),)
@@ -206,7 +206,7 @@ class ReceiptRow(Base):
 
 
 class BlastRow(Base):
-    """A burst of load that any API process can answer for. `heartbeat_at` tells a runner that died."""
+    """A burst of load, which any API process can show. An old `heartbeat_at` means that its runner has died."""
 
     __tablename__ = "blasts"
     __table_args__ = (
@@ -238,11 +238,11 @@ class BlastRow(Base):
 
 
 class AttemptRow(Base):
-    """One attempt of a strategy that races: see app.sales.attempt. Times are seconds since 1970.
+    """One attempt of a strategy that races: see app.sales.attempt. Times are Unix times in seconds.
 
-    No foreign key to the round: its check would lock the very row whose races are looked at. No second index begins
-    with the sale: without statistics, which a table that was empty a moment ago has none of, the planner takes either
-    for a row by its key and all rows of the sale for one (batches of 500 took seconds, measured at 10,000 rows).
+    There is no foreign key to the round, because its check would lock the row whose races are observed. No second index
+    begins with the sale: a table that was empty a moment ago has no statistics, and without them the planner may pick
+    that index for a look-up by key and read all rows of the sale (500 a batch took seconds, measured at 10,000 rows).
     """
 
     __tablename__ = "attempts"
@@ -256,7 +256,7 @@ class AttemptRow(Base):
             "number",
             postgresql_where=text("wrote_at IS NOT NULL"),
         ),
-        Index("ix_attempts_recorded_at", "recorded_at", postgresql_using="brin"),  # for the retention alone
+        Index("ix_attempts_recorded_at", "recorded_at", postgresql_using="brin"),  # for the retention only
     )
 
     sale: Mapped[str] = mapped_column(primary_key=True)
@@ -283,7 +283,7 @@ class AttemptRow(Base):
 
 
 class WitnessRow(Base):
-    """Two attempts that read one version and both wrote. Each writer of a version but the first has a row: the key."""
+    """Two attempts that read one version and both wrote. Each writer of a version after the first has one row."""
 
     __tablename__ = "witnesses"
     __table_args__ = (
@@ -306,9 +306,9 @@ class WitnessRow(Base):
 
 
 class InstanceRow(Base):
-    """One row: the id of this installation. Redis holds the same one; a foreign pair of stores is refused at start.
+    """The installation, in one row. Redis holds the same `id`; a process refuses to start on stores that do not match.
 
-    `min_compatible`: the oldest release that works on this schema, by its revision (app.ledger.revisions).
+    `min_compatible` is the oldest release that works on this schema, by its revision (app.ledger.revisions).
     """
 
     __tablename__ = "instance"

@@ -1,4 +1,4 @@
-"""Purchases of one sale that are decided together, in one transaction that holds the sale's counter."""
+"""Purchases of one sale that are decided together, in one transaction that has locked the sale's counter."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -35,7 +35,11 @@ BOOK = text("""
 
 @dataclass(slots=True)
 class Batch:
-    """What is decided so far. `first`: what each (customer, key) has won. `held`: tickets of each customer."""
+    """The state of a batch after the purchases that were decided so far.
+
+    `remaining`: tickets left. `first`: the first order of each (customer, key). `held`: tickets of each customer.
+    `won`: the purchases to book, each with its outcome and the number of its first ticket.
+    """
 
     seen: Seen
     remaining: int
@@ -44,7 +48,7 @@ class Batch:
     won: list[tuple[Purchase, Reserved, int]] = field(default_factory=list)
 
     def decide(self, purchase: Purchase) -> Outcome:
-        """One after another, as if each had come alone; the third of `won` is the order's first ticket."""
+        """Return the outcome of the next purchase, as if it were decided alone after the earlier ones."""
         buyer = (purchase.customer, purchase.key)
         first = self.first.get(buyer)
         if first is not None:
@@ -69,7 +73,10 @@ class Batch:
 
 
 async def decide(connection: AsyncConnection, seen: Seen, purchases: Sequence[Purchase]) -> list[Outcome]:
-    """Decides and books in their order. The caller's transaction has locked the inventory row that `seen` came from."""
+    """Decide the purchases in their order, book the accepted ones, and return the outcomes.
+
+    The caller's transaction must have locked the inventory row from which `seen` was read.
+    """
     sale = purchases[0].sale
     asked = {
         "sale": sale,

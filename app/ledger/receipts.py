@@ -1,4 +1,7 @@
-"""What buyers were told shortly before a fence. A receipt that nothing else remembers is an order that Redis lost."""
+"""Receipts: the acceptances that were sent to buyers shortly before a fence.
+
+A receipt without any other trace in the ledger or the stream is an order that Redis lost.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ from app.ledger.availability import ledger_reachable
 from app.sales.acceptance import Acceptance
 
 PAGE = 1000  # rows of one insert
-NAMED = 100  # lost orders that are named; all are counted
+NAMED = 100  # lost orders whose ids are returned; all are counted
 
 KEEP = text("""
     INSERT INTO receipts (reservation_id, sale, round, epoch, number, customer, idempotency_key, quantity)
@@ -33,7 +36,7 @@ UNTRACED = """
                 AND concat_ws('.', a.sale, a.round, a.entry) = r.reservation_id
         )
 """
-"""Receipts `r` of a round that the ledger has nothing else of: lost, unless they wait in the stream."""
+"""SQL for the receipts `r` of a round without any other row in the ledger: lost, unless they wait in the stream."""
 LOST = text(f"""
     WITH lost AS (
         SELECT r.reservation_id, r.epoch, r.number, r.quantity {UNTRACED}
@@ -42,12 +45,12 @@ LOST = text(f"""
     SELECT count(*) AS orders, coalesce(sum(quantity), 0) AS tickets,
         ARRAY(SELECT reservation_id FROM lost ORDER BY epoch, number LIMIT :named) AS named
     FROM lost
-""")  # noqa: S608  our own text, no input
+""")  # noqa: S608  constants only
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One order as a buyer was told of it. `quantity` in tickets; (epoch, number) is the gate's own numbering."""
+    """One order as its buyer was answered. `quantity` is in tickets; the gate assigned (epoch, number)."""
 
     reservation_id: str
     sale: str
@@ -61,7 +64,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Orders that buyers were told of and nothing remembers; `named` holds the ids of the first hundred."""
+    """The orders that were accepted and are lost, and their tickets.
+
+    `named` holds the reservation ids of the first NAMED.
+    """
 
     orders: int
     tickets: int
@@ -69,13 +75,13 @@ class Lost:
 
 
 class ReceiptRepository:
-    """Each call raises LedgerUnavailable where Postgres is away."""
+    """The stored receipts. Each call raises LedgerUnavailable if Postgres is away."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     async def keep(self, told: Sequence[Acceptance]) -> None:
-        """Stores them, in pages of a transaction each; what is there already stays as it is."""
+        """Store the acceptances, in pages of one transaction each. Receipts that exist stay as they are."""
         rest = iter(told)
         while page := list(islice(rest, PAGE)):
             with ledger_reachable():
@@ -95,15 +101,16 @@ class ReceiptRepository:
                     )
 
     async def get(self, reservation_id: str) -> Receipt | None:
+        """Return the receipt of this reservation, or None."""
         with ledger_reachable():
             async with self._engine.connect() as connection:
                 row = (await connection.execute(GET, {"id": reservation_id})).first()
         return None if row is None else Receipt(*row)
 
     async def lost(self, sale: str, round_: int, in_stream: Sequence[str] = ()) -> Lost:
-        """Counts the round's receipts that have no booking of any status and are not set aside.
+        """Count the round's receipts that have no booking of any status and are not set aside.
 
-        `in_stream`: the reservation ids that wait in the stream at this moment, and so are not lost.
+        `in_stream` are the reservation ids that wait in the stream at this moment and so are not lost.
         """
         with ledger_reachable():
             async with self._engine.connect() as connection:

@@ -1,6 +1,6 @@
-"""What the ledger need not keep for ever: receipts, evidence of races, ended blasts, what is dealt out of old rounds.
+"""Deletion of old rows that the ledger need not keep: receipts, evidence of races, and ended blasts.
 
-Bookings stay.
+Unsold tickets in the buckets and units of old rounds go back to their counter. Bookings stay forever.
 """
 
 from sqlalchemy import text
@@ -11,7 +11,7 @@ from app.ledger.leftovers import take_back
 
 BATCH = 1000  # rows; deleting them takes some ms
 
-# Two reconcilers at once skip each other's rows in place of waiting.
+# Two reconcilers at the same time skip each other's rows instead of waiting for them.
 OLD = (
     text("""
         DELETE FROM receipts WHERE reservation_id IN (
@@ -22,7 +22,7 @@ OLD = (
         DELETE FROM attempts WHERE id IN (
             SELECT id FROM attempts WHERE recorded_at < now() - make_interval(days => :days)
             LIMIT :batch FOR UPDATE SKIP LOCKED)
-    """),  # and with them their witnesses
+    """),  # their witnesses are deleted with them
     text("""
         DELETE FROM blasts WHERE id IN (
             SELECT id FROM blasts WHERE finished_at < now() - make_interval(days => :days)
@@ -33,7 +33,7 @@ OLD = (
 
 
 async def prune(engine: AsyncEngine, older_than_days: int, batch: int = BATCH) -> int:
-    """Deletes at most a batch of each kind; returns how many rows went. Raises LedgerUnavailable."""
+    """Delete at most `batch` rows of each kind and return how many were deleted. Raise LedgerUnavailable."""
     gone = 0
     for statement in OLD:
         with ledger_reachable():

@@ -1,6 +1,7 @@
-"""Sales and their rounds. Every change is one transaction that locks the sale's row first, then its inventory's.
+"""Sales and their rounds. Every change is one transaction that locks the sale's row first, and then its inventory row.
 
-The epoch lives in the inventory of the present round and rises over rounds too: one monotone number per sale.
+The epoch is stored in the inventory row of the present round. A new round raises it too, so each sale has one number
+that only rises.
 """
 
 from dataclasses import dataclass
@@ -54,14 +55,17 @@ MARK_REMOVED = text("""
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """`created`: False where a live sale had these very terms already."""
+    """The result of creating a sale.
+
+    `created` is False if a sale that has not ended had exactly these terms already.
+    """
 
     sale: Sale
     created: bool
 
 
 class SaleExists(AtomicTicketsError):
-    """`sale` is the one that has the name."""
+    """A sale of this name exists, and it can't take the new terms. `sale` is the existing sale."""
 
     status, slug, title = 409, "sale-exists", "Sale Exists"
 
@@ -71,11 +75,13 @@ class SaleExists(AtomicTicketsError):
 
 
 class SaleEnded(AtomicTicketsError):
+    """The sale has ended, so it can't be reset."""
+
     status, slug, title = 409, "sale-ended", "Sale Ended"
 
 
 class SaleRepository:
-    """Each call is a transaction of its own and raises LedgerUnavailable where Postgres is away."""
+    """The stored sales. Each call is one transaction and raises LedgerUnavailable if Postgres is away."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -83,9 +89,9 @@ class SaleRepository:
     async def create(
         self, terms: SaleTerms, *, guarded: bool, managed_by: str = "http", owner_uid: str | None = None
     ) -> Creation:
-        """Creates the sale, or starts the next round of an ended one. Two creators race safely.
+        """Create the sale, or start the next round of an ended one. Concurrent calls are safe.
 
-        Raises SaleExists where a live sale has other terms, or an ended one another strategy.
+        Raise SaleExists if a sale that has not ended has other terms, or if an ended one has another strategy.
         """
         values = {
             "name": terms.name,
@@ -109,28 +115,31 @@ class SaleRepository:
                     raise SaleExists(f"The sale {terms.name!r} exists with other terms.", sale)
                 if sale.terms.strategy != terms.strategy:
                     strategy = sale.terms.strategy
-                    raise SaleExists(f"The ended sale {terms.name!r} has the strategy {strategy!r} for ever.", sale)
+                    raise SaleExists(
+                        f"The ended sale {terms.name!r} keeps its strategy {strategy!r} forever; choose another name.",
+                        sale,
+                    )
                 await connection.execute(RESTART, values)
                 await start_round(connection, sale, terms.stock, guarded=guarded)
                 return Creation(await present(connection, terms.name), created=True)
 
     async def get(self, name: str) -> Sale | None:
-        """The sale in its present round, ended or not."""
+        """Return the sale in its present round, ended or not, or None if there is no such sale."""
         with ledger_reachable():
             async with self._engine.connect() as connection:
                 row = (await connection.execute(GET, {"name": name})).first()
         return None if row is None else _sale(row)
 
     async def page(self, after: str = "", limit: int = 100) -> list[Sale]:
-        """Up to `limit` sales, ended ones too, in the order of their names, from the one that follows `after`."""
+        """Return up to `limit` sales whose names follow `after`, ended ones too, in the order of their names."""
         return await self._list(PAGE, after, limit)
 
     async def active(self, after: str = "", limit: int = 500) -> list[Sale]:
-        """As `page`, without the ended sales that are drained and removed from Redis."""
+        """Return a page as `page` does, without the ended sales that are drained and removed from Redis."""
         return await self._list(ACTIVE, after, limit)
 
     async def next_round(self, name: str, stock: int | None = None) -> Sale:
-        """Starts the next round, with the same stock if none is named. Raises UnknownSale or SaleEnded."""
+        """Start the next round, with the same stock if `stock` is None. Raise UnknownSale or SaleEnded."""
         with ledger_reachable():
             async with self._engine.begin() as connection:
                 sale, guarded = await lock(connection, name)
@@ -140,10 +149,11 @@ class SaleRepository:
                 return await present(connection, name)
 
     async def raise_epoch(self, name: str, seen_epoch: int, *, beyond: int = 0) -> Sale:
-        """Raises the epoch if it still is `seen_epoch`, so that two repairs of one finding raise it once.
+        """Raise the epoch if it is still `seen_epoch`, so that two repairs of one finding raise it once.
 
-        By one, or past `beyond`: the gate's, where the ledger itself was restored from an older copy.
-        The request for a recount counts as granted: a raise is followed by one. Raises UnknownSale.
+        The new epoch is one above the larger of the old one and `beyond`. `beyond` is the gate's epoch, which is ahead
+        if the ledger was restored from an older copy. The call also clears the round's request for a recount, because
+        the caller recounts after raising the epoch. Raise UnknownSale if there is no such sale.
         """
         with ledger_reachable():
             async with self._engine.begin() as connection:
@@ -154,20 +164,23 @@ class SaleRepository:
                 return await present(connection, name)
 
     async def end(self, name: str) -> Sale:
-        """Ends the sale, once: a second end changes nothing. Raises UnknownSale."""
+        """End the sale; ending it again changes nothing. Raise UnknownSale if there is no such sale."""
         with ledger_reachable():
             async with self._engine.begin() as connection:
                 await connection.execute(END, {"name": name})
                 return await present(connection, name)
 
     async def mark_removed(self, name: str, round_: int) -> bool:
-        """Notes that the ended round is drained and its Redis keys are gone. False where a next round has begun."""
+        """Record that the ended round is drained and its Redis keys are removed.
+
+        Return False if the next round has begun, or if this was recorded before.
+        """
         with ledger_reachable():
             async with self._engine.begin() as connection:
                 return (await connection.execute(MARK_REMOVED, {"name": name, "round": round_})).rowcount == 1
 
     async def tally(self, name: str, round_: int) -> Tally:
-        """Counts the round in one statement, so that all figures are of one instant. Raises UnknownSale."""
+        """Count the round in one statement, so that all figures are of one instant. Raise UnknownSale."""
         with ledger_reachable():
             async with self._engine.connect() as connection:
                 return await tally(connection, name, round_)
@@ -179,8 +192,11 @@ class SaleRepository:
 
 
 async def lock(connection: AsyncConnection, name: str) -> tuple[Sale, bool]:
-    """The locked sale, and whether its inventory is guarded. Two statements: a join re-read after waiting for the lock
-    would meet the new round's number with the old round's inventory, and find nothing."""
+    """Lock the sale and its inventory row. Return the sale, and whether its inventory is guarded. Raise UnknownSale.
+
+    There are two statements because one would join before it waits for the lock. Read again afterwards, the new round's
+    number would be joined with the old round's inventory, and no row would be found.
+    """
     await connection.execute(LOCK_SALE, {"name": name})
     row = (await connection.execute(LOCK_INVENTORY, {"name": name})).first()
     if row is None:
@@ -189,6 +205,7 @@ async def lock(connection: AsyncConnection, name: str) -> tuple[Sale, bool]:
 
 
 async def present(connection: AsyncConnection, name: str) -> Sale:
+    """Return the sale in its present round. Raise UnknownSale if there is no such sale."""
     row = (await connection.execute(GET, {"name": name})).first()
     if row is None:
         raise UnknownSale(f"There is no sale {name!r}.")
@@ -196,7 +213,7 @@ async def present(connection: AsyncConnection, name: str) -> Sale:
 
 
 async def start_round(connection: AsyncConnection, sale: Sale, stock: int, *, guarded: bool, at_least: int = 1) -> None:
-    """Starts the round that follows, or the later one that is asked for: rounds only rise."""
+    """Start the next round, or round `at_least` if that is later. Rounds only rise."""
     following = max(sale.round + 1, at_least)
     await add_round(connection, sale.name, following, epoch=sale.epoch + 1, stock=stock, guarded=guarded)
     await connection.execute(SET_ROUND, {"name": sale.name, "round": following})
@@ -205,6 +222,7 @@ async def start_round(connection: AsyncConnection, sale: Sale, stock: int, *, gu
 async def add_round(
     connection: AsyncConnection, name: str, round_: int, *, epoch: int, stock: int, guarded: bool
 ) -> None:
+    """Insert the inventory row of a new round."""
     await connection.execute(
         ADD_ROUND, {"sale": name, "round": round_, "epoch": epoch, "stock": stock, "guarded": guarded}
     )

@@ -1,4 +1,4 @@
-"""Counts one round from the ledger's rows, never from a counter: a counter is what the race corrupts."""
+"""The tally of one round. It counts the ledger's rows and trusts no counter, because races corrupt counters."""
 
 from dataclasses import dataclass
 
@@ -28,16 +28,17 @@ TALLY = text(f"""
         ORDER BY epoch DESC, number DESC LIMIT 1
     ) h ON true
     WHERE i.sale = :sale AND i.round = :round
-""")  # noqa: S608  our own text, no input
+""")  # noqa: S608  constants only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What the ledger holds of one round at one instant, in tickets.
+    """The figures that the ledger holds of one round at one instant, in tickets.
 
-    `counter_remaining` is the counter of the strategies that sell in Postgres. `highest` is the newest (epoch, number)
-    that has a row, whatever its status, and (0, 0) where no gate was asked. `recount` asks for an exact check.
-    `untraced`: buyers have receipts for these, and the ledger has nothing else; lost, unless they wait in the stream.
+    `counter_remaining`: the counter of the strategies that sell in Postgres.
+    `highest`: the newest (epoch, number) of a booking of any status; (0, 0) if no booking came from the gate.
+    `recount`: whether the round needs an exact check.
+    `untraced`: tickets of receipts without any other row in the ledger; lost, unless the order waits in the stream.
     """
 
     epoch: int
@@ -53,7 +54,7 @@ class Tally:
 
 
 async def tally(connection: AsyncConnection, name: str, round_: int) -> Tally:
-    """Counts in one statement, so that all figures are of one instant. Raises UnknownSale."""
+    """Count the round in one statement, so that all figures are of one instant. Raise UnknownSale if there is none."""
     row = (await connection.execute(TALLY, {"sale": name, "round": round_})).mappings().first()
     if row is None:
         raise UnknownSale(f"The ledger has no round {round_} of the sale {name!r}.")

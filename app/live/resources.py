@@ -1,7 +1,9 @@
-"""What the operator tells of its FlashSales, for pages whose processes may not ask the API server of Kubernetes.
+"""The status of each FlashSale, stored by the operator for the dashboard.
+
+API processes may not ask the API server of Kubernetes, so they read the status here:
 
 `<prefix>:live:resource:<sale>`  string: the resource's status as JSON. Written by the operator in each turn of the
-sale; gone when it has missed two
+                                 sale; expires when it has missed two turns
 """
 
 import json
@@ -13,11 +15,11 @@ from redis.asyncio import Redis
 
 from app.live.stream import LiveUnavailable, broker_reachable
 
-AWAY_SECONDS = 10.0  # how long a broker that is away is left alone: nobody's turn waits for it each time
+AWAY_SECONDS = 10.0  # how long a broker that is away is not asked again, so that not every turn waits for it
 
 
 class ResourceReports:
-    """On the broker's server, which may lose them."""
+    """The reports, on the broker's server, which may lose them."""
 
     def __init__(self, redis: "Redis", prefix: str) -> None:
         self._redis = redis
@@ -25,7 +27,10 @@ class ResourceReports:
         self._again_at = 0.0
 
     async def tell(self, sale: str, status: Mapping[str, Any], life_seconds: int) -> None:
-        """A report that can't be left is dropped: the next turn tells again, and the status itself is in Kubernetes."""
+        """Store the status for `life_seconds`. If the broker is away, drop it.
+
+        Nothing is lost then: the next turn stores the status again, and the status itself is in Kubernetes.
+        """
         if time.monotonic() < self._again_at:
             return
         try:
@@ -35,7 +40,7 @@ class ResourceReports:
             self._again_at = time.monotonic() + AWAY_SECONDS
 
     async def told(self, sale: str) -> dict[str, Any] | None:
-        """None where no operator has told anything lately, or it can't be asked."""
+        """Return the status, or None if the operator has stored none lately or the broker is away."""
         try:
             with broker_reachable():
                 status: Any = await self._redis.get(f"{self._prefix}:{sale}")

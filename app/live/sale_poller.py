@@ -1,4 +1,4 @@
-"""Looks at the sales while somebody watches, and publishes what has changed. One process of all does it at a time."""
+"""Poll the sales while there are watchers, and publish the changes. Of all processes, one polls at a time."""
 
 import asyncio
 import json
@@ -21,19 +21,24 @@ from app.services.sales import SalesService
 TURN_SECONDS = 0.1
 LIST_SECONDS = 1.0
 MAX_SALES = 50
-SOONEST_SECONDS = 0.2  # five payloads a second of a sale that moves
+SOONEST_SECONDS = 0.2  # five payloads a second for a sale that changes
 IDLE_SECONDS = 2.0
-IDLE_LOOKS_PER_SECOND = 10  # at sales that don't move, all together
-UNTOLD = ""  # no state yet: whoever looked before may have told one that holds no more
-DEFECT_SECONDS = 30.0  # until a sale that could not be looked at is tried again: each time is a traceback in the log
-COST_FACTOR = 5  # looking takes a sixth of the time at most, however large the sale
+IDLE_LOOKS_PER_SECOND = 10  # at all sales that do not change, together
+UNTOLD = ""  # no state published yet: the process that polled before may have published one that is out of date
+DEFECT_SECONDS = 30.0  # until a sale that could not be polled is tried again: each try logs a traceback
+COST_FACTOR = 5  # polling a sale takes a sixth of the time at most, however large the sale
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class Watched:
-    """What was last published of a sale, when to look again (seconds, monotonic), and how long nobody looked before."""
+    """A sale that is polled.
+
+    due_at: when to look at it again (monotonic seconds)
+    published: the payload that was last published
+    pause: seconds until the next look, at least
+    """
 
     due_at: float = 0.0
     published: dict[str, Any] | None = None
@@ -41,7 +46,7 @@ class Watched:
 
 
 class SalePoller:
-    """`process` names this one among all that could look."""
+    """The sale poller of one process. `process` is its name among all that could poll."""
 
     def __init__(
         self,
@@ -61,19 +66,19 @@ class SalePoller:
         self._away: str | None = UNTOLD
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Poll until cancelled, whenever it is this process's turn."""
         while True:
-            with suppress(LiveUnavailable):  # who reads the stream notices, and tells
+            with suppress(LiveUnavailable):  # the hub, which reads the stream, notices and reports it
                 if await self._stream.is_turn_of(self._process):
                     await self._take_turn()
                 else:
-                    self._watched.clear()  # another one publishes: what we published last says nothing any more
+                    self._watched.clear()  # another process publishes: what this one published last is out of date
                     self._listed_at = float("-inf")
                     self._away = UNTOLD
             await asyncio.sleep(TURN_SECONDS)
 
     def heard(self, event: Event) -> None:
-        """A blast that runs moves its sale, which may be a new one: look at once."""
+        """Look at a sale soon if the event is of its blast, which changes it. List the sales again if it is new."""
         if event.name != "blast":
             return
         watched = self._watched.get(json.loads(event.data)["sale"])
@@ -83,7 +88,7 @@ class SalePoller:
             watched.due_at = min(watched.due_at, time.monotonic() + SOONEST_SECONDS)
 
     async def payload(self, name: str) -> dict[str, Any]:
-        """The sale as watchers are told it. Raises UnknownSale."""
+        """Return the sale as watchers receive it. Raise UnknownSale."""
         view = await self._sales.view(name)
         tickets = await self._tickets.map(name, view.round, view.stock)
         payload: dict[str, Any] = to_jsonable_python(view)
@@ -91,7 +96,10 @@ class SalePoller:
         return payload | {"tickets": to_jsonable_python(tickets), "resource": resource}
 
     async def _take_turn(self) -> None:
-        """Looks; and where the ledger is away tells once that the figures are old, and once that they are not."""
+        """Look at the sales that are due.
+
+        If the ledger is away, publish once that the figures are old, and once that they are current again.
+        """
         away = None
         try:
             await self._look_around()
@@ -111,14 +119,16 @@ class SalePoller:
                 await self._look(name, watched)
 
     async def _list(self) -> None:
+        """Read which sales to poll."""
         self._listed_at = time.monotonic()
         active = {sale.name for sale in await self._sales.active(limit=MAX_SALES)}
         for name in active - self._watched.keys():
             self._watched[name] = Watched()
-        for name in self._watched.keys() - active:  # it ended: one last payload
+        for name in self._watched.keys() - active:  # the sale ended: publish one last payload
             await self._look(name, self._watched.pop(name))
 
     async def _look(self, name: str, watched: Watched) -> None:
+        """Publish the sale if it has changed, and set when to look at it again."""
         began = time.monotonic()
         try:
             payload = await self.payload(name)
@@ -126,8 +136,8 @@ class SalePoller:
             return
         except AtomicTicketsError:
             raise
-        except Exception:  # whatever one sale holds, the others are looked at
-            log.exception("a sale could not be looked at; tried again later", sale=name)
+        except Exception:  # one broken sale must not keep the others from being polled
+            log.exception("a sale could not be polled; tried again later", sale=name)
             watched.due_at = time.monotonic() + DEFECT_SECONDS
             return
         cost = time.monotonic() - began

@@ -1,4 +1,4 @@
-"""What one watcher is told, from the first event to the last."""
+"""The events of one watcher, from the first to the last."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ RECENT_BLASTS = 20
 
 
 class Live:
-    """The live side of one API process. `facts` tells a page of the installation what no event changes."""
+    """The live side of one API process. `facts` describes the installation to a page; no event changes it."""
 
     def __init__(
         self,
@@ -37,10 +37,10 @@ class Live:
         self._snapshots = asyncio.Lock()
 
     async def watch(self, watcher: Watcher, last_event_id: str | None) -> AsyncIterator[bytes]:
-        """Frames of server-sent events, until the reader goes or a `goodbye` is told.
+        """Yield frames of server-sent events until the client disconnects or a `goodbye` is sent.
 
-        The watcher has joined before it is told what was before, so that nothing falls between; what comes twice is
-        left out.
+        The watcher has joined the hub before the earlier events are read, so that none is missed. An event that comes
+        from both is sent once.
         """
         yield f"retry: {RECONNECT_MS}\n\n".encode()
         told = (0, 0)
@@ -61,7 +61,7 @@ class Live:
                 return
 
     async def _before(self, last_event_id: str | None) -> list[Event]:
-        """What the watcher missed; or, where the stream doesn't reach back so far, everything."""
+        """Return the events that the watcher missed, or everything if the stream does not reach back that far."""
         try:
             if last_event_id and await self._stream.remembers(last_event_id):
                 return await self._stream.after(last_event_id)
@@ -72,7 +72,10 @@ class Live:
         return [*await self._snapshot(now), *history]
 
     async def _snapshot(self, id_: str | None) -> list[Event]:
-        """One after another: a crowd that comes back at once must not become a load."""
+        """Return a snapshot. Only one is made at a time: a crowd that reconnects at once must not become a load.
+
+        If a store is away, return the events that end the connection.
+        """
         try:
             async with self._snapshots:
                 sales = [await self._poller.payload(sale.name) for sale in await self._sales.active(limit=MAX_SALES)]

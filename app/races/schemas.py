@@ -1,4 +1,4 @@
-"""Attempts and witnesses as JSON. A customer's name is in none: anybody may read them."""
+"""Attempts and witnesses as JSON. They are public, so they never contain a customer's name."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,11 +10,12 @@ class AttemptOut(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    number: int = Field(description="From 1 on in the round, in the order in which the attempts became known.")
+    number: int = Field(description="From 1 in the round, in the order in which the attempts became known.")
     strategy: str
-    hazard: Hazard = Field(description="What it is when two that wrote had read one version.")
+    hazard: Hazard = Field(description="The kind of race if two attempts that wrote had read one version.")
     guarded: str = Field(
-        serialization_alias="guards", description="What the version is of: `stock`, or the tickets of a `customer`."
+        serialization_alias="guards",
+        description="The thing that has the version: `stock`, or the tickets of a `customer`.",
     )
     quantity: int
     version_read: str
@@ -22,12 +23,14 @@ class AttemptOut(BaseModel):
     read_at: float
     version_written: str | None
     value_written: int | None
-    wrote_at: float | None = Field(description="The commit; null where nothing was committed.")
+    wrote_at: float | None = Field(description="The time of the commit; null if nothing was committed.")
     reservation_id: str | None
     pod: str
-    process: str = Field(description="Several processes of one machine share a pod's name, unless POD_NAME tells.")
-    trace_id: str | None = Field(description="Null where the request was not sampled.")
-    span_id: str | None = Field(description="Of the window's span.")
+    process: str = Field(
+        description="The process id. All processes of a machine have the same `pod` unless POD_NAME is set."
+    )
+    trace_id: str | None = Field(description="Null if the request was not sampled.")
+    span_id: str | None = Field(description="The id of the window's span; null if the request was not sampled.")
 
 
 class WitnessOut(BaseModel):
@@ -43,8 +46,10 @@ class WitnessOut(BaseModel):
 class Page(BaseModel):
     sale: str
     round: int
-    trace_url: str | None = Field(description="The page of a trace, where Jaeger's address is set.")
-    next: int | None = Field(description="The following `after`; null where there is no more.")
+    trace_url: str | None = Field(
+        description="The page of a trace, with `{trace_id}` in it; null unless Jaeger's address is set."
+    )
+    next: int | None = Field(description="The value of `after` for the next page; null on the last page.")
 
 
 class AttemptPage(Page):
@@ -53,9 +58,9 @@ class AttemptPage(Page):
 
 class WitnessPage(Page):
     latest: int = Field(description="The highest number of an attempt of the round so far.")
-    total: int = Field(description="Witnesses beyond `after`.")
+    total: int = Field(description="The number of witnesses after `after`.")
     written: int = Field(
-        description="Purchases beyond `after` whose committed write is recorded. The evidence of a load is complete "
-        "when they are as many as were accepted."
+        description="The number of purchases after `after` whose committed write is recorded. The evidence of a load "
+        "is complete when it equals the number of accepted purchases."
     )
     witnesses: list[WitnessOut]

@@ -1,8 +1,9 @@
-"""The race in a trace: each attempt's window as a span, and a span in both traces where two of them collide.
+"""The race in traces: a span for the window of each attempt, and a span in both traces of two attempts that collide.
 
-A span that has ended takes no event and no link, and a pair is found when both have ended. So whoever finds it adds a
-span to each of the two traces, for the last microsecond of the window: Jaeger warns of a span without length. It shows
-no more of a link than its target; therefore the other side is in the attributes too. A customer's name is in none.
+A span that has ended takes no event and no link, and a pair is found when both spans have ended. The process that finds
+the pair therefore adds a span to each of the two traces. That span covers the last microsecond of the window, because
+Jaeger warns of a span without length. Jaeger shows nothing of a link but its target, so the other side is in the
+attributes too. No span contains a customer's name.
 """
 
 import time
@@ -40,7 +41,7 @@ CUSTOMER = {
 
 
 def window(attempt: Attempt, pod: str) -> tuple[str, str] | None:
-    """Adds the window to the current span's trace; its trace id and span id, or None where that is not sampled."""
+    """Add the window to the current trace, and return its trace id and span id; None if that is not sampled."""
     request = get_current_span().get_span_context()
     if not request.trace_flags.sampled:
         return None
@@ -50,7 +51,7 @@ def window(attempt: Attempt, pod: str) -> tuple[str, str] | None:
 
 
 def collision(witness: Witness) -> None:
-    """Adds to the trace of each of the two, as far as it was sampled, a span that names the other."""
+    """Add to both traces, as far as they are sampled, a span that names the other attempt."""
     for own, other in ((witness.first, witness.second), (witness.second, witness.first)):
         if own.trace_id is None or own.span_id is None or own.wrote_at is None:
             continue
@@ -83,8 +84,13 @@ def attributes_of(attempt: Attempt, pod: str) -> dict[str, AttributeValue]:
 
 
 def hexadecimal(context: SpanContext) -> tuple[str, str]:
+    """Return the trace id and the span id in hexadecimal digits."""
     return format_trace_id(context.trace_id), format_span_id(context.span_id)
 
 
 def nanoseconds(seconds: float) -> int:
-    return round(seconds * 1_000_000) * 1000  # a float of today holds a quarter of a microsecond, no less
+    """Return the time in nanoseconds, rounded to microseconds.
+
+    A float of today's time resolves a quarter of a microsecond.
+    """
+    return round(seconds * 1_000_000) * 1000

@@ -1,4 +1,4 @@
-"""Ends tasks that talk to stores, for certain."""
+"""Cancel tasks that talk to stores, reliably."""
 
 import asyncio
 from typing import Any
@@ -7,10 +7,10 @@ AGAIN_SECONDS = 0.2
 
 
 def cancel_for_good(*tasks: asyncio.Task[Any]) -> None:
-    """Cancels the tasks, and again until they are done. Call it in their loop; it returns at once.
+    """Cancel the tasks, again and again until they are done. Call it in their event loop; it returns at once.
 
-    One cancellation is not enough: `asyncio.wait_for`, through which redis-py and asyncpg wait, drops it on Python 3.11
-    where what it waits for ends in the same moment. 1 of 75 SIGTERMs was lost so.
+    One cancellation is not enough. `asyncio.wait_for`, which redis-py and asyncpg use, drops it on Python 3.11 if the
+    awaited operation ends at the same moment. 1 of 75 SIGTERMs was lost in this way.
     """
     unfinished = [task for task in tasks if not task.done()]
     for task in unfinished:

@@ -1,4 +1,4 @@
-"""Did Redis go back in time, or never hold the sale at all? Pure. What a measurement shows, beside its sums."""
+"""Find evidence in a measurement that Redis went back in time or never held the sale. Pure: no store is asked."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from app.reconcile.measure import Measurement
 
 
 class Evidence(StrEnum):
-    """Why the gate's word on a sale can't be taken until it has been recounted under a newer epoch."""
+    """A reason not to trust the gate's figures of a sale until it is recounted under a newer epoch."""
 
     MISSING = "the gate has no such sale"
     FENCED = "the sale is fenced"
@@ -19,10 +19,11 @@ class Evidence(StrEnum):
 
 
 def evidence(measurement: Measurement) -> Evidence | None:
-    """The first that holds, None where nothing speaks against the gate.
+    """Return the first evidence that applies, or None if nothing speaks against the gate.
 
-    What the gate lacks is asked of the snapshot after the ledger was read, and what the ledger lacks of the one before:
-    an order that is accepted or an epoch that is raised meanwhile must not look like a loss.
+    Data that the gate lacks is looked for in the snapshot after the reading of the ledger, and data that the ledger
+    lacks in the snapshot before it. Otherwise an order that is accepted, or an epoch that is raised, between the
+    readings would look like a loss.
     """
     before, after, ledger = measurement.before, measurement.after, measurement.ledger
     if before is None or after is None:

@@ -1,23 +1,25 @@
-"""Makes Redis follow the ledger: a fresh sale, a next round, and after a loss, all by one procedure.
+"""Make Redis follow the ledger. One procedure serves for a new sale, for the next round, and after a loss of data.
 
-The caller has committed the newer epoch in the ledger before. Then, in this order:
+The caller has already committed the newer epoch in the ledger. Then, in this order:
 
-1. Seed the sale behind a closed fence. From here on no order is accepted and none of an older epoch can be.
+1. Seed the sale behind a closed fence. From here on no order is accepted, and no order of an older epoch ever will be.
 2. Read the stream. Entries may leave it at any time, but only after their booking is committed.
-3. Read the ledger. So an order is seen in the stream, or in the ledger, or in both; never in neither.
-4. Restore answers and customers' tickets: of every booking, of what is set aside, and of what waits in the stream.
-5. Open, with what is left: the stock, less what is booked, set aside, or waits in the stream.
+3. Read the ledger. So an order is seen in the stream, in the ledger, or in both, but never in neither.
+4. Restore the answers and the customers' tickets: of every booking, of every entry that is set aside, and of every
+   order that waits in the stream.
+5. Open the sale with what is left: the stock, less what is booked, set aside, or waits in the stream.
 
-The ledger decides where it knows a buyer's key: such an order in the stream is booked already, or becomes a duplicate
-that takes no room. An order that is booked between 2 and 3's page is in both and counts once. One that a worker still
-held in memory when Redis forgot it is in neither: its booking is of an older epoch, and the drain marks the round for
-an exact check (`inventory.recount`).
+If the ledger knows a buyer's key, the ledger decides: such an order in the stream is booked already, or becomes a
+duplicate that takes no tickets. An order that is booked between step 2 and its page of step 3 is in both and counts
+once. An order that a worker still held in memory when Redis forgot it is in neither. Its booking is of an older epoch,
+and the drain marks the round for an exact check (`inventory.recount`).
 
-Whoever dies after 1 leaves a fenced sale, which sells nothing; the reconciliation raises the epoch and starts anew.
-What an overtaken recount still sends is refused by the newer epoch: every step names its own. The first page of 4
-empties what an earlier attempt has restored. After 5 there is nothing left to do.
+A reconciler that dies after step 1 leaves a fenced sale, which sells nothing. The next check raises the epoch and
+starts again. Each step names its epoch, so a newer epoch refuses the commands of an older recount that is still
+running. The first page of step 4 deletes what an earlier attempt has restored. After step 5 there is nothing left to
+do.
 
-For a fresh sale each step is one small command, whatever the stock is.
+For a new sale each step is one small command, whatever the stock is.
 """
 
 import json
@@ -39,9 +41,9 @@ from app.reconcile.stream_backlog import StreamBacklog, count_backlog, read_back
 from app.sales.model import ReservationId, Sale
 from app.sales.order import Order, parse
 
-PAGE = 1000  # rows; restoring them holds the stock server for about 2 ms
+PAGE = 1000  # rows; restoring them occupies the stock server for about 2 ms
 
-# The keys of a buyer are unique but for duplicates, and so is this index: a page is one range of it.
+# Except for duplicates, (customer, idempotency_key) is unique within a round. A page is one range of its index.
 BOOKINGS = text("""
     SELECT reservation_id, customer, idempotency_key, quantity, status FROM bookings
     WHERE sale = :sale AND round = :round AND status <> 'duplicate'
@@ -59,9 +61,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recounted:
-    """What a recount came to, in tickets. `opened` is False where somebody newer is at work, and nothing was changed.
+    """The result of a recount, in tickets.
 
-    `over_admitted`: promised beyond the stock; the drain rejects it. `in_stream`: ids of the orders that waited there.
+    `opened` is False if another recount is at work; this one then changed nothing. `over_admitted` is what is promised
+    beyond the stock; the drain rejects it. `in_stream` holds the reservation ids of the orders that wait in the stream.
     """
 
     opened: bool
@@ -77,7 +80,7 @@ OVERTAKEN = Recounted(opened=False)
 
 
 async def recount(sale: Sale, gate: Gate, engine: AsyncEngine) -> Recounted:
-    """Seeds, restores and opens `sale` at its epoch. Raises TemporarilyUnavailable where a store is away."""
+    """Seed, restore and open `sale` at its epoch. Raise TemporarilyUnavailable if a store is away."""
     with ledger_reachable():
         async with recount_lock(engine, sale.name, sale.epoch) as ledger:
             if ledger is None or not await gate.seed(sale):
@@ -86,7 +89,7 @@ async def recount(sale: Sale, gate: Gate, engine: AsyncEngine) -> Recounted:
 
 
 async def _follow(sale: Sale, gate: Gate, ledger: AsyncConnection) -> Recounted:
-    """Everything behind the fence."""
+    """Do steps 2 to 5, behind the fence."""
     waiting = await read_backlog(gate, sale.name, sale.round)
     in_stream = tuple(order.reservation_id for order in waiting.orders.values())
     booked = await _restore_bookings(sale, gate, ledger, waiting)
@@ -106,7 +109,8 @@ async def _follow(sale: Sale, gate: Gate, ledger: AsyncConnection) -> Recounted:
         seen = await gate.snapshot(sale.name)
         if seen is None or seen.epoch != sale.epoch or seen.state != "fenced":
             return OVERTAKEN
-        # The drain took entries away. It adds none behind the fence, so that this ends at the latest with the stream.
+        # The drain has removed entries meanwhile. Behind the fence none are added, so the loop ends with the stream at
+        # the latest.
         backlog, entries = await count_backlog(gate, sale.name, sale.round)
     log.info("sale opened", sale=sale.name, round=sale.round, epoch=sale.epoch, remaining=remaining, backlog=backlog)
     return Recounted(
@@ -121,9 +125,9 @@ async def _follow(sale: Sale, gate: Gate, ledger: AsyncConnection) -> Recounted:
 
 
 async def _restore_bookings(sale: Sale, gate: Gate, ledger: AsyncConnection, waiting: StreamBacklog) -> int | None:
-    """Restores the answers of the ledger's rows and takes their buyers out of `waiting`; returns the booked tickets.
+    """Restore the answers of the ledger's rows, remove their buyers from `waiting`, and return the booked tickets.
 
-    None: somebody newer is at work.
+    Return None if a newer recount is at work.
     """
     booked = 0
     customer = key = ""
@@ -147,7 +151,7 @@ async def _restore_bookings(sale: Sale, gate: Gate, ledger: AsyncConnection, wai
 
 
 async def _restore_set_aside(sale: Sale, gate: Gate, ledger: AsyncConnection, waiting: StreamBacklog) -> int | None:
-    """The same for what is set aside, as far as it can be read; returns its tickets."""
+    """Do the same for the entries that are set aside, as far as they can be read, and return their tickets."""
     names = {name_of(order): buyer for buyer, order in waiting.orders.items()}
     tickets = 0
     after = ""
@@ -171,7 +175,7 @@ async def _restore_set_aside(sale: Sale, gate: Gate, ledger: AsyncConnection, wa
 
 
 async def _restore(sale: Sale, gate: Gate, orders: Iterable[Remembered]) -> bool:
-    """Restores `orders` after the ledger's, in pages."""
+    """Restore `orders` in pages, after those of the ledger. Return False if a newer recount is at work."""
     rest = iter(orders)
     while page := list(islice(rest, PAGE)):
         if not await gate.restore(sale, page, first=False):

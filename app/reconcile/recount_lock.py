@@ -1,6 +1,7 @@
-"""Who is recounting a sale at this moment: an advisory lock, which ends with its holder's connection.
+"""An advisory lock that shows that a sale is being recounted. It ends with its holder's connection.
 
-It keeps nobody safe (the epoch does that); it keeps two reconcilers from starting a long recount anew under each other.
+The lock is not needed for safety: the epoch provides that. It keeps two reconcilers from restarting each other's long
+recount.
 """
 
 from collections.abc import AsyncIterator
@@ -18,12 +19,12 @@ TAKEN = text(f"""
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
             AND (classid::bigint << 32) | objid::bigint = {KEY}
     )
-""")  # noqa: S608  our own text, no input
+""")  # noqa: S608  a constant, no input
 
 
 @asynccontextmanager
 async def recount_lock(engine: AsyncEngine, sale: str, epoch: int) -> AsyncIterator[AsyncConnection | None]:
-    """Yields a connection in autocommit that says who is at work; None where another is, on this very epoch."""
+    """Take the lock and yield its connection, in autocommit. Yield None if another process holds it for this epoch."""
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         if not await connection.scalar(TAKE, {"lock": _work(sale, epoch)}):
@@ -32,12 +33,12 @@ async def recount_lock(engine: AsyncEngine, sale: str, epoch: int) -> AsyncItera
         try:
             yield connection
         finally:
-            # The lock belongs to the session: it ends with it, whatever state an error has left the connection in.
+            # The lock belongs to the session and ends with it, whatever state an error has left the connection in.
             await connection.invalidate()
 
 
 async def recount_lock_held(engine: AsyncEngine, sale: str, epoch: int) -> bool:
-    """Whether a living process is recounting the sale under this epoch."""
+    """Return True if a living process is recounting the sale under this epoch."""
     async with engine.connect() as connection:
         return bool(await connection.scalar(TAKEN, {"lock": _work(sale, epoch)}))
 

@@ -1,4 +1,4 @@
-"""What the reconciliation does to the stores. Each repair is refused where it was decided on what is no longer so."""
+"""The reconciler's repairs of the stores. A repair is refused if the state that called for it has changed."""
 
 import structlog
 from sqlalchemy import text
@@ -26,10 +26,12 @@ log = structlog.get_logger()
 
 
 async def recount_anew(sale: Sale, measurement: Measurement, gate: Gate, engine: AsyncEngine) -> Recounted | None:
-    """Fences the sale, raises its epoch in the ledger, and recounts it. None where somebody else is at it.
+    """Fence the sale, raise its epoch in the ledger, and recount it.
 
-    Of two reconcilers with one finding, one raises the epoch and both name it; the gate lets one of them seed.
-    Dying after the fence or after the raise leaves the sale fenced or behind, which the next check finds.
+    Return None if another process is at work on the sale, or if the sale has ended.
+
+    If two reconcilers find the same loss, one raises the epoch and both use it; the gate lets one of them seed. Dying
+    after the fence or after the raise leaves the sale fenced or behind the ledger, which the next check finds.
     """
     seen = measurement.ledger.epoch
     gate_epoch = measurement.after.epoch if measurement.after is not None else 0
@@ -38,7 +40,7 @@ async def recount_anew(sale: Sale, measurement: Measurement, gate: Gate, engine:
             return None
     now = await gate.snapshot(sale.name)
     if now is not None and now.epoch > gate_epoch:
-        return None  # somebody was at work: a sale that was just created, or recounted, is not lost
+        return None  # another process was at work: a sale that was just created or recounted is not lost
     await gate.fence(sale.name, max(seen, gate_epoch))
     raised = await SaleRepository(engine).raise_epoch(sale.name, seen, beyond=gate_epoch)
     if raised.ended_at is not None:
@@ -47,7 +49,10 @@ async def recount_anew(sale: Sale, measurement: Measurement, gate: Gate, engine:
 
 
 async def clear_recount_flag(sale: Sale, checked: LedgerSide, engine: AsyncEngine) -> bool:
-    """Takes back the drain's request for a check, unless anything was booked since the one that found nothing."""
+    """Withdraw the drain's request for a check, unless anything was booked since `checked`, which found no drift.
+
+    Return True if the request was withdrawn.
+    """
     values = {"sale": sale.name, "round": sale.round, "epoch": checked.epoch, "counter": checked.counter}
     with ledger_reachable():
         async with engine.begin() as connection:
@@ -55,10 +60,10 @@ async def clear_recount_flag(sale: Sale, checked: LedgerSide, engine: AsyncEngin
 
 
 async def remove(sale: Sale, gate: Gate, engine: AsyncEngine) -> bool:
-    """Removes the keys of an ended and drained sale. Its bookings stay.
+    """Remove the keys of an ended and drained sale. Its bookings stay. Return False if the sale is not in that state.
 
-    The sale's row is locked meanwhile: a next round begins after the keys of this one are gone, or keeps them. Dying
-    before the commit leaves a sale without keys that is not marked; the next check marks it.
+    The sale's row is locked meanwhile: the next round either begins after the keys are gone, or keeps them. Dying
+    before the commit leaves a sale without keys that is not marked as removed; the next check marks it.
     """
     values = {"sale": sale.name, "round": sale.round}
     with ledger_reachable():

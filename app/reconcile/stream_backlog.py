@@ -1,4 +1,4 @@
-"""The orders of one round that are in the stream, as a recount and a measurement need them."""
+"""The orders of one round that wait in the stream, as a recount and a measurement need them."""
 
 from dataclasses import dataclass, field
 
@@ -7,15 +7,19 @@ from app.gate.gate import Gate
 from app.sales.order import Order, parse
 
 Buyer = tuple[str, str]
-"""Customer and idempotency key. The ledger books it once, so the second of two orders of a buyer takes no room."""
+"""Customer and idempotency key. The ledger books each pair once, so a second order of a pair takes no tickets."""
 
 
 @dataclass(slots=True)
 class StreamBacklog:
-    """What is in the stream. `orders` by buyer, the first one each; `unreadable`: entry's name to its tickets.
+    """The orders of one round that wait in the stream.
 
-    `backlog` (tickets) has every entry of the round, twins of a buyer too, as the acknowledgement lowers it for each;
-    `entries` counts those of other rounds too. `complete` is False where reading stopped at the bound.
+    orders: the first order of each buyer
+    unreadable: the tickets of each entry that can't be read, by the entry's name (app.drain.set_aside)
+    backlog: the tickets of all entries of the round, including a buyer's second order, since each of them lowers the
+        backlog when it is acknowledged
+    entries: the number of entries that were read, including those of other rounds
+    complete: False if reading stopped at the bound
     """
 
     orders: dict[Buyer, Order] = field(default_factory=dict)
@@ -28,7 +32,7 @@ class StreamBacklog:
 async def read_backlog(
     gate: Gate, sale: str, round_: int, *, up_to: str = "+", bound: int | None = None
 ) -> StreamBacklog:
-    """Pages the stream up to the entry `up_to`; stops after about `bound` entries where one is given."""
+    """Read the stream in pages, up to the entry `up_to`. Stop after about `bound` entries, if a bound is given."""
     waiting = StreamBacklog()
     async for page in gate.entries(sale, up_to):
         if bound is not None and waiting.entries >= bound:
@@ -48,7 +52,7 @@ async def read_backlog(
 
 
 async def count_backlog(gate: Gate, sale: str, round_: int) -> tuple[int, int]:
-    """The tickets of the round in the stream, and the entries of all rounds, without holding any."""
+    """Return the tickets of the round in the stream and the number of entries of all rounds. Keep none in memory."""
     tickets = entries = 0
     async for page in gate.entries(sale):
         entries += len(page)

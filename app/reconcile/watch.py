@@ -1,4 +1,4 @@
-"""Looks after every sale, again and again. Level-triggered: each check starts from what is, not from what happened."""
+"""Check and repair all sales at intervals. Level-triggered: a check starts from the present state, not from events."""
 
 import asyncio
 import random
@@ -35,9 +35,9 @@ from app.telemetry.spans import span
 
 PAGE = 500  # sales
 AT_ONCE = POOL_SIZES["reconciler"]  # sales; each holds one connection to the ledger
-JITTER = 0.1  # of a pause, so that several reconcilers don't keep step
+JITTER = 0.1  # of a pause, so that several reconcilers do not keep step
 PRUNE_SECONDS = 600.0
-FIRST_RETRY = 0.25  # of the interval: a server that restarts is back within a second, and its sales stand still
+FIRST_RETRY = 0.25  # of the interval: a restarting server is back within a second, and its sales stand still until then
 
 NONE_LOST = Lost(orders=0, tickets=0)
 
@@ -46,9 +46,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What one check came to. `kind` is None where it could not be told; `done`: the action took effect.
+    """The result of one check. `kind` is None if the drift is unknown. `done` is True if the action took effect.
 
-    `confirmed_at` (monotonic seconds): when the drift that is suspected will have been there for the grace period.
+    `confirmed_at` (monotonic seconds) is the time at which suspected drift will have lasted for the grace period.
     """
 
     sale: str
@@ -64,7 +64,7 @@ class Result:
 
 
 class Reconciler:
-    """Reconciles the sales of an installation; any number of these may run. `results` has each sale's last one."""
+    """The reconciler of an installation; any number may run. `results` holds the last result of each sale."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Reconciler:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def run_forever(self, ready: asyncio.Event | None = None) -> None:
-        """Checks all sales each interval until it is cancelled; `ready` is set after the first full turn."""
+        """Check all sales at each interval until cancelled. Set `ready` after the first full turn."""
         pause, told = self._settings.interval_seconds, ""
         while True:
             try:
@@ -109,12 +109,12 @@ class Reconciler:
             await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311  spread, not secrecy
 
     async def reconcile_all(self) -> None:
-        """One turn over all sales that are not removed. Raises TemporarilyUnavailable where a store is away.
+        """Check all sales that are not removed, once. Raise TemporarilyUnavailable if a store is away.
 
-        Another installation's sales would be seeded from this ledger. So the pair of stores is looked at each time:
-        FLUSHALL takes the mark along, and an address may lead to another server by now.
+        Sales on another installation's stock server would be seeded from this ledger. So each turn checks that the
+        stores belong together: FLUSHALL deletes the mark, and an address may lead to another server by now.
         """
-        if self._installation is None:  # once: a newer release may migrate the ledger under a reconciler that runs
+        if self._installation is None:  # once: a newer release may migrate the ledger while this reconciler runs
             self._installation = await installation_id(self._engine)
         await self._gate.claim(self._installation)
         after, active = "", set[str]()
@@ -128,7 +128,7 @@ class Reconciler:
         self._forget_all_but(active)
 
     async def prune_old(self) -> None:
-        """A batch a turn while there is more, and then nothing for a while: each look reads the whole tables."""
+        """Delete a batch of old rows each turn while there are more, then pause: each search reads whole tables."""
         now = time.monotonic()
         if now >= self._prune_at:
             gone = await prune(self._engine, self._settings.retention_days)
@@ -137,9 +137,9 @@ class Reconciler:
                 log.info("old rows deleted", rows=gone, days=self._settings.retention_days)
 
     async def reconcile_sale(self, sale: Sale, settings: ReconcileSettings | None = None) -> Result:
-        """Checks one sale and does what is called for. Idempotent; raises TemporarilyUnavailable.
+        """Check one sale and do what is called for. Idempotent. Raise TemporarilyUnavailable if a store is away.
 
-        `settings`: this sale's own grace period and policy, in place of the installation's.
+        `settings` is this sale's own grace period and policy, in place of the installation's.
         """
         lock = self._turns.setdefault(sale.name, asyncio.Lock())
         async with lock:
@@ -148,12 +148,12 @@ class Reconciler:
         return result
 
     async def _turn(self, sale: Sale, at_once: asyncio.Semaphore) -> None:
-        """One sale of many: what is wrong with it is told once, and stops no other."""
+        """Check one sale of many. Its failure is logged once and does not stop the others."""
         async with at_once:
             try:
                 with span("reconcile sale", {"atomictickets.sale": sale.name}):
                     await self.reconcile_sale(sale)
-            except Exception as error:  # whatever one sale holds, the others are looked after
+            except Exception as error:  # one broken sale must not keep the others from being reconciled
                 if sale.name not in self._failing:
                     trace = None if isinstance(error, TemporarilyUnavailable) else error
                     log.warning(
@@ -190,7 +190,10 @@ class Reconciler:
         return result if suspicion is None else replace(result, confirmed_at=suspicion.since + settings.grace_seconds)
 
     async def _observe(self, sale: Sale) -> Result:
-        """A strategy that sells beside the gate, or that this release doesn't know: nothing of it is mended."""
+        """Check a sale whose strategy is unknown to this release or does not sell at the gate.
+
+        Repair nothing, but remove the sale's keys once it has ended.
+        """
         action = Action.OBSERVE if sale.ended_at is None else Action.REMOVE
         with _acting(action) as acting:
             done = action is Action.OBSERVE or await remove(sale, self._gate, self._engine)
@@ -198,12 +201,13 @@ class Reconciler:
         return Result(sale=sale.name, round=sale.round, epoch=sale.epoch, kind=None, action=action, done=done)
 
     async def _act(self, sale: Sale, measurement: Measurement, drift: Drift | None, decision: Decision) -> Result:
+        """Carry out the decision."""
         done, in_stream = True, None
         epoch = measurement.ledger.epoch
         with _acting(decision.action) as acting:
             match decision.action:
                 case Action.AMEND:
-                    # Terms are committed before the gate hears of them, so those read now are as new as what it has.
+                    # Terms are committed before the gate receives them, so those read now are as new as the gate's.
                     committed = await self._sales.get(sale.name)
                     done = committed is not None and await follow(committed, self._gate)
                 case Action.CLEAR_RECOUNT_FLAG:
@@ -233,13 +237,13 @@ class Reconciler:
         )
 
     async def _lost(self, sale: Sale, in_stream: tuple[str, ...] | None) -> Lost:
-        """Asked anew whenever the stream is known: the API's receipts may come after the recount."""
+        """Count lost orders again whenever the stream is known: the API may store receipts after the recount."""
         before = self.results.get(sale.name)
         known = before.lost if before is not None and before.round == sale.round else NONE_LOST
         return known if in_stream is None else await self._receipts.lost(sale.name, sale.round, in_stream)
 
     def _forget_all_but(self, active: set[str]) -> None:
-        """Sales that another reconciler has removed are not looked at again."""
+        """Forget the sales that another reconciler has removed: they are not checked again."""
         for known in (self.results, self._suspicions):
             for name in known.keys() - active:
                 del known[name]
@@ -251,7 +255,7 @@ class Reconciler:
             self._suspicions[name] = suspicion
 
     def _keep(self, result: Result) -> None:
-        """Remembers the result, and logs what is news in it."""
+        """Remember the result, and log what is new in it."""
         CHECKS.labels("unknown" if result.kind is None else result.kind.value).inc()
         if result.action not in (Action.NOTHING, Action.OBSERVE):
             ACTIONS.labels(result.action.value, "yes" if result.done else "no").inc()
@@ -278,7 +282,7 @@ class Reconciler:
 
 @contextmanager
 def _acting(action: Action) -> Iterator[Span]:
-    """A span for what is done; none where only a look was called for."""
+    """Open a span for an action that changes something; open none for a mere check."""
     if action in (Action.NOTHING, Action.OBSERVE):
         yield INVALID_SPAN
     else:
@@ -287,7 +291,7 @@ def _acting(action: Action) -> Iterator[Span]:
 
 
 def _tell_outage(error: TemporarilyUnavailable, told: str) -> None:
-    """Once per outage; but that the stores are wrong is told whatever was told before."""
+    """Log an outage once, and again if it turns out that the stores are foreign or unfit."""
     if isinstance(error, ForeignStores | SchemaUnfit) and error.detail != told:
         log.error("these stores are not reconciled", error=error.detail)
     elif not told:

@@ -1,4 +1,4 @@
-"""What one purchase read and wrote under a strategy that races: the evidence from which witnesses are found."""
+"""What one purchase read and wrote under a strategy that races: the evidence in which witnesses are found."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,21 +6,23 @@ from typing import Protocol
 
 
 class Hazard(StrEnum):
-    """What it is when two attempts that wrote had read the same version of the same thing."""
+    """The kind of race between two attempts that wrote after they had read the same version of the same thing."""
 
-    LOST_UPDATE = "lost-update"  # both wrote an absolute value: one of the two is gone
-    STALE_GUARD = "stale-guard"  # one value let two decrements pass
-    WRITE_SKEW = "write-skew"  # both counted the customer's tickets, neither saw the other's
+    LOST_UPDATE = "lost-update"  # both wrote an absolute value, so one of the two is lost
+    STALE_GUARD = "stale-guard"  # one value that was read let two decrements pass
+    WRITE_SKEW = "write-skew"  # both counted the customer's tickets, and neither saw the other's purchase
     EXPIRED_LOCK = "expired-lock"  # both believed that they held the lock
 
 
-@dataclass(slots=True, kw_only=True)  # made for every purchase: see app.sales.model.Purchase
+@dataclass(slots=True, kw_only=True)  # created for every purchase; see app.sales.model.Purchase
 class Attempt:
     """The window of one purchase: from its read to the end of its write.
 
-    `guards`: what the version belongs to, `stock` or `customer:<name>`. `version_read`, `version_written`: of the
-    row (`xmin`) or of whatever the strategy has in its place. Values are tickets left, or held by the customer. Times
-    are seconds since 1970 of this machine's clock; `wrote_at` is that of the commit, None where nothing was committed.
+    `guards`: the thing that the version belongs to, `stock` or `customer:<name>`.
+    `version_read`, `version_written`: the version of the row (`xmin`), or of what the strategy uses in its place.
+    `value_read`, `value_written`: tickets left, or tickets held by the customer.
+    `read_at`, `wrote_at`: seconds since 1970 by this machine's clock. `wrote_at` is the time of the commit, or None if
+    nothing was committed.
     """
 
     sale: str
@@ -40,30 +42,31 @@ class Attempt:
 
     @property
     def guarded(self) -> str:
-        """`stock` or `customer`: what a trace or a stranger may be told, without the customer's name."""
+        """Return `stock` or `customer`: `guards` without the customer's name, for traces and public pages."""
         return self.guards.partition(":")[0]
 
 
 class Attempts(Protocol):
-    """Where a process leaves its attempts. Never waits: what can't be kept is counted and dropped."""
+    """The sink for a process's attempts. `record` never waits: it counts and drops an attempt that cannot be kept."""
 
     def record(self, attempt: Attempt) -> None: ...
 
 
 class NoAttempts:
-    """For a process that sells and keeps no evidence."""
+    """The sink of a process that sells and keeps no evidence."""
 
     def record(self, attempt: Attempt) -> None:
-        """Keeps nothing."""
+        """Drop the attempt."""
 
 
 @dataclass(slots=True, kw_only=True)
 class RecordedAttempt(Attempt):
     """An attempt as the ledger keeps it.
 
-    `id`: 16 hex digits, made where it was recorded, so that a batch sent twice is kept once. `number`: from 1 on in its
-    round, in the order in which attempts became visible to other processes; 0 until it is kept. `trace_id`, `span_id`:
-    of its window's span, in hexadecimal; None where the request was not sampled.
+    `id`: 16 hex digits, made by the recording process, so that a batch that is sent twice is kept once.
+    `pod`, `process`: the name of the pod or host, and the process id, of the recording process.
+    `trace_id`, `span_id`: the ids of its window's span, in hexadecimal; None if the request was not sampled.
+    `number`: from 1 in its round, in the order in which attempts became visible to other processes; 0 until it is kept.
     """
 
     id: str
@@ -76,10 +79,10 @@ class RecordedAttempt(Attempt):
 
 @dataclass(slots=True, kw_only=True)
 class Witness:
-    """Two attempts that read the same version of the same thing and both committed a write: the race itself.
+    """The race itself: two attempts that read the same version of the same thing and both committed a write.
 
-    The writers of a version are a chain: each is paired with the one before it, so that `k` of them make `k - 1` pairs
-    and none is in more than two.
+    The writers of a version form a chain, in which each is paired with the one before it. So `k` writers make `k - 1`
+    pairs, and no writer is in more than two.
     """
 
     hazard: Hazard

@@ -1,8 +1,8 @@
-"""What becomes of a sale's row when a resource asks for the sale. Pure: two descriptions in, one step out.
+"""The step by which a sale's row follows a FlashSale resource. Pure functions: two descriptions in, one step out.
 
-Whose a name is: an ended sale's name is free for a next round. A sale that is not ended and follows another resource
-(a restored backup, a deletion that nobody saw) is adopted with what is left of it. A sale of the HTTP API is not taken,
-unless the resource says so.
+An ended sale frees its name for the next round. If a sale has not ended and follows another resource (after a restored
+backup, or a deletion that the operator missed), it is adopted with its remaining tickets. A sale of the HTTP API is not
+taken over, unless the resource says so.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from app.sales.model import Sale, SaleTerms
 
 
 class Step(StrEnum):
-    """`nothing`: the row is as wanted, or follows a newer version of the resource already."""
+    """The next step for the row. `NOTHING`: it is as desired, or already follows a newer version of the resource."""
 
     NOTHING = "nothing"
     CREATE = "create"
@@ -24,9 +24,11 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredSale:
-    """What a resource asks for. `round` is its own count; the ledger's is ahead of it where the name was used before.
+    """The sale that a resource asks for.
 
-    `generation` tells an older version of the resource from a newer one. `adopt`: an HTTP sale may be taken over.
+    `round`: the resource's own count; the ledger's count is ahead of it if the name was used before.
+    `generation`: the version of the resource, which distinguishes an older one from a newer one.
+    `adopt`: whether a sale of the HTTP API may be taken over.
     """
 
     terms: SaleTerms
@@ -42,56 +44,65 @@ class DesiredSale:
 
 
 class NameTaken(AtomicTicketsError):
+    """The name belongs to a sale of the HTTP API."""
+
     status, slug, title = 409, "name-taken", "Name Taken"
 
 
 class StockShrinks(AtomicTicketsError):
+    """The stock of a round can grow, but not shrink."""
+
     status, slug, title = 409, "stock-shrinks", "Stock Shrinks"
 
 
 class StrategyDiffers(AtomicTicketsError):
+    """A name keeps the strategy of its first sale."""
+
     status, slug, title = 409, "strategy-differs", "Strategy Differs"
 
 
 def next_step(wanted: DesiredSale, present: Sale | None) -> Step:
-    """Raises NameTaken, StrategyDiffers or StockShrinks where the sale can't become what is wanted."""
+    """Return the next step. Raise NameTaken, StrategyDiffers or StockShrinks if the row cannot become as desired."""
     if present is None:
         return Step.CREATE
     if is_behind(wanted, present):
         return Step.NOTHING
     if present.ended_at is None and present.managed_by != "flashsale" and not wanted.adopt:
         raise NameTaken(
-            f"A sale of the HTTP API has the name {wanted.name!r}. Annotate the resource with "
-            'atomictickets.dev/adopt: "true" to take it over with what is left.'
+            f"The name {wanted.name!r} belongs to a sale of the HTTP API. To take the sale over with its remaining "
+            'tickets, annotate the resource with atomictickets.dev/adopt: "true".'
         )
     if present.terms.strategy != wanted.terms.strategy:
         raise StrategyDiffers(
-            f"The sale {wanted.name!r} has the strategy {present.terms.strategy!r} for ever; choose another name."
+            f"The sale {wanted.name!r} keeps its strategy {present.terms.strategy!r} forever; choose another name."
         )
     if present.ended_at is not None or is_raise(wanted, present):
         return Step.NEXT_ROUND
     if not is_follower(wanted, present):
-        return Step.ADOPT  # with the stock that it has, where less is wanted: the follower is told then
+        return Step.ADOPT  # keeps its stock if less is asked for; StockShrinks is raised once it follows the resource
     if wanted.terms.stock < present.terms.stock:
         raise StockShrinks(
-            f"Round {present.round} has a stock of {present.terms.stock}, which only grows; for less, raise spec.round."
+            f"Round {present.round} has a stock of {present.terms.stock}, which can only grow. "
+            "To sell fewer tickets, raise spec.round."
         )
     return Step.NOTHING if is_as_wanted(wanted, present) else Step.AMEND
 
 
 def is_follower(wanted: DesiredSale, present: Sale) -> bool:
+    """Return whether the row follows this resource."""
     return present.managed_by == "flashsale" and present.owner_uid == wanted.uid
 
 
 def is_behind(wanted: DesiredSale, present: Sale) -> bool:
-    """Whether the row follows a newer version of this very resource than the one at hand."""
+    """Return whether the row already follows a newer version of this resource."""
     return is_follower(wanted, present) and wanted.generation < (present.owner_generation or 0)
 
 
 def is_raise(wanted: DesiredSale, present: Sale) -> bool:
-    """Whether the resource asks for a round that nobody has acted upon.
+    """Return whether the resource asks for a round that was not started yet.
 
-    Another resource's count is not this one's, but a round that the sale has not reached yet is new by any count.
+    The ledger's row does not keep this resource's count if it follows another resource. A round that the sale has not
+    reached yet is new in any case.
     """
     if is_follower(wanted, present):
         return wanted.round > (present.owner_round or 0)
@@ -99,4 +110,5 @@ def is_raise(wanted: DesiredSale, present: Sale) -> bool:
 
 
 def is_as_wanted(wanted: DesiredSale, present: Sale) -> bool:
+    """Return whether the row has the desired terms and pause."""
     return wanted.terms.beside(present.terms) == present.terms and wanted.paused == present.paused

@@ -1,4 +1,4 @@
-"""One entry of a sale's stream, as the gate wrote it, and as the ledger needs it."""
+"""One entry of a sale's stream, as the gate wrote it and as the ledger needs it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ MAX_BIGINT = 2**63 - 1
 
 @dataclass(frozen=True)
 class Order:
-    """An accepted purchase: `quantity` tickets, from `ticket` on; (epoch, number) is how the gate counted it.
+    """An accepted purchase: `quantity` tickets, of which `ticket` is the first. The gate gave it (`epoch`, `number`).
 
-    No slots: the reservation's id is needed several times and made once.
+    The class has no slots, because the reservation's id is needed several times and cached.
     """
 
     id: ReservationId
@@ -41,7 +41,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """An entry that the gate can't have written as it is. What can't be read is 0, or empty."""
+    """An entry that the gate cannot have written in this form. Fields that cannot be read are 0 or empty."""
 
     sale: str
     entry: str
@@ -54,7 +54,7 @@ class Unreadable:
 
 
 def parse(sale: str, entry: str, fields: Mapping[str, str]) -> Order | Unreadable:
-    """Reads the entry with the stream id `entry` of the sale `sale`. Never raises."""
+    """Read the entry with the stream id `entry` of the sale `sale`. Never raises."""
     wrong: list[str] = []
 
     def number(name: str, least: int, most: int) -> int:

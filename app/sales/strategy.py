@@ -1,4 +1,4 @@
-"""What every way to sell under contention must answer. Nothing outside this folder asks which one it talks to."""
+"""The protocol that every strategy implements. Callers outside `app.strategies` do not depend on a particular one."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,19 +9,25 @@ from app.sales.outcomes import Outcome
 
 
 class AcceptedIn(StrEnum):
-    """Where an order is at the moment its buyer is told, and so what it survives."""
+    """The place of an order when its buyer is answered, which decides what failures it survives.
 
-    LEDGER = "ledger"  # committed: the death of any process or server, as far as PostgreSQL's disk keeps its word
-    STREAM = "stream"  # written with the decision: the death of any process; of the stock server as far as its AOF goes
-    PROCESS = "process"  # on its way to the broker: not even the death of the API process
+    `LEDGER`: committed. It survives the death of any process or server, as long as PostgreSQL's disk keeps its data.
+    `STREAM`: written with the decision. It survives the death of any process, and of the stock server as far as its AOF
+    goes.
+    `PROCESS`: on its way to the broker. It does not even survive the death of the API process.
+    """
+
+    LEDGER = "ledger"
+    STREAM = "stream"
+    PROCESS = "process"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What the strategy's own counter says of a round, in tickets, at one instant. Never the judge: the ledger is.
+    """The strategy's own counter of a round, in tickets, at one instant. It is never authoritative; the ledger is.
 
-    `available`: a purchase could be decided now (the counter exists and is not fenced). `returns`: how often tickets
-    have come back to it in this epoch, by a cancellation or a repair.
+    `available`: whether a purchase could be decided now (the counter exists and is not fenced).
+    `returns`: how often tickets came back to the counter in this epoch, by a cancellation or a repair.
     """
 
     round: int
@@ -34,36 +40,39 @@ class Snapshot:
 
 
 class Strategy(Protocol):
-    """One way to sell. Instances are made once per process and hold no state of a sale that a restart may not lose."""
+    """One way to sell. A process creates one instance, which holds no state of a sale that a restart may not lose.
+
+    `accepted_in`: where an order is stored when its buyer is answered.
+    """
 
     name: ClassVar[str]
     promises_exactness: ClassVar[bool]
-    """False where it is expected to oversell: the ledger then books without its guard, and nothing is repaired."""
+    """False if it is expected to oversell: the ledger then books without its guard, and nothing is repaired."""
     sells_at_gate: ClassVar[bool]
-    """Whether its stock is in the gate's keys, which the reconciliation measures, fences and recounts."""
+    """Whether its stock is in the gate's keys, which the reconciler measures, fences and recounts."""
     keeps_limit: ClassVar[bool]
     """Whether the limit per customer holds when purchases of one customer overlap."""
     accepted_in: ClassVar[AcceptedIn]
 
     async def buy(self, purchase: Purchase) -> Outcome:
-        """Decides one purchase. Raises TemporarilyUnavailable where the outcome is unknown or nothing was taken.
+        """Decide one purchase. Raise TemporarilyUnavailable if the outcome is unknown or nothing was taken.
 
-        One of these is Contention: others were faster at every try. It is never told as sold out.
+        One such error is Contention: other purchases were faster at every try. It is never reported as sold out.
         """
         ...
 
     async def prepare(self, sale: Sale) -> None:
-        """Makes the speed layer follow what the ledger has committed (created, reset, paused, ended). Idempotent."""
+        """Make the speed layer follow what the ledger has committed (create, reset, pause, end). Idempotent."""
         ...
 
     async def snapshot(self, sale: Sale) -> Snapshot | None:
-        """Reads the counter, None where it is gone. Raises TemporarilyUnavailable where it can't be asked."""
+        """Read the counter; None if it is gone. Raise TemporarilyUnavailable if its store is away."""
         ...
 
     async def is_pending(self, reservation: ReservationId) -> bool:
-        """Whether the order is accepted and not yet in the ledger."""
+        """Return whether the order is accepted and not yet in the ledger."""
         ...
 
     async def close(self) -> None:
-        """Finishes what is under way, before the process ends."""
+        """Finish the work under way before the process ends."""
         ...

@@ -1,4 +1,4 @@
-"""Which strategy sells a name. A name keeps its strategy for ever, so that a process asks the ledger once."""
+"""The strategy of each sale. A name keeps its strategy forever, so a process asks the ledger only once for a name."""
 
 import asyncio
 import time
@@ -12,24 +12,26 @@ from app.sales.recent import KNOWN_SALES, remember
 from app.sales.strategy import Strategy
 
 UNKNOWN_NAMES = 10_000
-UNKNOWN_SECONDS = 1.0  # so long may a sale that somebody asked for too early stay unknown to this process
-LOOKUPS_AT_ONCE = 4  # a flood of made-up names leaves most of the pool's connections to the buyers
+UNKNOWN_SECONDS = 1.0  # how long a sale that was requested before its creation may stay unknown to this process
+LOOKUPS_AT_ONCE = 4  # so that a flood of made-up names leaves most of the pool's connections to the buyers
 
 
 class UnknownStrategy(AtomicTicketsError):
+    """No strategy has the name that a sale's terms ask for."""
+
     status, slug, title = 422, "unknown-strategy", "Unknown Strategy"
 
 
 def strategy_named(name: str, strategies: Mapping[str, Strategy]) -> Strategy:
-    """Raises UnknownStrategy."""
+    """Return the strategy with this name. Raise UnknownStrategy if there is none."""
     strategy = strategies.get(name)
     if strategy is None:
-        raise UnknownStrategy(f"No strategy is called {name!r}; there are {', '.join(strategies)}.")
+        raise UnknownStrategy(f"There is no strategy {name!r}. Use one of {', '.join(strategies)}.")
     return strategy
 
 
 class SaleCatalog:
-    """Sale names of one process. Whether a sale sells at all is decided by its strategy, never here."""
+    """The names of sales that one process knows. Whether a sale sells at all is decided by its strategy, never here."""
 
     def __init__(self, sales: SaleRepository, strategies: Mapping[str, Strategy]) -> None:
         self._sales = sales
@@ -39,17 +41,17 @@ class SaleCatalog:
         self._lookups = asyncio.Semaphore(LOOKUPS_AT_ONCE)
 
     def known(self, name: str) -> Strategy | None:
-        """The strategy, where this process has asked before."""
+        """Return the sale's strategy if this process has found it before, or None. Never ask the ledger."""
         strategy = self._known.get(name)
         if strategy is not None:
             self._known.move_to_end(name)
         return strategy
 
     async def find(self, name: str) -> Strategy:
-        """The strategy, from the ledger if need be. Raises UnknownSale, or LedgerUnavailable."""
+        """Return the sale's strategy, from the ledger if necessary. Raise UnknownSale or LedgerUnavailable."""
         self._refuse_unknown(name)
         async with self._lookups:
-            # Of a crowd that comes for the same name the first ones ask, and those that waited behind them don't.
+            # If a crowd asks for one name, only the first lookups reach the ledger; those behind them find it known.
             if (strategy := self.known(name)) is not None:
                 return strategy
             self._refuse_unknown(name)
@@ -67,4 +69,5 @@ class SaleCatalog:
 
 
 def unknown(name: str) -> UnknownSale:
+    """Return the error for a name that no sale has."""
     return UnknownSale(f"There is no sale {name!r}.")

@@ -1,4 +1,4 @@
-"""Where a purchase goes: to the strategy of its sale."""
+"""Pass each purchase to the strategy of its sale."""
 
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome
@@ -7,13 +7,16 @@ from app.services.tracing import describe
 
 
 class PurchaseService:
-    """The hot path: one look into the catalog, and the strategy's own work."""
+    """The hot path of a purchase: one lookup in the catalog, and the strategy's own work."""
 
     def __init__(self, catalog: SaleCatalog) -> None:
         self._catalog = catalog
 
     async def buy(self, purchase: Purchase) -> Outcome:
-        """Raises UnknownSale, or TemporarilyUnavailable where the outcome is unknown or nothing was taken."""
+        """Return the outcome of the purchase.
+
+        Raise UnknownSale, or TemporarilyUnavailable if the outcome is unknown or nothing was taken.
+        """
         strategy = self._catalog.known(purchase.sale) or await self._catalog.find(purchase.sale)
         outcome = await strategy.buy(purchase)
         if purchase.traceparent:

@@ -1,4 +1,4 @@
-"""What became of a reservation."""
+"""Look up what became of a reservation."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from app.services.catalog import SaleCatalog
 
 @dataclass(frozen=True, slots=True)
 class ReservationView:
-    """`status` is pending, booked, rejected, duplicate, cancelled or lost.
+    """A reservation. `status` is pending, booked, rejected, duplicate, cancelled or lost.
 
     An order that is set aside for a person is pending: its tickets are owed. `alias_of` is the reservation id of the
-    first booking, of a duplicate only.
+    first booking; only a duplicate has one.
     """
 
     reservation_id: str
@@ -24,7 +24,7 @@ class ReservationView:
 
 
 class Reservations:
-    """Asks the ledger, the strategy and the receipts, in the order in which an order may move from one to the next."""
+    """The lookup of reservations in the ledger, the strategy, the ledger again, and the receipts, in this order."""
 
     def __init__(self, ledger: ReservationRepository, receipts: ReceiptRepository, catalog: SaleCatalog) -> None:
         self._ledger = ledger
@@ -32,7 +32,7 @@ class Reservations:
         self._catalog = catalog
 
     async def status(self, reservation_id: str) -> ReservationView:
-        """Raises UnknownReservation, or TemporarilyUnavailable where a store is away."""
+        """Return the reservation. Raise UnknownReservation, or TemporarilyUnavailable if a store is away."""
         reservation = ReservationId.parse(reservation_id)
         if recorded := await self._ledger.find(reservation):
             return view(reservation, recorded)
@@ -42,7 +42,7 @@ class Reservations:
             raise unknown(reservation) from error
         if await strategy.is_pending(reservation):
             return view(reservation, Recorded("pending", None))
-        # It may have gone from the stream to the ledger between the two looks.
+        # The order may have moved from the stream to the ledger since the first lookup.
         if recorded := await self._ledger.find(reservation):
             return view(reservation, recorded)
         if await self._receipts.get(reservation_id) is None:
@@ -51,9 +51,11 @@ class Reservations:
 
 
 def view(reservation: ReservationId, recorded: Recorded) -> ReservationView:
+    """Return the reservation with what is recorded of it. An order that is set aside is shown as pending."""
     status = "pending" if recorded.status == "set-aside" else recorded.status
     return ReservationView(str(reservation), reservation.sale, reservation.round, status, recorded.alias_of)
 
 
 def unknown(reservation: ReservationId) -> UnknownReservation:
+    """Return the error for an id that no reservation has."""
     return UnknownReservation(f"No reservation has the id {str(reservation)!r}.")

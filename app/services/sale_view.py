@@ -1,4 +1,4 @@
-"""Everything that is told of a sale, from one look at its counter and one at the ledger."""
+"""A sale as the HTTP API shows it, from one reading of its counter and one of the ledger."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,9 +11,9 @@ from app.sales.strategy import Snapshot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """`stock = remaining + backlog + set_aside + booked`, in tickets.
+    """The identity `stock = remaining + backlog + set_aside + booked`, in tickets.
 
-    `holds` is None where that can't be told: the counter is away, or orders moved while the two stores were read.
+    `holds` is None if it is unknown: the counter is away, or orders moved while the two stores were read.
     """
 
     stock: int
@@ -25,7 +25,7 @@ class Identity:
 
     @classmethod
     def of(cls, counter: Snapshot | None, tally: Tally, *, still: bool) -> "Identity":
-        """`still`: the counter had not moved when the tally was done."""
+        """Return the identity. `still`: the counter had not changed when the tally was done."""
         return cls(
             stock=tally.stock,
             remaining=None if counter is None else counter.remaining,
@@ -38,12 +38,17 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaleView:
-    """A sale as GET /sales/{sale} tells it; figures in tickets. What only the counter knows is None while it is away.
+    """A sale as GET /sales/{sale} returns it. Figures are in tickets.
 
-    `oversold`, `undersold` and all that is booked are counted from the ledger's rows. `counter_says` is how many
-    tickets the counter believes are sold: beside `booked` it shows what a race has done to it. `lost`: buyers were told
-    of these and nobody has them; None while orders are on their way, since one of them may be meant. `returns`: how
-    often tickets have come back to the counter in this epoch. `owner_generation`: of the resource, as last followed.
+    A figure that only the counter knows is None while the counter is away.
+
+    booked, rejected, duplicates, oversold: counted from the ledger's rows
+    undersold: tickets that are neither sold, nor on their way, nor left
+    counter_says: how many tickets the counter believes are sold; beside `booked` it shows what a race has done to it
+    lost: tickets that were promised to buyers and that no store has; None while orders are on their way, since one of
+        them may be meant
+    returns: how often tickets have come back to the counter in this epoch
+    owner_generation: the generation of the resource that the sale last followed
     """
 
     name: str
@@ -74,7 +79,7 @@ class SaleView:
 
     @classmethod
     def of(cls, sale: Sale, snapshot: Snapshot | None, tally: Tally, *, still: bool, now: datetime) -> "SaleView":
-        """`snapshot` was taken before the tally. `still`: the counter had not moved when the tally was done."""
+        """Return the view. `snapshot` was taken before the tally. `still`: the counter had not changed at its end."""
         counter = snapshot if snapshot and (snapshot.round, snapshot.epoch) == (sale.round, sale.epoch) else None
         identity = Identity.of(counter, tally, still=still)
         return cls(
@@ -107,13 +112,15 @@ class SaleView:
 
 
 def accounted_for(counter: Snapshot, tally: Tally) -> int:
-    """The tickets that are sold, on their way, or still to be had."""
+    """Return the tickets that are sold, on their way, set aside or left."""
     return counter.remaining + counter.backlog + tally.set_aside + tally.booked
 
 
 def holds(counter: Snapshot, tally: Tally, *, still: bool) -> bool | None:
-    """Whether the round adds up. A sum that doesn't is only believed when no order was on its way meanwhile:
-    what is booked between the two looks is in both."""
+    """Return whether the round adds up, or None if it is unknown.
+
+    A wrong sum counts only if no order was on its way: an order that is booked between the two readings is in both.
+    """
     if accounted_for(counter, tally) == tally.stock == counter.stock:
         return True
     return False if still and counter.backlog == 0 else None

@@ -1,4 +1,4 @@
-"""The life of a sale: created, reset, ended, told. The ledger is the truth, and what sells it is made to follow."""
+"""Create, reset, end and show sales. The ledger is the truth; the store from which a strategy sells follows it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,11 +18,12 @@ log = structlog.get_logger()
 
 
 class SalesService:
-    """Changes are refused for sales that a resource manages. Raises LedgerUnavailable where Postgres is away.
+    """The sales of an installation. Each method raises LedgerUnavailable if Postgres is away.
 
-    A change stands once the ledger has it. Where the strategy's store is away at that moment the caller has his answer
-    all the same: a refusal would be a lie, since the name is taken. The phase tells that nothing can be bought yet
-    (Degraded), and the reconciliation makes the store follow as soon as it is back.
+    Changes are refused for sales that a resource manages. A change stands once the ledger has committed it. If the
+    strategy's store is away at that moment, the caller is answered all the same: a refusal would be wrong, since the
+    name is taken. The phase Degraded shows that nothing can be bought yet, and the reconciler makes the store follow
+    as soon as it is back.
     """
 
     def __init__(self, sales: SaleRepository, strategies: Mapping[str, Strategy]) -> None:
@@ -30,10 +31,9 @@ class SalesService:
         self._strategies = strategies
 
     async def create(self, terms: SaleTerms) -> Creation:
-        """Creates a sale, or starts the next round of an ended one.
+        """Create a sale, or start the next round of an ended one.
 
-        The same terms on a live sale are its creation again, and nothing happens. Raises SaleExists,
-        ManagedByResource, UnknownStrategy.
+        A live sale with the same terms is returned unchanged. Raise SaleExists, ManagedByResource or UnknownStrategy.
         """
         strategy = strategy_named(terms.strategy, self._strategies)
         try:
@@ -45,24 +45,24 @@ class SalesService:
         return creation
 
     async def get(self, name: str) -> Sale:
-        """Raises UnknownSale."""
+        """Return the sale. Raise UnknownSale."""
         sale = await self._sales.get(name)
         if sale is None:
             raise UnknownSale(f"There is no sale {name!r}.")
         return sale
 
     async def page(self, after: str = "", limit: int = 100) -> list[Sale]:
-        """Up to `limit` sales by name, from the one that follows `after`; ended ones too."""
+        """Return up to `limit` sales in the order of their names, after the name `after`. Include ended ones."""
         return await self._sales.page(after, limit)
 
     async def active(self, after: str = "", limit: int = 100) -> list[Sale]:
-        """As `page`, without the ended sales of which nothing is left to do."""
+        """Return the same as `page`, without the ended sales for which nothing is left to do."""
         return await self._sales.active(after, limit)
 
     async def reset(self, name: str, stock: int | None = None) -> Sale:
-        """Starts the next round, with the same stock if none is named.
+        """Start the next round, with the same stock if `stock` is None.
 
-        Raises UnknownSale, SaleEnded, ManagedByResource.
+        Raise UnknownSale, SaleEnded or ManagedByResource.
         """
         refuse_reset(await self.get(name), stock)
         following = await self._sales.next_round(name, stock)
@@ -70,14 +70,18 @@ class SalesService:
         return following
 
     async def end(self, name: str) -> Sale:
-        """Ends the sale, once. Raises UnknownSale, ManagedByResource."""
+        """End the sale, unless it has ended already. Raise UnknownSale or ManagedByResource."""
         refuse_end(await self.get(name))
         ended = await self._sales.end(name)
         await self._follow(ended)
         return ended
 
     async def view(self, name: str) -> SaleView:
-        """Reads the counter first and the ledger last: an order in between is counted twice, never missed."""
+        """Return the sale as the HTTP API shows it. Raise UnknownSale.
+
+        The counter is read first and the ledger last: an order that is booked in between counts twice and is never
+        missed.
+        """
         sale = await self.get(name)
         snapshot = await self._snapshot(sale)
         tally = await self._sales.tally(name, sale.round)
@@ -88,13 +92,14 @@ class SalesService:
     async def _snapshot(self, sale: Sale) -> Snapshot | None:
         strategy = self._strategies.get(sale.terms.strategy)
         if strategy is None:
-            return None  # of a newer release: shown without a counter, as one whose store is away
+            return None  # the strategy is of a newer release: the sale is shown as if its counter were away
         try:
             return await strategy.snapshot(sale)
         except TemporarilyUnavailable:
-            return None  # shown: without a counter the sale is Degraded
+            return None  # the sale is shown without a counter, as Degraded
 
     async def _follow(self, sale: Sale) -> None:
+        """Make the strategy's store follow the ledger. If the store is away, only log it."""
         strategy = self._strategies.get(sale.terms.strategy)
         if strategy is None:
             log.warning("this release does not know the sale's strategy", sale=sale.name, strategy=sale.terms.strategy)

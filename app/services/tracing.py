@@ -1,4 +1,4 @@
-"""What the span of a purchase's request tells of it."""
+"""The attributes of the span of a purchase's request."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome
 
 
 def describe(purchase: Purchase, strategy: str, outcome: Outcome) -> None:
-    """Sets the attributes of the current span."""
+    """Set the attributes of the current span."""
     get_current_span().set_attributes(
         {
             "atomictickets.sale": purchase.sale,
@@ -22,7 +22,7 @@ def describe(purchase: Purchase, strategy: str, outcome: Outcome) -> None:
 
 
 def told_of(outcome: Outcome) -> Mapping[str, AttributeValue]:
-    """What goes with an outcome. Ids and counts are in attributes alone: a span's name is one of a few."""
+    """Return the attributes of an outcome. Ids and counts are attributes only, so that spans have few names."""
     match outcome:
         case Reserved(reservation):
             return {

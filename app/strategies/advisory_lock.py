@@ -1,9 +1,9 @@
 """`advisory-lock`: Purchases of one sale wait for each other at an advisory lock, which belongs to no row.
 
-How it works: The transaction takes pg_advisory_xact_lock for the sale, then reads the counter, thinks and writes.
-PostgreSQL releases the lock at the end of the transaction. Lock and read are two statements under READ COMMITTED: a
-statement sees only what was committed before it began, so a single statement that locks and reads would read the state
-from before its wait. Under REPEATABLE READ even two statements would.
+How it works: The transaction takes pg_advisory_xact_lock for the sale, then reads the counter, pauses for `think_ms`
+and writes. PostgreSQL releases the lock at the end of the transaction. Lock and read are two statements under READ
+COMMITTED: a statement sees only what was committed before it began, so a single statement that locks and reads would
+read the state from before its wait. Under REPEATABLE READ even two statements would.
 Guarantees: It never oversells or undersells and keeps the limit, provided that every writer takes the lock. The lock
 does not stop other writers. The write is therefore relative, because the stock may grow in the meantime.
 What breaks it: A writer that does not take the lock. A pooler in transaction mode does no harm, since the lock belongs

@@ -114,7 +114,7 @@ class AtomicStrategy:
         """
         sale = await self._sales.get(purchase.sale)
         if sale is None:
-            raise UnknownSale(f"There is no sale named {purchase.sale!r}.") from forgot
+            raise UnknownSale(f"There is no sale {purchase.sale!r}.") from forgot
         if sale.ended_at is None:
             raise forgot
         won = await self._reservations.of_buyer(purchase.sale, sale.round, purchase.customer, purchase.key)

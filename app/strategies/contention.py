@@ -47,4 +47,6 @@ async def retried(strategy: str, attempt: Callable[[], Awaitable[Result]]) -> Re
         if turn + 1 < TRIES:
             span_seconds = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**turn)
             await asyncio.sleep(random.uniform(0, span_seconds))  # noqa: S311  for spreading, not for secrecy
-    raise Contention(f"Too many purchases of this sale at once: {TRIES} tries failed, and nothing was taken.")
+    raise Contention(
+        f"Too many purchases of this sale at once: {TRIES} tries failed and nothing was taken. Retry with the same key."
+    )

@@ -4,7 +4,7 @@ How it works: As `atomic` gathers purchases for its script, this strategy gather
 purchases of a sale lock the counter once, are decided in their order in memory, and are booked by one statement and one
 commit. A lone purchase does not wait for others.
 Guarantees: It never oversells or undersells and keeps the limit, because what is read under the lock stays true until
-the commit. No buyer is answered before the commit.
+the commit. No buyer gets an answer before the commit.
 What breaks it: Nothing makes it wrong. All purchases of a transaction share its fate: if the answer to its commit is
 lost, all of them must ask again with their keys. Processes still meet at the row, but a hundred times less often, so a
 few processes do better than many.
@@ -51,7 +51,7 @@ class DbGatheredStrategy(LedgerStrategy):
         Raise LedgerUnavailable or DecisionFailed if the outcome is unknown; the same key finds it out. Raise GateBusy
         if the queue is full, or Contention; nothing was taken then. Raise UnknownSale if there is no such sale.
         """
-        # the batcher's spans describe a script call; the request's own span covers this transaction
+        # The batcher's spans would describe a script call; the request's own span covers this transaction.
         purchase.traceparent = ""
         try:
             return await self._batcher.buy(purchase)

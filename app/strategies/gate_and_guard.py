@@ -6,8 +6,8 @@ UPDATE ... WHERE remaining >= n and books, in one transaction. Only the ledger a
 Guarantees: It never oversells or undersells, even if Redis loses or invents data. It answers after the commit. Without
 Redis it continues to sell, unfiltered.
 What breaks it: Nothing makes it wrong. A process that dies after it was admitted hides its tickets for a second, during
-which buyers are answered `contention`. The row is as hot as under `conditional-update`, but only purchases that may win
-wait for it.
+which buyers receive `contention`. The row is as hot as under `conditional-update`, but only purchases that may win wait
+for it.
 Who uses it: Many flash-sale back ends (miaosha) put Redis before a conditional UPDATE in this way.
 Source: https://redis.io/docs/latest/commands/decrby/,
 https://www.postgresql.org/docs/18/transaction-iso.html#XACT-READ-COMMITTED

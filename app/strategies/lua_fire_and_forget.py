@@ -6,11 +6,11 @@ and answers the buyer. A worker books the order.
 Guarantees: It never oversells while Redis keeps its data. A message that reached the broker is booked once, even if
 workers die or the ledger is away for some minutes.
 What breaks it: The API process dies between script and publication, the broker is away at that moment, or the broker
-loses its queue. The tickets are then taken, the order is in no store, and a buyer who asks again with the same key is
-answered that the purchase won. No counter holds the orders under way, so a late order looks like a lost one, and
-nothing is repaired. If terms change while Redis is away, Redis follows them only at the next change. A Redis that loses
-data, or goes back to the state of a replica, has lost answers and sells tickets again; the ledger rejects the excess,
-although the buyers were answered that they had won.
+loses its queue. The tickets are then taken, the order is in no store, and a buyer who asks again with the same key
+receives the answer that the purchase won. No counter holds the orders under way, so a late order looks like a lost one,
+and nothing is repaired. If terms change while Redis is away, Redis follows them only at the next change. A Redis that
+loses data, or goes back to the state of a replica, has lost answers and sells tickets again; the ledger rejects the
+excess, although its buyers received the answer that they had won.
 Who uses it: The usual way to decouple a request from its work: `task.delay()` after the decision.
 Source: the dual write, https://microservices.io/patterns/data/transactional-outbox.html
 """
@@ -57,7 +57,9 @@ class LuaFireAndForgetStrategy:
         not have the order.
         """
         if self._under_way >= MOST_UNDER_WAY:
-            raise GateBusy("Too many purchases are under way in this process; nothing was taken.")
+            raise GateBusy(
+                "Too many purchases are under way in this process; nothing was taken. Retry with the same key."
+            )
         self._under_way += 1
         try:
             sold = await self._sell(purchase)
@@ -77,7 +79,7 @@ class LuaFireAndForgetStrategy:
         return await self._counter.snapshot(sale.name)
 
     async def is_pending(self, reservation: ReservationId) -> bool:
-        """Return whether the order was accepted. A lost order stays pending: nothing tells it from a late one."""
+        """Return whether the order was accepted. A lost order stays pending, like a late one."""
         return await self._counter.has(reservation)
 
     async def close(self) -> None:
@@ -93,5 +95,7 @@ class LuaFireAndForgetStrategy:
             await self.prepare(sale)
             sold = await self._counter.sell(purchase)
         if sold is None:
-            raise GateForgot("The stock server forgot the sale again; nothing was taken.", "missing")
+            raise GateForgot(
+                "The stock server lost the sale again; nothing was taken. Retry with the same key.", "missing"
+            )
         return sold

@@ -1,7 +1,7 @@
-"""`naive`: The purchase reads the stock, thinks, and writes back the number that it computed. It is wrong on purpose.
+"""`naive`: The purchase reads the stock, pauses, and writes back the number that it computed. It is wrong on purpose.
 
-How it works: SELECT the counter, check it, think (the pause of `think_ms`), UPDATE it to an absolute value, and INSERT
-the booking, in one transaction under READ COMMITTED, as many services do it.
+How it works: SELECT the counter, check it, pause for `think_ms`, UPDATE it to an absolute value, and INSERT the
+booking, in one transaction under READ COMMITTED, as many services do it.
 Guarantees: One booking per customer and idempotency key. It guarantees nothing about the stock.
 What breaks it: Any two purchases that overlap. Both read the same counter and both write the same value, so one update
 is lost: two tickets are sold, and the counter fell by one. The customer's limit races in the same way.

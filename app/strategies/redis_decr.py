@@ -5,7 +5,7 @@ below zero, the same number is added again and the answer is sold out. Otherwise
 Guarantees: It never oversells while Redis keeps its data, since no two decrements see the same number. It answers after
 the commit of the booking.
 What breaks it: A death between decrement and booking leaks the tickets. Buyers of several tickets each take the number
-below zero and give back, and buyers who arrive in between are answered sold out although tickets are left. A failover
+below zero and give back, and buyers who arrive in between are refused as sold out although tickets are left. A failover
 to a replica that lags sells again all that the replica missed; an emptied Redis sells again only what was taken and not
 yet booked.
 Who uses it: Countless tutorials and shops, most of which ignore what happens between the two stores.

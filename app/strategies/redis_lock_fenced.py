@@ -1,5 +1,4 @@
-"""`redis-lock-fenced`: `redis-lock` with a token that the ledger compares, so a holder that lost the lock writes
-nothing.
+"""`redis-lock-fenced`: `redis-lock` with a token in the ledger, so that a holder that lost the lock cannot write.
 
 How it works: The holder takes a token (INCR), raises the ledger's highest token to it, and only then reads. The write
 checks, in the same UPDATE, whether the holder's token is still the highest. If the lock of a holder expired, the holder
@@ -48,9 +47,7 @@ class RedisLockFencedStrategy(LockedStrategy):
         return replace(await super().look(connection, purchase), lock_token=token)
 
     async def fence(self, connection: AsyncConnection, sale: str, token: int) -> None:
-        """Commit the token, so that no holder of an older token can write. Raise Conflict if the ledger has one as
-        high.
-        """
+        """Commit the token, so that no older one can write. Raise Conflict if the ledger has one as high."""
         raised = (await connection.execute(RAISE, {"sale": sale, "token": token})).rowcount
         await connection.commit()
         if raised:

@@ -1,14 +1,13 @@
-"""`redis-watch`: The purchase reads the number in Redis and writes a new one if no other client has changed it in
-between.
+"""`redis-watch`: The purchase reads the number in Redis, and writes a new one if no other client changed it.
 
 How it works: WATCH, read, MULTI, absolute write, EXEC. EXEC does nothing if the number was changed since the WATCH; the
 whole purchase is then tried again after a random pause, a bounded number of times. The booking follows in Postgres.
 Guarantees: It never oversells while Redis keeps its data, and the number never falls below zero. It answers after the
 commit of the booking.
 What breaks it: A crowd. Of all purchases that read one number one wins and the others try again, so most of the work is
-thrown away, and a buyer who loses every time is answered `contention`. A death between EXEC and booking leaks the
-tickets. A failover to a replica that lags sells again all that the replica missed; an emptied Redis sells again only
-what was taken and not yet booked.
+thrown away, and a buyer who loses every time receives `contention`. A death between EXEC and booking leaks the tickets.
+A failover to a replica that lags sells again all that the replica missed; an emptied Redis sells again only what was
+taken and not yet booked.
 Who uses it: Programs that need a check and a write in Redis without a script. It is the form of the documentation's own
 example.
 Source: https://redis.io/docs/latest/develop/using-commands/transactions/

@@ -3,8 +3,8 @@
 How it works: BEGIN ISOLATION LEVEL REPEATABLE READ, then as `naive`. An UPDATE of a row that another transaction
 changed after this snapshot fails with SQLSTATE 40001, and the whole transaction is tried again. Repeating less would
 not do, since what it had read is outdated. The database does not retry by itself.
-Guarantees: It never oversells. It does not undersell if the buyers who were answered `contention` try again. The limit
-is kept only because each purchase writes the same row: if two purchases write different rows (buckets, single tickets),
+Guarantees: It never oversells. It sells every ticket if the buyers who received `contention` try again. The limit is
+kept only because each purchase writes the same row: if two purchases write different rows (buckets, single tickets),
 both may count the customer's tickets without seeing the other's purchase ("write skew", which this level permits).
 What breaks it: A retry storm, as under `optimistic`. Another database may also mean something else by the name: MySQL's
 REPEATABLE READ loses updates.

@@ -6,7 +6,7 @@ Guarantees: It never oversells or undersells and keeps the limit, because what i
 until the commit.
 What breaks it: Nothing makes it wrong. The queue makes it slow: the pause between read and write is spent under the
 lock, and even buyers who come too late wait in line for their refusal. Each waiting purchase holds a connection until
-its time for the lock is up and it is answered `contention`.
+it has the lock, or gives up after the time-out for locks and receives `contention`.
 Who uses it: The usual cure in books and ORMs (`with_for_update`, `select_for_update`).
 Source: https://www.postgresql.org/docs/18/explicit-locking.html#LOCKING-ROWS
 """

@@ -4,7 +4,7 @@ How it works: BEGIN ISOLATION LEVEL SERIALIZABLE, then as `naive`. PostgreSQL re
 aborts one of those that form a dangerous pattern (SQLSTATE 40001, even at COMMIT). The whole transaction is tried
 again.
 Guarantees: It never oversells, and it keeps the limit whichever rows are written. It is the only level at which an
-algorithm that is right alone is also right next to others. It does not undersell if the buyers who were answered
+algorithm that is right alone is also right next to others. It sells every ticket if the buyers who received
 `contention` try again.
 What breaks it: A retry storm, worse than under `repeatable-read`: reads are remembered by index page, so unrelated
 purchases that share a page abort each other. On a single hot row it has no advantage over REPEATABLE READ. It holds

@@ -3,13 +3,13 @@
 How it works: A purchase runs a conditional UPDATE on a bucket drawn at random. If the bucket has too few tickets, the
 purchase locks the counter, fills its order from the undealt tickets and from other buckets ("borrowing"), and deals
 empty buckets another share. Shares shrink with the stock, so that the last tickets are not scattered.
-Guarantees: It never oversells. It never undersells, since no buyer is answered "sold out" while all buckets together
+Guarantees: It never oversells. It never undersells, since no buyer is refused as sold out while all buckets together
 have enough. A lock per customer keeps the limit.
-What breaks it: Nothing makes it wrong. Without borrowing, an empty bucket would turn a buyer away while others are
-full. Near the end all purchases meet at the locks again, so it helps a large stock, not the last minute of a small one.
-All buckets share one database and one log: if the flush of the log is the limit, it gains little.
-Who uses it: Counters of views and votes; flash sales on MySQL and PolarDB, whose makers say that it helps one node
-little.
+What breaks it: Nothing makes it wrong. Without borrowing, an empty bucket would turn a buyer away while other buckets
+are full. Near the end all purchases meet at the locks again, so it helps a large stock, not the last minute of a small
+one. All buckets share one database and one log: if the flush of the log is the limit, it gains little.
+Who uses it: Counters of views and votes; flash sales on MySQL and PolarDB, whose makers say that it gains little on one
+node.
 Source: https://www.alibabacloud.com/help/en/polardb/polardb-for-mysql/user-guide/hot-row-optimization
 """
 
@@ -40,8 +40,8 @@ LEFT = text("""
     WHERE i.sale = :sale AND i.round = :round GROUP BY i.remaining
 """)
 LOCK_COUNTER = text("SELECT stock, remaining FROM inventory WHERE sale = :sale AND round = :round FOR NO KEY UPDATE")
-# SKIP LOCKED, because waiting here could deadlock: a TAKE that waited for its bucket and found too few keeps the lock of
-# the bucket (PostgreSQL locks the row before it checks it again), and then waits for the counter, which is locked here.
+# SKIP LOCKED, because waiting here could deadlock: a TAKE that waited for its bucket and found too few keeps its
+# lock (PostgreSQL locks the row before it checks it again), and then waits for the counter, which is locked here.
 LOCK_BUCKETS = text("""
     SELECT bucket, next_ticket, remaining FROM buckets WHERE sale = :sale AND round = :round
     FOR NO KEY UPDATE SKIP LOCKED
@@ -117,8 +117,7 @@ class ShardedCounterStrategy(LedgerStrategy):
 
 
 def borrow(quantity: int, undealt: Share, buckets: list[Share]) -> int | None:
-    """Take the order's tickets from the shares, and return the number of its first ticket, or None if there are too
-    few.
+    """Take the order's tickets from the shares, and return the first one's number, or None if there are too few.
 
     The shares are changed in place. Buckets that have too few for the order are emptied first, and each of them is then
     dealt a small part of the undealt tickets.

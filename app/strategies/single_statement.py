@@ -74,8 +74,9 @@ class SingleStatementStrategy(LedgerStrategy):
         return outcome(purchase, row, Seen(*row[4:]))
 
     async def _run(self, connection: AsyncConnection, purchase: Purchase, *, locked: bool) -> Row[Any]:
-        """Run the statement and return its row. Raise UnknownSale, or Conflict if the same key was booked in the
-        meantime.
+        """Run the statement and return its row.
+
+        Raise UnknownSale, or Conflict if the same key was booked in the meantime.
         """
         values = {
             "sale": purchase.sale,
@@ -98,8 +99,9 @@ class SingleStatementStrategy(LedgerStrategy):
 
 
 def outcome(purchase: Purchase, row: Row[Any], seen: Seen) -> Outcome:
-    """Return the outcome that the statement's row describes. Raise Conflict if the tickets that it saw were sold while
-    it waited for the row.
+    """Return the outcome that the statement's row describes.
+
+    Raise Conflict if the tickets that it saw were sold while it waited for the row.
     """
     if row.won is not None:
         return Reserved(ReservationId.parse(row.won), purchase.quantity)

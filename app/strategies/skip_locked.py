@@ -4,8 +4,8 @@ How it works: DELETE of the first n rows that a SELECT ... FOR UPDATE SKIP LOCKE
 instead of waiting. At most SHELF_TICKETS tickets have a row at a time: a purchase that finds too few locks the counter
 and deals more. A sale of millions thus needs no millions of rows beforehand, and a growing stock needs nothing done.
 Guarantees: It never oversells, since a row is deleted once. It never undersells: rows that other purchases hold are
-locked, not sold, and those purchases may still fail. The purchase is therefore tried again, and answered `contention`
-in the end. If it found fewer rows than it needs, it gives them back. A lock per customer keeps the limit.
+locked, not sold, and those purchases may still fail. The purchase is therefore tried again, and fails with `contention`
+in the end. If it found fewer rows than it needs, it gives the rows back. A lock per customer keeps the limit.
 What breaks it: Nothing makes it wrong. Deleted rows stay in the index until they are vacuumed or met again, so a long
 transaction elsewhere makes every purchase slower. Each purchase also costs a row that is written twice.
 Who uses it: Shopify since 2025, in place of Redis, with a pool of 1,000 rows for each item; job queues.

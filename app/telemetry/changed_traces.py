@@ -1,4 +1,4 @@
-"""Which traces are exported: those that changed something, those that failed, and a few of the others."""
+"""The choice of traces to export: those that changed something, those that failed, and a few of the others."""
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
@@ -6,13 +6,13 @@ from opentelemetry.trace import StatusCode
 
 from app.telemetry.names import CHANGED
 
-ONE_IN = 100  # traces that changed nothing: 200 sales at rest make 20 a second
+ONE_IN = 100  # one in so many of the traces that changed nothing: 200 sales at rest make 20 traces a second
 
 
 class ChangedTraces(SpanProcessor):
-    """Keeps the spans of a trace back until its root ends, and hands on all of them or none.
+    """A span processor that exports all spans of a trace or none, as soon as the root of the trace ends.
 
-    For traces that begin and end in this process, within one thread. What is kept back is what is under way.
+    It is for traces that begin and end in one thread of this process. It holds only the spans of traces under way.
     """
 
     def __init__(self, following: SpanProcessor, one_in: int = ONE_IN) -> None:
@@ -25,7 +25,7 @@ class ChangedTraces(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         context = span.get_span_context()
-        if context is None:  # as its type allows; no span of an SDK is without
+        if context is None:  # the type allows this; every span of the SDK has a context
             return
         trace = context.trace_id
         spans = self._ended.setdefault(trace, [])
@@ -45,4 +45,5 @@ class ChangedTraces(SpanProcessor):
 
 
 def _tells(span: ReadableSpan) -> bool:
+    """Return whether the span makes its trace worth exporting: it changed something, or it failed."""
     return span.status.status_code is StatusCode.ERROR or bool((span.attributes or {}).get(CHANGED))

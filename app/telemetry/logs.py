@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, the libraries' own lines included."""
+"""Structured logs: one JSON object a line, including the lines of the libraries."""
 
 import logging
 import os
@@ -11,7 +11,10 @@ from app.telemetry.spans import names
 
 
 def configure_logs(**context: str) -> None:
-    """Sets up logging for this process; `context` (process name ...) is bound to every line. Level: LOG_LEVEL."""
+    """Set up logging for this process, at the level LOG_LEVEL.
+
+    `context`: fields that are bound to every line, such as the name of the process.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         name_the_span,
@@ -41,5 +44,5 @@ def configure_logs(**context: str) -> None:
 
 
 def name_the_span(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Adds `trace_id` and `span_id` of the current span; a line that names another keeps it."""
+    """Add the `trace_id` and `span_id` of the current span, unless the line names another one."""
     return {**names(), **event}

@@ -1,4 +1,4 @@
-"""The names by which traces are found: the scope of this project's spans, and the attributes that all of them share."""
+"""The names by which traces are found: the scope of this project's spans, and the attributes that they share."""
 
 SCOPE = "atomictickets"
 CHANGED = "atomictickets.changed"

@@ -1,7 +1,7 @@
-"""Traces of one process, set up by the standard OTEL_* variables alone.
+"""Tracing of one process, configured by the standard OTEL_* variables alone.
 
-They are exported where OTEL_EXPORTER_OTLP_ENDPOINT (or ..._TRACES_ENDPOINT) is set or OTEL_TRACES_EXPORTER is `otlp`.
-Elsewhere the exporter isn't even imported, no thread is started and nothing is kept.
+Traces are exported if OTEL_EXPORTER_OTLP_ENDPOINT (or ..._TRACES_ENDPOINT) is set or OTEL_TRACES_EXPORTER is `otlp`.
+Otherwise the exporter is not even imported, no thread is started and nothing is kept.
 """
 
 import threading
@@ -18,22 +18,23 @@ from app.telemetry.spans import record_with
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-EXIT_SECONDS = 2.0  # for what still waits; a collector that is away or silent holds up no end for longer
+EXIT_SECONDS = 2.0  # for spans that still wait; a collector that is away or silent delays no exit for longer
 PROTOCOL = "http/protobuf"
 
 log = structlog.get_logger()
 
 
 def start_tracing(service: str, *, changes_only: bool = False) -> Callable[[], None]:
-    """Sets up this process: once, and after any fork. Returns what to call at its end.
+    """Set up tracing in this process: once, and after any fork. Return the function to call at the end of the process.
 
-    `service`: what OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES may say otherwise. `changes_only`: of what it does
-    only the traces in which something changed are of interest; its spans have ids even where nothing is exported.
+    `service`: the service name, unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES set another one.
+    `changes_only`: whether only traces in which something changed are exported. Their spans have ids even if nothing is
+    exported.
     """
     asked = is_asked_for()
     if not (asked or changes_only):
         return _nothing
-    # With an HTTP client and protobuf, which a process that exports nothing can do without.
+    # These import an HTTP client and protobuf, which a process without exports does not need.
     from app.telemetry.exporting import exporter_of_environment  # noqa: PLC0415
     from app.telemetry.provider import provider_of  # noqa: PLC0415
     from app.telemetry.recorded import Recorder  # noqa: PLC0415
@@ -46,7 +47,7 @@ def start_tracing(service: str, *, changes_only: bool = False) -> Callable[[], N
 
 @contextmanager
 def tracing(service: str, *, changes_only: bool = False) -> Iterator[None]:
-    """`start_tracing` for as long as the process does its work."""
+    """Run `start_tracing`, and end tracing when the block is left."""
     end = start_tracing(service, changes_only=changes_only)
     try:
         yield
@@ -55,12 +56,16 @@ def tracing(service: str, *, changes_only: bool = False) -> Iterator[None]:
 
 
 def tracing_is_on() -> bool:
-    """Whether this process makes spans that somebody may see."""
+    """Return whether this process creates spans that may be exported."""
     return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
 def is_asked_for() -> bool:
-    """Whether the environment names a collector. One that can't be served is told of, and stops nobody's work."""
+    """Return whether the environment asks for traces.
+
+    If it asks for an exporter or a protocol that is not supported, log a warning and return False: nothing else is
+    affected.
+    """
     otel = OtelSettings()
     asked = otel.traces_exporter
     endpoint = otel.exporter_otlp_traces_endpoint or otel.exporter_otlp_endpoint
@@ -74,11 +79,14 @@ def is_asked_for() -> bool:
 
 
 def _nothing() -> None:
-    """Where nothing was begun, nothing has to be ended."""
+    """Do nothing, at the end of a process without tracing."""
 
 
 def _end(provider: "TracerProvider") -> None:
-    """In a thread, since the SDK's own way takes no time limit. One that is left behind ends with the process."""
+    """Send the spans that still wait, for at most EXIT_SECONDS.
+
+    The SDK's shutdown takes no time limit, so it runs in a thread. A thread that is left behind ends with the process.
+    """
     sending = threading.Thread(target=provider.shutdown, name="last spans", daemon=True)
     sending.start()
     sending.join(EXIT_SECONDS)

@@ -28,7 +28,7 @@ NOT_TOLD = ConditionState(UNKNOWN, "NotMeasured", "Not observed yet.")
 
 
 def condition_states(observed: Observed, phase: Phase) -> Mapping[ConditionType, ConditionState | None]:
-    """Return the state of each condition, or None if nothing new is known and the earlier condition still stands."""
+    """Return the state of each condition, or None if nothing new is known: the earlier condition then stands."""
     return {
         ConditionType.READY: ready(observed, phase),
         ConditionType.STOCK_SEEDED: stock_seeded(observed, phase),
@@ -69,7 +69,7 @@ def condition_of(status: FlashSaleStatus, kind: ConditionType) -> Condition | No
 
 
 def ready(observed: Observed, phase: Phase) -> ConditionState:
-    """Return whether the spec is in force. It can be in force while nothing may be bought, such as before the opening."""
+    """Return whether the spec is in force, also if the sale is scheduled, paused, sold out or closed."""
     if observed.refusal is not None:
         return ConditionState(FALSE, reason_of(observed.refusal), observed.refusal.detail)
     if observed.ledger_away:
@@ -97,7 +97,7 @@ def stock_seeded(observed: Observed, phase: Phase) -> ConditionState | None:
 
 
 def workers_available(workers: WorkersSeen) -> ConditionState:
-    """Return whether there are workers for the backlog. A capped pool is a reason, not a fault."""
+    """Return whether workers are ready to drain, or none are needed. A capped pool is a reason, not a fault."""
     if workers.problem:
         return ConditionState(UNKNOWN, "WorkersNotScaled", workers.problem)
     if not workers.scaled:
@@ -112,7 +112,7 @@ def workers_available(workers: WorkersSeen) -> ConditionState:
 
 
 def ledger_consistent(observed: Observed) -> ConditionState | None:
-    """Return whether Redis and the ledger agree on every ticket, or None if this was not measured."""
+    """Return whether Redis and the ledger agree on every ticket; None if this could not be measured."""
     if observed.ledger_away:
         return ConditionState(UNKNOWN, "LedgerUnreachable", observed.ledger_away)
     view = observed.view
@@ -140,12 +140,14 @@ def _of_check(check: Result) -> ConditionState | None:
         Kind.OVER_ADMITTED: ConditionState(
             FALSE, "OverAdmitted", f"{check.tickets} tickets are promised beyond the stock."
         ),
-        Kind.UNVOUCHED: ConditionState(FALSE, "CounterLost", f"The sale's state in Redis can't be trusted: {check.reason}."),
+        Kind.UNVOUCHED: ConditionState(
+            FALSE, "CounterLost", f"The sale's state in Redis can't be trusted: {check.reason}."
+        ),
     }[check.kind]
 
 
 def accepting(observed: Observed, phase: Phase) -> ConditionState | None:
-    """Return whether a purchase could succeed now. The gate goes on selling while the ledger is away."""
+    """Return whether a purchase could succeed now. The gate keeps selling while the ledger is away."""
     if observed.gate_away:
         return ConditionState(FALSE, "GateUnreachable", observed.gate_away)
     if observed.view is None:

@@ -1,9 +1,10 @@
-"""What is told of a sale in events. Pure: an event follows from the status that was and the one that is.
+"""The events of a sale. Pure functions of the status before, the status after and what was observed.
 
-An event's name is made of the resource's uid, the round, the reason and the occurrence. An occurrence is told by facts
-of the stores that all processes share (the epoch, the stock, how often tickets came back, the generation that the
-ledger follows), and not by the status: of two operators each has a status of its own in mind, and a watch may bring an
-old one again. So whoever tells it, and how often, the API server refuses the second event of a name.
+An event's name is derived from the resource's uid, the round, the reason and the occurrence. The occurrence consists of
+facts in the stores, which all processes share: the epoch, the stock, how often tickets came back, the generation that
+the ledger follows. It does not depend on the status, because two operators can hold different statuses, and a watch may
+deliver an old one again. So if an event is posted twice, by any process, the API server refuses the second one. Only an
+outage, during which the store can't be read, is identified by the status: by when its condition last changed before.
 """
 
 import hashlib
@@ -22,15 +23,15 @@ from flashsale_operator.resource.models import ConditionStatus, ConditionType, F
 COMPONENT = "atomictickets-operator"
 REPORTED_PHASES = {
     Phase.OPEN: ("SaleOpened", "The sale is open."),
-    Phase.SOLD_OUT: ("SoldOut", "Every ticket is promised."),
+    Phase.SOLD_OUT: ("SoldOut", "All tickets are promised to buyers."),
     Phase.CLOSED: ("SaleClosed", "The sale is over, and every order is booked."),
-    Phase.PAUSED: ("SalePaused", "Nothing is sold for now."),
+    Phase.PAUSED: ("SalePaused", "The sale is paused; purchases are refused."),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class EventRecord:
-    """One event. `occurrence` tells it from the next of its kind in the same round."""
+    """One event. `occurrence` distinguishes it from the next event with the same reason in the same round."""
 
     reason: str
     message: str
@@ -50,7 +51,7 @@ class ObjectReference:
 
 
 def events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[EventRecord]:
-    """In the order in which they happened."""
+    """Yield the events of a reconciliation, in the order in which they happened."""
     yield from _of_the_row(before, after, observed)
     yield from _of_drift(before, after, observed)
     if after.phase in REPORTED_PHASES and before.phase is not after.phase:
@@ -66,11 +67,15 @@ def _of_the_row(before: FlashSaleStatus, after: FlashSaleStatus, observed: Obser
         left = after.stock.remaining if after.stock else 0
         yield EventRecord("Adopted", f"Took over round {after.round} with {left} of {total} tickets left.")
     elif seeded and not _was_seeded(before, after):
-        yield EventRecord("Seeded", f"Round {after.round} has {total} tickets.")
+        yield EventRecord("Seeded", f"Seeded round {after.round} with {total} tickets.")
 
 
 def _was_seeded(before: FlashSaleStatus, after: FlashSaleStatus) -> bool:
-    """Another process may have told of the round while the stock was still on its way; a newer epoch is a recount."""
+    """Return whether this round had been seeded before.
+
+    A status of the same round without StockSeeded may come from a process that wrote it before the stock was in place.
+    A newer epoch within the round means a recount, not a first seeding.
+    """
     if before.round != after.round:
         return False
     return before.epoch != after.epoch or _is(before, ConditionType.STOCK_SEEDED, ConditionStatus.TRUE)
@@ -78,7 +83,7 @@ def _was_seeded(before: FlashSaleStatus, after: FlashSaleStatus) -> bool:
 
 def _of_drift(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[EventRecord]:
     returns = f"{after.epoch} {_returns(observed)}"
-    fresh = before.round != after.round  # what has never been seeded is not lost where it is missing
+    fresh = before.round != after.round  # a round that was never seeded has not lost its counter
     for check in observed.checks:
         if check.action is Action.GIVE_BACK and check.done:
             message = f"{check.tickets} tickets that had left Redis without an order are back on sale."
@@ -97,7 +102,7 @@ def _of_drift(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observe
         message = f"Redis forgot accepted orders of {after.drift.lost} tickets before they were booked."
         yield EventRecord("OrdersLost", message, str(after.drift.lost), "Warning")
     if _oversold(after) and not _oversold(before):
-        yield EventRecord("Oversold", "More tickets are booked than there are.", "", "Warning")
+        yield EventRecord("Oversold", "More tickets are booked than the stock.", "", "Warning")
 
 
 def _of_stores(before: FlashSaleStatus, after: FlashSaleStatus) -> Iterator[EventRecord]:
@@ -112,11 +117,11 @@ def _of_stores(before: FlashSaleStatus, after: FlashSaleStatus) -> Iterator[Even
 
 
 def _occurrence(phase: Phase, observed: Observed) -> str:
-    """What must have changed before the sale can come to this phase again."""
+    """Return the facts of which at least one must change before the sale can reach this phase again."""
     view = observed.view
     if view is None:
         return ""
-    counter = f"{view.epoch} {view.stock} {_returns(observed)}"  # while these last, what remains only falls
+    counter = f"{view.epoch} {view.stock} {_returns(observed)}"  # if these stay, the remaining tickets only decrease
     generation = str(view.owner_generation)
     return {Phase.OPEN: f"{counter} {generation}", Phase.SOLD_OUT: counter}.get(phase, generation)
 
@@ -126,7 +131,7 @@ def _returns(observed: Observed) -> str:
 
 
 def body(told: EventRecord, about: ObjectReference, round_: int | None, now: datetime) -> dict[str, Any]:
-    """The object to post."""
+    """Return the Event object to post."""
     identity = f"{about.uid} {round_} {told.reason} {told.occurrence}"
     moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
@@ -158,7 +163,7 @@ def _reference(about: ObjectReference) -> Mapping[str, str]:
 
 
 def _transition(status: FlashSaleStatus, kind: ConditionType) -> str:
-    """When the condition last changed: the same for all that tell of what came next."""
+    """Return when the condition last changed, which distinguishes one outage from the next."""
     condition = condition_of(status, kind)
     return "" if condition is None else condition.last_transition_time.isoformat()
 

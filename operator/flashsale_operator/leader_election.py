@@ -102,7 +102,7 @@ class LeaderElection:
         return time.monotonic() - since > self._settings.lease_seconds
 
     def _stop_at(self, moment: float) -> None:
-        """Stop acting at `moment` unless renewed before. It counts from when the last renewal was sent, not answered."""
+        """Stop acting at `moment` unless renewed before. It is counted from when the last renewal was sent."""
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = asyncio.get_running_loop().call_at(moment, self._drop, "not renewed in time")

@@ -66,7 +66,7 @@ class FlashSaleLoop:
         self._installation = ""
 
     def handle_event(self, kind: str | None, body: Mapping[str, Any]) -> None:
-        """Store a watch event in the cache, and queue its sale if the user changed or deleted the resource."""
+        """Store a watch event in the cache. Queue its sale if the user changed or deleted the resource."""
         self._heard_at = time.monotonic()
         name, uid = body["metadata"]["name"], body["metadata"]["uid"]
         if kind == "DELETED":
@@ -101,7 +101,7 @@ class FlashSaleLoop:
                 await asyncio.wait(acting)
             for task in acting:
                 if not task.cancelled():
-                    task.result()  # raises the error that ended the task: the probe then fails, and the process is restarted
+                    task.result()  # raises the error that ended the task, and the probe then fails
 
     async def list_forever(self) -> None:
         """Resync periodically, whether or not this process holds the Lease. Run until cancelled."""
@@ -165,7 +165,7 @@ class FlashSaleLoop:
             await self._stores.reconciler.prune_old()
 
     async def _owners(self) -> set[tuple[str, str]]:
-        """Return name and uid of the owners of all sales in the ledger; if it goes away meanwhile, of those read so far."""
+        """Return name and uid of each resource that has a sale in the ledger; if it goes away, of those read so far."""
         owners: set[tuple[str, str]] = set()
         after = ""
         try:
@@ -183,7 +183,7 @@ class FlashSaleLoop:
 
 
 async def until_served(kube: KubeApi) -> None:
-    """Wait until the API server serves FlashSales, because Kopf looks for the resource only once."""
+    """Wait until the API server serves FlashSales: Kopf looks for the resource only once."""
     told = False
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What Prometheus may ask of the operator. The series of a sale end with the sale."""
+"""The operator's Prometheus metrics. The series of a sale end with its resource."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +18,7 @@ DRIFT = ("leaked", "over_admitted", "lost")
 
 
 class OperatorMetrics:
-    """The meters of one process. Read by another thread: what it iterates over is copied first."""
+    """The metrics of one process. Another thread reads them, so it copies what it iterates over."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -28,25 +28,25 @@ class OperatorMetrics:
         self._told: dict[str, tuple[FlashSaleStatus, float]] = {}
         self._reconciles = Histogram(
             "atomictickets_operator_reconcile_seconds",
-            "One reconciliation of one sale",
+            "Duration of one reconciliation of one sale",
             registry=self.registry,
             buckets=BUCKETS_SECONDS,
         )
         self._errors = Counter(
             "atomictickets_operator_reconcile_errors",
-            "Turns that were not completed, by what was missing",
+            "Reconciliations that were not completed, by cause",
             ["cause"],
             registry=self.registry,
         )
 
     def serve(self, port: int, requests: Callable[[], int]) -> None:
-        """Serves /metrics on `port`, in a thread. `requests`: those sent to the API server so far."""
+        """Serve /metrics on `port`, in a thread. `requests` returns how many requests the API server was sent."""
         self.registry.register(_Readings(self._told, requests))
         start_http_server(port, registry=self.registry)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Measures one turn; an error passes, and is counted."""
+        """Measure one reconciliation. Count an error and let it propagate."""
         with self._reconciles.time():
             try:
                 yield
@@ -55,11 +55,11 @@ class OperatorMetrics:
                 raise
 
     def failed(self, cause: str) -> None:
-        """A turn that found a store away."""
+        """Count a reconciliation that found a store away."""
         self._errors.labels(cause).inc()
 
     def tell(self, sale: str, status: FlashSaleStatus) -> None:
-        """The sale was looked at, and this is what its status should be."""
+        """Record that the sale was reconciled, and its status."""
         self._told[sale] = (status, time.time())
 
     def forget(self, sale: str) -> None:
@@ -67,7 +67,7 @@ class OperatorMetrics:
 
 
 class _Readings(Collector):
-    """Gauges of each sale that has a resource."""
+    """Gauges of each sale that has a resource, computed at the scrape."""
 
     def __init__(self, told: dict[str, tuple[FlashSaleStatus, float]], requests: Callable[[], int]) -> None:
         self._told = told
@@ -80,12 +80,14 @@ class _Readings(Collector):
         yield asked
         phase = GaugeMetricFamily(f"{prefix}_phase", "1 for the phase that the sale is in", labels=["sale", "phase"])
         stock = GaugeMetricFamily(f"{prefix}_tickets", "Tickets of the round, by where they are", labels=["sale", "of"])
-        drift = GaugeMetricFamily(f"{prefix}_drift_tickets", "Tickets that are off, by kind", labels=["sale", "kind"])
+        drift = GaugeMetricFamily(f"{prefix}_drift_tickets", "Drift in tickets, by kind", labels=["sale", "kind"])
         epoch = GaugeMetricFamily(f"{prefix}_epoch", "The fencing token", labels=["sale"])
         desired = GaugeMetricFamily(
             f"{prefix}_workers_desired", "Workers that the sale alone asks for", labels=["sale"]
         )
-        since = GaugeMetricFamily(f"{prefix}_seconds_since_reconcile", "Since its last turn", labels=["sale"])
+        since = GaugeMetricFamily(
+            f"{prefix}_seconds_since_reconcile", "Seconds since the sale was last reconciled", labels=["sale"]
+        )
         now = time.time()
         for sale, (status, at) in list(self._told.items()):
             since.add_metric([sale], now - at)

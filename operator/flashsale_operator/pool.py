@@ -131,7 +131,7 @@ def _problem(error: AtomicTicketsError) -> str:
 
 
 async def post(kube: KubeApi, event: Object) -> None:
-    """Post the event, unless its name exists already. A failure is only logged: an event informs, it decides nothing."""
+    """Post the event, unless it was posted before. A failure is only logged: nothing depends on an event."""
     try:
         with span("post event", {"k8s.event.reason": event["reason"]}, expected=(KubeConflict,)) as posting:
             await kube.create_event(event)

@@ -192,7 +192,7 @@ def _json(status: FlashSaleStatus) -> dict[str, Any]:
 
 
 def _know(**facts: int | None) -> None:
-    """Add the facts to the span and to all further log lines of this reconciliation, which runs in a task of its own."""
+    """Add facts to the span and to further log lines of this reconciliation, which runs in a task of its own."""
     known = {name: value for name, value in facts.items() if value is not None}
     bind_contextvars(**known)
     get_current_span().set_attributes({f"atomictickets.{name}": value for name, value in known.items()})

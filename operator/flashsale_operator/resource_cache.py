@@ -1,4 +1,4 @@
-"""The cache of FlashSales: filled by the watch, corrected by resyncs. It never replaces a newer generation by an older."""
+"""The cache of FlashSales, filled by the watch and corrected by resyncs. An older generation never replaces a newer."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The I/O of a reconciliation: read the state of one sale and change it. Pure functions elsewhere make the decisions."""
+"""The I/O of a reconciliation: it reads and changes the state of one sale. Pure functions elsewhere decide."""
 
 from app.errors import AtomicTicketsError
 from app.gate.replies import GateUnavailable
@@ -27,7 +27,7 @@ class ResourceGone(AtomicTicketsError):
 
 
 class SaleSync:
-    """Brings one sale to its desired state. Idempotent: a second call, even from another process, finds nothing to do."""
+    """Brings a sale to its desired state. Idempotent: a second call, also in another process, finds nothing to do."""
 
     def __init__(self, stores: Stores, kube: KubeApi, sales: SaleSettings) -> None:
         self._stores = stores
@@ -69,11 +69,14 @@ class SaleSync:
         return await self._look(sale, strategy, settings_of(flashsale), observed, check=check)
 
     async def sync_unmanaged(self, sale: Sale) -> Result:
-        """Check and repair a sale that has no resource: it was created over HTTP, or ended. Raise TemporarilyUnavailable."""
+        """Check and repair a sale without a resource: one that was created over HTTP or has ended.
+
+        Raise TemporarilyUnavailable if a store is away.
+        """
         return await self._check(sale)
 
     async def end(self, name: str, uid: str) -> None:
-        """End the sale of a deleted resource, and close its gate at once. Raise TemporarilyUnavailable."""
+        """End the sale of a deleted resource and close its gate. Raise TemporarilyUnavailable if a store is away."""
         with span("end", {"k8s.object.uid": uid}) as ending:
             ended = await self._stores.managed.end(name, uid)
             ending.set_attribute(CHANGED, ended is not None)
@@ -100,7 +103,7 @@ class SaleSync:
                 checks.append(await self._check(sale, settings))
                 check = checks[-1].done and checks[-1].action in REPAIRS and len(checks) < MOST_CHECKS
             if not checks:
-                await strategy.snapshot(sale)  # raises if the gate is away, which the view would report as a lost counter
+                await strategy.snapshot(sale)  # raises if the gate is away: the view would report a lost counter
         except GateUnavailable as error:
             gate_away = error.detail
         except LedgerUnavailable as error:
@@ -124,7 +127,7 @@ class SaleSync:
         )
 
     async def _must_exist(self, flashsale: FlashSale) -> None:
-        """Raise ResourceGone if the resource was deleted: one that only this cache still has must not start another round."""
+        """Raise ResourceGone if the resource was deleted: one that is only in the cache must not start a new round."""
         try:
             found = await self._kube.flashsale(flashsale.metadata.name)
         except KubeMissing as error:

@@ -46,7 +46,7 @@ def status_of(
 
 
 def phase_of(before: FlashSaleStatus, observed: Observed) -> Phase:
-    """Return the phase: `Pending` until the ledger has the sale. While the ledger is away, the phase stays as it was."""
+    """Return the phase: `Pending` until the ledger has the sale; the earlier phase while the ledger is away."""
     if observed.view is not None:
         return observed.view.phase
     if observed.ledger_away and before.phase is not None:

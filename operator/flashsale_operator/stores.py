@@ -1,4 +1,4 @@
-"""The stores, and what the operator does with them. Opened once, in the process's one event loop."""
+"""The stores that the operator uses, opened once, in the process's only event loop."""
 
 import asyncio
 from collections.abc import Mapping
@@ -24,14 +24,14 @@ from app.settings import GateSettings, LedgerSettings, ReconcileSettings, StoreS
 from app.strategies.dependencies import StrategyDependencies
 from app.strategies.registry import STRATEGIES, build_strategies
 
-SPARE_CONNECTIONS = 2  # for the poll and the resync, beside the sales' own
+SPARE_CONNECTIONS = 2  # for the poll and the resync, beside the reconciliations
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """Redis, Postgres and the broker, as the domain speaks of them."""
+    """The connections to Redis, Postgres and the broker, and the repositories and services built on them."""
 
     engine: AsyncEngine
     redis: "Redis"
@@ -47,9 +47,9 @@ class Stores:
 
     @classmethod
     def open(cls, sales_at_once: int) -> "Stores":
-        """Connects to nothing yet."""
+        """Build all parts from the environment, without connecting yet."""
         where, gate_settings = StoreSettings(), GateSettings()
-        # A sale under reconciliation may hold one connection for its recount and need another to raise its epoch.
+        # A reconciliation may hold one connection for its recount while it needs another to raise the epoch.
         pool_size = 2 * sales_at_once + SPARE_CONNECTIONS
         engine = make_engine(where.database_url, "operator", LedgerSettings(), pool_size=pool_size)
         redis = make_redis(where.redis_url, "operator", gate_settings)
@@ -79,7 +79,7 @@ class Stores:
         )
 
     async def own(self, pause_seconds: float) -> str:
-        """Waits for the stores, and until they are one installation's; returns its id for `gate.claim`."""
+        """Wait until the stores are there and belong to one installation. Return its id, for `gate.claim`."""
         told = False
         while True:
             try:

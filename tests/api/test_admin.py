@@ -1,4 +1,4 @@
-"""Where an admin token is set, whatever changes a sale asks for it."""
+"""If an admin token is set, every request that changes a sale must carry it."""
 
 from typing import Any
 
@@ -57,5 +57,5 @@ async def test_buying_and_looking_need_no_token(api: Api, guarded: Settings, sal
 
 
 async def test_where_no_token_is_set_none_is_asked_for(client: AsyncClient, sale: str) -> None:
-    """The control: it is the setting that closes the door."""
+    """The control: without the setting, no token is needed."""
     assert (await client.post(f"/sales/{sale}/reset")).status_code == 200

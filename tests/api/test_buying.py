@@ -1,4 +1,4 @@
-"""POST /buy-ticket, line by line of its contract."""
+"""The contract of POST /buy-ticket, line by line."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -50,7 +50,7 @@ async def test_a_replay_answers_as_the_first_time_did(
 
 
 async def test_another_key_buys_another_ticket(client: AsyncClient, sale: str) -> None:
-    """The control of the test above: it is the key that keeps the second purchase from buying."""
+    """The control of the test above: with another key the second purchase does buy."""
     first, second = await buy(client, sale, "k-1"), await buy(client, sale, "k-2")
     assert first.json()["reservation_id"] != second.json()["reservation_id"]
     assert await remaining(client, sale) == 8

@@ -1,4 +1,4 @@
-"""The evidence of a race over HTTP: attempts and witnesses in pages, and no customer's name in them."""
+"""The evidence of a race over HTTP: pages of attempts and witnesses, without the names of customers."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The lab's routes are there in a lab, and answer this machine alone."""
+"""The lab's routes exist only in a lab, and answer only requests from this machine."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ async def test_faults_are_asked_for_from_this_machine_alone(serve: Callable[...,
         form = await client.post(
             "/lab/faults", content='{"fault": "stop-worker"}', headers={"Content-Type": "text/plain"}
         )
-        assert (form.status_code, control.take()) == (415, [])  # what a page of elsewhere may send without asking
+        assert (form.status_code, control.take()) == (415, [])  # a foreign page may send it without preflight
         assert (await client.post("/lab/faults", json={"fault": "set-fire"})).status_code == 422
         assert (await client.post("/lab/faults", json={"fault": "stop-worker"})).status_code == 202
         assert control.take() == [Fault.STOP_WORKER]

@@ -1,4 +1,4 @@
-"""The report of a race that the page of a lab asks for, again and again."""
+"""The race report in a lab's control directory, which the dashboard polls."""
 
 from pathlib import Path
 

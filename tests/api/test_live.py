@@ -1,4 +1,4 @@
-"""GET /live of a real API process: what a watcher is told first, what after an absence, and when it ends."""
+"""GET /live of a real API process: the first events of a watcher, the events after a reconnect, and the end."""
 
 import asyncio
 import signal
@@ -113,5 +113,5 @@ async def test_without_the_ledger_the_figures_are_said_to_be_old(
         while (await first(told, "source")).data["state"] != "away":
             pass
         postgres.start()
-        while (await first(told, "source")).data != {"state": "ok"}:  # first it starts and takes nobody
+        while (await first(told, "source")).data != {"state": "ok"}:  # while it starts, it refuses connections
             pass

@@ -1,4 +1,4 @@
-"""Stores that go away while a sale runs: a 503 that tells when to come back, and then the same key tells the truth."""
+"""Stores that fail while a sale runs. The API answers 503 with Retry-After, and later the same key gets the outcome."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ ORDER = {"sale": "spring-tour", "customer": "ada", "quantity": 2}
 
 
 async def buy_until(client: AsyncClient, status: int) -> Response:
-    """Repeats the purchase, as a client is told to, until it has this answer."""
+    """Repeat the purchase, as Retry-After asks a client to, until it gets this status. Return that answer."""
     answers: list[Response] = []
 
     async def answered() -> bool:
@@ -63,7 +63,7 @@ async def test_without_the_stock_server_nobody_is_refused_for_good(
 
 @contextmanager
 def reconciling(settings: Settings) -> Iterator[None]:
-    """The reconciliation, as the process that it is."""
+    """Run the reconciler in a process of its own."""
     environment = {
         "REDIS_URL": settings.stores.redis_url,
         "DATABASE_URL": settings.stores.database_url,
@@ -81,7 +81,7 @@ def reconciling(settings: Settings) -> Iterator[None]:
 async def test_after_a_crash_of_the_stock_server_the_same_key_tells_the_truth(
     api: Api, settings: Settings, stock_server: ValkeyServer, sale_terms: dict[str, Any]
 ) -> None:
-    """One order was accepted and one was not; the server dies, restarts, and nobody gets a second ticket."""
+    """One order was accepted and one was not. The server is killed and restarts, and no buyer gets a second ticket."""
     stores = elsewhere(settings, redis_url=stock_server.url)
     async with api(stores) as client:
         await client.post("/sales", json=sale_terms)
@@ -117,7 +117,7 @@ async def test_a_ledger_that_is_away_is_a_503(
         ):
             assert (response.status_code, response.json()["type"]) == (503, "/problems/temporarily-unavailable")
             assert int(response.headers["retry-after"]) >= 1
-        # The gate needs no ledger: the sale that this process knows goes on.
+        # The gate needs no ledger: a sale that this process already knows goes on.
         assert (await client.post("/buy-ticket", json=ORDER, headers=KEY)).json()["replayed"] is True
         postgres.start()
 

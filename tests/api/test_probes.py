@@ -1,4 +1,4 @@
-"""Liveness, readiness, metrics."""
+"""The liveness and readiness probes, and the metrics."""
 
 import pytest
 from httpx2 import AsyncClient
@@ -18,7 +18,7 @@ def elsewhere(settings: Settings, **stores: str) -> Settings:
 
 
 async def until_told(client: AsyncClient, reason: str) -> None:
-    """Until /readyz names this reason for its 503."""
+    """Wait until /readyz names this reason for its 503."""
 
     async def told() -> bool:
         response = await client.get("/readyz")
@@ -56,7 +56,7 @@ async def test_a_ledger_without_schema_is_waited_for(api: Api, settings: Setting
 async def test_a_foreign_pair_of_stores_is_refused(
     api: Api, settings: Settings, client: AsyncClient, empty_database_url: str
 ) -> None:
-    """The stock server knows the ledger of `client`; here comes another one, migrated for itself."""
+    """The stock server belongs to the ledger of `client`. Another ledger, migrated separately, is refused."""
     await migrate(empty_database_url)
     async with api(elsewhere(settings, database_url=empty_database_url), ready=False) as stranger:
         await until_told(stranger, "belong to installation")
@@ -67,7 +67,7 @@ async def test_a_foreign_pair_of_stores_is_refused(
 async def test_another_ledger_with_keys_of_its_own_is_no_foreigner(
     api: Api, settings: Settings, empty_database_url: str
 ) -> None:
-    """The control: it is the key prefix of the other one that is in the way."""
+    """The control: with a key prefix of its own the other ledger is accepted."""
     await migrate(empty_database_url)
     apart = Settings(
         stores=StoreSettings(

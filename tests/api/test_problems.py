@@ -1,4 +1,4 @@
-"""Problem documents: each type is listed, explained, documented, and tells nothing of the inside."""
+"""Problem documents: each type is listed, explained and documented, and none reveals internal details."""
 
 import asyncio
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ from app.sales.outcomes import SoldOut
 from app.services.purchases import PurchaseService
 from tests.api.conftest import running
 
-# A terminal, a history that is judged there, and a resource's conditions.
+# These packages report their errors elsewhere: on a terminal, in the verdict on a history, in a resource's conditions.
 NOT_OVER_HTTP = ("app.lab", "app.races.history", "app.sales.desired_state", "flashsale_operator")
-NEVER_TOLD = {AtomicTicketsError, errors.ApiError, UnknownRound}  # the last meets a worker only
+NEVER_TOLD = {AtomicTicketsError, errors.ApiError, UnknownRound}  # UnknownRound is raised in workers only
 
 
 def error_classes(of: type[AtomicTicketsError] = AtomicTicketsError) -> Iterator[type[AtomicTicketsError]]:
@@ -124,7 +124,7 @@ async def test_a_defect_that_purchases_share_is_each_ones_problem(
 async def test_a_defect_of_a_route_is_not_handed_to_the_server_again(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server would log its traceback a second time, under no trace. Here it would come out of the client."""
+    """The server would log its traceback again, without a trace id. Here the client would raise the exception."""
 
     async def breaks(*_: object, **__: object) -> None:
         raise RuntimeError("broken")

@@ -1,4 +1,4 @@
-"""The life of a sale over HTTP."""
+"""The life of a sale over HTTP, from its creation to its end."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""One API process: its port, its signals, its end."""
+"""One API process: its port, how it handles signals, and how it ends."""
 
 import asyncio
 import signal
@@ -93,7 +93,7 @@ async def test_a_purchase_that_outlasts_the_grace_is_told_to_come_again(
 
 
 async def is_thinking(database_url: str) -> bool:
-    """Whether a purchase pauses in its transaction."""
+    """Return whether a purchase is pausing inside its transaction."""
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
     try:
         found = await connection.fetchval(
@@ -121,7 +121,7 @@ async def test_draining_tells_before_it_leaves(serve: Serve, sale_terms: dict[st
         assert (late.status_code, late.headers["connection"]) == (200, "close")
         assert (await client.get("/healthz")).status_code == 200
     assert served.process.running
-    served.signal(signal.SIGTERM)  # a second one ends the wait
+    served.signal(signal.SIGTERM)  # a second signal ends the wait
     assert await served.ended() == 0
 
 
@@ -142,7 +142,7 @@ async def test_a_process_without_stores_ends_as_well(serve: Serve) -> None:
 
 
 async def test_a_chunked_body_without_end_is_cut_short(serve: Serve) -> None:
-    """Over a real socket: the answer comes while the client still sends, and closes the connection."""
+    """Over a real socket, the answer arrives while the client is still sending, and the connection is closed."""
     served = serve()
     await served.ready()
     port = int(served.url.rpartition(":")[2])

@@ -1,4 +1,4 @@
-"""What a request leaves behind: a span where it is sampled, and the name of its trace in every answer."""
+"""The traces of requests: a sampled request has a span, and every answer names its trace."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -30,7 +30,7 @@ async def traced(
     monkeypatch: pytest.MonkeyPatch,
     sale_terms: dict[str, Any],
 ) -> AsyncIterator[AsyncClient]:
-    """A client of an application that samples every purchase; a sale is open."""
+    """Yield a client of an application that samples every purchase. The sale is already open."""
     del exported
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_always_on")
     monkeypatch.setattr("app.api.application.tracing_is_on", lambda: True)

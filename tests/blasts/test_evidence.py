@@ -1,4 +1,4 @@
-"""A blast's report names the pairs that collided in it, and no others."""
+"""The report of a blast names the pairs that collided in it, and no others."""
 
 import asyncio
 from dataclasses import replace
@@ -26,18 +26,18 @@ JAEGER = "http://jaeger:16686/trace/{trace_id}"
 
 @pytest.fixture
 async def blast(engine: AsyncEngine) -> Blast:
-    """Against a sale of the naive strategy."""
+    """Return a blast against a sale of the naive strategy."""
     await SaleRepository(engine).create(terms(strategy="naive"), guarded=False)
     return await another(engine)
 
 
 async def another(engine: AsyncEngine) -> Blast:
     option = {"requests": 1, "concurrency": 1, "customers": None, "quantity": 1, "retries": 0}
-    return await BlastRepository(engine).create("drop", **option)  # type: ignore[arg-type]  # as its fields say
+    return await BlastRepository(engine).create("drop", **option)  # type: ignore[arg-type]  # of the right types
 
 
 async def bought(engine: AsyncEngine, blast: Blast, **attempt: Any) -> RecordedAttempt:
-    """An attempt of one of the blast's purchases, booked and not kept yet."""
+    """Return an attempt of one of the blast's purchases, which is booked. The attempt is not stored yet."""
     booking = await add_booking(engine, key=f"{blast.id}-{next(COUNT):08d}")
     return recorded(reservation_id=booking, **attempt)
 
@@ -98,7 +98,8 @@ async def test_of_two_blasts_at_once_each_names_the_pairs_in_which_it_has_a_part
     monkeypatch.setattr(witnesses, "PATIENCE_SECONDS", 0)
     evidence, other = BlastEvidence(engine), await another(engine)
     starts = [await evidence.before(each) for each in (blast, other)]
-    # A chain of four writers of one version: ours, ours, the other's, the other's. And a stranger with one of ours.
+    # Four attempts read one version and wrote: two of this blast, then two of the other one. Another version was read
+    # by a purchase outside both blasts, and by one of this blast.
     for whose in (blast, blast, other, other):
         await ledger.keep([await bought(engine, whose)])
     await ledger.keep([recorded(version_read="800", reservation_id=await add_booking(engine, key="by hand"))])

@@ -1,4 +1,4 @@
-"""The load generator against a real HTTP server: what it counts, when it starts, and what it does without an answer."""
+"""The load generator against a real HTTP server: what it counts, when it starts, and how it handles missing answers."""
 
 import argparse
 import asyncio
@@ -182,9 +182,7 @@ async def test_the_open_loop_counts_from_the_intended_moment() -> None:
     async with stand_in_service(slow(0.02)) as service:
         result = await run_load(plan(service, requests=20, concurrency=1, rate=1000))
     last = result.records[-1]
-    assert (
-        last.latency > 0.3
-    )  # 20 answers of 20 ms one after the other, less the 19 ms that it was meant to leave later
+    assert last.latency > 0.3  # 20 answers of 20 ms in sequence, less the 19 ms by which its intended start was later
     assert result.lag.max > 0.3
 
 
@@ -233,13 +231,13 @@ async def test_a_result_outlasts_an_interrupted_write(write: str, complete: bool
         INTERRUPTED_WRITE.format(write=write),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},  # as containers set it
-        limit=1024,  # the child fills the pipe and blocks: what is read ahead is bounded
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},  # as in the containers
+        limit=1024,  # with little read ahead, the child fills the pipe and blocks
     )
     assert child.stdout is not None
     assert child.stderr is not None
-    with suppress(asyncio.IncompleteReadError):  # it ended already: print took the interrupted write for a whole one
-        await child.stderr.readexactly(5)  # by now it is in its write: the pipe is full and nobody reads
+    with suppress(asyncio.IncompleteReadError):  # it has ended: print took the interrupted write for a whole one
+        await child.stderr.readexactly(5)  # by now the child is in its write: the pipe is full and nothing reads it
     written, _ = await asyncio.gather(child.stdout.read(), child.stderr.read())
     await child.wait()
     assert (len(written) == 5_000_001) is complete

@@ -1,4 +1,4 @@
-"""The load generator as the root of its purchases' traces."""
+"""The load generator makes the root span of each purchase's trace."""
 
 import re
 from collections import Counter
@@ -28,7 +28,7 @@ def plan(service: StandInService, **options: Any) -> LoadPlan:
 
 
 def traceparents(service: StandInService) -> list[re.Match[str]]:
-    """Of every request: each has one, and it can be read."""
+    """Return the parsed traceparent of every request. Assert that each request has a valid one."""
     found = [TRACEPARENT.fullmatch(seen.traceparent or "") for seen in service.seen]
     assert all(found)
     return [match for match in found if match]
@@ -90,8 +90,8 @@ async def test_only_what_was_not_answered_is_an_error(tracing_on: InMemorySpanEx
 async def test_where_no_spans_are_collected_nothing_is_sent(
     monkeypatch: pytest.MonkeyPatch, exported: InMemorySpanExporter, ratio: float | None
 ) -> None:
-    """A trace of the service's own would else be one whose root is missing."""
-    monkeypatch.setattr(runner, "tracing_is_on", lambda: False)  # another test may have left its provider behind
+    """With a traceparent, the service's own traces would have a root that is never exported."""
+    monkeypatch.setattr(runner, "tracing_is_on", lambda: False)  # another test may have left its provider installed
     async with stand_in_service(stock_of(10)) as service:
         await run_load(plan(service, requests=5, trace_ratio=ratio))
     assert {seen.traceparent for seen in service.seen} == {None}

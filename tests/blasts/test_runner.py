@@ -1,4 +1,4 @@
-"""The blast_runner on a real ledger: it carries out what was queued, stops when asked, and a dead one is noticed."""
+"""The blast runner on a real ledger: it runs queued blasts, stops on request, and notices a dead runner's blast."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ INVENTORY = """
 
 @pytest.fixture
 async def blasts(engine: AsyncEngine) -> BlastRepository:
-    """Of a ledger that knows the sale `drop`."""
+    """Return the blasts of a ledger that has the sale `drop`."""
     async with engine.begin() as connection:
         await connection.execute(text("INSERT INTO sales (name, strategy) VALUES ('drop', 'atomic')"))
         await connection.execute(text(INVENTORY))
@@ -53,13 +53,13 @@ async def until_it_is(blasts: BlastRepository, blast_id: str, state: str) -> Bla
 
 
 def unheard() -> BlastReports:
-    """Reports to a broker that is away: a blast must not need one."""
+    """Return reports to a broker that is unreachable: a blast must not need a broker."""
     return BlastReports(LiveStream(make_redis("redis://127.0.0.1:1", "test", GateSettings()), "unheard"))
 
 
 @asynccontextmanager
 async def working(blasts: BlastRepository, api_url: str) -> AsyncIterator[BlastRunner]:
-    evidence = BlastEvidence(blasts._engine)  # noqa: SLF001  whichever the test uses
+    evidence = BlastEvidence(blasts._engine)  # noqa: SLF001  the engine that the test chose
     blast_runner = BlastRunner(blasts, unheard(), evidence, api_url, "a test")
     running = asyncio.create_task(blast_runner.run())
     try:
@@ -104,7 +104,7 @@ async def test_carries_out_what_was_queued_side_by_side(blasts: BlastRepository)
 
 
 async def test_two_that_are_queued_together_run_at_the_same_time(blasts: BlastRepository) -> None:
-    """Neither gets an answer before buyers of both have asked: one after the other they would never end."""
+    """No buyer is answered before buyers of both blasts have asked, so two blasts in sequence would never end."""
     ids = [await queue(blasts, requests=5), await queue(blasts, requests=5)]
     both_have_come = asyncio.Event()
 
@@ -167,7 +167,7 @@ async def test_the_blast_of_a_killed_runner_is_taken_for_abandoned(
         finally:
             process.kill()
             await process.wait()
-        assert (await blasts.get(blast_id)).state == "running"  # without another blast_runner nobody would ever know
+        assert (await blasts.get(blast_id)).state == "running"  # only another blast runner notices that it died
         async with working(blasts, service.url):
             await until_it_is(blasts, blast_id, "aborted")
 

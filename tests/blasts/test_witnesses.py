@@ -1,4 +1,4 @@
-"""Which pairs a report shows first, and in which words."""
+"""The order and the wording in which a report shows its pairs."""
 
 from typing import Any
 

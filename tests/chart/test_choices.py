@@ -1,4 +1,4 @@
-"""What can be chosen: stores of one's own, TLS, autoscaling, policies, monitors, entrances, several releases."""
+"""The chart's options: external stores, TLS, autoscaling, network policies, monitors, ingress, several releases."""
 
 from pathlib import Path
 
@@ -76,7 +76,10 @@ def test_autoscaler_has_the_replicas(helm: OfflineHelm) -> None:
 
 
 def test_connections_suffice_while_every_pod_is_there_twice(helm: OfflineHelm) -> None:
-    """Of API, workers and blast runner: 20 + 3, 2 and 1 each. The operator (18) is replaced; the migration is one."""
+    """A rolling update may run every pod of the API, the workers and the blast runner twice.
+
+    These open 20 + 3, 2 and 1 connections each. The operator (18) is replaced, not doubled; the migration opens one.
+    """
     needed = 2 * ((20 + 3) * 2 + 2 * 10 + 1) + 18 + 1
     helm.render(f"postgres.maxConnections={needed + 3}")
     with pytest.raises(NotRendered, match=f"may open {needed} "):
@@ -121,7 +124,7 @@ def test_a_single_replica_is_not_protected_from_eviction(helm: OfflineHelm) -> N
 
 
 def peers(rendered: Rendered, component: str, direction: str) -> set[str]:
-    """The components that a policy names."""
+    """Return the components that the policy of a component names, for ingress or egress."""
     rules = rendered.one("NetworkPolicy", component)["spec"][direction]
     selectors = [peer["podSelector"] for rule in rules for peer in rule.get("from", rule.get("to", []))]
     return {selector["matchLabels"]["app.kubernetes.io/component"] for selector in selectors}

@@ -1,4 +1,4 @@
-"""The dashboard asks for metrics that exist, by labels that they have."""
+"""The Grafana dashboard queries only metrics that exist, by labels that they have."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def queries() -> Iterator[str]:
 
 
 def served() -> set[str]:
-    """The names of all series that the API and the operator tell."""
+    """Return the names of all series that the API and the operator export."""
     sale = SimpleNamespace(name="drop", **dict.fromkeys(GAUGES, 1))
     operator = OperatorMetrics()
     operator.registry.register(_Readings({}, lambda: 0))

@@ -1,4 +1,4 @@
-"""What a plain `helm install` makes."""
+"""The objects that a plain `helm install` makes."""
 
 import re
 
@@ -36,7 +36,7 @@ def test_every_pod_passes_the_restricted_standard(helm: OfflineHelm) -> None:
             assert security["readOnlyRootFilesystem"] is True, component
             assert security["capabilities"] == {"drop": ["ALL"]}, component
             assert container["resources"]["limits"]["memory"], component
-        if component in STORES:  # their images begin as root
+        if component in STORES:  # their images start as root by default
             assert pod["runAsUser"] == pod["fsGroup"] == 999
 
 
@@ -62,7 +62,7 @@ def test_every_process_that_stays_is_probed_at_a_port_that_it_opens(helm: Offlin
 
 @pytest.mark.parametrize("sets", [(), ("operator.enabled=false",)])
 def test_no_probe_that_restarts_a_pod_asks_for_a_store(helm: OfflineHelm, sets: tuple[str, ...]) -> None:
-    """/readyz waits for stores, and pg_isready for recovery: both are readiness alone."""
+    """/readyz waits for stores and pg_isready for recovery, so both may serve as readiness probes alone."""
     for component, spec in helm.render(*sets).pods():
         (container,) = spec["containers"]
         for probe in ("startupProbe", "livenessProbe"):

@@ -1,4 +1,4 @@
-"""What is made from values.yaml and the settings is what the repository has."""
+"""The files generated from values.yaml and the settings are up to date in the repository."""
 
 import runpy
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_kinds_port_is_the_one_that_the_node_maps() -> None:
 
 
 def test_kinds_configuration_has_the_fields_that_kind_reads() -> None:
-    """Of kind.x-k8s.io/v1alpha4; kind refuses a field that it doesn't know."""
+    """kind refuses a field that kind.x-k8s.io/v1alpha4 does not have."""
     kind = yaml.safe_load((PROJECT / "kind-config.yaml").read_text())
     assert kind.keys() <= {"kind", "apiVersion", "name", "nodes", "networking", "featureGates", "runtimeConfig"}
     assert (kind["kind"], kind["apiVersion"]) == ("Cluster", "kind.x-k8s.io/v1alpha4")

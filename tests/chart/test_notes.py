@@ -1,4 +1,4 @@
-"""What an install says at its end: lines to paste."""
+"""The notes that an install prints at its end, with commands to paste."""
 
 import subprocess
 
@@ -8,7 +8,7 @@ from tests.support.chart import OfflineHelm
 
 
 def test_the_sale_can_be_pasted_into_a_shell(helm: OfflineHelm) -> None:
-    """An indented end mark would not end it."""
+    """An indented end marker would not end the here-document."""
     pasted = helm.notes().partition("Sell ten tickets:\n")[2].partition("Reach the dashboard")[0]
     script = f'kubectl() {{ case "$*" in *apply*) cat ;; *) echo "---" ;; esac; }}\n{pasted}'
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, timeout=10)

@@ -1,4 +1,4 @@
-"""Who sends traces where, and as what."""
+"""Which processes send traces, to which collector, and with which attributes."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ ELSEWHERE = "telemetry.endpoint=https://collector.example.com"
 
 
 def told(rendered: Rendered, component: str) -> dict[str, Any]:
-    """What OpenTelemetry's variables say to a component."""
+    """Return the OpenTelemetry variables in a component's environment."""
     return {name: value for name, value in rendered.environment(component).items() if name.startswith("OTEL_")}
 
 

@@ -1,4 +1,4 @@
-"""What install, upgrade, rollback and uninstall leave on an API server. Whether the pods run is for a whole cluster."""
+"""The objects that install, upgrade, rollback and uninstall leave on an API server. No pod runs here."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,7 +21,7 @@ OURS = {"app.kubernetes.io/part-of": "atomictickets"}
 
 @pytest.fixture
 def helm(kubectl: Kubectl) -> Helm:
-    """Of a release whose pods find no node, where there is one: they would run for nobody."""
+    """Return helm for a release whose pods fit no node: if the cluster has nodes, no pod must run on them."""
     helm = Helm(kubectl, always=("pods.nodeSelector.kept-from=nodes",))
     if helm.program is None:
         pytest.skip("no Helm: helm is not on the PATH")
@@ -80,7 +80,7 @@ def test_a_definition_of_somebody_else_is_used_and_left_alone(helm: Helm) -> Non
 
 
 def test_pods_pass_the_restricted_standard(helm: Helm, api: ApiServer) -> None:
-    """An admission that refuses shows as a Deployment or StatefulSet without pods, and its event."""
+    """If admission refuses a pod, its Deployment or StatefulSet has no pods and an event says why."""
     api.label_namespace(RESTRICTED)
     helm.install()
     wanted = {"api", "worker", "operator", "blast-runner", "broker", "valkey", "postgres", "migrate"}
@@ -105,7 +105,7 @@ def test_those_who_may_view_or_edit_the_namespace_may_view_or_edit_its_sales(hel
     helm.install("crds.enabled=false")
     assert not api.may("viewer", "list", "flashsale")
     helm.upgrade("crds.enabled=false", "rbac.aggregateClusterRoles=true")
-    block_until(  # a controller puts them together
+    block_until(  # a controller aggregates the roles
         lambda: api.may("viewer", "list", "flashsale") and api.may("editor", "create", "flashsale"), seconds=30
     )
     assert api.may("editor", "watch", "flashsale")
@@ -138,13 +138,13 @@ OPTIONS = (
 
 @pytest.mark.parametrize("sets", [(), EXTERNAL, OPTIONS], ids=["as it is", "everything external", "everything on"])
 def test_every_field_is_one_that_the_api_server_knows(helm: Helm, sets: tuple[str, ...]) -> None:
-    # Without the account that comes with it the pod of `helm test` would be refused: nothing here is really made.
+    # The pod of `helm test` would be refused, because the account that the chart makes for it does not exist here.
     rendered = helm.template("crds.enabled=false", "serviceAccount.create=false", *sets)
     helm.kubectl("apply", "--dry-run=server", "--validate=strict", "--filename=-", stdin=rendered)
 
 
 def test_a_field_that_it_does_not_know_is_refused(helm: Helm) -> None:
-    """The control of the test above."""
+    """The control of the test above: an unknown field is refused."""
     rendered = helm.template("crds.enabled=false", "serviceAccount.create=false", "podSecurityContext.runAsNobody=true")
     with pytest.raises(Refused, match="runAsNobody"):
         helm.kubectl("apply", "--dry-run=server", "--validate=strict", "--filename=-", stdin=rendered)

@@ -1,4 +1,4 @@
-"""What goes wrong with the stores while a sale runs, and how it ends."""
+"""Faults of the stores while a sale runs, and how the operator repairs or reports them."""
 
 from collections.abc import Callable
 
@@ -29,12 +29,12 @@ async def test_what_redis_forgot_comes_back_with_limits_and_answers(running: Ins
     }  # fmt: skip
     assert "lastReconcile" in status
     again = await office.buy("buyer-0")
-    assert again.reservation == sold[0]  # type: ignore[union-attr]  # the answer is a reservation, and the old one
+    assert again.reservation == sold[0]  # type: ignore[union-attr]  # the answer is the old reservation
     repair = ["CounterLost", "SaleFenced", "Reseeded"]
     assert [reason for reason in running.reasons() if reason in repair] == repair
 
 
-# 10 s: two grace periods of 2 s, and looks before and after them, a second apart.
+# This takes 10 s: two grace periods of 2 s, with checks before and after them a second apart.
 async def test_leaked_tickets_return_once_after_the_grace_period(running: Installation, office: BoxOffice) -> None:
     running.api.create(quick())
     running.until_phase("Open")
@@ -43,7 +43,7 @@ async def test_leaked_tickets_return_once_after_the_grace_period(running: Instal
     assert condition(leaked, "LedgerConsistent") == ("False", "Leaked")
     mended = running.until_status(lambda status: condition(status, "LedgerConsistent")[0] == "True")
     assert mended["drift"] == {"leaked": 0, "overAdmitted": 0, "lost": 0}
-    running.operators[0].turn(4)  # which could give them back again
+    running.operators[0].turn(4)  # in these turns it could return the tickets a second time
     snapshot = await office.snapshot()
     assert (snapshot.remaining, snapshot.repairs) == (10, 1)
     assert running.reasons() == ["Seeded", "SaleOpened", "DriftDetected", "TicketsReturned"]

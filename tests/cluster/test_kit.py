@@ -1,4 +1,4 @@
-"""Who starts the cluster of a kit, and who takes it down. The kit is a script that only remembers what it was told."""
+"""When processes start the cluster of a kit, and take it down. The kit here is a script that only records its calls."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def script(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def kits(script: Path, tmp_path: Path) -> tuple[Kit, Kit]:
-    """As two processes of pytest have them."""
+    """Return two kits, as two processes of pytest have them."""
     return Kit(script, tmp_path / "locks"), Kit(script, tmp_path / "locks")
 
 
@@ -66,7 +66,7 @@ def test_what_was_up_before_stays_up(kits: tuple[Kit, Kit], script: Path) -> Non
 def test_what_a_killed_process_has_left_counts_as_up_before(kits: tuple[Kit, Kit], script: Path) -> None:
     (script.parent / "is-up").touch()
     (script.parent / "locks").mkdir()
-    (script.parent / "locks" / "users").write_text("ours")  # and no lock on it
+    (script.parent / "locks" / "users").write_text("ours")  # and no process has it locked
     kits[0].join()
     kits[0].start()
     kits[0].leave()

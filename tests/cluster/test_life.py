@@ -1,4 +1,4 @@
-"""The life of a declared sale, with nothing played: the operator has the rights of its Role, and Celery drains."""
+"""The life of a declared sale without stand-ins: the operator has the rights of its Role, and real Celery drains."""
 
 import pytest
 from redis.asyncio import Redis
@@ -19,7 +19,7 @@ async def test_a_sale_is_opened_sold_booked_and_grown(
 ) -> None:
     running.start_worker()
     running.api.create(quick(perCustomerLimit=2))
-    # New rights take the API server a moment: the first look at the Deployment may be refused.
+    # The API server takes a moment to apply new rights: the first read of the Deployment may be refused.
     opened = running.until_status(
         lambda status: status["phase"] == "Open" and condition(status, "WorkersAvailable")[0] != "Unknown"
     )
@@ -27,7 +27,7 @@ async def test_a_sale_is_opened_sold_booked_and_grown(
     assert {one["type"]: one["status"] for one in opened["conditions"]} == {
         "Ready": "True",
         "StockSeeded": "True",
-        "WorkersAvailable": "False",  # there is no node on which a pod could start
+        "WorkersAvailable": "False",  # no node takes the pods
         "LedgerConsistent": "True",
         "Accepting": "True",
     }

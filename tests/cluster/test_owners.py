@@ -1,4 +1,4 @@
-"""Whose a name is, and two operators at once."""
+"""Which side owns the name of a sale, the HTTP API or a resource, and two operators at once."""
 
 from collections import Counter
 
@@ -45,7 +45,7 @@ async def test_an_http_sale_is_looked_after_as_well(running: Installation, offic
 
 
 async def test_a_restored_resource_adopts_what_is_left(running: Installation, office: BoxOffice) -> None:
-    """Another uid over a sale that nobody has ended: what was sold stays sold."""
+    """A resource with another uid takes over a sale that was not ended, and its bookings stay."""
     running.api.create(quick())
     running.until_phase("Open")
     await office.sell(4)
@@ -58,16 +58,16 @@ async def test_a_restored_resource_adopts_what_is_left(running: Installation, of
     assert running.reasons() == ["Seeded", "SaleOpened", "Adopted", "SaleOpened"]
 
 
-# 10 s: eleven sales, looked at by two processes, and then thirty turns of each to see that nothing more happens.
+# This takes 10 s: two processes look after eleven sales, and then each takes thirty more turns without any change.
 async def test_two_operators_at_once_do_what_one_does(
     installation: Installation, office: BoxOffice, sales: SaleRepository
 ) -> None:
-    """Without the Lease, so that both really act. Neither the stores nor the events tell that there were two."""
+    """Without the Lease both operators really act, and neither the stores nor the events show that there were two."""
     installation.set_up()
     for _ in range(2):
         installation.start_operator(OPERATOR_LEASE="", OPERATOR_WORKERS="")
     for operator in installation.operators:
-        operator.wait_ready(lambda operator=operator: operator.probe() == 200, seconds=60)  # type: ignore[misc]  # mypy knows no such lambda
+        operator.wait_ready(lambda operator=operator: operator.probe() == 200, seconds=60)  # type: ignore[misc]  # a default binds it
     installation.api.create(quick(stock=20), *(quick(name) for name in MANY))
     for name in ("drop", *MANY):
         installation.until_phase("Open", name)
@@ -80,7 +80,7 @@ async def test_two_operators_at_once_do_what_one_does(
     await office.drain()
     installation.until_status(lambda status: (status["stock"]["booked"], status["phase"]) == (20, "SoldOut"))
     for operator in installation.operators:
-        operator.turn(3 * len(MANY))  # in which a slower one would tell again what the other has told
+        operator.turn(3 * len(MANY))  # in these turns the slower one could repeat the other's events
 
     tally = await sales.tally("drop", 1)
     assert (tally.epoch, tally.booked, tally.rejected, tally.duplicates) == (first + 1, 20, 0, 0)
@@ -89,9 +89,10 @@ async def test_two_operators_at_once_do_what_one_does(
     told_once = Counter(installation.reasons())
     assert (told_once["SoldOut"], told_once["DriftDetected"]) == (1, 0)
     assert told_once["CounterLost"] == told_once["SaleFenced"] == told_once["Reseeded"] <= first
-    assert told_once["SaleOpened"] <= first + 1  # once an epoch; not where nobody saw the sale between
+    assert told_once["SaleOpened"] <= first + 1  # once an epoch, or not at all if no turn saw the sale in it
     for name in MANY:
-        # One may take a sale that the other has just created for lost, before it is seeded: then its epoch is higher.
+        # One operator may see a sale that the other has just created and not yet seeded. It then treats the counter as
+        # lost, and begins a new epoch.
         other = await office.gate.snapshot(name)
         assert other is not None
         assert (other.round, other.stock, other.remaining) == (1, 10, 10)

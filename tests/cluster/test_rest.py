@@ -1,4 +1,4 @@
-"""Many sales at once, and what the operator does when there is nothing to do."""
+"""Many sales at once, and an operator that has nothing to do."""
 
 import statistics
 import time
@@ -97,7 +97,7 @@ def all_ready(installation: Installation) -> bool:
 
 
 async def commands(redis: "Redis") -> dict[str, int]:
-    """Calls of each command that writes, since the server was started; those in scripts too."""
+    """Return how often each command that writes was called since the server started, in scripts too."""
     stats = await redis.info("commandstats")
     return {name[8:]: values["calls"] for name, values in stats.items() if name[8:] in WRITES}
 

@@ -1,4 +1,4 @@
-"""The resources that a user would copy from k8s/."""
+"""The sample resources in k8s/, which users copy."""
 
 from pathlib import Path
 

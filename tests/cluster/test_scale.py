@@ -15,7 +15,7 @@ from tests.support.sales import a_purchase
 pytestmark = pytest.mark.cluster
 
 ORDERS = 20_000
-AT_ONCE = 500  # purchases in one call of the script
+AT_ONCE = 500  # purchases in one call of the gate's script
 
 
 @pytest.mark.thorough
@@ -41,11 +41,11 @@ async def test_a_backlog_of_twenty_thousand_scales_the_workers_up_and_down_again
     assert max(after for _, _, after in changes) == 5
     assert changes[-1][2] == 1
     reasons = [reason for reason, *_ in changes]
-    assert reasons == sorted(reasons, reverse=True)  # up and then down, and never to and fro
+    assert reasons == sorted(reasons, reverse=True)  # up and then down, without going back
     assert set(reasons) == {"ScaledUp", "ScaledDown"}
 
 
-@pytest.mark.thorough  # 12 s: of its own accord the operator looks at the Deployment every ten seconds
+@pytest.mark.thorough  # takes 12 s: if nothing changes, the operator reads the Deployment every ten seconds
 async def test_the_pool_has_a_cap_and_is_kept_at_its_size(installation: Installation, office: BoxOffice) -> None:
     installation.set_up()
     installation.start_operator(OPERATOR_MAX_WORKERS="4")
@@ -71,6 +71,6 @@ async def test_without_a_deployment_the_sale_says_so_and_sells(running: Installa
 
 
 def sizes(message: str) -> tuple[int, int]:
-    """Of `Workers from 1 to 5, ...`."""
+    """Return the two sizes in a message such as `Scaled the workers from 1 to 5, ...`."""
     before, after = re.findall(r"\d+", message)[:2]
     return int(before), int(after)

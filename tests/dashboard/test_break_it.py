@@ -18,7 +18,7 @@ from tests.support.until import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-TOKEN = "sesame"  # noqa: S105  of a lab that lives for one test
+TOKEN = "sesame"  # noqa: S105  for a lab that lives for one test
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ async def test_what_a_switch_breaks_is_seen_and_heals(lab: RunningLab, open_page
 
     await page.get_by_role("button", name="Stop the broker").click()
     await expect(processes(page, r"broker.*\(down\)")).to_have_count(1)
-    await buy(lab, range(5, 6))  # sales go on
+    await buy(lab, range(5, 6))  # sales go on without the broker
     await expect(processes(page, r"\(down\)")).to_have_count(0)
     await expect(figure(page, "ledger")).to_have_text("6 tickets")
     sale = await view(lab)

@@ -90,7 +90,10 @@ async def test_by_keyboard_alone(open_page: OpenPage) -> None:
 
 async def test_before_anything_is_sold_a_side_shows_what_will_happen(open_page: OpenPage) -> None:
     page = await open_page()
-    for strategy, sentence in (("naive-relative", "all of those will get a ticket"), ("row-lock", "10 tickets will be")):
+    for strategy, sentence in (
+        ("naive-relative", "all of those will get a ticket"),
+        ("row-lock", "10 tickets will be"),
+    ):
         await page.get_by_label("Left: strategy").select_option(strategy)
         left = page.locator(".side.left")
         await expect(left.locator(".hint.first")).to_contain_text(sentence)

@@ -1,4 +1,4 @@
-"""What the pages point to is there: tests, files, other pages, problem types, log lines, metrics."""
+"""Everything that the pages refer to exists: tests, files, other pages, problem types, log lines, metrics."""
 
 import re
 from pathlib import Path
@@ -45,7 +45,7 @@ def test_a_test_that_is_not_there_would_be_noticed() -> None:
 
 
 def test_every_script_is_told() -> None:
-    rows = table(page("architecture.md"), "Each script says at its top what it takes and returns:")
+    rows = table(page("architecture.md"), "Each script documents at its top what it takes and returns:")
     told = {name for names, _ in rows for name in names.split(", ")}
     assert told == {path.stem for path in (PROJECT / "app/gate/lua").glob("*.lua")}
 

@@ -1,4 +1,4 @@
-"""docs/telemetry.md has every span and every attribute that the code makes, and no other."""
+"""docs/telemetry.md lists every span and every attribute that the code makes, and no others."""
 
 import ast
 import re
@@ -14,12 +14,12 @@ FOLDERS = ("app", "worker", "operator")
 MAKERS = {"span", "server_span", "start_span", "start_as_current_span"}
 ATTRIBUTE = re.compile(r"atomictickets\.[a-z_.]+")
 NO_ATTRIBUTES = {
-    "atomictickets.dev",  # the group of the resource
-    "atomictickets.api",  # names of connections, as PostgreSQL lists them
+    "atomictickets.dev",  # the API group of the resource
+    "atomictickets.api",  # this and the next one name connections in PostgreSQL
     "atomictickets.race",
 }
 ACTIONS = {action.value for action in Action if action not in (Action.NOTHING, Action.OBSERVE)}
-LABELLED = {"generation", "round", "epoch"}  # `_know(generation=...)` of the operator makes the attribute's name
+LABELLED = {"generation", "round", "epoch"}  # the operator's `_know(generation=...)` makes the attribute's name
 
 
 def sources() -> Iterator[ast.Module]:
@@ -29,13 +29,13 @@ def sources() -> Iterator[ast.Module]:
 
 
 def texts() -> set[str]:
-    """Every literal text in the code."""
+    """Return every string literal in the code."""
     nodes = chain.from_iterable(map(ast.walk, sources()))
     return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
 def made() -> set[str]:
-    """The literal names that spans are given."""
+    """Return the literal names of the spans that the code makes."""
     calls = (node for module in sources() for node in ast.walk(module) if isinstance(node, ast.Call) and node.args)
     return {
         call.args[0].value

@@ -1,3 +1,5 @@
+"""Fixtures for a sale in real stores, and for drains that book its orders."""
+
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -22,12 +24,16 @@ async def redis(redis_url: str) -> AsyncIterator["Redis"]:
 
 @pytest.fixture
 def stall(redis: "Redis", engine: AsyncEngine, key_prefix: str) -> Stall:
+    """Return a sale that is not open yet."""
     return Stall(redis, engine, key_prefix)
 
 
 @pytest.fixture
 def make_drain(redis: "Redis", engine: AsyncEngine, key_prefix: str) -> MakeDrain:
-    """Makes a drain with a consumer name; `settings` are DRAIN_ settings. Claims at once, unless told otherwise."""
+    """Return a function that makes a drain for a consumer. `settings` are DRAIN_ settings.
+
+    By default the drain claims the entries of another consumer at once.
+    """
 
     def make(consumer: str = "worker-1", kind: type[Drain] = Drain, **settings: Any) -> Drain:
         settings = {"claim_idle_seconds": 0.001} | settings

@@ -1,4 +1,4 @@
-"""The script that lets orders go from the stream, the group and the backlog."""
+"""The script that removes acknowledged orders from the stream, the group and the backlog."""
 
 from collections.abc import Callable
 from typing import Any
@@ -76,12 +76,12 @@ async def test_a_server_out_of_memory_still_lets_orders_go(
 async def test_a_server_out_of_memory_is_drained(
     make_valkey: Callable[..., ValkeyServer], engine: AsyncEngine, key_prefix: str
 ) -> None:
-    """It would stay full for ever otherwise: no order leaves it but by the drain."""
+    """Otherwise the server would stay full forever, because only the drain removes orders."""
     full = make_redis(make_valkey().url, "test", GateSettings())
     stall = await Stall(full, engine, key_prefix).open(10)
     await stall.orders(3)
     await full.config_set("maxmemory", "1")
-    with pytest.raises(OutOfMemoryError):  # the control: the same as a command
+    with pytest.raises(OutOfMemoryError):  # the control: the plain command is refused
         await full.xgroup_create(stall.keys.orders, GROUP, id="0")
     drain = Drain(full, engine, DrainSettings(), key_prefix=key_prefix, consumer="worker-1")
     assert (await drain.sale(stall.name, 10)).booked == 3
@@ -106,7 +106,7 @@ async def test_only_a_consumer_with_nothing_pending_is_forgotten(stall: Stall) -
 
 
 async def test_forgetting_the_same_consumer_without_a_look_drops_its_order(stall: Stall) -> None:
-    """What the script is for: XGROUP DELCONSUMER takes the pending order with it, and nobody would claim it."""
+    """The reason for the script: XGROUP DELCONSUMER also drops the pending order, so that no worker could claim it."""
     await stall.open(10)
     await stall.order()
     await read_all(stall)

@@ -1,4 +1,4 @@
-"""The batch write against the real ledger."""
+"""The drain's write of a batch of orders to the real ledger."""
 
 import pytest
 from sqlalchemy import text
@@ -60,14 +60,14 @@ async def test_redelivered_orders_take_no_room_from_new_ones(stall: Stall) -> No
 async def test_without_looking_for_known_orders_the_same_batch_rejects_what_fits(
     stall: Stall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The careful path switched off: the plan is made once, as if all were new, and conflicts are merely skipped."""
+    """Without the check for known orders, the plan treats all orders as new, and conflicts are merely skipped."""
     await stall.open(10)
     before = [stall.unwritten() for _ in range(8)]
     await write(stall, before)
     fresh = [stall.unwritten() for _ in range(3)]
     monkeypatch.setattr(bookings, "sum", lambda _: len(before) + len(fresh), raising=False)
     await write(stall, [*before, *fresh])
-    assert await stall.statuses() == {"booked": 8, "rejected": 3}  # two tickets are left, and nobody gets them
+    assert await stall.statuses() == {"booked": 8, "rejected": 3}  # two tickets are left unsold
 
 
 async def test_the_same_key_under_another_id_is_an_alias_without_a_ticket(stall: Stall) -> None:
@@ -130,7 +130,7 @@ async def test_a_round_without_inventory_is_named(stall: Stall) -> None:
 
 
 async def test_the_check_constraint_is_the_last_guard(stall: Stall, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a plan that books whatever comes, Postgres still refuses to oversell."""
+    """With a plan that books every order, Postgres still refuses to oversell."""
     await stall.open(10)
     monkeypatch.setattr(bookings, "plan", lambda orders, **_: [Row(order, BookingStatus.BOOKED) for order in orders])
     with pytest.raises(IntegrityError, match="ck_inventory_never_oversold"):

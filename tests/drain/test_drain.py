@@ -1,4 +1,4 @@
-"""Turns of the drain: what is read, booked and let go, and what a failure in between leaves."""
+"""Turns of the drain: the orders that it reads, books and acknowledges, and the state that a failure leaves."""
 
 import asyncio
 from typing import Any
@@ -22,7 +22,7 @@ class DiesBeforeTheCommit(Drain):
 
 
 class DiesOnceAcknowledged(AcknowledgesFirst, DiesBeforeTheCommit):
-    """Has no time left for the ledger."""
+    """A drain that acknowledges its orders and then dies before it writes them to the ledger."""
 
 
 async def test_a_turn_drains_the_stream_in_batches(stall: Stall, make_drain: MakeDrain) -> None:
@@ -87,7 +87,7 @@ async def test_acknowledged_before_the_commit_the_same_death_loses_the_orders(
     with pytest.raises(WorkerDied):
         await make_drain("dead", kind=DiesOnceAcknowledged).sale(stall.name, 10)
     assert (await make_drain("alive").sale(stall.name, 10)).orders == 0
-    assert (await stall.booked(), await stall.waiting()) == (0, 0)  # three tickets are gone, and no order is left
+    assert (await stall.booked(), await stall.waiting()) == (0, 0)  # three tickets are lost: no order for them is left
 
 
 async def test_booked_but_not_acknowledged_is_only_acknowledged(
@@ -107,7 +107,7 @@ async def test_booked_but_not_acknowledged_is_only_acknowledged(
 async def test_after_a_failed_turn_the_same_consumer_begins_with_its_own_entries(
     stall: Stall, make_drain: MakeDrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Long before anyone may claim them."""
+    """The consumer does not wait for the time after which others may claim its entries."""
     await stall.open(10)
     first, *_ = await stall.orders(3)
     drain = make_drain(claim_idle_seconds=600)
@@ -115,7 +115,7 @@ async def test_after_a_failed_turn_the_same_consumer_begins_with_its_own_entries
         failing.setattr(drain, "settle", die)
         with pytest.raises(WorkerDied):
             await drain.sale(stall.name, 10)
-    await stall.redis.xdel(stall.keys.orders, first.entry)  # known to the consumer by its id alone from here on
+    await stall.redis.xdel(stall.keys.orders, first.entry)  # from here on the consumer knows only its id
     assert await drain.sale(stall.name, 10) == Drained(orders=2, booked=2)
     assert await stall.pending() == 0
 

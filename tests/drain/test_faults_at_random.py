@@ -1,4 +1,4 @@
-"""Many workers, each failing at a random step of any batch: in the end every order is decided exactly once."""
+"""Many workers die at random steps of their batches. In the end every order is decided exactly once."""
 
 import asyncio
 import random
@@ -13,11 +13,11 @@ from tests.drain.deaths import AcknowledgesFirst, WorkerDied
 from tests.support.stall import Stall
 
 STOCK, ORDERS, WORKERS = 80, 100, 4
-CHANCE = 0.3  # of a death, at each of the three points
+CHANCE = 0.3  # of a death at each of the three failpoints
 
 
 async def drain_with_deaths(stall: Stall, make_drain: MakeDrain, kind: type[Drain]) -> None:
-    """Each worker goes on under a new consumer's name after each death, until the stream is empty."""
+    """Run the workers until the stream is empty. After each death a worker goes on under a new consumer name."""
 
     async def worker(number: int) -> None:
         life = 0
@@ -33,7 +33,7 @@ async def drain_with_deaths(stall: Stall, make_drain: MakeDrain, kind: type[Drai
 
 @pytest.fixture
 def deaths(monkeypatch: pytest.MonkeyPatch) -> None:
-    dice = random.Random(20)  # noqa: S311  the same deaths every time, as far as the scheduling allows
+    dice = random.Random(20)  # noqa: S311  a fixed seed: the same deaths every time, as far as scheduling allows
 
     async def perhaps(point: Failpoint) -> None:
         if dice.random() < CHANCE:
@@ -44,7 +44,10 @@ def deaths(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def sold_out(stall: Stall) -> Stall:
-    """More orders than tickets, as after a rollback of the gate; one buyer's answer was lost, and he bought again."""
+    """Return a sale with more orders than tickets, as after a rollback of the gate.
+
+    One buyer's answer was lost, and the buyer bought again.
+    """
     await stall.open(STOCK)
     await stall.orders(ORDERS - 1)
     await stall.order(customer="customer-1")

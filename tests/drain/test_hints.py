@@ -1,4 +1,4 @@
-"""Against a broker that hangs: nobody waits for it but the thread that sends hints."""
+"""Hints to a broker that hangs: only the thread that sends them waits for it."""
 
 from structlog.testing import capture_logs
 

@@ -1,4 +1,4 @@
-"""Orders on their way to the broker."""
+"""Orders that are published to a broker that hangs."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Entries that fail alone: counted, then set aside for a person, and never in the way of the rest."""
+"""Entries that fail alone: their tries are counted, then they are set aside for an operator. They block no others."""
 
 import json
 
@@ -68,7 +68,7 @@ async def test_an_order_that_succeeds_at_a_later_try_leaves_no_trace(stall: Stal
 
 
 async def test_an_order_booked_meanwhile_is_not_set_aside(stall: Stall, make_drain: MakeDrain) -> None:
-    """Two workers held the entry; the one that failed is the last to speak."""
+    """Two workers held the entry. One booked it, and then the other fails on it."""
     await stall.open(10)
     order = await stall.order(key="a\0b", round=1)
     async with stall.engine.begin() as connection:
@@ -89,7 +89,7 @@ async def test_an_order_booked_meanwhile_is_not_set_aside(stall: Stall, make_dra
     [
         ("SELECT 1/0", True),  # 22012
         ("INSERT INTO inventory (sale) VALUES ('x')", True),  # 23502
-        ("SELECT 1 FROM no_such_table", False),  # 42P01: a database that isn't migrated yet
+        ("SELECT 1 FROM no_such_table", False),  # 42P01: the database is not migrated yet
         ("SELECT pg_terminate_backend(pg_backend_pid())", False),  # 57P01
     ],
 )

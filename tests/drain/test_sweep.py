@@ -1,4 +1,4 @@
-"""The sweep finds orders without any hint, and outlives its stores."""
+"""The sweep finds orders without any hint, and survives outages of its stores."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

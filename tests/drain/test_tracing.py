@@ -1,4 +1,4 @@
-"""What each order's span tells of its booking."""
+"""The span of each order, whose attributes describe its booking."""
 
 from collections import Counter
 from typing import Any
@@ -19,7 +19,7 @@ BOOK, BATCH = "ledger.book", "ledger.book batch"
 
 
 class StoreAway(OSError):
-    """A store doesn't answer."""
+    """A store does not answer."""
 
 
 async def away(*_: Any, **__: Any) -> None:
@@ -31,7 +31,7 @@ def named(exported: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
 
 
 def told(exported: InMemorySpanExporter) -> Counter[tuple[Any, Any]]:
-    """(delivery, outcome) of the orders' spans."""
+    """Return how many of the orders' spans have each pair of delivery and outcome."""
     attributes = [span.attributes or {} for span in named(exported, BOOK)]
     return Counter((each.get("atomictickets.delivery"), each.get(OUTCOME)) for each in attributes)
 

@@ -1,4 +1,4 @@
-"""The sale goes on without the broker and without the ledger; what was accepted is booked when it can be."""
+"""The sale goes on without the broker or the ledger, and accepted orders are booked as soon as that is possible."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,7 +25,7 @@ async def test_a_whole_sale_without_a_broker_is_booked_by_the_sweep(make_platfor
 async def test_a_ledger_that_is_away_for_a_while_costs_no_order(
     make_platform: MakePlatform, make_postgres: Callable[..., PostgresServer]
 ) -> None:
-    """Each order is read more often than a poisonous one is tried, and yet none is set aside."""
+    """Each order is read more often than a poison entry may be tried, and yet none is set aside."""
     postgres = make_postgres()
     await migrate(postgres.url)
     platform = await make_platform(postgres.url)
@@ -36,7 +36,7 @@ async def test_a_ledger_that_is_away_for_a_while_costs_no_order(
         return await platform.accepted(sale) >= 50
 
     async def read_too_often() -> bool:
-        await platform.buy(sale, "hinting", f"key-{await platform.accepted(sale)}")  # each acceptance owes a hint
+        await platform.buy(sale, "hinting", f"key-{await platform.accepted(sale)}")  # each acceptance makes a hint due
         pending = await platform.redis.xpending_range(orders, GROUP, "-", "+", 1)
         return bool(pending) and int(pending[0]["times_delivered"]) > DrainSettings().poison_tries
 

@@ -17,7 +17,7 @@ async def test_a_thousand_buyers_get_exactly_the_hundred_tickets(make_platform: 
 
 
 async def test_the_naive_way_oversells_to_the_same_crowd(make_platform: MakePlatform) -> None:
-    """The control: read, think, write, over the same two processes."""
+    """The control: the naive strategy reads, pauses and writes, in the same two processes."""
     platform = await make_platform(api=2, workers=0, environment={"LEDGER_POOL_SIZE": "20"})
     sale = await platform.create_sale(stock=TICKETS, strategy="naive", think_ms=20)
     crowd = await platform.blast(sale, BUYERS, concurrency=BUYERS)

@@ -1,4 +1,4 @@
-"""An API process that is killed among its buyers takes no order with it."""
+"""An API process that is killed while buyers use it loses no order."""
 
 import asyncio
 
@@ -32,11 +32,11 @@ async def test_an_api_process_killed_in_mid_blast_loses_no_order(make_platform: 
 
 
 async def test_asking_again_with_another_key_buys_twice(make_platform: MakePlatform) -> None:
-    """The control: it is the key that makes it safe to ask again."""
+    """The control: asking again is safe only with the same key."""
     platform = await make_platform()
     sale = await platform.create_sale(stock=10)
     first = await platform.buy(sale, "ada", "key-1")
-    platform.kill("api-1")  # for all that the buyer knows, before it had an answer
+    platform.kill("api-1")  # the buyer may not have seen the answer
     platform.start("api-1")
     second, third = await platform.buy(sale, "ada", "key-1"), await platform.buy(sale, "ada", "key-2")
     assert first.json()["reservation_id"] == second.json()["reservation_id"] != third.json()["reservation_id"]

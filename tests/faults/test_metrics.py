@@ -1,4 +1,4 @@
-"""Any API process tells Prometheus of all processes of its machine, also of those that listen nowhere."""
+"""Any API process exports the metrics of all processes on its machine, also of those that listen on no port."""
 
 import re
 
@@ -16,14 +16,14 @@ async def scrape(platform: Platform) -> dict[str, float]:
     return {name: float(value) for name, value in VALUE.findall(response.text)}
 
 
-@pytest.mark.usefixtures("no_forks")  # by their commands, as in production
+@pytest.mark.usefixtures("no_forks")  # the processes start by their commands, as in production
 async def test_metrics_tell_of_workers_and_reconciler_too(make_platform: MakePlatform) -> None:
     platform = await make_platform(workers=2)
     sale = await platform.create_sale(stock=10)
     await platform.blast(sale, 15)
     await platform.settled(sale)
 
-    async def counted() -> bool:  # a worker counts when it has acknowledged
+    async def counted() -> bool:  # a worker counts an order after it is acknowledged
         return (await scrape(platform)).get('atomictickets_drain_orders_total{fate="booked"}', 0) >= 10
 
     await platform.wait_until(counted)

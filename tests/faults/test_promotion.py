@@ -1,6 +1,6 @@
-"""The stock server dies, and somebody else has another one promoted: a Sentinel, or the majority of a Redis Cluster.
+"""The stock server dies, and a Sentinel or the majority of a Redis Cluster promotes a replica.
 
-Replication is asynchronous, so that the successor may lack the last orders. They are counted, and no ticket goes twice.
+Replication is asynchronous, so the replica may lack the last orders. They are counted, and no ticket is sold twice.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ BUYERS = 2000
 
 
 async def sell_through_a_promotion(platform: Platform, kill: Callable[[], None], sale: str) -> View:
-    """Kills the primary in mid-blast. Buyers ask again with their keys until they know."""
+    """Kill the primary during a blast, in which buyers ask again with their keys until their outcome is known."""
     await platform.create_sale(sale, stock=BUYERS)
 
     async def well_under_way() -> bool:

@@ -1,4 +1,4 @@
-"""A release that adds a revision is rolled out and rolled back while buyers come. The ledger keeps the newer schema."""
+"""A release with a new revision is rolled out and rolled back while buyers come. The ledger keeps the newer schema."""
 
 import asyncio
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.fixtures.releases import MakeRelease
 from tests.support.platform import Platform
 from tests.support.releases import NEXT, THIS, Release
 
-CROWD, PER_SECOND = 100, 100  # more a second would take the time in which the processes start
+CROWD, PER_SECOND = 100, 100  # more per second would keep the new processes from starting
 
 
 def install(installed: Path, release: Release) -> None:
@@ -20,14 +20,17 @@ def install(installed: Path, release: Release) -> None:
 
 
 async def roll_out(platform: Platform, installed: Path, release: Release) -> None:
-    """One process after another, as Kubernetes does it: each ends in its own time, and the next one is of `release`."""
+    """Replace one process after another, as Kubernetes does.
+
+    Each process ends by itself, and the one that replaces it belongs to `release`.
+    """
     install(installed, release)
     for name in platform.names:
         await asyncio.to_thread(platform.stop, name)
         platform.start(name)
 
 
-# 13 s: eight processes end, one after another, and others take their places.
+# This takes 13 s: eight processes end, one after another, and others take their places.
 async def test_a_release_is_rolled_back_over_a_revision_in_mid_blast(
     make_platform: MakePlatform, database_url: str, next_release: MakeRelease, tmp_path: Path
 ) -> None:

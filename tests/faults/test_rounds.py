@@ -1,4 +1,4 @@
-"""A reset and an end in mid-blast: what was accepted belongs to the round it was accepted in, and is booked there."""
+"""A sale is reset or ended during a blast. Each accepted order is booked to the round in which it was accepted."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ ROUND = """
 
 
 async def under_way(platform: Platform, sale: str) -> "asyncio.Task[LoadResult]":
-    """A crowd, some of which has bought and most of which has not."""
+    """Start a crowd, and return it when some of its buyers have bought and most have not."""
 
     async def well_under_way() -> bool:
         return await platform.accepted(sale) >= ENOUGH

@@ -1,4 +1,4 @@
-"""Two installations, each in a schema of its own, sell a sale of the same name out of one database."""
+"""Two installations, each in its own schema of one database, run sales of the same name."""
 
 import asyncio
 

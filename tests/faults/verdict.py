@@ -1,4 +1,4 @@
-"""What must be true after every story, whatever has happened in it: told buyers, the ledger and the gate agree."""
+"""The check after every test of faults: the buyers' answers, the ledger and the gate must agree."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,10 +15,10 @@ INVENTORY = "SELECT round, stock, booked FROM inventory WHERE sale = :sale"
 
 
 async def verdict(platform: Platform, sale: str, told: Iterable[Told], *, lost: int | None = 0) -> View:
-    """Waits until the sale has settled, then checks it against what buyers were told. Returns how the sale looks.
+    """Wait until the sale has settled, check it against the buyers' answers, and return its view.
 
-    Exactly `lost` of the reservations that buyers were told of may be missing (None: nobody can say how many), and each
-    of them is named as lost.
+    Exactly `lost` of the promised reservations must be missing, or any number if it is None. Each missing reservation
+    must be named as lost.
     """
     view = await platform.settled(sale)
     identity = view["identity"]
@@ -30,19 +30,19 @@ async def verdict(platform: Platform, sale: str, told: Iterable[Told], *, lost: 
 
 
 async def check_ledger(platform: Platform, sale: str, told: Iterable[Told], *, lost: int | None = 0) -> None:
-    """The part that holds of ended sales too."""
+    """Check the ledger against the buyers' answers. Unlike `verdict`, this holds for ended sales too."""
     told = list(told)
     rows = {row.reservation_id: row for row in await platform.rows(BOOKINGS, sale=sale)}
     booked = [row for row in rows.values() if row.status == "booked"]
 
-    # Never twice, and never more than there is, in any round.
+    # In every round no order is booked twice, and no more tickets are booked than there are.
     buyers = Counter((row.round, row.customer, row.key) for row in booked)
     assert [buyer for buyer, bookings in buyers.items() if bookings > 1] == []
     for inventory in await platform.rows(INVENTORY, sale=sale):
         tickets = sum(row.quantity for row in booked if row.round == inventory.round)
         assert tickets == inventory.booked <= inventory.stock
 
-    # Nothing missing: a reservation is booked, or an alias of the same buyer's booking, or lost and named so.
+    # A reservation is booked, or is an alias of the same buyer's booking, or is lost and named as lost.
     promised = {each.reservation_id for each in told if each.outcome == ACCEPTED and each.reservation_id}
     missing = {id_ for id_ in promised if id_ not in rows or not is_honoured(id_, rows)}
     assert lost in (None, len(missing)), (
@@ -51,7 +51,7 @@ async def check_ledger(platform: Platform, sale: str, told: Iterable[Told], *, l
     for id_ in missing:
         await platform.wait_until(lambda id_=id_: is_said_to_be(platform, id_, "lost"))  # type: ignore[misc]  # a default binds it
 
-    # A buyer who was refused, and only refused, has nothing.
+    # A buyer who was only ever refused has no booking.
     winners = {(each.customer, each.key) for each in told if each.outcome == ACCEPTED}
     refused = {(each.customer, each.key) for each in told if 400 <= each.status < 500} - winners
     assert refused.isdisjoint((row.customer, row.key) for row in booked)
@@ -65,7 +65,10 @@ def is_honoured(reservation_id: str, rows: dict[str, object]) -> bool:
 
 
 async def is_said_to_be(platform: Platform, reservation_id: str, status: str) -> bool:
-    """Receipts may come a second after the recount: until then the reservation is unknown."""
+    """Return whether the API reports this status.
+
+    A receipt may be written a second after the recount; until then the reservation is unknown.
+    """
     response = await platform.ask("GET", f"/reservations/{reservation_id}")
     return response.status_code == 200 and response.json()["status"] == status
 

@@ -1,4 +1,4 @@
-"""Looks at a sale, for tests that need no store."""
+"""Observations of a sale, for tests that need no store."""
 
 from dataclasses import replace
 from typing import Any
@@ -22,7 +22,7 @@ LOOK = Observed(view=VIEW, checks=(FINE,), workers=WORKERS)
 
 
 def look(*, phase: Phase = Phase.OPEN, checks: tuple[Result, ...] = (FINE,), **changes: Any) -> Observed:
-    """One at a sale that is as it should be, but for `changes` of it."""
+    """Return an observation of a sale without any fault, changed by `changes`."""
     seen = {name: changes.pop(name) for name in list(changes) if name in SaleView.__dataclass_fields__}
     return replace(LOOK, view=replace(VIEW, phase=phase, **seen), checks=checks, **changes)
 

@@ -1,4 +1,4 @@
-"""Conditions and status, as tables."""
+"""The conditions and the status that follow from an observation of a sale, as tables."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ Ready, Seeded, Workers, Consistent, Accepting = ConditionType
 
 
 def told(observed: Observed, phase: Phase | None = None) -> dict[str, str]:
-    """Status and reason of each condition that can be told."""
+    """Return the status and reason of each condition that is known."""
     now = phase or (observed.view.phase if observed.view else Phase.PENDING)
     return {
         kind.value: f"{state.status} {state.reason}"

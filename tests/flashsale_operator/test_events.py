@@ -1,4 +1,4 @@
-"""Events follow from what was and what is, and the second of a kind has the name of the first."""
+"""Events follow from the previous and the present status, and a repeated event has the name of the first one."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -64,7 +64,7 @@ def test_who_died_before_the_status_was_written_tells_nothing_twice() -> None:
 
 
 def test_the_next_occurrence_has_another_name() -> None:
-    changes: list[dict[str, Any]] = [{}, {"stock": 12}, {"returns": 1}, {"epoch": 2}]  # grown, come back, recounted
+    changes: list[dict[str, Any]] = [{}, {"stock": 12}, {"returns": 1}, {"epoch": 2}]  # grown, returned, recounted
     first, *others = (names(OPEN, look(phase=Phase.SOLD_OUT, **since)) for since in changes)
     assert first not in others
     leaked = check(Kind.LEAKED, 3)
@@ -75,7 +75,7 @@ def test_the_next_occurrence_has_another_name() -> None:
 
 @pytest.mark.parametrize("phase", [Phase.OPEN, Phase.SOLD_OUT, Phase.PAUSED, Phase.CLOSED])
 def test_whoever_tells_it_tells_it_by_the_same_name(phase: Phase) -> None:
-    """Two processes see one thing happen, each with the status that it wrote itself."""
+    """Two processes observe the same change, each with a status that it wrote itself."""
     observed = look(phase=phase, checks=(check(Kind.LEAKED, 3),))
     degraded = look(phase=Phase.DEGRADED, checks=())
     one, other = (status_of(OPEN, degraded, 1, NOW + timedelta(seconds=seconds)) for seconds in (0, 5))

@@ -1,4 +1,4 @@
-"""When a sale is looked at next, and when the process is to be started anew."""
+"""The time until a sale is reconciled again, and when the process counts as stuck and must be restarted."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What is known of the resources, however late, often and mixed up it is told."""
+"""The cache of the resources, which stays right if watch events come late, repeated or out of order."""
 
 from typing import Any
 

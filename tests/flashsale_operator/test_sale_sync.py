@@ -1,4 +1,4 @@
-"""The sync of one sale on real stores: whatever is changed and whatever breaks, it ends as the resource declares it."""
+"""The sync of one sale on real stores. After any changes and faults the sale ends as its resource declares it."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,7 +25,7 @@ THINK_MS = 70
 
 @dataclass
 class Story:
-    """A user, an operator that may die between any two steps, buyers and a drain."""
+    """One sale with its user, an operator that may die between any two steps, buyers and a drain."""
 
     stores: Stores
     office: BoxOffice
@@ -38,7 +38,7 @@ class Story:
         self.restart()
 
     def restart(self) -> None:
-        """Another process: what the last one had in memory is gone."""
+        """Replace the operator's process, so that its memory is lost."""
         reconciler = Reconciler(self.stores.engine, self.stores.gate, STRATEGIES, ReconcileSettings())
         self.sync = SaleSync(
             replace(self.stores, reconciler=reconciler), self.kube, SaleSettings(think_ms=self.think_ms)
@@ -78,7 +78,7 @@ class Story:
             await self.office.try_to_buy(f"buyer-{self.buyers}")
 
     async def settle(self) -> Observed:
-        """Everything that waits is booked, and the operator has looked often enough for two findings of one drift."""
+        """Book everything that waits, with three turns of the operator, so that it can find a drift twice."""
         for _ in range(3):
             await self.office.drain()
             observed = await self.turn()
@@ -102,7 +102,7 @@ async def restart(story: Story, _: int) -> None:
 
 
 async def half_followed(story: Story, _: int) -> None:
-    """The operator dies when it has told the ledger, before the gate."""
+    """The operator dies after it has changed the ledger and before it changes the gate."""
     seen = await story.stores.sales.get("drop")
     await story.stores.managed.follow(desired_by(story.resource, SaleSettings()), seen, guarded=True)
     story.restart()
@@ -130,7 +130,7 @@ async def apply_again(story: Story, _: int) -> None:
 
 
 async def restored(story: Story, _: int) -> None:
-    """The same resource with another uid, as a backup brings it; its deletion was never seen."""
+    """The resource comes back with another uid, as a backup restores it. Its deletion was never observed."""
     await story.turn()
     stock, story.kube.resource = story.spec.stock, {}
     story.apply(stock=stock + 1)
@@ -167,7 +167,7 @@ def story(stores: Stores, office: BoxOffice) -> Story:
 
 
 async def as_declared(story: Story) -> None:
-    """Settles, and holds the sale against the resource and the identity."""
+    """Settle, and assert that the sale matches its resource and that its identity holds."""
     observed = await story.settle()
     sale, snapshot = await story.office.sale(), await story.office.snapshot()
     tally = await story.office.sales.tally("drop", sale.round)

@@ -1,4 +1,4 @@
-"""Desired workers, the pool, and a simulation of a sale whose backlog comes and goes."""
+"""The workers that each sale wants, the size of the pool, and a simulation of a sale with bursts of backlog."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -88,13 +88,16 @@ def test_the_size_is_the_most_of_the_quiet_time(steps: list[tuple[int, int]]) ->
 
 
 def bursts(seconds: int, every: int, orders: int) -> Iterator[tuple[int, int]]:
-    """Times and arrivals of a sale that gets `orders` in one second of each `every`."""
+    """Yield each second and its new orders, for a sale that gets `orders` once in every `every` seconds."""
     for now in range(seconds):
         yield now, orders if now % every == 0 else 0
 
 
 def simulate(stabilization_seconds: float, *, every: int = 20, orders: int = 3000) -> list[int]:
-    """The sizes of the pool over ten minutes, looked at every 2 s; a pod drains 100 orders/s, 5 s after it was made."""
+    """Return the sizes of the pool over ten minutes, sampled every 2 s.
+
+    A pod drains 100 orders/s, beginning 5 s after it was created.
+    """
     stabilizer, backlog = ScaleDownStabilizer(stabilization_seconds), 0
     sizes: list[int] = []
     for now, arrived in bursts(600, every, orders):

@@ -1,4 +1,4 @@
-"""What a turn leaves behind: its spans, the id of its trace in the status, and both ids in its log lines."""
+"""The traces of a turn: its spans, its trace id in the status, and both ids in its log lines."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,13 +30,13 @@ from tests.flashsale_operator.stand_in_kube import StandInKube
 from tests.support.box_office import BoxOffice
 from tests.support.spans import trace_of
 
-NEVER = 2**200  # no id is a multiple of it
+NEVER = 2**200  # larger than any trace id, so that none is a multiple of it
 TURN = "reconcile FlashSale"
 
 
 @dataclass
 class EndedSpans:
-    """Those that ended since the last `clear`: all of them, and those that were exported."""
+    """The spans that ended since the last `clear`: all of them in `ended`, the exported ones in `sent`."""
 
     ended: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
     sent: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
@@ -54,7 +54,7 @@ class EndedSpans:
         return found
 
     def tree(self) -> set[tuple[str, str]]:
-        """(name, its parent's name) of what was exported."""
+        """Return the exported spans as pairs of a name and the parent's name, which is '' for a root."""
         names = {span.context.span_id: span.name for span in self.exported if span.context}
         return {(span.name, names[span.parent.span_id] if span.parent else "") for span in self.exported}
 
@@ -65,7 +65,7 @@ class EndedSpans:
 
 @pytest.fixture(scope="module")
 def recorded() -> Iterator[EndedSpans]:
-    """The provider of a process can be set once, and records for whoever comes later too."""
+    """Yield the spans of this process. Its provider can be set only once, so later tests use the same one."""
     spans, provider = EndedSpans(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans.ended))
     provider.add_span_processor(ChangedTraces(SimpleSpanProcessor(spans.sent), NEVER))
@@ -81,7 +81,7 @@ def spans(recorded: EndedSpans) -> EndedSpans:
 
 
 class Operator:
-    """Turns of the sale `drop`, one at a time."""
+    """An operator that takes turns of the sale `drop`, one at a time."""
 
     def __init__(self, stores: Stores) -> None:
         self.kube, self.resources = StandInKube(), ResourceCache()
@@ -98,7 +98,7 @@ class Operator:
         self.resources.upsert(self.kube.resource)
 
     async def turn(self) -> Sequence[Mapping[str, Any]]:
-        """One turn as the queue gives it; returns its log lines."""
+        """Take one turn, as the queue does, and return its log lines."""
         over = asyncio.Event()
 
         async def once(name: str) -> None:
@@ -119,7 +119,7 @@ class Operator:
 
     @property
     def trace_id(self) -> str:
-        """As the status has it."""
+        """Return the trace id in the status."""
         return str(self.kube.resource["status"]["lastReconcile"]["traceId"])
 
 
@@ -158,7 +158,7 @@ async def test_a_turn_that_seeds_is_one_trace_which_status_and_log_name(operator
 async def test_the_gate_remembers_the_turn_that_seeded_it(
     operator: Operator, office: BoxOffice, spans: EndedSpans
 ) -> None:
-    """Whoever sells first under that epoch links to it."""
+    """The first purchase under that epoch links to this turn."""
     operator.apply()
     await operator.turn()
     prepare = spans.one("prepare")
@@ -233,7 +233,7 @@ async def test_an_exception_is_an_error_whose_line_names_the_trace(operator: Ope
     lines = await operator.turn()
     assert spans.failed == {TURN, "write status"}
     assert [event.name for event in spans.one(TURN).events] == ["exception"]
-    failed = next(line for line in lines if line["event"].startswith("turn not completed"))
+    failed = next(line for line in lines if line["event"].startswith("reconciliation failed"))
     assert (failed["trace_id"], failed["sale"]) == (trace_of(spans.one(TURN)), "drop")
 
 

@@ -1,4 +1,4 @@
-"""Turns of the queue: each in time, none twice at once, and none that keeps the others from theirs."""
+"""The turns that the queue gives to sales: each in time, no two at once for a sale, and none that blocks the others."""
 
 import asyncio
 from collections import Counter

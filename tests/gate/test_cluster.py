@@ -1,4 +1,4 @@
-"""The gate on a real Redis Cluster: sales on every primary, slots that move, primaries that die."""
+"""The gate on a real Redis Cluster, with sales on every primary, slots that move and primaries that die."""
 
 from collections.abc import AsyncIterator
 
@@ -42,7 +42,7 @@ async def gate(redis: Redis) -> Gate:
 
 
 async def buy(gate: Gate, sale: str) -> str:
-    """One purchase: the verdict, or what became of it."""
+    """Make one purchase. Return `reserved` or `refused` if it was decided, and the verdict otherwise."""
     reply = await gate.reserve(sale, [a_purchase(sale=sale)], KNOWN)
     if reply.verdict == "decided":
         return "reserved" if isinstance(reply.decisions[0].outcome, Reserved) else "refused"
@@ -69,7 +69,7 @@ async def test_a_server_that_forgot_the_scripts_is_taught_them_again(cluster: Re
 
 
 async def test_a_sale_whose_slot_has_moved_is_found_and_has_to_be_recounted(cluster: RedisCluster, gate: Gate) -> None:
-    """The new server's run id is not the one on which the sale was seeded: nobody knows what got lost on the way."""
+    """The new server's run id is not the one on which the sale was seeded, so data may have been lost in the move."""
     name = cluster.sale_on(1)
     await open_sale(gate, a_sale(name, customer_limit=5))
     await buy(gate, name)

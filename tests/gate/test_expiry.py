@@ -1,4 +1,4 @@
-"""Whatever the life of a sale was: once it has ended and is removed, each key of it is gone or has a time to go."""
+"""After any life of a sale: once it has ended and is removed, each of its keys is gone or has a time to live."""
 
 import secrets
 from collections.abc import Awaitable, Callable
@@ -20,13 +20,13 @@ LASTING = -1
 
 
 async def ttls(gate: Gate, redis: Redis) -> dict[str, int]:
-    """What is left of the sale, by the end of its name; in seconds."""
+    """Return the time to live, in seconds, of each key of the sale that is left, by the end of its name."""
     stem = gate.keys("drop").sale.removesuffix("sale")
     return {name.removeprefix(stem): await redis.ttl(name) async for name in redis.scan_iter(match=f"{stem}*")}
 
 
 async def sell(gate: Gate, sale: Sale, *customers: str, cancel: bool = False) -> None:
-    """A ticket to each, in one call, and the first one's back again."""
+    """Sell a ticket to each customer in one call. If `cancel`, release the first one again."""
     reply = await gate.reserve("drop", [a_purchase(each) for each in customers], Fence(sale.epoch, sale.round))
     won = [decision.outcome for decision in reply.decisions if isinstance(decision.outcome, Reserved)]
     assert len(won) == len(customers)
@@ -141,7 +141,7 @@ async def test_a_close_that_is_taken_back_keeps_the_answers(gate: Gate, stock_re
 
 
 async def test_unlinked_by_hand_a_fenced_sale_would_leave_its_answers_for_ever(gate: Gate, stock_redis: Redis) -> None:
-    """The control."""
+    """The control: without the removal's script the answers have no time to live."""
     await fenced_and_then_ended(gate)
     await stock_redis.unlink(gate.keys("drop").sale, gate.keys("drop").orders)
     assert (await ttls(gate, stock_redis))["answers:1"] == LASTING

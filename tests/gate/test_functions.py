@@ -1,4 +1,4 @@
-"""The function decides as the script does, and the server keeps it."""
+"""The gate as a Redis function: it decides as the script does, and the server keeps it over a restart."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -19,7 +19,7 @@ NOW = Fence(epoch=1, round=1)
 
 @pytest.fixture
 def server(make_valkey: Callable[..., ValkeyServer]) -> ValkeyServer:
-    """One of its own: functions and scripts are the whole server's."""
+    """Return a server for this test alone, because functions and scripts belong to the whole server."""
     return make_valkey()
 
 
@@ -31,7 +31,7 @@ async def redis(server: ValkeyServer) -> AsyncIterator[Redis]:
 
 
 async def calls(redis: Redis, command: str) -> tuple[int, int]:
-    """How often the server executed it, and how many of these failed."""
+    """Return how often the server executed the command, and how many of these calls failed."""
     seen = (await redis.info("commandstats")).get(f"cmdstat_{command}", {})
     return seen.get("calls", 0), seen.get("failed_calls", 0)
 
@@ -62,13 +62,13 @@ async def test_it_outlives_a_restart_and_a_flush_of_the_scripts(server: ValkeySe
     server.kill()
     server.start()
     await redis.connection_pool.disconnect()
-    assert await verdict(gate) == "moved"  # the function answers; that the server is another run it finds by itself
+    assert await verdict(gate) == "moved"  # the function answers, and itself detects the server's new run id
     assert await calls(redis, "fcall") == (1, 0)
     assert await calls(redis, "function|load") == (0, 0)
 
 
 async def test_the_script_is_forgotten_by_both(server: ValkeyServer, redis: Redis) -> None:
-    """The control: the plain gate heals itself, at the price of a refused call."""
+    """The control: the plain gate recovers by itself, but only after a refused call."""
     gate = Gate(redis, "test")
     await gate.load_scripts()
     await open_sale(gate, a_sale())
@@ -85,7 +85,7 @@ async def test_the_script_is_forgotten_by_both(server: ValkeyServer, redis: Redi
 async def test_a_function_that_somebody_deleted_is_loaded_again(redis: Redis) -> None:
     gate = FunctionGate(redis, "test")
     await gate.load_scripts()
-    await gate.load_scripts()  # any number of processes may
+    await gate.load_scripts()  # any number of processes may load them
     await open_sale(gate, a_sale())
     await redis.function_delete(library_name("reserve"))
     assert await verdict(gate) == "decided"
@@ -94,7 +94,7 @@ async def test_a_function_that_somebody_deleted_is_loaded_again(redis: Redis) ->
 
 
 async def test_a_full_server_refuses_even_replays(redis: Redis) -> None:
-    """What a library's header costs: the plain script still answers a key that has won."""
+    """This is the price of a library's header: on a full server the plain script still answers a replay."""
     gate = FunctionGate(redis, "test")
     await gate.load_scripts()
     await open_sale(gate, a_sale())

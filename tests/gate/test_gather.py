@@ -1,4 +1,4 @@
-"""Purchases of one process share script calls, and every wait of a buyer ends."""
+"""Purchases of one process share script calls, and no buyer waits forever."""
 
 import asyncio
 import gc
@@ -27,7 +27,7 @@ SETTINGS = GateSettings(connect_timeout_seconds=5, command_timeout_seconds=5)
 
 @dataclass
 class Heard:
-    """What a batcher reported."""
+    """The numbers and events that a batcher reported."""
 
     numbers: list[int] = field(default_factory=list)
     noticed: list[tuple[str, int, str]] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Front:
 
 @asynccontextmanager
 async def front(url: str, prefix: str, settings: GateSettings = SETTINGS) -> AsyncIterator[Front]:
-    """One process's front of the gate."""
+    """Yield a batcher and its gate, as one process has them."""
     redis, heard = make_redis(url, "test", settings), Heard()
     gate = Gate(redis, prefix)
     try:
@@ -76,7 +76,7 @@ async def test_a_crowd_in_one_process_shares_calls_and_sells_exactly_the_stock(r
 
     assert sum(isinstance(outcome, Reserved) for outcome in outcomes) == 39
     assert sum(isinstance(outcome, SoldOut) for outcome in outcomes) == 361
-    assert calls == 4  # 400 purchases, at most 128 a call
+    assert calls == 4  # 400 purchases, at most 128 in a call
     assert this.heard.numbers == list(range(1, 41))
     assert this.heard.of("behind") == 0
 
@@ -99,14 +99,14 @@ async def test_a_new_round_is_learnt_without_an_error(redis_url: str, key_prefix
     assert isinstance(outcome, Reserved)
     assert outcome.reservation.round == 2
     assert ("drop", 5, "stale") in this.heard.noticed
-    assert this.heard.of("behind") == 0  # numbers start again with an epoch
+    assert this.heard.of("behind") == 0  # each epoch numbers its orders from 1
 
 
 async def test_a_buyer_who_gives_up_leaves_the_shared_call_alone(redis_url: str, key_prefix: str) -> None:
     async with front(redis_url, key_prefix) as this:
         await open_sale(this.gate, a_sale())
         await this.batcher.buy(a_purchase())
-        await this.redis.client_pause(200, all=True)  # both are on the wire before either is decided
+        await this.redis.client_pause(200, all=True)  # both are sent before either is decided
         hasty, patient = (asyncio.create_task(this.batcher.buy(a_purchase())) for _ in range(2))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -115,7 +115,7 @@ async def test_a_buyer_who_gives_up_leaves_the_shared_call_alone(redis_url: str,
         seen = await this.gate.snapshot("drop")
     assert hasty.cancelled()
     assert seen is not None
-    assert seen.accepted == 3  # the one who left has a reservation, and the same key tells of it
+    assert seen.accepted == 3  # the cancelled purchase has a reservation, which its key replays
 
 
 async def test_the_queue_is_bounded_and_nothing_is_taken_beyond_it(redis_url: str, key_prefix: str) -> None:
@@ -194,7 +194,7 @@ async def test_numbers_that_come_again_tell_that_the_server_went_back(redis_url:
 
 
 class Defective:
-    """The gate, and a defect in what is made of its answers."""
+    """A gate whose answers are then handled with a defect."""
 
     def __init__(self, gate: Gate, defect: BaseException) -> None:
         self._gate = gate
@@ -219,7 +219,7 @@ async def test_a_defect_is_told_to_all_who_share_the_call_and_logged_once(redis_
         assert [type(answer) for answer in answers] == [DecisionFailed] * 3
         assert {answer.__cause__ for answer in answers if isinstance(answer, DecisionFailed)} == {defect}
         assert [(line["event"], line["purchases"]) for line in lines] == [("a shared call failed unexpectedly", 3)]
-        for order in orders:  # it had bought, and the same key finds out
+        for order in orders:  # the purchase had succeeded, and its key replays it
             outcome = await this.batcher.buy(replace(order, nonce="f" * 16))
             assert isinstance(outcome, Reserved)
             assert outcome.replayed
@@ -264,7 +264,7 @@ async def test_of_many_sales_the_latest_are_known_and_all_are_sold(
         for name in names + names:
             assert isinstance(await this.batcher.buy(a_purchase(sale=name)), Reserved)
         assert len(queues()) - before == 2
-        crowd = [this.batcher.buy(a_purchase(sale=name)) for name in names]  # none of them is forgotten while it waits
+        crowd = [this.batcher.buy(a_purchase(sale=name)) for name in names]  # no sale is dropped while one waits
         assert {type(outcome) for outcome in await asyncio.gather(*crowd)} == {Reserved}
         assert len(queues()) - before == 2
     assert this.heard.of("behind") == 0
@@ -273,7 +273,7 @@ async def test_of_many_sales_the_latest_are_known_and_all_are_sold(
 async def test_whose_turn_it_was_last_is_known(
     redis_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of two sales the busy one stays, so that its calls go without asking for the epoch anew."""
+    """Of two sales the busy one stays known, so that its calls need not ask for the epoch again."""
     monkeypatch.setattr(gather, "KNOWN_SALES", 2)
     async with front(redis_url, key_prefix) as this:
         for name in ("busy", "once", "new"):

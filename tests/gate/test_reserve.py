@@ -1,4 +1,4 @@
-"""One script call decides; these are its answers, one by one."""
+"""The answers of the script that decides purchases, one by one."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -186,7 +186,7 @@ async def test_seeding_never_overwrites_what_is_as_new(gate: Gate) -> None:
 
 
 async def test_without_that_guard_a_second_seeding_doubles_the_stock(gate: Gate, stock_redis: Redis) -> None:
-    """The control: what a plain SET of the stock does to a running sale."""
+    """The control: plainly setting the stock of a running sale sells it twice."""
     sale: Sale = await open_sale(gate, a_sale(stock=10))
     await buy(gate, a_purchase(quantity=10))
     await stock_redis.hset(gate.keys("drop").sale, "remaining", sale.terms.stock)

@@ -1,4 +1,4 @@
-"""What a process learns of the stock server before it sells anything."""
+"""The facts about the stock server that a process checks before it sells anything."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -75,7 +75,7 @@ async def test_a_server_that_is_away_is_no_foreigner() -> None:
 
 async def test_what_no_time_mends_is_told_in_the_log_too_and_once(redis: Redis, key_prefix: str) -> None:
     await redis.set(instance_key(key_prefix), "ours")
-    availability.told_at.clear()  # of what other tests provoked in this process
+    availability.told_at.clear()  # forget what other tests logged in this process
     with capture_logs() as logs:
         for _ in range(3):
             with pytest.raises(GateUnavailable), stock_server_reachable():
@@ -93,7 +93,7 @@ async def test_what_passes_is_not(make_valkey: Callable[..., ValkeyServer]) -> N
 
 
 async def test_a_full_server_still_says_whose_it_is(make_valkey: Callable[..., ValkeyServer]) -> None:
-    """Orders must leave a full server, so that a worker has to be able to start there."""
+    """A worker must be able to start with a full server, because it removes orders from it."""
     redis = make_redis(make_valkey().url, "test", GateSettings())
     await claim(redis, "any", "ours")
     await redis.config_set("maxmemory", 1)

@@ -1,4 +1,4 @@
-"""Any sequence of purchases and faults leaves the real scripts, on a real server, where a plain model says."""
+"""After any sequence of purchases and faults, the real scripts on a real server are in the state of a plain model."""
 
 import asyncio
 import secrets
@@ -30,14 +30,14 @@ from tests.gate.model import GateModel, ModelOrder
 from tests.support.sales import a_sale, open_sale
 
 T = TypeVar("T")
-PATIENT = GateSettings(connect_timeout_seconds=10, command_timeout_seconds=10)  # a busy machine is no finding
+PATIENT = GateSettings(connect_timeout_seconds=10, command_timeout_seconds=10)  # a busy machine must not fail the test
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
 requests = st.tuples(st.sampled_from("abc"), st.sampled_from("klm"), st.integers(1, 3))
 
 
 def named(outcome: Outcome) -> str:
-    """The outcome by the model's name."""
+    """Return the model's name of the outcome."""
     match outcome:
         case Reserved(replayed=replayed):
             return "replayed" if replayed else "reserved"
@@ -125,7 +125,7 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule()
     def answers_expire(self) -> None:
-        """Together with all that lives as long."""
+        """The answers expire, with the other keys that have the same time to live."""
         keys, now = self.gate.keys("drop"), self.model.round
         self.run(self.unlink(keys.answers(now), keys.customers(now), keys.released(now)))
         self.model.answers, self.model.held, self.model.released = {}, {}, []
@@ -154,7 +154,7 @@ class GateMachine(RuleBasedStateMachine):
             arguments += (entry, fields["round"], fields["quantity"])
         keys = self.gate.keys("drop")
         for _ in range(2):  # acknowledged twice is acknowledged once
-            self.run(self.gate._run("acknowledge", (keys.sale, keys.orders), arguments))  # noqa: SLF001  the drain's own script
+            self.run(self.gate._run("acknowledge", (keys.sale, keys.orders), arguments))  # noqa: SLF001  the drain's script
         self.model.booked += [order for order in done if order.round == self.model.round]
 
     async def pages(self) -> list[tuple[str, Any]]:
@@ -239,7 +239,7 @@ def test_the_scripts_do_what_the_model_does(redis_url: str) -> None:
 
 
 class ForgetfulMachine(GateMachine):
-    """The protection off: answers are dropped, so that a replay buys again."""
+    """The machine with the protection off: answers are dropped before each purchase, so that a replay buys again."""
 
     def send(self, purchases: list[Purchase]) -> None:
         self.run(self.unlink(self.gate.keys("drop").answers(self.model.round)))

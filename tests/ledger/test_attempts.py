@@ -1,4 +1,4 @@
-"""What makes two attempts a witness, that no pair is missed or told twice, and that what is kept is bounded."""
+"""Attempts and witnesses: when two attempts are a witness, that each pair is found exactly once, and the bounds."""
 
 import asyncio
 from unittest.mock import AsyncMock
@@ -61,7 +61,7 @@ async def test_what_did_not_collide_is_none(ledger: AttemptRepository, other: di
 
 
 async def test_a_batch_that_is_sent_again_is_kept_once_and_finds_the_same(ledger: AttemptRepository) -> None:
-    """As after a commit whose answer was lost: the spans of the pairs are still to be made."""
+    """A commit's answer may be lost. The batch is then sent again, and the spans of its pairs are still to be made."""
     batch = [recorded(), recorded()]
     first, again = await ledger.keep(batch), await ledger.keep(batch)
     assert (first, len(first.witnesses), first.beyond) == (again, 1, [])
@@ -70,7 +70,7 @@ async def test_a_batch_that_is_sent_again_is_kept_once_and_finds_the_same(ledger
 
 
 async def at_once(engine: AsyncEngine, one: RecordedAttempt, other: RecordedAttempt, *, waits: bool) -> int:
-    """How many witnesses are found where two processes store one half of a pair each, neither having committed."""
+    """Let two processes each store one half of a pair before either commits. Return how many witnesses are found."""
 
     async def somebody_waits() -> bool:
         async with engine.connect() as connection:
@@ -96,7 +96,7 @@ async def test_two_processes_that_store_at_once_find_the_pair(engine: AsyncEngin
 
 async def test_without_the_lock_both_miss_it(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "hold", AsyncMock())
-    # Else the second one would wait for the first one's number, and fail on it.
+    # With consecutive numbers the second process would wait for the first one's number, and fail on it.
     scattered = module.KEEP.text.replace("row_number()", "(random() * 1000000000)::integer + row_number()")
     monkeypatch.setattr(module, "KEEP", text(scattered))
     assert await at_once(engine, recorded(), recorded(), waits=False) == 0

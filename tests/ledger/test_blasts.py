@@ -1,4 +1,4 @@
-"""Blasts are bounded, claimed by one runner each, cancelled, and not left running by a runner that died."""
+"""Blasts are limited in number, claimed by one runner each, cancelled, and ended if their runner dies."""
 
 import asyncio
 from typing import Any

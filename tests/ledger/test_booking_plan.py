@@ -1,3 +1,5 @@
+"""The plan of a batch of bookings: which orders are booked, rejected, or duplicates. No store is needed."""
+
 from collections.abc import Mapping
 
 import pytest

@@ -1,4 +1,4 @@
-"""Pools that are larger than what the server takes are told of before they are needed."""
+"""Pools that are larger than the server allows are reported before their connections are needed."""
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -9,7 +9,7 @@ from app.lab.stack.servers.postgres import SETTINGS
 from app.ledger.connections import allowed_connections, doubts
 from app.settings import LedgerSettings
 
-RESERVED = 3  # PostgreSQL's own default
+RESERVED = 3  # for superusers: PostgreSQL's default
 
 
 async def test_what_is_reserved_for_superusers_is_not_to_be_had(engine: AsyncEngine) -> None:

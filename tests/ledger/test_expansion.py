@@ -1,4 +1,4 @@
-"""A release sells on, on connections that it has had for long, while a newer one adds columns to its tables."""
+"""A release goes on selling over its open connections while a newer release adds columns to its tables."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -30,7 +30,7 @@ Use = Callable[[AsyncEngine], Awaitable[Any]]
 
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    """One connection, which remembers every statement that it was sent."""
+    """Yield an engine with one connection, which keeps every statement prepared."""
     engine = make_engine(database_url, "test", LedgerSettings(statement_timeout_seconds=30), pool_size=1)
     yield engine
     await engine.dispose()
@@ -38,7 +38,7 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture
 async def anew(database_url: str) -> AsyncIterator[AsyncEngine]:
-    """The newer release's migration."""
+    """Yield the engine of the newer release's migration."""
     engine = make_engine(database_url, "migrate", LedgerSettings(statement_timeout_seconds=30))
     yield engine
     await engine.dispose()
@@ -103,7 +103,7 @@ async def test_what_was_prepared_before_a_column_came_works_after_it(
 
 
 async def test_a_star_does_not(engine: AsyncEngine, anew: AsyncEngine) -> None:
-    """The control."""
+    """The control: a statement with `*` that was prepared before fails."""
 
     async def star() -> None:
         async with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""A sale's row follows its resource, once for each change, whatever else follows it at the same time."""
+"""The row of a sale follows its resource, once for each change, also if several processes follow it at once."""
 
 import asyncio
 from dataclasses import replace
@@ -119,7 +119,7 @@ async def test_a_sale_that_is_adopted_by_a_smaller_resource_keeps_its_stock_unti
 
 
 async def test_of_many_that_follow_at_once_one_takes_each_step(managed: ManagedSales, sales: SaleRepository) -> None:
-    """Each decides on what it has read before any of them wrote; the row's lock makes them decide anew."""
+    """All have read the row before any of them wrote. The row's lock makes each of them decide again."""
     for wanted in (WANTED, replace(WANTED, generation=2, round=2)):
         seen = await sales.get("drop")
         followed = await asyncio.gather(*(managed.follow(wanted, seen, guarded=True) for _ in range(8)))

@@ -1,4 +1,4 @@
-"""Receipts: what buyers were told, and which of it nothing else remembers."""
+"""Receipts record the reservations that buyers were promised, and so show which ones are lost."""
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine

@@ -1,4 +1,4 @@
-"""Receipts and ended blasts go when they are old, in bounded batches; everything else stays."""
+"""Old receipts and old ended blasts are removed, in bounded batches, and everything else stays."""
 
 import pytest
 from sqlalchemy import text
@@ -21,12 +21,15 @@ AGED = (
 
 async def count(engine: AsyncEngine, what: str) -> int:
     async with engine.connect() as connection:
-        return int((await connection.execute(text(f"SELECT count(*) FROM {what}"))).scalar_one())  # noqa: S608  our own words
+        return int((await connection.execute(text(f"SELECT count(*) FROM {what}"))).scalar_one())  # noqa: S608  our own names
 
 
 @pytest.fixture
 async def aged(engine: AsyncEngine, sales: SaleRepository) -> None:
-    """Old: 3 of 5 receipts; of the blasts one queued, one running, one ended. An ended one is of today."""
+    """Write five receipts, three of them old, and four blasts.
+
+    Of the blasts, a queued, a running and an ended one are old, and one ended today.
+    """
     await sales.create(terms(), guarded=True)
     await add_booking(engine)
     reservations = [ReservationId.parse(reservation_id()) for _ in range(5)]

@@ -1,4 +1,4 @@
-"""Which release works on which schema. "This release" is the code under test; the other has one revision more."""
+"""Which release works on which schema. "This release" is the code under test; the other has one more revision."""
 
 import pytest
 from alembic.script import ScriptDirectory
@@ -63,7 +63,7 @@ async def test_a_release_waits_for_its_own_revision(engine: AsyncEngine) -> None
 async def test_the_schema_of_another_program_is_refused(engine: AsyncEngine, database_url: str) -> None:
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '1f3c9d'"))
-    with pytest.raises(SchemaUnfit, match="a schema of something else, at revision '1f3c9d'"):
+    with pytest.raises(SchemaUnfit, match="the schema of another application, at revision '1f3c9d'"):
         await installation_id(engine)
     assert THIS.migrate(database_url).returncode == 1
 

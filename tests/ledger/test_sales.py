@@ -1,4 +1,4 @@
-"""Sales, their rounds and their epochs, also when several processes change them at once."""
+"""Sales, their rounds and their epochs, also if several processes change them at once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from tests.support.rows import add_booking, set_aside, terms
 
 @pytest.fixture
 async def elsewhere(database_url: str) -> AsyncIterator[SaleRepository]:
-    """The same ledger, reached by another process."""
+    """Yield the same ledger's sales over another engine, as another process has them."""
     engine = make_engine(database_url, "test", LedgerSettings(), pool_size=5)
     yield SaleRepository(engine)
     await engine.dispose()
@@ -114,7 +114,7 @@ async def test_of_creators_that_race_for_an_ended_sale_one_starts_a_round(
 
 async def test_an_ended_sale_keeps_its_strategy(sales: SaleRepository, drop: Sale) -> None:
     await sales.end(drop.name)
-    with pytest.raises(SaleExists, match="for ever"):
+    with pytest.raises(SaleExists, match="forever"):
         await sales.create(terms(strategy="naive"), guarded=False)
 
 

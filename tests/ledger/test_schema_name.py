@@ -29,7 +29,7 @@ async def open_schema(database_url: str, name: str) -> AsyncEngine:
 
 @pytest.fixture
 async def shops(empty_database_url: str) -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
-    # One after the other: within a process Alembic knows one migration at a time.
+    # Alembic supports one migration at a time within a process.
     north, south = [await open_schema(empty_database_url, name) for name in (NORTH, SOUTH)]
     yield north, south
     await north.dispose()

@@ -1,4 +1,4 @@
-"""Who reads too slowly, and who is one too many."""
+"""Watchers that read too slowly, and watchers beyond the limit."""
 
 import pytest
 
@@ -10,16 +10,16 @@ from app.live.stream import LiveStream
 
 
 class BlindPoller(SalePoller):
-    """Looks at nothing: only who watches is of interest here."""
+    """A poller that reads nothing, because these tests are about watchers alone."""
 
     def __init__(self) -> None:
-        """Needs no stores."""
+        """Need no stores."""
 
     async def run(self) -> None:
-        """Ends at once."""
+        """End at once."""
 
     def heard(self, event: Event) -> None:
-        """Nothing follows from it."""
+        """Ignore the event."""
 
 
 async def test_who_reads_too_slowly_is_told_so_and_let_go() -> None:

@@ -1,4 +1,4 @@
-"""What a defect that one sale brings out does to the payloads of the others."""
+"""A defect in one sale's payload must not hide the payloads of other sales."""
 
 import asyncio
 import json

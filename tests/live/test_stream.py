@@ -1,4 +1,4 @@
-"""What the broker keeps of live events."""
+"""The events that the broker keeps, and the process whose turn it is to poll the sales."""
 
 from app.live import stream as stream_module
 from app.live.events import Event
@@ -9,7 +9,7 @@ async def test_the_stream_stays_small(stream: LiveStream) -> None:
     for number in range(stream_module.KEPT_EVENTS + 300):
         await stream.publish(Event.of("blast", {"id": str(number)}))
     kept = await stream.after("0-0")
-    assert len(kept) <= stream_module.KEPT_EVENTS + 200  # the server trims by whole nodes of 100
+    assert len(kept) <= stream_module.KEPT_EVENTS + 200  # the server trims whole nodes of 100 entries
     assert not await stream.remembers("1-0")
     assert await stream.remembers(str(kept[0].id))
 

@@ -1,4 +1,7 @@
-"""The naive strategy leaves a witness for each writer too many of a version; with its row locked it leaves none."""
+"""Under the naive strategy each version that several purchases overwrite leaves witnesses; with its row locked, none.
+
+There is one witness for each writer of a version after the first.
+"""
 
 import asyncio
 import secrets
@@ -21,14 +24,17 @@ STOCK, CROWD = 5, 20
 
 @pytest.fixture
 async def engine(engine: AsyncEngine) -> AsyncEngine:
-    """With connections that were opened before the race."""
+    """Return the engine with its connections already open, so that the race does not wait for them."""
     for connection in [await engine.connect() for _ in range(CROWD)]:
         await connection.close()
     return engine
 
 
 async def rush(engine: AsyncEngine, kind: type[NaiveStrategy], *, customers: int = CROWD) -> list[Outcome]:
-    """A crowd at two processes' worth of strategies, whose evidence is in the ledger afterwards."""
+    """Send a crowd to two instances of the strategy, as in two processes, and return its outcomes.
+
+    All evidence is in the ledger when this returns.
+    """
     recorders = [AttemptRecorder(engine), AttemptRecorder(engine)]
     strategies = [kind(engine, recorder) for recorder in recorders]
     outcomes = await asyncio.gather(

@@ -1,4 +1,4 @@
-"""Sales that race, as a person would look for them in Jaeger: every witness is two spans, whatever the hazard."""
+"""Races in traces, as an engineer would look for them in Jaeger: every witness is two spans, whatever the hazard."""
 
 import asyncio
 from typing import Any
@@ -20,7 +20,7 @@ HAZARDS: dict[Hazard, dict[str, Any]] = {
     Hazard.WRITE_SKEW: {"strategy": "naive", "customer_limit": 1, "stock": 10},
     Hazard.EXPIRED_LOCK: {"strategy": "redis-lock"},
 }
-"""By what may happen to it: a sale whose last ticket, or whose one customer, two purchases meet at."""
+"""For each hazard, the terms of a sale in which two purchases collide on the last ticket or on one customer's limit."""
 STOCK, BUYERS = 10, 100
 
 
@@ -38,7 +38,7 @@ async def told(platform: Platform, sale: str, what: str) -> dict[str, Any]:
 
 
 async def race(platform: Platform, **terms: Any) -> tuple[str, dict[str, Any]]:
-    """Sells to a crowd; the sale and its witnesses, when the evidence is complete."""
+    """Sell to a crowd. Return the sale and its witnesses when the evidence is complete."""
     asked: dict[str, Any] = {"strategy": "naive", "think_ms": 50} | terms
     sale = await platform.create_sale(stock=STOCK, **asked)
     result = await platform.blast(sale, BUYERS, concurrency=BUYERS, trace_ratio=1.0)
@@ -91,7 +91,7 @@ async def test_each_witness_is_found_among_the_spans_and_each_side_names_the_oth
 async def test_each_hazard_is_found_among_the_spans(
     make_platform: MakePlatform, collector: Collector, failpoints: FailpointController
 ) -> None:
-    """The first one stands still between its read and its write, and another one buys meanwhile."""
+    """The first purchase stops between its read and its write while another one buys."""
     platform = await make_platform(workers=0, environment=collector.environment)
     for hazard, terms in HAZARDS.items():
         sale = await platform.create_sale(f"sale-{hazard}", **{"stock": 1, "think_ms": 0} | terms)
@@ -116,7 +116,7 @@ def test_every_hazard_and_every_strategy_that_races_is_among_them() -> None:
 
 
 async def found(platform: Platform, collector: Collector, sale: str, hazard: Hazard) -> None:
-    """The witness that the ledger has, in the traces of both."""
+    """Wait for the sale's witness in the ledger, and find it in the traces of both purchases."""
     pairs: list[dict[str, Any]] = []
 
     async def arrived() -> bool:

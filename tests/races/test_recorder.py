@@ -1,4 +1,4 @@
-"""The recorder makes no purchase wait, loses nothing without a word, and comes back when the ledger does."""
+"""The recorder makes no purchase wait, logs or counts what it drops, and recovers with the ledger."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from tests.support.until import until
 
 
 def counted(fate: str) -> float:
-    return float(ATTEMPTS.labels(fate)._value.get())  # noqa: SLF001  the library has no other way to ask one counter
+    return float(ATTEMPTS.labels(fate)._value.get())  # noqa: SLF001  the library has no public way to read a counter
 
 
 def kept(ledger: AttemptRepository, count: int) -> Any:
@@ -137,7 +137,7 @@ async def test_a_full_round_takes_no_more_and_that_is_said_once(
 async def test_a_batch_whose_answer_was_lost_is_sent_again_and_kept_once(
     engine: AsyncEngine, ledger: AttemptRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its end comes between the commit and the answer."""
+    """The recorder is closed between the commit and its answer."""
     committed, keep = asyncio.Event(), AttemptRepository.keep
 
     async def stuck(self: AttemptRepository, batch: Any) -> Any:

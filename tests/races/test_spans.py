@@ -1,4 +1,4 @@
-"""The race in a trace: the window of each attempt, and in both traces of a pair a span that names the other."""
+"""A race in traces: a span for each attempt's window, and in both traces of a pair a span that names the other."""
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan

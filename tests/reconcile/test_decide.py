@@ -1,4 +1,4 @@
-"""Classifying and deciding, as tables: no store is needed."""
+"""How a measurement is classified and what is decided on it, as tables. No store is needed."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -69,7 +69,7 @@ def decided(
     ended: bool = False,
     paused: bool = False,
 ) -> tuple[Action, int]:
-    """Decides at time 100 on what has been suspected `for_seconds`, by at most 2 tickets."""
+    """Decide at time 100 on a drift that has been suspected for `for_seconds`, with a smallest amount of 2 tickets."""
     sale = replace(a_sale(), ended_at=datetime(2026, 1, 1, tzinfo=UTC) if ended else None, paused=paused)
     drift = classify(measurement)
     suspicion = None

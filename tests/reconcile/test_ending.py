@@ -1,4 +1,4 @@
-"""A process ends when it is told to, even if what it is told is lost on the way."""
+"""A process ends on request, even if a task loses a cancellation."""
 
 import asyncio
 from contextlib import suppress
@@ -7,7 +7,7 @@ from app.reconcile.ending import cancel_for_good
 
 
 async def drops_cancellations(count: int) -> None:
-    """As a library does that returns its result instead; afterwards the work goes on."""
+    """Ignore this many cancellations, as a library does that returns its result instead, and then go on."""
     for _ in range(count):
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
@@ -23,7 +23,7 @@ async def test_a_dropped_cancellation_is_followed_by_another() -> None:
 
 
 async def test_one_cancellation_alone_may_be_lost() -> None:
-    """The control."""
+    """The control: after one cancellation that was lost, the task goes on."""
     task = asyncio.create_task(drops_cancellations(1))
     await asyncio.sleep(0)
     task.cancel()

@@ -1,4 +1,4 @@
-"""The identity is measured exactly while the sale runs, and only because Redis is read first."""
+"""The identity is measured exactly while the sale runs. This needs Redis to be read before the ledger."""
 
 import asyncio
 from typing import Any
@@ -44,7 +44,7 @@ async def test_every_check_under_load_is_exact(office: BoxOffice) -> None:
 
 
 async def sell_and_drain_between(office: BoxOffice, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between reading the one store and the other, 3 orders are drained and 2 accepted."""
+    """Drain 3 orders and accept 2 between the reads of the two stores."""
     reading = measure_module.read_ledger
 
     async def meanwhile(*arguments: Any) -> Any:
@@ -69,7 +69,7 @@ async def test_what_moves_between_the_two_readings_changes_nothing(
 
 
 async def test_the_other_way_round_the_same_moves_look_like_a_leak(office: BoxOffice) -> None:
-    """The control: ledger first, Redis last."""
+    """The control: the ledger is read first and Redis last."""
     sale = await office.create(stock=10)
     await office.sell(5)
     seen = await office.snapshot()
@@ -82,7 +82,7 @@ async def test_the_other_way_round_the_same_moves_look_like_a_leak(office: BoxOf
 
 
 async def test_twins_of_one_buyer_are_one_order(office: BoxOffice) -> None:
-    """The answer was forgotten and the buyer bought again: the ledger will book one, so that a ticket has leaked."""
+    """The stored answer was lost, and the buyer bought again. The ledger books one order, so one ticket has leaked."""
     await office.create(stock=10)
     await office.buy("ada")
     await office.redis.delete(office.keys.answers(1))
@@ -154,7 +154,7 @@ async def test_a_round_that_is_over_is_not_measured(office: BoxOffice) -> None:
 async def test_orders_accepted_after_the_snapshot_are_no_evidence(
     office: BoxOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And compared with the snapshot before them they would be: the control."""
+    """The control is in the same test: compared with the snapshot before these orders, they would be evidence."""
     await office.create(stock=10)
     await sell_and_drain_between(office, monkeypatch)
     measurement = await office.measure()

@@ -1,4 +1,4 @@
-"""A recount makes Redis follow the ledger, from whatever state, and may die at any step."""
+"""A recount makes Redis follow the ledger from any state, and may die at any step."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from tests.support.box_office import NAME, BoxOffice
 
 
 async def raised(office: BoxOffice) -> Any:
-    """The sale under the next epoch, as a caller of recount commits it before."""
+    """Raise the sale's epoch, as a caller of recount does before it, and return the sale."""
     return await office.sales.raise_epoch(NAME, (await office.sale()).epoch)
 
 
@@ -46,7 +46,7 @@ async def test_what_is_booked_and_what_waits_are_both_counted_once(office: BoxOf
     await office.create(stock=10)
     await office.sell(7)
     await office.drain(3)
-    await office.book(await office.waiting(2))  # committed and not acknowledged: in both stores
+    await office.book(await office.waiting(2))  # committed and not acknowledged, so that both stores have them
     recounted = await recount(await raised(office), office.gate, office.engine)
     assert (recounted.booked, recounted.remaining, recounted.backlog, len(recounted.in_stream)) == (5, 3, 4, 4)
     assert await office.sell_out("late") == 3
@@ -56,7 +56,7 @@ async def test_what_is_booked_and_what_waits_are_both_counted_once(office: BoxOf
 
 
 async def test_setting_remaining_to_stock_less_booked_sells_the_backlog_twice(office: BoxOffice) -> None:
-    """The control: what a recount must not do while orders are in flight."""
+    """The control: a recount must not do this while orders are in flight."""
     await office.create(stock=10)
     await office.sell(7)
     await office.redis.hset(office.keys.sale, "remaining", 10 - await office.booked())
@@ -82,7 +82,7 @@ async def test_answers_and_limits_are_rebuilt_over_several_pages(office: BoxOffi
 
 
 async def test_without_its_answers_a_seeded_sale_gives_a_second_ticket(office: BoxOffice) -> None:
-    """The control: seeding with the right number alone."""
+    """The control: seeding only the right number of tickets."""
     await office.create(stock=10)
     (first,) = await office.sell(1)
     await office.drain()
@@ -138,7 +138,7 @@ async def test_the_backlog_is_exact_though_the_drain_works_behind_the_fence(
 
 
 async def test_a_backlog_counted_before_those_acknowledgements_never_comes_down(office: BoxOffice) -> None:
-    """The control: opened with what was counted, whatever has left the stream since."""
+    """The control: the sale is opened with the counted backlog, although orders have left the stream since."""
     await office.create(stock=10)
     await office.sell(6)
     sale = await raised(office)
@@ -151,7 +151,7 @@ async def test_a_backlog_counted_before_those_acknowledgements_never_comes_down(
 
 
 class Died(Exception):
-    """Stands for a SIGKILL at this line: nothing after it runs."""
+    """A process has died. This stands for a SIGKILL at this line, after which nothing runs."""
 
 
 def dies_after(gate: Gate, step: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What the reconciliation mends, once each, and what becomes of a sale whose server forgot."""
+"""The repairs of the reconciler, each made exactly once, and the recovery of a sale whose server lost data."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -25,7 +25,7 @@ MakeValkey = Callable[..., ValkeyServer]
 
 @pytest.fixture
 async def own_server(make_valkey: MakeValkey) -> ValkeyServer:
-    """A server that the test may empty, kill and restart."""
+    """Return a server that the test may empty, kill and restart."""
     return make_valkey(appendfsync="always")
 
 
@@ -37,7 +37,7 @@ async def own_office(own_server: ValkeyServer, engine: AsyncEngine) -> AsyncIter
 
 
 async def keep_receipts(office: BoxOffice, reservations: list[ReservationId]) -> None:
-    """What an API process leaves in the ledger when it meets a fence."""
+    """Write the receipts that an API process leaves in the ledger when it meets a fence."""
     sale = await office.sale()
     told = [
         Acceptance(sale.epoch, number, reservation, Purchase(NAME, f"c{number}", "k", 1, reservation.nonce))
@@ -88,7 +88,7 @@ async def test_two_reconcilers_with_one_snapshot_give_back_once(office: BoxOffic
 
 
 async def test_without_the_snapshot_a_second_repair_would_sell_tickets_that_are_not_there(office: BoxOffice) -> None:
-    """The control: a plain increment, by each of two."""
+    """The control: two reconcilers each make a plain increment."""
     await office.create(stock=10)
     await office.sell(2)
     await office.leak(3)
@@ -173,7 +173,7 @@ NUMBERS = (
 
 @pytest.mark.parametrize("field", NUMBERS)
 async def test_a_number_that_is_none_is_as_good_as_gone(office: BoxOffice, field: str) -> None:
-    """Whoever wrote it, the sale can be asked for all the same, and comes back."""
+    """Although a field holds no number, the sale can still be read, and it recovers."""
     await office.create(stock=10)
     await office.buy("ada", quantity=2)
     await office.redis.hset(office.keys.sale, field, "plenty")
@@ -260,7 +260,7 @@ async def test_a_step_back_in_time_at_the_same_epoch_is_found_by_the_numbers(off
 
 
 async def test_unnoticed_the_same_step_back_promises_tickets_twice(office: BoxOffice) -> None:
-    """The control: nobody looks."""
+    """The control: nothing checks the numbers."""
     await office.create(stock=10)
     saved = await office.save_keys()
     await office.sell(4)

@@ -1,4 +1,4 @@
-"""The loop over all sales, and the process around it."""
+"""The reconciler's loop over all sales, and the process that runs it."""
 
 import asyncio
 import os
@@ -47,7 +47,7 @@ async def test_a_sale_that_another_one_removed_is_forgotten(office: BoxOffice) -
         await reconciler.reconcile_all()
         assert NAME in reconciler.results
     await office.sales.end(sale.name)
-    for _ in range(2):  # closed, and then removed
+    for _ in range(2):  # the first turn closes the sale, the second removes it
         await first.reconcile_all()
     await second.reconcile_all()
     assert (first.results, second.results) == ({}, {})

@@ -1,4 +1,4 @@
-"""Whose a name is and what becomes of its row, as tables."""
+"""The owner of a sale's name, and the next step of its row, as tables."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

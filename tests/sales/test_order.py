@@ -1,3 +1,5 @@
+"""The parsing of a stream entry into an order, or into an unreadable entry."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""The phase, as a table. Where several would fit, the row says which one goes first."""
+"""The phase of a sale, as a table. If several phases fit, the row shows which one takes precedence."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,3 +1,5 @@
+"""Fixtures for the services, on the test's own ledger, with the naive strategy and one whose answers a test decides."""
+
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 

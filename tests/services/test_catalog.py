@@ -1,4 +1,4 @@
-"""The catalog asks the ledger once for a name, and a flood of unknown names does not become a flood of queries."""
+"""The catalog queries the ledger once for a name, and a flood of unknown names does not become a flood of queries."""
 
 import asyncio
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tests.services.told_strategy import ToldStrategy
 
 @pytest.fixture
 def queries(engine: AsyncEngine) -> Iterator[list[str]]:
-    """The statements that the ledger was sent."""
+    """Yield a list that collects the statements sent to the ledger."""
     sent: list[str] = []
 
     def note(*call: object) -> None:
@@ -92,7 +92,7 @@ async def test_a_full_catalog_forgets_the_name_used_longest_ago(
     for number in range(5):
         with pytest.raises(UnknownSale):
             await catalog.find(f"nothing-{number}")
-    assert len(catalog._unknown_until) == 2  # noqa: SLF001  a bound is only seen from inside
+    assert len(catalog._unknown_until) == 2  # noqa: SLF001  the bound is not visible from outside
 
 
 async def test_an_ended_sale_keeps_its_strategy(

@@ -1,4 +1,4 @@
-"""What became of a reservation, wherever the order is at the moment."""
+"""The status of a reservation, wherever its order is at the moment."""
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -25,7 +25,7 @@ async def reservations(
 
 @pytest.fixture
 def waiting(told: ToldStrategy) -> str:
-    """A reservation that waits in the stream."""
+    """Return a reservation whose order waits in the stream."""
     reservation = ReservationId.parse(reservation_id())
     told.pending.add(reservation)
     return str(reservation)

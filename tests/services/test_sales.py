@@ -1,4 +1,4 @@
-"""The life of a sale, with its strategy at hand, away, and racing."""
+"""The life of a sale whose strategy is reachable, is away, or races."""
 
 import asyncio
 import secrets
@@ -146,8 +146,8 @@ async def test_a_view_adds_up(service: SalesService, told: ToldStrategy, engine:
 @pytest.mark.parametrize(
     ("looks", "holds"),
     [
-        ([counter(remaining=8), counter(remaining=8)], False),  # one ticket is nowhere
-        ([counter(remaining=10), counter(remaining=9)], None),  # sold and booked meanwhile
+        ([counter(remaining=8), counter(remaining=8)], False),  # one ticket is missing
+        ([counter(remaining=10), counter(remaining=9)], None),  # a ticket was sold and booked between the reads
         ([counter(remaining=8, backlog=3), counter(remaining=8, backlog=3)], None),  # booked, not yet acknowledged
         ([counter(remaining=8), None], None),
         ([counter(remaining=8, epoch=2), counter(remaining=8, epoch=2)], None),  # another epoch's counter
@@ -180,7 +180,7 @@ async def test_a_counter_of_another_round_is_not_shown(service: SalesService, to
     ("snapshots", "lost"),
     [
         ([counter()], 3),
-        ([counter(backlog=1)], None),  # it may be the one that is meant
+        ([counter(backlog=1)], None),  # the order in the backlog may be the lost one
         ([counter(), counter(remaining=9)], None),
         ([counter(available=False)], None),
         ([counter(epoch=2)], None),

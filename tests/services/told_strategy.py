@@ -1,4 +1,4 @@
-"""A strategy that answers what a test told it to. It stands for a way to sell, not for a store."""
+"""A strategy whose answers a test decides. It stands in for a whole strategy, not for a store."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
@@ -10,6 +10,8 @@ from app.sales.strategy import AcceptedIn, Snapshot
 
 
 class ToldStrategy:
+    """A strategy that is `away` if a test says so, answers with the test's snapshots, and keeps what it was asked."""
+
     name: ClassVar[str] = "told"
     promises_exactness: ClassVar[bool] = True
     sells_at_gate: ClassVar[bool] = True
@@ -18,7 +20,7 @@ class ToldStrategy:
 
     def __init__(self) -> None:
         self.away = False
-        self.snapshots: list[Snapshot | None] = []  # the last one is told from then on
+        self.snapshots: list[Snapshot | None] = []  # answered one after another; the last one is repeated
         self.prepared: list[Sale] = []
         self.bought: list[Purchase] = []
         self.pending: set[ReservationId] = set()
@@ -53,5 +55,5 @@ class ToldStrategy:
 
 
 def counter(**other: Any) -> Snapshot:
-    """A counter of ten tickets of which none is sold, unless told otherwise."""
+    """Return the snapshot of a counter with ten tickets, none of them sold, with `other` in place of these defaults."""
     return Snapshot(**{"round": 1, "epoch": 1, "stock": 10, "remaining": 10, "backlog": 0, **other})

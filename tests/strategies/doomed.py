@@ -1,4 +1,4 @@
-"""One purchase by a process that dies of it."""
+"""A purchase in a process that dies at a failpoint."""
 
 import asyncio
 import multiprocessing
@@ -10,7 +10,10 @@ from tests.support.rush import Place, parts_at, selling
 
 
 async def buy_and_die(strategy: type[RegisteredStrategy], place: Place, purchase: Purchase) -> None:
-    """Arm a point before, with FailpointController.kill_at. Returns when the process is gone."""
+    """Buy in a process of its own, and return when the process has died.
+
+    The caller must arm a failpoint first, with FailpointController.kill_at.
+    """
     process = multiprocessing.get_context("spawn").Process(target=_buy, args=(strategy, place, purchase))
     process.start()
     await asyncio.to_thread(process.join, 60)

@@ -1,4 +1,4 @@
-"""The atomic strategy between gate and ledger: what it does when one of them doesn't know the sale."""
+"""The atomic strategy between gate and ledger, in particular if one of them does not know the sale."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -97,7 +97,7 @@ async def test_a_sale_that_nobody_knows_is_not_one_that_redis_forgot(here: Atomi
 async def test_a_sale_that_ended_before_its_round_was_seeded_sells_nothing_more(here: AtomicSale) -> None:
     await here.open()
     assert isinstance(await here.strategy.buy(a_purchase()), Reserved)
-    await here.sales.next_round("drop")  # committed, and then the process died
+    await here.sales.next_round("drop")  # committed, and then the process dies
     await here.strategy.prepare(await here.sales.end("drop"))
 
     with pytest.raises(GateForgot):
@@ -114,7 +114,7 @@ async def test_orders_that_redis_forgot_are_found_by_what_buyers_were_told(here:
     lost = await here.strategy.buy(a_purchase(key="lost", quantity=2))
     await here.redis.unlink(here.gate.keys("drop").sale, here.gate.keys("drop").orders)
 
-    # Nobody buys any more: the strategy's own watch has to miss the sale, and leave word before anybody asks.
+    # There are no more purchases: the strategy's own watch must notice the loss and write the receipts by itself.
     async def left_word() -> bool:
         return (await ReceiptRepository(here.engine).lost("drop", sale.round)).orders > 0
 
@@ -124,7 +124,7 @@ async def test_orders_that_redis_forgot_are_found_by_what_buyers_were_told(here:
     assert (found.orders, found.tickets, found.named) == (1, 2, (str(lost.reservation),))
 
     await here.reconcile()
-    assert await here.remaining() == 7  # what was lost is for sale again, what was booked is not
+    assert await here.remaining() == 7  # lost tickets are for sale again, booked ones are not
     replay = await here.strategy.buy(a_purchase(key="k0"))
     assert isinstance(replay, Reserved)
     assert isinstance(outcomes[0], Reserved)
@@ -132,12 +132,12 @@ async def test_orders_that_redis_forgot_are_found_by_what_buyers_were_told(here:
 
 
 async def test_orders_are_not_lost_by_a_recount(here: AtomicSale) -> None:
-    """The control: told, fenced and recounted, but nothing was forgotten."""
+    """The control: the sale is fenced and recounted, but no data were lost."""
     sale = await here.open()
     assert isinstance(await here.strategy.buy(a_purchase()), Reserved)
     assert await here.gate.fence("drop", sale.epoch)
     await here.reconcile()
-    assert isinstance(await here.strategy.buy(a_purchase()), Reserved)  # learns the new epoch, and leaves word
+    assert isinstance(await here.strategy.buy(a_purchase()), Reserved)  # learns the new epoch and writes receipts
     await until(lambda: _receipts(here.engine))
     await here.drain.sale("drop", 5)
     assert (await ReceiptRepository(here.engine).lost("drop", sale.round)).orders == 0
@@ -157,4 +157,4 @@ async def test_a_process_remembers_the_latest_of_the_sales_that_it_sold(
         sale = (await here.sales.create(SaleTerms(name=name, strategy="atomic", stock=10), guarded=True)).sale
         await here.strategy.prepare(sale)
         assert isinstance(await here.strategy.buy(a_purchase(sale=name)), Reserved)
-    assert list(here.strategy._epochs) == names[-2:]  # noqa: SLF001  what takes memory shows nowhere else
+    assert list(here.strategy._epochs) == names[-2:]  # noqa: SLF001  memory use is not visible elsewhere

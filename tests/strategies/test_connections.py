@@ -1,4 +1,4 @@
-"""What a purchase needs of the pool of its process."""
+"""The connections that a purchase needs from the pool of its process."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from tests.support.sales import a_purchase
 async def test_a_purchase_needs_one_connection_at_a_time(
     strategy: type[RegisteredStrategy], parts: StrategyDependencies, database_url: str
 ) -> None:
-    """If it held one while it waited for another, a crowd as large as the pool would wait for itself."""
+    """If purchases held one connection while they wait for another, a crowd as large as the pool would deadlock."""
     engine = make_engine(database_url, "test", LedgerSettings(pool_size=1))
     desk = strategy.build(replace(parts, engine=engine))
     await create_sale(desk, parts, customer_limit=2)

@@ -1,4 +1,4 @@
-"""Tries are bounded and counted, and what is exhausted is contention: never sold out, never an endless wait."""
+"""Tries are bounded and counted. A purchase that uses them up gets Contention, not sold out, and does not wait on."""
 
 from collections.abc import Awaitable, Callable
 
@@ -10,7 +10,7 @@ from app.telemetry.metrics import Metrics
 
 
 def losing(times: int) -> Callable[[], Awaitable[str]]:
-    """An attempt that meets somebody faster so many times."""
+    """Return an attempt that loses to others this many times, and then wins."""
     lost = iter(range(times))
 
     async def attempt() -> str:
@@ -23,7 +23,7 @@ def losing(times: int) -> Callable[[], Awaitable[str]]:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The spans from which pauses are drawn; none is slept."""
+    """Return a list that collects the upper bounds of the random pauses. No pause is really slept."""
     spans: list[float] = []
 
     def drawn(least: float, most: float) -> float:

@@ -1,7 +1,7 @@
-"""Each protection is what keeps its promise: the same purchases, without it, oversell.
+"""Each strategy keeps its promise because of its protection: without it, the same purchases oversell.
 
-Nothing is left to luck. Somebody holds the sale's counter until every purchase has come as far as it can, and waits or
-is done, and then lets go. What was read without protection is old by then, in every one of them.
+Nothing is left to luck. The test holds the row of the sale's counter until every purchase has gone as far as it can,
+and waits or is done. Then it releases the row. By then every purchase that read without protection has a stale value.
 """
 
 import asyncio
@@ -73,11 +73,11 @@ class GatheredUnlocked(DbGatheredStrategy):
 
 
 class Forgetful(SingleStatementStrategy):
-    """Its statement is changed by the test."""
+    """The control of its strategy, whose statement the fixture `without_guards` changes."""
 
 
 class Scattered(ShardedCounterStrategy):
-    """Its statement is changed by the test."""
+    """The control of its strategy, whose statement the fixture `without_guards` changes."""
 
 
 class LimitUnlocked(ConditionalUpdateStrategy):
@@ -85,7 +85,7 @@ class LimitUnlocked(ConditionalUpdateStrategy):
 
 
 class LimitInASnapshot(ShardedCounterStrategy):
-    """REPEATABLE READ in place of the lock: the purchases write different rows, so that none is refused."""
+    """REPEATABLE READ in place of the lock. The purchases write different rows, so none is refused."""
 
     isolation: ClassVar[Isolation] = "REPEATABLE READ"
     locks_customer: ClassVar[bool] = False
@@ -111,7 +111,7 @@ CONTROLS: dict[type[LedgerStrategy], type[LedgerStrategy]] = {
 
 @pytest.fixture
 def without_guards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Changes the statements of the two strategies whose protection is inside of one."""
+    """Change the statements of the two strategies whose protection is inside a statement."""
     unlocked = str(sharded_counter.LOCK_COUNTER).removesuffix("FOR NO KEY UPDATE")
     monkeypatch.setattr(sharded_counter, "LOCK_COUNTER", text(unlocked))
     stale = str(single_statement.BUY).replace("i.remaining >= :quantity", "seen.remaining >= :quantity")
@@ -126,7 +126,10 @@ async def sell(
     customers: int = BUYERS,
     limit: int | None = None,
 ) -> list[Outcome]:
-    """BUYERS purchases, each by a process of its own, that have all come as far as they can before one is done."""
+    """Make BUYERS purchases, each by a strategy of its own, as in different processes, and return the outcomes.
+
+    All of them have gone as far as they can before the counter's row is released.
+    """
     terms = SaleTerms(name="drop", strategy="any", stock=STOCK, customer_limit=limit, think_ms=0)
     await SaleRepository(parts.engine).create(terms, guarded=guarded)
     desks = [strategy.build(parts) for _ in range(BUYERS)]
@@ -214,7 +217,7 @@ async def test_a_limit_over_different_rows_is_write_skew_below_serializable(
     *,
     kept: bool,
 ) -> None:
-    """Two purchases of one customer, from two buckets: both have counted the same tickets before either writes."""
+    """Two purchases of one customer take from two buckets. Both count the customer's tickets before either writes."""
     desk = strategy.build(parts)
     await create_sale(desk, parts, stock=1000, customer_limit=1)
     won(await desk.buy(a_purchase("the first one deals to all buckets")))

@@ -1,7 +1,7 @@
-"""What decides in Redis is protected by deciding at once. Taken apart, the last ticket is sold twice.
+"""Strategies that decide in Redis are protected by deciding in one call. In two calls, the last ticket is sold twice.
 
-The same code and the same scripts, but what is left is read by a call of its own, and both buyers have read it before
-one of them takes it. See test_controls.py for those that decide in the ledger.
+The controls use the same code and the same scripts, but read the remaining tickets in a separate call, and both buyers
+have read them before either takes a ticket. See test_controls.py for the strategies that decide in the ledger.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ FUNCTION = "reserve_apart"
 LIBRARY = f"#!lua name={FUNCTION}\nredis.register_function('{FUNCTION}', function(KEYS, ARGV)\n{RESERVE}\nend)"
 
 LAST = {True: [1, 1], False: [2, 0]}
-"""By whether it is protected: to how many of two buyers the last ticket is sold, and how many are told sold out."""
+"""For a protected and an unprotected strategy: how many of two buyers get the last ticket, and how many Sold Out."""
 
 
 class GateApart(Gate):
@@ -88,7 +88,7 @@ class BoothApart(StandaloneCounter):
             await both_have_read.wait()
             return await script(keys, [*args, left])
 
-        self._sell = sell  # type: ignore[assignment]  # called as a Script is
+        self._sell = sell  # type: ignore[assignment]  # it is called like a Script
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def both_have_read() -> asyncio.Barrier:
 
 
 async def told(*purchases: Awaitable[Outcome]) -> list[int]:
-    """How many won, and how many were told sold out."""
+    """Return how many purchases won, and how many were sold out."""
     outcomes = await asyncio.gather(*purchases)
     return [sum(isinstance(outcome, kind) for outcome in outcomes) for kind in (Reserved, SoldOut)]
 
@@ -117,7 +117,7 @@ async def test_the_gate_decides_and_takes_in_one_call(
     *,
     protected: bool,
 ) -> None:
-    """Even apart the ledger has the last word: what the gate sold twice it rejects, and a buyer was told a lie."""
+    """Without protection the ledger still rejects the second order, but its buyer was promised a ticket."""
     prefix = parts.gate_settings.key_prefix
     sale = await create_sale(AtomicStrategy.build(parts), parts, stock=1)
     await parts.redis.function_load(LIBRARY, replace=True)
@@ -159,7 +159,7 @@ async def test_the_booth_decides_and_takes_in_one_call(
         sold = await booth.sell(a_purchase())
         assert isinstance(sold, Sold)
         if sold.order is not None:
-            await book_published(parts.engine, sold.order)  # as the worker does who gets the task
+            await book_published(parts.engine, sold.order)  # as the worker does that gets the task
         return sold.outcome
 
     assert await told(*(buy(booth) for booth in booths)) == LAST[protected]

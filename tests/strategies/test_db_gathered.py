@@ -1,4 +1,4 @@
-"""What a purchase that waits with others for the database leaves in its trace."""
+"""The trace of a purchase that waits with others for the database: it must not claim that the gate was asked."""
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter

@@ -1,4 +1,4 @@
-"""What every strategy owes a buyer, whatever it does about the stock: replay, key, window, limit, an honest refusal."""
+"""The duties of every strategy, however it counts the stock: replays, keys, the window, limits and honest refusals."""
 
 import asyncio
 import secrets
@@ -28,7 +28,7 @@ SELL_BESIDE_THE_ROW = ("sharded-counter", "skip-locked", "redis-decr", "redis-wa
 
 @dataclass
 class Desk:
-    """One process that sells one sale, in one way."""
+    """One process that sells one sale by one strategy."""
 
     strategy: RegisteredStrategy
     sales: SaleRepository
@@ -42,7 +42,7 @@ class Desk:
         return sale
 
     async def buy(self, customer: str = "ada", key: str | None = None, quantity: int = 1) -> Outcome:
-        """Comes again where others were faster, as a client should."""
+        """Buy, and try again on contention, as a client should."""
         key = key or secrets.token_hex(8)
         for _ in range(MOST_TRIES):
             with suppress(Contention):
@@ -50,7 +50,7 @@ class Desk:
         raise AssertionError("nothing but contention")
 
     async def change(self, table_and_change: str, **values: Any) -> None:
-        """Changes the sale in the ledger, as the operator does, and lets the strategy follow."""
+        """Change the sale in the ledger, as the operator does, and prepare the strategy for the change."""
         async with self.parts.engine.begin() as connection:
             statement = text(f"UPDATE {table_and_change} = :sale")
             await connection.execute(statement, {"sale": self.sale} | values)
@@ -71,7 +71,7 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def database_url(migrated_databases: MigratedDatabases) -> Iterator[str]:
-    """One for all of these tests, emptied once and not 300 times: each has a sale of its own."""
+    """Yield one database for all of these tests, emptied once and not 300 times, as each test has its own sale."""
     yield from migrated_databases.lent()
 
 

@@ -1,4 +1,4 @@
-"""function: `atomic` by another call, and so with the same promise. See tests/gate/test_functions.py for the call."""
+"""function: `atomic` with another kind of call, and the same promise. See tests/gate/test_functions.py for the call."""
 
 from app.gate.functions import library_name
 from app.strategies.dependencies import StrategyDependencies

@@ -1,4 +1,4 @@
-"""gate-and-guard: the shield may be wrong in any way, and the ledger is right."""
+"""gate-and-guard: the shield may be wrong in any way, and the ledger is still right."""
 
 from dataclasses import replace
 from typing import ClassVar
@@ -23,7 +23,7 @@ from tests.support.until import until
 
 
 class Unguarded(GateAndGuardStrategy):
-    """The control: the ledger believes the shield."""
+    """The control: the ledger trusts the shield and does not check."""
 
     promises_exactness: ClassVar[bool] = False
     write: ClassVar[TextClause] = counter_update("remaining = greatest(remaining - :quantity, 1)")

@@ -1,4 +1,4 @@
-"""Who waited for a lock until his time was up is told `contention`: a crowd is no outage, and nothing was taken."""
+"""A purchase that waits for a lock until its time is up gets Contention: a crowd is no outage. It takes no ticket."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -28,7 +28,7 @@ Held = Callable[[AsyncEngine], AbstractAsyncContextManager[None]]
 
 @pytest.fixture
 async def hasty(parts: StrategyDependencies, database_url: str) -> AsyncIterator[StrategyDependencies]:
-    """A process whose statements have little time."""
+    """Yield the dependencies of a process whose statements have little time."""
     engine = make_engine(database_url, "test", LedgerSettings(statement_timeout_seconds=0.4))
     yield replace(parts, engine=engine)
     await engine.dispose()
@@ -36,7 +36,7 @@ async def hasty(parts: StrategyDependencies, database_url: str) -> AsyncIterator
 
 @asynccontextmanager
 async def row_held(engine: AsyncEngine) -> AsyncIterator[None]:
-    """Another purchase, which has the counter's row and still thinks."""
+    """Hold the counter's row, like another purchase that pauses."""
     async with engine.begin() as other:
         await other.execute(text("SELECT 1 FROM inventory FOR NO KEY UPDATE"))
         yield
@@ -73,7 +73,7 @@ async def test_a_lock_that_is_not_free_in_time_is_contention(
 
 
 class Slow(RowLockStrategy):
-    """The control: what takes too long here waits for no lock."""
+    """The control: a statement that takes too long without waiting for a lock."""
 
     async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
         await connection.execute(text("SELECT pg_sleep(60)"))

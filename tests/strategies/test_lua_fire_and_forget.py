@@ -1,4 +1,4 @@
-"""lua-fire-and-forget with a real broker and a real worker: what is booked, and what nobody ever books."""
+"""lua-fire-and-forget with a real broker and a real worker: orders that are booked, and orders that are lost."""
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -67,18 +67,18 @@ async def test_what_is_lost_with_the_api_and_with_the_broker_and_kept_by_a_worke
     failpoints.kill_at("after_decrement")
     with pytest.raises(HTTPError):
         await platform.buy(sale, "ada", "k")
-    platform.kill("api-1")  # its sockets close before it is gone: this returns when it is
+    platform.kill("api-1")  # its sockets close before it has ended; this waits for its end
     platform.start("api-1")
     again = await platform.buy(sale, "ada", "k")
     assert (again.status_code, again.json()["replayed"]) == (200, True)
 
-    # A worker's child dies with an order in hand: the broker has it still, and another child books it.
+    # A worker's child dies with an order in hand. The broker still has the order, and another child books it.
     failpoints.kill_at("task_taken")
     assert (await platform.buy(sale, "bob", "k")).status_code == 200
     await platform.wait_until(lambda: booked(platform, "bob"))
     assert failpoints.happened("task_taken", "kill")
 
-    # The broker dies with its queue, while no worker is there.
+    # The broker dies with its queue while no worker runs.
     platform.kill("worker-1")
     assert (await platform.buy(sale, "eve", "k")).status_code == 200
     platform.broker.kill()
@@ -87,7 +87,7 @@ async def test_what_is_lost_with_the_api_and_with_the_broker_and_kept_by_a_worke
     assert (await platform.buy(sale, "fay", "k")).status_code == 200
     await platform.wait_until(lambda: booked(platform, "fay"))
 
-    # What came later is booked; Ada and Eve have won, and nobody will ever book it.
+    # A later order is booked. The orders of Ada and Eve were accepted and will never be booked.
     assert not await booked(platform, "ada")
     assert not await booked(platform, "eve")
     view = await platform.view(sale)
@@ -101,7 +101,7 @@ async def test_a_broker_that_is_away_takes_the_order_along(parts: StrategyDepend
     sale = await create_sale(strategy, parts, stock=2)
     with pytest.raises(TemporarilyUnavailable, match="nobody will book"):
         await strategy.buy(a_purchase(key="k"))
-    assert won(await strategy.buy(a_purchase(key="k"))).replayed  # as the buyer is told who asks again
+    assert won(await strategy.buy(a_purchase(key="k"))).replayed  # a repeated request is still answered as accepted
     assert await remaining(strategy, sale) == 1
     await strategy.close()
 

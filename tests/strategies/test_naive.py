@@ -1,4 +1,4 @@
-"""The naive strategy oversells, and its counter hides it. What it owes a buyer all the same is in test_duties.py."""
+"""The naive strategy oversells, and its counter hides it. test_duties.py tests the duties that it still has."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ STOCK, CROWD, THINK_MS = 5, 30, 50
 
 @pytest.fixture
 async def engines(database_url: str) -> AsyncIterator[list[AsyncEngine]]:
-    """Two processes' worth of connections, opened before the race."""
+    """Yield two engines, as two processes have them, whose connections are opened before the race."""
     engines = [make_engine(database_url, "test", LedgerSettings(), pool_size=CROWD // 2) for _ in range(2)]
     for engine in engines:
         warm = [await engine.connect() for _ in range(CROWD // 2)]

@@ -1,4 +1,4 @@
-"""What sells from keys in Redis finds them on a Redis Cluster too, whichever primary has them."""
+"""Strategies that sell from keys in Redis find them on a Redis Cluster too, on any of its primaries."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""redis-decr between its two stores: what it leaks, what it sells twice, and what it finds again."""
+"""redis-decr between its two stores: the tickets that it leaks, sells twice, and finds again."""
 
 import asyncio
 
@@ -36,7 +36,7 @@ async def test_a_death_between_decrement_and_booking_leaks_the_tickets(
     await buy_and_die(RedisDecrStrategy, place, a_purchase(key="k", quantity=2))
     assert (await remaining(decr, sale), (await tally_of(parts, sale)).booked) == (1, 0)
     won(await decr.buy(a_purchase()))
-    assert await decr.buy(a_purchase(key="k")) == SoldOut(0)  # not even for the buyer whose purchase it was
+    assert await decr.buy(a_purchase(key="k")) == SoldOut(0)  # the dead purchase's own buyer gets none either
     assert (await tally_of(parts, sale)).booked == 1
 
 
@@ -44,7 +44,7 @@ async def test_while_one_gives_back_others_are_told_sold_out(
     decr: RedisDecrStrategy, counter: StockCounter, parts: StrategyDependencies
 ) -> None:
     sale = await create_sale(decr, parts, stock=3)
-    await counter.add("drop", 1, -4)  # somebody asked for four, and has not yet seen that they aren't there
+    await counter.add("drop", 1, -4)  # a buyer has taken four, and has not yet given them back
     assert await decr.buy(a_purchase()) == SoldOut(0)
     await counter.add("drop", 1, 4)
     assert await remaining(decr, sale) == 3
@@ -83,7 +83,7 @@ async def test_what_is_taken_and_not_booked_when_redis_forgets_is_sold_again(
 async def test_growth_that_never_reached_redis_is_found_when_it_is_needed(
     decr: RedisDecrStrategy, parts: StrategyDependencies
 ) -> None:
-    """Whoever should have told the counter died after the ledger's commit."""
+    """The process that should have raised the counter died after the ledger's commit."""
     sale = await create_sale(decr, parts, stock=1)
     won(await decr.buy(a_purchase()))
     async with parts.engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""The lock in Redis: what a holder does that is slower than its lock, and why it takes the ledger to stop it."""
+"""The lock in Redis: the damage by a holder that is slower than its lock, and why only the ledger can prevent it."""
 
 import asyncio
 from typing import ClassVar
@@ -27,18 +27,18 @@ SHORT_LOCK_MS = 50
 
 
 class ComparedAtTheWriteAlone(RedisLockFencedStrategy):
-    """The control: the ledger learns of a token when something is written with it, and refuses older ones."""
+    """The control: the ledger learns a token only when it is written, and refuses older ones only then."""
 
     write: ClassVar[TextClause] = counter_update(
         "remaining = :computed, lock_token = :lock_token", "lock_token < :lock_token"
     )
 
     async def fence(self, connection: AsyncConnection, sale: str, token: int) -> None:
-        """Tells the ledger nothing yet."""
+        """Do not yet send the token to the ledger."""
 
 
 class Kept:
-    """Attempts in a list."""
+    """A recorder that keeps attempts in a list."""
 
     def __init__(self) -> None:
         self.attempts: list[Attempt] = []
@@ -55,13 +55,13 @@ def keys(parts: StrategyDependencies) -> RedisKeys:
 def impatient(
     strategy: type[LockedStrategy], parts: StrategyDependencies, attempts: Kept | None = None
 ) -> LockedStrategy:
-    """With a lock that ends soon."""
+    """Return the strategy with a lock that ends soon."""
     lock = SaleLock(parts.redis, parts.gate_settings.key_prefix, SHORT_LOCK_MS)
     return strategy(parts.engine, lock, attempts)
 
 
 async def sell_out_while_one_sleeps(strategy: LockedStrategy, failpoints: FailpointController) -> list[Outcome]:
-    """The first holder sleeps between read and write until its lock has ended and all others have bought."""
+    """Let the first holder sleep between read and write until its lock has ended and all others have bought."""
     failpoints.stop_at("after_stock_read")
     async with asyncio.TaskGroup() as tasks:
         late = tasks.create_task(strategy.buy(a_purchase()))
@@ -83,7 +83,7 @@ async def test_a_holder_who_sleeps_past_his_lock_sells_a_ticket_twice(
     assert refused == SoldOut(0)
     won(late)
     assert (await tally_of(parts, sale)).booked == 4
-    assert await remaining(strategy, sale) == 2  # what it had computed; all that was sold meanwhile is undone
+    assert await remaining(strategy, sale) == 2  # the value that it had computed; it undoes the sales in between
     first, *_, last = kept.attempts
     assert (first.hazard, last.hazard) == (Hazard.EXPIRED_LOCK, Hazard.EXPIRED_LOCK)
     assert (first.version_read, first.value_written) == (last.version_read, last.value_written)
@@ -100,7 +100,7 @@ async def test_with_a_token_he_writes_nothing(parts: StrategyDependencies, failp
 
 
 async def late_between_read_and_write(strategy: RedisLockFencedStrategy, parts: StrategyDependencies) -> None:
-    """A reads and sleeps; B has the lock by now and reads; A writes; B writes."""
+    """Let A read and sleep; B then has the lock, and reads; A writes; B writes."""
     async with parts.engine.connect() as first, parts.engine.connect() as second:
         a, b = a_purchase(), a_purchase()
         a_saw = await strategy.look(first, a)

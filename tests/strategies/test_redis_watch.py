@@ -1,4 +1,4 @@
-"""redis-watch: what the WATCH is for."""
+"""redis-watch, with its WATCH and without it."""
 
 from app.strategies.dependencies import StrategyDependencies
 from app.strategies.redis_watch import RedisWatchStrategy
@@ -8,7 +8,7 @@ from tests.support.sales import a_purchase
 
 
 class Unwatched(RedisWatchStrategy):
-    """The control: the same code, but what it watches is not what it writes."""
+    """The control: the same code, but the key that it watches is not the one that it writes."""
 
     def watched(self, key: str) -> str:
         return f"{key}:another"

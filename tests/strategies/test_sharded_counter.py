@@ -1,4 +1,4 @@
-"""How buckets are filled and emptied: nothing is lost or dealt twice, and nobody is sent away too early."""
+"""How buckets are filled and emptied: no ticket is lost or dealt twice, and no buyer is refused too early."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ SHARES = st.lists(st.integers(0, 20), min_size=1, max_size=BUCKETS)
 
 
 def laid_out(undealt: int, shares: list[int]) -> tuple[Share, list[Share]]:
-    """Shares that follow each other from ticket 1 on, and the undealt rest behind them."""
+    """Return the undealt rest and the buckets. The buckets follow each other from ticket 1 on, then comes the rest."""
     buckets, next_ticket = [], 1
     for tickets in shares:
         buckets.append(Share(next_ticket, tickets))
@@ -53,7 +53,7 @@ def test_an_order_takes_its_tickets_and_leaves_all_others(undealt: int, shares: 
     ("undealt", "shares", "quantity", "left"),
     [
         (100, [0, 0], 1, (93, [3, 3])),  # a share is a small part of what is undealt
-        (100, [2, 9], 3, (96, [3, 9])),  # a scrap goes first, and its bucket is dealt anew
+        (100, [2, 9], 3, (96, [3, 9])),  # a small rest is used first, and its bucket is refilled
         (10, [1, 9], 3, (8, [0, 9])),  # near the end nothing is dealt: each order is filled from the rest
         (0, [1, 9], 3, (0, [0, 7])),  # borrowed
     ],
@@ -87,7 +87,7 @@ TAKE_BACK_BUCKET_1 = text("""
 
 
 class Selfish(ShardedCounterStrategy):
-    """The control: a bucket that has too few is all there is."""
+    """The control: a purchase looks into one bucket only, even if that has too few tickets."""
 
     async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
         here = {"sale": purchase.sale, "round": seen.round, "bucket": 1, "quantity": purchase.quantity}

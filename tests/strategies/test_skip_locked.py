@@ -1,4 +1,4 @@
-"""Tickets that others hold are not sold out, an order filled in part is no order, and the shelf is restocked."""
+"""Tickets that others hold are not sold out, a purchase gets all its tickets or none, and the shelf is restocked."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ from tests.support.until import until
 
 
 class Hasty(SkipLockedStrategy):
-    """The control: what can't be had just now is called sold out."""
+    """The control: tickets that are locked at the moment count as sold out."""
 
     async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
         here = {"sale": purchase.sale, "round": seen.round}
@@ -33,7 +33,7 @@ class Hasty(SkipLockedStrategy):
 
 
 class Careless(SkipLockedStrategy):
-    """The control: reads which rows are free, and doesn't ask whether it was this buyer that deleted them."""
+    """The control: it reads which rows are free, and does not check that this buyer deleted them."""
 
     async def _free(self, connection: AsyncConnection, here: dict[str, Any], wanted: int) -> list[int]:
         free = text("SELECT ticket FROM units WHERE sale = :sale AND round = :round ORDER BY ticket LIMIT :wanted")
@@ -45,7 +45,7 @@ class Careless(SkipLockedStrategy):
 
 @asynccontextmanager
 async def somebody_holds(parts: StrategyDependencies, tickets: int) -> AsyncIterator[None]:
-    """Another buyer's transaction, which comes to nothing in the end."""
+    """Hold tickets in another buyer's transaction, which is rolled back in the end."""
     async with parts.engine.connect() as other:
         await other.execute(text("SELECT 1 FROM units ORDER BY ticket LIMIT :tickets FOR UPDATE"), {"tickets": tickets})
         yield

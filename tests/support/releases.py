@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.project import PROJECT
 
-NEXT = "9001"  # beyond all revisions of this project
+NEXT = "9001"  # higher than all revisions of this project
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Which traces the operator and the reconciler export."""
+"""The traces that the operator and the reconciler export: those with a change or a failure, and a few others."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from opentelemetry.trace import StatusCode, Tracer
 from app.telemetry.changed_traces import ChangedTraces
 from app.telemetry.names import CHANGED
 
-NEVER = 2**200  # no id is a multiple of it
+NEVER = 2**200  # larger than any trace id, so that none is a multiple of it
 
 
 @pytest.fixture

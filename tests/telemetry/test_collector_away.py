@@ -1,4 +1,4 @@
-"""A collector that is dead, or never answers, costs the spans and nothing else."""
+"""If the collector is dead or never answers, spans are lost and nothing else."""
 
 import gc
 import json
@@ -21,7 +21,7 @@ LOST = "spans are lost; nothing else is"
 
 @pytest.fixture(params=["dead", "silent"])
 def port(request: pytest.FixtureRequest) -> Iterator[int]:
-    """Where nobody listens; or where the kernel accepts connections, and nobody ever reads from them."""
+    """Yield a port without a listener, or one on which the kernel accepts connections that are never read."""
     if request.param == "dead":
         yield free_port()
         return
@@ -46,7 +46,7 @@ async def test_a_blast_goes_on_and_it_is_told_once(make_platform: MakePlatform, 
         return LOST in platform.log("api-1") and LOST in platform.log("worker-1")
 
     await platform.wait_until(told)
-    platform.stop(*platform.names)  # asserts that none of them had to be killed
+    platform.stop(*platform.names)  # it asserts that none had to be killed
     for name in ("api-1", "worker-1"):
         lines = [json.loads(line) for line in platform.log(name).splitlines() if line.startswith("{")]
         about = [line["event"] for line in lines if "span" in line["event"] or "export" in line["event"]]
@@ -55,7 +55,7 @@ async def test_a_blast_goes_on_and_it_is_told_once(make_platform: MakePlatform, 
 
 
 class Silent(SpanExporter):
-    """Takes a batch and doesn't return until it is told to."""
+    """An exporter that takes a batch and does not return until it is released."""
 
     def __init__(self) -> None:
         self.released = threading.Event()
@@ -82,7 +82,7 @@ def test_what_waits_for_a_silent_collector_is_bounded(monkeypatch: pytest.Monkey
 
 
 class Changing(SpanExporter):
-    """Fails as often as it is told to."""
+    """An exporter that returns the given results, one after another."""
 
     def __init__(self, *results: SpanExportResult) -> None:
         self._results = list(results)

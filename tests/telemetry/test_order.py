@@ -1,4 +1,4 @@
-"""One order, one trace: over real processes, as a collector gets to see it."""
+"""Each order is one trace over real processes, as a collector sees it."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ STOCK, REQUESTS = 40, 100
 
 
 async def until_whole(platform: Platform, collector: Collector, orders: int, requests: int) -> None:
-    """Returns when everything has arrived that must."""
+    """Return when all required spans have arrived."""
 
     async def arrived() -> bool:
         linked = {link for span in collector.named(BOOK) + collector.named(RESERVE) for link in span.links}
@@ -44,7 +44,7 @@ async def test_every_accepted_order_is_one_unbroken_trace(
     make_platform: MakePlatform, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in collector.environment.items():
-        monkeypatch.setenv(name, value)  # the load generator's process has it from here
+        monkeypatch.setenv(name, value)  # the load generator's process inherits it
     platform = await make_platform(api=2, workers=2, environment={"DRAIN_CLAIM_IDLE_SECONDS": "60"})
     sale = await platform.create_sale(stock=STOCK)
     result = await platform.blast(sale, REQUESTS, trace_ratio=1.0)
@@ -69,7 +69,7 @@ async def test_every_accepted_order_is_one_unbroken_trace(
 
 
 def linked_to(collector: Collector, own: str, shared: str) -> list[tuple[Received, Received]]:
-    """Each span of an order, with the one of what it shared with others to which it links."""
+    """Return each span named `own`, of one order, with the span named `shared` to which it links."""
     by_ids = {span.ids: span for span in collector.named(shared)}
     found = []
     for span in collector.named(own):
@@ -80,7 +80,7 @@ def linked_to(collector: Collector, own: str, shared: str) -> list[tuple[Receive
 
 
 async def test_what_a_dead_worker_had_is_told_as_claimed(make_platform: MakePlatform, collector: Collector) -> None:
-    """And the control: an order whose entry names no trace would be seen to fall apart."""
+    """The control is in the same test: the trace of an order whose entry names no trace falls apart."""
     platform = await make_platform(environment=collector.environment, idle=("worker-1",))
     sale = await platform.create_sale(stock=STOCK)
     await platform.buy(sale, "ada", "k-1")
@@ -103,13 +103,13 @@ def orders_of(sale: str) -> str:
 
 
 async def taken_by_the_dead(redis: "Redis", sale: str) -> None:
-    """What a worker leaves that is killed between the read and the commit."""
+    """Leave the stream as a worker does that is killed between the read and the commit."""
     await redis.xgroup_create(orders_of(sale), GROUP, id="0")
     assert await redis.xreadgroup(GROUP, "dead", {orders_of(sale): ">"})
 
 
 async def forget_the_trace(redis: Any, sale: str, customer: str) -> None:
-    """Writes the customer's order again, as a gate would that stores no traceparent."""
+    """Write the customer's order again without its traceparent."""
     [(entry, fields)] = [found for found in await redis.xrange(orders_of(sale)) if found[1]["customer"] == customer]
     del fields["traceparent"]
     await redis.xdel(orders_of(sale), entry)
@@ -129,5 +129,5 @@ async def test_a_sampler_that_takes_nothing_leaves_names_alone(
     [(_, fields)] = await platform.redis.xrange(orders_of(sale)) or [("", {})]
     assert "traceparent" not in (fields or {})
     await platform.settled(sale)
-    platform.stop(*platform.names)  # each sends what waits
+    platform.stop(*platform.names)  # each process sends its waiting spans
     assert {span.service for span in collector.spans} <= {"atomictickets-reconciler"}

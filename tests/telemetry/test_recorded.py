@@ -1,4 +1,4 @@
-"""What is decided beforehand leaves the very span that the SDK would have made of it."""
+"""A span whose sampling was decided beforehand is exactly the span that the SDK would have made."""
 
 from collections.abc import Callable, Mapping
 
@@ -53,7 +53,7 @@ def by_the_recorder(provider: TracerProvider, parent: SpanContext | None) -> Spa
 
 
 def story(span: Span) -> None:
-    """All that can be said of a span, and what is said too late."""
+    """Do to a span everything that its API allows, and some of it again after its end, which must have no effect."""
     span.set_attribute("atomictickets.outcome", "reserved")
     span.set_attributes({"atomictickets.remaining": 7, "http.response.status_code": 503})
     span.add_link(ELSEWHERE, {"atomictickets.link": "seeded by"})
@@ -66,11 +66,11 @@ def story(span: Span) -> None:
 
 
 class LookupErrorOfOurs(LookupError):
-    """Whose module is told with its name."""
+    """An error outside builtins, whose name is recorded with its module."""
 
 
 def sent(make: Make, parent: SpanContext | None) -> SentSpan:
-    """What goes to the collector, without the ids, which are new each time, and the order of attributes."""
+    """Return what is sent to the collector, without the ids, which are always new, and the order of attributes."""
     exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     span = make(provider, parent)
@@ -119,7 +119,7 @@ def test_what_has_ended_is_changed_by_nothing(exported: InMemorySpanExporter) ->
     span.set_status(Status(StatusCode.OK))
     [after] = [each.to_json() for each in exported.get_finished_spans()]
     assert before == after
-    assert GIVEN["http.response.status_code"] == 200  # what was given is the caller's own
+    assert GIVEN["http.response.status_code"] == 200  # the caller's own mapping is unchanged
 
 
 def test_it_is_the_current_one_for_as_long_as_it_is_open(exported: InMemorySpanExporter) -> None:

@@ -1,4 +1,4 @@
-"""What is decided before a span is made, and what a `traceparent` is."""
+"""The sampling decision that is made before a span exists, and the parsing of a `traceparent`."""
 
 from secrets import token_hex
 

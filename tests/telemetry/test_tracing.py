@@ -1,4 +1,4 @@
-"""What is exported, under what name, and that nothing is set up where nothing is asked for."""
+"""When traces are exported, and under which name. Nothing is set up unless the environment asks for it."""
 
 import subprocess
 import sys
@@ -109,7 +109,7 @@ def test_the_environment_says_what_is_sampled(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_environment_is_read_in_one_way(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """Otherwise the SDK tells of a second default, in words of its own."""
+    """Otherwise the SDK would also read it, and log a second default."""
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "traceidratio")
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "2")
     with capture_logs() as lines:

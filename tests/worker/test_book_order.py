@@ -1,4 +1,4 @@
-"""Orders that are published as tasks of their own, and the worker that has to book them."""
+"""Orders that are published as tasks, one task each, and the worker that books them."""
 
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ async def test_an_order_is_booked_once_and_what_cannot_be_is_told(
 async def test_an_order_waits_for_the_stores(
     stall: Stall, make_worker: MakeWorker, broker_url: str, key_prefix: str
 ) -> None:
-    """They are another installation's at first, which a worker takes for stores that are away."""
+    """At first the stores belong to another installation. The worker treats them as away, and waits."""
     await stall.redis.set(instance_key(key_prefix), "another")
     worker = make_worker(wait=False, LOG_LEVEL="DEBUG")
     await publish(broker_url, stall.unwritten())

@@ -1,4 +1,4 @@
-"""A broker behind Sentinels: hints go by whoever is primary."""
+"""A broker behind Sentinels: hints go to the server that is the primary at the time."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from tests.support.stall import Stall
 from tests.support.until import until
 from tests.worker.conftest import MakeWorker
 
-NEVER = "600"  # seconds: only hints are worked on
+NEVER = "600"  # seconds between sweeps: during the test only hints start the drain
 PROMOTED_SECONDS = 60
 
 
@@ -34,7 +34,7 @@ async def test_hints_go_by_the_promoted_replica(
     await stall.orders(5)
     await until(lambda: booked_by_a_hint(5), seconds=PROMOTED_SECONDS)
     watched.primary.kill()
-    first.kill()  # kombu 5.7 may end it anyway, where a hint was not acknowledged: its supervisor starts another
+    first.kill()  # kombu 5.7 may end it anyway if a hint was not acknowledged; a supervisor then restarts it
     make_worker(BROKER_URL=watched.url, DRAIN_SWEEP_SECONDS=NEVER)
     await stall.orders(5)
     await until(lambda: booked_by_a_hint(10), seconds=PROMOTED_SECONDS)

@@ -1,4 +1,4 @@
-"""Real `celery worker` processes: hints, a dead broker, a graceful end, and a death at each step of the drain."""
+"""Real `celery worker` processes: hints, a dead broker, a graceful end, and their death at each step of the drain."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,12 +20,12 @@ from tests.support.stall import Stall
 from tests.support.until import until
 from tests.worker.conftest import START_SECONDS, MakeWorker, logged
 
-DEAD_BROKER = "redis://127.0.0.1:1/0"  # port 1 refuses
+DEAD_BROKER = "redis://127.0.0.1:1/0"  # port 1 refuses connections
 MEMORY_BYTES = 150_000_000
 
 
 def hint(broker_url: str, sale: Any) -> None:
-    """As the API does it: by the task's name, knowing no worker."""
+    """Send a hint as the API does, by the task's name."""
     with Celery(broker=broker_url) as sender:
         sender.send_task("drain_orders", (sale,), queue="orders", expires=10, retry=False, ignore_result=True)
 
@@ -56,7 +56,7 @@ async def test_a_hint_is_worked_on_long_before_the_next_sweep(
 async def test_a_worker_with_another_installations_ledger_drains_nothing(
     stall: Stall, make_worker: MakeWorker, broker_url: str, key_prefix: str
 ) -> None:
-    """Orders that were booked in a foreign ledger, and deleted here, would be lost to their buyers."""
+    """Orders that a worker books in a foreign ledger and deletes here would be lost to their buyers."""
     await stall.redis.set(instance_key(key_prefix), "another")
     await stall.orders(30)
     worker = make_worker(wait=False, LOG_LEVEL="DEBUG")
@@ -134,7 +134,7 @@ async def test_a_broker_that_dies_and_comes_back_costs_neither_orders_nor_the_wo
     await assert_settled(stall)
 
 
-@pytest.mark.usefixtures("no_forks")  # its memory is measured
+@pytest.mark.usefixtures("no_forks")  # the worker's memory is measured
 async def test_a_worker_ends_gracefully_with_its_child_and_is_small(stall: Stall, make_worker: MakeWorker) -> None:
     worker = make_worker()
     await stall.orders(100)
@@ -148,7 +148,7 @@ async def test_a_worker_ends_gracefully_with_its_child_and_is_small(stall: Stall
 
 
 async def test_a_worker_told_to_end_finishes_the_batch_in_hand(stall: Stall, make_worker: MakeWorker) -> None:
-    """While orders go on coming: there is always a batch in hand."""
+    """Orders go on coming, so that the worker always has a batch in hand."""
     worker = make_worker(DRAIN_BATCH_ORDERS="2")
     written = 10
     await stall.orders(written)
@@ -177,7 +177,7 @@ async def test_a_worker_killed_at_any_step_leaves_its_orders_to_the_next(
 ) -> None:
     await stall.orders(30)
     failpoints.kill_at(point)
-    make_worker(DRAIN_CLAIM_IDLE_SECONDS="3600", wait=False)  # the child that Celery starts in its place waits
+    make_worker(DRAIN_CLAIM_IDLE_SECONDS="3600", wait=False)  # Celery's next child waits
     await until(lambda: failpoints.happened(point, "kill"))
     assert await stall.pending() == 30
     assert await stall.booked() == (30 if point == "after_batch_commit" else 0)
@@ -190,7 +190,7 @@ async def test_a_worker_killed_at_any_step_leaves_its_orders_to_the_next(
 
 
 async def told(worker: ChildProcess, words: str) -> bool:
-    """Whether Celery's latest log lines say so."""
+    """Return whether these words are in the latest lines of the worker's log."""
     return words in worker.log_tail()
 
 

@@ -1,4 +1,5 @@
--- fence: stops a sale at once, for a caller that saw this server go back in time. Only a new seed lifts the fence.
+-- fence: stops a sale at once, for a caller that saw this server go back in time (lose its newest writes). Only a new
+-- seed lifts the fence.
 -- KEYS  1 sale (hash)
 -- ARGV  1 epoch (the newest that the caller knows; an epoch older than the sale's fences nothing)
 -- returns {'fenced', the sale's epoch} | {'refused', the sale's epoch} | {'missing', 0}

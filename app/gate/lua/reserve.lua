@@ -6,7 +6,7 @@
 --         each purchase}; for 'stale', instead of these, the traceparent of the span that seeded the sale's epoch here
 --         ('' for none)
 --   verdict   'decided' | 'missing' (no such sale here) | 'stale' (the caller's epoch or round is not the newest)
---             'behind' (the sale's epoch here is older than the caller's: this server went back in time)
+--             'behind' (the sale's epoch here is older than the caller's: this server lost its newest writes)
 --             'moved' (the sale was seeded on another server) | 'fenced'
 --             Unless the verdict is 'decided', no purchase was looked at and nothing is taken.
 --   purchase  'reserved', entry, nonce, number (0 if it was decided before and this is a resend)

@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from app.errors import AtomicTicketsError
 
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(arguments: list[str]) -> argparse.Namespace:
     """`run` of the result carries the command out. A usage error or `--help` ends in SystemExit, as argparse has it."""
     parser = argparse.ArgumentParser(prog="atomictickets", description="A race-condition lab for flash sales.")
+    parser.add_argument("--version", action="version", version=f"atomictickets {version('atomictickets')}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     asked = arguments[0] if arguments else None
     for name, (module, summary) in COMMANDS.items():

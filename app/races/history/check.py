@@ -1,4 +1,4 @@
-"""Reads a history once, from its first line to its last, and decides. Memory grows with purchases, not with lines."""
+"""The checker of a history. It reads the lines once, in order; its memory grows with purchases, not with lines."""
 
 import math
 from collections.abc import Iterable
@@ -15,12 +15,15 @@ from app.races.history.sold_out import SoldOut
 from app.races.history.stock import Stock
 from app.races.history.versions import Versions
 
-CLOCK_SECONDS = 1e-6  # times are written with microseconds
+CLOCK_SECONDS = 1e-6  # times are written in microseconds
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`purchases`: answered ones; `bookings`: rows of the ledger."""
+    """The result of a check.
+
+    `events`: lines. `purchases`: answered purchases. `bookings`: rows of the ledger.
+    """
 
     events: int
     purchases: int
@@ -42,7 +45,7 @@ class Verdict:
 
 
 def check(lines: Iterable[str | bytes]) -> Verdict:
-    """Raises InvalidHistory where nothing can be decided."""
+    """Check a history and return the verdict. Raise InvalidHistory if the history cannot be judged."""
     checker = Checker()
     for event in read_events(lines):
         checker.take(event)
@@ -51,7 +54,7 @@ def check(lines: Iterable[str | bytes]) -> Verdict:
 
 @dataclass
 class Checker:
-    """The rules, each of which knows nothing of the others, and what they are fed with."""
+    """The state of a check: the rules, which are independent of each other, and the events that they wait for."""
 
     findings: Findings = field(default_factory=Findings)
     events: int = 0
@@ -64,13 +67,14 @@ class Checker:
         self._limits = Limits(self.findings)
         self._sold_out = SoldOut(self.findings)
         self._versions = Versions(self.findings)
-        self._buying: dict[str, tuple[Buying, int | None]] = {}  # by process, with what `SoldOut.asked` said
-        self._restocking: dict[str, str] = {}  # sales by process
+        self._buying: dict[str, tuple[Buying, int | None]] = {}  # by process, with the result of `SoldOut.asked`
+        self._restocking: dict[str, str] = {}  # by process: the sale that it restocks
         self._rounds: dict[str, int] = {}
         self._now = -math.inf
         self._read = False
 
     def take(self, event: Event) -> None:
+        """Pass the next event to the rules. Raise InvalidHistory if it is not allowed at this point."""
         self.events += 1
         if self._read:
             raise InvalidHistory(f"Line {event.line}: nothing may follow the ledger's last page.")
@@ -88,7 +92,10 @@ class Checker:
             self._ledger_read(event)
 
     def verdict(self) -> Verdict:
-        """Raises InvalidHistory where the ledger was not read to its end: everything would look lost."""
+        """Return the verdict after the last event.
+
+        Raise InvalidHistory if the ledger was not read to its end, because every order would look lost.
+        """
         if not self._read:
             raise InvalidHistory("The history does not end with the ledger's last page (ledger-read, complete).")
         self._orders.end()
@@ -100,7 +107,7 @@ class Checker:
 
     def _in_order(self, event: Event) -> None:
         if event.time < self._now - CLOCK_SECONDS:
-            raise InvalidHistory(f"Line {event.line}: what was asked and told must be in the order of time.")
+            raise InvalidHistory(f"Line {event.line}: requests and answers must be in the order of time.")
         self._now = event.time
 
     def _buy(self, event: Event) -> None:
@@ -112,7 +119,7 @@ class Checker:
             self._buying[event.process] = (asked, self._sold_out.asked(asked))
             return
         if event.process not in self._buying:
-            raise InvalidHistory(f"Line {event.line}: {event.process} is told something that it did not ask for.")
+            raise InvalidHistory(f"Line {event.line}: {event.process} gets an answer without a request.")
         asked, begun_after = self._buying.pop(event.process)
         self._bought(bought_of(asked, event), begun_after)
 
@@ -123,7 +130,10 @@ class Checker:
         self._sold_out.bought(told, begun_after)
 
     def _restock(self, event: Event) -> None:
-        """Tickets come between `invoke` and the answer; without an `invoke`, at that moment."""
+        """Handle an event that adds tickets.
+
+        The tickets arrive between the `invoke` and its answer; if there is no `invoke`, at the time of the answer.
+        """
         sale = text_of(event, "sale")
         if event.type == "invoke":
             self._restocking[event.process] = sale
@@ -135,9 +145,11 @@ class Checker:
         if begun is None:
             self._sold_out.restock_begins(sale)
         elif begun != sale:
-            raise InvalidHistory(f"Line {event.line}: {event.process} had asked for {begun}.")
+            raise InvalidHistory(
+                f"Line {event.line}: the answer is for {sale}, but {event.process} had asked for {begun}."
+            )
         if event.type == "info":
-            return  # it may happen at any time from now on
+            return  # the restock may happen at any time from now on
         self._sold_out.restock_ends(sale)
         if event.type == "ok":
             self._restocked(event)
@@ -174,7 +186,7 @@ class Checker:
         if refused:
             self.findings.add(
                 Anomaly.UNDERSOLD,
-                f"{sale}, round {round_}: sold out was told, and {unsold} tickets were never sold.",
+                f"{sale}, round {round_}: buyers were refused as sold out, but {unsold} tickets were never sold.",
                 [refused[min(refused)].told()],
                 count=unsold,
             )

@@ -1,4 +1,4 @@
-"""Pairs what a process asked for with what it was told."""
+"""Purchases: the request of a process paired with its answer."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from app.races.history.events import Event, InvalidHistory, count_of, text_of
 
 
 class Buying(NamedTuple):
-    """A purchase under way. Times in seconds."""
+    """A purchase that waits for its answer. `invoked`: seconds."""
 
     line: int
     process: str
@@ -19,15 +19,18 @@ class Buying(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Sale, customer and key: what makes two requests one purchase. None of the three holds a blank."""
+        """Return sale, customer and key, which make two requests one purchase. None of the three contains a blank."""
         return f"{self.sale} {self.customer} {self.key}"
 
 
 class Bought(NamedTuple):
-    """A purchase and what came of it. `type`: ok, fail or info; `outcome` in the words of the API.
+    """A purchase and its outcome.
 
-    `reservation_id` and `round` are known of an ok. `sure_first`: one request was sent, so that nothing of this
-    purchase itself came before.
+    `type`: ok, fail or info.
+    `outcome`: in the words of the API.
+    `completed`: seconds.
+    `reservation_id`, `round`: known if the type is ok.
+    `sure_first`: whether only one request was sent, so that no earlier request of this purchase can have won.
     """
 
     asked: Buying
@@ -40,10 +43,10 @@ class Bought(NamedTuple):
     sure_first: bool
 
     def told(self) -> str:
-        """As a line of evidence."""
+        """Return the purchase as a line of evidence."""
         asked = self.asked
         what = f"{asked.process} asked for {asked.quantity} of {asked.sale} as {asked.customer} at {asked.invoked:.6f}"
-        answer = f"told {self.outcome} {self.reservation_id}".rstrip() + f" at {self.completed:.6f}"
+        answer = f"outcome {self.outcome} {self.reservation_id}".rstrip() + f" at {self.completed:.6f}"
         trace = f" (trace {asked.trace_id})" if asked.trace_id else ""
         return f"line {asked.line}: {what}, {answer}{trace}"
 
@@ -79,5 +82,5 @@ def bought_of(asked: Buying, event: Event) -> Bought:
 
 
 def never_answered(asked: Buying) -> Bought:
-    """A history may end before the answer came: it may have happened."""
+    """Return the purchase as one of unknown outcome: the history ends before its answer."""
     return Bought(asked, "info", "no answer", float("inf"), "", 0, replayed=False, sure_first=True)

@@ -1,14 +1,25 @@
-"""Each yes is one booking, each perhaps is at most one, each no is none; and one key is told one thing."""
+"""The rule of orders and bookings.
+
+Each accepted purchase has one booking, each one of unknown outcome at most one, each refused one none. All answers to
+one key agree.
+"""
 
 from app.races.history.findings import Anomaly, Findings
 from app.races.history.ledger import Booking
 from app.races.history.operations import Bought
 
-UNDECIDED = frozenset({"contention"})  # nothing was taken, and nothing was said about the key
+UNDECIDED = frozenset({"contention"})  # nothing was taken, and nothing was decided about the key
 
 
 class Won:
-    """What a key was told it had won in one round. One for each acceptance of a history: kept small."""
+    """The reservation that a key won in one round.
+
+    There is one object for each acceptance of a history, so it is kept small.
+
+    `firsts`: answers that were not marked as replays.
+    `found`: whether the ledger has the reservation.
+    `others`: bookings under this key with another reservation.
+    """
 
     __slots__ = ("completed", "firsts", "found", "line", "others", "quantity", "reservation_id")
 
@@ -17,27 +28,34 @@ class Won:
         self.line = told.asked.line
         self.completed = told.completed
         self.quantity = told.asked.quantity
-        self.firsts = 0  # answers that were not told as repetitions
-        self.found = False  # in the ledger
-        self.others = 0  # bookings under this key that are not the one told of
+        self.firsts = 0
+        self.found = False
+        self.others = 0
 
 
 class Story:
-    """All that happened to one key. One for each purchase of a history: kept small."""
+    """The history of one key. There is one object for each purchase of a history, so it is kept small.
+
+    `quantity`: None if requests asked for several quantities.
+    `unknown`: requests of unknown outcome.
+    `booked`: bookings in rounds for which the history has no acceptance of the key.
+    `refused_line`: the line of the last refused request; 0 if there is none.
+    `sure`: whether each request was sent once.
+    """
 
     __slots__ = ("booked", "quantity", "refused_line", "sure", "unknown", "won")
 
     def __init__(self, quantity: int) -> None:
-        self.quantity: int | None = quantity  # None: asked for with several
+        self.quantity: int | None = quantity
         self.unknown = 0
-        self.booked = 0  # bookings in rounds in which it was not told of one
+        self.booked = 0
         self.refused_line = 0
-        self.sure = True  # each request was sent once
+        self.sure = True
         self.won: dict[int, Won] | None = None
 
 
 class Orders:
-    """Fed with each purchase, then with each booking; `end` tells what is missing."""
+    """Receives each purchase, then each booking. `end` reports the orders that the ledger lacks."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
@@ -47,7 +65,7 @@ class Orders:
         self._crash = ""
 
     def opening(self, sale: str) -> None:
-        """Until it is said that it has begun, answers may be of either round."""
+        """Forget the round of the sale: until the next one has begun, answers may belong to either."""
         self._rounds.pop(sale, None)
 
     def opened(self, sale: str, round_: int) -> None:
@@ -57,7 +75,7 @@ class Orders:
         self._released.add(reservation_id)
 
     def crashed(self, process: str, line: int) -> None:
-        self._crash = f" {process} had died meanwhile (line {line})."
+        self._crash = f" {process} had died (line {line})."
 
     def bought(self, told: Bought) -> None:
         asked = told.asked
@@ -83,7 +101,7 @@ class Orders:
             self._findings.add(
                 Anomaly.REPLAY_DIFFERS,
                 f"The key {told.asked.key} of {told.asked.customer} won two reservations in round {told.round}.",
-                [f"line {won.line}: told accepted {won.reservation_id}", told.told()],
+                [f"line {won.line}: outcome accepted {won.reservation_id}", told.told()],
             )
 
     def _refused(self, story: Story, told: Bought) -> None:
@@ -95,19 +113,19 @@ class Orders:
         if won and won.completed < asked.invoked and won.quantity == asked.quantity:
             self._findings.add(
                 Anomaly.REPLAY_DIFFERS,
-                f"The key {asked.key} of {asked.customer} had won, and was told {told.outcome} when it came again.",
-                [f"line {won.line}: told accepted {won.reservation_id} at {won.completed:.6f}", told.told()],
+                f"The key {asked.key} of {asked.customer} had won, but its replay had the outcome {told.outcome}.",
+                [f"line {won.line}: outcome accepted {won.reservation_id} at {won.completed:.6f}", told.told()],
             )
 
     def booked(self, booking: Booking) -> None:
         story = self._stories.get(booking.name)
         if story is None:
-            self._findings.add(Anomaly.BOOKED_UNASKED, "Nobody asked for this booking.", [booking.told()])
+            self._findings.add(Anomaly.BOOKED_UNASKED, "No purchase asked for this booking.", [booking.told()])
             return
         if story.quantity not in (None, booking.quantity):
             self._findings.add(
                 Anomaly.BOOKED_UNASKED,
-                f"A booking of another quantity: {story.quantity} was asked for.",
+                f"The booking has another quantity than its purchase, which asked for {story.quantity}.",
                 [booking.told()],
             )
         won = None if story.won is None else story.won.get(booking.round)
@@ -119,7 +137,10 @@ class Orders:
             won.others += 1
 
     def _booked_untold(self, story: Story, booking: Booking) -> None:
-        """Nobody was told yes. It may stand for an answer that was lost, once for each."""
+        """Handle a booking whose acceptance is not in the history.
+
+        Each request of unknown outcome may explain one such booking.
+        """
         if booking.status in ("duplicate", "rejected"):
             return
         story.booked += 1
@@ -127,12 +148,14 @@ class Orders:
             return
         if story.unknown:
             self._findings.add(
-                Anomaly.BOOKED_TWICE, f"Asked {story.unknown} times, and booked {story.booked} times.", [booking.told()]
+                Anomaly.BOOKED_TWICE,
+                f"{story.unknown} requests have an unknown outcome, but {story.booked} bookings exist.",
+                [booking.told()],
             )
         else:
             self._findings.add(
                 Anomaly.BOOKED_THOUGH_REFUSED,
-                f"A purchase was refused (line {story.refused_line}), and is in the ledger.",
+                f"A purchase was refused (line {story.refused_line}), but is booked.",
                 [booking.told()],
             )
 
@@ -144,11 +167,15 @@ class Orders:
         won.found = True
         if booking.status == "rejected":
             self._findings.add(
-                Anomaly.REJECTED_ORDER, f"Told yes (line {won.line}), and the ledger refused it.", [booking.told()]
+                Anomaly.REJECTED_ORDER,
+                f"The purchase was accepted (line {won.line}), but the ledger refused it.",
+                [booking.told()],
             )
         elif booking.status == "cancelled" and booking.reservation_id not in self._released:
             self._findings.add(
-                Anomaly.CANCELLED_UNASKED, f"Told yes (line {won.line}), and given back by nobody.", [booking.told()]
+                Anomaly.CANCELLED_UNASKED,
+                f"The purchase was accepted (line {won.line}) and is cancelled, but nobody released it.",
+                [booking.told()],
             )
 
     def end(self) -> None:
@@ -157,17 +184,23 @@ class Orders:
                 self._judge(name, story, won)
 
     def _judge(self, name: str, story: Story, won: Won) -> None:
-        told = f"line {won.line}: {name.split()[1]} was told accepted {won.reservation_id} at {won.completed:.6f}"
+        told = (
+            f"line {won.line}: {name.split()[1]}'s purchase was accepted as {won.reservation_id} at {won.completed:.6f}"
+        )
         if not won.found:
-            other = " Another booking stands under its key." if won.others else ""
+            other = " Another booking has its key." if won.others else ""
             self._findings.add(
-                Anomaly.LOST_ORDER, f"Told yes, and the ledger has no such booking.{other}{self._crash}", [told]
+                Anomaly.LOST_ORDER,
+                f"The purchase was accepted, but the ledger has no such booking.{other}{self._crash}",
+                [told],
             )
         elif won.others:
-            self._findings.add(Anomaly.BOOKED_TWICE, f"{won.others} more bookings stand under the same key.", [told])
+            self._findings.add(Anomaly.BOOKED_TWICE, f"{won.others} more bookings have the same key.", [told])
         if won.firsts > 1:
             self._findings.add(
-                Anomaly.FALSE_REPLAY, f"{won.firsts} answers to one key, and none is said to be a repetition.", [told]
+                Anomaly.FALSE_REPLAY, f"{won.firsts} answers to one key are not marked as replays.", [told]
             )
         elif not won.firsts and story.sure and not story.unknown:
-            self._findings.add(Anomaly.FALSE_REPLAY, "Said to be a repetition, and nothing came before it.", [told])
+            self._findings.add(
+                Anomaly.FALSE_REPLAY, "The answer is marked as a replay, but nothing came before it.", [told]
+            )

@@ -1,4 +1,7 @@
-"""Sold out means sold out: who asks later gets none either, until tickets come back, are added, or a round begins."""
+"""The rule of sold out: once a purchase is refused as sold out, no later one gets as many tickets.
+
+This holds until tickets come back, are added, or a round begins.
+"""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +13,7 @@ SOLD_OUT = "sold-out"
 
 @dataclass(slots=True)
 class Refusal:
-    """The first buyer of a quantity who was told since tickets last came; and who asked later and got some."""
+    """The first refusal of a quantity since the last restock, and the later purchases that were accepted."""
 
     told: Bought
     accepted: list[Bought] = field(default_factory=list)
@@ -19,22 +22,27 @@ class Refusal:
 
 @dataclass(slots=True)
 class Shop:
-    """One sale. `restocks` counts how often tickets began to come; `under_way` how many of them are not done."""
+    """The state of one sale.
+
+    `restocks`: how many restocks have begun.
+    `under_way`: how many of them have not ended.
+    `refusals`: by quantity.
+    """
 
     restocks: int = 0
     under_way: int = 0
-    refusals: dict[int, Refusal] = field(default_factory=dict)  # by quantity
+    refusals: dict[int, Refusal] = field(default_factory=dict)
 
 
 class SoldOut:
-    """Fed in the order of time. A restock that may have happened between the two explains everything."""
+    """Receives the events in the order of time. A restock between refusal and acceptance explains both."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._shops: dict[str, Shop] = {}
 
     def asked(self, buying: Buying) -> int | None:
-        """The restock that the purchase began after; None while one is under way."""
+        """Return the number of restocks that had begun before the purchase, or None while one is under way."""
         shop = self._shops.get(buying.sale)
         return 0 if shop is None else (None if shop.under_way else shop.restocks)
 
@@ -56,7 +64,7 @@ class SoldOut:
 
     def _accepted(self, shop: Shop, told: Bought) -> None:
         if told.replayed:
-            return  # it may have been decided before
+            return  # it may have been decided before the refusal
         for quantity, refusal in shop.refusals.items():
             if told.asked.invoked > refusal.told.completed:
                 refusal.tickets += told.asked.quantity
@@ -70,11 +78,11 @@ class SoldOut:
         later = [told] if told.asked.quantity >= quantity else [*refusal.accepted]
         self._findings.add(
             Anomaly.FALSE_SOLD_OUT,
-            f"{told.asked.sale}: sold out was told for {quantity}, and who asked later got as many.",
+            f"{told.asked.sale}: a purchase of {quantity} was refused as sold out, but later purchases got as many.",
             [refusal.told.told(), *(each.told() for each in later)],
         )
 
     def last_told(self, sale: str) -> dict[int, Bought]:
-        """Who was told so last, by quantity, with no restock since."""
+        """Return the first refused purchase of each quantity since the last restock."""
         shop = self._shops.get(sale)
         return {} if shop is None else {quantity: refusal.told for quantity, refusal in shop.refusals.items()}

@@ -1,4 +1,4 @@
-"""The stock: never more sold than there is, never more promised, none lost on the way."""
+"""The rule of the stock: no more tickets are sold or promised than the stock, and none are lost."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -12,27 +12,37 @@ Round = tuple[str, int]
 
 @dataclass(slots=True)
 class Shelf:
-    """The tickets of one round, and where they went."""
+    """The tickets of one round.
 
-    stock: int | None = None  # None: nobody told that this round was opened
+    `stock`: None if the history does not say that the round was opened.
+    `accepted`, `booked`, `released`: tickets.
+    `beyond`: the first booking for which no ticket was left.
+    `owners`: the reservation by ticket, until a ticket is sold twice.
+    `twice`: the reservation that already had the ticket, and the booking that got it again.
+    `remaining`, `backlog`: the final counter.
+    """
+
+    stock: int | None = None
     accepted: int = 0
     booked: int = 0
     released: int = 0
-    beyond: Booking | None = None  # the first booking for which there was no ticket
-    owners: dict[int, str] = field(default_factory=dict)  # reservations by ticket, until one is sold twice
+    beyond: Booking | None = None
+    owners: dict[int, str] = field(default_factory=dict)
     twice: tuple[str, Booking] | None = None
-    remaining: int | None = None  # as the counter says in the end
+    remaining: int | None = None
     backlog: int = 0
 
 
 class Stock:
+    """Receives the events of all rounds. `end` reports what is oversold, leaked or over-admitted."""
+
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._shelves: dict[Round, Shelf] = defaultdict(Shelf)
         self._won: set[str] = set()
 
     def opened(self, sale: str, round_: int, stock: int) -> None:
-        """Also when it grows."""
+        """Set the stock of a round that was opened or has grown."""
         self._shelves[sale, round_].stock = stock
 
     def released(self, sale: str, round_: int, quantity: int) -> None:
@@ -63,7 +73,7 @@ class Stock:
         shelf.remaining, shelf.backlog = remaining, backlog
 
     def unsold(self, sale: str, round_: int) -> int:
-        """Tickets that were never sold; 0 where the stock is not known."""
+        """Return the tickets that were never sold; 0 if the stock is unknown."""
         shelf = self._shelves[sale, round_]
         return 0 if shelf.stock is None else max(0, shelf.stock - shelf.booked)
 
@@ -78,18 +88,18 @@ class Stock:
                 owner, booking = shelf.twice
                 why, evidence = "Two buyers hold the same ticket:", [f"booking {owner}", booking.told()]
             else:
-                why, evidence = "This is the first for which there was none:", [shelf.beyond.told()]
+                why, evidence = "This is the first booking for which no ticket was left:", [shelf.beyond.told()]
             self._findings.add(
                 Anomaly.OVERSOLD,
-                f"{name}: {shelf.booked} tickets are booked, and there are {stock}. {why}",
+                f"{name}: {shelf.booked} tickets are booked, but there are {stock}. {why}",
                 evidence,
                 count=shelf.booked - stock,
             )
         elif shelf.accepted > stock + shelf.released:
             self._findings.add(
                 Anomaly.OVER_ACCEPTED,
-                f"{name}: buyers were told of {shelf.accepted} tickets, and there are {stock}"
-                f" and {shelf.released} that came back.",
+                f"{name}: {shelf.accepted} tickets were promised to buyers, but there are {stock}"
+                f" and {shelf.released} came back.",
                 count=shelf.accepted - stock - shelf.released,
             )
         self._add_up(name, shelf, stock)
@@ -98,8 +108,8 @@ class Stock:
         if shelf.remaining is None:
             return
         missing = stock - shelf.booked - shelf.remaining - shelf.backlog
-        sum_of = f"{name}: {shelf.booked} booked, {shelf.remaining} to be had and {shelf.backlog} under way of {stock}"
+        sum_of = f"{name}: {shelf.booked} booked, {shelf.remaining} left and {shelf.backlog} in the backlog, of {stock}"
         if missing > 0:
-            self._findings.add(Anomaly.LEAKED, f"{sum_of}; {missing} are nowhere.", count=missing)
+            self._findings.add(Anomaly.LEAKED, f"{sum_of}; {missing} are missing.", count=missing)
         elif missing < 0 and shelf.beyond is None:
-            self._findings.add(Anomaly.OVER_ADMITTED, f"{sum_of}; {-missing} too many.", count=-missing)
+            self._findings.add(Anomaly.OVER_ADMITTED, f"{sum_of}; {-missing} are too many.", count=-missing)

@@ -1,4 +1,4 @@
-"""What a purchase in the ledger leaves behind under a strategy that races: the windows from its reads to its commit."""
+"""The attempts that a purchase leaves as evidence under a strategy that races: from its reads to its commit."""
 
 import time
 from collections.abc import Iterator
@@ -12,9 +12,12 @@ from app.sales.outcomes import Reserved
 def windows(
     purchase: Purchase, seen: Seen, reserved: Reserved, *, strategy: str, hazard: Hazard, wrote: tuple[int, str]
 ) -> Iterator[Attempt]:
-    """Of a purchase that was committed just now: at the stock, and at the customer's limit where he has one.
+    """Yield the attempts of a purchase that was committed just now.
 
-    A purchase that was refused wrote nothing and is no half of a pair. `wrote`: tickets and row version, as written.
+    One is at the stock. If the sale has a limit, another one is at the customer's tickets.
+
+    A refused purchase wrote nothing and is half of no pair, so it leaves no attempt. `wrote`: the tickets left and the
+    row version, as written.
     """
     wrote_at = time.time()
     value_written, version_written = wrote
@@ -34,7 +37,8 @@ def windows(
         reservation_id=str(reserved.reservation),
     )
     if seen.held is not None:
-        # Its version is how many bookings were seen: they only grow, so that whoever saw as many saw the same ones.
+        # The version is the number of bookings seen. Bookings are only added, so an equal number means the same
+        # bookings.
         yield Attempt(
             sale=purchase.sale,
             round=seen.round,

@@ -1,7 +1,7 @@
-"""What most services do: read the counter, check it, think, write it. Whether that is right depends on the protection.
+"""The algorithm of most services: read the counter, check it, pause, write it.
 
-The strategies that sell so differ in nothing else: none, a lock before the read, a version in the write, or an
-isolation level that notices.
+The strategies that sell this way differ only in their protection: none, a lock before the read, a version in the write,
+or an isolation level that detects the race. Whether the algorithm is right depends on that protection.
 """
 
 from typing import ClassVar
@@ -18,7 +18,10 @@ from app.strategies.in_ledger.strategy import LedgerStrategy, Taken, think
 
 
 class ReadThenWrite(LedgerStrategy):
-    """`write`: by default the absolute value that was computed from what was read."""
+    """A strategy that reads, pauses for `think_ms` and writes.
+
+    `write`: the UPDATE of the counter; by default it writes the absolute value that was computed from the value read.
+    """
 
     write: ClassVar[TextClause] = counter_update("remaining = :computed")
 

@@ -1,22 +1,22 @@
-"""Every Redis key of the strategies that use Redis without the gate: its type, its owner and how long it lives.
+"""Every Redis key of the strategies that use Redis without the gate: its type, its owner and its lifetime.
 
-All of them end by themselves: a week after the last purchase, or within seconds. Redis may also forget them at any
-time; what that does to a sale is in the docstring of its strategy.
+All of them expire: a week after the last purchase, or within seconds. Redis may also lose them at any time; the
+docstring of the strategy says what that does to a sale.
 
 `<prefix>:{<sale>}:counter:<round>`        hash: `stock`, `left`. redis-decr and redis-watch; made from the ledger by
                                            `seed`. Lives a week after the last purchase
-`<prefix>:{<sale>}:prefilter:<round>`      string: tickets that may still ask the ledger. gate-and-guard; made from the
-                                           ledger by `admit`. Lives one second, used or not
+`<prefix>:{<sale>}:prefilter:<round>`      string: tickets for which purchases may still ask the ledger. gate-and-guard;
+                                           made from the ledger by `admit`. Lives one second, used or not
 `<prefix>:{<sale>}:lock`                   string: the holder's own random word. redis-lock and redis-lock-fenced;
                                            deleted by its holder. Lives two seconds
 `<prefix>:{<sale>}:lock-token`             string: the newest token. redis-lock-fenced; the ledger has the highest one
                                            that was used. Lives a week after the last purchase
 `<prefix>:{<sale>}:standalone`             hash: terms and counters of the present round. lua-fire-and-forget; made from
-                                           the ledger by `follow`, which empties the next three if a new round begins.
+                                           the ledger by `follow`, which deletes the next three if a new round begins.
                                            These four live a week after the last purchase
 `<prefix>:{<sale>}:standalone-answers`     hash: `<customer> <key>` to `<entry> <nonce> <quantity>`
 `<prefix>:{<sale>}:standalone-customers`   hash: customer to tickets, if the sale has a limit
-`<prefix>:{<sale>}:standalone-orders`      hash: entry to nonce, of every order that was accepted
+`<prefix>:{<sale>}:standalone-orders`      hash: entry to nonce, of every accepted order
 """
 
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class RedisKeys:
 
     @property
     def standalone(self) -> tuple[str, str, str, str]:
-        """The standalone counter, its answers, its customers and its orders."""
+        """Return the keys of the standalone counter, its answers, its customers and its orders."""
         return (
             self._key("standalone"),
             self._key("standalone-answers"),

@@ -1,4 +1,4 @@
-"""A number in Redis that keeps most of a crowd from the lock of a row, and is never believed."""
+"""A number in Redis that keeps most of a crowd away from the lock of a row. The ledger decides, never this number."""
 
 import structlog
 from redis.asyncio import Redis
@@ -8,7 +8,7 @@ from app.gate.replies import GateUnavailable
 from app.strategies.in_redis.keys import RedisKeys
 from app.strategies.in_redis.scripts import Script
 
-PREFILTER_MS = 1000  # so long may tickets that a dead process took stay hidden
+PREFILTER_MS = 1000  # tickets that a dead process took are hidden for at most this long
 
 log = structlog.get_logger()
 
@@ -22,7 +22,10 @@ class Prefilter:
         self._away = False
 
     async def admits(self, sale: str, round_: int, quantity: int, left: int) -> bool:
-        """Whether to go on to the ledger, which had `left` tickets a moment ago. Always, while Redis is away."""
+        """Return whether the purchase may go on to the ledger, which had `left` tickets a moment ago.
+
+        Return True while Redis is away.
+        """
         key = RedisKeys(self._prefix, sale).prefilter(round_)
         try:
             with stock_server_reachable():

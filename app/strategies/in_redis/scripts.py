@@ -10,7 +10,10 @@ from app.gate.cluster import ask
 
 
 class Script:
-    """`lua/<name>.lua`, called on the server that has its keys; redis-py teaches it to one that doesn't know it."""
+    """The script `lua/<name>.lua`, called on the server that has its keys.
+
+    redis-py loads it into a server that lacks it.
+    """
 
     def __init__(self, redis: "Redis", name: str) -> None:
         self._redis = redis

@@ -1,4 +1,4 @@
-"""A counter in Redis that decides at once by the sale's terms, remembers its answers, and keeps no order."""
+"""A counter in Redis that decides purchases by the sale's terms and stores the answers, but no orders for workers."""
 
 from dataclasses import dataclass
 
@@ -14,16 +14,19 @@ from app.strategies.in_redis.keys import LIFE_SECONDS, RedisKeys
 from app.strategies.in_redis.scripts import Script
 
 
-@dataclass(slots=True)  # made for every purchase: see app.sales.model.Purchase
+@dataclass(slots=True)  # created for every purchase; see app.sales.model.Purchase
 class Sold:
-    """What a purchase came to; `order` where it is new, and nobody but the caller has it."""
+    """The outcome of a purchase, with its `order` if the order is new. Only the caller has the order then."""
 
     outcome: Outcome
     order: Order | None = None
 
 
 class StandaloneCounter:
-    """The standalone counters of all sales. Raises GateUnavailable: what was sent may have happened then, or not."""
+    """The standalone counters of all sales.
+
+    Calls raise GateUnavailable if Redis is away; the command may have been executed or not.
+    """
 
     def __init__(self, redis: "Redis", prefix: str) -> None:
         self._redis = redis
@@ -32,7 +35,7 @@ class StandaloneCounter:
         self._follow = Script(redis, "follow")
 
     async def sell(self, purchase: Purchase) -> Sold | None:
-        """Decides one purchase. None where the sale has no counter."""
+        """Decide one purchase. Return None if the sale has no counter."""
         arguments = (purchase.customer, purchase.key, purchase.quantity, purchase.nonce, LIFE_SECONDS)
         with stock_server_reachable():
             reply = await self._sell(keys=self._keys(purchase.sale), args=arguments)
@@ -55,7 +58,10 @@ class StandaloneCounter:
         return Sold(decided.outcome, order)
 
     async def follow(self, sale: Sale, booked: int) -> None:
-        """Makes the counter what the ledger has committed. `booked`: tickets, of a round that is new to Redis."""
+        """Make the counter follow what the ledger has committed.
+
+        `booked`: the booked tickets; used if the round is new to Redis.
+        """
         terms = sale.terms
         arguments = (
             sale.round,
@@ -72,7 +78,7 @@ class StandaloneCounter:
             await self._follow(keys=self._keys(sale.name), args=arguments)
 
     async def snapshot(self, sale: str) -> Snapshot | None:
-        """The backlog isn't known: nobody counts what is between here and the ledger."""
+        """Return the counter, or None if Redis has lost it. The backlog is unknown and reported as 0."""
         with stock_server_reachable():
             fields = await self._redis.hmget(self._keys(sale)[0], ["round", "epoch", "stock", "left"])
         numbers = [int(field) for field in fields if field is not None]
@@ -82,7 +88,7 @@ class StandaloneCounter:
         return Snapshot(round=round_, epoch=epoch, stock=stock, remaining=left, backlog=0)
 
     async def has(self, reservation: ReservationId) -> bool:
-        """Whether this very order was accepted in the present round."""
+        """Return whether this order was accepted in the present round."""
         with stock_server_reachable():
             nonce = await self._redis.hget(self._keys(reservation.sale)[3], reservation.entry)
         return bool(nonce == reservation.nonce)

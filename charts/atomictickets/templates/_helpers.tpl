@@ -1,6 +1,6 @@
-{{/* How objects are called and found. Those that take a list are given (list $ "component"). */}}
+{{/* Names and labels of objects. Templates that index their argument take (list $ "component"). */}}
 
-{{/* Short enough for every suffix, and for a pod's own behind it. */}}
+{{/* Short enough for every component's suffix and for the suffix of its pods. */}}
 {{- define "atomictickets.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
@@ -29,7 +29,7 @@ app.kubernetes.io/managed-by: {{ $.Release.Service }}
 {{- end }}
 {{- end -}}
 
-{{/* name, namespace and labels of an object's metadata. */}}
+{{/* The name, namespace and labels of an object. */}}
 {{- define "atomictickets.metadata" -}}
 name: {{ include "atomictickets.component" . }}
 namespace: {{ (index . 0).Release.Namespace }}
@@ -37,7 +37,7 @@ labels:
   {{- include "atomictickets.labels" . | nindent 2 }}
 {{- end -}}
 
-{{/* Begins every key in Redis, and is the name of the schema in PostgreSQL: both may be shared with other releases. */}}
+{{/* The prefix of every key in Redis. Like the schema in PostgreSQL it lets several releases share a server. */}}
 {{- define "atomictickets.keyPrefix" -}}
 {{- .Values.keyPrefix | default (include "atomictickets.installation" .) -}}
 {{- end -}}
@@ -46,7 +46,7 @@ labels:
 {{- .Values.ledgerSchema | default (include "atomictickets.installation" .) -}}
 {{- end -}}
 
-{{/* Where the names are too long for PostgreSQL (63 bytes), what was cut off still tells two apart. */}}
+{{/* At most 63 bytes, as PostgreSQL requires. A longer name is cut, and a hash of the whole keeps it unique. */}}
 {{- define "atomictickets.installation" -}}
 {{- $whole := printf "%s-%s" .Release.Namespace .Release.Name -}}
 {{- $name := $whole | replace "." "_" -}}

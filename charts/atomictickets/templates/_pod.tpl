@@ -1,11 +1,11 @@
-{{/* What pods and containers have in common. Each takes (list $ "component"). */}}
+{{/* The common parts of pods and containers. Most templates take (list $ "component"). */}}
 
-{{/* A component's values: those of `blast-runner` are called blastRunner. */}}
+{{/* The values of a component. The key of `blast-runner` is blastRunner. */}}
 {{- define "atomictickets.values" -}}
 {{- index (index . 0).Values (index . 1 | camelcase | untitle) | default dict | toYaml -}}
 {{- end -}}
 
-{{/* What every pod has, with the component's own before it. */}}
+{{/* The values in `pods`, overridden by those of the component. */}}
 {{- define "atomictickets.placement" -}}
 {{- $common := (index . 0).Values.pods -}}
 {{- $own := include "atomictickets.values" . | fromYaml -}}
@@ -25,7 +25,7 @@
 {{- $_ := set $annotations "checksum/config" (include "atomictickets.jaeger.config" $ | sha256sum) -}}
 {{- end -}}
 labels:
-  {{- /* Nothing of the chart's version: an update that leaves a store as it was must not restart it. */}}
+  {{- /* Without the chart's version: an update that does not change a store must not restart it. */}}
   {{- include "atomictickets.selectorLabels" . | nindent 2 }}
   {{- with mergeOverwrite (deepCopy $.Values.commonLabels) ($pod.podLabels | default dict) }}
   {{- toYaml . | nindent 2 }}
@@ -36,7 +36,7 @@ annotations:
 {{- end }}
 {{- end -}}
 
-{{/* A pod's spec but for its containers, volumes and grace period. */}}
+{{/* The spec of a pod, except its containers, volumes and grace period. */}}
 {{- define "atomictickets.pod" -}}
 {{- $ := index . 0 -}}
 {{- $component := index . 1 -}}
@@ -107,7 +107,7 @@ securityContext:
 {{- end }}
 {{- end -}}
 
-{{/* Takes a component's values. */}}
+{{/* Takes the values of a component. */}}
 {{- define "atomictickets.resources" -}}
 {{- with .resources }}
 resources:
@@ -115,8 +115,8 @@ resources:
 {{- end }}
 {{- end -}}
 
-{{/* A container of the project's own image, but for its command, ports and probes. Its variables are what the
-     component defines as `atomictickets.<component>.env`; the user's own take the place of those. */}}
+{{/* A container of the project's own image, except its command, ports and probes. Each component defines its own
+     environment variables as `atomictickets.<component>.env`; `extraEnv` overrides them. */}}
 {{- define "atomictickets.container" -}}
 {{- $ := index . 0 -}}
 {{- $values := include "atomictickets.values" . | fromYaml -}}
@@ -160,7 +160,7 @@ volumeMounts:
 {{- end }}
 {{- end -}}
 
-{{/* (list entries others): without the entries that the others name anew, since the API server takes each name once. */}}
+{{/* (list entries others): both lists; `others` override entries of the same name, because names must be unique. */}}
 {{- define "atomictickets.overlaid" -}}
 {{- $names := list -}}
 {{- range index . 1 -}}
@@ -175,12 +175,12 @@ volumeMounts:
 {{- concat $kept (index . 1) | toYaml -}}
 {{- end -}}
 
-{{/* Helm reads a number from a file as a float, and would write a million as 1e+06. */}}
+{{/* A value as text. Helm reads numbers from a file as floats, and would render a million as 1e+06. */}}
 {{- define "atomictickets.text" -}}
 {{- if and (kindIs "float64" .) (eq (floor .) .) -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
 {{- end -}}
 
-{{/* For those who make sales. */}}
+{{/* For the components that create sales. */}}
 {{- define "atomictickets.env.sales" }}
 - name: SALE_THINK_MS
   value: {{ .Values.sales.thinkMilliseconds | quote }}

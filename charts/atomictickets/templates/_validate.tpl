@@ -1,4 +1,4 @@
-{{/* What the schema can't say: values that are fine alone and wrong together. Each is refused with a sentence. */}}
+{{/* Fails the install if values contradict each other, which values.schema.json can't express. */}}
 
 {{- define "atomictickets.validate" -}}
 {{- $values := .Values -}}
@@ -8,48 +8,48 @@
 {{- $name := index $store 1 -}}
 {{- $own := index $values $name -}}
 {{- if and (index $values $bundled).enabled (or $own.url $own.existingSecret.name) -}}
-{{- fail (printf "%s is set, and %s.enabled is true: which of the two? Set %s.enabled=false to use your own." $name $bundled $bundled) -}}
+{{- fail (printf "%s is set, but %s.enabled is true. Set %s.enabled=false to use your own server." $name $bundled $bundled) -}}
 {{- end -}}
 {{- if not (or (index $values $bundled).enabled $own.url) -}}
-{{- fail (printf "%s.enabled is false: %s.url must say where yours is." $bundled $name) -}}
+{{- fail (printf "%s.enabled is false, so %s.url must name your own server." $bundled $name) -}}
 {{- end -}}
 {{- if and $own.url (not (regexMatch "^rediss?([+](sentinel|cluster))?://" $own.url)) -}}
-{{- fail (printf "%s.url must begin with redis:// or rediss://, or those with +sentinel or +cluster; it is %q." $name $own.url) -}}
+{{- fail (printf "%s.url must begin with redis:// or rediss://, with +sentinel or +cluster before the colon if needed; it is %q." $name $own.url) -}}
 {{- end -}}
 {{- if regexMatch "//[^/]*:[^/]*@" $own.url -}}
-{{- fail (printf "%s.url has a password in it, which anyone who may read the release could see: put the password into a Secret, and its name into %s.existingSecret.name." $name $name) -}}
+{{- fail (printf "%s.url contains a password, which is visible to everybody who may read the release. Put the password into a Secret, and name the Secret in %s.existingSecret.name." $name $name) -}}
 {{- end -}}
 {{- end -}}
 {{- if regexMatch "^rediss?[+]cluster://" $values.externalBroker.url -}}
-{{- fail "externalBroker.url names a Redis Cluster, which Celery can't use: one server or Sentinels." -}}
+{{- fail "externalBroker.url names a Redis Cluster, which Celery can't use. Use one server or Sentinels." -}}
 {{- end -}}
 
 {{- if and $values.postgres.enabled $values.externalPostgresql.host -}}
-{{- fail "externalPostgresql.host is set, and postgres.enabled is true: which of the two? Set postgres.enabled=false to use your own." -}}
+{{- fail "externalPostgresql.host is set, but postgres.enabled is true. Set postgres.enabled=false to use your own server." -}}
 {{- end -}}
 {{- if not (or $values.postgres.enabled $values.externalPostgresql.host) -}}
-{{- fail "postgres.enabled is false: externalPostgresql.host must say where yours is." -}}
+{{- fail "postgres.enabled is false, so externalPostgresql.host must name your own server." -}}
 {{- end -}}
 {{- if and (not $values.postgres.enabled) (hasPrefix "verify-" $values.externalPostgresql.sslMode) (not $values.externalCA.name) -}}
-{{- fail (printf "externalPostgresql.sslMode=%s needs externalCA.name: the Secret with the certificate of who signed the server's." $values.externalPostgresql.sslMode) -}}
+{{- fail (printf "externalPostgresql.sslMode=%s needs externalCA.name: the Secret with the certificate of the authority that signed the server's." $values.externalPostgresql.sslMode) -}}
 {{- end -}}
 
 {{- if not $values.secrets.generate -}}
 {{- range $component := list "valkey" "broker" "postgres" -}}
 {{- $store := index $values $component -}}
 {{- if and $store.enabled (not $store.auth.existingSecret.name) -}}
-{{- fail (printf "secrets.generate is false: %s.auth.existingSecret.name must name the Secret with its password." $component) -}}
+{{- fail (printf "secrets.generate is false, so %s.auth.existingSecret.name must name the Secret with the password." $component) -}}
 {{- end -}}
 {{- end -}}
 {{- if not $values.api.adminToken.existingSecret.name -}}
-{{- fail "secrets.generate is false: api.adminToken.existingSecret.name must name the Secret with the admin token." -}}
+{{- fail "secrets.generate is false, so api.adminToken.existingSecret.name must name the Secret with the admin token." -}}
 {{- end -}}
 {{- end -}}
 
 {{- $leaving := add $values.api.shutdownDelaySeconds $values.api.gracefulSeconds 5 -}}
 {{- with $values.api.terminationGracePeriodSeconds -}}
 {{- if le (int .) (int $leaving) -}}
-{{- fail (printf "api.terminationGracePeriodSeconds is %d: pods would be killed while they finish requests; it must be more than shutdownDelaySeconds + gracefulSeconds + 5 = %d." (int .) (int $leaving)) -}}
+{{- fail (printf "api.terminationGracePeriodSeconds is %d, so pods would be killed while they finish requests; it must be more than shutdownDelaySeconds + gracefulSeconds + 5 = %d." (int .) (int $leaving)) -}}
 {{- end -}}
 {{- end -}}
 {{- with $values.api.autoscaling -}}
@@ -59,14 +59,14 @@
 {{- end -}}
 {{- with $values.api.podDisruptionBudget -}}
 {{- if and .enabled (not (kindIs "invalid" .minAvailable)) (not (kindIs "invalid" .maxUnavailable)) -}}
-{{- fail "api.podDisruptionBudget takes minAvailable or maxUnavailable; set the other to null." -}}
+{{- fail "api.podDisruptionBudget takes either minAvailable or maxUnavailable; set the other to null." -}}
 {{- end -}}
 {{- end -}}
 {{- if and $values.api.service.nodePort (eq $values.api.service.type "ClusterIP") -}}
-{{- fail "api.service.nodePort is set, and api.service.type is ClusterIP: set the type to NodePort." -}}
+{{- fail "api.service.nodePort is set, but api.service.type is ClusterIP. Set the type to NodePort." -}}
 {{- end -}}
 {{- if and $values.api.ingress.enabled (not $values.api.ingress.hosts) -}}
-{{- fail "api.ingress.enabled needs api.ingress.hosts: without a host it would take every name's requests." -}}
+{{- fail "api.ingress.enabled needs api.ingress.hosts: without a host the Ingress would match requests for any name." -}}
 {{- end -}}
 {{- if and $values.api.httpRoute.enabled (not $values.api.httpRoute.parentRefs) -}}
 {{- fail "api.httpRoute.enabled needs api.httpRoute.parentRefs: the Gateway that the route belongs to." -}}
@@ -74,26 +74,26 @@
 
 {{- with $values.operator -}}
 {{- if and .enabled .scaling (not (kindIs "invalid" $values.worker.replicas)) -}}
-{{- fail "worker.replicas is set, and the operator writes the workers' replicas: set operator.minWorkers and operator.maxWorkers, or operator.scaling=false." -}}
+{{- fail "worker.replicas is set, but the operator writes the workers' replicas. Set operator.minWorkers and operator.maxWorkers instead, or operator.scaling=false." -}}
 {{- end -}}
 {{- if and .enabled (gt (int .minWorkers) (int .maxWorkers)) -}}
 {{- fail (printf "operator.minWorkers (%d) is more than operator.maxWorkers (%d)." (int .minWorkers) (int .maxWorkers)) -}}
 {{- end -}}
 {{- if and .enabled (not .serviceAccount.create) (not .serviceAccount.name) -}}
-{{- fail "operator.serviceAccount.create is false: operator.serviceAccount.name must name the account." -}}
+{{- fail "operator.serviceAccount.create is false, so operator.serviceAccount.name must name the account." -}}
 {{- end -}}
 {{- end -}}
 
 {{- $wanted := int (include "atomictickets.ledgerConnections" .) -}}
 {{- if and $values.postgres.enabled (gt $wanted (sub (int $values.postgres.maxConnections) 3 | int)) -}}
-{{- fail (printf "postgres.maxConnections is %d, and the processes may open %d while an update replaces them (three more are the server's own): raise it, or lower LEDGER_POOL_SIZE in settings, the API's replicas or operator.maxWorkers." (int $values.postgres.maxConnections) $wanted) -}}
+{{- fail (printf "postgres.maxConnections is %d, and the processes may open %d connections during an update (the server reserves three more). Raise it, or lower LEDGER_POOL_SIZE in settings, the API's replicas or operator.maxWorkers." (int $values.postgres.maxConnections) $wanted) -}}
 {{- end -}}
 
 {{- if and $values.networkPolicies.enabled (not (and $values.valkey.enabled $values.broker.enabled $values.postgres.enabled)) (not $values.networkPolicies.externalStores) -}}
-{{- fail "networkPolicies.enabled with a store of your own needs networkPolicies.externalStores: the egress rules that lead to it." -}}
+{{- fail "networkPolicies.enabled with a store of your own needs networkPolicies.externalStores: the egress rules to that store." -}}
 {{- end -}}
 
 {{- if and $values.networkPolicies.enabled $values.telemetry.endpoint (not $values.networkPolicies.telemetry) -}}
-{{- fail "networkPolicies.enabled with telemetry.endpoint needs networkPolicies.telemetry: the egress rules that lead to it." -}}
+{{- fail "networkPolicies.enabled with telemetry.endpoint needs networkPolicies.telemetry: the egress rules to the collector." -}}
 {{- end -}}
 {{- end -}}

@@ -1,4 +1,4 @@
-"""Crowds that the release's own blast runner sends, asked for over HTTP as the dashboard asks."""
+"""Blasts that the release's own blast runner sends, requested over HTTP as the dashboard does."""
 
 from typing import Any
 
@@ -12,7 +12,10 @@ WAIT_SECONDS = 60
 def blast(
     shop: Shop, crowd: CrowdPod, sale: str, requests: int, *, may_fail: bool = False, **options: Any
 ) -> dict[str, Any]:
-    """All at the same moment. Its result. `may_fail`: some may be told to come back."""
+    """Send a blast, by default of all buyers at once, and return its result.
+
+    `may_fail`: some buyers may be asked to retry later.
+    """
     body = {"requests": requests, "concurrency": requests} | options
     asked = crowd.ask("POST", f"{shop.url}/sales/{sale}/blasts", token=shop.admin_token(), body=body)
     assert asked.status == 202, asked.document

@@ -1,4 +1,4 @@
-"""Buyers who come one crowd after another, for as long as something else takes."""
+"""Buyers that come in one crowd after another while a test does something else."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,11 +11,11 @@ from tests.cluster.pods.shop import Shop
 
 STOCK = 100_000
 LOAD_SECONDS = 8
-PER_SECOND = 100  # of two cores that all pods share; more would take the time in which pods start
+PER_SECOND = 100  # the pods share two cores; more buyers would keep new pods from starting
 
 
 class Queue:
-    """Open until it is closed. `retries`: how often each buyer tries again, with the same key."""
+    """A queue of buyers, which goes on until it is closed. Each buyer retries `retries` times with the same key."""
 
     def __init__(self, shop: Shop, crowd: CrowdPod, sale: str, retries: int) -> None:
         self._shop, self._crowd, self._sale, self._retries = shop, crowd, sale, retries
@@ -47,7 +47,7 @@ class Queue:
 
 @contextmanager
 def buyers(shop: Shop, crowd: CrowdPod, beside: ThreadPoolExecutor, sale: str, *, retries: int = 0) -> Iterator[Queue]:
-    """A sale, and those who queue for it until the end; everybody has been answered then."""
+    """Open a sale and let buyers queue for it until the block ends. By then every buyer has been answered."""
     shop.kubectl.apply(flashsale(sale, {"stock": STOCK}))
     shop.until_open(sale)
     queue = Queue(shop, crowd, sale, retries)

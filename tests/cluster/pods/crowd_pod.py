@@ -1,4 +1,4 @@
-"""Who buys from inside the cluster: a pod of the project's image that no update and no fault of the release touches."""
+"""A pod that buys from inside the cluster. It runs the project's image, but is no part of the release under test."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tests.cluster.kubectl import Kubectl
 NAME = "crowd"
 MOST_RECORDS = 20_000
 EXEC_SECONDS = 180
-REPLY_SECONDS = 30.0  # of patience with a pod on a busy machine
+REPLY_SECONDS = 30.0  # how long a buyer waits for a pod on a busy machine
 IDLE = "import signal; signal.pause()"
 ASK = """
 import json, sys, urllib.error, urllib.request
@@ -54,7 +54,7 @@ class CrowdPod:
         retries: int = 0,
         seconds: float = 60,
     ) -> LoadResult:
-        """Returns when everybody was answered, with what each was told."""
+        """Send buyers, and return each one's answer when all have been answered."""
         assert requests <= MOST_RECORDS
         plan = LoadPlan(
             url=url,
@@ -71,7 +71,7 @@ class CrowdPod:
         return LoadResult.from_json(json.loads(told))
 
     def ask(self, method: str, url: str, *, token: str | None = None, body: Any = None) -> Answer:
-        """One request of HTTP."""
+        """Send one HTTP request from the pod."""
         status, _, text = self._python("-c", ASK, stdin=json.dumps([method, url, token, body])).partition("\n")
         return Answer(int(status), json.loads(text))
 
@@ -86,7 +86,7 @@ class CrowdPod:
             "image": self.image,
             "imagePullPolicy": "IfNotPresent",
             "command": ["python", "-c", IDLE],
-            # Without a share of its own it starves beside pods that start, and its idle connections are closed.
+            # Without a CPU request of its own it starves while other pods start, and its idle connections are closed.
             "resources": {"requests": {"cpu": "150m"}},
             "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         }

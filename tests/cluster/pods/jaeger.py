@@ -1,4 +1,4 @@
-"""The release's Jaeger, asked by the HTTP API of its page."""
+"""The release's Jaeger, queried by the HTTP API that its own page uses."""
 
 import json
 from collections import Counter
@@ -17,13 +17,13 @@ WAIT_SECONDS = 30  # a process sends every 5 s
 
 @dataclass(frozen=True, slots=True)
 class Jaeger:
-    """`service`: of Kubernetes."""
+    """A Jaeger in the cluster. `service` is the name of its Kubernetes Service."""
 
     kubectl: Kubectl
     service: str
 
     def search(self, service: str, operation: str, tags: Mapping[str, str]) -> Spans:
-        """Whole traces that have such a span."""
+        """Return all spans of the traces that have such a span."""
         return self._traces(service=service, operation=operation, tags=json.dumps(tags), limit=MOST_TRACES)
 
     def traces(self, ids: Iterable[str]) -> Spans:
@@ -34,13 +34,16 @@ class Jaeger:
         return Spans([received(span, trace["processes"]) for trace in traces for span in trace["spans"]])
 
     def _ask(self, what: str) -> Any:
-        # By way of the API server: it reaches Services on any kind of cluster.
+        # Through the API server's proxy, which reaches Services on any kind of cluster.
         address = f"/api/v1/namespaces/{self.kubectl.namespace}/services/{self.service}:16686/proxy/api/{what}"
         return json.loads(self.kubectl("get", "--raw", address))["data"]
 
 
 def when(look: Callable[[], Spans], complete: Callable[[Spans], bool]) -> Spans:
-    """What is seen once it is complete: each process sends its spans in its own time. Fails with the last seen."""
+    """Return the spans once they are complete, as each process sends its spans in its own time.
+
+    Fail with the last ones seen if they do not become complete.
+    """
     seen = Spans()
 
     def arrived() -> bool:

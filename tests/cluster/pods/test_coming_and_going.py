@@ -1,4 +1,4 @@
-"""Releases come, go and come back, with sales running, and beside each other."""
+"""Releases are installed, uninstalled and installed again, with sales running, alone and next to each other."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ from tests.support.until import block_until
 pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.thorough, pytest.mark.timeout(600)]
 
 DEFINITION = "crd/flashsales.atomictickets.dev"
-# Two releases fit on a node of two cores, beside the shop that the other tests share.
+# With these, two releases fit on a node of two cores, in addition to the shop that the other tests share.
 SMALL = (
     *(f"{each}.resources.requests.cpu=20m" for each in ("api", "worker", "operator", "valkey", "broker", "postgres")),
     *("api.replicas=1", "blastRunner.enabled=false", "jaeger.enabled=false"),
@@ -50,7 +50,7 @@ def test_what_goes_with_sales_running_leaves_only_what_must_stay_and_is_found_ag
         "FlashSale": {sale},
         "Pod": {"crowd"},
     }
-    block_until(lambda: left_in(shop.kubectl) == left, seconds=60)  # the API's pods still finish what they were asked
+    block_until(lambda: left_in(shop.kubectl) == left, seconds=60)  # the API's pods still finish their requests
     shop.kubectl("get", DEFINITION)
 
     shop.install(*SMALL)
@@ -64,7 +64,7 @@ def test_what_goes_with_sales_running_leaves_only_what_must_stay_and_is_found_ag
 
 
 def test_a_namespace_with_everything_in_it_goes(shop: Shop, admin: Kubectl) -> None:
-    """The last of this module: what the tests before have used goes with it."""
+    """This is the last test of its module, because it deletes the namespace that the tests before it use."""
     assert shop.kubectl.get("flashsales")["items"]
     admin("delete", "namespace", shop.kubectl.namespace, "--timeout=60s", seconds=70)
 
@@ -82,7 +82,7 @@ def two_namespaces(admin: Kubectl) -> Iterator[tuple[Kubectl, Kubectl]]:
 
 @pytest.mark.usefixtures("definition_is_left_alone")
 def test_two_releases_come_change_and_go_in_any_order(two_namespaces: tuple[Kubectl, Kubectl], image: str) -> None:
-    """The first owns the definition. The other goes and comes back beside it; then the owner goes."""
+    """The first release owns the CRD. The other is uninstalled and comes back; then the owner is uninstalled."""
     owner, other = (Shop(kubectl, image) for kubectl in two_namespaces)
     owner.helm.install(*owner.sets(), *SMALL, "crds.takeOver=true", wait_seconds=READY_SECONDS, take_ownership=True)
     other.install(*SMALL)
@@ -109,12 +109,12 @@ def test_two_releases_come_change_and_go_in_any_order(two_namespaces: tuple[Kube
 
 
 def owner_of_the_definition(shop: Shop) -> str:
-    """The namespace of the release that upgrades it."""
+    """Return the namespace of the release that owns the CRD, and so upgrades it."""
     return str(shop.kubectl.get(DEFINITION)["metadata"]["annotations"]["meta.helm.sh/release-namespace"])
 
 
 def sells_ten(shop: Shop, image: str) -> int:
-    """How many of the hundred that came have a ticket of this shop."""
+    """Send a hundred buyers to this shop, and return how many of them got a ticket."""
     crowd = CrowdPod(shop.kubectl, image)
     crowd.arrive()
     told = crowd.buy(shop.url, "same-name", requests=100)
@@ -124,7 +124,7 @@ def sells_ten(shop: Shop, image: str) -> int:
 
 
 def left_in(kubectl: Kubectl) -> dict[str, set[str]]:
-    """By kind, without what every namespace has and what only tells of the past."""
+    """Return the objects left, by kind, except those that every namespace has and those that only record the past."""
     kinds = "all,secrets,configmaps,persistentvolumeclaims,serviceaccounts,roles,rolebindings,leases,flashsales"
     kinds += ",jobs,ingresses,networkpolicies,poddisruptionbudgets"
     found = kubectl.get(kinds)["items"]

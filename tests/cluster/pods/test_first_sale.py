@@ -1,4 +1,4 @@
-"""From `helm install` to the first sales: what the README shows."""
+"""The README's steps from `helm install` to the first sales."""
 
 from base64 import b64decode
 
@@ -28,7 +28,7 @@ def test_the_samples_sell_exactly_ten_and_more_than_ten(shop: Shop, crowd: Crowd
         shop.kubectl("apply", f"--filename={PROJECT / 'k8s' / f'{sale}.yaml'}")
     shop.until_open(*sales)
     blast(shop, crowd, "atomic-drop", requests=100)
-    # Those who think hold connections: on a slow machine others wait too long for one.
+    # The naive strategy pauses with an open connection: on a slow machine other buyers wait too long for one.
     blast(shop, crowd, "naive-drop", requests=100, may_fail=True)
     assert all(purchases(shop, pod) > 0 for pod in shop.pods("api")), "one pod answered everybody"
     atomic = shop.until_status("atomic-drop", lambda status: status["stock"]["booked"] == 10)
@@ -42,7 +42,7 @@ def test_helm_test_buys_a_ticket(shop: Shop) -> None:
 
 
 def test_a_secret_is_told_nowhere_but_in_its_secret(shop: Shop) -> None:
-    """The last of this module: every pod has worked by now."""
+    """This is the last test of its module, so that every pod has worked before it."""
     secrets = {b64decode(value).decode() for data in shop.passwords().values() for value in data.values()}
     assert len(secrets) == 4, "of three stores, and the admin's"
     told = {pod: shop.kubectl("logs", pod, "--all-containers", "--tail=-1") for pod in shop.all_pods()}

@@ -1,4 +1,4 @@
-"""A pod is killed (SIGKILL, all its processes) while a crowd buys. Nothing that was promised is lost or sold twice."""
+"""All processes of a pod get SIGKILL while a crowd buys. No promised ticket is lost or sold twice."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ from tests.support.until import block_until
 pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.thorough, pytest.mark.timeout(400)]
 
 SOME = 300
-PATIENCE = 20  # tries more, with the same key: a store that restarts is away for seconds
+PATIENCE = 20  # retries of each buyer, with the same key: a store that restarts is away for seconds
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def test_a_pod_killed_in_mid_blast(
 def test_a_pod_that_starts_while_the_stock_server_is_away_waits_for_it(
     shop: Shop, crowd: CrowdPod, killer: Killer
 ) -> None:
-    """Its startup probe has passed, so that no outage, however long, has the kubelet restart it."""
+    """The pod's startup probe has passed, so the kubelet does not restart it in an outage, however long."""
     sale = "after-the-outage"
     shop.kubectl.apply(flashsale(sale))
     shop.until_open(sale)

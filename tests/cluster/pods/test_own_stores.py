@@ -1,4 +1,4 @@
-"""Everything external: the chart on stores of one's own, over TLS that is verified."""
+"""The chart with external stores alone, over verified TLS."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_a_sale_is_sold_exactly_by_whichever_way_leads_to_the_stock(shop: Shop, 
 
 
 def test_a_ledger_by_a_name_that_its_certificate_does_not_have_is_refused(shop: Shop) -> None:
-    """The control: the same command, told the right name, finds the ledger as it should be."""
+    """The control comes first: with a name from the certificate the same command succeeds."""
     migrate(shop, LEDGER)
     with pytest.raises(Refused, match="SSLCertVerificationError"):
         migrate(shop, STRANGER)

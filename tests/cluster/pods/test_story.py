@@ -1,4 +1,4 @@
-"""The one story of pods in the short tier: an install, a sale under fire, and the same exact outcome as ever."""
+"""The one test of pods in the short tier: an install, and a sale that stays exact while pods are killed."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +15,10 @@ from tests.support.until import block_until
 pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.timeout(400)]
 
 SOLD_BEFORE = 100
-PATIENCE = 20  # tries more, with the same key: a store that restarts is away for seconds
+PATIENCE = 20  # retries of each buyer, with the same key: a store that restarts is away for seconds
 
 
-# 35 s with the install: eight pods start, four of them twice, on the two cores that buy as well.
+# With the install this takes 35 s: eight pods start, four of them twice, on the two cores that also run the buyers.
 def test_a_sale_stays_exact_while_a_pod_of_each_kind_is_killed(
     shop: Shop, crowd: CrowdPod, killer: Killer, beside: ThreadPoolExecutor, nodes: list[str]
 ) -> None:
@@ -29,7 +29,7 @@ def test_a_sale_stays_exact_while_a_pod_of_each_kind_is_killed(
         block_until(lambda: shop.bookings("story").total() > SOLD_BEFORE, seconds=60)
         for victim in victims:
             killer.kill(victim)
-        # All at once: the last of them is back when all of them are.
+        # The waits run at the same time, and the latest of their results is when all pods are back.
         back = max(beside.map(shop.wait_restarted, victims))
     assert queue.outcomes().keys() == {"accepted"}, json.dumps(queue.outcomes())
     settled = verdict.check(shop, "story", queue.records(), since=back)

@@ -1,4 +1,4 @@
-"""What an engineer finds in the release's Jaeger: the race of two pods, and orders that are one story each."""
+"""The traces in the release's Jaeger: a race between two pods, and one whole trace for each order."""
 
 import pytest
 
@@ -20,11 +20,12 @@ STOCK, BUYERS = 40, 60
 
 def test_two_pods_that_read_one_version_and_both_sold(shop: Shop, crowd: CrowdPod, jaeger: Jaeger) -> None:
     sale = "race-in-jaeger"
-    # Longer than two pods need to begin: both read the first version, whatever else the machine does.
+    # The pause is longer than two pods need to begin, so that both read the first version even on a busy machine.
     terms = {"name": sale, "strategy": "naive", "stock": 10, "think_ms": 200}
     created = crowd.ask("POST", f"{shop.url}/sales", token=shop.admin_token(), body=terms)
     assert created.status == 201, created.document
-    # No more at a time than one pod has connections to the ledger: who waits for one in vain is a 503, and a red span.
+    # As many at a time as one pod has connections to the ledger: a buyer that waits too long for a connection gets a
+    # 503, and its span is an error.
     result = blast(shop, crowd, sale, requests=100, concurrency=20)
     witnesses = result["witnesses"]
     assert witnesses["written"] == result["accepted"] > 10
@@ -72,7 +73,7 @@ def test_each_accepted_order_is_one_trace_from_the_buyer_to_the_ledger(
 
 
 def the_report_is_found(jaeger: Jaeger, pairs: list[dict[str, dict[str, str]]]) -> None:
-    """Each pair that a blast's result names, by its ids alone; those of two pods come first."""
+    """Find each pair that a blast's result names, by its ids alone. Assert that pairs of two pods come first."""
     sides = [(pair["first"], pair["second"]) for pair in pairs]
     found = jaeger.traces(side["trace_id"] for pair in sides for side in pair)
     for pair in sides:
@@ -84,7 +85,7 @@ def the_report_is_found(jaeger: Jaeger, pairs: list[dict[str, dict[str, str]]]) 
 
 
 def what_orders_share(jaeger: Jaeger, spans: Spans) -> Spans:
-    """What their spans link to: script calls, transactions of workers, and who seeded the gate."""
+    """Return the spans that the orders' spans link to: script calls, workers' transactions, the seeding of the gate."""
     links = {link for span in spans.spans for link in span.links}
     traces = {trace_id for trace_id, _ in links}
     return when(lambda: jaeger.traces(traces), lambda seen: links <= {span.ids for span in seen.spans})

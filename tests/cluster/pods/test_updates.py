@@ -1,4 +1,4 @@
-"""Updates while buyers come: keep-alive clients that never try again, and not one error."""
+"""Updates while buyers come: clients with keep-alive that never retry see not one error."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -46,7 +46,7 @@ def all_served(shop: Shop, queue: Queue, sale: str) -> None:
 
 @pytest.fixture(scope="session")
 def head() -> str:
-    """The newest revision of the schema."""
+    """Return the newest revision of the schema."""
     head = ScriptDirectory(str(PROJECT / "alembic")).get_current_head()
     assert head is not None
     return head
@@ -54,7 +54,7 @@ def head() -> str:
 
 @pytest.fixture(scope="session")
 def next_image(images: ImageStore, image: str, head: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Of a release with one revision more."""
+    """Return the image of a release with one more revision."""
     source = EXPAND.format(head=head, step=ADD_A_COLUMN)
     images.build("atomictickets:test-next", with_migration(tmp_path_factory.mktemp("next"), image, source))
     return "atomictickets:test-next"
@@ -62,7 +62,7 @@ def next_image(images: ImageStore, image: str, head: str, tmp_path_factory: pyte
 
 @pytest.fixture(scope="session")
 def broken_image(images: ImageStore, image: str, head: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Of a release whose migration fails."""
+    """Return the image of a release whose migration fails."""
     source = EXPAND.format(head=head, step=FAIL)
     images.build("atomictickets:test-broken", with_migration(tmp_path_factory.mktemp("broken"), image, source))
     return "atomictickets:test-broken"
@@ -81,7 +81,7 @@ def test_three_rolling_updates_lose_no_request(shop: Shop, crowd: CrowdPod, besi
 def test_the_same_buyers_do_see_a_pod_that_dies(
     shop: Shop, crowd: CrowdPod, beside: ThreadPoolExecutor, killer: Killer
 ) -> None:
-    """The control of the test above."""
+    """The control of the test above: these buyers do notice a killed pod."""
     with buyers(shop, crowd, beside, "dying") as queue:
         for pod in shop.pods("api"):
             killer.kill(pod)

@@ -1,4 +1,4 @@
-"""What must be true of a sale after a fault: the buyers, the ledger and the resource's status agree."""
+"""The check of a sale after a fault: the buyers' answers, the ledger and the resource's status must agree."""
 
 import time
 from collections.abc import Iterable
@@ -12,14 +12,15 @@ EXACT_SECONDS = 30
 
 
 def check(shop: Shop, sale: str, told: Iterable[Told], *, since: float | None = None) -> Status:
-    """Each "reserved" is one booking; each request without an answer is one at most; nobody else has any.
+    """Assert that the bookings match the buyers' answers, and return the resource's status once it agrees.
 
-    Returns the resource's status, which says the same within 30 s: of `since` on the monotonic clock, or of now.
+    Each accepted request has exactly one booking, each request without an answer at most one, and there are no others.
+    The status must agree within 30 s after `since`, on the monotonic clock, or after now.
     """
     told, deadline = list(told), (time.monotonic() if since is None else since) + EXACT_SECONDS
     accepted = {(each.customer, each.key) for each in told if each.outcome == ACCEPTED}
     unanswered = {(each.customer, each.key) for each in told if each.status == 0 or each.status >= 500}
-    # Asked of the stock server itself: a status may be seconds old.
+    # The stock server itself is asked, because a status may be seconds old.
     block_until(lambda: shop.backlog(sale) == 0, seconds=deadline - time.monotonic())
     booked = shop.bookings(sale)
     tickets = sum(booked.values())
@@ -34,7 +35,7 @@ def check(shop: Shop, sale: str, told: Iterable[Told], *, since: float | None = 
 
 
 def is_exact(status: Status) -> bool:
-    """All that was accepted has reached the ledger, and every ticket is accounted for."""
+    """Return whether all accepted orders have reached the ledger and every ticket is accounted for."""
     stock = status["stock"]
     drained = stock["backlog"] == stock["setAside"] == 0
     return bool(drained and stock["oversold"] == 0 and stock["total"] == stock["remaining"] + stock["booked"])

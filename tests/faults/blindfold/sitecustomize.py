@@ -1,7 +1,8 @@
-"""Takes from every process of an installation what it would notice a failover by.
+"""Hides from every process of an installation the facts by which it would notice a failover.
 
-Python imports a module of this name at each start, where PYTHONPATH has its directory. BLINDFOLD lists what is hidden:
-`run-id` (which server answers, as some managed services do it), `numbers` (that an order's number was given before).
+Python imports a module of this name at each start if PYTHONPATH has its directory. BLINDFOLD lists what is hidden:
+`run-id` (the server's run id, which some managed services hide too) and `numbers` (that an order's number was used
+before).
 """
 
 import os
@@ -18,7 +19,7 @@ async def nobody(_: gate.Gate, __: str) -> str:
 
 def hint_only(batcher: PurchaseBatcher, queue: SaleQueue, reply: BatchReply, _: int) -> None:
     if reply.hint_due:
-        batcher._noticed(queue.sale, reply.fence, "hint")  # noqa: SLF001  it stands in for one of its own methods
+        batcher._noticed(queue.sale, reply.fence, "hint")  # noqa: SLF001  replaces a method of the class
 
 
 def hide(owner: Any, name: str, instead: Any) -> None:

@@ -1,4 +1,4 @@
-"""The committed CRD is what the models say, and every field of it is described and bounded."""
+"""The committed CRD matches the models, and every field of it has a description and bounds."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from flashsale_operator.resource.rules import RULES
 from tests.support.project import PROJECT
 
 DIGESTS = {"1": "3f4cb4b67db3bd56", "2": "c5f9c41aee7caa1a", "3": "e80801137b4decaa"}
-"""Of the schema of each version: whoever changes the schema raises SCHEMA_VERSION in crd.py and adds a line."""
+"""The digest of the schema of each version. A change of the schema must raise SCHEMA_VERSION in crd.py and add one."""
 
 
 def test_the_committed_file_is_up_to_date() -> None:
@@ -81,7 +81,7 @@ def test_only_the_annotation_adopts(annotations: dict[str, str], *, adopts: bool
 
 
 def fields(node: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """All fields of a schema, by their path."""
+    """Return all fields of a schema by their path."""
     return dict(_below(node, ""))
 
 

@@ -1,4 +1,4 @@
-"""How the benchmark judges, as tables: a threshold that no figure can fail proves nothing. No timing is asserted."""
+"""The benchmark's verdicts, as tables: a threshold that no figure can fail proves nothing. No timing is asserted."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -72,7 +72,7 @@ SOAK = Sample(
 def a_run(
     rates: Mapping[str, float] | None = None, figures: Mapping[str, Mapping[str, float]] | None = None
 ) -> Samples:
-    """Three rounds in which everything is as promised, but for what is given."""
+    """Return the samples of three rounds that keep every promise, except for the rates and figures given."""
     samples = [SOAK if figures is None or "soak" not in figures else with_figures(SOAK, figures["soak"])]
     for arm, rate in (RATES | dict(rates or {})).items():
         for round_ in ROUNDS:
@@ -158,7 +158,7 @@ def test_nothing_measured_passes_nothing() -> None:
     ("values", "verdict"),
     [
         ((0.95, 0.96, 0.95, 0.97), "PASS"),
-        ((0.70, 1.30, 0.80, 1.25), "FAIL"),  # the middle is above the threshold, the interval's low end isn't
+        ((0.70, 1.30, 0.80, 1.25), "FAIL"),  # the middle is above the threshold, but the interval's low end is not
         ((0.85, 0.86, 0.85, 0.84), "FAIL"),
         ((0.95,), "NOT MEASURED"),
         ((), "NOT MEASURED"),
@@ -182,7 +182,7 @@ def test_the_worst_time_decides_what_must_hold_each_time() -> None:
 
 
 def test_the_interval_is_that_of_students_t() -> None:
-    """Logarithms 0, 1, 2: mean 1, standard error 1 / sqrt(3), t 4.303 for two degrees of freedom."""
+    """The logarithms are 0, 1, 2: mean 1, standard error 1 / sqrt(3), t 4.303 for two degrees of freedom."""
     found = interval_of([1.0, 2.718281828, 7.389056099])
     assert found is not None
     assert (found.low, found.middle, found.high) == pytest.approx((0.2266, 2.7183, 32.605), rel=1e-3)
@@ -213,7 +213,7 @@ def test_a_round_that_proves_nothing_does_not_count(change: Mapping[str, object]
 
 
 def test_rounds_do_not_count_where_a_second_generator_raised_the_floor() -> None:
-    """The API could do more than one generator asked of it: the floor was too low, and every ratio too high."""
+    """The API could serve more than one generator sent, so the floor was too low and every ratio too high."""
     samples = a_run({DOUBLED: 11_000.0})
     assert not samples.counted("purchases")
     assert [judged.verdict for judged in (threshold.judged(samples) for threshold in THRESHOLDS[:2])] == [
@@ -222,7 +222,7 @@ def test_rounds_do_not_count_where_a_second_generator_raised_the_floor() -> None
 
 
 def test_a_rate_counts_that_one_generator_had_no_trouble_with() -> None:
-    """It sent 10,000 a second of the floor's requests in that round: at half of that it was not the limit."""
+    """The generator sent 10,000 of the floor's requests per second in that round, so at half of that it is no limit."""
     samples = a_run({DOUBLED: 11_000.0})
     assert len(samples.counted("collector")) == len(ROUNDS)
 
@@ -232,7 +232,7 @@ def test_a_busy_round_counts() -> None:
 
 
 def test_a_backlog_that_grows_is_seen_as_a_share() -> None:
-    """1,000 accepted and 900 persisted each second, read 50 times a second."""
+    """The gate accepts 1,000 and the workers persist 900 orders each second, sampled 50 times a second."""
     looks = [Look(1_700_000_000 + tick / 50, 20 * tick, 2 * tick) for tick in range(100)]
     assert persisted_share(looks) == pytest.approx(0.9, abs=0.001)
 
@@ -243,7 +243,7 @@ def test_a_backlog_that_only_wobbles_does_not_grow() -> None:
 
 
 def test_the_drain_is_timed_from_its_first_booking() -> None:
-    """The worker needs 2 s to start; then 500 of 2,000 are gone at once, and the other 1,500 take 1 s."""
+    """The worker needs 2 s to start. Then it books 500 of 2,000 orders at once, and the other 1,500 in 1 s."""
     looks = [Look(0.0, 2000, 2000), Look(2.0, 2000, 2000), Look(2.1, 2000, 1500), Look(3.1, 2000, 0), Look(9, 2000, 0)]
     assert drained_per_second(looks) == pytest.approx(1500)
 
@@ -311,7 +311,7 @@ def test_a_report_holds_only_with_every_bar_and_on_a_real_disk(
 
 
 def blocks(times: float, speeds: Sequence[float]) -> list[dict[str, Cost]]:
-    """Of a machine with these speeds, on which `real` costs so many times what `stub` does: 40 us."""
+    """Return a block for each speed of the machine. At speed 1 `stub` costs 40 us, and `real` costs `times` as much."""
     return [{"stub": Cost(0.04 / each, 1000), "real": Cost(0.04 * times / each, 1000)} for each in speeds]
 
 

@@ -1,4 +1,7 @@
-"""The command `lab` with real stores and a stand-in service: `python -m tests.lab.cli.stand_in_lab --home ...`."""
+"""The command `lab` with real stores and stand-ins for the service's processes.
+
+Run it as `python -m tests.lab.cli.stand_in_lab --home ...`.
+"""
 
 import sys
 from collections.abc import Mapping
@@ -19,7 +22,7 @@ server.server_bind()
 server.server_activate()
 server.serve_forever()
 """
-# Like a Celery parent: its child is a process of its own, in the same group.
+# As with Celery, the worker has a child process in the same process group.
 WORKER = "import subprocess; subprocess.run(['sleep', '1000'])"
 
 
@@ -46,5 +49,5 @@ class StandInPlan(ServicePlan):
 
 
 if __name__ == "__main__":
-    vars(lab_command)["ServicePlan"] = StandInPlan  # the one seam: everything else is the real command
+    vars(lab_command)["ServicePlan"] = StandInPlan  # everything else is the real command
     sys.exit(main(["lab", *sys.argv[1:]]))

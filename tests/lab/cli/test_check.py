@@ -1,4 +1,4 @@
-"""`atomictickets check`: exit code, text and JSON."""
+"""The exit code, the text and the JSON of `atomictickets check`."""
 
 import json
 from pathlib import Path
@@ -29,8 +29,8 @@ def test_an_anomaly_ends_with_1_and_is_shown_with_its_witness(
         "4 events: 1 purchases, 0 bookings. 1 kinds of anomaly found.",
         "",
         "lost-order (1)",
-        "  Told yes, and the ledger has no such booking.",
-        "    line 2: ada was told accepted r1 at 1.000000",
+        "  The purchase was accepted, but the ledger has no such booking.",
+        "    line 2: ada's purchase was accepted as r1 at 1.000000",
     ]
 
 

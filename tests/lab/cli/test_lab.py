@@ -1,4 +1,4 @@
-"""The command `lab` as a process of its own: real stores, stand-ins for the service (stand_in_lab.py)."""
+"""The command `lab` in a process of its own, with real stores and stand-ins for the service (stand_in_lab.py)."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The report and its claims, as tables: a claim that no wrong figure can refute would prove nothing."""
+"""The report and its claims, as tables. A claim that no wrong figure can refute would prove nothing."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""How the lab reads and stages a sale, against a real HTTP server that answers what the test wrote down."""
+"""How the lab reads and prepares a sale, tested against a real HTTP server whose answers the test decides."""
 
 import json
 import threading
@@ -24,7 +24,7 @@ Answer = tuple[int, Any]
 
 @dataclass
 class Service:
-    """Answers each request with what `answer(method, path)` says, and notes what came."""
+    """A server that answers each request with `answer(method, path)`, and keeps the requests in `asked`."""
 
     answer: Callable[[str, str], Answer] = lambda _method, _path: UNKNOWN
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -50,7 +50,7 @@ def service() -> Iterator[Service]:
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_POST = do  # noqa: N815  the names that the server looks for
+        do_GET = do_POST = do  # noqa: N815  the names that the server calls
 
         def log_message(self, *_: Any) -> None:
             return
@@ -147,7 +147,7 @@ async def test_an_empty_backlog_counts_only_when_seen_after_the_last_acceptance(
         empty_at = await watch.first_without_backlog(since=since)
     assert empty_at is not None
     assert empty_at >= since
-    assert next(backlogs, None) is None  # it looked on past both backlogs, though looks without one had come before
+    assert next(backlogs, None) is None  # both backlogs were read, although empty ones had come before them
 
 
 async def test_a_backlog_that_stays_has_no_such_moment(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

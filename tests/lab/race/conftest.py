@@ -1,4 +1,7 @@
-"""One installation on which processes may be killed, for all scenarios of a session; each is played once."""
+"""Fixtures for one installation whose processes may be killed. All scenarios of a session share it.
+
+Each scenario is played once with each strategy.
+"""
 
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -24,7 +27,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnTarget]:
 
 @pytest.fixture(scope="package")
 def play(target: OwnTarget) -> Play:
-    """Plays a scenario with a strategy, by their names."""
+    """Return a function that plays a scenario with a strategy, both given by name, and remembers its scenes."""
     played: dict[tuple[str, str], list[Scene]] = {}
 
     async def play(scenario: str, strategy: str) -> list[Scene]:

@@ -1,4 +1,4 @@
-"""`atomictickets race` as a user runs it, with small numbers; and a strategy that only the test knows."""
+"""`atomictickets race` as a user runs it, with small numbers, and with a strategy that only the test adds."""
 
 import json
 import os
@@ -21,14 +21,17 @@ SMALL = ["--requests", "60", "--concurrency", "40", "--stock", "10"]
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> type[ToyStrategy]:
-    """One file and one line: here the line is made at run time, in this process and in those of the installation."""
+    """Register a strategy and return it. A contributor would add one file, and one line to the registry.
+
+    Here the line is added at run time, in this process and in those of the installation.
+    """
     monkeypatch.setitem(STRATEGIES, ToyStrategy.name, ToyStrategy)
     path = [str(PROJECT / "tests/lab/race/toy"), str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
     return ToyStrategy
 
 
-# 11 s: an installation is started, and nine crowds come, each out of a process of its own.
+# This takes 11 s: an installation is started, and nine crowds come, each from a process of its own.
 @pytest.mark.usefixtures("toy")
 def test_a_race_tells_the_exact_from_the_others_and_takes_in_a_strategy_of_a_test(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -60,7 +63,7 @@ def test_a_race_tells_the_exact_from_the_others_and_takes_in_a_strategy_of_a_tes
 
 
 def assert_costs_are_known(entries: dict[str, Any]) -> None:
-    """The ledger was looked at, Redis was counted: not what came of it, which is the machine's."""
+    """Assert that the costs in the ledger and in Redis were measured, without checking values that vary by machine."""
     for entry in entries.values():
         for run in entry["runs"]:
             assert run["connections"] is not None

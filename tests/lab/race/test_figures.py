@@ -1,4 +1,4 @@
-"""Medians, spread, the order of merit, the tables, and the page they are written into."""
+"""The figures of a race: medians, spread, the ranking, the tables, and the page into which they are written."""
 
 from typing import Any
 

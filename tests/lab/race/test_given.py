@@ -1,4 +1,4 @@
-"""A race at a service that runs already, with and without a look into its stores."""
+"""A race against a service that is already running, with and without access to its stores."""
 
 from app.lab.race.crowds import race_all
 from app.lab.race.target import given

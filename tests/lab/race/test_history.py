@@ -1,4 +1,4 @@
-"""What the load generator noted becomes lines that the check reads."""
+"""The load generator's records become lines of a history that the check can read."""
 
 from typing import Any
 

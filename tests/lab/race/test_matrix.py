@@ -1,4 +1,4 @@
-"""The matrix of docs/strategies.md, cell by cell: what it says breaks a strategy is what a scenario finds."""
+"""The matrix in docs/strategies.md, cell by cell: the damage that it names is the damage that a scenario finds."""
 
 import re
 
@@ -9,11 +9,11 @@ from tests.lab.race.conftest import Play
 from tests.support.docs_pages import page, table
 
 COLUMNS = ("limit", "pause", "crash", "failover")
-# Evidence from inside the service, beside the damage it does: kept while the service records its attempts.
+# Evidence from inside the service, in addition to the damage. It exists only if the service records its attempts.
 INSIDE = {"lost-update", "stale-guard", "write-skew", "expired-lock"}
 
-ROWS = {name: cells for name, *cells in table(page("strategies.md"), "## What breaks which")}
-# Of each column, for the first tier: a cell with damage, and one without.
+ROWS = {name: cells for name, *cells in table(page("strategies.md"), "## Matrix of anomalies")}
+# The cells that the first tier tests: from each column one with damage, and one without.
 FIRST = {
     *(("limit", "naive"), ("pause", "redis-lock"), ("crash", "redis-decr"), ("failover", "redis-decr")),
     *((column, "conditional-update") for column in COLUMNS),
@@ -49,6 +49,6 @@ def test_no_promise_is_broken_by_a_crowd() -> None:
 
 
 def test_every_strategy_is_told_what_protects_it_and_where_that_is_taken_away() -> None:
-    rows = table(page("strategies.md"), "## What protects which")
+    rows = table(page("strategies.md"), "## Protections and controls")
     assert sorted(name for names, *_ in rows for name in names.split(", ")) == sorted(STRATEGIES)
     assert all("::test_" in control or control == "the same" for *_, control in rows)

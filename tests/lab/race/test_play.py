@@ -1,4 +1,4 @@
-"""A strategy that fails in the middle of a scenario, or of a race, is one strategy that failed."""
+"""A strategy that fails in the middle of a scenario or of a race does not affect the other strategies."""
 
 import asyncpg
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -37,7 +37,7 @@ async def test_whoever_was_held_when_a_scenario_failed_works_for_the_next_strate
                 target.failpoints.stop_at("after_decrement")
                 target.hold(target.workers)
             raise ERRORS[strategy][0]
-        return await SCENARIOS["limit"].act(target, strategy)  # whose one order a worker has to book
+        return await SCENARIOS["limit"].act(target, strategy)  # a worker has to book its one order
 
     work = play(target, RaceScenario(act, "a test"), [*ERRORS, AtomicStrategy], print)
     scenes, failures = await supervised(work, target.supervisor)

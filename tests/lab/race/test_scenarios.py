@@ -1,4 +1,4 @@
-"""What scenarios show beside the matrix (test_matrix.py): real processes, killed and stopped at named points."""
+"""Facts that scenarios show in addition to the matrix (test_matrix.py), with real processes killed at failpoints."""
 
 from app.lab.race.scenarios.scene import Scene
 from tests.lab.race.conftest import Play
@@ -17,7 +17,7 @@ async def test_pause_a_lock_of_the_database_outlasts_its_holders_pause(play: Pla
 async def test_crash_an_order_that_is_nowhere_but_in_a_process_or_the_broker_is_lost(play: Play) -> None:
     in_the_api, in_the_worker, in_the_broker = await play("crash", "lua-fire-and-forget")
     assert (in_the_api.seen["died"], in_the_api.found["lost-order"]) == ("api after_decrement", 1)
-    assert (in_the_worker.seen["died"], in_the_worker.found) == ("worker task_taken", {})  # acknowledged afterwards
+    assert (in_the_worker.seen["died"], in_the_worker.found) == ("worker task_taken", {})  # redelivered
     assert (in_the_broker.seen["booked"], in_the_broker.found["lost-order"]) == (0, 4)
 
 
@@ -29,7 +29,7 @@ async def test_failover_the_gate_loses_what_was_forgotten_and_oversells_nothing(
 
 async def test_retry_storm_whoever_bets_on_being_alone_loses_and_nobody_is_told_sold_out_for_it(play: Play) -> None:
     scene = await one(play, "retry-storm", "optimistic")
-    assert scene.seen["retries"] > 15  # all have read one version, and one may write
+    assert scene.seen["retries"] > 15  # all have read one version, of which only one may write
     assert (scene.seen["booked"], scene.found) == (15, {})
 
 

@@ -1,4 +1,4 @@
-"""Faults on real processes: what is stopped comes back, what is paused goes on, and nothing counts as a crash loop."""
+"""Faults on real processes: a stopped one comes back, a paused one goes on, and neither counts as a crash loop."""
 
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -19,12 +19,12 @@ Condition = Callable[[], Awaitable[bool]]
 
 
 def silent(_: str) -> None:
-    """The lab's terminal."""
+    """Stand in for the lab's terminal, and print nothing."""
 
 
 @pytest.fixture
 def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
-    """Two processes that do nothing, called a worker and the broker."""
+    """Return a supervisor of two processes that do nothing, named after a worker and the broker."""
     supervisor = Supervisor(ProcessRegistry(tmp_path / "processes.json"), silent)
     command = [sys.executable, "-c", "import signal; signal.pause()"]
     supervisor.start(
@@ -52,7 +52,7 @@ def running(control: LabControl) -> dict[str, bool]:
 
 
 def conditions(process: psutil.Process) -> tuple[Condition, Condition]:
-    """That it is stopped by a signal, and that it isn't."""
+    """Return two conditions: that the process is stopped by a signal, and that it is not."""
 
     async def stopped() -> bool:
         return process.status() == psutil.STATUS_STOPPED
@@ -76,7 +76,7 @@ async def test_what_is_stopped_comes_back(
         faults.look()
         return running(control)[name]
 
-    for _ in range(7):  # seven deaths in a minute would be a crash loop, had they not been asked for
+    for _ in range(7):  # seven deaths in a minute are a crash loop, unless they were requested
         assert control.request(fault)
         faults.look()
         assert running(control) == {"worker-1": True, "broker": True} | {name: False}

@@ -1,4 +1,4 @@
-"""Root lends PostgreSQL to an unprivileged account without opening anybody's directory."""
+"""As root, PostgreSQL runs under an unprivileged account, and no directory is opened to others for that."""
 
 import os
 import shutil

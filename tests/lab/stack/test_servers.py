@@ -1,4 +1,4 @@
-"""The embedded servers: what was written survives a kill -9, and nothing of a killed server is left."""
+"""The embedded servers: written data survive a kill -9, and no process of a killed server is left."""
 
 import subprocess
 from collections.abc import Callable
@@ -128,7 +128,7 @@ def test_no_port_is_given_out_twice_though_nobody_listens_there_yet() -> None:
 
 
 def test_drawn_without_memory_the_same_number_of_ports_has_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The control."""
+    """The control: without a memory of the ports given out, some are given out twice."""
     drawn = []
     for _ in range(300):
         monkeypatch.setattr("app.lab.stack.servers.ports._given", set())

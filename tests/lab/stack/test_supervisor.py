@@ -1,4 +1,4 @@
-"""The life of a lab's processes: started in order, watched, stopped in order, and never left behind."""
+"""The life of a lab's processes: they are started in order, watched, stopped in order, and never left behind."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def alive(pid: int) -> bool:
 
 
 class Supervised:
-    """A supervisor, what it said, and a way to make stand-in parts."""
+    """A supervisor with its messages, and a way to make stand-ins for its parts."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -137,7 +137,7 @@ def test_deaths_far_apart_are_never_a_crash_loop() -> None:
 
 @pytest.fixture
 def stranger() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that no lab tethered to itself, as a kill -9 leaves it where the kernel does not end it."""
+    """Yield a process that is bound to no lab, like one that a kill -9 leaves if the kernel does not end it."""
     with subprocess.Popen([sys.executable, "-c", SLEEP], start_new_session=True) as process:
         yield process
         process.kill()
@@ -167,8 +167,8 @@ def test_orphans_of_a_dead_group_are_ended_only_with_this_homes_mark(tmp_path: P
         assert parent.stdout is not None
         orphan = psutil.Process(int(parent.stdout.readline()))
         parent.wait()
-        # The kernel closes what is to be closed at an exec, which its starter waits for, before the program has its
-        # environment: on a busy machine one can look in between.
+        # Popen returns when exec has closed its pipe, and the program gets its environment only after that. On a busy
+        # machine a test could look in between.
         block_until(orphan.environ)
         registry = ProcessRegistry(tmp_path / "processes.json")
         registry.record("worker", parent.pid)

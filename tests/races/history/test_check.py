@@ -1,4 +1,4 @@
-"""The smallest witness is told, and what can't be judged is refused with the number of its line."""
+"""A finding shows its smallest witness, and a history that cannot be judged is refused with the number of the line."""
 
 import json
 from contextlib import suppress
@@ -21,7 +21,7 @@ def evidence(tale: Tale, anomaly: str) -> list[str]:
 def test_two_buyers_of_one_ticket_are_the_witness_of_overselling() -> None:
     tale = Tale(stock=2).won("ada", "r1").won("bob", "r2").buy("eve", "r3").booking("r3", "eve", ticket=1)
     (found,) = tale.verdict().findings
-    assert found.sentence == "drop, round 1: 3 tickets are booked, and there are 2. Two buyers hold the same ticket:"
+    assert found.sentence == "drop, round 1: 3 tickets are booked, but there are 2. Two buyers hold the same ticket:"
     assert found.evidence == ["booking r1", "booking r3: ticket 1 for eve, key k, booked"]
 
 
@@ -68,28 +68,28 @@ def test_traces_are_named() -> None:
 
 
 def changed(number: int, **fields: Any) -> list[str]:
-    """A good history with other fields in one of its lines."""
+    """Return a good history with the fields of one line changed."""
     lines = [json.loads(line) for line in Tale().won("ada", "r1").lines]
     lines[number] |= fields
     return [json.dumps(line) for line in lines]
 
 
 BAD = {
-    "no JSON": (["{"], "Line 1 is no JSON"),
-    "no object": (["[]"], "Line 1 is no JSON object"),
+    "no JSON": (["{"], "Line 1 is not JSON"),
+    "no object": (["[]"], "Line 1 is not a JSON object"),
     "no type": (changed(1, type="maybe"), "Line 2: type must be one of fail, info, invoke, ok"),
     "no function": (changed(1, function="sell"), "Line 2: function must be one of"),
     "no process": (changed(1, process=""), "Line 2: process must be a name"),
     "no time": (changed(1, time="noon"), "Line 2: time must be a number"),
     "no value": (changed(1, value=None), "Line 2: value must be an object"),
-    "no customer": (changed(1, value={"sale": "drop", "key": "k"}), "Line 2: value.customer must be a text"),
+    "no customer": (changed(1, value={"sale": "drop", "key": "k"}), "Line 2: value.customer must be a string"),
     "a stock that is no number": (changed(0, value={"sale": "drop", "stock": "ten"}), "Line 1: value.stock must be"),
-    "an answer without a question": (changed(1, process="bob"), "Line 3: ada-k-0.0 is told something"),
+    "an answer without a question": (changed(1, process="bob"), "Line 3: ada-k-0.0 gets an answer without a request"),
     "a second question before the answer": (
         changed(2, type="invoke"),
         "Line 3: ada-k-0.0 still waits for an answer (line 2)",
     ),
-    "back in time": (changed(1, time=-20.0), "Line 2: what was asked and told must be in the order of time"),
+    "back in time": (changed(1, time=-20.0), "Line 2: requests and answers must be in the order of time"),
     "no booking's status": (
         Tale().buy("ada", "r1").booking("r1", "ada", status="maybe").lines,
         "no booking has the status 'maybe'",

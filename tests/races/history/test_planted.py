@@ -1,4 +1,4 @@
-"""Anomalies planted by hand are found, each as what it is and nothing else; histories without any are left in peace."""
+"""Each anomaly planted by hand is found as exactly that anomaly, and clean histories have no findings."""
 
 from typing import Any
 

@@ -1,8 +1,9 @@
--- sell: decides one purchase by the standalone counter, and remembers the answer. Nothing here carries the order to the ledger.
+-- sell: decides one purchase by the standalone counter, and stores the answer. It writes no order for the workers.
 -- KEYS  1 counter (hash)  2 answers, 3 customers and 4 orders (hashes)
 -- ARGV  1 customer  2 key  3 quantity (tickets)  4 nonce  5 life (seconds)
--- returns {} where the counter is not here, else {round, epoch, milliseconds until it opens, first ticket, and the four of
---   the purchase as reserve.lua gives them: verdict, and what belongs to it}; a ticket only with a number that isn't 0
+-- returns {} if the counter is missing, else {round, epoch, milliseconds until it opens, first ticket, and the four
+--   values of a purchase's answer as in reserve.lua: the verdict and its details}. The ticket is valid only if the
+--   number, the last of the four, is not 0
 local counter = redis.call('HMGET', KEYS[1], 'round', 'epoch', 'stock', 'left', 'limit', 'opens', 'closes', 'state',
   'accepted')
 for field = 1, 9 do

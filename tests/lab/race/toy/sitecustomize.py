@@ -1,4 +1,4 @@
-"""Registers the toy in every process of an installation: Python imports this at each start where PYTHONPATH has it."""
+"""Registers the toy strategy in every process of an installation: PYTHONPATH makes Python import this at each start."""
 
 import sys
 from typing import Any, cast

@@ -1,0 +1,70 @@
+"""A lab and a Chromium for the scripts of this folder, started for one run of them."""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, async_playwright
+
+from app.client import ApiRefused, ApiUnreachable, Document, SaleClient
+from app.lab.stack.servers.ports import free_port
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+READY_SECONDS = 120
+
+
+class Lab(SaleClient):
+    """The HTTP API of the lab, with blasts."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+    async def blast(self, sale: str, **load: Any) -> Document:
+        """Send a blast, wait until it has ended, and return its result."""
+        blast = await self._ask("POST", f"/sales/{sale}/blasts", load)
+        while (seen := await self._ask("GET", f"/blasts/{blast['id']}"))["result"] is None:  # noqa: ASYNC110  elsewhere
+            await asyncio.sleep(0.1)
+        result: Document = seen["result"]
+        return result
+
+    async def answers(self) -> bool:
+        try:
+            return await self.sale("no-such-sale") is None
+        except (ApiUnreachable, ApiRefused):  # not yet, or not ready yet
+            return False
+
+
+@asynccontextmanager
+async def running_lab() -> AsyncIterator[Lab]:
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="atomictickets-") as home:
+        command = ["-m", "app.lab.cli.main", "lab", "--port", str(port), "--home", str(Path(home) / "lab")]
+        process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.DEVNULL)
+        try:
+            lab = Lab(f"http://127.0.0.1:{port}")
+            async with asyncio.timeout(READY_SECONDS):
+                while not await lab.answers():  # noqa: ASYNC110  another process becomes ready
+                    await asyncio.sleep(0.2)
+            yield lab
+        finally:
+            with suppress(ProcessLookupError):
+                process.terminate()
+            await process.wait()
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """The Chromium on the PATH; without one the script ends with a line that says so."""
+    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if path is None:
+        sys.exit("no Chromium on the PATH (apt-get install chromium)")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        await browser.close()

@@ -1,0 +1,59 @@
+"""Takes the pictures of docs/images from a real run: `make pictures`. Needs a Chromium on the PATH.
+
+A crowd is sent to both sides of a lab of its own; then each view is shown in the dark and in the light theme.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Literal
+
+from playwright.async_api import Browser, Page, expect
+from running_lab import chromium, running_lab
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+MOST_BYTES = 300_000  # of all pictures together: they are part of every clone
+SIZE = {"width": 1180, "height": 760}
+PATIENCE_MS = 60_000
+
+Theme = Literal["dark", "light"]
+THEMES: tuple[Theme, ...] = ("dark", "light")
+
+
+async def opened(browser: Browser, url: str, view: str, theme: Theme) -> Page:
+    context = await browser.new_context(color_scheme=theme, viewport=SIZE, reduced_motion="reduce")
+    page = await context.new_page()
+    await page.goto(f"{url}/static/index.html#/{view}")
+    await page.locator(".liveness.live").wait_for()
+    await page.locator("main [aria-busy]").wait_for(state="detached")
+    return page
+
+
+async def sell_on_both_sides(page: Page) -> None:
+    await page.get_by_role("button", name="Start both sales").click()
+    for side in ("left", "right"):
+        await expect(page.locator(f".side.{side} .verdict")).to_be_visible(timeout=PATIENCE_MS)
+        await expect(page.locator(f".side.{side} .progress")).to_contain_text("finished", timeout=PATIENCE_MS)
+
+
+async def main() -> None:
+    IMAGES.mkdir(exist_ok=True)
+    async with running_lab() as lab, chromium() as browser:
+        await sell_on_both_sides(await opened(browser, lab.url, "two-sides", "dark"))
+        for theme in THEMES:
+            page = await opened(browser, lab.url, "two-sides", theme)
+            await expect(page.locator(".side.left .verdict.bad")).to_be_visible(timeout=PATIENCE_MS)
+            await page.screenshot(path=IMAGES / f"two-sides-{theme}.png")
+            page = await opened(browser, lab.url, "race-lens", theme)
+            await page.locator("canvas").wait_for()
+            await page.locator("canvas").focus()
+            await page.keyboard.press("ArrowDown")
+            await page.screenshot(path=IMAGES / f"race-lens-{theme}.png")
+    sizes = {picture.name: picture.stat().st_size for picture in sorted(IMAGES.glob("*.png"))}
+    for name, size in sizes.items():
+        print(f"{name}: {size / 1000:.0f} kB")
+    if sum(sizes.values()) > MOST_BYTES:
+        raise SystemExit(f"together they are larger than {MOST_BYTES / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
