@@ -1,8 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help install assets lab test test-thorough lint bench crd chart kind clean
+.PHONY: help install assets lab test test-thorough lint format lock bench pictures crd chart image kind clean
 SHELL := bash
 
 CLUSTER := atomictickets
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,8 +32,20 @@ lint: $(VENV)/.dev ## Check style, types and imports between layers
 	@$(BIN)/lint-imports
 	@if $(MAKE) --silent node_modules/.checks; then node_modules/.bin/biome check --error-on-warnings app/static && node_modules/.bin/tsc --project app/static; fi
 
+format: $(VENV)/.dev ## Format the code, and fix what the linter can fix
+	@$(BIN)/ruff check --fix --quiet || true
+	@$(BIN)/ruff format
+	@if [ -x node_modules/.bin/biome ]; then node_modules/.bin/biome check --write app/static; fi
+
+lock: $(VENV)/.dev ## Compile requirements/*.txt again from pyproject.toml, pinned with hashes; UPGRADE=1 takes newer versions
+	@$(PIP) install --quiet uv
+	@$(BIN)/python tools/lock.py $(if $(UPGRADE),--upgrade)
+
 bench: $(VENV)/.lab ## Measure the engine against its floors on this machine (ARGS="...": see atomictickets bench --help)
 	@$(BIN)/atomictickets bench $(ARGS)
+
+pictures: $(VENV)/.dev assets ## Take the pictures of docs/images from a real run; needs a Chromium on the PATH
+	@$(BIN)/python tools/take_pictures.py
 
 crd: $(VENV)/.dev ## Generate k8s/crd.yaml from the operator's models
 	@$(BIN)/python -m flashsale_operator.resource.crd > k8s/crd.yaml.new && mv k8s/crd.yaml.new k8s/crd.yaml
@@ -41,12 +54,15 @@ crd: $(VENV)/.dev ## Generate k8s/crd.yaml from the operator's models
 chart: $(VENV)/.dev ## Generate the chart's schema and tables from values.yaml and the settings
 	@$(BIN)/python tools/document_chart.py
 
+image: ## Build the image atomictickets:dev, with the version and the commit in its labels
+	docker build --tag atomictickets:dev --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) .
+
 kind: ## Install the chart on a local kind cluster and buy a ticket there
 	@missing=; for tool in docker kind kubectl helm; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	if [ -n "$$missing" ]; then echo "make kind needs$$missing: not found on the PATH"; exit 1; fi
 	@docker info >/dev/null 2>&1 || { echo "make kind needs Docker running: docker info fails"; exit 1; }
 	@kind get clusters 2>/dev/null | grep -qx $(CLUSTER) || kind create cluster --config kind-config.yaml
-	docker build --tag atomictickets:dev .
+	@$(MAKE) image
 	@# The tag is derived from the image's id, so that a changed image replaces the pods.
 	tag=$$(docker image inspect --format '{{slice .Id 7 19}}' atomictickets:dev) && \
 	docker tag atomictickets:dev atomictickets:$$tag && \

@@ -77,7 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     application = Application(
         body_limit_bytes=settings.api.body_limit_bytes,
-        lab=LabControl.of_environment(),
+        lab=LabControl.from_environment(),
         lifespan=lifespan,
         version=version("atomictickets"),
     )
@@ -114,7 +114,7 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
     stack.push_async_callback(looking.dispose)
     live = await open_live(settings, replace(parts, engine=looking), readiness, stack)
     connections = settings.ledger.pool_size + POOL_SIZES["sale-poller"]
-    becoming = asyncio.create_task(becomes_ready(readiness, engine, redis, gate, connections))
+    becoming = asyncio.create_task(prepare_stores(readiness, engine, redis, gate, connections))
     stack.push_async_callback(stop, becoming)
     return Services(
         purchases=PurchaseService(catalog),
@@ -156,7 +156,7 @@ async def open_live(
             {"name": name, "promises_exactness": each.promises_exactness} for name, each in STRATEGIES.items()
         ],
         "charts": CHARTS.is_file(),
-        "lab": LabControl.of_environment() is not None,
+        "lab": LabControl.from_environment() is not None,
         "needs_token": settings.api.admin_token is not None,
     }
     return Live(
@@ -164,7 +164,7 @@ async def open_live(
     )
 
 
-async def becomes_ready(readiness: Readiness, engine: AsyncEngine, redis: "Redis", gate: Gate, pool_size: int) -> None:
+async def prepare_stores(readiness: Readiness, engine: AsyncEngine, redis: "Redis", gate: Gate, pool_size: int) -> None:
     """Set the process ready once the stores have answered and belong together, and log doubts about them."""
 
     async def ledger() -> None:

@@ -10,11 +10,11 @@ from contextlib import suppress
 
 import structlog
 
+from app.cancellation import cancel_until_done
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
 from app.ledger.engine import make_engine
 from app.probe import serve_probes
-from app.reconcile.ending import cancel_for_good
 from app.reconcile.watch import Reconciler
 from app.settings import GateSettings, LedgerSettings, ProbeSettings, ReconcileSettings, StoreSettings
 from app.strategies.registry import STRATEGIES
@@ -38,7 +38,7 @@ async def serve() -> None:
             if port := ProbeSettings.of("RECONCILE_").probe_port:
                 work.append(tasks.create_task(serve_probes(port, ready.is_set)))
             for ending in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(ending, cancel_for_good, *work)
+                asyncio.get_running_loop().add_signal_handler(ending, cancel_until_done, *work)
     finally:
         await redis.aclose()
         await engine.dispose()

@@ -30,7 +30,7 @@ class SmokeFailed(AtomicTicketsError):
     status, slug, title = 500, "smoke-failed", "Smoke Test Failed"
 
 
-async def buy_one(client: SaleClient) -> None:
+async def check_sale(client: SaleClient) -> None:
     """Create a sale, buy two tickets, and check that they are booked and the sale adds up.
 
     The sale is ended in any case.
@@ -101,7 +101,7 @@ def main() -> int:
     try:
         if resource:
             check_served(resource)
-        asyncio.run(buy_one(SaleClient(settings.url, settings.token)))
+        asyncio.run(check_sale(SaleClient(settings.url, settings.token)))
     except AtomicTicketsError as error:
         print(f"{error.title}: {error.detail}", file=sys.stderr)
         return 1

@@ -31,7 +31,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     ReconcileSettings,
     OperatorSettings,
 )
-CHARTS_OWN = frozenset(
+RESERVED_SETTINGS = frozenset(
     {
         *("API_HOST", "API_PORT", "API_URL", "API_ADMIN_TOKEN", "API_SHUTDOWN_DELAY_SECONDS", "API_GRACEFUL_SECONDS"),
         *(
@@ -87,7 +87,7 @@ def settings() -> Schema:
         prefix = str(group.model_config.get("env_prefix", ""))
         for name, field in group.model_json_schema()["properties"].items():
             variable = (prefix + name).upper()
-            if variable not in CHARTS_OWN:
+            if variable not in RESERVED_SETTINGS:
                 found[variable] = {key: value for key, value in field.items() if key != "title"}
     return found
 
@@ -119,9 +119,9 @@ class Values:
         return {"type": "object", "additionalProperties": False, "properties": properties}
 
     def _value(self, key: yaml.Node, value: yaml.Node, path: str) -> Schema:
-        description, said = self._comment(key.start_mark.line)
+        description, hints = self._comment(key.start_mark.line)
         default = yaml.safe_load(yaml.serialize(value))
-        nested = isinstance(value, yaml.MappingNode) and bool(value.value) and not {"open", "$ref"} & said.keys()
+        nested = isinstance(value, yaml.MappingNode) and bool(value.value) and not {"open", "$ref"} & hints.keys()
         if nested:
             assert isinstance(value, yaml.MappingNode)  # noqa: S101  narrows the type for the checker
             schema = self._object(value, path)
@@ -130,9 +130,9 @@ class Values:
             if component == "pods" or name not in self._common:
                 self.rows.append((path, json.dumps(default), description))
             schema = inferred(default)
-        if "$ref" in said:
-            return said
-        schema |= {name: rule for name, rule in said.items() if name != "open"}
+        if "$ref" in hints:
+            return hints
+        schema |= {name: rule for name, rule in hints.items() if name != "open"}
         return schema | ({"description": description} if description else {})
 
     def _comment(self, line: int) -> tuple[str, Schema]:
@@ -141,14 +141,14 @@ class Values:
         while line and self._lines[line - 1].lstrip().startswith("#"):
             line -= 1
             above.insert(0, self._lines[line].strip().removeprefix("#").strip())
-        said: Schema = {}
+        hints: Schema = {}
         words: list[str] = []
         for text in above:
             if text.startswith("@schema "):
-                said |= json.loads(text.removeprefix("@schema "))
+                hints |= json.loads(text.removeprefix("@schema "))
             else:
                 words = [text.removeprefix("-- ")] if text.startswith("-- ") else [*words, text]
-        return " ".join(words), said
+        return " ".join(words), hints
 
 
 def inferred(default: Any) -> Schema:

@@ -18,7 +18,7 @@ import uvloop
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.drain.drain import Drain, Drained
-from app.drain.ownership import own_stores
+from app.drain.ownership import wait_for_own_stores
 from app.drain.published import book_published
 from app.drain.sweep import sweep_forever
 from app.errors import TemporarilyUnavailable
@@ -103,7 +103,7 @@ class Runtime:
             await engine.dispose()
 
     async def _work(self, drain: Drain, engine: AsyncEngine) -> None:
-        if await own_stores(drain.redis, drain.key_prefix, engine, drain.stopping):
+        if await wait_for_own_stores(drain.redis, drain.key_prefix, engine, drain.stopping):
             self._owns_stores.set()
             _announce()
             await sweep_forever(drain, engine)

@@ -20,7 +20,7 @@ from app.api import (
 )
 from app.api import exception_handlers as faults
 from app.api.bodies import SmallBodies
-from app.api.lab import router_of
+from app.api.lab import lab_router
 from app.api.lab_control import LabControl
 from app.api.problems import Problem
 from app.api.purchase_lane import PATH, answer_purchase
@@ -51,7 +51,7 @@ class Application(FastAPI):
             telemetry=FRAMEWORK,
             **options,
         )
-        self._sampling = Sampling.of_environment() if tracing_is_on() else NOTHING
+        self._sampling = Sampling.from_environment() if tracing_is_on() else NOTHING
         self.add_middleware(SmallBodies, limit_bytes=body_limit_bytes)
         faults.install(self)
         docs_page.install(self)
@@ -60,7 +60,7 @@ class Application(FastAPI):
         for module in (reservations, sales, tickets, blasts, evidence, live, probes, problem_types):
             self.include_router(module.router)
         if lab is not None:
-            self.include_router(router_of(lab))
+            self.include_router(lab_router(lab))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

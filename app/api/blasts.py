@@ -114,4 +114,4 @@ async def read_blast(blast: BlastId, services: InstalledServices) -> Blast:
 )
 async def cancel_blast(blast: BlastId, services: InstalledServices) -> Blast:
     """Cancel a blast. A queued blast is cancelled at once, a running one within a second."""
-    return await services.blasts.ask_cancel(blast)
+    return await services.blasts.request_cancel(blast)

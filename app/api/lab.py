@@ -30,7 +30,7 @@ class FaultIn(BaseModel):
     fault: Fault
 
 
-async def from_this_machine(request: Request) -> None:
+async def require_loopback(request: Request) -> None:
     """Raise NotFound unless both the peer and the `Host` header are loopback.
 
     A foreign host name comes from a page of another site whose name resolves to this machine (DNS rebinding).
@@ -40,9 +40,9 @@ async def from_this_machine(request: Request) -> None:
         raise NotFound("The lab answers requests from this machine only. Use a loopback address.")
 
 
-def router_of(control: LabControl) -> APIRouter:
+def lab_router(control: LabControl) -> APIRouter:
     """Return the routes of the lab that `control` reaches."""
-    router = APIRouter(prefix="/lab", tags=["lab"], dependencies=[Depends(from_this_machine)])
+    router = APIRouter(prefix="/lab", tags=["lab"], dependencies=[Depends(require_loopback)])
 
     @router.get("", responses=problems(NotFound))
     async def read_lab() -> LabOut:

@@ -39,7 +39,7 @@ class LabControl:
         self._race_read: tuple[tuple[int, ...], dict[str, Any]] | None = None  # version of the file, content
 
     @classmethod
-    def of_environment(cls) -> "LabControl | None":
+    def from_environment(cls) -> "LabControl | None":
         """Return the control of the lab that started this process, or None if there is none on loopback."""
         directory = LabSettings().control_directory
         return LabControl(directory) if directory else None

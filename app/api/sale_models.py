@@ -71,7 +71,7 @@ class SaleIn(BaseModel):
         """Return the terms. `think_ms` is the default for a request that names none."""
         terms = self.model_dump()
         if self.think_ms is None:
-            terms |= {"think_ms": think_ms, "think_asked": False}
+            terms |= {"think_ms": think_ms, "think_is_explicit": False}
         return SaleTerms(**terms)
 
 

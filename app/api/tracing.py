@@ -24,14 +24,14 @@ from app.telemetry.spans import decided, trace_id
 from app.telemetry.tracing import tracing_is_on
 
 HEADER = b"x-trace-id"
-UNTRACED = frozenset({"/healthz", "/readyz", "/metrics"})
+UNACCOUNTED = frozenset({"/healthz", "/readyz", "/metrics"})
 FRAMEWORK = TelemetryConfig(
     tracing=True,
     metrics=False,
     logs=False,
     operation_spans=False,
     auto_configure=False,
-    exclude=lambda scope: scope["path"] in UNTRACED,
+    exclude=lambda scope: scope["path"] in UNACCOUNTED,
 )
 
 
@@ -46,8 +46,8 @@ async def named(application: ASGIApp, scope: Scope, receive: Receive, send: Send
             message["headers"] = [*message["headers"], (HEADER, trace_id().encode())]
         await send(message)
 
-    recorded = tracing_is_on() and scope["path"] not in UNTRACED
-    with nullcontext() if recorded else in_name_only(scope):
+    recorded = tracing_is_on() and scope["path"] not in UNACCOUNTED
+    with nullcontext() if recorded else unrecorded_span(scope):
         try:
             await application(scope, receive, send_named)
         except Exception:
@@ -62,7 +62,7 @@ async def named(application: ASGIApp, scope: Scope, receive: Receive, send: Send
             raise
 
 
-def in_name_only(scope: Scope) -> AbstractContextManager[Span]:
+def unrecorded_span(scope: Scope) -> AbstractContextManager[Span]:
     """Return a context with a span that is not recorded. It belongs to the caller's trace, or else to a new one."""
     traceparent = next((value for name, value in scope["headers"] if name == b"traceparent"), b"")
     trace, _ = NOTHING.decide(traceparent, os.urandom(8).hex())

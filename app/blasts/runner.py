@@ -154,7 +154,7 @@ class BlastRunner:
         """Progress and heartbeat. Returns whether to stop: a user asked for it, or we were taken for dead."""
         try:
             await self._blasts.progress(blast.id, load.progress)
-            return await self._blasts.is_cancelled(blast.id)
+            return await self._blasts.should_stop(blast.id)
         except LedgerUnavailable as error:  # the load is bounded by itself; the next report may get through
             log.warning("the progress of a blast was not noted", blast=blast.id, error=error.detail)
             return False

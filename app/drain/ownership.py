@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.drain.failures import STORE_ERRORS
 from app.errors import TemporarilyUnavailable
 from app.gate.server import ForeignStores, claim
-from app.ledger.revisions import SchemaUnfit
+from app.ledger.revisions import SchemaIncompatible
 from app.ledger.schema import installation_id
 
 FIRST_PAUSE_SECONDS = 0.1
@@ -22,7 +22,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 log = structlog.get_logger()
 
 
-async def own_stores(redis: "Redis", prefix: str, engine: AsyncEngine, stopping: asyncio.Event) -> bool:
+async def wait_for_own_stores(redis: "Redis", prefix: str, engine: AsyncEngine, stopping: asyncio.Event) -> bool:
     """Wait until stock server and ledger are reachable, the schema fits this release, and both are of one installation.
 
     Return True then, or False if `stopping` was set first.
@@ -34,7 +34,7 @@ async def own_stores(redis: "Redis", prefix: str, engine: AsyncEngine, stopping:
         except STORE_ERRORS as error:
             why = error.detail if isinstance(error, TemporarilyUnavailable) else f"{type(error).__name__}: {error}"
             if why != told:
-                tell = log.error if isinstance(error, ForeignStores | SchemaUnfit) else log.warning
+                tell = log.error if isinstance(error, ForeignStores | SchemaIncompatible) else log.warning
                 tell("waiting for the stores; nothing is drained", error=why)
             told = why
         else:

@@ -37,7 +37,7 @@ class Failure:
     reason: str
 
 
-def name_of(entry: Order | Unreadable) -> str:
+def entry_key(entry: Order | Unreadable) -> str:
     """Return the stream id and the nonce of an entry. The stream id alone may be reused if Redis goes back in time."""
     nonce = entry.id.nonce if isinstance(entry, Order) else entry.nonce
     return f"{entry.entry}.{nonce}"
@@ -63,7 +63,7 @@ async def count_tries(
             COUNT_TRY,
             {
                 "sale": sale,
-                "entry": name_of(entry),
+                "entry": entry_key(entry),
                 "reservation_id": entry.reservation_id if isinstance(entry, Order) else "",
                 "round": entry.round,
                 "epoch": entry.epoch,
@@ -81,4 +81,4 @@ async def count_tries(
 
 async def forget_tries(connection: AsyncConnection, sale: str, orders: Sequence[Order]) -> None:
     """Delete the tries of orders that the caller's transaction decides."""
-    await connection.execute(FORGET, {"sale": sale, "entries": [name_of(order) for order in orders]})
+    await connection.execute(FORGET, {"sale": sale, "entries": [entry_key(order) for order in orders]})

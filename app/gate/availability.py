@@ -19,10 +19,10 @@ from redis.exceptions import (
 from app.gate.replies import GateUnavailable
 from app.sales.recent import remember
 
-PASSING = (AskError, ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
+TRANSIENT = (AskError, ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
 """Refusals that pass: the server is full, or its cluster is changing."""
-TELL_SECONDS = 60.0  # between two log lines of the same refusal, which may occur hundreds of times a second
-MOST_TOLD = 100  # refusals that are remembered
+LOG_INTERVAL_SECONDS = 60.0  # between two log lines of the same refusal, which may occur hundreds of times a second
+MAX_LOGGED = 100  # refusals that are remembered
 
 log = structlog.get_logger()
 told_at: OrderedDict[str, float] = OrderedDict()
@@ -39,7 +39,7 @@ def stock_server_reachable() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:
-        if isinstance(error, ResponseError) and not isinstance(error, PASSING):
+        if isinstance(error, ResponseError) and not isinstance(error, TRANSIENT):
             _tell(f"{type(error).__name__}: {error}")
         raise GateUnavailable(
             f"The stock server is unavailable ({type(error).__name__}). Retry with the same key."
@@ -47,8 +47,8 @@ def stock_server_reachable() -> Iterator[None]:
 
 
 def _tell(refusal: str) -> None:
-    """Log the refusal unless it was logged in the last TELL_SECONDS."""
+    """Log the refusal unless it was logged in the last LOG_INTERVAL_SECONDS."""
     now = time.monotonic()
-    if now - told_at.get(refusal, float("-inf")) >= TELL_SECONDS:
-        remember(told_at, refusal, now, MOST_TOLD)
+    if now - told_at.get(refusal, float("-inf")) >= LOG_INTERVAL_SECONDS:
+        remember(told_at, refusal, now, MAX_LOGGED)
         log.warning("the stock server refused a command", error=refusal)

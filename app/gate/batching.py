@@ -15,7 +15,7 @@ from opentelemetry.trace import Span
 
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
 from app.gate.replies import BatchReply, Decision, DecisionFailed, Fence, GateBusy, GateForgot, GateUnavailable
-from app.gate.tracing import calling, reserving, tell
+from app.gate.tracing import call_span, record_reply, reserve_span
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome
 from app.sales.recent import KNOWN_SALES, remember
@@ -32,7 +32,7 @@ class Counter(Protocol):
     async def reserve(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply: ...
 
 
-WHY_FORGOTTEN = {
+REFUSAL_DETAILS = {
     "missing": "The stock server has no such sale any more",
     "behind": "The stock server went back in time",
     "moved": "The stock server was restarted or replaced",
@@ -71,7 +71,7 @@ class SaleQueue:
     seeded_by: str = ""
 
 
-def unheard(*_: object) -> None:
+def ignore(*_: object) -> None:
     """Ignore the report. This is the default of both callbacks."""
 
 
@@ -88,8 +88,8 @@ class PurchaseBatcher:
         self,
         counter: Counter,
         settings: GateSettings,
-        accepted: Accepted = unheard,
-        noticed: Noticed = unheard,
+        accepted: Accepted = ignore,
+        noticed: Noticed = ignore,
         command: str = "EVALSHA",
     ) -> None:
         self._counter = counter
@@ -116,7 +116,7 @@ class PurchaseBatcher:
             queue.scheduled = True
             loop.call_soon(self._flush, queue)
         if purchase.traceparent:
-            with reserving(purchase.sale) as waiting.span:
+            with reserve_span(purchase.sale) as waiting.span:
                 purchase.traceparent = current_traceparent()  # the order's trace continues from this span
                 return await waiting.future
         return await waiting.future
@@ -189,9 +189,9 @@ class PurchaseBatcher:
         spans = [waiting.span for waiting in batch if waiting.span is not None]
         if not spans:
             return await self._decide(queue, purchases)
-        with calling(self._command, queue.sale, len(batch)) as call:
+        with call_span(self._command, queue.sale, len(batch)) as call:
             reply = await self._decide(queue, purchases)
-            tell(call, reply, spans, queue.seeded_by)
+            record_reply(call, reply, spans, queue.seeded_by)
             queue.seeded_by = ""
             return reply
 
@@ -213,7 +213,7 @@ class PurchaseBatcher:
                 self._noticed(queue.sale, reply.fence, "stale")
         if reply.verdict != "stale":
             self._noticed(queue.sale, queue.fence, reply.verdict)
-        raise GateForgot(f"{WHY_FORGOTTEN[reply.verdict]}; nothing was taken.", reply.verdict)
+        raise GateForgot(f"{REFUSAL_DETAILS[reply.verdict]}; nothing was taken.", reply.verdict)
 
     def _watch(self, queue: SaleQueue, reply: BatchReply, highest_before: int) -> None:
         """Record the reply's order numbers and report 'behind' or 'hint' if there is reason to.

@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError
 from app.gate.availability import stock_server_reachable
 from app.gate.cluster import ask
 from app.gate.keys import ANSWER_LIFE_SECONDS, SaleKeys
-from app.gate.replies import BatchReply, Decision, Entry, Fence, GateSnapshot, Remembered
+from app.gate.replies import BatchReply, Decision, Entry, Fence, GateSnapshot, RestoredOrder
 from app.gate.scripts import Scripts, digest
 from app.gate.server import claim
 from app.sales.model import Purchase, ReservationId, Sale
@@ -88,7 +88,7 @@ class Gate:
         keys = self.keys(sale.name)
         return await self._of_round_here("seed", keys, (keys.sale,), max(1, sale.round - 1), arguments) == "seeded"
 
-    async def restore(self, sale: Sale, orders: Sequence[Remembered], *, first: bool) -> bool:
+    async def restore(self, sale: Sale, orders: Sequence[RestoredOrder], *, first: bool) -> bool:
         """Rebuild a page of answers and customers' tickets while the sale is fenced. `first` empties both before.
 
         Return False if the sale is no longer fenced at this epoch.

@@ -6,6 +6,7 @@ from typing import Self
 
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
 from app.sales.outcomes import Outcome
+from app.sales.strategy import Snapshot
 
 
 class GateUnavailable(TemporarilyUnavailable):
@@ -126,9 +127,21 @@ class GateSnapshot:
             int(closes),
         )
 
+    def as_counter(self) -> Snapshot:
+        """Return what the snapshot says as a strategy's own counter."""
+        return Snapshot(
+            round=self.round,
+            epoch=self.epoch,
+            stock=self.stock,
+            remaining=self.remaining,
+            backlog=self.backlog,
+            available=self.state != "fenced",
+            returns=self.repairs + self.released,
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class RestoredOrder:
     """An order to restore: its answer, and the tickets (`counted`) that count towards the customer's limit."""
 
     customer: str

@@ -52,7 +52,7 @@ class Scripts:
             try:
                 return await evaluate(server)
             except NoScriptError:
-                await self._teach(server, name)
+                await self._load(server, name)
                 return await evaluate(server)
 
         return await ask(self._redis, keys[0], taught)
@@ -60,9 +60,9 @@ class Scripts:
     async def load(self, *names: str) -> None:
         """Load the scripts on every server."""
         for server in await servers(self._redis):
-            await self._teach(server, *names)
+            await self._load(server, *names)
 
-    async def _teach(self, server: "Redis", *names: str) -> None:
+    async def _load(self, server: "Redis", *names: str) -> None:
         """Load the scripts on `server` unless it has them all.
 
         Only one caller at a time does so: a hundred calls that meet NOSCRIPT must not load the script a hundred times.

@@ -20,14 +20,14 @@ CALLS = {"EVALSHA": "EVALSHA reserve", "FCALL": "FCALL reserve"}
 """The name of the shared call's span, by Redis command."""
 
 
-def reserving(sale: str) -> AbstractContextManager[Span]:
+def reserve_span(sale: str) -> AbstractContextManager[Span]:
     """Return the current span of one sampled purchase, from the queue to the answer."""
     asked = {"atomictickets.sale": sale, "messaging.system": "redis"}
     parent = get_current_span().get_span_context()
     return decided("gate.reserve", parent, asked, kind=SpanKind.PRODUCER, expected=(GateForgot,))
 
 
-def calling(command: str, sale: str, purchases: int) -> AbstractContextManager[Span]:
+def call_span(command: str, sale: str, purchases: int) -> AbstractContextManager[Span]:
     """Return the span of a shared call of which a purchase is sampled.
 
     `command` is a key of CALLS. `purchases` is the number of purchases that the call decides.
@@ -42,7 +42,7 @@ def calling(command: str, sale: str, purchases: int) -> AbstractContextManager[S
     return decided(CALLS[command], None, attributes, kind=SpanKind.CLIENT, expected=(GateForgot,))
 
 
-def tell(call: Span, reply: BatchReply, spans: Sequence[Span], seeded_by: str) -> None:
+def record_reply(call: Span, reply: BatchReply, spans: Sequence[Span], seeded_by: str) -> None:
     """Record the reply on the call's span, and link the purchases' `spans` to the call.
 
     `seeded_by` is the traceparent of the reconciliation or request that seeded the epoch, for the first call in the

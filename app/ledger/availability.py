@@ -12,7 +12,7 @@ from app.errors import TemporarilyUnavailable
 LOCK_NOT_AVAILABLE = "55P03"  # lock_timeout
 # In this order: connection lost, transaction rolled back by the server, out of resources, shut down or cancelled
 # (statement_timeout), lock not available.
-PASSING_SQLSTATES = ("08", "40", "53", "57", LOCK_NOT_AVAILABLE)
+TRANSIENT_SQLSTATES = ("08", "40", "53", "57", LOCK_NOT_AVAILABLE)
 
 
 class LedgerUnavailable(TemporarilyUnavailable):
@@ -27,12 +27,12 @@ def ledger_reachable() -> Iterator[None]:
     except PoolTimeout as error:
         raise LedgerUnavailable("The ledger is busy: no connection became free in time.") from error
     except (OSError, asyncpg.PostgresError, DBAPIError) as error:
-        if not is_passing(error):
+        if not is_transient(error):
             raise
         raise LedgerUnavailable(f"The ledger can't be reached at the moment ({type(error).__name__}).") from error
 
 
-def is_passing(error: OSError | asyncpg.PostgresError | DBAPIError) -> bool:
+def is_transient(error: OSError | asyncpg.PostgresError | DBAPIError) -> bool:
     """Report whether a later retry may succeed.
 
     While a connection is being opened, errors of asyncpg arrive without SQLAlchemy's wrapper.
@@ -42,4 +42,4 @@ def is_passing(error: OSError | asyncpg.PostgresError | DBAPIError) -> bool:
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     origin = error.orig if isinstance(error, DBAPIError) else error
-    return (getattr(origin, "sqlstate", None) or "").startswith(PASSING_SQLSTATES)
+    return (getattr(origin, "sqlstate", None) or "").startswith(TRANSIENT_SQLSTATES)

@@ -147,7 +147,7 @@ class BlastRepository:
             async with self._engine.connect() as connection:
                 return [Blast(**row) for row in (await connection.execute(RECENT, {"limit": limit})).mappings()]
 
-    async def ask_cancel(self, blast_id: str) -> Blast:
+    async def request_cancel(self, blast_id: str) -> Blast:
         """Cancel a queued blast at once, or ask the runner of a running one to stop. Raise UnknownBlast.
 
         The runner stops when it checks the blast the next time.
@@ -165,7 +165,7 @@ class BlastRepository:
         """Store the figures so far and a heartbeat of the runner. Return False if the blast is no longer running."""
         return await self._change(PROGRESS, id=blast_id, counts=dict(counts)) == 1
 
-    async def is_cancelled(self, blast_id: str) -> bool:
+    async def should_stop(self, blast_id: str) -> bool:
         """Report whether the runner should stop, because the blast was cancelled or is no longer running."""
         with ledger_reachable():
             async with self._engine.connect() as connection:

@@ -38,7 +38,7 @@ def make_engine(
         pool_size=pool_size or POOL_SIZES.get(process, settings.pool_size),
         max_overflow=0,
         pool_timeout=settings.statement_timeout_seconds,
-        pool_pre_ping=False,  # a ping is a round trip per checkout; `replace_dead` needs none
+        pool_pre_ping=False,  # a ping is a round trip per checkout; `discard_closed` needs none
         connect_args={
             "timeout": settings.connect_timeout_seconds,
             "command_timeout": settings.statement_timeout_seconds + SILENCE_SECONDS,
@@ -52,11 +52,11 @@ def make_engine(
             },
         },
     )
-    event.listen(engine.sync_engine, "checkout", replace_dead)
+    event.listen(engine.sync_engine, "checkout", discard_closed)
     return engine
 
 
-def replace_dead(connection: AdaptedConnection, _record: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+def discard_closed(connection: AdaptedConnection, _record: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
     """Replace a connection that the server has closed when it is taken from the pool. The driver knows of the close.
 
     Otherwise the first purchase of each process after a restart of Postgres would fail, however long ago the restart

@@ -26,6 +26,6 @@ TAKE_BACK = tuple(
 )
 
 
-async def take_back(connection: AsyncConnection, batch: int) -> int:
+async def return_unsold(connection: AsyncConnection, batch: int) -> int:
     """Take back at most `batch` buckets and `batch` units, in the caller's transaction. Return the rows deleted."""
     return sum([(await connection.execute(statement, {"batch": batch})).scalar_one() for statement in TAKE_BACK])

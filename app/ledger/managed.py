@@ -90,7 +90,7 @@ async def _follow(connection: AsyncConnection, wanted: DesiredSale, *, guarded: 
                 "closes_at": terms.closes_at,
                 "paused": wanted.paused,
                 # A pause that the resource does not set is decided when a round starts, and kept while it lasts.
-                "think_ms": terms.think_ms if terms.think_asked or step in STARTS else None,
+                "think_ms": terms.think_ms if terms.think_is_explicit or step in STARTS else None,
                 "uid": wanted.uid,
                 "round": wanted.round,
                 "generation": wanted.generation,

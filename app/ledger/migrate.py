@@ -32,7 +32,7 @@ from app.ledger.availability import LOCK_NOT_AVAILABLE, LedgerUnavailable, ledge
 from app.ledger.engine import make_engine
 from app.ledger.locks import HOLD
 from app.ledger.models import InstanceRow
-from app.ledger.revisions import SchemaBehind, alembic_ini, fitting_schema, own_revision
+from app.ledger.revisions import SchemaBehind, alembic_ini, compatible_schema, own_revision
 from app.settings import LedgerSettings, StoreSettings
 from app.telemetry.logs import configure_logs
 
@@ -61,7 +61,7 @@ def own_min_compatible() -> str:
 def upgrade(connection: Connection, schema_name: str) -> None:
     """Upgrade the schema under the lock, in the caller's transaction, and create the installation's id once.
 
-    Raise SchemaUnfit if the schema is newer and this release can't work on it.
+    Raise SchemaIncompatible if the schema is newer and this release can't work on it.
     """
     connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
     connection.execute(HOLD, {"lock": "migrate"})
@@ -69,7 +69,7 @@ def upgrade(connection: Connection, schema_name: str) -> None:
     if not connection.execute(HAS_SCHEMA, {"name": schema_name}).scalar_one():
         connection.execute(CreateSchema(schema_name))
     try:
-        before = fitting_schema(connection).revision
+        before = compatible_schema(connection).revision
     except SchemaBehind:
         command.upgrade(alembic_config(connection), "head")
     else:
@@ -88,7 +88,7 @@ def upgrade(connection: Connection, schema_name: str) -> None:
 async def migrate(database_url: str, wait_seconds: float = 0.0) -> None:
     """Upgrade the database at `database_url` to this release's revision.
 
-    Raise SchemaUnfit if the schema is newer and this release can't work on it. Raise LedgerUnavailable if
+    Raise SchemaIncompatible if the schema is newer and this release can't work on it. Raise LedgerUnavailable if
     `wait_seconds` is not 0 and the server does not answer in that time, or if no lock becomes free within
     MIGRATION_TIMEOUT_SECONDS.
     """

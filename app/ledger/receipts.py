@@ -27,7 +27,7 @@ GET = text("""
     SELECT reservation_id, sale, round, epoch, number, customer, idempotency_key AS key, quantity
     FROM receipts WHERE reservation_id = :id
 """)
-UNTRACED = """
+UNACCOUNTED = """
     FROM receipts r
     WHERE r.sale = :sale AND r.round = :round
         AND NOT EXISTS (SELECT FROM bookings b WHERE b.reservation_id = r.reservation_id)
@@ -39,7 +39,7 @@ UNTRACED = """
 """SQL for the receipts `r` of a round without any other row in the ledger: lost, unless they wait in the stream."""
 LOST = text(f"""
     WITH lost AS (
-        SELECT r.reservation_id, r.epoch, r.number, r.quantity {UNTRACED}
+        SELECT r.reservation_id, r.epoch, r.number, r.quantity {UNACCOUNTED}
             AND NOT EXISTS (SELECT FROM unnest(CAST(:in_stream AS text[])) s (id) WHERE s.id = r.reservation_id)
     )
     SELECT count(*) AS orders, coalesce(sum(quantity), 0) AS tickets,

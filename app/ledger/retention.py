@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.availability import ledger_reachable
-from app.ledger.leftovers import take_back
+from app.ledger.leftovers import return_unsold
 
 BATCH = 1000  # rows; deleting them takes some ms
 
@@ -41,4 +41,4 @@ async def prune(engine: AsyncEngine, older_than_days: int, batch: int = BATCH) -
                 gone += (await connection.execute(statement, {"days": older_than_days, "batch": batch})).rowcount
     with ledger_reachable():
         async with engine.begin() as connection:
-            return gone + await take_back(connection, batch)
+            return gone + await return_unsold(connection, batch)

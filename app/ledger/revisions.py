@@ -24,7 +24,7 @@ class SchemaBehind(TemporarilyUnavailable):
     """The migrations of this release have not been run yet."""
 
 
-class SchemaUnfit(TemporarilyUnavailable):
+class SchemaIncompatible(TemporarilyUnavailable):
     """The schema is of a newer release on which this one can't work, or of another application."""
 
 
@@ -55,14 +55,14 @@ def own_revision() -> str:
     return max((script.name.partition("_")[0] for script in scripts.glob("[0-9]*_*.py")), key=int)
 
 
-def fitting_schema(connection: Connection) -> Schema:
-    """Return the database's schema if this release works on it. Raise SchemaBehind or SchemaUnfit otherwise."""
+def compatible_schema(connection: Connection) -> Schema:
+    """Return the database's schema if this release works on it. Raise SchemaBehind or SchemaIncompatible otherwise."""
     own = own_revision()
     revision = connection.execute(REVISION).scalar() if connection.execute(HAS_REVISION).scalar() else None
     if revision is None:
         raise SchemaBehind("The ledger has no schema yet: run `python -m app.ledger.migrate`.")
     if not revision.isdecimal():
-        raise SchemaUnfit(
+        raise SchemaIncompatible(
             f"The database at DATABASE_URL has the schema of another application, at revision {revision!r}."
         )
     if int(revision) < int(own):
@@ -75,7 +75,7 @@ def fitting_schema(connection: Connection) -> Schema:
         raise SchemaBehind("The ledger has no instance id: run `python -m app.ledger.migrate`.")
     installation, min_compatible = instance
     if int(own) < int(min_compatible):
-        raise SchemaUnfit(
+        raise SchemaIncompatible(
             f"The ledger's revision is {revision}, which needs a release of revision {min_compatible} or newer; "
             f"this one is of {own}."
         )

@@ -110,7 +110,7 @@ class SaleRepository:
                     return Creation(await present(connection, terms.name), created=True)
                 sale, _ = await lock(connection, terms.name)
                 if sale.ended_at is None:
-                    if terms.beside(sale.terms) == sale.terms:
+                    if terms.as_change_of(sale.terms) == sale.terms:
                         return Creation(sale, created=False)
                     raise SaleExists(f"The sale {terms.name!r} exists with other terms.", sale)
                 if sale.terms.strategy != terms.strategy:

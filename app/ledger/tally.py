@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.ledger.receipts import UNTRACED
+from app.ledger.receipts import UNACCOUNTED
 from app.sales.model import UnknownSale
 
 TALLY = text(f"""
@@ -22,7 +22,7 @@ TALLY = text(f"""
         SELECT coalesce(sum(quantity), 0) AS set_aside
         FROM set_aside WHERE sale = i.sale AND round = i.round AND set_aside_at IS NOT NULL
     ) a
-    CROSS JOIN LATERAL (SELECT coalesce(sum(r.quantity), 0) AS untraced {UNTRACED}) u
+    CROSS JOIN LATERAL (SELECT coalesce(sum(r.quantity), 0) AS untraced {UNACCOUNTED}) u
     LEFT JOIN LATERAL (
         SELECT epoch, number FROM bookings WHERE sale = i.sale AND round = i.round AND epoch IS NOT NULL
         ORDER BY epoch DESC, number DESC LIMIT 1

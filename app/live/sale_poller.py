@@ -24,7 +24,7 @@ MAX_SALES = 50
 SOONEST_SECONDS = 0.2  # five payloads a second for a sale that changes
 IDLE_SECONDS = 2.0
 IDLE_LOOKS_PER_SECOND = 10  # at all sales that do not change, together
-UNTOLD = ""  # no state published yet: the process that polled before may have published one that is out of date
+NOT_PUBLISHED = ""  # no state published yet: the process that polled before may have published one that is out of date
 DEFECT_SECONDS = 30.0  # until a sale that could not be polled is tried again: each try logs a traceback
 COST_FACTOR = 5  # polling a sale takes a sixth of the time at most, however large the sale
 
@@ -63,7 +63,7 @@ class SalePoller:
         self._process = process
         self._watched: dict[str, Watched] = {}
         self._listed_at = float("-inf")
-        self._away: str | None = UNTOLD
+        self._away: str | None = NOT_PUBLISHED
 
     async def run(self) -> None:
         """Poll until cancelled, whenever it is this process's turn."""
@@ -74,7 +74,7 @@ class SalePoller:
                 else:
                     self._watched.clear()  # another process publishes: what this one published last is out of date
                     self._listed_at = float("-inf")
-                    self._away = UNTOLD
+                    self._away = NOT_PUBLISHED
             await asyncio.sleep(TURN_SECONDS)
 
     def heard(self, event: Event) -> None:

@@ -55,7 +55,7 @@ class LiveStream:
             newest: Any = await self._redis.xrevrange(self._key, count=1)
         return str(newest[0][0]) if newest else "0-0"
 
-    async def remembers(self, id_: str) -> bool:
+    async def reaches_back_to(self, id_: str) -> bool:
         """Return True if everything that followed `id_` is still in the stream."""
         with broker_reachable():
             oldest: Any = await self._redis.xrange(self._key, count=1)

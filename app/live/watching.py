@@ -63,7 +63,7 @@ class Live:
     async def _before(self, last_event_id: str | None) -> list[Event]:
         """Return the events that the watcher missed, or everything if the stream does not reach back that far."""
         try:
-            if last_event_id and await self._stream.remembers(last_event_id):
+            if last_event_id and await self._stream.reaches_back_to(last_event_id):
                 return await self._stream.after(last_event_id)
             now = await self._stream.last_id()
             history = [Event(event.name, event.data) for event in await self._stream.history("blast")]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.drain.set_aside import name_of
+from app.drain.set_aside import entry_key
 from app.gate.gate import Gate
 from app.gate.replies import GateSnapshot
 from app.ledger.availability import ledger_reachable
@@ -154,7 +154,7 @@ async def read_ledger(
         "accepted": snapshot.accepted if snapshot else 0,
         "customers": [order.customer for order in orders] + nobody,
         "keys": [order.key for order in orders] + nobody,
-        "entries": [name_of(order) for order in orders] + [name for name, _ in unreadable],
+        "entries": [entry_key(order) for order in orders] + [name for name, _ in unreadable],
         "quantities": [order.quantity for order in orders] + [tickets for _, tickets in unreadable],
     }
     with ledger_reachable():

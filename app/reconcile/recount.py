@@ -31,9 +31,9 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.drain.set_aside import name_of
+from app.drain.set_aside import entry_key
 from app.gate.gate import Gate
-from app.gate.replies import Remembered
+from app.gate.replies import RestoredOrder
 from app.ledger.availability import ledger_reachable
 from app.ledger.models import BookingStatus
 from app.reconcile.recount_lock import recount_lock
@@ -152,7 +152,7 @@ async def _restore_bookings(sale: Sale, gate: Gate, ledger: AsyncConnection, wai
 
 async def _restore_set_aside(sale: Sale, gate: Gate, ledger: AsyncConnection, waiting: StreamBacklog) -> int | None:
     """Do the same for the entries that are set aside, as far as they can be read, and return their tickets."""
-    names = {name_of(order): buyer for buyer, order in waiting.orders.items()}
+    names = {entry_key(order): buyer for buyer, order in waiting.orders.items()}
     tickets = 0
     after = ""
     while True:
@@ -174,7 +174,7 @@ async def _restore_set_aside(sale: Sale, gate: Gate, ledger: AsyncConnection, wa
         after = rows[-1].entry
 
 
-async def _restore(sale: Sale, gate: Gate, orders: Iterable[Remembered]) -> bool:
+async def _restore(sale: Sale, gate: Gate, orders: Iterable[RestoredOrder]) -> bool:
     """Restore `orders` in pages, after those of the ledger. Return False if a newer recount is at work."""
     rest = iter(orders)
     while page := list(islice(rest, PAGE)):
@@ -185,6 +185,6 @@ async def _restore(sale: Sale, gate: Gate, orders: Iterable[Remembered]) -> bool
 
 def _remember(
     reservation: ReservationId, customer: str, key: str, quantity: int, counted: int | None = None
-) -> Remembered:
+) -> RestoredOrder:
     counted = quantity if counted is None else counted
-    return Remembered(customer, key, reservation.entry, reservation.nonce, quantity, counted)
+    return RestoredOrder(customer, key, reservation.entry, reservation.nonce, quantity, counted)

@@ -25,7 +25,7 @@ MARK_REMOVED = text("UPDATE sales SET removed_at = now() WHERE name = :sale")
 log = structlog.get_logger()
 
 
-async def recount_anew(sale: Sale, measurement: Measurement, gate: Gate, engine: AsyncEngine) -> Recounted | None:
+async def fence_and_recount(sale: Sale, measurement: Measurement, gate: Gate, engine: AsyncEngine) -> Recounted | None:
     """Fence the sale, raise its epoch in the ledger, and recount it.
 
     Return None if another process is at work on the sale, or if the sale has ended.

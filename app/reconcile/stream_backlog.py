@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from app.drain.set_aside import name_of
+from app.drain.set_aside import entry_key
 from app.gate.gate import Gate
 from app.sales.order import Order, parse
 
@@ -47,7 +47,7 @@ async def read_backlog(
             if isinstance(order, Order):
                 waiting.orders.setdefault((order.customer, order.key), order)
             else:
-                waiting.unreadable[name_of(order)] = order.quantity
+                waiting.unreadable[entry_key(order)] = order.quantity
     return waiting
 
 

@@ -18,7 +18,7 @@ from app.gate.server import ForeignStores
 from app.ledger.engine import POOL_SIZES
 from app.ledger.receipts import Lost, ReceiptRepository
 from app.ledger.retention import prune
-from app.ledger.revisions import SchemaUnfit
+from app.ledger.revisions import SchemaIncompatible
 from app.ledger.sales import SaleRepository
 from app.ledger.schema import installation_id
 from app.reconcile.classify import Drift, Kind, classify
@@ -26,7 +26,7 @@ from app.reconcile.decide import Action, Decision, Suspicion, decide, suspect
 from app.reconcile.follow import follow
 from app.reconcile.measure import Measurement, measure
 from app.reconcile.meters import ACTIONS, CHECKS, LAST_TURN
-from app.reconcile.repair import clear_recount_flag, recount_anew, remove
+from app.reconcile.repair import clear_recount_flag, fence_and_recount, remove
 from app.sales.model import Sale
 from app.sales.strategy import Strategy
 from app.settings import ReconcileSettings
@@ -98,7 +98,7 @@ class Reconciler:
                 pause = min(pause * 2, self._settings.interval_seconds)
                 if not told:
                     pause = self._settings.interval_seconds * FIRST_RETRY
-                _tell_outage(error, told)
+                _log_outage(error, told)
                 told = error.detail
             else:
                 if told:
@@ -195,7 +195,7 @@ class Reconciler:
         Repair nothing, but remove the sale's keys once it has ended.
         """
         action = Action.OBSERVE if sale.ended_at is None else Action.REMOVE
-        with _acting(action) as acting:
+        with _action_span(action) as acting:
             done = action is Action.OBSERVE or await remove(sale, self._gate, self._engine)
             acting.set_attribute(CHANGED, done)
         return Result(sale=sale.name, round=sale.round, epoch=sale.epoch, kind=None, action=action, done=done)
@@ -204,7 +204,7 @@ class Reconciler:
         """Carry out the decision."""
         done, in_stream = True, None
         epoch = measurement.ledger.epoch
-        with _acting(decision.action) as acting:
+        with _action_span(decision.action) as acting:
             match decision.action:
                 case Action.AMEND:
                     # Terms are committed before the gate receives them, so those read now are as new as the gate's.
@@ -215,7 +215,7 @@ class Reconciler:
                 case Action.GIVE_BACK if measurement.before is not None:
                     done = await self._gate.give_back(sale.name, measurement.before, decision.tickets)
                 case Action.RECOUNT:
-                    recounted = await recount_anew(sale, measurement, self._gate, self._engine)
+                    recounted = await fence_and_recount(sale, measurement, self._gate, self._engine)
                     done = recounted is not None and recounted.opened
                     if recounted is not None and recounted.opened:
                         in_stream, epoch = recounted.in_stream, recounted.epoch
@@ -281,7 +281,7 @@ class Reconciler:
 
 
 @contextmanager
-def _acting(action: Action) -> Iterator[Span]:
+def _action_span(action: Action) -> Iterator[Span]:
     """Open a span for an action that changes something; open none for a mere check."""
     if action in (Action.NOTHING, Action.OBSERVE):
         yield INVALID_SPAN
@@ -290,9 +290,9 @@ def _acting(action: Action) -> Iterator[Span]:
             yield acting
 
 
-def _tell_outage(error: TemporarilyUnavailable, told: str) -> None:
+def _log_outage(error: TemporarilyUnavailable, told: str) -> None:
     """Log an outage once, and again if it turns out that the stores are foreign or unfit."""
-    if isinstance(error, ForeignStores | SchemaUnfit) and error.detail != told:
+    if isinstance(error, ForeignStores | SchemaIncompatible) and error.detail != told:
         log.error("these stores are not reconciled", error=error.detail)
     elif not told:
         log.warning("a store is away; sales are not reconciled", error=error.detail)

@@ -65,7 +65,7 @@ def next_step(wanted: DesiredSale, present: Sale | None) -> Step:
     """Return the next step. Raise NameTaken, StrategyDiffers or StockShrinks if the row cannot become as desired."""
     if present is None:
         return Step.CREATE
-    if is_behind(wanted, present):
+    if is_outdated(wanted, present):
         return Step.NOTHING
     if present.ended_at is None and present.managed_by != "flashsale" and not wanted.adopt:
         raise NameTaken(
@@ -76,7 +76,7 @@ def next_step(wanted: DesiredSale, present: Sale | None) -> Step:
         raise StrategyDiffers(
             f"The sale {wanted.name!r} keeps its strategy {present.terms.strategy!r} forever; choose another name."
         )
-    if present.ended_at is not None or is_raise(wanted, present):
+    if present.ended_at is not None or asks_for_new_round(wanted, present):
         return Step.NEXT_ROUND
     if not is_follower(wanted, present):
         return Step.ADOPT  # keeps its stock if less is asked for; StockShrinks is raised once it follows the resource
@@ -85,7 +85,7 @@ def next_step(wanted: DesiredSale, present: Sale | None) -> Step:
             f"Round {present.round} has a stock of {present.terms.stock}, which can only grow. "
             "To sell fewer tickets, raise spec.round."
         )
-    return Step.NOTHING if is_as_wanted(wanted, present) else Step.AMEND
+    return Step.NOTHING if is_as_desired(wanted, present) else Step.AMEND
 
 
 def is_follower(wanted: DesiredSale, present: Sale) -> bool:
@@ -93,12 +93,12 @@ def is_follower(wanted: DesiredSale, present: Sale) -> bool:
     return present.managed_by == "flashsale" and present.owner_uid == wanted.uid
 
 
-def is_behind(wanted: DesiredSale, present: Sale) -> bool:
+def is_outdated(wanted: DesiredSale, present: Sale) -> bool:
     """Return whether the row already follows a newer version of this resource."""
     return is_follower(wanted, present) and wanted.generation < (present.owner_generation or 0)
 
 
-def is_raise(wanted: DesiredSale, present: Sale) -> bool:
+def asks_for_new_round(wanted: DesiredSale, present: Sale) -> bool:
     """Return whether the resource asks for a round that was not started yet.
 
     The ledger's row does not keep this resource's count if it follows another resource. A round that the sale has not
@@ -109,6 +109,6 @@ def is_raise(wanted: DesiredSale, present: Sale) -> bool:
     return present.managed_by == "flashsale" and wanted.round > present.round
 
 
-def is_as_wanted(wanted: DesiredSale, present: Sale) -> bool:
+def is_as_desired(wanted: DesiredSale, present: Sale) -> bool:
     """Return whether the row has the desired terms and pause."""
-    return wanted.terms.beside(present.terms) == present.terms and wanted.paused == present.paused
+    return wanted.terms.as_change_of(present.terms) == present.terms and wanted.paused == present.paused

@@ -48,7 +48,7 @@ def refuse_end(sale: Sale) -> None:
 def refuse_other_terms(sale: Sale, terms: SaleTerms) -> None:
     """Raise ManagedByResource if the sale is managed."""
     if is_managed(sale):
-        asked = terms.beside(sale.terms)
+        asked = terms.as_change_of(sale.terms)
         spec = {
             field: getattr(asked, ours)
             for ours, field in SPEC_FIELDS.items()

@@ -25,7 +25,7 @@ class SaleTerms:
     """The terms that a user asks for. Times are timezone-aware and in UTC.
 
     `think_ms`: the pause between read and write, if the strategy has one.
-    `think_asked`: False if nobody asked for a pause, and `think_ms` is the platform's default.
+    `think_is_explicit`: False if nobody asked for a pause, and `think_ms` is the platform's default.
     """
 
     name: str
@@ -35,15 +35,15 @@ class SaleTerms:
     closes_at: datetime | None = None
     customer_limit: int | None = None
     think_ms: int = THINK_MS
-    think_asked: bool = field(default=True, compare=False)
+    think_is_explicit: bool = field(default=True, compare=False)
 
-    def beside(self, present: "SaleTerms") -> "SaleTerms":
+    def as_change_of(self, present: "SaleTerms") -> "SaleTerms":
         """Return these terms as a change of an existing sale with the terms `present`.
 
         If no pause was asked for, the sale keeps its own: the platform's default may have been another when its round
         began.
         """
-        return self if self.think_asked else replace(self, think_ms=present.think_ms)
+        return self if self.think_is_explicit else replace(self, think_ms=present.think_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

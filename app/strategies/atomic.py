@@ -84,17 +84,7 @@ class AtomicStrategy:
 
     async def snapshot(self, sale: Sale) -> Snapshot | None:
         seen = await self._gate.snapshot(sale.name)
-        if seen is None:
-            return None
-        return Snapshot(
-            round=seen.round,
-            epoch=seen.epoch,
-            stock=seen.stock,
-            remaining=seen.remaining,
-            backlog=seen.backlog,
-            available=seen.state != "fenced",
-            returns=seen.repairs + seen.released,
-        )
+        return None if seen is None else seen.as_counter()
 
     async def is_pending(self, reservation: ReservationId) -> bool:
         return await self._gate.has_entry(reservation)

@@ -28,7 +28,7 @@ from app.sales.outcomes import Outcome
 from app.settings import GateSettings
 from app.strategies.contention import retried
 from app.strategies.dependencies import StrategyDependencies
-from app.strategies.in_ledger.strategy import LedgerStrategy, races_told
+from app.strategies.in_ledger.strategy import LedgerStrategy, lost_races_translated
 
 MISSING = "missing"
 
@@ -67,7 +67,7 @@ class DbGatheredStrategy(LedgerStrategy):
         return await retried(self.name, lambda: self._decide(sale, purchases, fence))
 
     async def _decide(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply:
-        with ledger_reachable(), races_told():
+        with ledger_reachable(), lost_races_translated():
             async with self._engine.connect() as connection:
                 try:
                     seen = await read(connection, sale, self.locking)

@@ -1,7 +1,7 @@
 """`skip-locked`: Each free ticket is a row, and a purchase takes rows that no other transaction has locked.
 
 How it works: DELETE of the first n rows that a SELECT ... FOR UPDATE SKIP LOCKED finds, so purchases pass each other
-instead of waiting. At most SHELF_TICKETS tickets have a row at a time: a purchase that finds too few locks the counter
+instead of waiting. At most DEALT_TICKETS tickets have a row at a time: a purchase that finds too few locks the counter
 and deals more. A sale of millions thus needs no millions of rows beforehand, and a growing stock needs nothing done.
 Guarantees: It never oversells, since a row is deleted once. It never undersells: rows that other purchases hold are
 locked, not sold, and those purchases may still fail. The purchase is therefore tried again, and fails with `contention`
@@ -24,7 +24,7 @@ from app.sales.outcomes import SoldOut
 from app.strategies.contention import Conflict
 from app.strategies.in_ledger.strategy import LedgerStrategy, Taken
 
-SHELF_TICKETS = 1_000  # more than any purchase may ask for
+DEALT_TICKETS = 1_000  # more than any purchase may ask for
 
 # MATERIALIZED, because the planner might otherwise run the inner SELECT more than once and lock more than it deletes.
 TAKE = text("""
@@ -78,7 +78,7 @@ class SkipLockedStrategy(LedgerStrategy):
         await connection.execute(LOCK_COUNTER, here)
         tickets = await self._free(connection, here, wanted)
         if len(tickets) < wanted:
-            await connection.execute(DEAL, here | {"shelf": SHELF_TICKETS})
+            await connection.execute(DEAL, here | {"shelf": DEALT_TICKETS})
             tickets += await self._free(connection, here, wanted - len(tickets))
         if len(tickets) < wanted:
             raise Conflict("locked")

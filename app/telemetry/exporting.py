@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 log = structlog.get_logger()
 
 
-class ToldOnce(SpanExporter):
+class QuietExporter(SpanExporter):
     """A wrapper of another exporter, which logs once that the collector is away, and once that it is back."""
 
     def __init__(self, exporter: SpanExporter) -> None:
@@ -55,6 +55,6 @@ class ToldOnce(SpanExporter):
         return False
 
 
-def exporter_of_environment() -> SpanExporter:
+def exporter_from_environment() -> SpanExporter:
     """Return the exporter that the OTEL_EXPORTER_OTLP_* variables describe."""
-    return ToldOnce(OTLPSpanExporter())
+    return QuietExporter(OTLPSpanExporter())

@@ -62,7 +62,7 @@ def _sampler(exporter: SpanExporter | None, changes_only: bool) -> Sampler:
         return ALWAYS_OFF
     if changes_only:
         return ALWAYS_ON
-    sampling = Sampling.of_environment()
+    sampling = Sampling.from_environment()
     root = TraceIdRatioBased(sampling.ratio)
     if sampling.follows_parent:
         return ParentBased(root)

@@ -46,7 +46,7 @@ class Sampling:
         object.__setattr__(self, "_bound", bound(self.ratio))
 
     @classmethod
-    def of_environment(cls) -> Self:
+    def from_environment(cls) -> Self:
         """Return the rule of OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG.
 
         If they cannot be read, log a warning and return the default, which samples every trace.

@@ -31,15 +31,15 @@ def start_tracing(service: str, *, changes_only: bool = False) -> Callable[[], N
     `changes_only`: whether only traces in which something changed are exported. Their spans have ids even if nothing is
     exported.
     """
-    asked = is_asked_for()
+    asked = is_requested()
     if not (asked or changes_only):
         return _nothing
     # These import an HTTP client and protobuf, which a process without exports does not need.
-    from app.telemetry.exporting import exporter_of_environment  # noqa: PLC0415
+    from app.telemetry.exporting import exporter_from_environment  # noqa: PLC0415
     from app.telemetry.provider import provider_of  # noqa: PLC0415
     from app.telemetry.recorded import Recorder  # noqa: PLC0415
 
-    provider = provider_of(service, exporter_of_environment() if asked else None, changes_only=changes_only)
+    provider = provider_of(service, exporter_from_environment() if asked else None, changes_only=changes_only)
     trace.set_tracer_provider(provider)
     record_with(Recorder(provider))
     return lambda: _end(provider)
@@ -60,7 +60,7 @@ def tracing_is_on() -> bool:
     return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
-def is_asked_for() -> bool:
+def is_requested() -> bool:
     """Return whether the environment asks for traces.
 
     If it asks for an exporter or a protocol that is not supported, log a warning and return False: nothing else is

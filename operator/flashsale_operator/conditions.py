@@ -24,7 +24,7 @@ class ConditionState:
     message: str = ""
 
 
-NOT_TOLD = ConditionState(UNKNOWN, "NotMeasured", "Not observed yet.")
+NOT_MEASURED = ConditionState(UNKNOWN, "NotMeasured", "Not observed yet.")
 
 
 def condition_states(observed: Observed, phase: Phase) -> Mapping[ConditionType, ConditionState | None]:
@@ -52,7 +52,7 @@ def _condition(
     if state is None:
         if before is not None:
             return before
-        state = NOT_TOLD
+        state = NOT_MEASURED
     return Condition(
         type=kind,
         status=state.status,

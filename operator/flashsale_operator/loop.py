@@ -11,8 +11,8 @@ from typing import Any
 
 import structlog
 
+from app.cancellation import cancel_until_done
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
-from app.reconcile.ending import cancel_for_good
 from app.sales.managed import is_managed
 from flashsale_operator.kube import KubeApi
 from flashsale_operator.leader_election import LeaderElection
@@ -28,8 +28,8 @@ from flashsale_operator.work_queue import WorkQueue
 
 DISCOVERY_SECONDS = 1.0
 MOST_POLL_PAUSE_SECONDS = 10.0  # while a store is away
-STUCK_TURNS_SECONDS = 90.0  # three times the longest backoff of the work queue
-STUCK_LISTS_SECONDS = 300.0
+STUCK_QUEUE_SECONDS = 90.0  # three times the longest backoff of the work queue
+STUCK_WATCH_SECONDS = 300.0
 
 log = structlog.get_logger()
 
@@ -61,30 +61,30 @@ class FlashSaleLoop:
         )
         self._queue = WorkQueue(self._reconciler.reconcile, settings.sales_at_once)
         self._acting = False
-        self._heard_at = time.monotonic()
+        self._last_contact_at = time.monotonic()
         self._last: Seen | None = None
         self._installation = ""
 
     def handle_event(self, kind: str | None, body: Mapping[str, Any]) -> None:
         """Store a watch event in the cache. Queue its sale if the user changed or deleted the resource."""
-        self._heard_at = time.monotonic()
+        self._last_contact_at = time.monotonic()
         name, uid = body["metadata"]["name"], body["metadata"]["uid"]
         if kind == "DELETED":
             self._resources.remove(name, uid)
-            self._wake(name)
+            self._enqueue(name)
         elif self._resources.upsert(body):
-            self._wake(name)
+            self._enqueue(name)
 
     def stuck(self) -> str:
         """Return why this process must be restarted, or '' if it need not be."""
         now = time.monotonic()
-        if now - self._heard_at > STUCK_LISTS_SECONDS:
+        if now - self._last_contact_at > STUCK_WATCH_SECONDS:
             return "no list and no watch event of FlashSales for 300 s"
-        if self._acting and now - self._queue.progressed_at > STUCK_TURNS_SECONDS:
+        if self._acting and now - self._queue.progressed_at > STUCK_QUEUE_SECONDS:
             return "no reconciliation has completed for 90 s"
         return ""
 
-    async def act_forever(self) -> None:
+    async def lead_forever(self) -> None:
         """Reconcile while this process holds the Lease. Run until cancelled."""
         self._installation = await self._stores.own(DISCOVERY_SECONDS)
         while True:
@@ -97,13 +97,13 @@ class FlashSaleLoop:
             finally:
                 self._acting = False
                 lost.cancel()
-                cancel_for_good(*acting)
+                cancel_until_done(*acting)
                 await asyncio.wait(acting)
             for task in acting:
                 if not task.cancelled():
                     task.result()  # raises the error that ended the task, and the probe then fails
 
-    async def list_forever(self) -> None:
+    async def resync_forever(self) -> None:
         """Resync periodically, whether or not this process holds the Lease. Run until cancelled."""
         failures = 0
         while True:
@@ -121,7 +121,7 @@ class FlashSaleLoop:
         self._queue.progressed_at = time.monotonic()
         self._acting, self._last = True, None
         for name in (*self._resources.known, *self._resources.deleted):
-            self._wake(name)
+            self._enqueue(name)
 
     async def _poll_forever(self) -> None:
         failures = 0
@@ -137,14 +137,14 @@ class FlashSaleLoop:
             if failures:
                 log.info("the stores are back", failed_polls=failures)
                 for name in self._resources.known:
-                    self._wake(name)
+                    self._enqueue(name)
             failures = 0
             await asyncio.sleep(jitter(self._settings.poll_seconds))
 
     async def _poll(self) -> None:
         seen = await poll(self._stores, self._installation)
         for name, moved in seen.moved(self._last).items():
-            self._wake(name, check=moved is Moved.CHANGED)
+            self._enqueue(name, check=moved is Moved.CHANGED)
         self._last = seen
         await self._pool.follow(seen.desired(self._resources.known))
 
@@ -158,9 +158,9 @@ class FlashSaleLoop:
         if self._acting:
             expected |= await self._owners()
         bodies = await self._kube.flashsales()
-        self._heard_at = time.monotonic()
+        self._last_contact_at = time.monotonic()
         for name in self._resources.resync(bodies, expected):
-            self._wake(name)
+            self._enqueue(name)
         if self._acting:
             await self._stores.reconciler.prune_old()
 
@@ -176,7 +176,7 @@ class FlashSaleLoop:
             log.warning("missed deletions are looked for at the next resync", error=error.detail)
         return owners
 
-    def _wake(self, name: str, *, check: bool = True) -> None:
+    def _enqueue(self, name: str, *, check: bool = True) -> None:
         if check:
             self._reconciler.check_soon(name)
         self._queue.add(name)

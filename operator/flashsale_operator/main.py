@@ -13,7 +13,7 @@ from typing import Any
 
 import kopf
 
-from app.reconcile.ending import cancel_for_good
+from app.cancellation import cancel_until_done
 from app.telemetry.logs import configure_logs
 from app.telemetry.tracing import start_tracing
 from flashsale_operator.kube import KubeApi, log_in
@@ -51,18 +51,18 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     lease = LeaderElection(kube, ours, ours.identity or f"{socket.gethostname()}-{os.getpid()}")
     memo.stores = Stores.open(ours.sales_at_once)
     memo.kube = kube
-    memo.lease = lease
+    memo.election = lease
     memo.loop = FlashSaleLoop(memo.stores, kube, lease, meters, ours)
-    running = (lease.keep(), memo.loop.list_forever(), memo.loop.act_forever())
+    running = (lease.keep(), memo.loop.resync_forever(), memo.loop.lead_forever())
     memo.tasks = [asyncio.create_task(forever) for forever in running]
 
 
 @kopf.on.cleanup()
 async def stop(memo: kopf.Memo, **_: Any) -> None:
     if memo.get("tasks"):
-        cancel_for_good(*memo.tasks)
+        cancel_until_done(*memo.tasks)
         await asyncio.wait(memo.tasks)
-        await memo.lease.release()
+        await memo.election.release()
         await memo.stores.close()
         await memo.kube.close()
     if memo.get("end_tracing"):

@@ -12,7 +12,6 @@ from enum import Enum, auto
 from app.gate.replies import GateSnapshot
 from app.sales.model import Sale
 from app.sales.phase import phase
-from app.sales.strategy import Snapshot
 from flashsale_operator.resource.models import FlashSale
 from flashsale_operator.scaling import Bounds, DesiredWorkers, desired_workers
 from flashsale_operator.stores import Stores
@@ -53,7 +52,7 @@ class Seen:
         return [
             desired_workers(
                 name,
-                phase(sale, _snapshot(gate), now),
+                phase(sale, None if gate is None else gate.as_counter(), now),
                 0 if gate is None else gate.backlog,
                 _bounds(resources.get(name)),
                 opens_at=sale.terms.opens_at,
@@ -86,19 +85,6 @@ def _has_gate(stores: Stores, sale: Sale) -> bool:
 def _fixed(gate: GateSnapshot | None) -> GateSnapshot | None:
     """Return the snapshot without the counters that every purchase changes."""
     return None if gate is None else replace(gate, remaining=0, backlog=0, accepted=0, last_entry="")
-
-
-def _snapshot(gate: GateSnapshot | None) -> Snapshot | None:
-    if gate is None:
-        return None
-    return Snapshot(
-        round=gate.round,
-        epoch=gate.epoch,
-        stock=gate.stock,
-        remaining=gate.remaining,
-        backlog=gate.backlog,
-        available=gate.state != "fenced",
-    )
 
 
 def _bounds(flashsale: FlashSale | None) -> Bounds:

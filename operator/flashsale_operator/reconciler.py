@@ -69,7 +69,7 @@ class FlashSaleReconciler:
         self._settings = settings
         self._sync = SaleSync(stores, kube, SaleSettings())
         self._memory: dict[str, _Memory] = {}
-        self._alone = ReconcileSettings()
+        self._unmanaged_settings = ReconcileSettings()
 
     def check_soon(self, name: str) -> None:
         """Make the next reconciliation of this sale compare the gate with the ledger."""
@@ -98,16 +98,18 @@ class FlashSaleReconciler:
         if sale is None or sale.removed_at is not None:
             self._memory.pop(name, None)
             return None
-        _know(round=sale.round, epoch=sale.epoch)
+        _bind_facts(round=sale.round, epoch=sale.epoch)
         await self._sync.sync_unmanaged(sale)
-        return requeue_after(jitter(self._alone.interval_seconds), (sale.terms.closes_at,), datetime.now(UTC))
+        return requeue_after(
+            jitter(self._unmanaged_settings.interval_seconds), (sale.terms.closes_at,), datetime.now(UTC)
+        )
 
     async def _with_resource(self, name: str, flashsale: FlashSale) -> float | None:
         memory = self._memory.setdefault(name, _Memory())
         interval = flashsale.spec.reconcile.interval_seconds
         metadata, told = flashsale.metadata, flashsale.status
         get_current_span().set_attribute("k8s.object.uid", metadata.uid)
-        _know(generation=metadata.generation, round=told.round, epoch=told.epoch)
+        _bind_facts(generation=metadata.generation, round=told.round, epoch=told.epoch)
         check = memory.asked or time.monotonic() >= memory.check_at
         memory.asked = False  # a request from here on asks for another check
         try:
@@ -119,7 +121,7 @@ class FlashSaleReconciler:
             memory.asked |= check
             raise
         if observed.view is not None:
-            _know(round=observed.view.round, epoch=observed.view.epoch)
+            _bind_facts(round=observed.view.round, epoch=observed.view.epoch)
         if observed.refusal is not None:
             get_current_span().set_attribute(OUTCOME, type(observed.refusal).__name__)
         if observed.gate_away or observed.ledger_away:
@@ -191,7 +193,7 @@ def _json(status: FlashSaleStatus) -> dict[str, Any]:
     return status.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _know(**facts: int | None) -> None:
+def _bind_facts(**facts: int | None) -> None:
     """Add facts to the span and to further log lines of this reconciliation, which runs in a task of its own."""
     known = {name: value for name, value in facts.items() if value is not None}
     bind_contextvars(**known)

@@ -87,7 +87,7 @@ class SaleSync:
     async def _check(self, sale: Sale, settings: ReconcileSettings | None = None) -> Result:
         with span("check") as checking:
             result = await self._stores.reconciler.reconcile_sale(sale, settings)
-            checking.set_attributes(told_of(result))
+            checking.set_attributes(check_attributes(result))
             return result
 
     async def _look(
@@ -147,7 +147,7 @@ def desired_by(flashsale: FlashSale, sales: SaleSettings) -> DesiredSale:
             closes_at=spec.closes_at,
             customer_limit=spec.per_customer_limit,
             think_ms=sales.think_ms if spec.think_milliseconds is None else spec.think_milliseconds,
-            think_asked=spec.think_milliseconds is not None,
+            think_is_explicit=spec.think_milliseconds is not None,
         ),
         uid=metadata.uid,
         generation=metadata.generation,
@@ -157,7 +157,7 @@ def desired_by(flashsale: FlashSale, sales: SaleSettings) -> DesiredSale:
     )
 
 
-def told_of(result: Result) -> dict[str, str | int | bool]:
+def check_attributes(result: Result) -> dict[str, str | int | bool]:
     """Return the span attributes of a check."""
     return {
         OUTCOME: "unknown" if result.kind is None else result.kind.value,

@@ -14,21 +14,21 @@ from flashsale_operator.requeue import backoff
 MOST_SECONDS_AFTER_ERROR = 30.0
 LOOP_SECONDS = 5.0  # the loop wakes at least this often, which the liveness probe relies on
 
-Turn = Callable[[str], Awaitable[float | None]]
+Reconcile = Callable[[str], Awaitable[float | None]]
 """Reconciles the sale with this name. Returns the seconds until it is due again, or None if nothing is left to do."""
 
 log = structlog.get_logger()
 
 
 class WorkQueue:
-    """Runs `turn` for at most `at_once` sales at a time. A sale that is added while it is reconciled is requeued.
+    """Runs `reconcile` for at most `at_once` sales at a time. A sale that is added while it is reconciled is requeued.
 
     `progressed_at` (monotonic seconds) is when a reconciliation last ended, or when the queue was last seen idle.
     """
 
-    def __init__(self, turn: Turn, at_once: int) -> None:
+    def __init__(self, reconcile: Reconcile, at_once: int) -> None:
         self.progressed_at = time.monotonic()
-        self._turn = turn
+        self._reconcile = reconcile
         self._at_once = at_once
         self._due: dict[str, float] = {}
         self._running: set[str] = set()
@@ -49,7 +49,7 @@ class WorkQueue:
                 self._woken.clear()
                 for name in self._startable():
                     self._running.add(name)
-                    turns.create_task(self._take(name, self._due.pop(name)))
+                    turns.create_task(self._process(name, self._due.pop(name)))
                 if not self._running:
                     self.progressed_at = time.monotonic()
                 try:
@@ -70,7 +70,7 @@ class WorkQueue:
         waiting = [at for name, at in self._due.items() if name not in self._running]
         return min(LOOP_SECONDS, max(0.0, min(waiting, default=float("inf")) - time.monotonic()))
 
-    async def _take(self, name: str, due: float) -> None:
+    async def _process(self, name: str, due: float) -> None:
         with span("reconcile FlashSale", {"atomictickets.sale": name}), bound_contextvars(sale=name):
             following = await self._outcome(name, due)
         self.progressed_at = time.monotonic()
@@ -82,7 +82,7 @@ class WorkQueue:
     async def _outcome(self, name: str, due: float) -> float | None:
         """Return what the reconciliation returned, or the seconds until the next try if it failed."""
         try:
-            following = await self._turn(name)
+            following = await self._reconcile(name)
         except asyncio.CancelledError:
             self._due.setdefault(name, due)  # the next run of the queue starts with this sale
             raise

@@ -124,7 +124,7 @@ async def test_a_cancelled_blast_stops_and_keeps_what_it_measured(blasts: BlastR
     blast_id = await queue(blasts)
     async with stand_in_service(stuck_after_five()) as service, working(blasts, service.url):
         await service.until(ten_asked)
-        await blasts.ask_cancel(blast_id)
+        await blasts.request_cancel(blast_id)
         blast = await until_it_is(blasts, blast_id, "cancelled")
         await service.until(lambda service: not service.connections)
     assert blast.result is not None

@@ -13,4 +13,4 @@ async def never(turns: FlashSaleReconciler, name: str) -> None:  # noqa: ARG001 
 
 
 FlashSaleReconciler.reconcile = never  # type: ignore[method-assign,assignment]  # this is the fault
-loop.STUCK_TURNS_SECONDS = LOOP_SECONDS + 1
+loop.STUCK_QUEUE_SECONDS = LOOP_SECONDS + 1

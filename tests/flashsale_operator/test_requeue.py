@@ -8,7 +8,7 @@ import pytest
 
 from flashsale_operator.kube import KubeApi
 from flashsale_operator.leader_election import LeaderElection
-from flashsale_operator.loop import STUCK_LISTS_SECONDS, FlashSaleLoop
+from flashsale_operator.loop import STUCK_WATCH_SECONDS, FlashSaleLoop
 from flashsale_operator.metrics import OperatorMetrics
 from flashsale_operator.requeue import JITTER, backoff, requeue_after
 from flashsale_operator.settings import OperatorSettings
@@ -46,7 +46,7 @@ async def test_who_hears_nothing_of_the_resources_is_stuck(
     loop = FlashSaleLoop(Stores.open(1), kube, LeaderElection(kube, settings, "me"), OperatorMetrics(), settings)
     began = time.monotonic()
     assert loop.stuck() == ""
-    monkeypatch.setattr(time, "monotonic", lambda: began + STUCK_LISTS_SECONDS + 60)
+    monkeypatch.setattr(time, "monotonic", lambda: began + STUCK_WATCH_SECONDS + 60)
     assert "300 s" in loop.stuck()
     loop.handle_event("DELETED", {"metadata": {"name": "drop", "uid": "1"}})
     assert loop.stuck() == ""

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from app.gate.gate import Gate
 from app.gate.keys import ANSWER_LIFE_SECONDS
-from app.gate.replies import Fence, Remembered
+from app.gate.replies import Fence, RestoredOrder
 from app.sales.model import Sale
 from app.sales.outcomes import Reserved
 from tests.support.sales import a_purchase, a_sale, open_sale
@@ -63,7 +63,7 @@ async def recounted(gate: Gate) -> Sale:
     await plain(gate)
     sale = a_sale(epoch=2, customer_limit=4, closes_at=CLOSES)
     assert await gate.seed(sale)
-    order = Remembered("ada", "k", "1-1", secrets.token_hex(8), 1, 1)
+    order = RestoredOrder("ada", "k", "1-1", secrets.token_hex(8), 1, 1)
     assert await gate.restore(sale, [order], first=True)
     assert await gate.open(sale, remaining=9, backlog=0)
     await sell(gate, sale, "eve", cancel=True)

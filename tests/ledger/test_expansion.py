@@ -57,7 +57,7 @@ async def blasts(engine: AsyncEngine) -> None:
     assert asked in await repository.recent(5)
     assert await repository.claim("test") is not None
     assert await repository.progress(asked.id, {"sent": 1})
-    assert (await repository.ask_cancel(asked.id)).cancel_asked
+    assert (await repository.request_cancel(asked.id)).cancel_asked
     assert await repository.finish(asked.id, "cancelled", {})
 
 

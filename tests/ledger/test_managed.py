@@ -13,7 +13,7 @@ from app.sales.desired_state import DesiredSale, NameTaken, Step, StockShrinks
 from app.sales.model import Sale
 from tests.support.rows import terms
 
-WANTED = DesiredSale(terms=terms(think_asked=False), uid="uid-1", generation=1)
+WANTED = DesiredSale(terms=terms(think_is_explicit=False), uid="uid-1", generation=1)
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ async def test_the_stream_stays_small(stream: LiveStream) -> None:
         await stream.publish(Event.of("blast", {"id": str(number)}))
     kept = await stream.after("0-0")
     assert len(kept) <= stream_module.KEPT_EVENTS + 200  # the server trims whole nodes of 100 entries
-    assert not await stream.remembers("1-0")
-    assert await stream.remembers(str(kept[0].id))
+    assert not await stream.reaches_back_to("1-0")
+    assert await stream.reaches_back_to(str(kept[0].id))
 
 
 async def test_one_of_all_processes_looks_at_the_sales(stream: LiveStream) -> None:

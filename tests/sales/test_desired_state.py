@@ -10,7 +10,7 @@ from app.sales.desired_state import DesiredSale, NameTaken, Step, StockShrinks, 
 from app.sales.model import Sale, SaleTerms
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
-TERMS = SaleTerms(name="drop", strategy="atomic", stock=10, think_asked=False)
+TERMS = SaleTerms(name="drop", strategy="atomic", stock=10, think_is_explicit=False)
 WANTED = DesiredSale(terms=TERMS, uid="uid-1", generation=3, round=1)
 FOLLOWING = Sale(
     terms=replace(TERMS, think_ms=7), round=4, epoch=9, managed_by="flashsale", owner_uid="uid-1", owner_round=1,
@@ -35,8 +35,8 @@ def wanted(uid: str = "uid-1", generation: int = 3, round_: int = 1, **changes: 
         (wanted(paused=True), FOLLOWING, Step.AMEND),
         (wanted(closes_at=NOW), FOLLOWING, Step.AMEND),
         (wanted(customer_limit=2), FOLLOWING, Step.AMEND),
-        (wanted(think_ms=8, think_asked=True), FOLLOWING, Step.AMEND),
-        (wanted(think_ms=7, think_asked=True), FOLLOWING, Step.NOTHING),
+        (wanted(think_ms=8, think_is_explicit=True), FOLLOWING, Step.AMEND),
+        (wanted(think_ms=7, think_is_explicit=True), FOLLOWING, Step.NOTHING),
         (wanted(think_ms=8), FOLLOWING, Step.NOTHING),
         (wanted(round_=2), FOLLOWING, Step.NEXT_ROUND),
         (wanted(round_=2, stock=3), FOLLOWING, Step.NEXT_ROUND),

@@ -9,7 +9,7 @@ import pytest
 from app.sales.model import Sale, SaleTerms
 from app.sales.phase import Phase, phase
 from app.sales.strategy import Snapshot
-from tests.services.told_strategy import counter
+from tests.services.scripted_strategy import counter
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

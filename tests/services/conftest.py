@@ -8,16 +8,16 @@ from app.sales.strategy import Strategy
 from app.services.catalog import SaleCatalog
 from app.services.sales import SalesService
 from app.strategies.naive import NaiveStrategy
-from tests.services.told_strategy import ToldStrategy
+from tests.services.scripted_strategy import ScriptedStrategy
 
 
 @pytest.fixture
-def told() -> ToldStrategy:
-    return ToldStrategy()
+def told() -> ScriptedStrategy:
+    return ScriptedStrategy()
 
 
 @pytest.fixture
-def strategies(engine: AsyncEngine, told: ToldStrategy) -> dict[str, Strategy]:
+def strategies(engine: AsyncEngine, told: ScriptedStrategy) -> dict[str, Strategy]:
     return {"naive": NaiveStrategy(engine), "told": told}
 
 

@@ -12,7 +12,7 @@ from app.sales.model import Purchase, SaleTerms, UnknownSale
 from app.services import catalog as catalog_module
 from app.services.catalog import LOOKUPS_AT_ONCE, SaleCatalog, UnknownStrategy
 from app.services.purchases import PurchaseService
-from tests.services.told_strategy import ToldStrategy
+from tests.services.scripted_strategy import ScriptedStrategy
 
 
 @pytest.fixture
@@ -29,12 +29,12 @@ def queries(engine: AsyncEngine) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-async def drop(sales: SaleRepository, told: ToldStrategy) -> str:
+async def drop(sales: SaleRepository, told: ScriptedStrategy) -> str:
     return (await sales.create(SaleTerms(name="drop", strategy=told.name, stock=10), guarded=True)).sale.name
 
 
 async def test_a_name_is_asked_for_once(
-    catalog: SaleCatalog, drop: str, told: ToldStrategy, queries: list[str]
+    catalog: SaleCatalog, drop: str, told: ScriptedStrategy, queries: list[str]
 ) -> None:
     assert catalog.known(drop) is None
     for _ in range(3):
@@ -44,7 +44,7 @@ async def test_a_name_is_asked_for_once(
 
 
 async def test_the_service_sells_by_the_strategy_of_the_sale(
-    catalog: SaleCatalog, drop: str, told: ToldStrategy, queries: list[str]
+    catalog: SaleCatalog, drop: str, told: ScriptedStrategy, queries: list[str]
 ) -> None:
     service = PurchaseService(catalog)
     purchases = [Purchase(drop, "ada", "key", 1, f"{n:016x}") for n in range(3)]
@@ -68,7 +68,7 @@ async def test_a_flood_for_an_unknown_name_asks_a_few_times(catalog: SaleCatalog
 
 
 async def test_an_unknown_name_is_asked_for_again_after_a_while(
-    catalog: SaleCatalog, sales: SaleRepository, told: ToldStrategy, monkeypatch: pytest.MonkeyPatch
+    catalog: SaleCatalog, sales: SaleRepository, told: ScriptedStrategy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog_module, "UNKNOWN_SECONDS", 0.0)
     with pytest.raises(UnknownSale):
@@ -78,7 +78,7 @@ async def test_an_unknown_name_is_asked_for_again_after_a_while(
 
 
 async def test_a_full_catalog_forgets_the_name_used_longest_ago(
-    catalog: SaleCatalog, sales: SaleRepository, told: ToldStrategy, monkeypatch: pytest.MonkeyPatch
+    catalog: SaleCatalog, sales: SaleRepository, told: ScriptedStrategy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog_module, "KNOWN_SALES", 2)
     monkeypatch.setattr(catalog_module, "UNKNOWN_NAMES", 2)
@@ -96,7 +96,7 @@ async def test_a_full_catalog_forgets_the_name_used_longest_ago(
 
 
 async def test_an_ended_sale_keeps_its_strategy(
-    catalog: SaleCatalog, drop: str, sales: SaleRepository, told: ToldStrategy
+    catalog: SaleCatalog, drop: str, sales: SaleRepository, told: ScriptedStrategy
 ) -> None:
     await sales.end(drop)
     assert await catalog.find(drop) is told

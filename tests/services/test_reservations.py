@@ -11,20 +11,20 @@ from app.sales.acceptance import Acceptance
 from app.sales.model import Purchase, ReservationId, SaleTerms, UnknownReservation
 from app.services.catalog import SaleCatalog
 from app.services.reservations import Reservations, ReservationView
-from tests.services.told_strategy import ToldStrategy
+from tests.services.scripted_strategy import ScriptedStrategy
 from tests.support.rows import add_booking, reservation_id, set_aside
 
 
 @pytest.fixture
 async def reservations(
-    engine: AsyncEngine, sales: SaleRepository, catalog: SaleCatalog, told: ToldStrategy
+    engine: AsyncEngine, sales: SaleRepository, catalog: SaleCatalog, told: ScriptedStrategy
 ) -> Reservations:
     await sales.create(SaleTerms(name="drop", strategy=told.name, stock=10), guarded=True)
     return Reservations(ReservationRepository(engine), ReceiptRepository(engine), catalog)
 
 
 @pytest.fixture
-def waiting(told: ToldStrategy) -> str:
+def waiting(told: ScriptedStrategy) -> str:
     """Return a reservation whose order waits in the stream."""
     reservation = ReservationId.parse(reservation_id())
     told.pending.add(reservation)
@@ -46,7 +46,7 @@ async def test_a_duplicate_names_the_first_booking(reservations: Reservations, e
 
 
 async def test_what_is_in_the_ledger_is_told_while_the_strategy_is_away(
-    reservations: Reservations, engine: AsyncEngine, told: ToldStrategy
+    reservations: Reservations, engine: AsyncEngine, told: ScriptedStrategy
 ) -> None:
     told.away = True
     assert (await reservations.status(await add_booking(engine))).status == "booked"
@@ -63,7 +63,7 @@ async def test_an_order_that_is_set_aside_is_still_owed(reservations: Reservatio
 
 
 async def test_an_order_that_is_booked_while_it_is_looked_for_is_found(
-    reservations: Reservations, engine: AsyncEngine, told: ToldStrategy
+    reservations: Reservations, engine: AsyncEngine, told: ScriptedStrategy
 ) -> None:
     name = reservation_id()
     told.while_asked_for_pending = lambda: add_booking(engine, reservation_id=name)
@@ -86,7 +86,7 @@ async def test_what_nobody_remembers_is_unknown(reservations: Reservations) -> N
 
 
 async def test_nothing_is_said_while_the_strategy_is_away(
-    reservations: Reservations, waiting: str, told: ToldStrategy
+    reservations: Reservations, waiting: str, told: ScriptedStrategy
 ) -> None:
     told.away = True
     with pytest.raises(TemporarilyUnavailable):

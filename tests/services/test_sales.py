@@ -21,13 +21,13 @@ from app.services.catalog import SaleCatalog, UnknownStrategy
 from app.services.purchases import PurchaseService
 from app.services.sale_view import Identity
 from app.services.sales import SalesService
-from tests.services.told_strategy import ToldStrategy, counter
+from tests.services.scripted_strategy import ScriptedStrategy, counter
 from tests.support.rows import add_booking, reservation_id, set_aside
 
 DROP = SaleTerms(name="drop", strategy="told", stock=10)
 
 
-async def test_a_sale_is_created_and_its_strategy_told(service: SalesService, told: ToldStrategy) -> None:
+async def test_a_sale_is_created_and_its_strategy_told(service: SalesService, told: ScriptedStrategy) -> None:
     creation = await service.create(DROP)
     assert creation.created
     assert told.prepared == [creation.sale]
@@ -36,14 +36,14 @@ async def test_a_sale_is_created_and_its_strategy_told(service: SalesService, to
     assert [sale.name for sale in await service.active()] == ["drop"]
 
 
-async def test_creating_it_again_makes_the_strategy_follow_again(service: SalesService, told: ToldStrategy) -> None:
+async def test_creating_it_again_makes_the_strategy_follow_again(service: SalesService, told: ScriptedStrategy) -> None:
     first = await service.create(DROP)
     again = await service.create(DROP)
     assert (again.sale, again.created) == (first.sale, False)
     assert told.prepared == [first.sale, first.sale]
 
 
-async def test_a_sale_stands_though_its_strategy_is_away(service: SalesService, told: ToldStrategy) -> None:
+async def test_a_sale_stands_though_its_strategy_is_away(service: SalesService, told: ScriptedStrategy) -> None:
     told.away = True
     with capture_logs() as logs:
         assert (await service.create(DROP)).created
@@ -78,14 +78,14 @@ async def test_strategies_that_promise_nothing_are_not_guarded(service: SalesSer
     assert view.phase == Phase.SOLD_OUT
 
 
-async def test_a_reset_starts_a_round_that_the_strategy_follows(service: SalesService, told: ToldStrategy) -> None:
+async def test_a_reset_starts_a_round_that_the_strategy_follows(service: SalesService, told: ScriptedStrategy) -> None:
     await service.create(DROP)
     following = await service.reset("drop", stock=3)
     assert (following.round, following.epoch, following.terms.stock) == (2, 2, 3)
     assert told.prepared[-1] == following
 
 
-async def test_an_end_closes_the_strategy_too(service: SalesService, told: ToldStrategy) -> None:
+async def test_an_end_closes_the_strategy_too(service: SalesService, told: ScriptedStrategy) -> None:
     await service.create(DROP)
     ended = await service.end("drop")
     assert told.prepared[-1] == ended
@@ -99,7 +99,7 @@ async def test_other_terms_are_refused(service: SalesService) -> None:
 
 
 async def test_a_managed_sale_is_changed_by_its_resource_alone(
-    service: SalesService, sales: SaleRepository, told: ToldStrategy
+    service: SalesService, sales: SaleRepository, told: ScriptedStrategy
 ) -> None:
     managed = (await sales.create(DROP, guarded=True, managed_by="flashsale", owner_uid="uid-1")).sale
     assert (managed.managed_by, managed.owner_uid) == ("flashsale", "uid-1")
@@ -109,7 +109,9 @@ async def test_a_managed_sale_is_changed_by_its_resource_alone(
         await service.reset("drop", stock=5)
     opens = datetime(2030, 1, 1, tzinfo=UTC)
     with pytest.raises(ManagedByResource, match=r"""'{"spec":{"stock":11,"opensAt":"2030-01-01T00:00:00\+00:00"}}'"""):
-        await service.create(replace(DROP, stock=11, opens_at=opens, think_ms=DROP.think_ms + 1, think_asked=False))
+        await service.create(
+            replace(DROP, stock=11, opens_at=opens, think_ms=DROP.think_ms + 1, think_is_explicit=False)
+        )
     with pytest.raises(ManagedByResource, match=r"""'{"spec":{"thinkMilliseconds":900}}'"""):
         await service.create(replace(DROP, think_ms=900))
     with pytest.raises(ManagedByResource, match="kubectl delete flashsale drop"):
@@ -132,7 +134,7 @@ async def test_what_is_not_there_is_unknown(service: SalesService) -> None:
             await ask
 
 
-async def test_a_view_adds_up(service: SalesService, told: ToldStrategy, engine: AsyncEngine) -> None:
+async def test_a_view_adds_up(service: SalesService, told: ScriptedStrategy, engine: AsyncEngine) -> None:
     await service.create(DROP)
     first = await add_booking(engine, quantity=3)
     await add_booking(engine, status="duplicate", alias_of=first)
@@ -154,7 +156,12 @@ async def test_a_view_adds_up(service: SalesService, told: ToldStrategy, engine:
     ],
 )
 async def test_a_sum_that_is_off_is_believed_only_while_nothing_moves(
-    service: SalesService, told: ToldStrategy, engine: AsyncEngine, looks: list[Snapshot | None], *, holds: bool | None
+    service: SalesService,
+    told: ScriptedStrategy,
+    engine: AsyncEngine,
+    looks: list[Snapshot | None],
+    *,
+    holds: bool | None,
 ) -> None:
     await service.create(DROP)
     await add_booking(engine, quantity=1)
@@ -162,13 +169,13 @@ async def test_a_sum_that_is_off_is_believed_only_while_nothing_moves(
     assert (await service.view("drop")).identity.holds is holds
 
 
-async def test_tickets_that_are_nowhere_are_undersold(service: SalesService, told: ToldStrategy) -> None:
+async def test_tickets_that_are_nowhere_are_undersold(service: SalesService, told: ScriptedStrategy) -> None:
     await service.create(DROP)
     told.snapshots = [counter(remaining=7)]
     assert (await service.view("drop")).undersold == 3
 
 
-async def test_a_counter_of_another_round_is_not_shown(service: SalesService, told: ToldStrategy) -> None:
+async def test_a_counter_of_another_round_is_not_shown(service: SalesService, told: ScriptedStrategy) -> None:
     await service.create(DROP)
     await service.reset("drop")
     told.snapshots = [counter(remaining=7)]
@@ -188,7 +195,7 @@ async def test_a_counter_of_another_round_is_not_shown(service: SalesService, to
     ids=["still", "backlog", "moving", "fenced", "another epoch"],
 )
 async def test_lost_is_told_only_where_no_order_is_on_its_way(
-    service: SalesService, told: ToldStrategy, engine: AsyncEngine, snapshots: list[Snapshot], lost: int | None
+    service: SalesService, told: ScriptedStrategy, engine: AsyncEngine, snapshots: list[Snapshot], lost: int | None
 ) -> None:
     await service.create(DROP)
     reservations = [ReservationId.parse(reservation_id()) for _ in range(2)]

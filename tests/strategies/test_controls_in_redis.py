@@ -145,7 +145,7 @@ async def test_the_counter_is_read_and_taken_from_in_one_command(
 
 
 @pytest.mark.parametrize("protected", [True, False])
-async def test_the_booth_decides_and_takes_in_one_call(
+async def test_the_standalone_counter_decides_and_takes_in_one_call(
     parts: StrategyDependencies, both_have_read: asyncio.Barrier, *, protected: bool
 ) -> None:
     prefix = parts.gate_settings.key_prefix

@@ -1,4 +1,4 @@
-"""gate-and-guard: the shield may be wrong in any way, and the ledger is still right."""
+"""gate-and-guard: the prefilter may be wrong in any way, and the ledger is still right."""
 
 from dataclasses import replace
 from typing import ClassVar
@@ -23,7 +23,7 @@ from tests.support.until import until
 
 
 class Unguarded(GateAndGuardStrategy):
-    """The control: the ledger trusts the shield and does not check."""
+    """The control: the ledger trusts the prefilter and does not check."""
 
     promises_exactness: ClassVar[bool] = False
     write: ClassVar[TextClause] = counter_update("remaining = greatest(remaining - :quantity, 1)")
@@ -35,32 +35,32 @@ def prefilter(parts: StrategyDependencies) -> str:
 
 
 async def test_a_shield_that_lets_everybody_through_sells_nothing_more(
-    parts: StrategyDependencies, shield: str
+    parts: StrategyDependencies, prefilter: str
 ) -> None:
     strategy = GateAndGuardStrategy.build(parts)
     sale = await create_sale(strategy, parts, stock=3)
-    await parts.redis.set(shield, 1000)
+    await parts.redis.set(prefilter, 1000)
     outcomes = [await strategy.buy(a_purchase()) for _ in range(6)]
     assert [type(outcome) for outcome in outcomes] == [Reserved] * 3 + [SoldOut] * 3
     assert (await tally_of(parts, sale)).booked == 3
 
 
-async def test_without_the_guard_it_does(parts: StrategyDependencies, shield: str) -> None:
+async def test_without_the_guard_it_does(parts: StrategyDependencies, prefilter: str) -> None:
     strategy = Unguarded.build(parts)
     sale = await create_sale(strategy, parts, stock=3)
-    await parts.redis.set(shield, 1000)
+    await parts.redis.set(prefilter, 1000)
     for _ in range(6):
         won(await strategy.buy(a_purchase()))
     assert (await tally_of(parts, sale)).booked == 6
 
 
-async def test_a_shield_that_lets_nobody_through_is_no_sold_out(parts: StrategyDependencies, shield: str) -> None:
+async def test_a_shield_that_lets_nobody_through_is_no_sold_out(parts: StrategyDependencies, prefilter: str) -> None:
     strategy = GateAndGuardStrategy.build(parts)
     await create_sale(strategy, parts, stock=3)
-    await parts.redis.set(shield, 0)
+    await parts.redis.set(prefilter, 0)
     with pytest.raises(Contention):
         await strategy.buy(a_purchase())
-    await parts.redis.unlink(shield)
+    await parts.redis.unlink(prefilter)
     won(await strategy.buy(a_purchase()))
 
 
@@ -91,9 +91,9 @@ async def test_it_sells_without_redis(parts: StrategyDependencies) -> None:
     await away.aclose()
 
 
-async def test_the_shield_ends_within_a_second_used_or_not(parts: StrategyDependencies, shield: str) -> None:
+async def test_the_shield_ends_within_a_second_used_or_not(parts: StrategyDependencies, prefilter: str) -> None:
     strategy = GateAndGuardStrategy.build(parts)
     await create_sale(strategy, parts)
     for _ in range(2):
         await strategy.buy(a_purchase())
-        assert await parts.redis.pttl(shield) <= 1000
+        assert await parts.redis.pttl(prefilter) <= 1000

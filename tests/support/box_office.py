@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.drain.set_aside import name_of
+from app.drain.set_aside import entry_key
 from app.gate.gate import Gate
 from app.gate.keys import GROUP
 from app.gate.replies import BatchReply, Fence, GateSnapshot
@@ -103,7 +103,7 @@ class BoxOffice:
         """Set the order aside, as the drain does after its last try, but leave the entry in the stream."""
         (_, fields), *_ = await self.redis.xrange(self.keys.orders, order.entry, order.entry)
         row = {
-            "sale": NAME, "entry": name_of(order), "round": order.round, "epoch": order.epoch, "number": order.number,
+            "sale": NAME, "entry": entry_key(order), "round": order.round, "epoch": order.epoch, "number": order.number,
             "quantity": order.quantity, "payload": json.dumps(fields),
         }  # fmt: skip
         async with self.engine.begin() as connection:

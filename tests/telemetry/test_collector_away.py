@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from structlog.testing import capture_logs
 
 from app.lab.stack.servers.ports import LOOPBACK, free_port
-from app.telemetry.exporting import ToldOnce
+from app.telemetry.exporting import QuietExporter
 from app.telemetry.provider import provider_of
 from tests.fixtures.platform import MakePlatform
 
@@ -93,7 +93,7 @@ class Changing(SpanExporter):
 
 def test_an_outage_is_told_at_its_beginning_and_its_end() -> None:
     failure, success = SpanExportResult.FAILURE, SpanExportResult.SUCCESS
-    exporter = ToldOnce(Changing(success, failure, failure, failure, success, success))
+    exporter = QuietExporter(Changing(success, failure, failure, failure, success, success))
     with capture_logs() as lines:
         for _ in range(6):
             exporter.export([])

@@ -31,7 +31,7 @@ def test_the_standard_samplers(
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", argument)
-    assert Sampling.of_environment() == expected
+    assert Sampling.from_environment() == expected
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_sampler_that_cannot_be_read_is_told(sampler: str, argument: str, monk
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", argument)
     with capture_logs() as lines:
-        assert Sampling.of_environment() == Sampling(1.0, follows_parent=True)
+        assert Sampling.from_environment() == Sampling(1.0, follows_parent=True)
     assert [line["log_level"] for line in lines] == ["warning"]
 
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from app.cancellation import cancel_until_done
 from app.errors import AtomicTicketsError
-from app.reconcile.ending import cancel_for_good
 
 Answer = TypeVar("Answer")
 
@@ -47,7 +47,7 @@ async def in_background(work: Coroutine[Any, Any, Answer]) -> AsyncIterator["asy
     try:
         yield task
     finally:
-        cancel_for_good(task)
+        cancel_until_done(task)
         await asyncio.wait({task})
     if not task.cancelled():
         task.result()

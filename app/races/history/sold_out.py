@@ -21,7 +21,7 @@ class Refusal:
 
 
 @dataclass(slots=True)
-class Shop:
+class SaleState:
     """The state of one sale.
 
     `restocks`: how many restocks have begun.
@@ -39,7 +39,7 @@ class SoldOut:
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
-        self._shops: dict[str, Shop] = {}
+        self._shops: dict[str, SaleState] = {}
 
     def asked(self, buying: Buying) -> int | None:
         """Return the number of restocks that had begun before the purchase, or None while one is under way."""
@@ -47,7 +47,7 @@ class SoldOut:
         return 0 if shop is None else (None if shop.under_way else shop.restocks)
 
     def restock_begins(self, sale: str) -> None:
-        shop = self._shops.setdefault(sale, Shop())
+        shop = self._shops.setdefault(sale, SaleState())
         shop.restocks += 1
         shop.under_way += 1
         shop.refusals.clear()
@@ -56,13 +56,13 @@ class SoldOut:
         self._shops[sale].under_way -= 1
 
     def bought(self, told: Bought, begun_after: int | None) -> None:
-        shop = self._shops.setdefault(told.asked.sale, Shop())
+        shop = self._shops.setdefault(told.asked.sale, SaleState())
         if told.type == "ok":
             self._accepted(shop, told)
         elif told.outcome == SOLD_OUT and told.type == "fail" and begun_after == shop.restocks:
             shop.refusals.setdefault(told.asked.quantity, Refusal(told))
 
-    def _accepted(self, shop: Shop, told: Bought) -> None:
+    def _accepted(self, shop: SaleState, told: Bought) -> None:
         if told.replayed:
             return  # it may have been decided before the refusal
         for quantity, refusal in shop.refusals.items():

@@ -11,7 +11,7 @@ Round = tuple[str, int]
 
 
 @dataclass(slots=True)
-class Shelf:
+class RoundStock:
     """The tickets of one round.
 
     `stock`: None if the history does not say that the round was opened.
@@ -38,7 +38,7 @@ class Stock:
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
-        self._shelves: dict[Round, Shelf] = defaultdict(Shelf)
+        self._shelves: dict[Round, RoundStock] = defaultdict(RoundStock)
         self._won: set[str] = set()
 
     def opened(self, sale: str, round_: int, stock: int) -> None:
@@ -82,7 +82,7 @@ class Stock:
             if shelf.stock is not None:
                 self._judge(f"{sale}, round {round_}", shelf, shelf.stock)
 
-    def _judge(self, name: str, shelf: Shelf, stock: int) -> None:
+    def _judge(self, name: str, shelf: RoundStock, stock: int) -> None:
         if shelf.beyond is not None:
             if shelf.twice is not None:
                 owner, booking = shelf.twice
@@ -104,7 +104,7 @@ class Stock:
             )
         self._add_up(name, shelf, stock)
 
-    def _add_up(self, name: str, shelf: Shelf, stock: int) -> None:
+    def _add_up(self, name: str, shelf: RoundStock, stock: int) -> None:
         if shelf.remaining is None:
             return
         missing = stock - shelf.booked - shelf.remaining - shelf.backlog

@@ -121,7 +121,7 @@ class LedgerStrategy:
 
     async def attempt(self, purchase: Purchase) -> Outcome:
         """Make one attempt at the purchase, on a connection of its own. Raise Conflict if it should be repeated."""
-        with ledger_reachable(), races_told():
+        with ledger_reachable(), lost_races_translated():
             async with self._engine.connect() as connection:
                 return await self.sell(connection, purchase)
 
@@ -149,7 +149,7 @@ async def think(seen: Seen) -> None:
 
 
 @contextmanager
-def races_told() -> Iterator[None]:
+def lost_races_translated() -> Iterator[None]:
     """Translate the database errors of a lost race.
 
     Raise Conflict if the server gave the transaction up in favor of another; nothing was taken, even if the commit

@@ -15,7 +15,7 @@ NOT_YET_OPEN = [phase.value for phase in (Phase.PENDING, Phase.SEEDING, Phase.SC
 BEFORE_OPENING = f"oldSelf.?status.?phase.orValue('{Phase.PENDING}') in {NOT_YET_OPEN}"
 NEXT_ROUND = "self.spec.round > oldSelf.spec.round"
 # asyncpg and the conversion to UTC support fewer years than RFC 3339; the HTTP API has the same bounds.
-IN_OUR_TIMES = "self.getFullYear() >= 2000 && self.getFullYear() < 2200"
+WITHIN_SUPPORTED_YEARS = "self.getFullYear() >= 2000 && self.getFullYear() < 2200"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             "strategy is fixed for the sale's life; to use another strategy, create a sale with another name",
         ),
     ),
-    "spec.opensAt": (Rule(IN_OUR_TIMES, "opensAt must be between the years 2000 and 2200"),),
-    "spec.closesAt": (Rule(IN_OUR_TIMES, "closesAt must be between the years 2000 and 2200"),),
+    "spec.opensAt": (Rule(WITHIN_SUPPORTED_YEARS, "opensAt must be between the years 2000 and 2200"),),
+    "spec.closesAt": (Rule(WITHIN_SUPPORTED_YEARS, "closesAt must be between the years 2000 and 2200"),),
     "spec.round": (Rule("self >= oldSelf", "round can't be lowered; raise it to start a new round"),),
     "spec.workers": (
         Rule(

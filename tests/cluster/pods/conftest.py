@@ -100,7 +100,7 @@ def killer(admin: Kubectl, image: str) -> Iterator[Killer]:
 
 
 @pytest.fixture
-def beside() -> Iterator[ThreadPoolExecutor]:
+def as_change_of() -> Iterator[ThreadPoolExecutor]:
     """Yield threads for work that goes on while the test does something else."""
     with ThreadPoolExecutor() as threads:
         yield threads

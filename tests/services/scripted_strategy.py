@@ -9,7 +9,7 @@ from app.sales.outcomes import Outcome, SoldOut
 from app.sales.strategy import AcceptedIn, Snapshot
 
 
-class ToldStrategy:
+class ScriptedStrategy:
     """A strategy that is `away` if a test says so, answers with the test's snapshots, and keeps what it was asked."""
 
     name: ClassVar[str] = "told"

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from app.reconcile.ending import cancel_for_good
+from app.cancellation import cancel_until_done
 
 
 async def drops_cancellations(count: int) -> None:
@@ -17,7 +17,7 @@ async def drops_cancellations(count: int) -> None:
 async def test_a_dropped_cancellation_is_followed_by_another() -> None:
     task = asyncio.create_task(drops_cancellations(2))
     await asyncio.sleep(0)
-    cancel_for_good(task)
+    cancel_until_done(task)
     await asyncio.wait({task}, timeout=20)
     assert task.cancelled()
 

@@ -1,0 +1,40 @@
+"""Rules of prose that a machine can check, over everything that is read."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.project import PROJECT
+
+PROSE = ("app", "operator", "worker", "docs", "charts", "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+SUFFIXES = {".py", ".lua", ".md", ".js", ".ts", ".yaml", ".tpl", ".txt"}
+AVOIDED = re.compile(r"(?<![\w-])(whoever|anew|for ever|he|his|him)(?![\w-])", re.IGNORECASE)
+MOST_COLUMNS = 120
+
+FILES = sorted(
+    path
+    for name in PROSE
+    for path in ([PROJECT / name] if (PROJECT / name).is_file() else (PROJECT / name).rglob("*"))
+    if path.suffix in SUFFIXES and "vendor" not in path.parts
+)
+
+
+def test_no_file_uses_words_that_the_house_avoids() -> None:
+    found = [
+        f"{path.relative_to(PROJECT)}:{number}: {line.strip()}"
+        for path in FILES
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if AVOIDED.search(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.suffix == ".md"], ids=lambda path: path.name)
+def test_no_line_of_markdown_is_longer_than_a_screen(path: Path) -> None:
+    """Tables, code blocks and generated sections aside."""
+    text = re.sub(
+        r"^```.*?^```$|^<!-- [^\n]*written by.*?^<!-- end of", "", path.read_text(), flags=re.DOTALL | re.MULTILINE
+    )
+    long = [line for line in text.splitlines() if len(line) > MOST_COLUMNS and not line.startswith(("|", "    "))]
+    assert long == []

