@@ -1,36 +1,18 @@
 """The load generator against a real HTTP server: what it counts, when it starts, and how it handles missing answers."""
 
-import argparse
 import asyncio
-import json
-import os
-import sys
 from collections import Counter
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.blasts.load import runner
-from app.blasts.load.buyer import LONGEST_PAUSE_SECONDS, pause_before
-from app.blasts.load.failures import InvalidPlan, LoadFailed, MalformedReply, TargetUnreachable
+from app.blasts.load.failures import TargetUnreachable
 from app.blasts.load.plan import LoadPlan
-from app.blasts.load.process import run_in_process
-from app.blasts.load.result import Latency, LoadResult
+from app.blasts.load.result import Latency
 from app.blasts.load.runner import Load, run_load
-from app.blasts.load.wire import Reply, read_reply
-from app.lab.cli import blast as blast_command
-from tests.support.stand_in_service import Answer, Seen, StandInService, problem, reserved, stand_in_service, stock_of
-
-
-def plan(service: StandInService, **options: Any) -> LoadPlan:
-    return LoadPlan(**{"url": service.url, "sale": "drop", "records": True, **options})
-
-
-async def silence(_: Seen) -> Answer:
-    await asyncio.Event().wait()
-    raise AssertionError("unreachable")
+from tests.blasts.plans import losing_the_first_attempt, plan, silence
+from tests.support.stand_in_service import Answer, Seen, problem, reserved, stand_in_service, stock_of
 
 
 async def test_counts_what_every_buyer_was_told() -> None:
@@ -67,16 +49,6 @@ async def test_without_the_barrier_the_first_request_leaves_alone(monkeypatch: p
     async with stand_in_service(stock_of(10)) as service:
         await run_load(plan(service, requests=5, concurrency=5, rate=20))
     assert service.seen[0].open_connections == 1
-
-
-def losing_the_first_attempt() -> Any:
-    tries: Counter[str] = Counter()
-
-    async def clerk(seen: Seen) -> Answer:
-        tries[seen.key] += 1
-        return None if tries[seen.key] == 1 else reserved(seen, Idempotent_Replayed="true")
-
-    return clerk
 
 
 async def test_a_lost_connection_is_retried_with_the_same_key() -> None:
@@ -205,102 +177,6 @@ async def test_an_absent_server_is_said_before_anything_is_sent() -> None:
         await run_load(LoadPlan(url="http://127.0.0.1:1", sale="drop"))
 
 
-async def test_its_own_process_tells_the_same() -> None:
-    async with stand_in_service(stock_of(3)) as service:
-        result = await run_in_process(plan(service, requests=40, concurrency=40))
-    assert (result.accepted, result.sold_out) == (3, 37)
-    assert len(result.records) == len(service.seen) == 40
-    assert service.seen[0].open_connections == 40
-    assert LoadResult.from_json(json.loads(json.dumps(result.as_json()))) == result
-
-
-INTERRUPTED_WRITE = """
-import os, signal
-from app.blasts.load.__main__ import write_out
-signal.signal(signal.SIGALRM, lambda *_: os.write(2, b"!"))
-signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
-{write}("x" * 5_000_000)
-"""
-
-
-@pytest.mark.parametrize(("write", "complete"), [("write_out", True), ("print", False)])
-async def test_a_result_outlasts_an_interrupted_write(write: str, complete: bool) -> None:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        INTERRUPTED_WRITE.format(write=write),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},  # as in the containers
-        limit=1024,  # with little read ahead, the child fills the pipe and blocks
-    )
-    assert child.stdout is not None
-    assert child.stderr is not None
-    with suppress(asyncio.IncompleteReadError):  # it has ended: print took the interrupted write for a whole one
-        await child.stderr.readexactly(5)  # by now the child is in its write: the pipe is full and nothing reads it
-    written, _ = await asyncio.gather(child.stdout.read(), child.stderr.read())
-    await child.wait()
-    assert (len(written) == 5_000_001) is complete
-
-
-async def test_its_own_process_says_why_it_failed() -> None:
-    with pytest.raises(LoadFailed, match="TargetUnreachable"):
-        await run_in_process(LoadPlan(url="http://127.0.0.1:1", sale="drop"))
-
-
-async def test_cancelling_ends_its_own_process() -> None:
-    async with stand_in_service(silence) as service:
-        running = asyncio.create_task(run_in_process(plan(service, requests=5, concurrency=5)))
-        await service.until(lambda service: len(service.seen) == 5)
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-        await service.until(lambda service: not service.connections)
-
-
-async def test_the_generator_does_not_outlive_whoever_started_it() -> None:
-    async with stand_in_service(silence) as service:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "app.blasts.load",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        assert child.stdin is not None
-        child.stdin.write(json.dumps(plan(service, requests=2, concurrency=2).as_json()).encode() + b"\n")
-        await service.until(lambda service: len(service.seen) == 2)
-        child.stdin.close()
-        async with asyncio.timeout(10):
-            assert await child.wait() == 130
-
-
-async def test_the_blast_command_prints_the_table_and_writes_the_file(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    parser = argparse.ArgumentParser()
-    blast_command.add_parser(parser.add_subparsers())
-    file = tmp_path / "blast.json"
-    async with stand_in_service(stock_of(7)) as service:
-        args = parser.parse_args(["blast", "drop", "--url", service.url, "--requests", "20", "--json", str(file)])
-        assert await asyncio.to_thread(args.run, args) == 0
-    printed = capsys.readouterr().out.split()
-    assert printed[printed.index("accepted") + 1] == "7"
-    assert printed[printed.index("sold-out") + 1] == "13"
-    written = json.loads(file.read_text())
-    assert (written["accepted"], len(written["records"])) == (7, 20)
-
-
-async def test_the_blast_command_fails_when_buyers_got_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    parser = argparse.ArgumentParser()
-    blast_command.add_parser(parser.add_subparsers())
-    async with stand_in_service(losing_the_first_attempt()) as service:
-        args = parser.parse_args(["blast", "drop", "--url", service.url, "--requests", "3"])
-        assert await asyncio.to_thread(args.run, args) == 1
-    assert "connection-lost" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
@@ -315,74 +191,3 @@ async def test_the_blast_command_fails_when_buyers_got_no_answer(capsys: pytest.
 def test_percentiles_are_latencies_that_occurred(values: list[float], expected: tuple[float, ...]) -> None:
     latency = Latency.of(list(reversed(values)))
     assert (latency.p50, latency.p95, latency.p99, latency.max) == expected
-
-
-@pytest.mark.parametrize(
-    "option",
-    [
-        {"url": "https://127.0.0.1"},
-        {"url": "http://"},
-        {"url": "http://a b"},
-        {"sale": "Drop"},
-        {"sale": "drop\r\nX: 1"},
-        {"key_prefix": "a b"},
-        {"key_prefix": "k" * 41},
-        {"path": "/buy ticket"},
-        {"requests": 0},
-        {"requests": 10_000_001},
-        {"concurrency": 0},
-        {"customers": 0},
-        {"quantity": 101},
-        {"retries": -1},
-        {"rate": 0},
-        {"seconds": 0},
-        {"reply_seconds": -1},
-        {"colour": "red"},
-    ],
-)
-def test_a_plan_out_of_bounds_is_refused(option: dict[str, Any]) -> None:
-    with pytest.raises(InvalidPlan):
-        LoadPlan.from_json({"url": "http://127.0.0.1:8000", "sale": "drop", **option})
-
-
-REPLY = (
-    b"HTTP/1.1 400 Bad Request\r\nContent-Length: 28\r\nRetry-After: 3\r\n\r\n" + b'{"type":"/problems/sold-out"}'[:28]
-)
-
-
-def test_a_reply_may_come_in_any_pieces() -> None:
-    assert all(read_reply(REPLY[:cut], 0.0) is None for cut in range(len(REPLY)))
-    reply = read_reply(REPLY, 0.0)
-    assert reply is not None
-    assert (reply.status, reply.problem, reply.retry_after, reply.replayed) == (400, "sold-out", 3.0, False)
-
-
-@pytest.mark.parametrize(
-    "received",
-    [
-        REPLY + b"H",
-        b"HTTP/1.1 200 OK\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n",
-        b"HTTP/1.1 abc\r\nContent-Length: 0\r\n\r\n",
-        b"SMTP ready 200\r\nContent-Length: 0\r\n\r\n",
-        b"x" * 70_000,
-    ],
-)
-def test_what_is_no_reply_is_refused(received: bytes) -> None:
-    with pytest.raises(MalformedReply):
-        read_reply(received, 0.0)
-
-
-@pytest.mark.parametrize(
-    ("attempt", "asked", "longest"), [(1, None, 0.05), (3, None, 0.2), (20, None, 2.0), (1, b"1", 1.0)]
-)
-def test_pauses_double_and_are_capped(attempt: int, asked: bytes | None, longest: float) -> None:
-    head = b"http/1.1 503 x" + (b"" if asked is None else b"\r\nretry-after: " + asked)
-    pause = pause_before(attempt, Reply(503, head, b"", 0.0))
-    assert longest / 2 <= pause <= longest
-
-
-def test_a_long_retry_after_is_honoured_up_to_the_cap() -> None:
-    assert pause_before(1, Reply(503, b"http/1.1 503 x\r\nretry-after: 3600", b"", 0.0)) <= LONGEST_PAUSE_SECONDS

@@ -1,20 +1,14 @@
 """The benchmark's verdicts, as tables: a threshold that no figure can fail proves nothing. No timing is asserted."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
-from starlette.types import Message, Receive, Scope, Send
 
 from app.blasts.load.result import Latency
-from app.lab.bench.alternating_app import Alternating, Cost, costs_of
 from app.lab.bench.arms import ARMS, QUICK, UnknownArm, chosen
 from app.lab.bench.disk import Disk
 from app.lab.bench.follow import Look, drained_per_second, persisted_share
-from app.lab.bench.interval import MOST_ROUNDS, T_95, interval_of, paired
-from app.lab.bench.judging import at_least, at_most, never_above
 from app.lab.bench.report import BenchReport
 from app.lab.bench.sample import DOUBLED, FLOOR, Sample, Samples
 from app.lab.bench.thresholds import SOAK_ORDERS, THRESHOLDS
@@ -155,50 +149,6 @@ def test_nothing_measured_passes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "verdict"),
-    [
-        ((0.95, 0.96, 0.95, 0.97), "PASS"),
-        ((0.70, 1.30, 0.80, 1.25), "FAIL"),  # the middle is above the threshold, but the interval's low end is not
-        ((0.85, 0.86, 0.85, 0.84), "FAIL"),
-        ((0.95,), "NOT MEASURED"),
-        ((), "NOT MEASURED"),
-    ],
-)
-def test_at_least_looks_at_the_low_end(values: Sequence[float], verdict: str) -> None:
-    assert at_least(values, 0.9)[0] == verdict
-
-
-@pytest.mark.parametrize(
-    ("values", "verdict"),
-    [((2.0, 2.1, 2.2), "PASS"), ((1.5, 3.9, 2.0), "FAIL"), ((3.1, 3.1, 3.2), "FAIL"), ((2.0,), "NOT MEASURED")],
-)
-def test_at_most_looks_at_the_high_end(values: Sequence[float], verdict: str) -> None:
-    assert at_most(values, 3.0)[0] == verdict
-
-
-def test_the_worst_time_decides_what_must_hold_each_time() -> None:
-    assert never_above([1.0, 10.0], 10.0, "s")[0] == "PASS"
-    assert never_above([1.0, 10.1], 10.0, "s")[0] == "FAIL"
-
-
-def test_the_interval_is_that_of_students_t() -> None:
-    """The logarithms are 0, 1, 2: mean 1, standard error 1 / sqrt(3), t 4.303 for two degrees of freedom."""
-    found = interval_of([1.0, 2.718281828, 7.389056099])
-    assert found is not None
-    assert (found.low, found.middle, found.high) == pytest.approx((0.2266, 2.7183, 32.605), rel=1e-3)
-
-
-def test_the_table_of_t_covers_every_number_of_rounds() -> None:
-    assert len(T_95) == MOST_ROUNDS - 1
-    assert all(fewer > more for fewer, more in pairwise(T_95))
-
-
-def test_ratios_are_taken_within_rounds() -> None:
-    """A round in which the whole machine was twice as slow changes no ratio."""
-    assert paired({1: 90.0, 2: 45.0, 3: 90.0}, {1: 100.0, 2: 50.0, 4: 100.0}) == [0.9, 0.9]
-
-
-@pytest.mark.parametrize(
     ("change", "part"),
     [
         ({"cores": (0.97, 0.62)}, "an API process used 0.62 of a core"),
@@ -308,56 +258,3 @@ def test_a_report_holds_only_with_every_bar_and_on_a_real_disk(
     rates: Mapping[str, float], real: bool, holds: bool
 ) -> None:
     assert a_report(a_run(rates), on_a_real_disk=real).holds is holds
-
-
-def blocks(times: float, speeds: Sequence[float]) -> list[dict[str, Cost]]:
-    """Return a block for each speed of the machine. At speed 1 `stub` costs 40 us, and `real` costs `times` as much."""
-    return [{"stub": Cost(0.04 / each, 1000), "real": Cost(0.04 * times / each, 1000)} for each in speeds]
-
-
-def test_what_telemetry_costs_is_seen_though_the_machine_changes_its_speed() -> None:
-    told = costs_of(blocks(1.05, [0.5, 1, 1, 1, 2]), sending_seconds=0)
-    assert told == pytest.approx({"stub": 40, "real": 42})
-
-
-def test_blocks_in_which_the_machine_stood_still_say_nothing_of_telemetry() -> None:
-    stood_still = [{"stub": Cost(0.04, 1000), "real": Cost(4.0, 1000)}, {"stub": Cost(4.0, 1000), "real": Cost(0, 0)}]
-    told = costs_of([*blocks(1.05, [1] * 8), *stood_still], sending_seconds=0)
-    assert told == pytest.approx({"stub": 40, "real": 42})
-
-
-def test_the_sending_of_spans_is_part_of_what_they_cost() -> None:
-    assert costs_of(blocks(1, [1, 1]), sending_seconds=0.01)["real"] == pytest.approx(40 + 5)
-
-
-async def test_before_a_slice_counts_all_is_answered_that_began_the_other_way() -> None:
-    answers: list[asyncio.Event] = []
-
-    async def service(scope: Scope, receive: Receive, send: Send) -> None:
-        del scope, receive, send
-        answers.append(asyncio.Event())
-        await answers[-1].wait()
-
-    alternating = Alternating(service)
-    request = {"type": "http", "path": "/buy-ticket"}, a_body, no_answer
-    before = [asyncio.create_task(alternating(*request)) for _ in range(2)]
-    await asyncio.sleep(0)
-    settled = asyncio.create_task(alternating.settle())
-    await asyncio.sleep(0)
-    later = asyncio.create_task(alternating(*request))
-    for answer, request_task in zip(answers[:2], before, strict=True):
-        assert not settled.done()
-        answer.set()
-        await request_task
-    await settled
-    assert not later.done()
-    answers[-1].set()
-    await later
-
-
-async def a_body() -> Message:
-    raise AssertionError("the service above reads nothing")
-
-
-async def no_answer(message: Message) -> None:
-    raise AssertionError(f"the service above sends nothing: {message}")
