@@ -1,4 +1,4 @@
-"""The application: builds the parts of an API process, and starts and stops them in order."""
+"""The application: builds the dependencies of an API process, and starts and stops them in order."""
 
 import asyncio
 import uuid
@@ -97,7 +97,7 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
     stack.push_async_callback(hints.close)
     attempts = AttemptRecorder(engine)
     stack.push_async_callback(attempts.close)
-    parts = StrategyDependencies(
+    dependencies = StrategyDependencies(
         engine=engine,
         redis=redis,
         gate=gate,
@@ -106,13 +106,13 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
         gate_settings=settings.gate,
         attempts=attempts,
     )
-    strategies = build_strategies(parts)
+    strategies = build_strategies(dependencies)
     for strategy in strategies.values():
         stack.push_async_callback(strategy.close)
     catalog = SaleCatalog(sales, strategies)
     looking = make_engine(settings.stores.database_url, "sale-poller", settings.ledger)
     stack.push_async_callback(looking.dispose)
-    live = await open_live(settings, replace(parts, engine=looking), readiness, stack)
+    live = await open_live(settings, replace(dependencies, engine=looking), readiness, stack)
     connections = settings.ledger.pool_size + POOL_SIZES["sale-poller"]
     becoming = asyncio.create_task(prepare_stores(readiness, engine, redis, gate, connections))
     stack.push_async_callback(stop, becoming)
@@ -134,21 +134,21 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
 
 
 async def open_live(
-    settings: Settings, parts: StrategyDependencies, readiness: Readiness, stack: AsyncExitStack
+    settings: Settings, dependencies: StrategyDependencies, readiness: Readiness, stack: AsyncExitStack
 ) -> Live:
     """Build the live events of the dashboard.
 
-    `parts` has connections of its own, so that the dashboard does not wait behind the buyers.
+    `dependencies` has connections of its own, so that the dashboard does not wait behind the buyers.
     """
     broker = make_redis(settings.stores.broker_url, "api", settings.gate)
     stack.push_async_callback(broker.aclose)
-    strategies = build_strategies(parts)
+    strategies = build_strategies(dependencies)
     for strategy in strategies.values():
         stack.push_async_callback(strategy.close)
-    sales = SalesService(SaleRepository(parts.engine), strategies)
+    sales = SalesService(SaleRepository(dependencies.engine), strategies)
     stream = LiveStream(broker, settings.gate.key_prefix)
     resources = ResourceReports(broker, settings.gate.key_prefix)
-    sale_poller = SalePoller(stream, sales, TicketRepository(parts.engine), resources, process=uuid.uuid4().hex)
+    sale_poller = SalePoller(stream, sales, TicketRepository(dependencies.engine), resources, process=uuid.uuid4().hex)
     hub = Hub(stream, sale_poller, leaving=lambda: readiness.draining)
     stack.push_async_callback(hub.close)
     facts = {
@@ -160,7 +160,12 @@ async def open_live(
         "needs_token": settings.api.admin_token is not None,
     }
     return Live(
-        stream=stream, hub=hub, sale_poller=sale_poller, sales=sales, blasts=BlastRepository(parts.engine), facts=facts
+        stream=stream,
+        hub=hub,
+        sale_poller=sale_poller,
+        sales=sales,
+        blasts=BlastRepository(dependencies.engine),
+        facts=facts,
     )
 
 

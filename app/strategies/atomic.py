@@ -48,25 +48,27 @@ class AtomicStrategy:
     keeps_limit: ClassVar[bool] = True
     accepted_in: ClassVar[AcceptedIn] = AcceptedIn.STREAM
 
-    def __init__(self, parts: StrategyDependencies) -> None:
-        self._gate = parts.gate
-        self._engine = parts.engine
-        self._hints = parts.hints
-        self._sales = SaleRepository(parts.engine)
-        self._receipts = ReceiptRepository(parts.engine)
-        self._reservations = ReservationRepository(parts.engine)
-        command = parts.gate.command
-        self._batcher = PurchaseBatcher(parts.gate, parts.gate_settings, self._accepted, self._noticed, command)
-        self._told = RecentAcceptances()
+    def __init__(self, dependencies: StrategyDependencies) -> None:
+        self._gate = dependencies.gate
+        self._engine = dependencies.engine
+        self._hints = dependencies.hints
+        self._sales = SaleRepository(dependencies.engine)
+        self._receipts = ReceiptRepository(dependencies.engine)
+        self._reservations = ReservationRepository(dependencies.engine)
+        command = dependencies.gate.command
+        self._batcher = PurchaseBatcher(
+            dependencies.gate, dependencies.gate_settings, self._accepted, self._on_reply, command
+        )
+        self._recent = RecentAcceptances()
         self._epochs: OrderedDict[str, int] = OrderedDict()  # by sale: the newest in which this process accepted
         self._tasks: set[asyncio.Task[None]] = set()
-        self._keeping: set[str] = set()
+        self._keeping_receipts: set[str] = set()
         self._fenced: OrderedDict[str, int] = OrderedDict()  # by sale: the newest that this process fenced
         self._watch: asyncio.Task[None] | None = None
 
     @classmethod
-    def build(cls, parts: StrategyDependencies) -> Self:
-        return cls(parts)
+    def build(cls, dependencies: StrategyDependencies) -> Self:
+        return cls(dependencies)
 
     async def buy(self, purchase: Purchase) -> Outcome:
         try:
@@ -115,12 +117,12 @@ class AtomicStrategy:
     def _accepted(self, sale: str, fence: Fence, accepted: Sequence[tuple[Purchase, Decision]]) -> None:
         """Remember the acceptances of one call, owe the workers a hint, and start the watch if it is not running."""
         remember(self._epochs, sale, fence.epoch, KNOWN_SALES)
-        self._told.add(AcceptedBatch(time.monotonic(), sale, fence, accepted))
+        self._recent.add(AcceptedBatch(time.monotonic(), sale, fence, accepted))
         self._hints.owe(sale)
         if self._watch is None or self._watch.done():
-            self._watch = asyncio.create_task(self._watch_told())
+            self._watch = asyncio.create_task(self._watch_recent_sales())
 
-    def _noticed(self, sale: str, fence: Fence, what: str) -> None:
+    def _on_reply(self, sale: str, fence: Fence, what: str) -> None:
         """Act on a reply of the gate.
 
         `what` is `hint` (a hint is due), or the reason for suspecting that the gate lost orders: `fenced`, `stale`,
@@ -129,13 +131,13 @@ class AtomicStrategy:
         if what == "hint":
             self._hints.send(sale)
             return
-        if sale not in self._keeping and sale in self._epochs:
-            self._keeping.add(sale)
-            task = asyncio.create_task(self._went_back(sale, fence, what))
+        if sale not in self._keeping_receipts and sale in self._epochs:
+            self._keeping_receipts.add(sale)
+            task = asyncio.create_task(self._keep_receipts(sale, fence, what))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _went_back(self, sale: str, fence: Fence, what: str) -> None:
+    async def _keep_receipts(self, sale: str, fence: Fence, what: str) -> None:
         """Keep receipts of the orders that buyers were promised before the loss, so that lost ones can be counted.
 
         If the gate went back in time, the sale is fenced first.
@@ -146,20 +148,20 @@ class AtomicStrategy:
                 await self._gate.fence(sale, fence.epoch)
                 remember(self._fenced, sale, fence.epoch, KNOWN_SALES)
             before = fence.epoch if what == "stale" else fence.epoch + 1
-            batches = self._told.of(sale, before)
+            batches = self._recent.of(sale, before)
             await self._receipts.keep([told for batch in batches for told in batch])
-            self._told.forget(batches)
+            self._recent.forget(batches)
         except TemporarilyUnavailable as error:
             log.warning("receipts not kept yet; the next reply or watch tries again", sale=sale, error=error.detail)
         finally:
-            self._keeping.discard(sale)
+            self._keeping_receipts.discard(sale)
 
-    async def _watch_told(self) -> None:
+    async def _watch_recent_sales(self) -> None:
         """Watch the sales that this process sold lately, until none is left.
 
         If Redis loses a sale, there may be no further purchase whose reply would show the loss.
         """
-        while sales := self._told.sales(time.monotonic()):
+        while sales := self._recent.sales(time.monotonic()):
             await asyncio.sleep(WATCH_SECONDS)
             for sale, epoch in sales.items():
                 try:
@@ -167,6 +169,6 @@ class AtomicStrategy:
                 except TemporarilyUnavailable:
                     continue  # the stock server is away, which is no loss; the next round of the loop asks again
                 if seen is None or seen.state == "fenced":
-                    self._noticed(sale, Fence(epoch), "fenced")
-                elif self._told.of(sale, seen.epoch):
-                    self._noticed(sale, Fence(seen.epoch), "stale")
+                    self._on_reply(sale, Fence(epoch), "fenced")
+                elif self._recent.of(sale, seen.epoch):
+                    self._on_reply(sale, Fence(seen.epoch), "stale")

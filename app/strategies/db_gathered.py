@@ -42,8 +42,8 @@ class DbGatheredStrategy(LedgerStrategy):
         self._batcher = PurchaseBatcher(self, settings)
 
     @classmethod
-    def build(cls, parts: StrategyDependencies) -> Self:
-        return cls(parts.engine, parts.gate_settings)
+    def build(cls, dependencies: StrategyDependencies) -> Self:
+        return cls(dependencies.engine, dependencies.gate_settings)
 
     async def buy(self, purchase: Purchase) -> Outcome:
         """Decide one purchase, in a batch with others that wait.

@@ -25,8 +25,8 @@ class FunctionStrategy(AtomicStrategy):
     name: ClassVar[str] = "function"
 
     @classmethod
-    def build(cls, parts: StrategyDependencies) -> Self:
-        return cls(replace(parts, gate=FunctionGate(parts.redis, parts.gate_settings.key_prefix)))
+    def build(cls, dependencies: StrategyDependencies) -> Self:
+        return cls(replace(dependencies, gate=FunctionGate(dependencies.redis, dependencies.gate_settings.key_prefix)))
 
     async def prepare(self, sale: Sale) -> None:
         """Load the library before the first purchase arrives, then prepare as `atomic` does."""

@@ -39,8 +39,8 @@ class GateAndGuardStrategy(LedgerStrategy):
         self._prefilter = prefilter
 
     @classmethod
-    def build(cls, parts: StrategyDependencies) -> Self:
-        return cls(parts.engine, Prefilter(parts.redis, parts.gate_settings.key_prefix))
+    def build(cls, dependencies: StrategyDependencies) -> Self:
+        return cls(dependencies.engine, Prefilter(dependencies.redis, dependencies.gate_settings.key_prefix))
 
     async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
         if purchase.quantity > seen.remaining:

@@ -46,9 +46,9 @@ class LuaFireAndForgetStrategy:
         self._under_way = 0
 
     @classmethod
-    def build(cls, parts: StrategyDependencies) -> Self:
-        counter = StandaloneCounter(parts.redis, parts.gate_settings.key_prefix)
-        return cls(counter, OrderPublisher(parts.broker_url), SaleRepository(parts.engine))
+    def build(cls, dependencies: StrategyDependencies) -> Self:
+        counter = StandaloneCounter(dependencies.redis, dependencies.gate_settings.key_prefix)
+        return cls(counter, OrderPublisher(dependencies.broker_url), SaleRepository(dependencies.engine))
 
     async def buy(self, purchase: Purchase) -> Outcome:
         """Decide one purchase and publish its order.

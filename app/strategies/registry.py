@@ -53,9 +53,9 @@ STRATEGIES: Mapping[str, type[RegisteredStrategy]] = {
 """The classes by name, for code that reads what a strategy promises and does not sell."""
 
 
-def build_strategies(parts: StrategyDependencies) -> Mapping[str, Strategy]:
+def build_strategies(dependencies: StrategyDependencies) -> Mapping[str, Strategy]:
     """Return one instance of each strategy, by name, for one process."""
-    return {name: strategy.build(parts) for name, strategy in STRATEGIES.items()}
+    return {name: strategy.build(dependencies) for name, strategy in STRATEGIES.items()}
 
 
 def strategy_names() -> tuple[str, ...]:

@@ -47,7 +47,7 @@ class Stores:
 
     @classmethod
     def open(cls, sales_at_once: int) -> "Stores":
-        """Build all parts from the environment, without connecting yet."""
+        """Build all dependencies from the environment, without connecting yet."""
         where, gate_settings = StoreSettings(), GateSettings()
         # A reconciliation may hold one connection for its recount while it needs another to raise the epoch.
         pool_size = 2 * sales_at_once + SPARE_CONNECTIONS
@@ -55,7 +55,7 @@ class Stores:
         redis = make_redis(where.redis_url, "operator", gate_settings)
         broker = make_redis(where.broker_url, "operator", gate_settings)
         gate, hints, sales = Gate(redis, gate_settings.key_prefix), Hints(where.broker_url), SaleRepository(engine)
-        parts = StrategyDependencies(
+        dependencies = StrategyDependencies(
             engine=engine,
             redis=redis,
             gate=gate,
@@ -63,7 +63,7 @@ class Stores:
             broker_url=where.broker_url,
             gate_settings=gate_settings,
         )
-        strategies = build_strategies(parts)
+        strategies = build_strategies(dependencies)
         return cls(
             engine=engine,
             redis=redis,

@@ -72,8 +72,8 @@ class LedgerStrategy:
         self._attempts = attempts or NoAttempts()
 
     @classmethod
-    def build(cls, parts: StrategyDependencies) -> Self:
-        return cls(parts.engine, parts.attempts)
+    def build(cls, dependencies: StrategyDependencies) -> Self:
+        return cls(dependencies.engine, dependencies.attempts)
 
     async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
         """Take the tickets, uncommitted. Raise Conflict if the whole transaction should be tried again."""

@@ -39,8 +39,8 @@ class CountedStrategy(LedgerStrategy):
         self.counter = counter
 
     @classmethod
-    def build(cls, parts: StrategyDependencies) -> Self:
-        return cls(parts.engine, StockCounter(parts.redis, parts.gate_settings.key_prefix))
+    def build(cls, dependencies: StrategyDependencies) -> Self:
+        return cls(dependencies.engine, StockCounter(dependencies.redis, dependencies.gate_settings.key_prefix))
 
     async def prepare(self, sale: Sale) -> None:
         """Seed the counter, or let it grow.

@@ -36,8 +36,12 @@ class LockedStrategy(ReadThenWrite):
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @classmethod
-    def build(cls, parts: StrategyDependencies) -> Self:
-        return cls(parts.engine, SaleLock(parts.redis, parts.gate_settings.key_prefix), parts.attempts)
+    def build(cls, dependencies: StrategyDependencies) -> Self:
+        return cls(
+            dependencies.engine,
+            SaleLock(dependencies.redis, dependencies.gate_settings.key_prefix),
+            dependencies.attempts,
+        )
 
     async def buy(self, purchase: Purchase) -> Outcome:
         async with self._turn(purchase.sale):
