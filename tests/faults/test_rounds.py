@@ -9,6 +9,7 @@ from tests.support.platform import Platform
 
 BUYERS = 2000
 ENOUGH = BUYERS // 10
+LATE = 100
 ROUND = """
     SELECT coalesce(sum(quantity), 0) AS tickets FROM bookings
     WHERE sale = :sale AND round = :round AND status = 'booked'
@@ -33,16 +34,17 @@ async def booked_in(platform: Platform, sale: str, round_: int) -> int:
 
 async def test_orders_of_the_round_before_a_reset_are_booked_to_it(make_platform: MakePlatform) -> None:
     platform = await make_platform(api=2)
-    sale = await platform.create_sale(stock=BUYERS)
+    sale = await platform.create_sale(stock=BUYERS + LATE)
     blast = await under_way(platform, sale)
     assert (await platform.ask("POST", f"/sales/{sale}/reset")).json()["round"] == 2
-    crowd = await blast
-    assert crowd.outcomes == {"accepted": BUYERS}
-    view = await verdict(platform, sale, crowd.records)
-    rounds = [round_of(told) for told in crowd.records]
+    # Those who come after the answer buy in the new round: all of the crowd may have bought before the reset.
+    records = (await blast).records + (await platform.blast(sale, LATE)).records
+    assert [told.outcome for told in records] == ["accepted"] * (BUYERS + LATE)
+    view = await verdict(platform, sale, records)
+    rounds = [round_of(told) for told in records]
     assert await booked_in(platform, sale, 1) == rounds.count(1) >= ENOUGH
-    assert await booked_in(platform, sale, 2) == rounds.count(2) == view["booked"] > 0
-    assert view["remaining"] == BUYERS - rounds.count(2)
+    assert await booked_in(platform, sale, 2) == rounds.count(2) == view["booked"] >= LATE
+    assert view["remaining"] == BUYERS + LATE - rounds.count(2)
 
 
 async def test_what_was_accepted_before_the_end_is_booked(make_platform: MakePlatform) -> None:
@@ -56,7 +58,7 @@ async def test_what_was_accepted_before_the_end_is_booked(make_platform: MakePla
     blast = await under_way(platform, sale)
     assert (await platform.ask("DELETE", f"/sales/{sale}")).status_code == 200
     crowd = await blast
-    assert set(crowd.outcomes) == {"accepted", "sale-not-open"}
+    assert crowd.outcomes.keys() <= {"accepted", "sale-not-open"}
     await platform.wait_until(removed)
     await check_ledger(platform, sale, crowd.records)
     assert await booked_in(platform, sale, 1) == crowd.accepted >= ENOUGH
