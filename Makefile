@@ -14,7 +14,7 @@ help: ## Show this help
 
 install: $(VENV)/.lab assets ## Create .venv with the dependencies of the lab, pinned and hashed
 
-lab: $(VENV)/.lab assets ## Run everything here until Ctrl-C; ONCE=1 runs both scenarios and exits (ARGS="--port 8001 --home .lab2")
+lab: $(VENV)/.lab assets ## Run everything here until Ctrl-C; ONCE=1 sells by naive and by atomic, and exits (ARGS="--port 8001 --home .lab2")
 	@$(BIN)/atomictickets lab $(if $(ONCE),--once) $(ARGS)
 
 test: $(VENV)/.dev assets ## Run the tests that need no pods, against real servers (ARGS="tests/gate -k name" narrows them)

@@ -110,19 +110,19 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
     for strategy in strategies.values():
         stack.push_async_callback(strategy.close)
     catalog = SaleCatalog(sales, strategies)
-    looking = make_engine(settings.stores.database_url, "sale-poller", settings.ledger)
-    stack.push_async_callback(looking.dispose)
-    live = await open_live(settings, replace(dependencies, engine=looking), readiness, stack)
+    dashboard_engine = make_engine(settings.stores.database_url, "sale-poller", settings.ledger)
+    stack.push_async_callback(dashboard_engine.dispose)
+    live = await open_live(settings, replace(dependencies, engine=dashboard_engine), readiness, stack)
     connections = settings.ledger.pool_size + POOL_SIZES["sale-poller"]
-    becoming = asyncio.create_task(prepare_stores(readiness, engine, redis, gate, connections))
-    stack.push_async_callback(stop, becoming)
+    preparing = asyncio.create_task(prepare_stores(readiness, engine, redis, gate, connections))
+    stack.push_async_callback(stop, preparing)
     return Services(
         purchases=PurchaseService(catalog),
         sales=SalesService(sales, strategies),
         reservations=Reservations(ReservationRepository(engine), receipts, catalog),
-        tickets=TicketRepository(looking),
-        blasts=BlastRepository(looking),
-        attempts=AttemptRepository(looking),
+        tickets=TicketRepository(dashboard_engine),
+        blasts=BlastRepository(dashboard_engine),
+        attempts=AttemptRepository(dashboard_engine),
         think_ms=settings.sales.think_ms,
         trace_url=settings.traces.trace_url,
         live=live,

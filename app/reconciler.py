@@ -15,7 +15,7 @@ from app.gate.connection import make_redis
 from app.gate.gate import Gate
 from app.ledger.engine import make_engine
 from app.probe import serve_probes
-from app.reconcile.watch import Reconciler
+from app.reconcile.reconciler import Reconciler
 from app.settings import GateSettings, LedgerSettings, ProbeSettings, ReconcileSettings, StoreSettings
 from app.strategies.registry import STRATEGIES
 from app.telemetry.logs import configure_logs

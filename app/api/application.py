@@ -25,7 +25,7 @@ from app.api.lab_control import LabControl
 from app.api.problems import Problem
 from app.api.purchase_lane import PATH, answer_purchase
 from app.api.tracing import FRAMEWORK, named
-from app.telemetry.sampling import NOTHING, Sampling
+from app.telemetry.sampling import NEVER, Sampling
 from app.telemetry.tracing import tracing_is_on
 
 DESCRIPTION = """
@@ -51,7 +51,7 @@ class Application(FastAPI):
             telemetry=FRAMEWORK,
             **options,
         )
-        self._sampling = Sampling.from_environment() if tracing_is_on() else NOTHING
+        self._sampling = Sampling.from_environment() if tracing_is_on() else NEVER
         self.add_middleware(SmallBodies, limit_bytes=body_limit_bytes)
         faults.install(self)
         docs_page.install(self)

@@ -89,7 +89,7 @@ class SaleOut(BaseModel):
     name: str
     strategy: str
     round: int = Field(description="The number of the round. A reset starts the next one.")
-    epoch: int = Field(description="The fencing token, raised by every seed, reset and repair.")
+    epoch: int = Field(description="The fencing token, raised by every round and every recount.")
     stock: int
     customer_limit: int | None
     think_ms: int

@@ -19,7 +19,7 @@ from app.api.errors import Ended
 from app.api.problems import problem_response
 from app.telemetry.context import parse
 from app.telemetry.names import OUTCOME
-from app.telemetry.sampling import NOTHING
+from app.telemetry.sampling import NEVER
 from app.telemetry.spans import decided, trace_id
 from app.telemetry.tracing import tracing_is_on
 
@@ -65,7 +65,7 @@ async def named(application: ASGIApp, scope: Scope, receive: Receive, send: Send
 def unrecorded_span(scope: Scope) -> AbstractContextManager[Span]:
     """Return a context with a span that is not recorded. It belongs to the caller's trace, or else to a new one."""
     traceparent = next((value for name, value in scope["headers"] if name == b"traceparent"), b"")
-    trace, _ = NOTHING.decide(traceparent, os.urandom(8).hex())
+    trace, _ = NEVER.decide(traceparent, os.urandom(8).hex())
     return use_span(NonRecordingSpan(SpanContext(int(trace, 16), getrandbits(64) or 1, is_remote=False)))
 
 

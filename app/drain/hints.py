@@ -39,16 +39,16 @@ class Hints:
         if self._publishing is None or self._publishing.done():
             self._publishing = asyncio.create_task(self._publish_due())
 
-    def owe(self, sale: str) -> None:
+    def send_later(self, sale: str) -> None:
         """Send a hint for `sale` after TRAILING_SECONDS, unless one is scheduled already.
 
         This covers the orders that were accepted after the gate last reported `hint due`.
         """
         if sale not in self._trailing:
             loop = asyncio.get_running_loop()
-            self._trailing[sale] = loop.call_later(TRAILING_SECONDS, self._pay, sale)
+            self._trailing[sale] = loop.call_later(TRAILING_SECONDS, self._send_due, sale)
 
-    def _pay(self, sale: str) -> None:
+    def _send_due(self, sale: str) -> None:
         del self._trailing[sale]
         self.send(sale)
 

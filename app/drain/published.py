@@ -40,7 +40,7 @@ class OrderPublisher:
         publication = asyncio.get_running_loop().run_in_executor(self._threads, self._send, message(order))
         done, _ = await asyncio.wait((publication,), timeout=PUBLISH_SECONDS)
         if not done:
-            publication.add_done_callback(_look_away)
+            publication.add_done_callback(_discard_error)
             raise TemporarilyUnavailable("The broker is slow. It is not known yet whether the order will be booked.")
         try:
             publication.result()
@@ -56,7 +56,7 @@ class OrderPublisher:
         self._sender.send_task(BOOK_TASK, kwargs=order, queue=DRAIN_QUEUE, retry=False)
 
 
-def _look_away(publication: "asyncio.Future[None]") -> None:
+def _discard_error(publication: "asyncio.Future[None]") -> None:
     """Discard the error of a publication whose buyer has already been answered."""
     if not publication.cancelled():
         publication.exception()

@@ -14,7 +14,7 @@ import structlog
 from opentelemetry.trace import Span
 
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
-from app.gate.replies import BatchReply, Decision, DecisionFailed, Fence, GateBusy, GateForgot, GateUnavailable
+from app.gate.replies import BatchReply, Decision, DecisionFailed, FencingToken, GateBusy, GateForgot, GateUnavailable
 from app.gate.tracing import call_span, record_reply, reserve_span
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome
@@ -22,14 +22,14 @@ from app.sales.recent import KNOWN_SALES, remember
 from app.settings import GateSettings
 from app.telemetry.spans import current_traceparent
 
-Accepted = Callable[[str, Fence, Sequence[tuple[Purchase, Decision]]], None]
-Noticed = Callable[[str, Fence, str], None]
+Accepted = Callable[[str, FencingToken, Sequence[tuple[Purchase, Decision]]], None]
+Noticed = Callable[[str, FencingToken, str], None]
 
 
 class Counter(Protocol):
     """A store that decides purchases of one sale in their order, or raises TemporarilyUnavailable for all of them."""
 
-    async def reserve(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply: ...
+    async def reserve(self, sale: str, purchases: Sequence[Purchase], token: FencingToken) -> BatchReply: ...
 
 
 REFUSAL_DETAILS = {
@@ -58,7 +58,7 @@ class SaleQueue:
     """The purchases of one sale that wait in this process, and what the process knows of the sale.
 
     `in_flight`: calls under way. `scheduled`: whether the event loop will call `_flush`.
-    `fence`: the newest epoch and round that the process knows. `highest_number`: the highest order number seen in it.
+    `token`: the newest epoch and round that the process knows. `highest_number`: the highest order number seen in it.
     `seeded_by`: the traceparent of the span that seeded the epoch, until a call has linked to it.
     """
 
@@ -66,7 +66,7 @@ class SaleQueue:
     waiting: deque[QueuedPurchase] = field(default_factory=deque)
     in_flight: int = 0
     scheduled: bool = False
-    fence: Fence = field(default_factory=Fence)
+    token: FencingToken = field(default_factory=FencingToken)
     highest_number: int = 0
     seeded_by: str = ""
 
@@ -78,8 +78,8 @@ def ignore(*_: object) -> None:
 class PurchaseBatcher:
     """The bounded queues of one process before a counter, usually the gate. Each is first in, first out.
 
-    `accepted(sale, fence, acceptances)` is called after each call that accepted purchases.
-    `noticed(sale, fence, what)` is called if a reply is a reason to send a hint ('hint') or to check the sale ('behind'
+    `accepted(sale, token, acceptances)` is called after each call that accepted purchases.
+    `noticed(sale, token, what)` is called if a reply is a reason to send a hint ('hint') or to check the sale ('behind'
     or a verdict other than 'decided').
     `command` is the Redis command that calls the gate; it names the call's span.
     """
@@ -169,7 +169,7 @@ class PurchaseBatcher:
             queue.in_flight -= 1
             if not queue.scheduled:
                 self._flush(queue)
-            if not (queue.waiting or queue.in_flight or queue.fence.epoch):
+            if not (queue.waiting or queue.in_flight or queue.token.epoch):
                 self._queues.pop(queue.sale, None)  # a name that the gate does not know must not stay
 
     def _answer(self, batch: list[QueuedPurchase], reply: BatchReply) -> None:
@@ -181,7 +181,7 @@ class PurchaseBatcher:
             if not waiting.future.done():
                 waiting.future.set_result(decision.outcome)
         if accepted:
-            self._accepted(batch[0].purchase.sale, reply.fence, accepted)
+            self._accepted(batch[0].purchase.sale, reply.token, accepted)
 
     async def _call(self, queue: SaleQueue, batch: list[QueuedPurchase]) -> BatchReply:
         """Make the shared call, in a span if one of its purchases is sampled."""
@@ -201,33 +201,33 @@ class PurchaseBatcher:
         Such a first call took nothing. Raise GateForgot if the gate decides nothing.
         """
         for _ in range(2):
-            highest_before, fence = queue.highest_number, queue.fence
-            reply = await self._counter.reserve(queue.sale, purchases, fence)
+            highest_before, token = queue.highest_number, queue.token
+            reply = await self._counter.reserve(queue.sale, purchases, token)
             if reply.verdict == "decided":
-                self._watch(queue, reply, highest_before)
+                self._check_numbers(queue, reply, highest_before)
                 return reply
             if reply.verdict != "stale":
                 break
-            if reply.fence > queue.fence:
-                queue.fence, queue.highest_number, queue.seeded_by = reply.fence, 0, reply.seeded_by
-                self._noticed(queue.sale, reply.fence, "stale")
+            if reply.token > queue.token:
+                queue.token, queue.highest_number, queue.seeded_by = reply.token, 0, reply.seeded_by
+                self._noticed(queue.sale, reply.token, "stale")
         if reply.verdict != "stale":
-            self._noticed(queue.sale, queue.fence, reply.verdict)
+            self._noticed(queue.sale, queue.token, reply.verdict)
         raise GateForgot(f"{REFUSAL_DETAILS[reply.verdict]}; nothing was taken.", reply.verdict)
 
-    def _watch(self, queue: SaleQueue, reply: BatchReply, highest_before: int) -> None:
+    def _check_numbers(self, queue: SaleQueue, reply: BatchReply, highest_before: int) -> None:
         """Record the reply's order numbers and report 'behind' or 'hint' if there is reason to.
 
         New numbers must exceed those known when the call was sent; otherwise the stock server went back in time (lost
         its newest writes).
         """
         numbers = [decision.number for decision in reply.decisions if decision.number]
-        if numbers and reply.fence == queue.fence:
+        if numbers and reply.token == queue.token:
             queue.highest_number = max(queue.highest_number, *numbers)
             if min(numbers) <= highest_before:
-                self._noticed(queue.sale, reply.fence, "behind")
+                self._noticed(queue.sale, reply.token, "behind")
         if reply.hint_due:
-            self._noticed(queue.sale, reply.fence, "hint")
+            self._noticed(queue.sale, reply.token, "hint")
 
 
 def _fail(batch: list[QueuedPurchase], error: AtomicTicketsError) -> None:

@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError
 from app.gate.availability import stock_server_reachable
 from app.gate.cluster import ask
 from app.gate.keys import ANSWER_LIFE_SECONDS, SaleKeys
-from app.gate.replies import BatchReply, Decision, Entry, Fence, GateSnapshot, RestoredOrder
+from app.gate.replies import BatchReply, Decision, Entry, FencingToken, GateSnapshot, RestoredOrder
 from app.gate.scripts import Scripts, digest
 from app.gate.server import claim
 from app.sales.model import Purchase, ReservationId, Sale
@@ -51,14 +51,14 @@ class Gate:
         return SaleKeys(self._prefix, sale)
 
     async def load_scripts(self) -> None:
-        """Load every script on each server, so that no purchase meets NOSCRIPT."""
+        """Load the scripts of SCRIPTS on each server, so that no purchase meets NOSCRIPT."""
         await self._guarded(self._scripts.load(*SCRIPTS))
 
     async def claim(self, installation: str) -> None:
         """Mark the keys as those of `installation`. Raise ForeignStores if they belong to another installation."""
         await claim(self._redis, self._prefix, installation)
 
-    async def reserve(self, sale: str, purchases: Sequence[Purchase], known: Fence) -> BatchReply:
+    async def reserve(self, sale: str, purchases: Sequence[Purchase], known: FencingToken) -> BatchReply:
         """Decide `purchases` of one sale in their order, in one round trip. `known`: the newest fence seen."""
         keys = self.keys(sale)
         arguments: list[str | int] = [known.round, known.epoch]
@@ -72,7 +72,7 @@ class Gate:
         return _batch(sale, purchases, await self._guarded(self._scripts.evaluated("reserve", names, evaluate)))
 
     async def seed(self, sale: Sale) -> bool:
-        """Put the sale behind a closed fence. Return False if the gate has an epoch as new or a reset is under way."""
+        """Seed the sale in the state `fenced`. Return False if the gate's epoch is not older, or during a reset."""
         terms = sale.terms
         arguments = (
             sale.round,
@@ -277,7 +277,7 @@ def _batch(sale: str, purchases: Sequence[Purchase], reply: list[Any]) -> BatchR
             for purchase, answer in zip(purchases, answers, strict=True)
         ]
     seeded_by = reply[HEADER] if verdict == "stale" else ""
-    return BatchReply(verdict, Fence(epoch, round_), hint == 1, remaining, decisions, seeded_by)
+    return BatchReply(verdict, FencingToken(epoch, round_), hint == 1, remaining, decisions, seeded_by)
 
 
 def decision(sale: str, round_: int, purchase: Purchase, answer: Sequence[Any], opens_in_ms: int) -> Decision:

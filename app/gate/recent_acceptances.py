@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from app.gate.replies import Decision, Fence
+from app.gate.replies import Decision, FencingToken
 from app.sales.acceptance import Acceptance
 from app.sales.model import Purchase
 from app.sales.outcomes import Reserved
@@ -22,13 +22,13 @@ class AcceptedBatch:
 
     at: float
     sale: str
-    fence: Fence
+    token: FencingToken
     accepted: Sequence[tuple[Purchase, Decision]]
 
     def __iter__(self) -> Iterator[Acceptance]:
         for purchase, decision in self.accepted:
             if isinstance(decision.outcome, Reserved):
-                yield Acceptance(self.fence.epoch, decision.number, decision.outcome.reservation, purchase)
+                yield Acceptance(self.token.epoch, decision.number, decision.outcome.reservation, purchase)
 
 
 class RecentAcceptances:
@@ -51,11 +51,11 @@ class RecentAcceptances:
         """Drop the batches that are too old, and return the sales of the others with the newest epoch of each."""
         while self._ring and self._ring[0].at < now - self._seconds:
             self._drop_oldest()
-        return {batch.sale: batch.fence.epoch for batch in self._ring}
+        return {batch.sale: batch.token.epoch for batch in self._ring}
 
     def of(self, sale: str, before_epoch: int) -> list[AcceptedBatch]:
         """Return the batches of `sale` under an epoch older than `before_epoch`, oldest first."""
-        return [batch for batch in self._ring if batch.sale == sale and batch.fence.epoch < before_epoch]
+        return [batch for batch in self._ring if batch.sale == sale and batch.token.epoch < before_epoch]
 
     def forget(self, batches: Sequence[AcceptedBatch]) -> None:
         """Drop these batches, which the caller has stored elsewhere."""

@@ -45,7 +45,7 @@ class DecisionFailed(AtomicTicketsError):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Fence:
+class FencingToken:
     """The newest (epoch, round) of a sale that a caller knows.
 
     (0, 0) means that it knows none; the gate then answers 'stale' with the current ones.
@@ -73,7 +73,7 @@ class BatchReply:
     """
 
     verdict: str
-    fence: Fence
+    token: FencingToken
     hint_due: bool
     remaining: int
     decisions: list[Decision]

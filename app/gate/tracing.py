@@ -55,8 +55,8 @@ def record_reply(call: Span, reply: BatchReply, spans: Sequence[Span], seeded_by
             taken += decision.outcome.quantity
     call.set_attributes(
         {
-            "atomictickets.round": reply.fence.round,
-            "atomictickets.epoch": reply.fence.epoch,
+            "atomictickets.round": reply.token.round,
+            "atomictickets.epoch": reply.token.epoch,
             "atomictickets.accepted": accepted,
             "atomictickets.remaining_before": reply.remaining + taken,
             "atomictickets.remaining": reply.remaining,
@@ -67,6 +67,6 @@ def record_reply(call: Span, reply: BatchReply, spans: Sequence[Span], seeded_by
         if not each.is_recording():  # the buyer has disconnected
             continue
         each.add_link(call.get_span_context())
-        each.set_attribute("atomictickets.epoch", reply.fence.epoch)
+        each.set_attribute("atomictickets.epoch", reply.token.epoch)
         if seeding is not None:
             each.add_link(seeding, {"atomictickets.link": "seeded by"})

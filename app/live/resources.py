@@ -3,7 +3,7 @@
 API processes may not ask the API server of Kubernetes, so they read the status here:
 
 `<prefix>:live:resource:<sale>`  string: the resource's status as JSON. Written by the operator in each turn of the
-                                 sale; expires when it has missed two turns
+                                 sale; expires two of its intervals and a minute later
 """
 
 import json

@@ -102,7 +102,7 @@ class SalePoller:
         """
         away = None
         try:
-            await self._look_around()
+            await self._poll_due_sales()
         except LiveUnavailable:
             raise
         except AtomicTicketsError as error:
@@ -111,7 +111,7 @@ class SalePoller:
             await self._stream.publish(source(away))
             self._away = away
 
-    async def _look_around(self) -> None:
+    async def _poll_due_sales(self) -> None:
         if time.monotonic() - self._listed_at >= LIST_SECONDS:
             await self._list()
         for name, watched in list(self._watched.items()):

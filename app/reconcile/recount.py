@@ -2,7 +2,7 @@
 
 The caller has already committed the newer epoch in the ledger. Then, in this order:
 
-1. Seed the sale behind a closed fence. From here on no order is accepted, and no order of an older epoch ever will be.
+1. Seed the sale in the state `fenced`. From here on no order is accepted, and no order of an older epoch ever will be.
 2. Read the stream. Entries may leave it at any time, but only after their booking is committed.
 3. Read the ledger. So an order is seen in the stream, in the ledger, or in both, but never in neither.
 4. Restore the answers and the customers' tickets: of every booking, of every entry that is set aside, and of every

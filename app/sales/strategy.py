@@ -62,7 +62,7 @@ class Strategy(Protocol):
         ...
 
     async def prepare(self, sale: Sale) -> None:
-        """Make the speed layer follow what the ledger has committed (create, reset, pause, end). Idempotent."""
+        """Make the store that sells follow what the ledger has committed (create, reset, pause, end). Idempotent."""
         ...
 
     async def snapshot(self, sale: Sale) -> Snapshot | None:

@@ -22,7 +22,7 @@ from app.errors import TemporarilyUnavailable
 from app.failpoints import failpoint
 from app.gate.batching import PurchaseBatcher
 from app.gate.recent_acceptances import AcceptedBatch, RecentAcceptances
-from app.gate.replies import Decision, Fence, GateForgot
+from app.gate.replies import Decision, FencingToken, GateForgot
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.reservations import ReservationRepository
 from app.ledger.sales import SaleRepository
@@ -114,15 +114,15 @@ class AtomicStrategy:
             return NotOpen("closed")
         return won if won.quantity == purchase.quantity else KeyReused(won.quantity)
 
-    def _accepted(self, sale: str, fence: Fence, accepted: Sequence[tuple[Purchase, Decision]]) -> None:
+    def _accepted(self, sale: str, token: FencingToken, accepted: Sequence[tuple[Purchase, Decision]]) -> None:
         """Remember the acceptances of one call, owe the workers a hint, and start the watch if it is not running."""
-        remember(self._epochs, sale, fence.epoch, KNOWN_SALES)
-        self._recent.add(AcceptedBatch(time.monotonic(), sale, fence, accepted))
-        self._hints.owe(sale)
+        remember(self._epochs, sale, token.epoch, KNOWN_SALES)
+        self._recent.add(AcceptedBatch(time.monotonic(), sale, token, accepted))
+        self._hints.send_later(sale)
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self._watch_recent_sales())
 
-    def _on_reply(self, sale: str, fence: Fence, what: str) -> None:
+    def _on_reply(self, sale: str, token: FencingToken, what: str) -> None:
         """Act on a reply of the gate.
 
         `what` is `hint` (a hint is due), or the reason for suspecting that the gate lost orders: `fenced`, `stale`,
@@ -133,21 +133,21 @@ class AtomicStrategy:
             return
         if sale not in self._keeping_receipts and sale in self._epochs:
             self._keeping_receipts.add(sale)
-            task = asyncio.create_task(self._keep_receipts(sale, fence, what))
+            task = asyncio.create_task(self._keep_receipts(sale, token, what))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _keep_receipts(self, sale: str, fence: Fence, what: str) -> None:
+    async def _keep_receipts(self, sale: str, token: FencingToken, what: str) -> None:
         """Keep receipts of the orders that buyers were promised before the loss, so that lost ones can be counted.
 
         If the gate went back in time, the sale is fenced first.
         """
         try:
-            if what in ("behind", "moved") and self._fenced.get(sale, 0) < fence.epoch:
+            if what in ("behind", "moved") and self._fenced.get(sale, 0) < token.epoch:
                 log.warning("the stock server went back in time; the sale is fenced", sale=sale, what=what)
-                await self._gate.fence(sale, fence.epoch)
-                remember(self._fenced, sale, fence.epoch, KNOWN_SALES)
-            before = fence.epoch if what == "stale" else fence.epoch + 1
+                await self._gate.fence(sale, token.epoch)
+                remember(self._fenced, sale, token.epoch, KNOWN_SALES)
+            before = token.epoch if what == "stale" else token.epoch + 1
             batches = self._recent.of(sale, before)
             await self._receipts.keep([told for batch in batches for told in batch])
             self._recent.forget(batches)
@@ -169,6 +169,6 @@ class AtomicStrategy:
                 except TemporarilyUnavailable:
                     continue  # the stock server is away, which is no loss; the next round of the loop asks again
                 if seen is None or seen.state == "fenced":
-                    self._on_reply(sale, Fence(epoch), "fenced")
+                    self._on_reply(sale, FencingToken(epoch), "fenced")
                 elif self._recent.of(sale, seen.epoch):
-                    self._on_reply(sale, Fence(seen.epoch), "stale")
+                    self._on_reply(sale, FencingToken(seen.epoch), "stale")

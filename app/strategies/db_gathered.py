@@ -9,7 +9,7 @@ What breaks it: Nothing makes it wrong. All purchases of a transaction share its
 lost, all of them must ask again with their keys. Processes still meet at the row, but a hundred times less often, so a
 few processes do better than many.
 Who uses it: Group commit by hand; "hot row" batching as in AliSQL and PolarDB. With `single-statement` it is the fair
-database rival to a gathered script in Redis.
+database rival to a batched script in Redis.
 Source: https://www.alibabacloud.com/help/en/polardb/polardb-for-mysql/user-guide/hot-row-optimization
 """
 
@@ -19,7 +19,7 @@ from typing import ClassVar, Self
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.gate.batching import PurchaseBatcher
-from app.gate.replies import BatchReply, Decision, Fence, GateForgot
+from app.gate.replies import BatchReply, Decision, FencingToken, GateForgot
 from app.ledger.availability import ledger_reachable
 from app.ledger.purchase_batch import decide
 from app.ledger.purchases import read
@@ -58,25 +58,25 @@ class DbGatheredStrategy(LedgerStrategy):
         except GateForgot as missing:
             raise UnknownSale(f"There is no sale {purchase.sale!r}.") from missing
 
-    async def reserve(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply:
+    async def reserve(self, sale: str, purchases: Sequence[Purchase], token: FencingToken) -> BatchReply:
         """Decide one batch, for the batcher.
 
-        The fence cannot be stale here: a reset waits for the row's lock, or was committed before this transaction took
+        The token cannot be stale here: a reset waits for the row's lock, or was committed before this transaction took
         it.
         """
-        return await retried(self.name, lambda: self._decide(sale, purchases, fence))
+        return await retried(self.name, lambda: self._decide(sale, purchases, token))
 
-    async def _decide(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply:
+    async def _decide(self, sale: str, purchases: Sequence[Purchase], token: FencingToken) -> BatchReply:
         with ledger_reachable(), lost_races_translated():
             async with self._engine.connect() as connection:
                 try:
                     seen = await read(connection, sale, self.locking)
                 except UnknownSale:
-                    return BatchReply(MISSING, fence, hint_due=False, remaining=0, decisions=[])
+                    return BatchReply(MISSING, token, hint_due=False, remaining=0, decisions=[])
                 outcomes = await decide(connection, seen, purchases)
                 await connection.commit()
         return BatchReply(
-            "decided", fence, hint_due=False, remaining=0, decisions=[Decision(outcome) for outcome in outcomes]
+            "decided", token, hint_due=False, remaining=0, decisions=[Decision(outcome) for outcome in outcomes]
         )
 
     async def close(self) -> None:

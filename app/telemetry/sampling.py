@@ -80,7 +80,7 @@ class Sampling:
         return FIRST_HALF + nonce, nonce < self._bound
 
 
-NOTHING = Sampling(0.0, follows_parent=False)
+NEVER = Sampling(0.0, follows_parent=False)
 """The rule of a process that exports no traces. Its requests still have a trace id: the caller's, or a new one."""
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.errors import AtomicTicketsError
 from app.reconcile.classify import Kind
-from app.reconcile.watch import Result
+from app.reconcile.reconciler import Result
 from app.sales.phase import Phase
 from flashsale_operator.observed import Observed, WorkersSeen
 from flashsale_operator.resource.models import Condition, ConditionStatus, ConditionType, FlashSaleStatus

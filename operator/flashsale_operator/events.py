@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from app.reconcile.classify import Kind
 from app.reconcile.decide import Action
 from app.sales.desired_state import Step
 from app.sales.phase import Phase
@@ -89,7 +90,7 @@ def _of_drift(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observe
             message = f"{check.tickets} tickets that had left Redis without an order are back on sale."
             yield EventRecord("TicketsReturned", message, returns)
         if check.action is Action.RECOUNT and check.done and not fresh:
-            over = "over_admitted" in str(check.kind)
+            over = check.kind is Kind.OVER_ADMITTED
             yield EventRecord(
                 "DriftDetected" if over else "CounterLost", f"{check.reason}.", str(check.epoch), "Warning"
             )

@@ -9,7 +9,7 @@ import kopf
 
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
 
-GROUP = "/apis/atomictickets.dev/v1alpha1"
+API_PATH = "/apis/atomictickets.dev/v1alpha1"
 PAGE = 250  # resources of about 2 kB
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
 MERGE = "application/merge-patch+json"
@@ -66,7 +66,7 @@ class KubeApi:
     async def serves_flashsales(self) -> bool:
         """Return whether the CRD is installed and established."""
         try:
-            found = await self._call("GET", GROUP)
+            found = await self._call("GET", API_PATH)
         except KubeMissing:
             return False
         return any(resource["kind"] == "FlashSale" for resource in found["resources"])
@@ -116,7 +116,7 @@ class KubeApi:
         await self._call("POST", f"/api/v1/namespaces/{self.namespace}/events", event)
 
     def _flashsale(self, rest: str) -> str:
-        return f"{GROUP}/namespaces/{self.namespace}/flashsales{rest}"
+        return f"{API_PATH}/namespaces/{self.namespace}/flashsales{rest}"
 
     def _apps(self, rest: str) -> str:
         return f"/apis/apps/v1/namespaces/{self.namespace}/{rest}"

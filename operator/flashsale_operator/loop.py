@@ -162,7 +162,7 @@ class FlashSaleLoop:
         for name in self._resources.resync(bodies, expected):
             self._enqueue(name)
         if self._acting:
-            await self._stores.reconciler.prune_old()
+            await self._stores.drift_reconciler.prune_old()
 
     async def _owners(self) -> set[tuple[str, str]]:
         """Return name and uid of each resource that has a sale in the ledger; if it goes away, of those read so far."""

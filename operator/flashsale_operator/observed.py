@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from app.errors import AtomicTicketsError
-from app.reconcile.watch import Result
+from app.reconcile.reconciler import Result
 from app.sales.desired_state import Step
 from app.services.sale_view import SaleView
 

@@ -4,7 +4,7 @@ from app.errors import AtomicTicketsError
 from app.gate.replies import GateUnavailable
 from app.ledger.availability import LedgerUnavailable
 from app.reconcile.decide import Action
-from app.reconcile.watch import Result
+from app.reconcile.reconciler import Result
 from app.sales.desired_state import DesiredSale, NameTaken, Step, StockShrinks, StrategyDiffers, is_follower
 from app.sales.model import Sale, SaleTerms
 from app.sales.strategy import Strategy
@@ -86,7 +86,7 @@ class SaleSync:
 
     async def _check(self, sale: Sale, settings: ReconcileSettings | None = None) -> Result:
         with span("check") as checking:
-            result = await self._stores.reconciler.reconcile_sale(sale, settings)
+            result = await self._stores.drift_reconciler.reconcile_sale(sale, settings)
             checking.set_attributes(check_attributes(result))
             return result
 

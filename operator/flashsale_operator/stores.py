@@ -17,7 +17,7 @@ from app.ledger.managed import ManagedSales
 from app.ledger.sales import SaleRepository
 from app.ledger.schema import installation_id
 from app.live.resources import ResourceReports
-from app.reconcile.watch import Reconciler
+from app.reconcile.reconciler import Reconciler
 from app.sales.strategy import Strategy
 from app.services.sales import SalesService
 from app.settings import GateSettings, LedgerSettings, ReconcileSettings, StoreSettings
@@ -42,7 +42,7 @@ class Stores:
     sales: SaleRepository
     managed: ManagedSales
     service: SalesService
-    reconciler: Reconciler
+    drift_reconciler: Reconciler
     reports: ResourceReports
 
     @classmethod
@@ -74,7 +74,7 @@ class Stores:
             sales=sales,
             managed=ManagedSales(engine),
             service=SalesService(sales, strategies),
-            reconciler=Reconciler(engine, gate, STRATEGIES, ReconcileSettings()),
+            drift_reconciler=Reconciler(engine, gate, STRATEGIES, ReconcileSettings()),
             reports=ResourceReports(broker, gate_settings.key_prefix),
         )
 

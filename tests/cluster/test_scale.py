@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.gate.replies import Fence
+from app.gate.replies import FencingToken
 from flashsale_operator.events import COMPONENT
 from tests.cluster.installation import WORKERS, Installation
 from tests.cluster.manifests import quick
@@ -27,7 +27,7 @@ async def test_a_backlog_of_twenty_thousand_scales_the_workers_up_and_down_again
     assert running.replicas() == 1
     for first in range(0, ORDERS, AT_ONCE):
         purchases = [a_purchase(f"buyer-{number}") for number in range(first, first + AT_ONCE)]
-        assert (await office.gate.reserve("drop", purchases, Fence(1, 1))).verdict == "decided"
+        assert (await office.gate.reserve("drop", purchases, FencingToken(1, 1))).verdict == "decided"
     running.until(lambda: running.replicas() == 5)
     running.start_worker()
     running.until_status(lambda status: status["stock"]["booked"] == ORDERS)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.reconcile.classify import Kind
-from app.reconcile.watch import Result
+from app.reconcile.reconciler import Result
 from app.sales.phase import Phase
 from app.services.sale_view import Identity, SaleView
 from flashsale_operator.observed import Observed, WorkersSeen

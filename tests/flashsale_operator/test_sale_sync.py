@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.reconcile.classify import Kind
-from app.reconcile.watch import Reconciler
+from app.reconcile.reconciler import Reconciler
 from app.sales.phase import Phase
 from app.settings import ReconcileSettings, SaleSettings
 from app.strategies.registry import STRATEGIES
@@ -41,7 +41,7 @@ class Story:
         """Replace the operator's process, so that its memory is lost."""
         reconciler = Reconciler(self.stores.engine, self.stores.gate, STRATEGIES, ReconcileSettings())
         self.sync = SaleSync(
-            replace(self.stores, reconciler=reconciler), self.kube, SaleSettings(think_ms=self.think_ms)
+            replace(self.stores, drift_reconciler=reconciler), self.kube, SaleSettings(think_ms=self.think_ms)
         )
 
     def apply(self, **spec: Any) -> None:

@@ -15,7 +15,7 @@ from app.gate import batching as gather
 from app.gate.batching import PurchaseBatcher, SaleQueue
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
-from app.gate.replies import BatchReply, Decision, DecisionFailed, Fence, GateBusy, GateForgot, GateUnavailable
+from app.gate.replies import BatchReply, Decision, DecisionFailed, FencingToken, GateBusy, GateForgot, GateUnavailable
 from app.lab.stack.servers.valkey import ValkeyServer
 from app.sales.model import Purchase
 from app.sales.outcomes import Reserved, SoldOut
@@ -32,11 +32,11 @@ class Heard:
     numbers: list[int] = field(default_factory=list)
     noticed: list[tuple[str, int, str]] = field(default_factory=list)
 
-    def accepted(self, _sale: str, _fence: Fence, accepted: Sequence[tuple[Purchase, Decision]]) -> None:
+    def accepted(self, _sale: str, _fence: FencingToken, accepted: Sequence[tuple[Purchase, Decision]]) -> None:
         self.numbers += [decision.number for _, decision in accepted]
 
-    def notice(self, sale: str, fence: Fence, what: str) -> None:
-        self.noticed.append((sale, fence.epoch, what))
+    def notice(self, sale: str, token: FencingToken, what: str) -> None:
+        self.noticed.append((sale, token.epoch, what))
 
     def of(self, what: str) -> int:
         return sum(1 for _, _, each in self.noticed if each == what)
@@ -200,8 +200,8 @@ class Defective:
         self._gate = gate
         self._defect = defect
 
-    async def reserve(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply:
-        reply = await self._gate.reserve(sale, purchases, fence)
+    async def reserve(self, sale: str, purchases: Sequence[Purchase], token: FencingToken) -> BatchReply:
+        reply = await self._gate.reserve(sale, purchases, token)
         if reply.verdict == "decided":
             raise self._defect
         return reply
@@ -227,8 +227,8 @@ async def test_a_defect_is_told_to_all_who_share_the_call_and_logged_once(redis_
 
 async def test_a_reply_that_lacks_an_answer_leaves_nobody_waiting(redis_url: str, key_prefix: str) -> None:
     class Short:
-        async def reserve(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply:
-            reply = await this.gate.reserve(sale, purchases, fence)
+        async def reserve(self, sale: str, purchases: Sequence[Purchase], token: FencingToken) -> BatchReply:
+            reply = await this.gate.reserve(sale, purchases, token)
             return replace(reply, decisions=reply.decisions[:-1])
 
     async with front(redis_url, key_prefix) as this:

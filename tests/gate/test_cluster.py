@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from app.gate.cluster import servers
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
-from app.gate.replies import Fence, GateUnavailable
+from app.gate.replies import FencingToken, GateUnavailable
 from app.gate.server import claim, durability_doubts
 from app.sales.outcomes import Reserved
 from app.settings import GateSettings
@@ -19,7 +19,7 @@ from tests.support.redis_cluster import RedisCluster
 from tests.support.sales import a_purchase, a_sale, open_sale
 from tests.support.until import until
 
-KNOWN = Fence(1, 1)
+KNOWN = FencingToken(1, 1)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ async def test_a_sale_whose_slot_has_moved_is_found_and_has_to_be_recounted(clus
 
     await gate.seed(a_sale(name, epoch=2))
     await gate.open(a_sale(name, epoch=2), remaining=9, backlog=1)
-    assert (await gate.reserve(name, [a_purchase(sale=name)], Fence(2, 1))).verdict == "decided"
+    assert (await gate.reserve(name, [a_purchase(sale=name)], FencingToken(2, 1))).verdict == "decided"
 
 
 async def test_a_sale_whose_slot_is_being_moved_is_away_meanwhile(cluster: RedisCluster, gate: Gate) -> None:

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from app.gate.gate import Gate
 from app.gate.keys import ANSWER_LIFE_SECONDS
-from app.gate.replies import Fence, RestoredOrder
+from app.gate.replies import FencingToken, RestoredOrder
 from app.sales.model import Sale
 from app.sales.outcomes import Reserved
 from tests.support.sales import a_purchase, a_sale, open_sale
@@ -27,7 +27,7 @@ async def ttls(gate: Gate, redis: Redis) -> dict[str, int]:
 
 async def sell(gate: Gate, sale: Sale, *customers: str, cancel: bool = False) -> None:
     """Sell a ticket to each customer in one call. If `cancel`, release the first one again."""
-    reply = await gate.reserve("drop", [a_purchase(each) for each in customers], Fence(sale.epoch, sale.round))
+    reply = await gate.reserve("drop", [a_purchase(each) for each in customers], FencingToken(sale.epoch, sale.round))
     won = [decision.outcome for decision in reply.decisions if isinstance(decision.outcome, Reserved)]
     assert len(won) == len(customers)
     if cancel:

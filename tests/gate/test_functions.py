@@ -8,13 +8,13 @@ from redis.asyncio import Redis
 from app.gate.connection import make_redis
 from app.gate.functions import FunctionGate, function_name, library_name
 from app.gate.gate import Gate
-from app.gate.replies import Fence, GateUnavailable
+from app.gate.replies import FencingToken, GateUnavailable
 from app.lab.stack.servers.valkey import ValkeyServer
 from app.sales.outcomes import Reserved
 from app.settings import GateSettings
 from tests.support.sales import a_purchase, a_sale, open_sale
 
-NOW = Fence(epoch=1, round=1)
+NOW = FencingToken(epoch=1, round=1)
 
 
 @pytest.fixture

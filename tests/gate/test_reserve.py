@@ -7,22 +7,22 @@ import pytest
 from redis.asyncio import Redis
 
 from app.gate.gate import Gate
-from app.gate.replies import BatchReply, Fence, GateUnavailable
+from app.gate.replies import BatchReply, FencingToken, GateUnavailable
 from app.sales.model import Purchase, Sale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
 from tests.support.sales import a_purchase, a_sale, open_sale
 
-NOW = Fence(epoch=1, round=1)
+NOW = FencingToken(epoch=1, round=1)
 
 
-async def buy(gate: Gate, *purchases: Purchase, fence: Fence = NOW) -> list[Outcome]:
-    reply = await gate.reserve("drop", purchases, fence)
+async def buy(gate: Gate, *purchases: Purchase, token: FencingToken = NOW) -> list[Outcome]:
+    reply = await gate.reserve("drop", purchases, token)
     assert reply.verdict == "decided"
     return [decision.outcome for decision in reply.decisions]
 
 
-async def refusal(gate: Gate, fence: Fence = NOW) -> BatchReply:
-    return await gate.reserve("drop", [a_purchase()], fence)
+async def refusal(gate: Gate, token: FencingToken = NOW) -> BatchReply:
+    return await gate.reserve("drop", [a_purchase()], token)
 
 
 async def test_a_purchase_takes_a_ticket_and_leaves_an_order(gate: Gate) -> None:
@@ -131,12 +131,17 @@ async def test_the_window_follows_the_servers_own_clock(gate: Gate) -> None:
 
 @pytest.mark.parametrize(
     ("fence", "verdict"),
-    [(Fence(0, 0), "stale"), (Fence(1, 1), "stale"), (Fence(2, 1), "stale"), (Fence(3, 2), "behind")],
+    [
+        (FencingToken(0, 0), "stale"),
+        (FencingToken(1, 1), "stale"),
+        (FencingToken(2, 1), "stale"),
+        (FencingToken(3, 2), "behind"),
+    ],
 )
-async def test_only_the_epoch_that_rules_may_buy(gate: Gate, fence: Fence, verdict: str) -> None:
+async def test_only_the_epoch_that_rules_may_buy(gate: Gate, token: FencingToken, verdict: str) -> None:
     await open_sale(gate, a_sale(epoch=2, round_=2))
-    reply = await refusal(gate, fence)
-    assert (reply.verdict, reply.fence, reply.decisions) == (verdict, Fence(2, 2), [])
+    reply = await refusal(gate, token)
+    assert (reply.verdict, reply.token, reply.decisions) == (verdict, FencingToken(2, 2), [])
 
 
 async def test_a_sale_that_is_fenced_or_not_here_decides_nothing(gate: Gate) -> None:

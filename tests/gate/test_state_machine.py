@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
-from app.gate.replies import Fence, GateSnapshot
+from app.gate.replies import FencingToken, GateSnapshot
 from app.sales.model import Purchase, Sale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
 from app.settings import GateSettings
@@ -93,7 +93,7 @@ class GateMachine(RuleBasedStateMachine):
         self.send(self.last_batch)
 
     def send(self, purchases: list[Purchase]) -> None:
-        fence = Fence(self.model.epoch, self.model.round)
+        fence = FencingToken(self.model.epoch, self.model.round)
         reply = self.run(self.gate.reserve("drop", purchases, fence))
         accepted_before = self.model.accepted
         expected = [self.model.buy(purchase) for purchase in purchases]
@@ -109,7 +109,7 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule(behind=st.integers(1, 2))
     def an_older_epoch_is_refused(self, behind: int) -> None:
-        fence = Fence(self.model.epoch - behind, self.model.round)
+        fence = FencingToken(self.model.epoch - behind, self.model.round)
         purchase = Purchase("drop", "a", "k", 1, secrets.token_hex(8))
         assert self.run(self.gate.reserve("drop", [purchase], fence)).verdict == "stale"
 

@@ -25,5 +25,5 @@ def test_a_lab_whose_pools_are_too_large_together_is_refused(database_url: str) 
     room = int(SETTINGS["max_connections"]) - RESERVED
     most = room // LedgerSettings().pool_size
     refuse_too_many(database_url, api_processes=most - 1, workers=2)
-    with pytest.raises(ProcessFailed, match=f"{most} API processes and 64 workers: up to"):
+    with pytest.raises(ProcessFailed, match=f"{most} API processes and 64 workers, up to"):
         refuse_too_many(database_url, api_processes=most, workers=64)

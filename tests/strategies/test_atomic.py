@@ -13,7 +13,7 @@ from app.gate.gate import Gate
 from app.gate.replies import GateForgot
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.sales import SaleRepository
-from app.reconcile.watch import Reconciler
+from app.reconcile.reconciler import Reconciler
 from app.sales.model import Sale, SaleTerms, UnknownSale
 from app.sales.outcomes import KeyReused, NotOpen, Reserved
 from app.settings import DrainSettings, ReconcileSettings

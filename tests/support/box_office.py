@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.drain.set_aside import entry_key
 from app.gate.gate import Gate
 from app.gate.keys import GROUP
-from app.gate.replies import BatchReply, Fence, GateSnapshot
+from app.gate.replies import BatchReply, FencingToken, GateSnapshot
 from app.gate.scripts import Scripts
 from app.ledger.sales import SaleRepository
 from app.reconcile.measure import Measurement, measure
+from app.reconcile.reconciler import Reconciler, Result
 from app.reconcile.recount import recount
-from app.reconcile.watch import Reconciler, Result
 from app.sales.model import Purchase, ReservationId, Sale, SaleTerms
 from app.sales.order import Order, parse
 from app.sales.outcomes import Outcome, Reserved
@@ -68,7 +68,7 @@ class BoxOffice:
         """Ask the gate once, with the sale's present fence, and return its reply."""
         sale = await self.sale()
         purchase = Purchase(NAME, customer, key, quantity, secrets.token_hex(8))
-        return await self.gate.reserve(NAME, [purchase], Fence(sale.epoch, sale.round))
+        return await self.gate.reserve(NAME, [purchase], FencingToken(sale.epoch, sale.round))
 
     async def buy(self, customer: str, key: str = "k", quantity: int = 1) -> Outcome:
         """Return the outcome of a purchase that the gate must decide."""

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.telemetry.context import parse, traceparent_of
-from app.telemetry.sampling import NOTHING, Sampling
+from app.telemetry.sampling import NEVER, Sampling
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 NONCE = "0123456789abcdef"
@@ -78,7 +78,7 @@ def test_without_a_parent_half_of_a_crowd_is_sampled_and_each_has_a_name_of_its_
 
 
 def test_without_a_parent_a_trace_is_named_after_process_and_nonce() -> None:
-    one, other = (NOTHING.decide(b"", nonce)[0] for nonce in (NONCE, HIGHEST))
+    one, other = (NEVER.decide(b"", nonce)[0] for nonce in (NONCE, HIGHEST))
     assert (one[16:], other[16:]) == (NONCE, HIGHEST)
     assert one[:16] == other[:16] != LOWEST
     assert parse(f"00-{one}-{SPAN}-01") is not None
@@ -91,7 +91,7 @@ def test_a_ratio_that_follows_no_parent_goes_by_the_trace_s_id() -> None:
 
 
 def test_a_process_without_traces_names_the_caller_s_all_the_same() -> None:
-    assert NOTHING.decide(SAMPLED.encode(), NONCE) == (TRACE, False)
+    assert NEVER.decide(SAMPLED.encode(), NONCE) == (TRACE, False)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
--- seed: puts a sale behind a closed fence, for a new round or for a recount. It refuses if the sale's epoch here is as
+-- seed: seeds a sale in the state `fenced`, for a new round or for a recount. It refuses if the sale's epoch here is as
 -- new as the caller's.
 -- KEYS  1 sale (hash)  2 answers and 3 customers and 4 released of the sale's round here (hashes, set)
 -- ARGV  1 round  2 epoch  3 stock  4 limit per customer (0 = none)  5 opens and 6 closes (Unix time in ms, 0 = none)

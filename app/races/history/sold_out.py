@@ -39,33 +39,33 @@ class SoldOut:
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
-        self._shops: dict[str, SaleState] = {}
+        self._sales: dict[str, SaleState] = {}
 
     def asked(self, buying: Buying) -> int | None:
         """Return the number of restocks that had begun before the purchase, or None while one is under way."""
-        shop = self._shops.get(buying.sale)
-        return 0 if shop is None else (None if shop.under_way else shop.restocks)
+        state = self._sales.get(buying.sale)
+        return 0 if state is None else (None if state.under_way else state.restocks)
 
     def restock_begins(self, sale: str) -> None:
-        shop = self._shops.setdefault(sale, SaleState())
-        shop.restocks += 1
-        shop.under_way += 1
-        shop.refusals.clear()
+        state = self._sales.setdefault(sale, SaleState())
+        state.restocks += 1
+        state.under_way += 1
+        state.refusals.clear()
 
     def restock_ends(self, sale: str) -> None:
-        self._shops[sale].under_way -= 1
+        self._sales[sale].under_way -= 1
 
     def bought(self, told: Bought, begun_after: int | None) -> None:
-        shop = self._shops.setdefault(told.asked.sale, SaleState())
+        state = self._sales.setdefault(told.asked.sale, SaleState())
         if told.type == "ok":
-            self._accepted(shop, told)
-        elif told.outcome == SOLD_OUT and told.type == "fail" and begun_after == shop.restocks:
-            shop.refusals.setdefault(told.asked.quantity, Refusal(told))
+            self._accepted(state, told)
+        elif told.outcome == SOLD_OUT and told.type == "fail" and begun_after == state.restocks:
+            state.refusals.setdefault(told.asked.quantity, Refusal(told))
 
-    def _accepted(self, shop: SaleState, told: Bought) -> None:
+    def _accepted(self, state: SaleState, told: Bought) -> None:
         if told.replayed:
             return  # it may have been decided before the refusal
-        for quantity, refusal in shop.refusals.items():
+        for quantity, refusal in state.refusals.items():
             if told.asked.invoked > refusal.told.completed:
                 refusal.tickets += told.asked.quantity
                 if len(refusal.accepted) < quantity:
@@ -84,5 +84,5 @@ class SoldOut:
 
     def last_told(self, sale: str) -> dict[int, Bought]:
         """Return the first refused purchase of each quantity since the last restock."""
-        shop = self._shops.get(sale)
-        return {} if shop is None else {quantity: refusal.told for quantity, refusal in shop.refusals.items()}
+        state = self._sales.get(sale)
+        return {} if state is None else {quantity: refusal.told for quantity, refusal in state.refusals.items()}

@@ -38,78 +38,78 @@ class Stock:
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
-        self._shelves: dict[Round, RoundStock] = defaultdict(RoundStock)
+        self._rounds: dict[Round, RoundStock] = defaultdict(RoundStock)
         self._won: set[str] = set()
 
     def opened(self, sale: str, round_: int, stock: int) -> None:
         """Set the stock of a round that was opened or has grown."""
-        self._shelves[sale, round_].stock = stock
+        self._rounds[sale, round_].stock = stock
 
     def released(self, sale: str, round_: int, quantity: int) -> None:
-        self._shelves[sale, round_].released += quantity
+        self._rounds[sale, round_].released += quantity
 
     def bought(self, told: Bought) -> None:
         if told.type == "ok" and told.reservation_id not in self._won:
             self._won.add(told.reservation_id)
-            self._shelves[told.asked.sale, told.round].accepted += told.asked.quantity
+            self._rounds[told.asked.sale, told.round].accepted += told.asked.quantity
 
     def booked(self, booking: Booking) -> None:
         if not booking.holds_tickets:
             return
-        shelf = self._shelves[booking.sale, booking.round]
-        shelf.booked += booking.quantity
-        if shelf.beyond is None and shelf.stock is not None and shelf.booked > shelf.stock:
-            shelf.beyond = booking
-        if shelf.twice is None and booking.ticket:
+        tally = self._rounds[booking.sale, booking.round]
+        tally.booked += booking.quantity
+        if tally.beyond is None and tally.stock is not None and tally.booked > tally.stock:
+            tally.beyond = booking
+        if tally.twice is None and booking.ticket:
             for ticket in range(booking.ticket, booking.ticket + booking.quantity):
-                owner = shelf.owners.setdefault(ticket, booking.reservation_id)
+                owner = tally.owners.setdefault(ticket, booking.reservation_id)
                 if owner != booking.reservation_id:
-                    shelf.twice = (owner, booking)
-                    shelf.owners = {}
+                    tally.twice = (owner, booking)
+                    tally.owners = {}
                     break
 
     def counted(self, sale: str, round_: int, remaining: int, backlog: int) -> None:
-        shelf = self._shelves[sale, round_]
-        shelf.remaining, shelf.backlog = remaining, backlog
+        tally = self._rounds[sale, round_]
+        tally.remaining, tally.backlog = remaining, backlog
 
     def unsold(self, sale: str, round_: int) -> int:
         """Return the tickets that were never sold; 0 if the stock is unknown."""
-        shelf = self._shelves[sale, round_]
-        return 0 if shelf.stock is None else max(0, shelf.stock - shelf.booked)
+        tally = self._rounds[sale, round_]
+        return 0 if tally.stock is None else max(0, tally.stock - tally.booked)
 
     def end(self) -> None:
-        for (sale, round_), shelf in sorted(self._shelves.items()):
-            if shelf.stock is not None:
-                self._judge(f"{sale}, round {round_}", shelf, shelf.stock)
+        for (sale, round_), tally in sorted(self._rounds.items()):
+            if tally.stock is not None:
+                self._judge(f"{sale}, round {round_}", tally, tally.stock)
 
-    def _judge(self, name: str, shelf: RoundStock, stock: int) -> None:
-        if shelf.beyond is not None:
-            if shelf.twice is not None:
-                owner, booking = shelf.twice
+    def _judge(self, name: str, tally: RoundStock, stock: int) -> None:
+        if tally.beyond is not None:
+            if tally.twice is not None:
+                owner, booking = tally.twice
                 why, evidence = "Two buyers hold the same ticket:", [f"booking {owner}", booking.told()]
             else:
-                why, evidence = "This is the first booking for which no ticket was left:", [shelf.beyond.told()]
+                why, evidence = "This is the first booking for which no ticket was left:", [tally.beyond.told()]
             self._findings.add(
                 Anomaly.OVERSOLD,
-                f"{name}: {shelf.booked} tickets are booked, but there are {stock}. {why}",
+                f"{name}: {tally.booked} tickets are booked, but there are {stock}. {why}",
                 evidence,
-                count=shelf.booked - stock,
+                count=tally.booked - stock,
             )
-        elif shelf.accepted > stock + shelf.released:
+        elif tally.accepted > stock + tally.released:
             self._findings.add(
                 Anomaly.OVER_ACCEPTED,
-                f"{name}: {shelf.accepted} tickets were promised to buyers, but there are {stock}"
-                f" and {shelf.released} came back.",
-                count=shelf.accepted - stock - shelf.released,
+                f"{name}: {tally.accepted} tickets were promised to buyers, but there are {stock}"
+                f" and {tally.released} came back.",
+                count=tally.accepted - stock - tally.released,
             )
-        self._add_up(name, shelf, stock)
+        self._add_up(name, tally, stock)
 
-    def _add_up(self, name: str, shelf: RoundStock, stock: int) -> None:
-        if shelf.remaining is None:
+    def _add_up(self, name: str, tally: RoundStock, stock: int) -> None:
+        if tally.remaining is None:
             return
-        missing = stock - shelf.booked - shelf.remaining - shelf.backlog
-        sum_of = f"{name}: {shelf.booked} booked, {shelf.remaining} left and {shelf.backlog} in the backlog, of {stock}"
+        missing = stock - tally.booked - tally.remaining - tally.backlog
+        sum_of = f"{name}: {tally.booked} booked, {tally.remaining} left and {tally.backlog} in the backlog, of {stock}"
         if missing > 0:
             self._findings.add(Anomaly.LEAKED, f"{sum_of}; {missing} are missing.", count=missing)
-        elif missing < 0 and shelf.beyond is None:
+        elif missing < 0 and tally.beyond is None:
             self._findings.add(Anomaly.OVER_ADMITTED, f"{sum_of}; {-missing} are too many.", count=-missing)

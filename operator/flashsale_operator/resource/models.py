@@ -226,7 +226,7 @@ class FlashSaleStatus(CamelModel):
     )
     round: int | None = Field(None, ge=1, le=MAX_COUNT, description="Round that was last reconciled.")
     epoch: int | None = Field(
-        None, ge=1, le=MAX_COUNT, description="Fencing token of the sale, raised by every seed, reset and repair."
+        None, ge=1, le=MAX_COUNT, description="Fencing token of the sale, raised by every round and every recount."
     )
     stock: StockStatus | None = Field(None, description=StockStatus.__doc__)
     drift: DriftStatus | None = Field(None, description=DriftStatus.__doc__)

@@ -101,8 +101,8 @@ def test_every_bar_passes_for_a_run_as_promised() -> None:
         ({"purchases": 8_900.0}, "purchases at least 0.9 of the floor"),
         ({"constant-gate": 16_000.0}, "purchases at least 0.6 of the constant gate"),
         ({"sold-out": 9_900.0}, "sold-out answers at least 1.0 of the floor"),
-        ({"collector-killed": 4_700.0}, "all traced, collector killed: at least 0.95 of before"),
-        ({"collector-silent": 4_700.0}, "all traced, collector silent: at least 0.95 of before"),
+        ({"collector-killed": 4_700.0}, "purchases with a killed collector at least 0.95 of those with a collector"),
+        ({"collector-silent": 4_700.0}, "purchases with a silent collector at least 0.95 of those with a collector"),
     ],
 )
 def test_a_rate_below_its_bar_fails_it_alone(rates: Mapping[str, float], threshold: str) -> None:
@@ -239,7 +239,7 @@ def test_the_table_has_every_arm_and_every_verdict() -> None:
 def test_the_table_says_which_rounds_do_not_count_and_why() -> None:
     samples = a_run()
     samples.add(replace(BUSY, round=3, cores=(0.5,)))
-    assert "purchases: 1 of 4, the last since an API process used 0.50 of a core" in a_report(samples).text()
+    assert "purchases: 1 of 4; reason of the last one: an API process used 0.50 of a core" in a_report(samples).text()
 
 
 def test_the_json_holds_each_sample_with_its_reasons() -> None:

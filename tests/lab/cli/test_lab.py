@@ -91,7 +91,7 @@ def test_a_home_in_use_is_said_in_one_line(
     lab = start_lab()
     assert main(["lab", "--home", str(lab.home), "--port", str(free_port())]) == 1
     assert capsys.readouterr().err == (
-        f"error: a lab already runs in {lab.home} (pid {lab.process.pid}); choose another --home\n"
+        f"error: A lab already runs in {lab.home} (pid {lab.process.pid}). Choose another --home.\n"
     )
 
 
@@ -125,7 +125,7 @@ def test_a_foreign_server_that_is_away_is_said_in_one_line(
     monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{port}/0")
     assert main(["lab", "--home", str(tmp_path), "--port", str(free_port())]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: REDIS_URL: nobody answers at 127.0.0.1:{port}")
+    assert line.startswith(f"error: REDIS_URL: no server answers at 127.0.0.1:{port}")
 
 
 def test_a_port_in_use_is_said_in_one_line_before_anything_starts(
@@ -135,7 +135,7 @@ def test_a_port_in_use_is_said_in_one_line_before_anything_starts(
         port = server.getsockname()[1]
         assert main(["lab", "--home", str(tmp_path / "home"), "--port", str(port)]) == 1
     captured = capsys.readouterr()
-    assert captured.err == f"error: port {port} on 127.0.0.1 is in use; choose another --port\n"
+    assert captured.err == f"error: Port {port} on 127.0.0.1 is in use. Choose another --port.\n"
     assert captured.out == ""
 
 

@@ -80,7 +80,7 @@ def test_every_claim_holds_for_a_run_as_promised(figures: ScenarioFigures) -> No
     [
         ({"accepted": 11}, "accepts exactly its stock"),
         ({"accepted": 9}, "accepts exactly its stock"),
-        ({"sold_out": 89}, "tells everyone else"),
+        ({"sold_out": 89}, "refuses all others"),
         ({"booked": 9}, "as many bookings as tickets"),
         ({"oversold": 1}, "as many bookings as tickets"),
         ({"undersold": 1}, "as many bookings as tickets"),
@@ -90,8 +90,8 @@ def test_every_claim_holds_for_a_run_as_promised(figures: ScenarioFigures) -> No
         ({"identity": Identity(stock=10, remaining=1, backlog=0, booked=9)}, "identity adds up"),
         ({"errors": 1}, "answers every buyer"),
         ({"sold_out": 91}, "answers every buyer"),
-        ({"told_but_not_booked": 1}, "keeps its word"),
-        ({"booked": 11}, "keeps its word"),
+        ({"told_but_not_booked": 1}, "keeps its promises"),
+        ({"booked": 11}, "keeps its promises"),
         ({"told_twice": 1}, "to no buyer twice"),
         ({"duplicates": 1}, "to no buyer twice"),
         ({"seconds_to_consistent": None}, "has caught up"),
@@ -108,7 +108,7 @@ def test_a_wrong_figure_refutes_its_claim(wrong: dict[str, Any], sentence: str) 
         ({"booked": 10, "oversold": 0, "accepted": 10}, "oversells"),
         ({"oversold": 88}, "oversells"),
         ({"counter_says": 97}, "counter hides it"),
-        ({"told_but_not_booked": 1}, "keeps its word"),
+        ({"told_but_not_booked": 1}, "keeps its promises"),
         ({"errors": 2}, "answers every buyer"),
         ({"witnesses": Witnesses()}, "has witnesses"),
     ],
@@ -172,12 +172,12 @@ def test_the_text_puts_the_strategies_side_by_side() -> None:
     text = REPORT.text()
     assert line(text, "100 buyers, 100 at once, 10 tickets") == ["naive", "atomic"]
     assert line(text, "OVERSOLD") == ["87", "0"]
-    assert line(text, "sold, as the counter believes") == ["4", "10"]
-    assert line(text, "pairs that read one version and wrote") == ["91", "0"]
+    assert line(text, "tickets sold according to the counter") == ["4", "10"]
+    assert line(text, "pairs that read one version and both wrote") == ["91", "0"]
     assert "lost-update: api-1 and api-2 read version 741, 10 left, and both wrote" in text
     assert "trace http://127.0.0.1:16686/trace/" + "ab" * 16 in text
     assert " ".join(line(text, "stock = remaining + backlog + booked")) == "10 != 6 + 0 + 97 10 = 0 + 0 + 10"
-    assert "naive sold 97 of 10 tickets, 87 more than there were; its counter knows of 4." in text
+    assert "naive sold 97 of 10 tickets, 87 too many; its counter shows 4." in text
     assert "atomic sold 10 of 10 tickets, and its counter agrees." in text
     assert all(len(found) <= 90 for found in text.splitlines())
     assert "FAILS" not in text

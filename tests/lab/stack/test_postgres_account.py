@@ -36,5 +36,5 @@ def test_a_directory_that_somebody_else_made_first_is_refused(tmp_path: Path) ->
     planted = tmp_path / "postgres"
     planted.mkdir()
     os.chown(planted, 12_345, 12_345)
-    with pytest.raises(ProcessFailed, match="belongs to somebody else"):
+    with pytest.raises(ProcessFailed, match="belongs to another account"):
         directory_for(own_account(), planted)

@@ -69,7 +69,7 @@ def test_valkey_that_cannot_start_says_why(make_valkey: MakeValkey) -> None:
 
 def test_valkey_on_a_taken_port_is_refused_and_not_mistaken_for_the_stranger(make_valkey: MakeValkey) -> None:
     stranger = make_valkey()
-    with pytest.raises(ProcessFailed, match=f"port {stranger.port} on 127.0.0.1 is in use"):
+    with pytest.raises(ProcessFailed, match=f"Port {stranger.port} on 127.0.0.1 is in use"):
         make_valkey(port=stranger.port)
     assert stranger.running
 
@@ -113,7 +113,7 @@ def test_a_stale_lock_file_that_names_a_stranger_does_not_keep_postgres_down(mak
 def test_a_second_postgres_on_living_data_is_refused(make_postgres: MakePostgres) -> None:
     server = make_postgres()
     second = PostgresServer(server.home)
-    with pytest.raises(ProcessFailed, match=f"another PostgreSQL, pid {server.pid}"):
+    with pytest.raises(ProcessFailed, match=f"Another PostgreSQL, pid {server.pid}"):
         second.start()
     assert server.run_sql("SELECT 1") == "1"
 

@@ -102,13 +102,13 @@ def test_a_crash_loop_is_given_up_with_the_end_of_the_log(
 ) -> None:
     monkeypatch.setattr("app.lab.stack.restarts.FIRST_DELAY_SECONDS", 0.001)
     supervised.supervisor.start([supervised.part("worker", "print('no such queue'); raise SystemExit(3)")])
-    with pytest.raises(ProcessFailed, match="worker keeps dying, exit code 3; given up\nno such queue"):
+    with pytest.raises(ProcessFailed, match="worker died too often, exit code 3:\nno such queue"):
         supervised.watch_until(lambda: False)
 
 
 def test_a_part_that_ends_at_start_fails_it_with_the_end_of_the_log(supervised: Supervised) -> None:
     part = supervised.part("api", "raise SystemExit('no such setting')", ready=lambda: False)
-    with pytest.raises(ProcessFailed, match="api ended at start, exit code 1\nno such setting"):
+    with pytest.raises(ProcessFailed, match="api ended at start, exit code 1:\nno such setting"):
         supervised.supervisor.start([part])
 
 
