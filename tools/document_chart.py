@@ -54,10 +54,12 @@ Schema = dict[str, Any]
 
 
 def closed(**properties: Schema) -> Schema:
+    """Return the schema of an object that has only these properties."""
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
 def definitions() -> Schema:
+    """Return the schemas to which comments in values.yaml refer with `$ref`."""
     text: Schema = {"type": "string"}
     return {
         "environment": {
@@ -160,11 +162,13 @@ def inferred(default: Any) -> Schema:
 
 
 def table(rows: list[tuple[str, str, str]]) -> str:
+    """Return a Markdown table of (path, default, description)."""
     cells = [f"| `{path}` | `{default}` | {description} |" for path, default, description in rows]
     return "\n".join(["| value | default | description |", "|---|---|---|", *cells])
 
 
 def settings_table() -> str:
+    """Return a Markdown table of the settings with their defaults and limits."""
     rows = []
     for name, schema in settings().items():
         limits = ", ".join(f"{key} {value}" for key, value in schema.items() if key not in ("default", "type"))
@@ -200,10 +204,11 @@ def documents() -> dict[Path, str]:
 
 
 def main() -> int:
+    """Write the files that are stale, or only report them with --check. Return the exit code."""
     stale = [path for path, text in documents().items() if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv[1:]:
         for path in stale:
-            print(f"{path.name} is stale: run `make chart`")
+            print(f"{path.name} is stale. Run `make chart`.")
         return 1 if stale else 0
     for path in stale:
         path.write_text(documents()[path])

@@ -48,7 +48,7 @@ class Lab(SaleClient):
     async def blast(self, sale: str) -> Document:
         """Run a blast on this sale and return its result."""
         blast = await self._ask("POST", f"/sales/{sale}/blasts", CROWD)
-        while (told := await self._ask("GET", f"/blasts/{blast['id']}"))["result"] is None:  # noqa: ASYNC110  only another process knows when it ends
+        while (told := await self._ask("GET", f"/blasts/{blast['id']}"))["result"] is None:  # noqa: ASYNC110  the end happens in another process
             await asyncio.sleep(0.1)
         result: Document = told["result"]
         return result
@@ -56,6 +56,7 @@ class Lab(SaleClient):
 
 @asynccontextmanager
 async def lab() -> AsyncIterator[Lab]:
+    """Run a lab while the block runs, and yield its client when it is ready."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="atomictickets-measure-") as home:
         command = ["-m", "app.lab.cli.main", "lab", "--port", str(port), "--home", str(Path(home) / "lab")]
@@ -63,7 +64,7 @@ async def lab() -> AsyncIterator[Lab]:
         try:
             client = Lab(f"http://127.0.0.1:{port}")
             async with asyncio.timeout(120):
-                while not await answers(client):  # noqa: ASYNC110  another process
+                while not await answers(client):  # noqa: ASYNC110  another process becomes ready
                     await asyncio.sleep(0.2)
             yield client
         finally:
@@ -73,6 +74,7 @@ async def lab() -> AsyncIterator[Lab]:
 
 
 async def answers(client: Lab) -> bool:
+    """Return whether the lab answers requests."""
     try:
         return await client.sale("nobody-made-it") is None
     except (ApiUnreachable, ApiRefused):  # it does not listen yet, or is not ready yet
@@ -80,6 +82,7 @@ async def answers(client: Lab) -> bool:
 
 
 async def first_paint(browser: Browser, url: str) -> None:
+    """Measure the time to the first contentful paint, and the size of the loaded resources."""
     paints = []
     for _ in range(ROUNDS):
         page = await browser.new_page()
@@ -93,6 +96,7 @@ async def first_paint(browser: Browser, url: str) -> None:
 
 
 async def frames(page: Page, client: Lab) -> None:
+    """Measure the frame rate of the race lens while a blast runs."""
     await client.create({"name": "lens", "strategy": "naive", "stock": 10_000, "think_ms": 20})
     await page.goto(f"{client.url}/static/index.html#/race-lens")
     running = asyncio.create_task(client.blast("lens"))
@@ -106,6 +110,7 @@ async def frames(page: Page, client: Lab) -> None:
 
 
 async def watchers_cost(client: Lab) -> None:
+    """Measure the p99 of purchases without and with watchers, alternately."""
     alone: list[float] = []
     watched: list[float] = []
     await client.create({"name": "watched", "strategy": "atomic", "stock": 100_000})
@@ -123,6 +128,7 @@ async def watchers_cost(client: Lab) -> None:
 
 @asynccontextmanager
 async def watching(url: str, count: int) -> AsyncIterator[None]:
+    """Keep this many watchers connected while the block runs. They read events and discard them."""
     host, _, port = url.removeprefix("http://").partition(":")
 
     async def watch() -> None:
@@ -141,9 +147,10 @@ async def watching(url: str, count: int) -> AsyncIterator[None]:
 
 
 async def main() -> None:
+    """Measure everything, and print the figures."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
-        sys.exit("no chromium or google-chrome on the PATH")
+        sys.exit("There is no chromium or google-chrome on the PATH.")
     async with lab() as client:
         await watchers_cost(client)
         async with async_playwright() as playwright:

@@ -1,4 +1,4 @@
-"""A lab and a Chromium for the scripts of this folder, started for one run of them."""
+"""Starts a lab and a Chromium for one run of a script in this folder."""
 
 import asyncio
 import shutil
@@ -19,7 +19,7 @@ READY_SECONDS = 120
 
 
 class Lab(SaleClient):
-    """The HTTP API of the lab, with blasts."""
+    """A client of the lab's HTTP API that can also run blasts."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -28,20 +28,22 @@ class Lab(SaleClient):
     async def blast(self, sale: str, **load: Any) -> Document:
         """Send a blast, wait until it has ended, and return its result."""
         blast = await self._ask("POST", f"/sales/{sale}/blasts", load)
-        while (seen := await self._ask("GET", f"/blasts/{blast['id']}"))["result"] is None:  # noqa: ASYNC110  elsewhere
+        while (seen := await self._ask("GET", f"/blasts/{blast['id']}"))["result"] is None:  # noqa: ASYNC110  the end happens in another process
             await asyncio.sleep(0.1)
         result: Document = seen["result"]
         return result
 
     async def answers(self) -> bool:
+        """Return whether the lab answers requests."""
         try:
             return await self.sale("no-such-sale") is None
-        except (ApiUnreachable, ApiRefused):  # not yet, or not ready yet
+        except (ApiUnreachable, ApiRefused):  # it does not listen yet, or is not ready yet
             return False
 
 
 @asynccontextmanager
 async def running_lab() -> AsyncIterator[Lab]:
+    """Run a lab while the block runs, and yield its client when it is ready."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="atomictickets-") as home:
         command = ["-m", "app.lab.cli.main", "lab", "--port", str(port), "--home", str(Path(home) / "lab")]
@@ -60,10 +62,10 @@ async def running_lab() -> AsyncIterator[Lab]:
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    """The Chromium on the PATH; without one the script ends with a line that says so."""
+    """Run the Chromium that is on the PATH. If there is none, end the script with a message."""
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if path is None:
-        sys.exit("no Chromium on the PATH (apt-get install chromium)")
+        sys.exit("There is no Chromium on the PATH (apt-get install chromium).")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         yield browser

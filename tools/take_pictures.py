@@ -1,6 +1,6 @@
-"""Takes the pictures of docs/images from a real run: `make pictures`. Needs a Chromium on the PATH.
+"""Takes the pictures of docs/images from a real run: `make pictures`. It needs a Chromium on the PATH.
 
-A crowd is sent to both sides of a lab of its own; then each view is shown in the dark and in the light theme.
+It starts a lab, sends a crowd to both sides, and takes each view in the dark and in the light theme.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 from running_lab import chromium, running_lab
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
-MOST_BYTES = 300_000  # of all pictures together: they are part of every clone
+MOST_BYTES = 300_000  # of all pictures together, because they are part of every clone
 SIZE = {"width": 1180, "height": 760}
 PATIENCE_MS = 60_000
 
@@ -20,6 +20,7 @@ THEMES: tuple[Theme, ...] = ("dark", "light")
 
 
 async def opened(browser: Browser, url: str, view: str, theme: Theme) -> Page:
+    """Open a view of the dashboard in this theme, and wait until it shows live figures."""
     context = await browser.new_context(color_scheme=theme, viewport=SIZE, reduced_motion="reduce")
     page = await context.new_page()
     await page.goto(f"{url}/static/index.html#/{view}")
@@ -29,6 +30,7 @@ async def opened(browser: Browser, url: str, view: str, theme: Theme) -> Page:
 
 
 async def sell_on_both_sides(page: Page) -> None:
+    """Start both sales, and wait until both have finished."""
     await page.get_by_role("button", name="Start both sales").click()
     for side in ("left", "right"):
         await expect(page.locator(f".side.{side} .verdict")).to_be_visible(timeout=PATIENCE_MS)
@@ -36,6 +38,7 @@ async def sell_on_both_sides(page: Page) -> None:
 
 
 async def main() -> None:
+    """Take all pictures, and print their sizes. Exit with an error if they are too large together."""
     IMAGES.mkdir(exist_ok=True)
     async with running_lab() as lab, chromium() as browser:
         await sell_on_both_sides(await opened(browser, lab.url, "two-sides", "dark"))
@@ -52,7 +55,7 @@ async def main() -> None:
     for name, size in sizes.items():
         print(f"{name}: {size / 1000:.0f} kB")
     if sum(sizes.values()) > MOST_BYTES:
-        raise SystemExit(f"together they are larger than {MOST_BYTES / 1000:.0f} kB")
+        raise SystemExit(f"Together the pictures are larger than {MOST_BYTES / 1000:.0f} kB.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a blast against a strategy that races leaves behind, read where the API's processes leave it: in the ledger."""
+"""Reads the evidence of a blast against a strategy that races, which the API processes write to the ledger."""
 
 from dataclasses import dataclass
 
@@ -19,10 +19,15 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where the evidence stood before a blast, and whose purchases are this blast's: `keys` begin their keys.
+    """The state of the evidence before a blast.
 
-    Others may buy from the sale at the same moment. A pair is this blast's where at least one of the two purchases is:
-    a race between two blasts happened in both, and each has half of what shows it.
+    `latest`: the number of the last attempt before the blast
+    `keys`: the first characters of the idempotency keys of the blast's purchases
+    `races`: whether the strategy of the sale races, so that there will be evidence
+    `trace_ratio`: share of the purchases that are traced
+
+    Others may buy from the sale at the same time. A pair belongs to the blast if at least one of its two purchases
+    does. A race between two blasts therefore belongs to both, because each has one of the two purchases.
     """
 
     sale: str
@@ -34,7 +39,10 @@ class Start:
 
 
 class BlastEvidence:
-    """`trace_url`: the page of a trace, with `{trace_id}` in it; None where nobody looks at traces."""
+    """The reader of the evidence of blasts.
+
+    `trace_url`: the address of a trace's page, with `{trace_id}` in it, or None if there is no such page
+    """
 
     def __init__(self, engine: AsyncEngine, trace_url: str | None = None) -> None:
         self._sales = SaleRepository(engine)
@@ -42,7 +50,7 @@ class BlastEvidence:
         self._trace_url = trace_url
 
     async def before(self, blast: Blast) -> Start:
-        """Raises LedgerUnavailable, or UnknownSale."""
+        """Return the state before this blast. Raise LedgerUnavailable or UnknownSale."""
         sale = await self._sales.get(blast.sale)
         if sale is None:
             raise UnknownSale(f"There is no sale {blast.sale!r}.")
@@ -52,7 +60,10 @@ class BlastEvidence:
         return Start(sale.name, sale.round, latest, f"{blast.id}-", races(strategy), ratio)
 
     async def since(self, start: Start, accepted: int) -> Witnesses | None:
-        """The witnesses, once as many writes are recorded as were accepted. None: the ledger is away."""
+        """Return the witnesses since `start`, or None if the ledger is away.
+
+        Wait up to two seconds until as many writes are recorded as purchases were accepted.
+        """
 
         async def look() -> Witnesses:
             extent = await self._attempts.extent(start.sale, start.round, start.latest, keys=start.keys)

@@ -1,6 +1,6 @@
-"""Tells watchers how a blast is doing, up to 20 times a second.
+"""Publishes the progress of blasts to watchers, up to 20 times a second.
 
-Watchers are owed nothing: what can't be told now is not kept, and the ledger has the figures anyway.
+An event that cannot be published now is dropped, because the ledger has the figures too.
 """
 
 import asyncio
@@ -17,19 +17,21 @@ from app.live.events import Event
 from app.live.stream import LiveStream, LiveUnavailable
 
 REPORT_SECONDS = 0.05
-COST_FACTOR = 20  # ranking 100,000 latencies takes 15 ms: reporting takes a twentieth of the generator's time at most
+COST_FACTOR = 20  # ranking 100,000 latencies takes 15 ms, so reports take at most 1/20 of the generator's time
 
 log = structlog.get_logger()
 
 
 class BlastReports:
+    """The reports of blasts to the live stream. An outage of the stream is logged once."""
+
     def __init__(self, stream: LiveStream) -> None:
         self._stream = stream
         self._away = False
 
     @asynccontextmanager
     async def of(self, blast: Blast, load: Load) -> AsyncIterator[None]:
-        """Reports while the block runs."""
+        """Report the progress of the load while the block runs."""
         reporting = asyncio.create_task(self._keep_reporting(blast, load))
         try:
             yield
@@ -47,6 +49,7 @@ class BlastReports:
             await asyncio.sleep(max(REPORT_SECONDS, COST_FACTOR * cost))
 
     async def tell(self, blast: Blast) -> None:
+        """Publish the blast once, and drop the event if the stream is away."""
         try:
             await self._stream.publish(Event.of("blast", blast))
         except LiveUnavailable as error:

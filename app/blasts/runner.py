@@ -1,11 +1,11 @@
-"""`python -m app.blasts.runner`: carries out the blasts that users asked the API for, a few side by side.
+"""`python -m app.blasts.runner`: carries out the blasts that users request from the API, up to four at a time.
 
-What it knows of a blast it keeps in the ledger, so any API process can answer for it, and a runner that was killed
-leaves a row whose heartbeat stops: another one marks it aborted. Load goes to the service's own address only.
+The state of a blast is kept in the ledger, so any API process can return it. If a runner is killed, the heartbeat in
+the blast's row stops, and another runner marks the blast as aborted. Load is sent only to the address of the service.
 
-Blasts that were queued at the same moment start at the same moment: two ways to sell are compared by that.
+Blasts that were queued together start together, so that two strategies can be compared.
 
-On BLAST_RUNNER_PROBE_PORT it answers whether it takes blasts (`/readyz`), and that it is alive (`/healthz`).
+On BLAST_RUNNER_PROBE_PORT the runner answers whether it takes blasts (`/readyz`) and that it is alive (`/healthz`).
 """
 
 import asyncio
@@ -39,19 +39,19 @@ from app.telemetry.logs import configure_logs
 from app.telemetry.tracing import tracing
 
 IDLE_SECONDS = 0.2
-BATCHING_SECONDS = 0.1  # after the first of a group was queued, for the others of it to come
+BATCHING_SECONDS = 0.1  # time to wait for other blasts that are queued together with the first one
 AT_ONCE = 4
-REPORT_SECONDS = 0.2  # progress and heartbeat: 5 times a second, whatever the load does
-STALE_SECONDS = 10.0  # 50 heartbeats missed
-AWAY_SECONDS = 1.0  # how long to leave a ledger alone that is away
-FINISH_TRIES = 10  # afterwards the row goes stale and is marked aborted
+REPORT_SECONDS = 0.2  # progress and heartbeat are written 5 times a second, whatever the load does
+STALE_SECONDS = 10.0  # 50 missed heartbeats
+AWAY_SECONDS = 1.0  # pause before a ledger that is away is asked again
+FINISH_TRIES = 10  # afterwards the row becomes stale and is marked as aborted
 BLAST_SECONDS = 120.0
 
 log = structlog.get_logger()
 
 
 class BlastRunner:
-    """Takes queued blasts from the ledger until it is stopped."""
+    """A runner that takes queued blasts from the ledger until it is stopped."""
 
     def __init__(
         self, blasts: BlastRepository, reports: BlastReports, evidence: BlastEvidence, api_url: str, runner: str
@@ -64,11 +64,11 @@ class BlastRunner:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Ends the blasts under way as aborted, and takes no other."""
+        """Abort the running blasts, and take no others."""
         self._stopping.set()
 
     async def await_schema(self, engine: AsyncEngine) -> None:
-        """Returns when the ledger is one that this release can work with, or when it is to stop."""
+        """Wait until the ledger has a schema that this release can work with, or until the runner is stopped."""
         told = False
         while not self._stopping.is_set():
             try:
@@ -82,6 +82,7 @@ class BlastRunner:
                 return
 
     async def run(self) -> None:
+        """Take and carry out blasts until the runner is stopped."""
         running: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as tasks:
             while not self._stopping.is_set():
@@ -97,7 +98,10 @@ class BlastRunner:
                 await self._pause(IDLE_SECONDS)
 
     async def _take(self, most: int) -> list[Blast]:
-        """Up to `most` queued blasts, and what is queued within a moment of the first."""
+        """Claim up to `most` queued blasts. After the first one, wait 0.1 s for those that are queued with it.
+
+        Raise LedgerUnavailable if the ledger is away and no blast was claimed.
+        """
         taken: list[Blast] = []
         while len(taken) < most:
             try:
@@ -105,7 +109,7 @@ class BlastRunner:
             except LedgerUnavailable:
                 if not taken:
                     raise
-                break  # those that are ours already must not wait for it
+                break  # the blasts that are claimed already must not wait for the ledger
             if blast is None:
                 break
             taken.append(blast)
@@ -123,13 +127,16 @@ class BlastRunner:
             told = load.result()
             witnesses = await self._evidence.since(start, told.accepted - told.replayed)
             result = told.summary() | {"witnesses": witnesses and witnesses.as_json()}
-        except AtomicTicketsError as error:  # a plan out of bounds, or an API that can't be reached
+        except AtomicTicketsError as error:  # for example an invalid plan, or an API that cannot be reached
             state, result = "aborted", {"failure": f"{error.title}: {error.detail}"}
         await self._finish(blast, state, result)
         await self._reports.tell(replace(blast, state=state, result=result, finished_at=datetime.now(UTC)))
 
     async def _attend(self, blast: Blast, load: Load) -> str:
-        """Runs the load beside its reports. Returns the state that the blast ends in."""
+        """Run the load, write its progress, and return the state in which the blast ends.
+
+        The state is `finished`, `aborted` (the runner was stopped) or `cancelled` (see `_report`).
+        """
         running = asyncio.create_task(load.run())
         stopping = asyncio.create_task(self._stopping.wait())
         state = "finished"
@@ -151,11 +158,14 @@ class BlastRunner:
         return state
 
     async def _report(self, blast: Blast, load: Load) -> bool:
-        """Progress and heartbeat. Returns whether to stop: a user asked for it, or we were taken for dead."""
+        """Write progress and heartbeat. Return whether to stop.
+
+        A blast stops if a user cancelled it, or if another runner marked it as abandoned.
+        """
         try:
             await self._blasts.progress(blast.id, load.progress)
             return await self._blasts.should_stop(blast.id)
-        except LedgerUnavailable as error:  # the load is bounded by itself; the next report may get through
+        except LedgerUnavailable as error:  # the load goes on, and the next report may succeed
             log.warning("the progress of a blast was not noted", blast=blast.id, error=error.detail)
             return False
 
@@ -179,7 +189,7 @@ class BlastRunner:
 
 
 def plan_of(blast: Blast, api_url: str) -> LoadPlan:
-    """The blast's id is its key prefix: no two blasts share an idempotency key."""
+    """Return the load of a blast. Its keys begin with the blast's id, so no two blasts share an idempotency key."""
     return LoadPlan(
         url=api_url,
         sale=blast.sale,
@@ -194,6 +204,7 @@ def plan_of(blast: Blast, api_url: str) -> LoadPlan:
 
 
 async def main() -> None:
+    """Run the blast runner of this process until SIGTERM or SIGINT."""
     configure_logs(process="blast-runner")
     stores, gate = StoreSettings(), GateSettings()
     engine = make_engine(stores.database_url, "blast-runner", LedgerSettings())

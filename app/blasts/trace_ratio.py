@@ -1,16 +1,22 @@
-"""How many purchases of a load are traced. Of a race all of them: half a pair shows nothing."""
+"""Decides which share of a load's purchases is traced.
+
+If the strategy races, all purchases are traced, because a collision is shown by the traces of two purchases.
+"""
 
 from app.strategies.registry import STRATEGIES
 
 
 def trace_ratio_of(strategy: str, asked: float | None) -> float | None:
-    """What was asked for; else 1 where the strategy may oversell, and None, the service's own choice, elsewhere."""
+    """Return the ratio that was asked for or, if there is none, 1 for a strategy that races.
+
+    For all others return None, so that the service decides.
+    """
     if asked is not None:
         return asked
     return 1.0 if races(strategy) else None
 
 
 def races(strategy: str) -> bool:
-    """Whether it promises no exactness. One that this release doesn't know is taken at its word."""
+    """Return whether the strategy races, which means that it does not promise exactness. Unknown ones do not race."""
     known = STRATEGIES.get(strategy)
     return known is not None and not known.promises_exactness

@@ -1,4 +1,4 @@
-"""The pairs of purchases that collided in a load, as its report names them."""
+"""The witnesses of a load: the pairs of purchases that collided in it."""
 
 import asyncio
 import time
@@ -8,18 +8,20 @@ from typing import Any
 
 from app.client import Document, SaleClient
 
-NAMED = 20  # pairs; all are counted, and GET /sales/{sale}/witnesses has them
-LOOKED_AT = 200  # the first pairs, to name those of two pods: each pod stores in batches, so most are of one
-PATIENCE_SECONDS = 2.0  # API processes send theirs within a tenth of a second; what they lost never comes
+NAMED = 20  # pairs in a report; all are counted, and GET /sales/{sale}/witnesses returns them
+LOOKED_AT = 200  # pairs that are read to find some of two pods; most are of one pod, because each pod writes in batches
+PATIENCE_SECONDS = 2.0  # API processes write attempts within 0.1 s; attempts that they dropped never arrive
 LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Witnesses:
-    """`total` pairs, of which `pairs` has a few, as the API tells them; each side with its `trace_url`.
+    """The witnesses of one load.
 
-    Those of two pods come first: that one process collides with itself surprises fewer.
-    `written`: purchases whose committed write is recorded.
+    `total`: number of pairs
+    `written`: purchases whose committed write is recorded
+    `pairs`: some of the pairs as the API returns them, and for each side its `trace_url`. Pairs of two pods come first,
+        because a collision within one process surprises less.
     """
 
     total: int = 0
@@ -28,7 +30,10 @@ class Witnesses:
 
     @classmethod
     def of(cls, total: int, written: int, pairs: Iterable[Document], trace_url: str | None) -> "Witnesses":
-        """`trace_url`: the page of a trace, with `{trace_id}` in it; None where nobody looks at traces."""
+        """Return witnesses with the most telling of these pairs.
+
+        `trace_url` is the address of a trace's page, with `{trace_id}` in it, or None if there is no such page.
+        """
         telling = sorted(pairs, key=lambda pair: bool(pair["first"]["pod"] == pair["second"]["pod"]))
         return cls(total, written, tuple(_with_pages(pair, trace_url) for pair in telling[:NAMED]))
 
@@ -36,12 +41,12 @@ class Witnesses:
         return {"total": self.total, "written": self.written, "pairs": list(self.pairs)}
 
     def lines(self, most: int) -> list[str]:
-        """The first pairs as text."""
+        """Return the first pairs as lines of text."""
         return [line for pair in self.pairs[:most] for line in _lines_of(pair)]
 
 
 async def when_complete(look: Callable[[], Awaitable[Witnesses]], accepted: int) -> Witnesses:
-    """Looks until as many writes are recorded as were accepted, for two seconds at most."""
+    """Call `look` until as many writes are recorded as purchases were accepted, for at most two seconds."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while (seen := await look()).written < accepted and time.monotonic() < deadline:  # noqa: ASYNC110  as others write
         await asyncio.sleep(LOOK_SECONDS)
@@ -49,7 +54,10 @@ async def when_complete(look: Callable[[], Awaitable[Witnesses]], accepted: int)
 
 
 async def read(client: SaleClient, sale: str, after: int = 0) -> Witnesses:
-    """Of the present round, as the API tells; `after`: what was the latest number before the load."""
+    """Read the witnesses of the present round from the API.
+
+    `after` is the number of the last attempt before the load.
+    """
     page = await client.witnesses(sale, after=after, limit=LOOKED_AT)
     return Witnesses.of(page["total"], page["written"], page["witnesses"], page["trace_url"])
 

@@ -32,7 +32,7 @@ class RunningLab:
             )
 
     def wait_ready(self) -> None:
-        block_until(lambda: "Ctrl-C stops all" in self.printed or self.process.poll() is not None, seconds=90)
+        block_until(lambda: "Ctrl-C stops everything" in self.printed or self.process.poll() is not None, seconds=90)
         assert self.process.poll() is None, self.printed
 
     @property

@@ -1,1 +1,1 @@
-"""The load generator: real HTTP purchases over kept-alive connections, in a process of its own."""
+"""The load generator, which sends real HTTP purchases over keep-alive connections, usually from its own process."""

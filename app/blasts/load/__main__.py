@@ -1,7 +1,7 @@
 """`python -m app.blasts.load [PLAN]`: runs a load plan (JSON) and writes its result (JSON) to standard output.
 
-Without PLAN the plan is the first line of standard input, which must stay open: its end stops the load, so that a
-generator does not outlive whoever started it.
+Without PLAN, the plan is the first line of standard input, which must stay open. The load stops when standard input
+ends, so that the generator does not outlive the process that started it.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ PLAN_LIMIT_BYTES = 65_536
 
 
 async def load_on_a_leash() -> str:
-    """The result as JSON. Raises CancelledError when standard input ends first."""
+    """Run the plan from standard input, and return the result as JSON. Raise CancelledError if the input ends first."""
     loop = asyncio.get_running_loop()
     leash = asyncio.StreamReader(limit=PLAN_LIMIT_BYTES)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(leash), sys.stdin)
@@ -35,16 +35,22 @@ async def load_on_a_leash() -> str:
 
 
 async def load_of(plan: str) -> str:
+    """Run this plan, and return the result as JSON."""
     return json.dumps((await run_load(LoadPlan.from_json(json.loads(plan)))).as_json())
 
 
 def write_out(result: str) -> None:
-    """With PYTHONUNBUFFERED set, `print` drops what a pipe doesn't take at once: of 100,000 records half were lost."""
+    """Write the whole result to standard output.
+
+    `print` is not used: with PYTHONUNBUFFERED it drops what a pipe does not accept at once, which lost half of 100,000
+    records.
+    """
     with open(sys.stdout.fileno(), "wb", closefd=False) as output:
         output.write(result.encode() + b"\n")
 
 
 def main() -> int:
+    """Run the plan, and return the exit code: 0 for a result, 1 for an error, 130 if the load was cancelled."""
     try:
         with tracing(GENERATOR):
             write_out(uvloop.run(load_of(sys.argv[1]) if len(sys.argv) > 1 else load_on_a_leash()))

@@ -1,4 +1,4 @@
-"""Who stands behind one connection: sends a purchase, and where the outcome is unknown asks again with the same key."""
+"""A buyer sends purchases over one connection. If an outcome is unknown, it sends the same key again."""
 
 import asyncio
 import random
@@ -12,13 +12,17 @@ from app.blasts.load.wire import Reply
 CONNECT_SECONDS = 5.0
 OPEN_TRIES = 5
 FIRST_PAUSE_SECONDS = 0.05
-LONGEST_PAUSE_SECONDS = 2.0  # also the most that a Retry-After is honoured for: a load has its own time bound
+LONGEST_PAUSE_SECONDS = 2.0  # also limits a Retry-After, because a load has a time limit of its own
 ASK_AGAIN = frozenset({502, 503, 504})
 CONTENTION = "contention"
 
 
 class Buyer:
-    """Owns one connection, and opens another where it was lost."""
+    """The buyer of one connection. If the connection is lost, it opens another.
+
+    `retries`: how often a purchase is sent again if its outcome is unknown
+    `insist`: whether a purchase is sent again after `contention` without counting as a retry
+    """
 
     def __init__(self, host: str, port: int, retries: int, *, insist: bool = False) -> None:
         self._host = host
@@ -28,7 +32,7 @@ class Buyer:
         self._connection: Connection | None = None
 
     async def open(self) -> None:
-        """Connects, before the start. Raises TargetUnreachable after a few tries."""
+        """Connect, before the load begins. Raise TargetUnreachable after five tries."""
         for tried in range(1, OPEN_TRIES + 1):
             try:
                 await self._connected()
@@ -40,7 +44,10 @@ class Buyer:
                 return
 
     async def buy(self, request: bytes, deadline: float) -> tuple[Reply | NoReply, int]:
-        """What the buyer was told finally, and after how many attempts. No attempt starts after the deadline."""
+        """Send a purchase. Return the final answer and the number of attempts.
+
+        No attempt starts after the deadline, a monotonic time.
+        """
         attempts = unknown = 0
         while True:
             attempts += 1
@@ -58,6 +65,7 @@ class Buyer:
         return answer, attempts
 
     def abort_if_sent_before(self, moment: float) -> None:
+        """Give up on a request that was sent before this monotonic time and has no reply."""
         if self._connection is not None:
             self._connection.abort_if_sent_before(moment)
 
@@ -73,28 +81,33 @@ class Buyer:
             async with asyncio.timeout(CONNECT_SECONDS):
                 _, self._connection = await loop.create_connection(Connection, self._host, self._port)
         except OSError as error:  # TimeoutError is one
-            raise ConnectionLost(f"{self._host}:{self._port} can't be reached: {error or 'timed out'}.") from error
+            raise ConnectionLost(f"{self._host}:{self._port} cannot be reached: {error or 'timed out'}.") from error
         return self._connection
 
 
 def outcome_of(answer: Reply | NoReply) -> str:
-    """`accepted`, the problem's slug, or why no reply came."""
+    """Return `accepted`, the slug of the problem, or the reason why there is no reply."""
     if isinstance(answer, NoReply):
         return answer.slug
     return ACCEPTED if answer.status == 200 else answer.problem
 
 
 def is_unknown(answer: Reply | NoReply) -> bool:
+    """Return whether the purchase should be sent again with the same key: there is no reply, or a 502, 503 or 504."""
     return isinstance(answer, NoReply) or answer.status in ASK_AGAIN
 
 
 def is_contention(answer: Reply | NoReply) -> bool:
-    """Others were faster, and nothing was taken: the one 503 whose outcome is known."""
+    """Return whether the purchase lost to others and nothing was taken: the only 503 whose outcome is known."""
     return isinstance(answer, Reply) and answer.status == 503 and answer.problem == CONTENTION
 
 
 def pause_before(attempt: int, answer: Reply | NoReply | None) -> float:
-    """Seconds to wait after the `attempt`-th attempt: what the server asks for, else doubling, spread by half."""
+    """Return the seconds to wait after the `attempt`-th attempt.
+
+    That is the server's Retry-After, or a pause that doubles with each attempt. A random factor of 0.5 to 1 spreads the
+    buyers.
+    """
     asked = answer.retry_after if isinstance(answer, Reply) else None
     pause = FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) if asked is None else asked
     return min(pause, LONGEST_PAUSE_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311  spreads a crowd, keeps no secret

@@ -1,4 +1,4 @@
-"""What a load is asked to do. Every load is bounded in requests and in time."""
+"""The plan of a load. Every load is limited in requests and in time."""
 
 import dataclasses
 import re
@@ -11,28 +11,30 @@ from urllib.parse import urlsplit
 from app.blasts.load.failures import InvalidPlan
 from app.sales.model import MAX_QUANTITY, SALE_NAME
 
-MAX_REQUESTS = 10_000_000  # numbers are written with 8 digits, so that every request has the same length
+MAX_REQUESTS = 10_000_000  # fits into the 8 digits of a request's number, so all requests have the same length
 MAX_CONCURRENCY = 5_000
 MAX_SECONDS = 3_600
 MAX_RETRIES = 20
-KEY_PREFIX = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"  # with the number behind it, a customer's name stays below 64
+KEY_PREFIX = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"  # with its number, a customer's name stays below 64 characters
 PATH = r"^/[A-Za-z0-9/_.-]*$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadPlan:
-    """`requests` purchases of `quantity` tickets of `sale`, over `concurrency` connections to `url`.
+    """A load: `requests` purchases of `quantity` tickets of `sale`, over `concurrency` connections to `url`.
 
-    customers      how many customers take turns; None: every request is a customer of its own
-    key_prefix     of the idempotency keys: one load, one prefix
-    retries        how often a request without an answer, or with a 502, 503 or 504, is sent again with the same key
-    insist         whether a 503 `contention` is sent again for as long as `seconds` lasts, and is no retry
-    rate           requests per second, sent on schedule whatever the answers do (open loop);
-                   None: each connection sends as soon as it was answered (closed loop)
-    seconds        after this nothing more is sent
-    reply_seconds  how long one attempt waits for its answer
-    records        whether the result tells of every single request
-    trace_ratio    how many of the purchases are traced, 0 to 1; None: the service decides
+    `customers`: customers who buy in turn; None if each request has a customer of its own
+    `key_prefix`: first characters of the idempotency keys, different for each load
+    `retries`: how often a request without an answer, or with a 502, 503 or 504, is sent again with the same key
+    `insist`: whether a request is sent again after a 503 `contention` until `seconds` is over, without counting as a
+        retry
+    `rate`: requests per second, sent on a schedule that does not depend on the answers (open loop); None if each
+        connection sends its next request as soon as it has an answer (closed loop)
+    `seconds`: time after which nothing more is sent
+    `reply_seconds`: time for which one attempt waits for its answer
+    `path`: path of the purchase route
+    `records`: whether the result has a record of every single request
+    `trace_ratio`: share of the purchases that are traced, 0 to 1; None if the service decides
     """
 
     url: str
@@ -52,7 +54,7 @@ class LoadPlan:
     trace_ratio: float | None = None
 
     def __post_init__(self) -> None:
-        """Raises InvalidPlan, naming the first field that is out of bounds."""
+        """Raise InvalidPlan, which names the first field that is out of bounds."""
         target = urlsplit(self.url)
         require(target.scheme == "http" and bool(target.hostname), "url", "must be http://HOST[:PORT]")
         require(re.fullmatch(r"[A-Za-z0-9.:-]+", target.hostname or "") is not None, "url", "must name a host")
@@ -78,9 +80,11 @@ class LoadPlan:
         return min(self.concurrency, self.requests)
 
     def key(self, number: int) -> str:
+        """Return the idempotency key of the request with this number."""
         return f"{self.key_prefix}-{number:08d}"
 
     def customer(self, number: int) -> str:
+        """Return the customer of the request with this number."""
         if self.customers is None:
             return self.key(number)
         return f"buyer-{number % self.customers:08d}"
@@ -90,10 +94,11 @@ class LoadPlan:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "LoadPlan":
+        """Return the plan of a JSON document. Raise InvalidPlan."""
         try:
             return cls(**document)
         except TypeError as error:
-            raise InvalidPlan(f"The plan can't be read: {error}.") from error
+            raise InvalidPlan(f"The plan cannot be read: {error}.") from error
 
 
 def require(holds: bool, name: str, rule: str) -> None:

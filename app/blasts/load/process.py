@@ -1,4 +1,4 @@
-"""Runs a load in a process of its own, so that the generator and whoever asks for it share no event loop."""
+"""Runs a load in a process of its own, so that the generator and its caller do not share an event loop."""
 
 import asyncio
 import json
@@ -9,11 +9,14 @@ from app.blasts.load.failures import LoadFailed
 from app.blasts.load.plan import LoadPlan
 from app.blasts.load.result import LoadResult
 
-START_SECONDS = 60.0  # interpreter, imports and up to 5,000 connections
+START_SECONDS = 60.0  # for the interpreter, the imports and up to 5,000 connections
 
 
 async def run_in_process(plan: LoadPlan) -> LoadResult:
-    """Raises LoadFailed with the process's last words. Cancelling it ends the process."""
+    """Run the load in a child process, and return its result. A cancellation ends the process.
+
+    Raise LoadFailed, with the last line that the process printed, if it fails.
+    """
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -21,14 +24,14 @@ async def run_in_process(plan: LoadPlan) -> LoadResult:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,  # a terminal's Ctrl-C reaches whoever asked, who then ends the load
+        start_new_session=True,  # a Ctrl-C in the terminal reaches only this process, which then ends the load
     )
     try:
         async with asyncio.timeout(START_SECONDS + plan.seconds + plan.reply_seconds):
             output, errors = await converse(child, json.dumps(plan.as_json()).encode() + b"\n")
             await child.wait()
     except TimeoutError as error:
-        raise LoadFailed("The load generator did not end in its time.") from error
+        raise LoadFailed("The load generator did not end in time.") from error
     finally:
         if child.returncode is None:
             with suppress(ProcessLookupError):  # it ended meanwhile
@@ -41,7 +44,7 @@ async def run_in_process(plan: LoadPlan) -> LoadResult:
 
 
 async def converse(child: asyncio.subprocess.Process, plan: bytes) -> tuple[bytes, bytes]:
-    """Hands over the plan and reads all output. Standard input stays open: its end tells the child that we died."""
+    """Send the plan and read all output. Standard input stays open, because the child stops when it ends."""
     if child.stdin is None or child.stdout is None or child.stderr is None:
         raise LoadFailed("The load generator has no pipes.")
     child.stdin.write(plan)

@@ -1,4 +1,4 @@
-"""What became of a load: counts, latencies, and where asked what each single buyer was told."""
+"""The result of a load: counts, latencies and, if the plan asks for them, a record of each purchase."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ SOLD_OUT = "sold-out"
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Percentiles by nearest rank, in seconds: each is a latency that some request really had."""
+    """Percentiles of latencies in seconds, by nearest rank, so that each is the latency of an actual request."""
 
     p50: float
     p95: float
@@ -23,7 +23,7 @@ class Latency:
 
     @classmethod
     def of(cls, seconds: Sequence[float]) -> "Latency":
-        """All zero where nothing was measured."""
+        """Return the percentiles of these latencies. All are 0 without a latency."""
         if not seconds:
             return cls(0.0, 0.0, 0.0, 0.0)
         ranked = sorted(seconds)
@@ -34,16 +34,19 @@ class Latency:
 
 
 def nearest_rank(ranked: Sequence[float], percent: float) -> float:
-    """The smallest of the ascending values that at least `percent` of them do not exceed."""
+    """Return the smallest of the ascending values that at least `percent` of the values do not exceed."""
     return ranked[max(1, ceil(len(ranked) * percent / 100)) - 1]
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one buyer was told finally. `outcome`: accepted, the problem's slug, or why no reply came (status 0).
+    """The record of one purchase.
 
-    `trace_id`: which trace the service told of, whether or not it was sampled.
-    `sent_at`: when the first request left, in Unix seconds of a clock that is not set while the load runs.
+    `outcome`: `accepted`, the slug of the problem, or the reason why there is no reply (status 0)
+    `latency`: seconds from the intended time of the first request to the final answer
+    `trace_id`: the trace that the answer names, whether or not it was sampled
+    `sent_at`: when the first request was sent, in Unix seconds; changes of the system's clock during the load do not
+        affect it
     """
 
     number: int
@@ -61,13 +64,16 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadResult:
-    """`started_at` in Unix seconds; durations in seconds, from the first request.
+    """The result of a load. Durations are in seconds and begin with the first request.
 
-    errors            requests without an answer, or with a 5xx one
-    retried           requests that took more than one attempt
-    lag               how late requests left after their intended time (open loop); it is part of their latency
-    seconds           until the last answer
-    accepted_seconds  until the last acceptance
+    `outcomes`: number of purchases by outcome
+    `errors`: purchases without a final answer, or with a 5xx answer
+    `replayed`: acceptances that repeat an earlier answer to the same key
+    `retried`: purchases that took more than one attempt
+    `lag`: how long after their intended time requests were sent (open loop); it is part of their latency
+    `started_at`: Unix seconds
+    `seconds`: until the last answer
+    `accepted_seconds`: until the last acceptance
     """
 
     plan: LoadPlan
@@ -88,7 +94,7 @@ class LoadResult:
 
     @property
     def unsent(self) -> int:
-        """Requests that the time bound, or a cancel, kept from being sent."""
+        """Return the number of purchases that were not sent because the time was up or the load was cancelled."""
         return self.plan.requests - self.sent
 
     @property
@@ -108,7 +114,7 @@ class LoadResult:
         return self.accepted / self.accepted_seconds if self.accepted_seconds else 0.0
 
     def summary(self) -> dict[str, Any]:
-        """The figures for a person or the blast's row: no plan, no records, latencies in milliseconds."""
+        """Return the figures for a reader, without plan and records. Latencies are in milliseconds."""
         return {
             "requests": self.plan.requests,
             "concurrency": self.plan.concurrency,

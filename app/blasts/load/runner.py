@@ -1,7 +1,7 @@
-"""Runs one load in this process. All connections are open before the first request leaves.
+"""Runs one load in this process. All connections are open before the first request is sent.
 
-Closed and open loop differ in one thing only: when a request is meant to leave. In the open loop that is the schedule's
-moment even if no connection is free then, so that a slow server can't slow the clock that it is measured with.
+Closed and open loop differ only in the intended time of a request, from which its latency is counted. In the open loop
+this is the time of the schedule, even if no connection is free then, so a slow server cannot delay its own measurement.
 """
 
 import asyncio
@@ -19,23 +19,23 @@ from app.blasts.load.tracing import TracedPurchases
 from app.blasts.load.wire import PurchaseWriter, Reply
 from app.telemetry.tracing import tracing_is_on
 
-CONNECTING_AT_ONCE = 64  # below the shortest usual listen backlog (100): an overflow costs a SYN retry of 1 s
+CONNECTING_AT_ONCE = 64  # below the shortest usual listen backlog (100), whose overflow costs a SYN retry of 1 s
 OPENING_SECONDS = 30.0
 WATCH_SECONDS = 0.05
 
 
 async def run_load(plan: LoadPlan) -> LoadResult:
-    """Raises TargetUnreachable before anything was sent."""
+    """Run a load and return its result. Raise TargetUnreachable, before anything is sent, if it cannot connect."""
     return await Load(plan).run()
 
 
 class Load:
-    """One load. `progress` and `result()` tell how far it came, also while it runs and after it was cancelled."""
+    """One load. `progress` and `result()` may be read at any time, also after the load was cancelled."""
 
     def __init__(self, plan: LoadPlan) -> None:
         self._plan = plan
         self._writer = PurchaseWriter(plan)
-        # Where nobody collects spans, a trace of the service's own would be one whose root is missing.
+        # If spans are not exported, no root span is made: the service's trace would have a root that is missing.
         untraced = plan.trace_ratio is None or not tracing_is_on()
         self._traced = None if untraced else TracedPurchases(plan)
         self._numbers = iter(range(plan.requests))
@@ -49,11 +49,11 @@ class Load:
 
     @property
     def progress(self) -> dict[str, int]:
-        """Requests answered for good so far, by outcome."""
+        """Return the number of finished purchases so far, by outcome."""
         return dict(self._outcomes)
 
     async def run(self) -> LoadResult:
-        """Cancelling it closes every connection; requests under way then stay without a record."""
+        """Run the load and return its result. A cancellation closes all connections and drops unfinished purchases."""
         target = urlsplit(self._plan.url)
         buyers = [
             Buyer(str(target.hostname), target.port or 80, self._plan.retries, insist=self._plan.insist)
@@ -70,6 +70,7 @@ class Load:
         return self.result()
 
     def result(self) -> LoadResult:
+        """Return the result so far."""
         return LoadResult(
             plan=self._plan,
             outcomes=dict(self._outcomes),
@@ -113,7 +114,7 @@ class Load:
             self._note(number, answer, attempts, intended, now)
 
     async def _give_up_on_overdue(self, buyers: list[Buyer]) -> None:
-        """One watch for all connections: a timer for each request would cost more than its parsing."""
+        """Give up on overdue requests of all connections. A timer for each request would cost more than its parsing."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             moment = monotonic() - self._plan.reply_seconds
@@ -159,7 +160,7 @@ class Load:
 
 
 async def open_all(buyers: list[Buyer]) -> None:
-    """Raises TargetUnreachable as soon as one buyer has given up."""
+    """Open the connections of all buyers. Raise TargetUnreachable as soon as one buyer gives up."""
     slots = asyncio.Semaphore(CONNECTING_AT_ONCE)
 
     async def enter(buyer: Buyer) -> None:

@@ -1,4 +1,4 @@
-"""Purchases as the roots of traces: a span for each that is sampled, and its place in the request's `traceparent`."""
+"""Makes each sampled purchase the root span of a trace, and names it in the request's `traceparent` header."""
 
 from random import getrandbits, random
 
@@ -12,12 +12,15 @@ from app.telemetry.names import OUTCOME
 from app.telemetry.spans import current_traceparent, decided
 
 GENERATOR = "atomictickets-blast-runner"
-"""The service's name, in whichever process the load is made."""
+"""The `service.name` of the load generator, in every process that runs a load."""
 UNSAMPLED = b"00-%032x-%016x-00"
 
 
 class TracedPurchases:
-    """Decides for the service too: what is not sampled here says so, and nobody samples it later."""
+    """The sender of one load's purchases, each with a trace.
+
+    The sampling decision is made here, also for the service: an unsampled purchase has a `traceparent` that says so.
+    """
 
     def __init__(self, plan: LoadPlan) -> None:
         self._ratio = plan.trace_ratio or 0.0
@@ -29,7 +32,7 @@ class TracedPurchases:
         }
 
     async def buy(self, buyer: Buyer, request: bytes, deadline: float) -> tuple[Reply | NoReply, int]:
-        """As the buyer himself would. All attempts of a purchase are one trace."""
+        """Send a purchase, as `buyer.buy` does. All attempts of a purchase are in one trace."""
         if random() >= self._ratio:  # noqa: S311  thins out a crowd, keeps no secret
             return await buyer.buy(naming(request, UNSAMPLED % (getrandbits(128), getrandbits(64))), deadline)
         with decided("buy", None, self._attributes, kind=SpanKind.CLIENT) as buying:
@@ -45,5 +48,5 @@ class TracedPurchases:
 
 
 def naming(request: bytes, traceparent: bytes) -> bytes:
-    """The request with the header that says whose child it is."""
+    """Return the request with a `traceparent` header."""
     return request.replace(b"\r\n", b"\r\ntraceparent: %s\r\n" % traceparent, 1)

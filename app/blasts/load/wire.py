@@ -1,4 +1,7 @@
-"""Purchases as bytes. Only two numbers differ from one request to the next, so the rest is made once per load."""
+"""Writes purchases as HTTP requests and reads the replies.
+
+The requests of a load differ only in two numbers, so everything else is built once for each load.
+"""
 
 import json
 from typing import Any, NamedTuple
@@ -8,12 +11,12 @@ from app.blasts.load.failures import MalformedReply
 from app.blasts.load.plan import LoadPlan
 
 HEAD_END = b"\r\n\r\n"
-REPLY_LIMIT_BYTES = 65_536  # an answer to a purchase has a few hundred
+REPLY_LIMIT_BYTES = 65_536  # an answer to a purchase has a few hundred bytes
 PROBLEM = b"/problems/"
 
 
 class PurchaseWriter:
-    """Writes the request of each number of one load. All of them are equally long."""
+    """The writer of one load's requests. All of them have the same length."""
 
     def __init__(self, plan: LoadPlan) -> None:
         key = plan.key(0)[:-8] + "%08d"
@@ -32,11 +35,12 @@ class PurchaseWriter:
         self._customers = plan.customers
 
     def request(self, number: int) -> bytes:
+        """Return the request with this number."""
         return self._template % (number, number if self._customers is None else number % self._customers)
 
 
 class Reply(NamedTuple):
-    """One answer. `head` is in lower case, without the blank line; `received_at` is of time.monotonic()."""
+    """One HTTP reply. `head` is in lower case, without the blank line. `received_at` is a monotonic time."""
 
     status: int
     head: bytes
@@ -53,7 +57,7 @@ class Reply(NamedTuple):
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds; None where the header is missing or is a date."""
+        """Return the Retry-After in seconds, or None if the header is missing or is a date."""
         text = header(self.head, b"retry-after")
         try:
             return None if text is None else max(0.0, float(text))
@@ -62,13 +66,13 @@ class Reply(NamedTuple):
 
     @property
     def trace_id(self) -> str | None:
-        """32 hexadecimal digits; None where the service tells of no trace."""
+        """Return the trace id, 32 hexadecimal digits, or None if the reply names no trace."""
         found = header(self.head, b"x-trace-id")
         return None if found is None else found.decode("ascii", "replace")
 
     @property
     def problem(self) -> str:
-        """The slug of the problem document, else `http-<status>`."""
+        """Return the slug of the problem document, or `http-<status>` if the body is none."""
         start = self.body.find(PROBLEM)
         end = self.body.find(b'"', start)
         if start < 0 or end < 0:
@@ -77,7 +81,7 @@ class Reply(NamedTuple):
 
     @property
     def reservation_id(self) -> str | None:
-        """None where the body is no reservation, as from a route that answers a constant."""
+        """Return the reservation id, or None if the body has none, as from a route that answers a constant."""
         try:
             document: Any = json.loads(self.body)
         except ValueError:
@@ -87,7 +91,7 @@ class Reply(NamedTuple):
 
 
 def read_reply(received: bytes, received_at: float) -> Reply | None:
-    """The reply, or None while it isn't complete. Raises MalformedReply."""
+    """Return the reply, or None if it is not complete yet. Raise MalformedReply."""
     head_end = received.find(HEAD_END)
     if head_end < 0:
         if len(received) > REPLY_LIMIT_BYTES:
@@ -106,6 +110,7 @@ def read_reply(received: bytes, received_at: float) -> Reply | None:
 
 
 def content_length(head: bytes) -> int:
+    """Return the Content-Length of a head. Raise MalformedReply if it is missing, invalid or too large."""
     text = header(head, b"content-length")
     if text is None or not text.isdigit() or int(text) > REPLY_LIMIT_BYTES:
         raise MalformedReply(f"A reply needs a Content-Length of at most {REPLY_LIMIT_BYTES} bytes: {head[:200]!r}.")
@@ -113,7 +118,7 @@ def content_length(head: bytes) -> int:
 
 
 def header(head: bytes, name: bytes) -> bytes | None:
-    """The value of the header `name` (lower case) in a head in lower case."""
+    """Return the value of the header `name`, or None. Both `head` and `name` are in lower case."""
     start = head.find(b"\r\n" + name + b":")
     if start < 0:
         return None

@@ -1,4 +1,7 @@
-"""The other floor: `python -m app.lab.bench.constant_gate_app`. The purchase route, with a constant for a gate."""
+"""The second floor: `python -m app.lab.bench.constant_gate_app`.
+
+It is the service's purchase route with a strategy that accepts at once, without asking a gate.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,7 +25,7 @@ from app.services.purchases import PurchaseService
 
 
 class ConstantStrategy:
-    """Every purchase wins, and nobody was asked."""
+    """A strategy that accepts every purchase without asking a store."""
 
     name: ClassVar[str] = "atomic"
     promises_exactness: ClassVar[bool] = True
@@ -36,17 +39,17 @@ class ConstantStrategy:
 
     async def prepare(self, sale: Sale) -> None: ...
 
-    async def snapshot(self, sale: Sale) -> Snapshot | None:  # noqa: ARG002  of the protocol
+    async def snapshot(self, sale: Sale) -> Snapshot | None:  # noqa: ARG002  as in the protocol
         return None
 
-    async def is_pending(self, reservation: ReservationId) -> bool:  # noqa: ARG002  of the protocol
+    async def is_pending(self, reservation: ReservationId) -> bool:  # noqa: ARG002  as in the protocol
         return False
 
     async def close(self) -> None: ...
 
 
 def create_app() -> FastAPI:
-    """As `app.main.create_app`, with another strategy behind the route."""
+    """Return the application of `app.main.create_app`, with the constant strategy behind the purchase route."""
     settings, readiness = Settings(), Readiness()
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The disk that a benchmark writes to. Its figures cannot be judged without it."""
+"""Measures the disk that a benchmark writes to, because its figures depend on it."""
 
 import os
 from dataclasses import dataclass
@@ -11,13 +11,16 @@ import psutil
 from app.blasts.load.result import nearest_rank
 
 SYNCS = 200
-SYNCED_BYTES = 512  # some orders of the stock server's log
+SYNCED_BYTES = 512  # about as many bytes as some orders take in the stock server's log
 IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """Of one data directory. fdatasync in seconds: what `appendfsync always` waits for at each turn of the server."""
+    """The disk of one data directory.
+
+    `fsync_p50`, `fsync_p99`: seconds of one fdatasync. With `appendfsync always` each turn of the server waits for one.
+    """
 
     filesystem: str
     fsync_p50: float
@@ -25,6 +28,7 @@ class Disk:
 
     @property
     def is_real(self) -> bool:
+        """Return whether the data is on a disk and not in memory."""
         return self.filesystem not in IN_MEMORY
 
     def as_json(self) -> dict[str, Any]:
@@ -36,18 +40,20 @@ class Disk:
 
 
 def disk_of(directory: Path) -> Disk:
+    """Measure the disk of this directory."""
     seconds = sorted(time_syncs(directory))
     return Disk(filesystem_of(directory), nearest_rank(seconds, 50), nearest_rank(seconds, 99))
 
 
 def filesystem_of(directory: Path) -> str:
-    """The type of the file system that is mounted closest above."""
+    """Return the type of the file system that has the directory."""
     place = directory.resolve()
     mounts = {Path(each.mountpoint): each.fstype for each in psutil.disk_partitions(all=True)}
     return next((mounts[above] for above in (place, *place.parents) if above in mounts), "unknown")
 
 
 def time_syncs(directory: Path) -> list[float]:
+    """Return the seconds of 200 writes with fdatasync in the directory."""
     file = directory / "fsync-probe"
     sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
     seconds = []

@@ -1,4 +1,4 @@
-"""Follows a sale's counters while something happens to it, and says what they tell."""
+"""Samples a sale's counters while orders are accepted or booked, and computes rates from the samples."""
 
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -13,11 +13,13 @@ PATIENCE_SECONDS = 120.0
 
 
 class NotBooked(AtomicTicketsError):
+    """The backlog of a sale did not become empty in time."""
+
     status, slug, title = 504, "not-booked", "Not Booked"
 
 
 class Look(NamedTuple):
-    """`at` in Unix seconds; orders."""
+    """One sample. `at` is in Unix seconds; `accepted` and `backlog` are numbers of orders."""
 
     at: float
     accepted: int
@@ -25,7 +27,7 @@ class Look(NamedTuple):
 
 
 class Follower:
-    """Looks 50 times a second; one look costs the stock server some microseconds."""
+    """The samples of one sale, taken 50 times a second. Each costs the stock server some microseconds."""
 
     def __init__(self, stage: Stage, sale: str) -> None:
         self.looks: list[Look] = []
@@ -33,6 +35,7 @@ class Follower:
         self._sale = sale
 
     async def look(self) -> None:
+        """Take one sample."""
         counters = await self._stage.counters(self._sale)
         self.looks.append(Look(time.time(), counters.accepted, counters.backlog))
 
@@ -44,19 +47,20 @@ class Follower:
 
         at = await poll(first_empty, seconds=PATIENCE_SECONDS)
         if at is None:
-            raise NotBooked(f"After {PATIENCE_SECONDS:.0f} s {self._sale} still has a backlog.")
+            raise NotBooked(f"After {PATIENCE_SECONDS:.0f} s the sale {self._sale} still has a backlog.")
         return at
 
 
 @asynccontextmanager
 async def following(stage: Stage, sale: str) -> AsyncIterator[Follower]:
+    """Sample the sale in the background while the block runs."""
     follower = Follower(stage, sale)
     async with in_background(repeat(follower.look, every_seconds=LOOK_SECONDS)):
         yield follower
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
-    """By how much y grows for each x: least squares, so that a batch in flight at an end weighs little."""
+    """Return the slope of y over x by least squares, so that a batch in progress at either end matters little."""
     middle_x = sum(x for x, _ in points) / len(points)
     middle_y = sum(y for _, y in points) / len(points)
     spread = sum((x - middle_x) ** 2 for x, _ in points)
@@ -64,7 +68,7 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
 
 
 def drained_per_second(looks: Sequence[Look]) -> float:
-    """Orders booked per second, from the first look that saw the backlog shrink to the first that saw none."""
+    """Return the orders booked per second, from the first sample after a booking to the first without a backlog."""
     highest = max(look.backlog for look in looks)
     shrinking = [look for look in looks if look.at >= when_highest(looks) and look.backlog < highest]
     first, last = shrinking[0], next(look for look in shrinking if look.backlog == 0)
@@ -73,11 +77,12 @@ def drained_per_second(looks: Sequence[Look]) -> float:
 
 
 def when_highest(looks: Sequence[Look]) -> float:
+    """Return the time of the last sample with the highest backlog."""
     return max(looks, key=lambda look: (look.backlog, look.at)).at
 
 
 def persisted_share(looks: Sequence[Look]) -> float:
-    """Persisted per second over accepted per second; above 1 while a backlog shrinks. `looks`: of the window."""
+    """Return persisted per second over accepted per second in these samples. It is above 1 if the backlog shrinks."""
     accepted = slope([(look.at, look.accepted) for look in looks])
     persisted = slope([(look.at, look.accepted - look.backlog) for look in looks])
     return persisted / accepted if accepted else 0.0

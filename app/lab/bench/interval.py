@@ -15,7 +15,7 @@ T_95 = (
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The middle is the geometric mean, since what is compared is how many times faster something is."""
+    """A 95 % interval. The middle is the geometric mean, because the values are ratios."""
 
     low: float
     middle: float
@@ -23,7 +23,10 @@ class Interval:
 
 
 def interval_of(values: Sequence[float]) -> Interval | None:
-    """None where fewer than two values leave the spread unknown. The values are above 0, at most MOST_ROUNDS."""
+    """Return the interval of these values, or None if there are fewer than two.
+
+    All values must be above 0, and there may be at most MOST_ROUNDS of them.
+    """
     if len(values) < 2:
         return None
     logs = [log(value) for value in values]
@@ -33,5 +36,5 @@ def interval_of(values: Sequence[float]) -> Interval | None:
 
 
 def paired(above: Mapping[int, float], below: Mapping[int, float]) -> list[float]:
-    """The ratios of the rounds that both have, so that what slowed a whole round cancels out."""
+    """Return the ratios of the rounds that both arms have, so that a slowdown of a whole round cancels out."""
     return [above[round_] / below[round_] for round_ in sorted(above.keys() & below.keys()) if below[round_]]

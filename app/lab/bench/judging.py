@@ -1,4 +1,4 @@
-"""How a threshold is judged: on the unfavourable end of the interval, never on the middle."""
+"""Judges thresholds by the unfavourable end of an interval, never by its middle."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -10,19 +10,19 @@ Finding = tuple[Judgement, str]
 
 
 def at_least(values: Sequence[float], least: float) -> Finding:
-    """PASS only if the whole interval is at or above `least`."""
+    """Return PASS only if the whole interval is at or above `least`, and a text with the figures."""
     found = interval_of(values)
     return too_few(values) if found is None else (passed(found.low >= least), told(found, values))
 
 
 def at_most(values: Sequence[float], most: float) -> Finding:
-    """PASS only if the whole interval is at or below `most`."""
+    """Return PASS only if the whole interval is at or below `most`, and a text with the figures."""
     found = interval_of(values)
     return too_few(values) if found is None else (passed(found.high <= most), told(found, values))
 
 
 def never_above(values: Sequence[float], most: float, unit: str) -> Finding:
-    """For what must hold each time: the worst one decides."""
+    """Return PASS only if the highest value is at or below `most`. For values that must hold every time."""
     if not values:
         return too_few(values)
     return passed(max(values) <= most), f"{max(values):.1f} {unit} at most, measured {len(values)} times"

@@ -1,4 +1,4 @@
-"""One load against one group, with the CPU time that it cost."""
+"""Sends a load to a group of processes, and measures the CPU time that it cost."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,17 +11,21 @@ from app.lab.bench.rig import Rig, Running
 from app.lab.bench.usage import Usage
 
 BUYERS = 100
-CROWD = 400  # more than two calls to the gate hold: with 100 the API waits for the disk for a quarter of its time
+CROWD = (
+    400  # more than two calls to the gate can hold; with 100 buyers the API waits for the disk a quarter of its time
+)
 REPLY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What all generators of a load heard, together. `seconds`: from the first request to the last answer.
+    """The results of all generators of one load, and its cost.
 
-    cores    of each API process: the share of a core that it used
-    micros   CPU time of all API processes for one answer, in microseconds
-    server   CPU time of the stock server for one answer, in microseconds
+    `seconds`: from the first request to the last answer
+    `cores`: for each API process, the share of a core that it used
+    `micros`: CPU time of all API processes for one answer, in microseconds
+    `server`: CPU time of the stock server for one answer, in microseconds
+    `foreign`: cores that other programs used
     """
 
     results: Sequence[LoadResult]
@@ -47,7 +51,7 @@ class Loaded:
         return sum(result.errors for result in self.results)
 
     def doubts(self, *expected: str) -> tuple[str, ...]:
-        """Answers of another kind than the arm is about."""
+        """Return a text for each other outcome than the expected ones. Such a measurement does not count."""
         others = {
             outcome: self.count(outcome) for result in self.results for outcome in result.outcomes.keys() - {*expected}
         }
@@ -55,14 +59,14 @@ class Loaded:
 
 
 def closed_loop(url: str, sale: str, seconds: float, buyers: int = CROWD) -> LoadPlan:
-    """Each buyer sends as soon as he was answered, until the time is up."""
+    """Return a load in which each buyer sends its next request as soon as it has an answer, until the time is up."""
     return LoadPlan(
         url=url, sale=sale, requests=MAX_REQUESTS, concurrency=buyers, seconds=seconds, reply_seconds=REPLY_SECONDS
     )
 
 
 async def load(rig: Rig, group: Running, *plans: LoadPlan) -> Loaded:
-    """Runs the plans at once, each in a generator of its own."""
+    """Run the plans at the same time, each in a generator of its own."""
     usage = Usage([*group.processes, rig.stock_server])
     results = await asyncio.gather(*map(run_in_process, plans))
     usage.stop()

@@ -1,4 +1,4 @@
-"""The resident memory of processes at its highest, while a load runs."""
+"""Measures the peak of the resident memory of processes while a load runs."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -11,7 +11,7 @@ LOOK_SECONDS = 0.1
 
 
 class Peaks:
-    """Of API processes, of workers' parents and of their children, each by itself."""
+    """The peaks of single processes in MB, by kind: API processes, parents of workers and their children."""
 
     def __init__(self, api: Sequence[psutil.Process], workers: Sequence[psutil.Process]) -> None:
         self._processes = {
@@ -22,6 +22,7 @@ class Peaks:
         self.megabytes = {f"rss_{kind}_mb": 0.0 for kind in self._processes}
 
     async def look(self) -> None:
+        """Read the memory of all processes once."""
         for kind, processes in self._processes.items():
             for process in processes:
                 with suppress(psutil.NoSuchProcess):
@@ -31,6 +32,7 @@ class Peaks:
 
 @asynccontextmanager
 async def watching_memory(peaks: Peaks) -> AsyncIterator[None]:
+    """Watch the memory while the block runs."""
     async with in_background(repeat(peaks.look, every_seconds=LOOK_SECONDS)):
         yield
     await peaks.look()

@@ -1,4 +1,4 @@
-"""The result of a run: one table for people, one JSON document for programs."""
+"""The report of a benchmark, as text and as JSON."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,18 @@ from app.lab.bench.sample import FLOOR, Sample, Samples, rates
 from app.lab.bench.thresholds import Judged
 
 WIDTH = 128
-HEADINGS = ("arm", "what a second counts", "median", "least", "most", "to the floor [95 %]", "counted")
+HEADINGS = ("arm", "counted in each second", "median", "least", "most", "to the floor [95 %]", "rounds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchReport:
-    """`started_at` is ISO 8601 in UTC; `seconds` of load in each turn; `arms`: names to what they count."""
+    """The report of one run.
+
+    `started_at`: ISO 8601, in UTC
+    `seconds`: duration of the load in each turn
+    `arms`: for each arm, a description of the counted thing
+    `facts`: machine, versions, commit and disks
+    """
 
     started_at: str
     rounds: int
@@ -29,7 +35,10 @@ class BenchReport:
 
     @property
     def holds(self) -> bool:
-        """Whether every threshold is passed. A report that judges nothing, or in memory, does not hold."""
+        """Return whether every threshold is passed.
+
+        A report without thresholds, or with data in memory, does not hold.
+        """
         return bool(self.judged) and self.on_a_real_disk and all(each.verdict == "PASS" for each in self.judged)
 
     def as_json(self) -> dict[str, Any]:
@@ -46,11 +55,11 @@ class BenchReport:
     def text(self) -> str:
         parts = [
             "\n".join([row(*HEADINGS), "-" * WIDTH, *map(self._row, self.samples.arms)]),
-            "\n".join(["Latency in ms; CPU time in microseconds of the API, and of the stock server, for one answer"]
+            "\n".join(["Latency in ms; CPU time for one answer in microseconds, of the API and of the stock server"]
                       + [line for arm in self.samples.arms if (line := cost_row(arm, self.samples.of(arm)))]),
-            "\n".join(["Further figures, medians", *self._figures()]),
-            "\n".join(["Rounds that don't count", *(list(self._uncounted()) or ["  none"])]),
-            "\n".join(["Thresholds, judged on the unfavourable end of the interval",
+            "\n".join(["Other figures, medians", *self._figures()]),
+            "\n".join(["Rounds that do not count", *(list(self._uncounted()) or ["  none"])]),
+            "\n".join(["Thresholds, compared with the unfavourable end of the interval",
                        *(f"  {each.verdict:<13} {each.threshold}: {each.found}" for each in self.judged)]),
             self._circumstances(),
         ]  # fmt: skip
@@ -63,7 +72,7 @@ class BenchReport:
         return row(arm, self.arms[arm], *figures, self._to_the_floor(arm), counted)
 
     def _to_the_floor(self, arm: str) -> str:
-        """Of all rounds, counted or not: the thresholds look at those that count."""
+        """Return the ratio to the floor over all rounds. Only the thresholds leave out rounds that do not count."""
         if not any(sample.cores for sample in self.samples.of(arm)):
             return "-"
         ratios = paired(rates(self.samples.of(arm)), rates(self.samples.of(FLOOR)))
@@ -83,7 +92,8 @@ class BenchReport:
         for arm in self.samples.arms:
             reasons = [why for each in self.samples.of(arm) if (why := self.samples.why_not(each))]
             if reasons:
-                told = f"{arm}: {len(reasons)} of {len(self.samples.of(arm))}, the last since {'; '.join(reasons[-1])}"
+                total = len(self.samples.of(arm))
+                told = f"{arm}: {len(reasons)} of {total}; reason of the last one: {'; '.join(reasons[-1])}"
                 yield from wrap(told, WIDTH, initial_indent="  ", subsequent_indent="    ")
 
     def _circumstances(self) -> str:
@@ -95,7 +105,9 @@ class BenchReport:
             f"Measured {self.started_at}, commit {self.facts['commit']}, {self.rounds} rounds of {self.seconds:g} s.",
             "Machine: " + ", ".join(f"{name} {value}" for name, value in self.facts["machine"].items()) + ".",
             "Versions: " + ", ".join(f"{name} {value}" for name, value in self.facts["versions"].items()) + ".",
-            "Data: " + "; ".join(disks) + ("." if self.on_a_real_disk else ". IN MEMORY: no threshold holds there."),
+            "Data: "
+            + "; ".join(disks)
+            + ("." if self.on_a_real_disk else ". The data is IN MEMORY, so no threshold holds."),
         ]
         return "\n".join(wrapped for line in lines for wrapped in wrap(line, WIDTH, break_on_hyphens=False))
 
@@ -115,12 +127,13 @@ class BenchReport:
 
 
 def medians_of(samples: Sequence[Sample]) -> dict[str, float]:
+    """Return the median of each figure, over the samples that have it."""
     names = dict.fromkeys(name for sample in samples for name in sample.figures)
     return {name: median(each.figures[name] for each in samples if name in each.figures) for name in names}
 
 
 def cost_row(arm: str, samples: Sequence[Sample]) -> str:
-    """Medians over the rounds; empty for an arm without latencies."""
+    """Return a row with the medians of latencies and CPU times, or an empty text for an arm without latencies."""
     latencies = [sample.latency.as_milliseconds() for sample in samples if sample.latency]
     if not latencies:
         return ""

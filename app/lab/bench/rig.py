@@ -1,4 +1,4 @@
-"""What is measured: embedded stores of its own, and groups of API processes that stand idle until an arm's turn."""
+"""The measured installation: embedded stores, and groups of API processes that are idle until the turn of an arm."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -27,7 +27,7 @@ COLLECTOR_MODULE = "app.lab.bench.collector_app"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`processes` of one kind that share a port. `traced`: the share of requests whose spans are exported."""
+    """A group of processes of one kind that share a port. `traced`: share of the requests whose spans are exported."""
 
     name: str
     module: str
@@ -46,7 +46,7 @@ ALTERNATING_100 = Group("alternating-100", ALTERNATING_MODULE, 1, traced=1.0)
 
 @dataclass(slots=True)
 class Running:
-    """A group that is up. `collector_port`: where it looks for its collector."""
+    """A running group. `collector_port`: port to which it sends its spans."""
 
     url: str
     processes: list[psutil.Process] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Rig(Installation):
         self._workers_started = 0
 
     def start_groups(self, groups: Iterable[Group]) -> None:
-        """Start the one API process that is always there, and these groups. Raise ProcessFailed."""
+        """Start the API process that every run has, and these groups. Raise ProcessFailed."""
         for group in {API_1: None} | dict.fromkeys(groups):
             collector_port, plan = free_port(), self._untraced_plan()
             tracing = tracing_of(group, collector_port)
@@ -75,6 +75,7 @@ class Rig(Installation):
 
     @property
     def data_directories(self) -> dict[str, Path]:
+        """Return the directory of the data of each store."""
         home = self.home.directory
         return {"valkey": home / "valkey", "postgres": (home / "postgres").resolve()}
 
@@ -87,7 +88,7 @@ class Rig(Installation):
 
     @asynccontextmanager
     async def workers(self, count: int) -> AsyncIterator[list[psutil.Process]]:
-        """Celery workers as the lab runs them, for as long as an arm needs them."""
+        """Run Celery workers, as in the lab, while the block runs."""
         numbers = range(self._workers_started + 1, self._workers_started + count + 1)
         self._workers_started += count
         plan = self._untraced_plan()
@@ -98,7 +99,7 @@ class Rig(Installation):
 
     @asynccontextmanager
     async def collector(self, group: Running) -> AsyncIterator[ManagedProcess]:
-        """Takes the spans of one group, for as long as an arm needs it or until it is killed."""
+        """Run a collector for the spans of one group while the block runs. An arm may kill it before."""
         plan = self._untraced_plan()
         port = group.collector_port
         process = plan.module("collector", COLLECTOR_MODULE, str(port))
@@ -122,29 +123,29 @@ class Rig(Installation):
                 process.server.stop()
 
     def _untraced_plan(self) -> ServicePlan:
-        """Without what the user's own shell says of tracing: each arm says it for itself."""
+        """Return a plan without the tracing settings of the user's shell. Each arm sets its own."""
         plan = self.plan()
         plan.environment = untraced(plan.environment)
         return plan
 
 
 async def until_ready(process: ManagedProcess) -> None:
-    """Raise ProcessFailed with the log's tail if it does not become ready in time."""
+    """Wait until the process is ready. Raise ProcessFailed, with the end of the log, if it is not ready in time."""
 
     async def look() -> bool | None:
         return (process.ready is None or await asyncio.to_thread(process.ready)) or None
 
     if not await poll(look, seconds=READY_SECONDS, unless=lambda: not process.server.running):
-        raise ProcessFailed(f"{process.name} did not become ready\n{process.server.log_tail()}")
+        raise ProcessFailed(f"{process.name} was not ready after {READY_SECONDS:g} s:\n{process.server.log_tail()}")
 
 
 def untraced(environment: Mapping[str, str]) -> dict[str, str]:
-    """Without what the user's own shell says of tracing: each arm says it for itself."""
+    """Return the environment without its tracing settings."""
     return {name: value for name, value in environment.items() if not name.startswith("OTEL_")}
 
 
 def tracing_of(group: Group, collector_port: int) -> dict[str, str]:
-    """What the environment says of tracing; nothing where it is off."""
+    """Return the tracing settings of a group, which are empty if it is not traced."""
     if not group.traced:
         return {}
     return {

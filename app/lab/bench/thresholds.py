@@ -1,4 +1,4 @@
-"""The thresholds: what the engine promises of its speed and size."""
+"""The thresholds for the speed and the memory of the service. docs/benchmarks.md explains them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,14 +10,17 @@ from app.lab.bench.sample import FLOOR, Samples, figure, rates
 
 SOAK_ORDERS = 100_000
 MEGABYTES = 150.0
-# A window can't persist more than it accepts; what a batch in flight at its end hides is within 2 % of it.
+# A window cannot persist more than it accepts. A batch that is in progress at its end hides at most 2 %.
 KEEPS_UP = 0.98
-SAME_COST = 1.25  # one stock is a million times the other: whatever grew with it would be far beyond
+SAME_COST = 1.25  # one stock is a million times the other, so a cost that grows with it would be far above this
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A threshold with its verdict. NOT MEASURED is no PASS: fewer than two rounds counted, or the arm was left out."""
+    """A threshold with its verdict.
+
+    NOT MEASURED means that fewer than two rounds counted, or that the arm was left out. It is not a PASS.
+    """
 
     threshold: str
     verdict: Judgement
@@ -29,7 +32,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """`needs`: the arms without which nobody asked for it."""
+    """A threshold. It is judged only if all arms in `needs` were chosen."""
 
     sentence: str
     needs: tuple[str, ...]
@@ -40,13 +43,16 @@ class Threshold:
 
 
 def ratio(above: str, below: str, least: float) -> Callable[[Samples], Finding]:
-    """Of two arms' rates, over the rounds in which both count; where too few do, it also tells what all would say."""
+    """Compare the rates of two arms over the rounds in which both count.
+
+    If these are too few, the text also has the ratio over all rounds.
+    """
 
     def judge(samples: Samples) -> Finding:
         verdict, told = at_least(paired(rates(samples.counted(above)), rates(samples.counted(below))), least)
         if verdict == "NOT MEASURED":
             told += (
-                "; counted or not: " + at_least(paired(rates(samples.of(above)), rates(samples.of(below))), least)[1]
+                "; over all rounds: " + at_least(paired(rates(samples.of(above)), rates(samples.of(below))), least)[1]
             )
         return verdict, told
 
@@ -67,7 +73,7 @@ def seconds_until_booked(samples: Samples) -> Finding:
 
 
 def all_booked(samples: Samples) -> Finding:
-    """Every order of the soak was accepted and is a booking, and the identity is exact."""
+    """Return PASS only if every order of the soak was accepted and booked, and the identity is exact."""
     found = samples.of("soak")
     if not found:
         return too_few([])
@@ -83,7 +89,7 @@ def all_booked(samples: Samples) -> Finding:
 
 
 def memory(process: str) -> Callable[[Samples], Finding]:
-    """Each process by itself, at its highest: parent and forked child share pages, which a sum would count twice."""
+    """Compare the peak of each process by itself. In a sum, pages that parent and child share would count twice."""
     return lambda samples: never_above(figure(samples.of("soak"), f"rss_{process}_mb"), MEGABYTES, "MB")
 
 
@@ -103,22 +109,22 @@ THRESHOLDS = (
         ratio("purchases", "constant-gate", 0.6),
     ),
     Threshold(
-        "CPU of a purchase, nothing traced: at most 1.01 of a stub's",
+        "CPU time of a purchase, nothing traced, at most 1.01 of the stub",
         ("telemetry-off",),
         telemetry("telemetry-off", 1.01),
     ),
     Threshold(
-        "CPU of a purchase, 1 % traced: at most 1.05 of a stub's",
+        "CPU time of a purchase, 1 % traced, at most 1.05 of the stub",
         ("telemetry-1",),
         telemetry("telemetry-1", 1.05),
     ),
     Threshold(
-        "all traced, collector killed: at least 0.95 of before",
+        "purchases with a killed collector at least 0.95 of those with a collector",
         ("collector-killed", "collector"),
         ratio("collector-killed", "collector", 0.95),
     ),
     Threshold(
-        "all traced, collector silent: at least 0.95 of before",
+        "purchases with a silent collector at least 0.95 of those with a collector",
         ("collector-silent", "collector"),
         ratio("collector-silent", "collector", 0.95),
     ),
@@ -128,10 +134,10 @@ THRESHOLDS = (
         f"2 API, 2 worker processes: persisted at least {KEEPS_UP} of accepted", ("steady-2",), keeps_up("steady-2")
     ),
     Threshold("no backlog 10 s after the last acceptance", ("steady",), seconds_until_booked),
-    Threshold(f"{SOAK_ORDERS:,} orders: as many bookings, identity exact", ("soak",), all_booked),
-    Threshold(f"the API process below {MEGABYTES:.0f} MB meanwhile", ("soak",), memory("api")),
-    Threshold(f"the worker's child below {MEGABYTES:.0f} MB meanwhile", ("soak",), memory("worker_child")),
-    Threshold(f"the worker's parent below {MEGABYTES:.0f} MB meanwhile", ("soak",), memory("worker_parent")),
-    Threshold("100 concurrent buyers: p99 at most 3 times p50", ("buyers-100",), tail),
-    Threshold(f"10,000,000 tickets seeded in at most {SAME_COST} of the time of 10", ("seeding",), seeding),
+    Threshold(f"{SOAK_ORDERS:,} orders, as many bookings, identity exact", ("soak",), all_booked),
+    Threshold(f"memory of the API process below {MEGABYTES:.0f} MB", ("soak",), memory("api")),
+    Threshold(f"memory of the worker's child below {MEGABYTES:.0f} MB", ("soak",), memory("worker_child")),
+    Threshold(f"memory of the worker's parent below {MEGABYTES:.0f} MB", ("soak",), memory("worker_parent")),
+    Threshold("p99 at most 3 times p50 with 100 concurrent buyers", ("buyers-100",), tail),
+    Threshold(f"seeding 10,000,000 tickets takes at most {SAME_COST} of the time of 10", ("seeding",), seeding),
 )

@@ -1,4 +1,4 @@
-"""The arms in which orders reach the ledger: Celery workers run, as the lab runs them."""
+"""The arms in which orders reach the ledger. Celery workers run as in the lab."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -19,17 +19,19 @@ from app.lab.bench.thresholds import SOAK_ORDERS
 from app.lab.bench.usage import Usage
 
 DRAIN_ORDERS = 20_000
-WARMING_SHARE = 1 / 3  # of a steady window: the first hint, and the worker's first batches
-SEEDINGS = 10  # of each size in a round; the median of each is compared
+WARMING_SHARE = 1 / 3  # share of a steady window that is not counted: the worker gets its first hint and batches
+SEEDINGS = 10  # sales of each size in a round, whose medians are compared
 FEW, MANY = 10, 10_000_000
 
 
 class SaleVanished(AtomicTicketsError):
+    """The sale of a measurement does not exist any more."""
+
     status, slug, title = 500, "sale-vanished", "Sale Vanished"
 
 
 async def drain(bench: Bench) -> Sample:
-    """A backlog, then one worker process. Its start isn't counted: the clock runs from the first booking."""
+    """Measure how fast one worker process books a backlog, from its first booking, so without its start."""
     async with bench.stage.sale("drain") as sale:
         group = bench.rig.group(API_1)
         loaded = await load(bench.rig, group, orders(group, sale, DRAIN_ORDERS))
@@ -62,7 +64,7 @@ async def steady_2(bench: Bench) -> Sample:
 
 
 async def both(bench: Bench, arm: str, served: Group, workers: int) -> Sample:
-    """Buyers and workers at once. The rate is that of acceptances; the backlog tells whether the workers keep up."""
+    """Measure acceptances while workers book. The backlog shows whether the workers keep up."""
     group = bench.rig.group(served)
     async with (
         bench.rig.workers(workers),
@@ -97,7 +99,7 @@ async def both(bench: Bench, arm: str, served: Group, workers: int) -> Sample:
 
 
 async def soak(bench: Bench) -> Sample:
-    """All tickets of a large sale, sold and booked, with the memory of each process at its highest."""
+    """Sell and book all tickets of a large sale, and measure the peak memory of each process."""
     group = bench.rig.group(API_1)
     async with bench.rig.workers(1) as workers, bench.stage.sale("soak", stock=SOAK_ORDERS) as sale:
         peaks = Peaks(group.processes, workers)
@@ -123,7 +125,7 @@ async def soak(bench: Bench) -> Sample:
 
 
 async def seeding(bench: Bench) -> Sample:
-    """Small and large sales are created in turn, over HTTP: ledger, gate and recount."""
+    """Measure the time to create small and large sales in turn over HTTP, which includes ledger, gate and recount."""
     seconds: dict[int, list[float]] = {FEW: [], MANY: []}
     usage = Usage([])
     for _ in range(SEEDINGS):
@@ -140,26 +142,28 @@ async def seeding(bench: Bench) -> Sample:
 
 
 def orders(group: Running, sale: str, count: int) -> LoadPlan:
+    """Return a load of this many purchases by 100 buyers."""
     return LoadPlan(
         url=group.url, sale=sale, requests=count, concurrency=BUYERS, seconds=300, reply_seconds=REPLY_SECONDS
     )
 
 
 def ended(result: LoadResult) -> float:
-    """When the last buyer was told of a ticket, in Unix seconds."""
+    """Return the time of the last acceptance, in Unix seconds."""
     return result.started_at + result.accepted_seconds
 
 
 async def ledger_figures(bench: Bench, sale: str) -> dict[str, float]:
-    """Bookings in the ledger, and by how many tickets the identity is off."""
+    """Return the tickets booked in the ledger, and the drift of the identity in tickets. Raise SaleVanished."""
     told = await bench.stage.client.sale(sale)
     if told is None:
-        raise SaleVanished(f"There is no sale {sale!r} any more.")
+        raise SaleVanished(f"The sale {sale!r} does not exist any more.")
     identity = told["identity"]
     parts = sum(identity[part] for part in ("remaining", "backlog", "set_aside", "booked"))
     return {"booked": told["booked"], "drift": abs(identity["stock"] - parts)}
 
 
 def cpu_of_tree(process: psutil.Process) -> float:
+    """Return the CPU time of a process and its descendants, in seconds."""
     members: Sequence[psutil.Process] = (process, *process.children(recursive=True))
     return float(sum(sum(member.cpu_times()[:2]) for member in members))

@@ -1,4 +1,8 @@
-"""`atomictickets bench`: measures the engine against its floors on this machine, and judges the thresholds."""
+"""`atomictickets bench`: measures the service on this machine and checks the thresholds of docs/benchmarks.md.
+
+It starts servers of its own and compares the service with a plain FastAPI application, which is called the floor. Run
+it on a machine that does nothing else.
+"""
 
 import argparse
 import asyncio
@@ -30,19 +34,39 @@ QUICK_ROUNDS, QUICK_SECONDS = 2, 1.0
 
 
 def add_parser(subparsers: "Subparsers") -> None:
-    parser = subparsers.add_parser("bench", help="measure the engine against its floors", description=__doc__)
-    parser.add_argument("--rounds", type=between(1, MOST_ROUNDS), default=None, help="each arm's turns (default: 7)")
-    parser.add_argument("--seconds", type=between(0.5, 60.0), default=None, help="of load in each turn (default: 3)")
-    parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="default: %(default)s")
-    parser.add_argument("--quick", action="store_true", help="fewer arms and rounds, within 90 s: no evidence")
-    parser.add_argument("--arms", type=names, default=None, help=f"of {','.join(arm.name for arm in ARMS)}")
-    parser.add_argument("--home", type=Path, default=HOME, help="data and logs (default: %(default)s)")
+    """Add the command `bench`."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure the service against a plain FastAPI application",
+        description=__doc__,
+        epilog="Exit code: 0 only if every threshold whose arms were measured is passed, with data on a real disk.",
+    )
+    add = parser.add_argument
+    add("--rounds", type=between(1, MOST_ROUNDS), default=None, metavar="N", help="turns of each arm (default: 7)")
+    add(
+        "--seconds",
+        type=between(0.5, 60.0),
+        default=None,
+        metavar="S",
+        help="duration of the load in each turn (default: 3)",
+    )
+    add(
+        "--json",
+        type=Path,
+        default=Path("build/bench.json"),
+        metavar="FILE",
+        help="file for the report (default: %(default)s)",
+    )
+    add("--quick", action="store_true", help="measure fewer arms in fewer rounds, within 90 s; this proves nothing")
+    arms = ", ".join(arm.name for arm in ARMS)
+    add("--arms", type=names, default=None, metavar="A,B", help=f"measure only these arms (default: all, {arms})")
+    add("--home", type=Path, default=HOME, help="directory for data and logs (default: %(default)s)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit code: 0 only if every threshold whose arms were asked for was measured and passed."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: the processes are stopped
+    """Run the command, and return the exit code: 0 only if every threshold whose arms were chosen is passed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, the processes are stopped
     arms = chosen(args.arms or (QUICK if args.quick else [arm.name for arm in ARMS]))
     rounds = args.rounds or (QUICK_ROUNDS if args.quick else 7)
     seconds = args.seconds or (QUICK_SECONDS if args.quick else 3.0)

@@ -1,4 +1,4 @@
-"""`atomictickets blast SALE`: sends a burst of real purchases and says what the buyers were told."""
+"""`atomictickets blast SALE`: sends a burst of purchases to a sale over HTTP, and prints how they were answered."""
 
 import argparse
 import json
@@ -20,30 +20,54 @@ from app.blasts.witnesses import Witnesses, read, when_complete
 from app.client import ApiRefused, SaleClient
 from app.telemetry.tracing import tracing
 
-PAIRS = 3  # that are printed; --json has 20, and GET /sales/{sale}/witnesses all
+PAIRS = 3  # pairs to print; --json has 20, and GET /sales/{sale}/witnesses returns all
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse gives it no public name
 
 
 def add_parser(subparsers: "Subparsers") -> None:
-    """Adds `blast`; its `run` default is the function to call with the parsed arguments."""
-    parser = subparsers.add_parser("blast", help="send a burst of purchases to a sale", description=__doc__)
-    parser.add_argument("sale", metavar="SALE", help="the sale's name")
-    parser.add_argument("--requests", type=int, default=100, help="purchases to send (default: %(default)s)")
-    parser.add_argument("--concurrency", type=int, default=100, help="connections (default: %(default)s)")
-    parser.add_argument("--customers", type=int, help="customers who take turns (default: each request its own)")
-    parser.add_argument("--retries", type=int, default=0, help="tries more, with the same key (default: %(default)s)")
-    parser.add_argument(
-        "--trace-ratio", type=float, help="purchases traced, 0 to 1 (default: all of a strategy that races)"
+    """Add the command `blast`. The default `run` is the function to call with the parsed arguments."""
+    parser = subparsers.add_parser(
+        "blast",
+        help="send a burst of purchases to a sale",
+        description=__doc__,
+        epilog="Exit code: 0 if every purchase was sent and answered without a 5xx, 1 if not, 130 after Ctrl-C.",
     )
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="the service (default: %(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result, with every single answer")
+    add = parser.add_argument
+    add("sale", metavar="SALE", help="name of the sale")
+    add("--requests", type=int, default=100, metavar="N", help="purchases to send (default: %(default)s)")
+    add(
+        "--concurrency",
+        type=int,
+        default=100,
+        metavar="N",
+        help="connections, each with one purchase at a time (default: %(default)s)",
+    )
+    add("--customers", type=int, metavar="N", help="customers who buy in turn (default: one for each purchase)")
+    add(
+        "--retries",
+        type=int,
+        default=0,
+        metavar="N",
+        help="how often a purchase is sent again, with the same key, if its outcome is unknown (default: %(default)s)",
+    )
+    add(
+        "--trace-ratio",
+        type=float,
+        metavar="RATIO",
+        help="share of purchases that are traced, 0 to 1 (default: 1 if the strategy may oversell; otherwise the"
+        " service decides)",
+    )
+    add("--url", default="http://127.0.0.1:8000", help="address of the service (default: %(default)s)")
+    add(
+        "--json", type=Path, metavar="FILE", help="also write the result to this file, with the answer to each purchase"
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit code: 0 every request was answered, 1 some were not, 130 interrupted."""
+    """Run the command, and return the exit code: 0 if every purchase was answered, 1 if not, 130 if interrupted."""
     plan = LoadPlan(
         url=args.url,
         sale=args.sale,
@@ -62,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         return 130
     print(table(result))
     if witnesses.total:
-        print(f"{witnesses.total} pairs of purchases read one version and both wrote; the first of them:")
+        print(f"{witnesses.total} pairs of purchases read one version and both wrote. The first pairs:")
         print("\n".join(witnesses.lines(most=PAIRS)))
     if args.json is not None:
         document = {**result.summary(), **result.as_json(), "witnesses": witnesses.as_json()}
@@ -71,10 +95,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def blast(plan: LoadPlan) -> tuple[LoadResult, Witnesses]:
-    """What the buyers were told, and which of them collided; nobody where the strategy doesn't race."""
+    """Send the blast. Return its result and, if the strategy races, the pairs of purchases that collided."""
     client = SaleClient(plan.url)
     strategy = ""
-    with suppress(ApiRefused):  # the crowd will be told why
+    with suppress(ApiRefused):  # the purchases will get the same refusal, and the result shows it
         strategy = (await client.sale(plan.sale) or {}).get("strategy", "")
     if not races(strategy):
         return await run_load(plan), Witnesses()
@@ -84,7 +108,7 @@ async def blast(plan: LoadPlan) -> tuple[LoadResult, Witnesses]:
 
 
 def table(result: LoadResult) -> str:
-    """What the buyers were told, most frequent first, and how long it took them to hear it."""
+    """Return the result as text: outcomes with the most frequent first, rate and latencies."""
     plan, latency = result.plan, result.latency.as_milliseconds()
     told = sorted(result.outcomes.items(), key=lambda counted: -counted[1])
     if result.unsent:

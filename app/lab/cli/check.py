@@ -1,4 +1,7 @@
-"""`atomictickets check HISTORY`: reads what was asked, told and booked, and says what of it can't be right."""
+"""`atomictickets check HISTORY`: reads a history of requests, answers and bookings, and reports its anomalies.
+
+docs/history.md describes the format and the rules.
+"""
 
 import argparse
 import json
@@ -19,18 +22,20 @@ CLEAN, FOUND, UNDECIDED = 0, 1, 2
 
 
 def add_parser(subparsers: "Subparsers") -> None:
+    """Add the command `check`."""
     parser = subparsers.add_parser(
         "check",
-        help="look for anomalies in a history of purchases",
+        help="find anomalies in a history of purchases",
         description=__doc__,
-        epilog="Exit code: 0 nothing found, 1 anomalies found, 2 the file can't be judged.",
+        epilog="Exit code: 0 if nothing is found, 1 if anomalies are found, 2 if the file cannot be judged.",
     )
-    parser.add_argument("history", metavar="HISTORY", help="JSON lines as in docs/history.md; - for standard input")
-    parser.add_argument("--json", action="store_true", help="the verdict as JSON")
+    parser.add_argument("history", metavar="HISTORY", help="file of JSON lines, or - for standard input")
+    parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command, and return the exit code."""
     try:
         with opened(args.history) as lines:
             verdict = check(lines)
@@ -42,11 +47,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def opened(name: str) -> "AbstractContextManager[IO[bytes]]":
+    """Open the file with this name, or standard input if the name is -."""
     return nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb")
 
 
 def text_of(verdict: Verdict) -> str:
-    """Each kind of anomaly with how often it was found, and its smallest witness."""
+    """Return the verdict as text: each kind of anomaly with its count and its smallest witness."""
     read = f"{verdict.events:,} events: {verdict.purchases:,} purchases, {verdict.bookings:,} bookings."
     if verdict.clean:
         return f"{read} Nothing found."

@@ -1,4 +1,8 @@
-"""`atomictickets lab`: everything on this machine, until Ctrl-C; with --once, both scenarios and their report."""
+"""`atomictickets lab`: starts servers, API and workers on this machine, and runs them until Ctrl-C.
+
+With --once it sells the same tickets by a strategy that oversells and by one that does not, prints a report and exits.
+A store whose variable is set (REDIS_URL, BROKER_URL, DATABASE_URL) is used; the others are started.
+"""
 
 import argparse
 import asyncio
@@ -28,19 +32,32 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: "Subparsers") -> None:
-    parser = subparsers.add_parser("lab", help="start everything here, until Ctrl-C", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1", help="where the API listens (default: %(default)s)")
-    parser.add_argument("--port", type=between(1, 65535), default=8000, help="of the API (default: %(default)s)")
-    parser.add_argument("--home", type=Path, default=DEFAULT_HOME, help="data and logs (default: %(default)s)")
-    parser.add_argument("--api-processes", type=processes, default=2, help="default: %(default)s")
-    parser.add_argument("--workers", type=processes, default=1, help="default: %(default)s")
-    parser.add_argument("--once", action="store_true", help="run the scenarios; exit 0 only if all claims hold")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="with --once, also write the report there")
+    """Add the command `lab`."""
+    parser = subparsers.add_parser(
+        "lab",
+        help="run servers, API and workers on this machine, until Ctrl-C",
+        description=__doc__,
+        epilog="Exit code: 0 after Ctrl-C, or if --once finds that all claims of its report hold; 1 otherwise. An"
+        " interrupted --once exits with 130.",
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address on which the API listens (default: %(default)s)")
+    add("--port", type=between(1, 65535), default=8000, metavar="N", help="port of the API (default: %(default)s)")
+    add("--home", type=Path, default=DEFAULT_HOME, help="directory for data and logs (default: %(default)s)")
+    add(
+        "--api-processes", type=processes, default=2, metavar="N", help="number of API processes (default: %(default)s)"
+    )
+    add("--workers", type=processes, default=1, metavar="N", help="number of workers (default: %(default)s)")
+    add("--once", action="store_true", help="run the scenarios, print their report, and exit")
+    add("--json", type=Path, metavar="FILE", help="with --once, also write the report to this file")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit code: 0 stopped when asked, or all claims hold; 1 something failed; 130 --once was interrupted."""
+    """Run the command, and return the exit code.
+
+    It is 0 after a requested stop or if all claims hold, 1 after a failure, and 130 if --once was interrupted.
+    """
     home = LabHome(args.home)
     home.lock()
     try:
@@ -53,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 def _run_lab(args: argparse.Namespace, home: LabHome) -> int:
     registry = ProcessRegistry(home.registry)
     if killed := registry.end_left_behind():
-        say(f"ended {killed} processes that an earlier lab left behind")
+        say(f"killed {killed} processes that an earlier lab left behind")
     clear_metrics(home.metrics)
     mark_children(home.directory)
     supervisor = Supervisor(registry, say)
@@ -99,7 +116,7 @@ def _start(args: argparse.Namespace, home: LabHome, supervisor: Supervisor) -> S
 
 
 def _check_connections(database_url: str, args: argparse.Namespace) -> None:
-    from app.lab.stack.connections import refuse_too_many  # noqa: PLC0415 - SQLAlchemy, while the stores are starting anyway
+    from app.lab.stack.connections import refuse_too_many  # noqa: PLC0415 - imports SQLAlchemy only now, so that the stores start at once
 
     refuse_too_many(database_url, api_processes=args.api_processes, workers=args.workers)
 

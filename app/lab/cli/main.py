@@ -1,4 +1,4 @@
-"""The console command `atomictickets`. Only the module of the command that was asked for is imported."""
+"""The console command `atomictickets`. It imports only the module of the command that is called, to start fast."""
 
 import argparse
 import importlib
@@ -10,18 +10,18 @@ from importlib.metadata import version
 from app.errors import AtomicTicketsError
 
 COMMANDS = {
-    "lab": ("app.lab.cli.lab", "start servers, API and workers here, until Ctrl-C"),
+    "lab": ("app.lab.cli.lab", "run servers, API and workers on this machine, until Ctrl-C"),
     "blast": ("app.lab.cli.blast", "send a burst of purchases to a sale"),
-    "race": ("app.lab.cli.race", "sell the same stock to the same crowd in every way"),
-    "check": ("app.lab.cli.check", "look for anomalies in a history of purchases"),
-    "bench": ("app.lab.cli.bench", "measure the engine against its floors on this machine"),
+    "race": ("app.lab.cli.race", "compare the strategies: sell the same stock to the same crowd"),
+    "check": ("app.lab.cli.check", "find anomalies in a history of purchases"),
+    "bench": ("app.lab.cli.bench", "measure the service against a plain FastAPI application"),
 }
-INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
-PIPE_CLOSED = 141  # and for one whose reader went away
+INTERRUPTED = 130  # the exit code of a shell for a command that was ended by Ctrl-C
+PIPE_CLOSED = 141  # the exit code of a shell for a command that was ended by SIGPIPE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit code; what goes wrong in a way we know is one line on standard error."""
+    """Run a command, and return its exit code. A known error is printed as one line on standard error."""
     try:
         args = parse(list(sys.argv[1:] if argv is None else argv))
         return int(args.run(args))
@@ -31,13 +31,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # `| head` has read enough. What is left in the buffer must not fail once more when the interpreter flushes it.
+        # The reader, such as `head`, has closed the pipe. The rest of the buffer goes to /dev/null, because otherwise
+        # it would fail again when the interpreter flushes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """`run` of the result carries the command out. A usage error or `--help` ends in SystemExit, as argparse has it."""
+    """Parse the arguments. Calling `run` of the result with the result executes the command.
+
+    Raise SystemExit after a usage error or `--help`, as argparse does.
+    """
     parser = argparse.ArgumentParser(prog="atomictickets", description="A race-condition lab for flash sales.")
     parser.add_argument("--version", action="version", version=f"atomictickets {version('atomictickets')}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")

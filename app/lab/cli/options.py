@@ -1,4 +1,4 @@
-"""What the commands of `atomictickets` share: how an argument is read, and how a line is said."""
+"""Helpers that the commands of `atomictickets` share: types of arguments, and printing."""
 
 import argparse
 from collections.abc import Callable
@@ -9,7 +9,7 @@ Number = TypeVar("Number", int, float)
 
 
 def between(low: Number, high: Number) -> Callable[[str], Number]:
-    """An argument of the kind of its bounds; argparse names it when it is something else, or beyond them."""
+    """Return a type for argparse: a number from `low` to `high`, an int or a float as these are."""
     kind = type(low)
 
     def number(text: str) -> Number:
@@ -25,20 +25,24 @@ processes = between(1, 64)
 
 
 def names(text: str) -> list[str]:
-    """Of `a, b`: each once, without the empty ones."""
+    """Return the names of a list such as `a, b`, each once, without empty ones. A type for argparse."""
     found = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if not found:
-        raise argparse.ArgumentTypeError("it names nothing")
+        raise argparse.ArgumentTypeError("the list is empty")
     return found
 
 
 def file_to_write(text: str) -> Path:
-    """A file that can be written later: what takes an hour to measure must not be lost to a mistyped name."""
+    """Return the path of a file to be written later. A type for argparse.
+
+    The directory is checked now, so that a mistyped name does not lose a measurement that takes an hour.
+    """
     path = Path(text)
     if path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{path} is a directory, or in none that exists")
+        raise argparse.ArgumentTypeError(f"{path} is a directory, or its directory does not exist")
     return path
 
 
 def say(line: str) -> None:
+    """Print the line at once, also to a pipe."""
     print(line, flush=True)

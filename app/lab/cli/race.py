@@ -1,5 +1,6 @@
-"""`atomictickets race`: the ways to sell under contention, one after another,
-before the same crowd. With --scenario something breaks on purpose.
+"""`atomictickets race`: sells the same stock to the same crowd by each strategy,
+one after another, and checks what was sold against the ledger. With --scenario
+it breaks something that the strategies rely on, such as a process or a lock.
 """
 
 import argparse
@@ -34,63 +35,94 @@ if TYPE_CHECKING:
 HOME = Path("build/race")
 DEFAULT = "default: %(default)s"
 EXIT_CODE = (
-    "Exit code: 0 if all that promise to be exact were in every run of the crowd, and no scenario failed; else 1."
+    "Exit code: 0 if every strategy that promises to be exact was exact in every run\n"
+    "of the crowd, and every scenario could be played; 1 otherwise."
 )
 
 
 def add_parser(subparsers: "Subparsers") -> None:
+    """Add the command `race`."""
     usual = Workload()
     parser = subparsers.add_parser(
         "race",
-        help="sell the same stock to the same crowd in every way",
+        help="compare the strategies: sell the same stock to the same crowd",
         description=__doc__,
         epilog=known(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--strategies", type=names, default=[], metavar="A,B", help="default: all, listed at the end")
-    add("--scenario", type=names, default=[CROWD], metavar="A,B", help="or all (default: crowd, the plain race)")
-    crowd = parser.add_argument_group("the plain race", "what the crowd is; a scenario has its own").add_argument
-    crowd("--stock", type=between(1, MAX_STOCK), default=usual.stock, metavar="N", help=f"tickets ({DEFAULT})")
+    add(
+        "--strategies",
+        type=names,
+        default=[],
+        metavar="A,B",
+        help="strategies to race, from the list below (default: all)",
+    )
+    add(
+        "--scenario",
+        type=names,
+        default=[CROWD],
+        metavar="A,B",
+        help="scenarios to play, from the list below, or all (default: crowd)",
+    )
+    crowd = parser.add_argument_group("crowd", "The scenarios below have crowds of their own.").add_argument
+    crowd("--stock", type=between(1, MAX_STOCK), default=usual.stock, metavar="N", help=f"tickets for sale ({DEFAULT})")
     crowd("--requests", type=between(1, MAX_REQUESTS), default=usual.requests, metavar="N", help=f"buyers ({DEFAULT})")
     crowd(
         "--concurrency",
         type=between(1, MAX_CONCURRENCY),
         default=usual.concurrency,
         metavar="N",
-        help=f"of them at once ({DEFAULT})",
+        help=f"buyers at the same time ({DEFAULT})",
     )
     crowd(
         "--think-ms",
         type=between(0, MAX_THINK_MS),
         default=usual.think_ms,
         metavar="MS",
-        help=f"pause of those that think between read and write ({DEFAULT})",
+        help=f"pause between read and write, for strategies that have one ({DEFAULT})",
     )
-    crowd("--repeat", type=between(1, 1000), default=1, metavar="N", help=f"runs of each, in turn ({DEFAULT})")
-    crowd("--url", help="race at a service that runs already; DATABASE_URL and REDIS_URL name its stores")
-    own = parser.add_argument_group("servers of our own, as long as no --url is given").add_argument
-    own("--api-processes", type=processes, default=2, metavar="N", help=DEFAULT)
-    own("--workers", type=processes, default=1, metavar="N", help=DEFAULT)
-    own("--home", type=Path, default=HOME, help=f"their data and logs ({DEFAULT})")
-    told = parser.add_argument_group("what is left of it, beside the text").add_argument
-    told("--lab", type=Path, default=DEFAULT_HOME, metavar="HOME", help=f"of the lab whose page shows it ({DEFAULT})")
-    told("--json", type=file_to_write, metavar="FILE", help="everything")
-    told("--history", type=file_to_write, metavar="FILE", help="what was asked, told and booked (atomictickets check)")
-    told("--write", type=file_to_write, metavar="PAGE", help="the tables, into this page, between their marks")
+    crowd("--repeat", type=between(1, 1000), default=1, metavar="N", help=f"runs of each strategy ({DEFAULT})")
+    crowd("--url", help="race against the service at this address; DATABASE_URL and REDIS_URL name its stores")
+    own = parser.add_argument_group("servers", "Without --url the command starts servers of its own.").add_argument
+    own("--api-processes", type=processes, default=2, metavar="N", help=f"number of API processes ({DEFAULT})")
+    own("--workers", type=processes, default=1, metavar="N", help=f"number of workers ({DEFAULT})")
+    own("--home", type=Path, default=HOME, help=f"directory for data and logs ({DEFAULT})")
+    files = parser.add_argument_group("reports", "The report is also printed.").add_argument
+    files(
+        "--lab",
+        type=Path,
+        default=DEFAULT_HOME,
+        metavar="HOME",
+        help=f"store the report of the crowd in the home of this lab, for its dashboard ({DEFAULT}, if it exists)",
+    )
+    files("--json", type=file_to_write, metavar="FILE", help="write the whole report to this file, as JSON")
+    files(
+        "--history",
+        type=file_to_write,
+        metavar="FILE",
+        help="write all requests, answers and bookings to this file, for `atomictickets check`",
+    )
+    files(
+        "--write",
+        type=file_to_write,
+        metavar="PAGE",
+        help="write the tables into this Markdown file, between its marks",
+    )
     parser.set_defaults(run=run)
 
 
 def known() -> str:
-    """The names that may be given, and what the scenarios do."""
+    """Return the end of the help text: the strategies, the scenarios and the exit code."""
     ways = textwrap.wrap(", ".join(STRATEGIES), width=76, break_on_hyphens=False)
-    scenarios = [f"  {name:<15} {each.summary}" for name, each in SCENARIOS.items()]
+    scenarios = [f"  {CROWD:<15} the plain race: many buyers at once, nothing breaks"]
+    scenarios += [f"  {name:<15} {each.summary}" for name, each in SCENARIOS.items()]
     return "\n".join(["strategies:", *(f"  {line}" for line in ways), "", "scenarios:", *scenarios, "", EXIT_CODE])
 
 
 def run(args: argparse.Namespace) -> int:
-    """Raises UnknownChoice or NoMarks before anything is started."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: the processes are stopped
+    """Run the command, and return the exit code. Raise UnknownChoice or NoMarks before anything is started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, the processes are stopped
     strategies, scenarios = chosen(args.strategies), scenarios_of(args.scenario, away=args.url is not None)
     workload = Workload(stock=args.stock, requests=args.requests, concurrency=args.concurrency, think_ms=args.think_ms)
     if args.write:
@@ -116,6 +148,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def plain_race(args: argparse.Namespace, strategies: "Strategies", workload: Workload) -> Race:
+    """Race the strategies against the service at --url, or on servers of their own."""
+
     def raced(target: Target) -> Coroutine[Any, Any, Race]:
         keep = args.history is not None
         return race_all(target, strategies, workload, repeat=args.repeat, say=say, keep_history=keep)
@@ -127,7 +161,7 @@ def plain_race(args: argparse.Namespace, strategies: "Strategies", workload: Wor
 
 
 def played(args: argparse.Namespace, wanted: list[str], strategies: "Strategies", *, faults: bool) -> list[Played]:
-    """All scenarios of one kind, on one target."""
+    """Play these scenarios, which all need failpoints or all do not, on one target."""
     shown = []
     with OwnTarget(LabHome(args.home), say, args.api_processes, args.workers, faults=faults) as target:
         for name in wanted:
@@ -139,12 +173,15 @@ def played(args: argparse.Namespace, wanted: list[str], strategies: "Strategies"
 
 
 def scenarios_of(asked: list[str], *, away: bool) -> list[str]:
-    """In the order of the catalog. Raises UnknownChoice; away from home nothing may be broken."""
+    """Return the chosen scenarios in the order of the catalog. Raise UnknownChoice.
+
+    If the race is `away`, at a given URL, only the crowd may be chosen: nothing of a given service may be broken.
+    """
     known = [CROWD, *SCENARIOS]
     for name in asked:
         if name not in [*known, "all"]:
             raise UnknownChoice(f"There is no scenario {name!r}. Known: {', '.join(known)}, all.")
     chosen_ones = known if "all" in asked else [name for name in known if name in asked]
     if away and chosen_ones != [CROWD]:
-        raise UnknownChoice("With --url only the crowd is raced: the other scenarios need servers of their own.")
+        raise UnknownChoice("With --url only the scenario crowd is possible. The others need servers of their own.")
     return chosen_ones

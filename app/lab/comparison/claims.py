@@ -1,4 +1,4 @@
-"""What the project claims, as sentences that the figures of a run either bear out or refute. Pure."""
+"""The claims of the project, as sentences that the figures of a run either confirm or refute."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from app.lab.comparison.figures import ScenarioFigures
 
 @dataclass(frozen=True, slots=True)
 class Claim:
+    """A claim as a sentence with the measured figures, and whether they confirm it."""
+
     claim: str
     holds: bool
 
@@ -17,19 +19,20 @@ def claims_of(scenarios: Iterable[ScenarioFigures]) -> list[Claim]:
 
 
 def claims_of_one(figures: ScenarioFigures) -> Iterator[Claim]:
+    """Yield the claims about one scenario."""
     yield from exact_claims(figures) if figures.promises_exactness else racing_claims(figures)
     yield from common_claims(figures)
 
 
 def racing_claims(figures: ScenarioFigures) -> Iterator[Claim]:
-    """Of a strategy that is meant to show the damage: if it sold exactly, the run proved nothing."""
+    """Yield the claims about a strategy that is meant to show the damage. A run that sold exactly refutes them."""
     sale, stock, booked = figures.sale, figures.stock, figures.booked
     yield Claim(
         f"{sale} oversells: {booked} bookings for {stock} {tickets(stock)}, {figures.oversold} too many.",
         figures.oversold > 0 and booked == stock + figures.oversold,
     )
     yield Claim(
-        f"{sale}'s own counter hides it: it believes in {figures.counter_says} sold, the ledger has {booked}.",
+        f"{sale}'s own counter hides it: it shows {figures.counter_says} sold, and the ledger has {booked}.",
         figures.counter_says < booked,
     )
     pairs = figures.witnesses.total
@@ -41,10 +44,11 @@ def racing_claims(figures: ScenarioFigures) -> Iterator[Claim]:
 
 
 def exact_claims(figures: ScenarioFigures) -> Iterator[Claim]:
+    """Yield the claims about a strategy that promises to sell exactly its stock."""
     sale, stock, identity = figures.sale, figures.stock, figures.identity
     yield Claim(f"{sale} accepts exactly its stock: {figures.accepted} of {stock}.", figures.accepted == stock)
     yield Claim(
-        f"{sale} tells everyone else that it is sold out: {figures.sold_out} of {figures.requests - stock}.",
+        f"{sale} refuses all others as sold out: {figures.sold_out} of {figures.requests - stock}.",
         figures.sold_out == figures.requests - stock,
     )
     yield Claim(
@@ -63,13 +67,15 @@ def exact_claims(figures: ScenarioFigures) -> Iterator[Claim]:
 
 
 def common_claims(figures: ScenarioFigures) -> Iterator[Claim]:
+    """Yield the claims that every strategy must meet."""
     sale = figures.sale
     yield Claim(
-        f"{sale} answers every buyer: {figures.errors} of {figures.requests} requests without a plain answer.",
+        f"{sale} answers every buyer: {figures.errors} of {figures.requests} requests were neither accepted nor"
+        " refused as sold out.",
         figures.errors == 0 and figures.accepted + figures.sold_out == figures.requests,
     )
     yield Claim(
-        f"{sale} keeps its word: {figures.told_but_not_booked} of {figures.accepted} reservations it told"
+        f"{sale} keeps its promises: {figures.told_but_not_booked} of {figures.accepted} accepted reservations"
         " are missing from the ledger.",
         figures.told_but_not_booked == 0 and figures.booked == figures.accepted,
     )

@@ -1,4 +1,4 @@
-"""The figures of one scenario, all measured. `as_json()` is a contract: the report's readers parse it."""
+"""The measured figures of one scenario. The format of `as_json()` is a contract, because programs parse the report."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +9,7 @@ from app.blasts.witnesses import Witnesses
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Tickets: `stock = remaining + backlog + booked` once nothing is set aside."""
+    """The identity of a sale, in tickets: `stock = remaining + backlog + booked` if nothing is set aside."""
 
     stock: int
     remaining: int
@@ -23,16 +23,17 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioFigures:
-    """What one scenario came to.
+    """The figures of one scenario.
 
-    promises_exactness     what its strategy is expected to do; the claims follow from it
-    errors                 requests neither accepted nor told `sold-out`
-    booked                 tickets in the ledger, counted from the bookings of this round
-    counter_says           tickets sold as far as the sale's counter knows
-    told_but_not_booked    reservations a buyer was told of that the ledger lacks
-    told_twice             reservations or customers that appear in more than one acceptance
-    witnesses              pairs of purchases that read one version and both wrote
-    seconds_to_consistent  from the last acceptance to the first look that found no backlog; None: not in time
+    `promises_exactness`: whether the strategy promises to sell exactly; the claims depend on it
+    `errors`: requests that were neither accepted nor refused as sold out
+    `booked`: tickets in the ledger, counted from the bookings of this round
+    `counter_says`: tickets sold according to the sale's counter
+    `told_but_not_booked`: reservations in answers to buyers that the ledger lacks
+    `told_twice`: reservations or customers that appear in more than one acceptance
+    `witnesses`: pairs of purchases that read one version and both wrote
+    `seconds_to_consistent`: from the last acceptance to the first look that found no backlog; None if there was none
+        in time
     """
 
     sale: str

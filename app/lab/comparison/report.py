@@ -1,4 +1,4 @@
-"""The report of a run of the scenarios: as JSON, and as a page of text that puts the strategies side by side."""
+"""The report of `atomictickets lab --once`, as JSON and as text that shows the strategies side by side."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,29 +25,33 @@ def seconds_of(figures: ScenarioFigures) -> str:
 
 
 LINES: tuple[tuple[str, Callable[[ScenarioFigures], str]], ...] = (
-    ('told "Ticket Reserved"', lambda figures: f"{figures.accepted}"),
-    ('told "Sold Out"', lambda figures: f"{figures.sold_out}"),
-    ("without a plain answer", lambda figures: f"{figures.errors}"),
+    ('buyers who were answered "Ticket Reserved"', lambda figures: f"{figures.accepted}"),
+    ('buyers who were answered "Sold Out"', lambda figures: f"{figures.sold_out}"),
+    ("buyers with another answer, or none", lambda figures: f"{figures.errors}"),
     ("", lambda _: ""),
-    ("tickets there were", lambda figures: f"{figures.stock}"),
+    ("tickets for sale", lambda figures: f"{figures.stock}"),
     ("bookings in the ledger", lambda figures: f"{figures.booked}"),
-    ("sold, as the counter believes", lambda figures: f"{figures.counter_says}"),
+    ("tickets sold according to the counter", lambda figures: f"{figures.counter_says}"),
     ("OVERSOLD", lambda figures: f"{figures.oversold}"),
     ("undersold", lambda figures: f"{figures.undersold}"),
-    ("pairs that read one version and wrote", lambda figures: f"{figures.witnesses.total}"),
+    ("pairs that read one version and both wrote", lambda figures: f"{figures.witnesses.total}"),
     ("stock = remaining + backlog + booked", identity_of),
     ("", lambda _: ""),
     ("latency p50 / p99, ms", lambda figures: f"{figures.latency.p50 * 1000:.1f} / {figures.latency.p99 * 1000:.1f}"),
     ("latency p95 / max, ms", lambda figures: f"{figures.latency.p95 * 1000:.1f} / {figures.latency.max * 1000:.1f}"),
     ("accepted per second", lambda figures: f"{figures.accepted_per_second:,.0f}"),
-    ("in the ledger per second", lambda figures: f"{figures.persisted_per_second:,.0f}"),
-    ("last acceptance to no backlog, s", seconds_of),
+    ("booked per second", lambda figures: f"{figures.persisted_per_second:,.0f}"),
+    ("from last acceptance to no backlog, s", seconds_of),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonReport:
-    """`started_at` is ISO 8601 in UTC. Machine and versions are what was found, not what was asked for."""
+    """The report of one run of all scenarios.
+
+    `started_at`: ISO 8601, in UTC
+    `machine`, `versions`: those that were found at run time, not those that the requirements name
+    """
 
     scenarios: tuple[ScenarioFigures, ...]
     started_at: str
@@ -60,7 +64,7 @@ class ComparisonReport:
 
     @property
     def holds(self) -> bool:
-        """Whether every claim holds. A report of nothing claims nothing, and does not hold."""
+        """Return whether every claim holds. A report without claims does not hold."""
         claims = self.claims
         return bool(claims) and all(claim.holds for claim in claims)
 
@@ -93,7 +97,7 @@ class ComparisonReport:
 
 
 def race_table(race: list[ScenarioFigures]) -> str:
-    """One column for each scenario of the same load and stock."""
+    """Return a table with one column for each scenario. All have the same load and the same stock."""
     first = race[0]
     title = f"{first.requests} buyers, {first.concurrency} at once, {first.stock} {tickets(first.stock)}"
     rows = [
@@ -108,13 +112,13 @@ def race_table(race: list[ScenarioFigures]) -> str:
 
 
 def upshot(figures: ScenarioFigures) -> str:
-    """The scenario in one sentence."""
+    """Return the result of the scenario as one sentence."""
     sold = f"{figures.strategy} sold {figures.booked} of {figures.stock} {tickets(figures.stock)}"
     agrees = figures.counter_says == figures.booked
-    counter = "and its counter agrees" if agrees else f"its counter knows of {figures.counter_says}"
+    counter = "and its counter agrees" if agrees else f"its counter shows {figures.counter_says}"
     if figures.oversold == 0:
         return f"{sold}, {counter}."
-    return f"{sold}, {figures.oversold} more than there were; {counter}."
+    return f"{sold}, {figures.oversold} too many; {counter}."
 
 
 def row(label: str, values: list[str]) -> str:

@@ -1,4 +1,7 @@
-"""The scenarios: the same crowd at the same drop, sold by a strategy that races and by one that doesn't. HTTP only."""
+"""The scenarios of `atomictickets lab --once`: a strategy that races and one that does not sell to the same crowd.
+
+They use the service over HTTP only.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -27,7 +30,7 @@ ENDED = ("Draining", "Closed")  # creating it again starts its next round; a res
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A sale and the crowd that is sent to it. `promises_exactness`: what the claims hold the strategy to."""
+    """A sale and the crowd that is sent to it. `promises_exactness` decides which claims are checked."""
 
     sale: str
     strategy: str
@@ -51,25 +54,29 @@ SCENARIOS = (
 
 
 class ScenarioFailed(AtomicTicketsError):
-    """A scenario could not be staged or read; its claims were not even tried."""
+    """A scenario could not be staged or read, so its claims were not checked."""
 
     status, slug, title = 500, "scenario-failed", "Scenario Failed"
 
 
 async def run_all(api_url: str, *, progress: Callable[[str], None], admin_token: str | None = None) -> ComparisonReport:
-    """Runs every scenario in turn, each in a new round. Raises ScenarioFailed and what client and generator raise."""
+    """Run every scenario in turn, each in a new round, and return the report.
+
+    Raise ScenarioFailed, and the errors of the client and of the load generator.
+    """
     client = SaleClient(api_url, admin_token)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     figures = []
     for scenario in SCENARIOS:
         progress(
-            f"{scenario.sale}: {scenario.requests} buyers at once for {scenario.stock}, strategy {scenario.strategy}"
+            f"{scenario.sale}: {scenario.requests} buyers at once, stock {scenario.stock}, strategy {scenario.strategy}"
         )
         figures.append(await run_one(api_url, client, scenario))
     return ComparisonReport(scenarios=tuple(figures), started_at=started_at, machine=machine(), versions=versions())
 
 
 async def run_one(api_url: str, client: SaleClient, scenario: Scenario) -> ScenarioFigures:
+    """Stage one scenario, send its crowd, and return the figures."""
     await stage(client, scenario)
     watch = BacklogWatch(client, scenario.sale)
     async with in_background(repeat(watch.look, every_seconds=LOOK_SECONDS)):
@@ -85,7 +92,7 @@ async def run_one(api_url: str, client: SaleClient, scenario: Scenario) -> Scena
         )
         last_accepted_at = result.started_at + result.accepted_seconds
         consistent_at = await watch.first_without_backlog(since=last_accepted_at)
-    settled = await until(client, scenario.sale, "could be read", every_figure_is_known)
+    settled = await until(client, scenario.sale, "readable", every_figure_is_known)
     missing = await count_not_booked(client, result.records)
     figures = figures_of(scenario, result, settled, consistent_at=consistent_at, told_but_not_booked=missing)
     written = 0 if scenario.promises_exactness else result.accepted - result.replayed
@@ -93,19 +100,22 @@ async def run_one(api_url: str, client: SaleClient, scenario: Scenario) -> Scena
 
 
 async def stage(client: SaleClient, scenario: Scenario) -> None:
-    """Makes the sale, or starts its next round, and waits until it is open."""
+    """Create the sale or start its next round, and wait until it is open.
+
+    Raise ScenarioFailed if there is a sale of this name with other terms.
+    """
     found = await client.sale(scenario.sale)
     if found is None or found["phase"] in ENDED:
         await client.create(scenario.terms)
     elif any(found.get(name) != value for name, value in scenario.terms.items()):
-        raise ScenarioFailed(f"A sale {scenario.sale} with other terms is in the way: give this lab a home of its own.")
+        raise ScenarioFailed(f"The sale {scenario.sale} exists already, with other terms. Choose another --home.")
     else:
         await client.reset(scenario.sale)
     await until(client, scenario.sale, "opened", is_open)
 
 
 async def count_not_booked(client: SaleClient, records: tuple[Told, ...]) -> int:
-    """How many of the acceptances that buyers were told are no booking in the ledger."""
+    """Return the number of accepted reservations that have no booking in the ledger."""
     slots = asyncio.Semaphore(READERS)
 
     async def is_booked(told: Told) -> bool:
@@ -125,7 +135,7 @@ def figures_of(
     consistent_at: float | None,
     told_but_not_booked: int,
 ) -> ScenarioFigures:
-    """Puts together what the buyers were told (`result`) and what the service says of the sale afterwards."""
+    """Put the figures together from the answers of the buyers (`result`) and the state of the sale afterwards."""
     accepted = [told for told in result.records if told.outcome == ACCEPTED]
     booked, identity = int(sale["booked"]), sale["identity"]
     until_consistent = None if consistent_at is None else consistent_at - result.started_at

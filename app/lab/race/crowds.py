@@ -1,4 +1,4 @@
-"""The plain race: each strategy in turn before the same crowd, round after round."""
+"""The plain race, without a scenario: the strategies take turns at the same crowd, for a number of runs each."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,14 +14,14 @@ from app.strategies.dependencies import RegisteredStrategy
 
 @dataclass
 class Race:
-    """What came of it. `history` is of all runs, where it was kept."""
+    """The outcome of a race. `history` holds the events of all runs, or nothing if they were not kept."""
 
     entries: list[Entry]
     history: History = field(default_factory=History)
 
     @property
     def holds(self) -> bool:
-        """Whether all that promise to be exact were."""
+        """Return whether every strategy was raced, and every one that promises to be exact was exact."""
         return all(entry.keeps_its_word for entry in self.entries)
 
 
@@ -34,9 +34,11 @@ async def race_all(
     say: Callable[[str], None],
     keep_history: bool = True,
 ) -> Race:
-    """Strategies take turns, so that a machine that slows down slows all of them. One that fails is told and left.
+    """Race the strategies `repeat` times each, report each run with `say`, and return the outcome.
 
-    A history is a megabyte or two for each 1,000 buyers: keep it where somebody wants to have it.
+    The strategies take turns, so that a machine that slows down slows all of them. A strategy that fails is reported
+    and not raced again. A history takes a megabyte or two for each 1,000 buyers, so pass `keep_history=False` if it is
+    not needed.
     """
     entries = {strategy: entry_of(strategy) for strategy in strategies}
     outcome = Race(list(entries.values()))
@@ -65,4 +67,5 @@ async def race_all(
 
 
 def entry_of(strategy: type[RegisteredStrategy]) -> Entry:
+    """Return the entry of a strategy that has not been raced yet."""
     return Entry(strategy.name, strategy.promises_exactness, strategy.keeps_limit, str(strategy.accepted_in))

@@ -1,4 +1,4 @@
-"""Writes down a race as docs/history.md has it."""
+"""The history of a race in the format of docs/history.md: its events are recorded here and written as JSON lines."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -17,27 +17,38 @@ Event = dict[str, Any]
 
 @dataclass
 class History:
-    """All that was asked and told, and in the end booked, in one race or in several."""
+    """The events of one sale or of several.
 
-    told: list[tuple[float, int, Event]] = field(default_factory=list)  # time, and what comes first at one time
+    `told`: requests and answers of the buyers, as (time, rank among events of the same time, event)
+    `inside`: events from inside the service: attempts and crashes
+    `bookings`: rows of the ledger, read at the end
+    `counters`: for each sale its round, remaining tickets and backlog at the end
+    """
+
+    told: list[tuple[float, int, Event]] = field(default_factory=list)
     inside: list[Event] = field(default_factory=list)
     bookings: list[Event] = field(default_factory=list)
     counters: dict[str, Event] = field(default_factory=dict)
 
     def opened(self, sale: str, round_: int, stock: int, customer_limit: int | None, at: float) -> None:
+        """Record that a round was opened. `at` is in Unix seconds, here and in all other methods."""
         value = {"sale": sale, "round": round_, "stock": stock, "customer_limit": customer_limit}
         self._tell("race", "ok", "open", value, at)
 
     def crashed(self, process: str, where: str, at: float) -> None:
+        """Record that a process died at the point `where`."""
         self.inside.append(event("info", "crash", process, {"at": where}, at))
 
     def bought(self, result: LoadResult) -> None:
-        """Needs a result with records."""
+        """Record the purchases of a load. The result must have records."""
         for told in result.records:
             self._bought(result, told)
 
     def attempted(self, sale: str, attempts: Iterable[Event]) -> None:
-        """Attempts as GET /sales/{sale}/attempts tells them. They name no customer; their bookings do."""
+        """Record attempts as returned by GET /sales/{sale}/attempts.
+
+        Attempts name no customer. It is looked up in the bookings, which must be set before.
+        """
         customers = {row["reservation_id"]: row["customer"] for row in self.bookings}
         for attempt in attempts:
             guards = str(attempt["guards"])
@@ -48,12 +59,14 @@ class History:
             self.inside.append(line | {"trace_id": attempt.get("trace_id")})
 
     def merge(self, other: "History") -> None:
+        """Add the events of another history to this one."""
         self.told += other.told
         self.inside += other.inside
         self.bookings += other.bookings
         self.counters |= other.counters
 
     def lines(self) -> Iterator[str]:
+        """Yield the history as JSON lines. The events of buyers are in the order of their times."""
         self.told.sort(key=lambda each: each[:2])
         for _, _, line in self.told:
             yield json.dumps(line)
@@ -65,6 +78,7 @@ class History:
         yield json.dumps(event("ok", "ledger-read", "race", {"counters": self.counters, "complete": True}, self._end))
 
     def verdict(self) -> Verdict:
+        """Return what the check of this history finds."""
         return check(self.lines())
 
     @property
@@ -72,7 +86,7 @@ class History:
         return self.told[-1][0] if self.told else 0.0
 
     def _tell(self, process: str, type_: str, function: str, value: Event, at: float, **more: Any) -> None:
-        rank = 0 if type_ == "invoke" else 1  # at one time: asked before anybody else was told
+        rank = 0 if type_ == "invoke" else 1  # at the same time, requests come before answers
         self.told.append((at, rank, event(type_, function, process, value, at) | more))
 
     def _bought(self, result: LoadResult, told: Told) -> None:
@@ -86,7 +100,7 @@ class History:
 
 
 def answer_of(told: Told) -> tuple[str, Event]:
-    """The type of the answer, and its value."""
+    """Return the type of the answer (`ok`, `fail`, or `info` if the outcome is unknown) and its value."""
     if told.outcome == ACCEPTED and told.reservation_id:
         round_ = ReservationId.parse(told.reservation_id).round
         return "ok", {"reservation_id": told.reservation_id, "round": round_, "replayed": told.replayed}
@@ -95,4 +109,5 @@ def answer_of(told: Told) -> tuple[str, Event]:
 
 
 def event(type_: str, function: str, process: str, value: Event, at: float) -> Event:
+    """Return one line of a history, as a dictionary."""
     return {"process": process, "type": type_, "function": function, "value": value, "time": round(at, 6)}

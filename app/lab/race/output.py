@@ -1,4 +1,4 @@
-"""Everything that was raced and played: as text, as JSON, as a history, and as tables in a page."""
+"""The report of `atomictickets race`: the plain race and the scenarios, as text, as JSON and as a history."""
 
 import json
 import os
@@ -18,7 +18,10 @@ from app.lab.stack.machine import describe
 
 
 class Played(NamedTuple):
-    """One scenario with all strategies."""
+    """The result of one scenario, played with all chosen strategies.
+
+    `failures`: for each strategy that could not be played, the reason
+    """
 
     name: str
     summary: str
@@ -26,7 +29,7 @@ class Played(NamedTuple):
     failures: dict[str, str]
 
     def rows(self) -> list[list[str]]:
-        """The heading, and a row for each scene."""
+        """Return a table: the heading, a row for each scene, and a row for each failure."""
         names = list(dict.fromkeys(name for scene in self.scenes for name in scene.seen))
         rows = [["strategy", *names, "found"]]
         rows += [
@@ -38,18 +41,24 @@ class Played(NamedTuple):
 
 @dataclass
 class RaceReport:
-    """`race`: of the plain race, where it was asked for."""
+    """Everything that one run of the command measured.
+
+    `race`: the plain race, or None if only scenarios were chosen
+    `load_average`: of the minute before, which shows how busy other programs kept the machine
+    `started_at`: ISO 8601, in UTC
+    """
 
     workload: Workload
     repeat: int
     api_processes: int
     race: Race | None = None
     played: list[Played] = field(default_factory=list)
-    load_average: float = field(default_factory=lambda: os.getloadavg()[0])  # of the minute before: whose else it is
+    load_average: float = field(default_factory=lambda: os.getloadavg()[0])
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @property
     def holds(self) -> bool:
+        """Return whether the race kept every promise and no scenario failed to be played."""
         return (self.race is None or self.race.holds) and not any(each.failures for each in self.played)
 
     def text(self) -> str:
@@ -74,6 +83,7 @@ class RaceReport:
         path.write_text(json.dumps(self.as_json(), indent=2) + "\n")
 
     def write_history(self, path: Path) -> None:
+        """Write the history of the race and of all scenes to one file."""
         whole = History()
         histories = [] if self.race is None else [self.race.history]
         for history in histories + [scene.history for each in self.played for scene in each.scenes]:
@@ -87,7 +97,7 @@ def lines_of(played: Played) -> list[str]:
 
 
 def witnesses(scenes: Sequence[Scene]) -> list[str]:
-    """Of each kind of anomaly the first one in each scene."""
+    """Return the witness of each anomaly in each scene, as lines of text."""
     lines = []
     for scene in scenes:
         for finding in scene.verdict.findings:

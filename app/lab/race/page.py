@@ -1,4 +1,4 @@
-"""The measured part of docs/strategies.md: written by the command itself, between marks that stay."""
+"""The measured sections of docs/strategies.md, which `atomictickets race --write` replaces between their marks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,15 +14,18 @@ BEGIN, END = "<!-- {name}: written by `atomictickets race --write` -->", "<!-- e
 
 
 class NoMarks(AtomicTicketsError):
+    """The page lacks the marks of a section that would be written."""
+
     status, slug, title = 422, "no-marks", "No Marks"
 
 
 def write_page(path: Path, report: RaceReport) -> None:
-    """Puts what was raced and played now into the page; what was not stays as it is. Raises NoMarks."""
+    """Write the sections of this report into the page. Other sections stay as they are. Raise NoMarks."""
     path.write_text(rewritten(path.read_text(), report))
 
 
 def rewritten(page: str, report: RaceReport) -> str:
+    """Return the text of the page with the sections of this report replaced. Raise NoMarks."""
     where = where_and_when(report)
     if report.race is not None:
         name, entries = section(CROWD, report.workload), report.race.entries
@@ -34,24 +37,28 @@ def rewritten(page: str, report: RaceReport) -> str:
 
 
 def section(scenario: str, workload: Workload) -> str:
-    """What the marks call its place."""
+    """Return the name by which the marks of the page call this section."""
     return f"{CROWD}, think {workload.think_ms} ms" if scenario == CROWD else scenario
 
 
 def refuse_without_marks(path: Path, sections: Sequence[str]) -> None:
-    """Before the race, which may take an hour. Raises NoMarks."""
+    """Raise NoMarks if the page lacks one of these sections. Called before the race, which may take an hour."""
     page = path.read_text() if path.is_file() else ""
     for name in sections:
         around(page, name)
 
 
 def between(page: str, name: str, lines: list[str]) -> str:
+    """Return the page with the text of one section replaced by these lines. Raise NoMarks."""
     before, after = around(page, name)
     return f"{before}\n\n" + "\n".join(lines) + f"\n\n{after}"
 
 
 def around(page: str, name: str) -> tuple[str, str]:
-    """What comes before and after a section, with its marks. A page that lost them is not written over: NoMarks."""
+    """Return the text up to the section's first mark and the text from its last mark on, marks included.
+
+    Raise NoMarks if a mark is missing.
+    """
     begin, end = BEGIN.format(name=name), END.format(name=name)
     before, found, rest = page.partition(begin)
     _, closed, after = rest.partition(end)
@@ -61,6 +68,7 @@ def around(page: str, name: str) -> tuple[str, str]:
 
 
 def race_tables(entries: list[Entry]) -> list[str]:
+    """Return two Markdown tables: what was sold and how fast, and what it cost."""
     ordered = by_merit(entries)
     rows = table(ordered, OUTCOME + LATENCY)
     rows[0].insert(6, "from to")
@@ -72,7 +80,7 @@ def race_tables(entries: list[Entry]) -> list[str]:
 
 
 def crowd_of(report: RaceReport, raced: int) -> str:
-    """The load, and how to run it again."""
+    """Return a sentence that describes the load, and the command that runs it again."""
     workload = report.workload
     return (
         f"{workload.requests:,} buyers, {workload.concurrency} at once, {workload.stock} tickets,"
@@ -85,7 +93,7 @@ def crowd_of(report: RaceReport, raced: int) -> str:
 
 
 def where_and_when(report: RaceReport) -> str:
-    """Machine, date and commit."""
+    """Return a sentence with the date, the commit and the machine."""
     facts: dict[str, Any] = report.as_json()
     machine = facts["machine"]
     return (

@@ -1,4 +1,4 @@
-"""One strategy before one crowd, and the figures of it."""
+"""One run of a race: one strategy sells to one crowd, and the figures are taken."""
 
 from dataclasses import dataclass
 
@@ -17,12 +17,12 @@ from app.lab.stack.waiting import PATIENCE_SECONDS, in_background, poll, repeat
 from app.races.history.check import Verdict
 
 WARM_UP = Workload(stock=20, requests=40, concurrency=40, think_ms=0)
-PLAIN = (ACCEPTED, SOLD_OUT, "customer-limit")  # answers that a buyer can live with
+PLAIN = (ACCEPTED, SOLD_OUT, "customer-limit")  # regular outcomes; all others are counted as errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """`history` and `verdict` are None where the ledger can't be read."""
+    """The result of one run. `history` and `verdict` are None if the race has no access to the ledger."""
 
     figures: RaceFigures
     history: History | None
@@ -30,7 +30,10 @@ class Run:
 
 
 async def race(target: Target, contestant: Contestant, workload: Workload) -> Run:
-    """Raises what client, generator and stores raise. The sale is ended afterwards, whatever happens."""
+    """Sell one sale to one crowd, and return the run. The sale is ended afterwards in any case.
+
+    Raise the errors of the client, the load generator and the stores (see app.lab.race.failures).
+    """
     async with staged(target, contestant, workload) as opened_at:
         before = await counters_of(target, contestant.name)
         result, samples = await crowd(target, contestant, workload)
@@ -45,14 +48,17 @@ async def race(target: Target, contestant: Contestant, workload: Workload) -> Ru
 
 
 async def warm_up(target: Target, contestant: Contestant) -> None:
-    """Opens the pools, loads the scripts, plans the statements: the first crowd would pay for them."""
+    """Sell a small sale first, so that pools are open, scripts loaded and statements planned when the race begins."""
     warm = Contestant(contestant.strategy, f"{contestant.token}-warm")
     async with staged(target, warm, WARM_UP):
         await run_in_process(plan_of(target, warm, WARM_UP))
 
 
 async def crowd(target: Target, contestant: Contestant, workload: Workload) -> tuple[LoadResult, LedgerSamples | None]:
-    """The crowd, in a process of its own, while the ledger is looked at until it has what was accepted."""
+    """Send the crowd from a process of its own, and sample the ledger until it has all accepted tickets.
+
+    Return the result of the load and the samples, which are None if the race has no access to the ledger.
+    """
     plan = plan_of(target, contestant, workload)
     if target.database_url is None:
         return await run_in_process(plan), None
@@ -69,7 +75,7 @@ async def crowd(target: Target, contestant: Contestant, workload: Workload) -> t
 
 
 def figures_of(result: LoadResult, view: Document, samples: LedgerSamples | None, counted: Counters) -> RaceFigures:
-    """`view`: the sale when it had settled."""
+    """Put the figures of one run together. `view` is the sale after it has settled."""
     sold, requests = int(view["booked"]), result.plan.requests
     consistent = samples.first_with(result.accepted) if samples else None
     since_start = None if consistent is None else max(consistent - result.started_at, result.accepted_seconds)

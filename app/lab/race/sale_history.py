@@ -1,4 +1,4 @@
-"""What a race leaves behind: the history of one sale, from what was told, what is booked, and what was attempted."""
+"""Builds the history of one sale from the buyers' answers, the bookings, the counters and the attempts."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -24,7 +24,10 @@ async def written(
     *,
     crashes: Sequence[tuple[str, str, float]] = (),
 ) -> History | None:
-    """The history of one sale that has settled. `crashes`: process, where, Unix seconds."""
+    """Return the history of a sale that has settled, or None if the race has no access to the ledger.
+
+    Each crash is (process, point at which it died, Unix seconds).
+    """
     if target.database_url is None:
         return None
     sale, history = contestant.sale, History()
@@ -35,7 +38,7 @@ async def written(
         history.bought(result)
     async with connected(target.database_url) as connection:
         history.bookings = await bookings_of(connection, sale)
-    # A process that was killed answers "not ready" while it starts, at the port that it shares with the others.
+    # After a kill, a process that is starting may answer "not ready" at the port that all API processes share.
     view = await when_ready(partial(target.client.sale, sale))
     if view is not None and view["remaining"] is not None:
         history.counters[sale] = {"round": 1, "remaining": view["remaining"], "backlog": view["backlog"] or 0}
@@ -45,7 +48,10 @@ async def written(
 
 
 async def attempts_of(target: Target, sale: str, booked: int) -> list[Document]:
-    """What the sale's purchases read and wrote, as far as that is kept. Waits until each booking has its own."""
+    """Return the recorded attempts of the sale's purchases, with what each read and wrote.
+
+    Wait up to two seconds until there is an attempt for each booking.
+    """
     attempts: list[Document] = []
 
     async def all_read() -> bool | None:

@@ -1,4 +1,4 @@
-"""What a race costs the stores: looked at while it runs (PostgreSQL), or by the difference of counters (the rest)."""
+"""The costs of a race: PostgreSQL is sampled while it runs; Redis and the API are read before and after it."""
 
 import asyncio
 import http.client
@@ -23,13 +23,19 @@ BOOKED = "SELECT coalesce(sum(quantity), 0) FROM bookings WHERE sale = $1 AND st
 RETRIES = re.compile(
     rb'^atomictickets_purchase_retries_total\{strategy="([^"]+)",why="([^"]+)"\} ([0-9.e+]+)$', re.MULTILINE
 )
-ABORTS = frozenset({"40001", "40P01"})  # PostgreSQL gave the transaction up: serialization failure, deadlock
+ABORTS = frozenset({"40001", "40P01"})  # SQLSTATEs with which PostgreSQL aborts: serialization failure, deadlock
 NO_PURCHASE = ("client|", "config|", "info", "hello", "ping", "function|", "script|", "auth", "select", "command|")
 
 
 @dataclass
 class LedgerSamples:
-    """Of the API's connections. `booked`: (Unix seconds, tickets) at each look."""
+    """Samples of the ledger during one run.
+
+    `looks`: number of samples of the API's connections
+    `held_most`, `held_sum`: connections that were not idle, the most in one sample and the sum over all samples
+    `waiting_seconds`: time that connections waited for locks, added up over all connections
+    `booked`: (Unix seconds, tickets booked) in each sample
+    """
 
     looks: int = 0
     held_most: int = 0
@@ -42,12 +48,12 @@ class LedgerSamples:
         return self.held_sum / self.looks if self.looks else 0.0
 
     def first_with(self, tickets: int) -> float | None:
-        """When the ledger was first seen to have so many."""
+        """Return the time of the first sample with so many tickets booked, or None."""
         return next((at for at, booked in self.booked if booked >= tickets), None)
 
 
 class LedgerWatch:
-    """Looks at the ledger as often as it answers, fifty times a second at most."""
+    """A watch that samples the ledger for one sale. The caller repeats `look`, at most fifty times a second."""
 
     def __init__(self, connection: "asyncpg.Connection[Any]", sale: str) -> None:
         self._connection = connection
@@ -56,6 +62,7 @@ class LedgerWatch:
         self._looked_at = time.monotonic()
 
     async def look(self) -> None:
+        """Take one sample. A connection that waits now counts as waiting since the last sample."""
         samples = self.samples
         row = await self._connection.fetchrow(LOOK, OURS)
         booked = await self._connection.fetchval(BOOKED, self._sale)
@@ -71,8 +78,12 @@ class LedgerWatch:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """`calls`: commands that Redis carried out, those inside scripts too; `reads`: requests that it read off its
-    connections, each with one command or many. `retries` and `aborts` of one strategy, over all API processes.
+    """Counters of Redis and of one strategy, whose difference over a run is its cost.
+
+    `calls`: commands that Redis executed, also inside scripts
+    `reads`: requests that Redis read from its connections, each with one command or many
+    `retries`: attempts of the strategy that lost to another purchase, over all API processes
+    `aborts`: those of the retries that PostgreSQL aborted
     """
 
     calls: int
@@ -81,6 +92,7 @@ class Counters:
     aborts: int
 
     def since(self, before: "Counters") -> "Counters":
+        """Return the difference to earlier counters."""
         return Counters(
             self.calls - before.calls,
             self.reads - before.reads,
@@ -90,6 +102,7 @@ class Counters:
 
 
 async def counters_of(target: Target, strategy: str) -> Counters:
+    """Read the counters. Those of Redis are 0 if the race has no access to it."""
     calls, reads = await redis_counters(target.redis_url) if target.redis_url else (0, 0)
     why = {
         reason: count for name, reason, count in await asyncio.to_thread(retries_at, target.api_url) if name == strategy
@@ -99,6 +112,7 @@ async def counters_of(target: Target, strategy: str) -> Counters:
 
 
 async def redis_counters(url: str) -> tuple[int, int]:
+    """Return the calls and reads of Redis. Calls for connections and administration are not counted."""
     async with Redis.from_url(url) as redis:
         commands = await redis.info("commandstats")
         stats = await redis.info("stats")
@@ -109,7 +123,7 @@ async def redis_counters(url: str) -> tuple[int, int]:
 
 
 def retries_at(api_url: str) -> list[tuple[str, str, int]]:
-    """Strategy, reason, how often. Nothing where the service does not answer, or counts none."""
+    """Read the retries from /metrics, as (strategy, reason, count). The list is empty if the service is away."""
     target = urlsplit(api_url)
     connection = http.client.HTTPConnection(str(target.hostname), target.port or 80, timeout=10)
     try:

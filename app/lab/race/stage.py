@@ -1,4 +1,4 @@
-"""A sale for one contestant: made, opened, sold to a crowd, settled, ended."""
+"""The stages of one contestant's sale: it is created and opened, sold to a crowd, settles, and is ended."""
 
 import asyncio
 import time
@@ -18,15 +18,15 @@ from app.lab.stack.sales import every_figure_is_known, is_open, until, when_read
 from app.lab.stack.waiting import LOOK_SECONDS
 from app.sales.strategy import AcceptedIn
 
-QUIET_SECONDS = 0.5  # a message is in no list of the broker while a worker takes it: a few ms
-BLIND_SECONDS = 5.0  # the same if the broker can't be asked
-PATIENCE_SECONDS = 175.0  # a dead worker's messages come back after 60 to 160 s: timeout, and Celery's next look
-UNFINISHED = "unacked"  # where Celery's transport keeps what was taken and is not acknowledged
+QUIET_SECONDS = 0.5  # while a worker takes a message, it is in no list of the broker for a few ms
+BLIND_SECONDS = 5.0  # used instead if the broker cannot be asked
+PATIENCE_SECONDS = 175.0  # messages of a dead worker return after 60 to 160 s: visibility timeout and Celery's poll
+UNFINISHED = "unacked"  # the key in which Celery's transport keeps messages that are taken and not acknowledged
 
 
 @asynccontextmanager
 async def staged(target: Target, contestant: Contestant, workload: Workload) -> AsyncIterator[float]:
-    """A sale that is open; yields when it was asked for, in Unix seconds."""
+    """Create a sale, wait until it is open, and end it afterwards. Yield when it was requested, in Unix seconds."""
     opened_at = time.time()
     client = target.client
     terms = {
@@ -46,6 +46,7 @@ async def staged(target: Target, contestant: Contestant, workload: Workload) -> 
 
 
 def plan_of(target: Target, contestant: Contestant, workload: Workload, **more: Any) -> LoadPlan:
+    """Return the load that sends this workload's crowd to the contestant's sale."""
     return LoadPlan(
         url=target.api_url,
         sale=contestant.sale,
@@ -63,17 +64,18 @@ def plan_of(target: Target, contestant: Contestant, workload: Workload, **more: 
 
 
 async def settled(target: Target, contestant: Contestant, accepted: int) -> Document:
-    """The sale when the ledger has all that was accepted, or nothing more is on its way there.
+    """Wait until the sale has settled, and return it.
 
-    What is on its way is in the backlog, or is a message of the broker: then its worker may be a dead one, whose
-    messages come back when the broker's visibility timeout ends.
+    A sale has settled if the ledger has all accepted tickets, or if no order is on its way to the ledger. An order on
+    its way is in the backlog, or is a message of the broker. If the worker that took the message is dead, the message
+    returns when the broker's visibility timeout ends. After 175 s the sale is returned as it is.
     """
     told_by_broker = contestant.strategy.accepted_in is AcceptedIn.PROCESS
     quiet_seconds = BLIND_SECONDS if told_by_broker and target.broker_url is None else QUIET_SECONDS
     booked, quiet_since = -1, time.monotonic()
     give_up_at = quiet_since + PATIENCE_SECONDS
     while True:
-        view = await until(target.client, contestant.sale, "could be read", every_figure_is_known)
+        view = await until(target.client, contestant.sale, "readable", every_figure_is_known)
         now = time.monotonic()
         under_way = view["backlog"] or (told_by_broker and await messages_wait(target))
         if (view["booked"] >= accepted and not under_way) or now > give_up_at:
@@ -86,7 +88,7 @@ async def settled(target: Target, contestant: Contestant, accepted: int) -> Docu
 
 
 async def messages_wait(target: Target) -> bool:
-    """Whether the broker has a message that no worker has finished. Unknown is no."""
+    """Return whether the broker has a message that no worker has finished. Return False if it cannot be asked."""
     if target.broker_url is None:
         return False
     async with Redis.from_url(target.broker_url) as broker:

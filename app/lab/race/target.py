@@ -1,4 +1,4 @@
-"""Where a race takes place: an installation on embedded servers, or one that runs already."""
+"""The installation that a race is run against: one on embedded servers of its own, or one that runs already."""
 
 import asyncio
 import math
@@ -24,7 +24,7 @@ from app.lab.stack.waiting import poll
 from app.settings import ApiSettings, GivenStores
 
 READY_SECONDS = 60.0
-# For scenarios in which something breaks: what takes its time in an installation is not what they show.
+# Shorter intervals for the scenarios in which something breaks, so that repairs follow at once.
 IMPATIENT = {
     "RECONCILE_INTERVAL_SECONDS": "0.2",
     "RECONCILE_GRACE_SECONDS": "1",
@@ -35,7 +35,11 @@ IMPATIENT = {
 
 @dataclass
 class Target:
-    """A service to race on. Without a ledger there are no histories and no samples of it; without Redis no counts."""
+    """A service to race against, and the stores that the race may read.
+
+    Without `database_url` there are no histories and no samples of the ledger; without `redis_url` there are no counts
+    of Redis commands.
+    """
 
     api_url: str
     admin_token: str | None = None
@@ -49,14 +53,17 @@ class Target:
 
 
 class AtOnce(RestartPolicy):
-    """Processes are killed here on purpose, and often: none of them is given up."""
+    """A policy that restarts a process at once, however often it dies: the scenarios kill processes on purpose."""
 
     def delay_after_death(self, now: float) -> float:  # noqa: ARG002  the policy's signature
         return 0.0
 
 
 class OwnTarget(Target):
-    """An installation for one race, of which any process may be killed. Enter and leave it in the main thread."""
+    """An installation for one race, any of whose processes may be killed. Enter and leave it in the main thread.
+
+    `faults`: whether failpoints and shorter intervals are set, as the scenarios that break something need them.
+    """
 
     def __init__(self, home: LabHome, say: Say, api_processes: int, workers: int, *, faults: bool) -> None:
         self._installation = Installation(home, say)
@@ -67,7 +74,7 @@ class OwnTarget(Target):
         self._parts: dict[str, ManagedProcess] = {}
         self._held: set[str] = set()
         self._replicas = 0
-        super().__init__(api_url="", admin_token=ApiSettings().token)  # the processes read it too
+        super().__init__(api_url="", admin_token=ApiSettings().token)  # the API processes read the same setting
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -91,24 +98,24 @@ class OwnTarget(Target):
         self._installation.__exit__()
 
     async def all_ready(self) -> None:
-        """Returns when every process that died is back. Raises ProcessFailed."""
+        """Wait until every process runs and is ready. Raise ProcessFailed if one is not within 60 s."""
 
         async def works(part: ManagedProcess) -> bool | None:
             return (part.server.running and (part.ready is None or await asyncio.to_thread(part.ready))) or None
 
         for part in self._parts.values():
             if not await poll(partial(works, part), seconds=READY_SECONDS):
-                raise ProcessFailed(f"{part.name} did not come back in {READY_SECONDS:g} s.")
+                raise ProcessFailed(f"{part.name} was not ready after {READY_SECONDS:g} s.")
 
     def hold(self, names: Sequence[str]) -> None:
-        """SIGKILL, and no new start until `resume`."""
+        """Kill these processes with SIGKILL, and do not restart them until `resume`."""
         for name in names:
             self._held.add(name)
             self._parts[name].restart_at = math.inf
             self._parts[name].server.kill()
 
     async def resume(self, names: Sequence[str]) -> None:
-        """Returns when they work again."""
+        """Restart these processes, and wait until all processes are ready. Raise ProcessFailed."""
         for name in names:
             (self._installation.home.directory / f"{name}.ready").unlink(missing_ok=True)
             self._parts[name].restart_at = 0.0
@@ -116,7 +123,7 @@ class OwnTarget(Target):
         await self.all_ready()
 
     def kill_holder_of(self, port: int) -> None:
-        """SIGKILL to the API process from whose connection at this port of ours a store was asked."""
+        """Kill the API process that has a connection with this local port. Raise ProcessFailed if there is none."""
         for part in self._parts.values():
             if part.name.startswith("api-") and part.server.running:
                 connections = psutil.Process(part.server.pid).net_connections("tcp")
@@ -126,7 +133,7 @@ class OwnTarget(Target):
         raise ProcessFailed(f"No API process has a connection at port {port}.")
 
     async def recover(self) -> None:
-        """After a scenario that failed on its way: nobody stands at a failpoint, and what was held works again."""
+        """Repair the installation after a scenario failed: clear all failpoints and resume all held processes."""
         self.failpoints.clear()
         await self.resume(list(self._held))
 
@@ -135,14 +142,17 @@ class OwnTarget(Target):
         return cast("ValkeyServer", self._parts["valkey"].server)
 
     def replica(self) -> ValkeyServer:
-        """Another server, not started yet, that will follow the stock server."""
+        """Return a new server, not started yet, that will replicate the stock server."""
         self._replicas += 1
         return ValkeyServer(
             self._installation.home.directory / f"valkey-{self._replicas}", replica_of=self.stock_server
         )
 
     async def fail_over(self, replica: ValkeyServer) -> None:
-        """The stock server dies, and the promoted replica answers at its address. Where that fails it stays held."""
+        """Kill the stock server, and let the promoted replica answer at its address.
+
+        If this fails, the stock server stays held, and `recover` resumes it.
+        """
         primary, part = self.stock_server, self._parts["valkey"]
         self.hold([part.name])
         async with Redis.from_url(replica.url) as client:
@@ -157,5 +167,5 @@ class OwnTarget(Target):
 
 
 def given(api_url: str, stores: GivenStores) -> Target:
-    """A service that somebody else runs, and those of its stores that may be read."""
+    """Return a service that runs already as a target, with those of its stores that may be read."""
     return Target(api_url, ApiSettings().token, stores.database_url or None, stores.redis_url or None)

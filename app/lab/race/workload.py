@@ -1,4 +1,4 @@
-"""What all strategies of one race have before them: the same stock, and the same crowd."""
+"""The stock and the crowd of a race, which are the same for all its strategies."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -8,18 +8,27 @@ from app.errors import AtomicTicketsError
 from app.strategies.dependencies import RegisteredStrategy
 from app.strategies.registry import STRATEGIES
 
-CROWD = "crowd"  # the plain race beside the scenarios; its figures are a table of their own
+CROWD = "crowd"  # the name of the plain race in --scenario; its results are a table of figures, not scenes
 
 
 class UnknownChoice(AtomicTicketsError):
+    """A strategy or a scenario was named that does not exist or cannot be run."""
+
     status, slug, title = 422, "unknown-choice", "Unknown Choice"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """`customers`: how many take turns; None: every request is a customer of its own.
+    """A crowd, and the terms of the sale that it buys from.
 
-    `retries`: how often a buyer asks again whose answer is unknown. All insist where a sale is contended.
+    `stock`: tickets for sale
+    `requests`, `concurrency`: purchases of the crowd, and how many are under way at once
+    `think_ms`: pause between reading and writing, for strategies that have one
+    `customer_limit`: tickets that one customer may have; None for no limit
+    `customers`: customers who send the requests in turn; None if each request has a customer of its own
+    `retries`: how often a buyer sends a purchase again if its outcome is unknown. After `contention` a buyer sends it
+        again until `seconds` is over.
+    `seconds`: time after which the crowd gives up
     """
 
     stock: int = 100
@@ -43,7 +52,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """One strategy, with a sale of its own."""
+    """A strategy that takes part in a race, with a sale of its own. `token` makes the sale's name unique."""
 
     strategy: type[RegisteredStrategy]
     token: str = field(default_factory=lambda: secrets.token_hex(6))
@@ -58,7 +67,7 @@ class Contestant:
 
 
 def chosen(names: list[str]) -> list[type[RegisteredStrategy]]:
-    """All where nothing is named. Raises UnknownChoice."""
+    """Return the strategies with these names, or all if the list is empty. Raise UnknownChoice."""
     for name in names:
         if name not in STRATEGIES:
             raise UnknownChoice(f"There is no strategy {name!r}. Known: {', '.join(STRATEGIES)}.")

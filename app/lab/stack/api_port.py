@@ -7,10 +7,11 @@ from app.lab.stack.process import ProcessFailed
 
 
 def hold(host: str, port: int) -> socket.socket:
-    """Raises ProcessFailed if anybody has the port; else keeps it for this user's processes until the socket is closed.
+    """Bind a socket to the port, and return it. Raise ProcessFailed if the port is in use.
 
-    The socket is bound but does not listen: the kernel gives it no connection. SO_REUSEPORT would let in a second lab
-    of the same user as well, hence the bind without it first, which succeeds only where nobody else's socket is.
+    The socket keeps the port for processes of this user until it is closed. It does not listen, so the kernel gives it
+    no connections. SO_REUSEPORT would also admit a second lab of the same user. Another socket is therefore bound first
+    without that option, which succeeds only if no other socket has the port.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -26,6 +27,6 @@ def hold(host: str, port: int) -> socket.socket:
             raise
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise ProcessFailed(f"port {port} on {host} is in use; choose another --port") from error
-        raise ProcessFailed(f"cannot listen on {host} port {port}: {error.strerror}") from error
+            raise ProcessFailed(f"Port {port} on {host} is in use. Choose another --port.") from error
+        raise ProcessFailed(f"The API cannot listen on {host} port {port}: {error.strerror}.") from error
     return shared

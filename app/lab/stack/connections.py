@@ -1,4 +1,4 @@
-"""The sum of all pools of a lab against what its ledger takes: refused at the start, not in mid-blast."""
+"""Compares the sum of all connection pools of a lab with the limit of its ledger, so that a lab fails at the start."""
 
 import asyncio
 
@@ -9,12 +9,12 @@ from app.settings import LedgerSettings
 
 
 def refuse_too_many(database_url: str, *, api_processes: int, workers: int) -> None:
-    """Raises ProcessFailed where the processes may together open more connections than there are."""
+    """Raise ProcessFailed if the processes may together open more connections than the ledger allows."""
     settings = LedgerSettings()
     singles = POOL_SIZES["reconciler"] + POOL_SIZES["blast-runner"]
     wanted = api_processes * (settings.pool_size + POOL_SIZES["sale-poller"]) + workers * POOL_SIZES["worker"] + singles
     for doubt in asyncio.run(_ask(database_url, settings, wanted)):
-        raise ProcessFailed(f"{api_processes} API processes and {workers} workers: {doubt}")
+        raise ProcessFailed(f"With {api_processes} API processes and {workers} workers, {doubt}.")
 
 
 async def _ask(database_url: str, settings: LedgerSettings, wanted: int) -> list[str]:

@@ -1,11 +1,14 @@
-"""Becomes a command that ends with the process that started it: `die_with_parent.py PARENT SIGNAL UID GID COMMAND ...`.
+"""Runs a command that ends together with the process that started it.
 
-Linux tells a child of its parent's death (PR_SET_PDEATHSIG), a SIGKILL included. It means the parent *thread*: start a
-tethered process from a thread that lives as long as the process should, in practice the main one. Elsewhere (macOS)
-nothing ends the child; the lab's registry of processes finds it at the next start.
+Usage: `die_with_parent.py PARENT SIGNAL UID GID COMMAND ...`, with the pid of the parent.
 
-A program of its own instead of `preexec_fn`: Python code between fork and exec may deadlock a process that has threads.
-The mark is set after the change of account, which clears it, and survives the exec.
+Linux sends a child a signal when its parent dies (PR_SET_PDEATHSIG), even if the parent was killed by SIGKILL. The
+parent is the *thread* that started the child, so start such a process from a thread that lives as long as the process
+should, which in practice is the main thread. Other systems (macOS) do not end the child. There, the lab's registry of
+processes finds it at the next start.
+
+This is a separate program and not a `preexec_fn`, because Python code between fork and exec may deadlock a process that
+has threads. The signal is set after the change of account, which would clear it. It survives the exec.
 """
 
 import ctypes
@@ -16,11 +19,11 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(parent: int, parent_death_signal: int) -> None:
-    """Has the kernel send this process the signal when its parent dies (Linux). Exits if it has died already."""
+    """Ask the kernel to send this process the signal when its parent dies (Linux). Exit if the parent has died."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, parent_death_signal)
         if os.getppid() != parent:
-            sys.exit("the parent died before its child was tethered to it")
+            sys.exit("The parent process died while this child process was being started.")
 
 
 def main(arguments: list[str]) -> None:

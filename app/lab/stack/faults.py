@@ -1,4 +1,7 @@
-"""Faults that a person tries on the lab's own processes, from the page; each heals by itself within a minute."""
+"""Carries out the faults that are requested on the dashboard, on the lab's own processes.
+
+Each is undone by itself within a minute.
+"""
 
 import time
 from collections.abc import Callable
@@ -11,12 +14,15 @@ from app.api.lab_control import Fault, LabControl
 from app.lab.stack.supervisor import ManagedProcess, Say, Supervisor
 
 WORKER_RETURNS_SECONDS = 3.0
-BROKER_RETURNS_SECONDS = 8.0  # long enough to see that sales don't need it
+BROKER_RETURNS_SECONDS = 8.0  # long enough to show that sales do not need it
 PAUSE_SECONDS = 60.0
 
 
 class Faults:
-    """Call `look` from the lab's main thread. Servers that are not the lab's own are left alone."""
+    """The faults of one lab, both requested and active ones. Call `look` regularly from the lab's main thread.
+
+    Servers that the lab did not start are not affected.
+    """
 
     def __init__(self, control: LabControl, supervisor: Supervisor, say: Say) -> None:
         control.open()
@@ -34,28 +40,29 @@ class Faults:
         }
 
     def look(self) -> None:
-        """Does what was asked for, ends what has lasted long enough, and tells how it stands."""
+        """Carry out the requested faults, end a pause that is over, and write the state if it changed."""
         for fault in self._control.take():
-            self._say(f"from the page: {fault}")
+            self._say(f"requested on the dashboard: {fault}")
             self._actions[fault]()
         if self._paused_until is not None and time.monotonic() >= self._paused_until:
             self.resume_drain()
         if self._paused_until is not None:
-            self._suspend_workers()  # also one that died meanwhile, and was started again
+            self._suspend_workers()  # includes a worker that was restarted meanwhile
         state = self._state()
         if state != self._told:
             self._control.tell(state)
             self._told = state
 
     def resume_drain(self) -> None:
-        """A stopped process can't even end: call it before the lab stops its parts."""
+        """Let the workers continue. Call this before the lab stops its parts: a suspended process cannot end."""
         for process in self._worker_processes():
             with suppress(psutil.NoSuchProcess):
                 process.resume()
         self._paused_until = None
 
     def _pause_drain(self) -> None:
-        self._paused_until = time.monotonic() + PAUSE_SECONDS  # first: what was stopped by then will go on
+        # Set first, so that the workers are resumed even if suspending one of them fails.
+        self._paused_until = time.monotonic() + PAUSE_SECONDS
         self._suspend_workers()
 
     def _suspend_workers(self) -> None:
@@ -74,14 +81,14 @@ class Faults:
             stop_for_a_while(part, BROKER_RETURNS_SECONDS)
 
     def _forget_counter(self) -> None:
-        from redis import Redis, RedisError  # noqa: PLC0415 - the lab's own process starts quicker without it
+        from redis import Redis, RedisError  # noqa: PLC0415 - the lab starts faster without it
 
         for part in self._named("valkey"):
             try:
                 with Redis.from_url(f"redis://{part.address}", socket_timeout=1) as stock:
                     stock.flushall()
             except RedisError as error:
-                self._say(f"{part.name} could not be made to forget: {error}")
+                self._say(f"{part.name} could not be emptied: {error}")
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -107,7 +114,7 @@ class Faults:
         return [part for part in self._supervisor.parts if part.name.startswith("worker-")]
 
     def _worker_processes(self) -> list[psutil.Process]:
-        """Those that live. One may end at any moment, which must keep none of the others from going on."""
+        """Return the running processes of all workers. One may end at any moment; the others must still be found."""
         found: list[psutil.Process] = []
         for part in self._workers():
             if part.server.running:
@@ -118,6 +125,9 @@ class Faults:
 
 
 def stop_for_a_while(part: ManagedProcess, seconds: float) -> None:
-    """SIGKILL, and a start of its own later: no death that the supervisor would count as one of a crash loop."""
+    """Kill a process with SIGKILL, and let the supervisor start it again after `seconds`.
+
+    The supervisor does not count this death, so it is no part of a crash loop.
+    """
     part.restart_at = time.monotonic() + seconds
     part.server.kill()

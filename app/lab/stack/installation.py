@@ -1,4 +1,4 @@
-"""An installation of the lab's own for one measurement: its stores begin empty, and nothing of it stays."""
+"""An installation for one measurement: its stores begin empty, and its data is removed at the end."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from app.lab.stack.supervisor import Say, Supervisor
 class Installation:
     """Embedded stores with the ledger's tables. Enter and leave it in the main thread (see app.lab.stack.supervisor).
 
-    `home`: taken by `with`, which raises ProcessFailed if another lab has it.
+    Entering it locks `home`. Raise ProcessFailed if another lab runs in that home.
     """
 
     def __init__(self, home: LabHome, say: Say) -> None:
@@ -44,11 +44,11 @@ class Installation:
         self.home.discard_data()
         clear_metrics(self.home.metrics)
         mark_children(self.home.directory)
-        stores = Stores(self.home)  # never a server that somebody else depends on
+        stores = Stores(self.home)  # always embedded servers, whatever the environment names
         self.supervisor.start(stores.parts)
         self.urls = stores.urls
         self.supervisor.run_to_end("migrate", self.plan().migration())
 
     def plan(self, environment: Mapping[str, str] = MappingProxyType({})) -> ServicePlan:
-        """Return how processes on these stores are started, at a port of their own."""
+        """Return a plan for the service's processes on these stores, at a free port."""
         return ServicePlan(self.home, LOOPBACK, free_port(), {**self.urls, **environment})

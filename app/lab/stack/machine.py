@@ -1,4 +1,4 @@
-"""What a measurement ran on. No host name, no address, no path: a report may be published."""
+"""Describes the machine of a measurement. A report may be published, so it has no host name, address or path."""
 
 import os
 import platform
@@ -25,7 +25,7 @@ PACKAGES = (
 
 
 def machine() -> dict[str, Any]:
-    """Cores are those this process may use, as far as the system tells; memory in GiB."""
+    """Return facts about the machine. Cores are those that this process may use, if the system knows them."""
     return {
         "system": f"{platform.system()} {platform.release()}",
         "architecture": platform.machine(),
@@ -35,22 +35,23 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the installed packages that matter to a measurement."""
+    """Return the versions of Python and of the installed packages that matter to a measurement."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = version(package)
-        except PackageNotFoundError:  # the servers' packages are not needed where the servers are someone else's
+        except PackageNotFoundError:  # the packages of the servers are optional if the lab uses given servers
             continue
     return found
 
 
 def describe() -> dict[str, Any]:
+    """Return the machine, the versions and the commit, as a report has them."""
     return {"machine": machine() | {"cpu": processor()}, "versions": versions(), "commit": commit()}
 
 
 def processor() -> str:
-    """The model's name, as far as the system tells."""
+    """Return the model name of the processor, or `unknown`."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -60,7 +61,7 @@ def processor() -> str:
 
 
 def commit() -> str:
-    """Of the source that runs; 'unknown' where it isn't a checkout."""
+    """Return the commit of the running source, and whether it has changes. Return `unknown` if it is no checkout."""
     place = Path(__file__).parent
     try:
         head = git(place, "rev-parse", "--short=12", "HEAD")

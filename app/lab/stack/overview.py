@@ -1,4 +1,4 @@
-"""What a person sees when the lab is up: what runs where, and what to try."""
+"""The text that `atomictickets lab` prints when it is ready: its processes, and commands to try."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ from app.lab.stack.supervisor import ManagedProcess
 
 
 def overview(parts: Sequence[ManagedProcess], api_url: str, home: Path) -> str:
+    """Return a table of the processes and the commands to try, as text."""
     rows = [
         ("process", "pid", "address", "log"),
         *((part.name, str(part.server.pid), part.address, str(part.server.log)) for part in parts),
@@ -16,22 +17,23 @@ def overview(parts: Sequence[ManagedProcess], api_url: str, home: Path) -> str:
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
     ]
     return "\n".join(
-        ["", *table, "", *what_to_try(api_url), "", f"Data and logs stay in {home}. Ctrl-C stops all.", ""]
+        ["", *table, "", *what_to_try(api_url), "", f"Data and logs are in {home}. Ctrl-C stops everything.", ""]
     )
 
 
 def what_to_try(api_url: str) -> list[str]:
     return [
-        f"API and its documentation   {api_url}/docs",
+        f"Dashboard               {api_url}",
+        f"API documentation       {api_url}/docs",
         "",
         "Put ten tickets on sale:",
         f"  curl -s {api_url}/sales -H 'Content-Type: application/json' \\",
         """    -d '{"name": "concert", "strategy": "atomic", "stock": 10}'""",
-        "Buy one:",
+        "Buy one ticket:",
         f"  curl -s {api_url}/buy-ticket -H 'Content-Type: application/json' -H 'X-Idempotency-Key: my-first' \\",
         """    -d '{"sale": "concert", "customer": "ada", "quantity": 1}'""",
-        "A hundred buyers at once, and what the ledger says:",
+        "Send a hundred buyers at once, and read what the ledger has:",
         f"  atomictickets blast concert --requests 100 --concurrency 100 --url {api_url}",
         f"  curl -s {api_url}/sales/concert",
-        'The same with a strategy that oversells: create a sale with "strategy": "naive".',
+        'To see tickets oversold, create a sale with "strategy": "naive" and send it the same buyers.',
     ]

@@ -1,4 +1,4 @@
-"""A child process with a log file, a readiness check and an end that leaves nothing behind."""
+"""A child process with a log file and a readiness check, which is stopped together with all its descendants."""
 
 import contextlib
 import os
@@ -21,14 +21,14 @@ LOG_TAIL_LINES = 20
 
 
 class ProcessFailed(AtomicTicketsError):
-    """A child process did not start, did not get ready in time, or cannot run here."""
+    """A process did not start, was not ready in time, or cannot run here."""
 
     slug = "process-failed"
     title = "Process Failed"
 
 
 class Account(NamedTuple):
-    """The user and group a process runs as."""
+    """The user and group as which a process runs."""
 
     uid: int
     gid: int
@@ -40,7 +40,7 @@ def own_account() -> Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """What is to run, and how. Its output is appended to `log`."""
+    """A command to run, and how to run it. Its output is appended to `log`."""
 
     command: Sequence[str]
     log: Path
@@ -51,7 +51,7 @@ class Launch:
 
 
 class Running(Protocol):
-    """What a ChildProcess needs of a process that was launched: this much of subprocess.Popen."""
+    """A launched process, as far as ChildProcess uses it. subprocess.Popen is one."""
 
     @property
     def pid(self) -> int: ...
@@ -61,10 +61,10 @@ class Running(Protocol):
 
 
 def launch_dying_with_parent(launch: Launch) -> Running:
-    """Starts the command in a session of its own. It ends with the thread that calls this (die_with_parent.py)."""
+    """Start the command in a session of its own. It ends with the thread that calls this (die_with_parent.py)."""
     die_with_parent = (os.getpid(), int(launch.stop_signal), launch.account.uid, launch.account.gid)
     with launch.log.open("ab") as output:
-        # -I -S: 10 ms instead of 40 ms, and the child's PYTHON* variables are for the command alone.
+        # -I -S: starts in 10 ms instead of 40 ms, and PYTHON* variables affect only the command.
         return subprocess.Popen(  # noqa: S603 - the lab's own commands, no shell
             [sys.executable, "-I", "-S", str(TETHER), *map(str, die_with_parent), *launch.command],
             stdin=subprocess.DEVNULL,
@@ -77,10 +77,13 @@ def launch_dying_with_parent(launch: Launch) -> Running:
 
 
 class ChildProcess:
-    """One command in a session of its own: a terminal's Ctrl-C reaches only the lab, which stops its children in order.
+    """One command that runs as a child process.
 
-    Output is appended to `log`. `stop_signal` asks for a graceful end; it is also what the kernel sends when the thread
-    that called `start` dies (see die_with_parent.py).
+    It has a session of its own, so a Ctrl-C in the terminal reaches only the lab, which stops its children in order.
+
+    `log`: the file to which its output is appended
+    `stop_signal`: requests a graceful end. The kernel sends the same signal when the thread that called `start` dies
+        (see die_with_parent.py).
     """
 
     launcher: ClassVar[Callable[[Launch], Running]] = staticmethod(launch_dying_with_parent)
@@ -109,9 +112,9 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """Of the running or last process; ProcessFailed if it was never started."""
+        """Return the pid of the running or last process. Raise ProcessFailed if it was never started."""
         if self._process is None:
-            raise ProcessFailed(f"{self.name} was not started")
+            raise ProcessFailed(f"{self.name} was not started.")
         return self._process.pid
 
     @property
@@ -120,13 +123,13 @@ class ChildProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; negative is the signal that ended it."""
+        """Return the exit code, or None while the process runs. A negative code is the signal that ended it."""
         return self._process.poll() if self._process else None
 
     def start(self) -> None:
-        """Returns at once. Call it from a thread that lives on: on Linux the process ends with it."""
+        """Start the process, and return at once. On Linux the process ends with the thread that calls this."""
         if self.running:
-            raise ProcessFailed(f"{self.name} already runs as pid {self.pid}")
+            raise ProcessFailed(f"{self.name} already runs as pid {self.pid}.")
         self._asked_to_stop = False
         self._log_offset = self.log.stat().st_size if self.log.exists() else 0
         self._process = type(self).launcher(
@@ -141,27 +144,30 @@ class ChildProcess:
         )
 
     def wait_ready(self, ready: Callable[[], bool], *, seconds: float) -> None:
-        """Polls `ready`; raises ProcessFailed with the log's tail when the process ends first or the time is up."""
+        """Wait until `ready` returns True.
+
+        Raise ProcessFailed, with the end of the log, if the process ends first or is not ready in time.
+        """
         deadline = time.monotonic() + seconds
         while not ready():
             if not self.running:
-                raise ProcessFailed(f"{self.name} ended with exit code {self.exit_code} at start\n{self.log_tail()}")
+                raise ProcessFailed(f"{self.name} ended at start, exit code {self.exit_code}:\n{self.log_tail()}")
             if time.monotonic() > deadline:
-                raise ProcessFailed(f"{self.name} was not ready after {seconds:g} s\n{self.log_tail()}")
+                raise ProcessFailed(f"{self.name} was not ready after {seconds:g} s:\n{self.log_tail()}")
             time.sleep(POLL_SECONDS)
 
     def finish(self, *, seconds: float) -> None:
-        """Waits until the process ends by itself; raises ProcessFailed with the log's tail unless it ended well."""
+        """Wait until the process ends with exit code 0. Otherwise raise ProcessFailed, with the end of the log."""
         self.wait_ready(lambda: self.exit_code == 0, seconds=seconds)
 
     def ask_to_stop(self) -> None:
-        """Sends the stop signal, once: to Celery and uvicorn a second one means "now"."""
+        """Send the stop signal, only once: Celery and uvicorn end without grace on a second one."""
         if self._process is not None and self.running and not self._asked_to_stop:
             self._asked_to_stop = True
             self._process.send_signal(self._stop_signal)
 
     def stop(self, *, seconds: float = 10) -> bool:
-        """Asks for a graceful end and waits; then kills what is left. True if it ended by itself in time."""
+        """Request a graceful end, wait, and kill what is left. Return whether the process ended by itself in time."""
         if self._process is None:
             return True
         self.ask_to_stop()
@@ -172,7 +178,7 @@ class ChildProcess:
         return graceful
 
     def kill(self) -> None:
-        """SIGKILL to the process, all its descendants and the rest of its group. Returns when they are gone."""
+        """Send SIGKILL to the process, its descendants and the rest of its group, and wait until they are gone."""
         if self._process is None:
             return
         if self.running:
@@ -182,7 +188,7 @@ class ChildProcess:
         self._process.wait()
 
     def log_tail(self) -> str:
-        """The last lines that the current (or last) run wrote."""
+        """Return the last lines that the current or last run wrote."""
         with self.log.open("rb") as log:
             log.seek(self._log_offset)
             lines = log.read().decode(errors="replace").splitlines()
@@ -190,7 +196,7 @@ class ChildProcess:
 
 
 def kill_tree(pid: int) -> None:
-    """Kills a process and its descendants, also those in other groups, and waits until they are gone or zombies."""
+    """Kill a process and its descendants, also those in other groups, and wait until they are gone or zombies."""
     try:
         root = psutil.Process(pid)
         root.suspend()  # a stopped parent forks no child between the listing and the kill
@@ -204,12 +210,15 @@ def kill_tree(pid: int) -> None:
 
 
 def wait_until_gone(processes: Sequence[psutil.Process], *, seconds: float) -> None:
-    """Waits for processes that may not be our children. A zombie is gone: whoever adopted it may never reap it."""
+    """Wait until the processes are gone. Raise ProcessFailed after `seconds`.
+
+    They need not be children of this process. A zombie counts as gone, because its new parent may never reap it.
+    """
     deadline = time.monotonic() + seconds
     for process in processes:
         while _alive(process):
             if time.monotonic() > deadline:
-                raise ProcessFailed(f"pid {process.pid} is still there {seconds:g} s after its SIGKILL")
+                raise ProcessFailed(f"The process {process.pid} still runs {seconds:g} s after it was sent SIGKILL.")
             time.sleep(POLL_SECONDS)
 
 

@@ -1,6 +1,6 @@
-"""Which processes a lab started, on disk, so that the next start ends what a kill -9 left behind.
+"""A list on disk of the processes that a lab started, so that the next start ends those that a kill -9 left behind.
 
-On Linux nearly nothing is left (die_with_parent.py); grandchildren and other systems make up the rest.
+On Linux only grandchildren may be left (see die_with_parent.py). On other systems, all processes may be.
 """
 
 import contextlib
@@ -13,25 +13,27 @@ import psutil
 from app.lab.stack.home import write_private_json
 from app.lab.stack.process import kill_tree, wait_until_gone
 
-HOME_VARIABLE = (
-    "ATOMICTICKETS_LAB_HOME"  # in the environment of every child, so that its orphans can be told from strangers
-)
+# In the environment of every child. It distinguishes an orphan of this lab from any other process.
+HOME_VARIABLE = "ATOMICTICKETS_LAB_HOME"
 
 
 def mark_children(home: Path) -> None:
-    """Lets every process that is started from here on carry the mark of its home."""
+    """Set the variable that marks every process started from now on as one of this home."""
     os.environ[HOME_VARIABLE] = str(home)
 
 
 class ProcessRegistry:
-    """Pids with their creation times (s since the epoch): a pid alone may be a stranger's by now."""
+    """The started processes, by name: pid and creation time in Unix seconds.
+
+    The creation time is needed because another process may have the pid by now.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._started: dict[str, tuple[int, float]] = {}
 
     def record(self, name: str, pid: int) -> None:
-        """Also a process that has died meanwhile is recorded: its group may live on."""
+        """Record a started process. One that has died meanwhile is recorded too, because its group may live on."""
         try:
             created = psutil.Process(pid).create_time()
         except psutil.NoSuchProcess:
@@ -44,7 +46,7 @@ class ProcessRegistry:
         self._path.unlink(missing_ok=True)
 
     def end_left_behind(self) -> int:
-        """Under the home's lock: kills what an earlier lab left running, and returns how many processes that were."""
+        """Kill the processes that an earlier lab left, and return their number. The home must be locked."""
         try:
             entries: dict[str, tuple[int, float]] = json.loads(self._path.read_text())
         except FileNotFoundError:
@@ -57,7 +59,7 @@ class ProcessRegistry:
         return len(left)
 
     def _remains(self, pid: int, created: float) -> list[psutil.Process]:
-        """The process itself, or when it is gone the members of its group that carry this home's mark."""
+        """Return the process itself or, if it is gone, the members of its group that are marked with this home."""
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
             if process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE:

@@ -1,4 +1,4 @@
-"""A sale as the lab stages and reads it over HTTP, at a service whose processes may be starting."""
+"""Reads and changes of a sale over HTTP, at a service whose processes may be starting."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -12,7 +12,10 @@ Answer = TypeVar("Answer")
 
 
 async def until(client: SaleClient, sale: str, event: str, holds: Callable[[Document], bool]) -> Document:
-    """Return the sale as soon as `holds` is true of it. Raise NotInTime."""
+    """Return the sale as soon as `holds` returns True for it.
+
+    Raise NotInTime after 30 s, with the message that the sale was not `event`.
+    """
 
     async def look() -> Document | None:
         with suppress(ApiNotReady):
@@ -23,12 +26,15 @@ async def until(client: SaleClient, sale: str, event: str, holds: Callable[[Docu
 
     found = await poll(look, seconds=waiting.PATIENCE_SECONDS)
     if found is None:
-        raise NotInTime(f"Not within {waiting.PATIENCE_SECONDS:.0f} s: {sale} {event}.")
+        raise NotInTime(f"Within {waiting.PATIENCE_SECONDS:.0f} s the sale {sale} was not {event}.")
     return found
 
 
 async def when_ready(ask: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Ask until the service is ready. For requests that are safe to repeat. Raise the last ApiNotReady."""
+    """Send a request until the service is ready, and return the answer. The request must be safe to repeat.
+
+    Raise the last ApiNotReady after 30 s.
+    """
     refused: list[ApiNotReady] = []
 
     async def look() -> list[Answer] | None:

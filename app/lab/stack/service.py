@@ -1,4 +1,4 @@
-"""The processes of the service itself: the same commands that a production installation runs."""
+"""The processes of the service, started by the same commands as in a production installation."""
 
 import contextlib
 import http.client
@@ -15,12 +15,16 @@ from app.lab.stack.supervisor import ManagedProcess
 
 CELERY_WORKER = (
     *("-A", "worker.main", "worker", "--pool", "prefork", "--concurrency", "1", "--disable-prefetch"),
-    *("--without-mingle", "--without-gossip"),  # workers need nothing of each other; mingling costs 1 s at start
+    *("--without-mingle", "--without-gossip"),  # workers do not need each other, and mingling costs 1 s at start
 )
 
 
 class ServicePlan:
-    """Builds the parts from the stores' URLs and the address of the API."""
+    """The plan by which the processes of one installation are started.
+
+    `host`, `port`: address of the API
+    `environment`: the URLs of the stores, and other settings of the processes
+    """
 
     def __init__(self, home: LabHome, host: str, port: int, environment: Mapping[str, str]) -> None:
         self._home = home
@@ -38,10 +42,11 @@ class ServicePlan:
         }
 
     def migration(self) -> ChildProcess:
+        """Return the process that migrates the ledger, and ends."""
         return self.module("migrate", "app.ledger.migrate")
 
     def parts(self, *, api_processes: int, workers: int) -> list[ManagedProcess]:
-        """In the order of their start; they stop in the opposite order, the API first."""
+        """Return the processes in the order of their start. They stop in the opposite order, the API first."""
         return [
             self._loop("reconcile", "app.reconciler"),
             *(self.worker(number) for number in range(1, workers + 1)),
@@ -50,8 +55,9 @@ class ServicePlan:
         ]
 
     def api(self, name: str, module: str = "app.serve", **environment: str) -> ManagedProcess:
-        """One process at the port of this plan; `module`: what it runs in place of the service."""
-        process = self.module(name, module, **{"POD_NAME": name} | environment)  # all have the same host name here
+        """Return an API process at the port of this plan. `module` is the program; a benchmark runs another one."""
+        # The pod's name identifies the process, because all processes have the same host name here.
+        process = self.module(name, module, **{"POD_NAME": name} | environment)
 
         def ready() -> bool:
             return listens(process, self.port) and is_ready(self.host, self.port)
@@ -63,14 +69,14 @@ class ServicePlan:
         return self._loop(name, "celery", *CELERY_WORKER, "-n", f"{name}@%h", variable="WORKER_READY_FILE")
 
     def _loop(self, name: str, module: str, *arguments: str, variable: str | None = None) -> ManagedProcess:
-        """A process without a port. It makes the file that `<NAME>_READY_FILE` names once it works."""
+        """Return a process without a port. When it is ready, it creates the file that `<NAME>_READY_FILE` names."""
         ready_file = self._home.directory / f"{name}.ready"
         ready_file.unlink(missing_ok=True)
         environment = {variable or f"{name.upper().replace('-', '_')}_READY_FILE": str(ready_file)}
         return ManagedProcess(name, self.module(name, module, *arguments, **environment), ready=ready_file.exists)
 
     def module(self, name: str, module: str, *arguments: str, **environment: str) -> ChildProcess:
-        # In the home, not the current directory: `-m` looks there first, and a user's own app/ would be taken for ours.
+        # The process runs in the home, because `-m` searches the current directory first, which may have another app/.
         return ChildProcess(
             name,
             [sys.executable, "-m", module, *arguments],
@@ -93,7 +99,7 @@ def is_ready(host: str, port: int) -> bool:
 
 
 def listens(process: ChildProcess, port: int) -> bool:
-    """Whether this very process accepts there: with SO_REUSEPORT an answer may come from any of its siblings."""
+    """Return whether this process itself listens at the port. With SO_REUSEPORT, another one may have answered."""
     with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
         connections = psutil.Process(process.pid).net_connections("tcp")
         return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections)
@@ -101,7 +107,7 @@ def listens(process: ChildProcess, port: int) -> bool:
 
 
 def reachable(host: str) -> str:
-    """The address under which a client on this machine finds a server that listens on `host`."""
+    """Return the address at which a client on this machine reaches a server that listens on `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
@@ -111,6 +117,6 @@ def url_of(host: str, port: int) -> str:
 
 
 def clear_metrics(directory: Path) -> None:
-    """Files of dead processes would be summed into this start's counters."""
+    """Remove the metrics of processes that have ended, which would be added to the new counters."""
     for leftover in directory.glob("*.db"):
         leftover.unlink()

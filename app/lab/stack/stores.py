@@ -1,4 +1,4 @@
-"""The lab's three stores: embedded ones, or the servers that the environment names."""
+"""The three stores of a lab: embedded servers, or the servers that the environment names."""
 
 import socket
 from urllib.parse import urlsplit
@@ -17,10 +17,15 @@ NOT_GIVEN = GivenStores.model_construct()
 
 
 class Stores:
-    """`urls` is the environment by which every process of the lab finds its stores; `parts` are those to start here."""
+    """The stores of one lab.
+
+    `urls`: the environment variables by which every process of the lab finds its stores
+    `parts`: the embedded servers, which the lab must start
+    `ports`: the ports of the embedded servers, by name
+    """
 
     def __init__(self, home: LabHome, given: GivenStores | None = None, say: Say = print) -> None:
-        """Starts all of them unless some are `given`. Raises ProcessFailed if nobody answers at one of those."""
+        """Use the `given` servers, and embedded ones for the rest. Raise ProcessFailed if a given one is away."""
         self.urls: dict[str, str] = {}
         self.parts: list[ManagedProcess] = []
         self.ports: dict[str, int] = {}
@@ -45,18 +50,18 @@ class Stores:
         self.parts.append(ManagedProcess(name, server, address=f"127.0.0.1:{server.port}"))
 
     def _port(self, name: str) -> int:
-        """The port of the last start if it is still free, so that a client's bookmark keeps working."""
+        """Return the port of the last start if it is still free, so that clients need not change their settings."""
         remembered = self._remembered.get(name)
         self.ports[name] = remembered if remembered and is_free(remembered) else free_port()
         return self.ports[name]
 
 
 def check_reachable(variable: str, url: str) -> None:
-    """Raises ProcessFailed at once, in place of an API that never gets ready."""
+    """Raise ProcessFailed if no server answers at the URL. Otherwise the API would never become ready."""
     try:
         hosts = [_postgres(url)] if variable == "DATABASE_URL" else RedisAddress.of(url).hosts
     except ValueError as error:
-        raise ProcessFailed(f"{variable} names no server: {error}") from error
+        raise ProcessFailed(f"{variable} is not the URL of a server: {error}.") from error
     failures = []
     for host, port in hosts:
         try:
@@ -64,17 +69,18 @@ def check_reachable(variable: str, url: str) -> None:
         except OSError as error:
             failures.append(f"{host}:{port} ({error})")
         else:
-            return  # of several, one that answers knows the others
-    raise ProcessFailed(f"{variable}: nobody answers at {', '.join(failures)}")
+            return  # one of several servers is enough, because it knows the others
+    raise ProcessFailed(f"{variable}: no server answers at {', '.join(failures)}.")
 
 
 def _postgres(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
     if not parts.hostname or parts.scheme.partition("+")[0] != "postgresql":
-        raise ValueError("it begins with postgresql+asyncpg://[user@]host")
+        raise ValueError("it must begin with postgresql+asyncpg://[user@]host")
     return parts.hostname, parts.port or 5432
 
 
 def without_password(url: str) -> str:
+    """Return the URL with its password replaced by asterisks."""
     parts = urlsplit(url)
     return url if parts.password is None else url.replace(f":{parts.password}@", ":***@", 1)

@@ -1,4 +1,4 @@
-"""Work that goes on while the lab's processes are looked after."""
+"""Runs work while the supervisor watches the lab's processes."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -12,9 +12,9 @@ Result = TypeVar("Result")
 
 
 async def supervised(work: Coroutine[Any, Any, Result], supervisor: Supervisor) -> Result:
-    """Does the work while the supervisor watches its parts: a scenario must not wait for a process that died.
+    """Run `work` while the supervisor watches its parts, so that the work never waits for a process that died.
 
-    Raises StopRequested, ProcessFailed, and what the work raises.
+    Raise StopRequested, ProcessFailed, and the errors of the work.
     """
     running = asyncio.create_task(work)
     try:

@@ -1,7 +1,7 @@
-"""Starts the parts of a lab in order, keeps them alive, and stops them in the opposite order.
+"""Starts the parts of a lab in order, restarts those that die, and stops all in the opposite order.
 
-Everything happens in the calling thread, which must be the main one: its death ends the parts (die_with_parent.py), and
-signals arrive there. A signal only sets a flag, so that no part is ever half started and unrecorded.
+Everything happens in the calling thread. It must be the main thread, because the parts end with it (die_with_parent.py)
+and signals arrive there. A signal only sets a flag, so no part is ever started without being recorded.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 
 
 class Server(Protocol):
-    """What an embedded store and a ChildProcess have in common."""
+    """A server that can be supervised: an embedded store or a ChildProcess."""
 
     @property
     def pid(self) -> int: ...
@@ -41,7 +41,11 @@ class Server(Protocol):
 
 @dataclass
 class ManagedProcess:
-    """One supervised process. `ready` is None where `start` itself returns only when the server is ready."""
+    """One supervised process.
+
+    `ready`: returns whether the process is ready; None if `start` of the server returns only when it is
+    `restart_at`: monotonic time at which the supervisor will start it again, or None
+    """
 
     name: str
     server: Server
@@ -52,10 +56,12 @@ class ManagedProcess:
 
 
 class StopRequested(Exception):
-    """Ctrl-C or SIGTERM arrived before the lab was up."""
+    """Ctrl-C or SIGTERM arrived before the lab was ready, or while supervised work was running."""
 
 
 class Supervisor:
+    """The supervisor of one lab. Parts that are started together form a group, and are stopped together."""
+
     def __init__(self, registry: ProcessRegistry, say: Say = print) -> None:
         self._registry = registry
         self._say = say
@@ -68,7 +74,10 @@ class Supervisor:
 
     @contextlib.contextmanager
     def signals_request_stop(self) -> Iterator[None]:
-        """Inside, SIGINT and SIGTERM set `stop_requested`. More of them change nothing: stopping is bounded anyway."""
+        """Set `stop_requested` on SIGINT and SIGTERM, inside this context.
+
+        Further signals change nothing, because stopping takes a bounded time.
+        """
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -77,7 +86,10 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def start(self, parts: Sequence[ManagedProcess]) -> None:
-        """Starts all at once and waits until each is ready. After ProcessFailed or StopRequested, call `stop`."""
+        """Start all parts at once, and wait until each is ready.
+
+        Raise ProcessFailed or StopRequested; call `stop` after either.
+        """
         group: list[ManagedProcess] = []
         self._groups.append(group)
         begun = time.monotonic()
@@ -94,7 +106,7 @@ class Supervisor:
                 self._say(f"{part.name} ... ready in {time.monotonic() - begun:.1f} s")
 
     def run_to_end(self, name: str, process: ChildProcess) -> None:
-        """A step that must succeed before the next parts start."""
+        """Run a process that must succeed before the next parts are started. Raise ProcessFailed if it fails."""
         begun = time.monotonic()
         process.start()
         self._registry.record(name, process.pid)
@@ -105,7 +117,10 @@ class Supervisor:
         self._say(f"{name} ... done in {time.monotonic() - begun:.1f} s")
 
     def watch(self) -> None:
-        """Looks once at every part, says who died, starts it again when it is time. ProcessFailed at a crash loop."""
+        """Check every part once. Report a part that died, and start it again when its delay is over.
+
+        Raise ProcessFailed if a part dies too often.
+        """
         for part in self.parts:
             if part.server.running:
                 continue
@@ -115,7 +130,10 @@ class Supervisor:
                 self._restart(part)
 
     def stop(self) -> None:
-        """Stops group after group, the last started first. Within a group all are asked before any is waited for."""
+        """Stop all parts, the group that was started last first.
+
+        All parts of a group are sent the stop signal before the first of them is waited for.
+        """
         for group in reversed(self._groups):
             begun = time.monotonic()
             for part in reversed(group):
@@ -137,19 +155,19 @@ class Supervisor:
             self._refuse_when_stopping()
             if not part.server.running:
                 ended = f"{part.name} ended at start, exit code {part.server.exit_code}"
-                raise ProcessFailed(f"{ended}\n{part.server.log_tail()}")
+                raise ProcessFailed(f"{ended}:\n{part.server.log_tail()}")
             if time.monotonic() > deadline:
-                raise ProcessFailed(f"{part.name} was not ready after {READY_SECONDS:g} s\n{part.server.log_tail()}")
+                raise ProcessFailed(f"{part.name} was not ready after {READY_SECONDS:g} s:\n{part.server.log_tail()}")
             time.sleep(0.05)
 
     def _mourn(self, part: ManagedProcess) -> None:
         exit_code = part.server.exit_code
-        part.server.kill()  # what the dead process left in its group
+        part.server.kill()  # ends what the dead process left in its group
         delay = part.restarts.delay_after_death(time.monotonic())
         if delay is None:
-            raise ProcessFailed(f"{part.name} keeps dying, exit code {exit_code}; given up\n{part.server.log_tail()}")
+            raise ProcessFailed(f"{part.name} died too often, exit code {exit_code}:\n{part.server.log_tail()}")
         part.restart_at = time.monotonic() + delay
-        self._say(f"{part.name} died, exit code {exit_code}; starting again in {delay:g} s (log: {part.server.log})")
+        self._say(f"{part.name} died, exit code {exit_code}; it restarts in {delay:g} s (log: {part.server.log})")
 
     def _restart(self, part: ManagedProcess) -> None:
         try:

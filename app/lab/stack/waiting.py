@@ -1,4 +1,4 @@
-"""Waiting for what other processes do. Every wait has an end."""
+"""Ways to wait for other processes. Every wait has a limit."""
 
 import asyncio
 import time
@@ -16,6 +16,8 @@ LOOK_SECONDS = 0.02
 
 
 class NotInTime(AtomicTicketsError):
+    """Something that was waited for did not happen in time."""
+
     status, slug, title = 504, "not-in-time", "Not in Time"
 
 
@@ -26,15 +28,18 @@ def never() -> bool:
 async def poll(
     look: Callable[[], Awaitable[Answer | None]], *, seconds: float, unless: Callable[[], bool] = never
 ) -> Answer | None:
-    """Call `look` until it returns something, and return that; None after `seconds`, or once `unless` is true."""
+    """Call `look` until it returns something else than None, and return that.
+
+    Return None after `seconds`, or as soon as `unless` returns True.
+    """
     deadline = time.monotonic() + seconds
-    while (found := await look()) is None and not unless() and time.monotonic() < deadline:  # noqa: ASYNC110  in others
+    while (found := await look()) is None and not unless() and time.monotonic() < deadline:  # noqa: ASYNC110  an event of another process
         await asyncio.sleep(LOOK_SECONDS)
     return found
 
 
 async def repeat(look: Callable[[], Awaitable[None]], *, every_seconds: float) -> None:
-    """Call `look` again and again until this is cancelled."""
+    """Call `look` at this interval until this is cancelled."""
     while True:
         await look()
         await asyncio.sleep(every_seconds)
@@ -42,7 +47,7 @@ async def repeat(look: Callable[[], Awaitable[None]], *, every_seconds: float) -
 
 @asynccontextmanager
 async def in_background(work: Coroutine[Any, Any, Answer]) -> AsyncIterator["asyncio.Task[Answer]"]:
-    """Do `work` while the block runs, and cancel it then. Raise what it raised, if it failed before."""
+    """Run `work` while the block runs, and cancel it at its end. If the work failed before, raise its error."""
     task = asyncio.create_task(work)
     try:
         yield task

@@ -1,4 +1,4 @@
-"""The scenarios, by name."""
+"""The scenarios by name, and how one is played with several strategies."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Act = Callable[[OwnTarget, type[RegisteredStrategy]], Coroutine[Any, Any, list[S
 
 @dataclass(frozen=True, slots=True)
 class RaceScenario:
-    """`faults`: whether failpoints and impatient processes are needed."""
+    """A scenario. `faults`: whether it needs failpoints and shorter intervals in the processes."""
 
     act: Act
     summary: str
@@ -28,12 +28,14 @@ class RaceScenario:
 
 
 SCENARIOS: Mapping[str, RaceScenario] = {
-    "limit": RaceScenario(limit, "a customer who may have one ticket clicks at once in eight tabs"),
-    "pause": RaceScenario(pause, "who is about to sell the last ticket stands still, and another one comes"),
-    "crash": RaceScenario(crash, "a process dies between its decision and its order"),
-    "failover": RaceScenario(failover, "a replica takes over that lacks the last orders"),
-    "retry-storm": RaceScenario(retry_storm, "everybody has read before anybody writes"),
-    "hot-and-spread": RaceScenario(hot_and_spread, "as many purchases of one sale as of a hundred", faults=False),
+    "limit": RaceScenario(limit, "a customer with a limit of one ticket clicks in eight tabs at once"),
+    "pause": RaceScenario(pause, "a purchase of the last ticket stops for seconds, and a second one arrives"),
+    "crash": RaceScenario(crash, "a process dies between deciding a purchase and storing its order"),
+    "failover": RaceScenario(failover, "a replica of Redis that lacks the last orders takes over"),
+    "retry-storm": RaceScenario(retry_storm, "thirty buyers have read the stock before one of them writes"),
+    "hot-and-spread": RaceScenario(
+        hot_and_spread, "the same purchases, sent to one sale and to a hundred", faults=False
+    ),
 }
 
 
@@ -43,7 +45,10 @@ async def play(
     strategies: Sequence[type[RegisteredStrategy]],
     say: Callable[[str], None],
 ) -> tuple[list[Scene], dict[str, str]]:
-    """The scenes, and why a strategy has none where it failed. Raises ProcessFailed where not all is mended then."""
+    """Play a scenario with each strategy. Return the scenes, and by strategy the reasons of those that failed.
+
+    After a failure the installation is repaired for the next strategy. Raise ProcessFailed if it cannot be.
+    """
     scenes: list[Scene] = []
     failures: dict[str, str] = {}
     for strategy in strategies:
@@ -62,4 +67,5 @@ async def play(
 
 
 def told(found: Mapping[str, int]) -> str:
+    """Return the anomalies of a scene with their counts, as text."""
     return ", ".join(f"{anomaly} {count}" for anomaly, count in found.items()) or "nothing found"

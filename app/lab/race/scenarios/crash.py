@@ -1,9 +1,9 @@
 """`crash`: a process dies at the worst moment. The buyer whose connection broke asks again with the same key.
 
-Where the decision is in one store and the order on its way to another, that moment loses orders or leaks tickets. Each
-strategy dies at the points that its purchases come by: after the decrement in Redis; where there is none, after it has
-read; where it passes neither, while its statement waits in the ledger. Where orders travel as tasks, also in the worker
-that took one, and with the broker that holds them.
+If the decision is in one store and the order is on its way to another, such a death loses orders or leaks tickets. The
+process dies at the first of these points that the strategy's purchases pass: after the decrement in Redis, after the
+read of the stock, or while the statement waits in the ledger. If orders are sent as tasks, there are two more scenes:
+the worker that took a task dies, and the broker that holds all tasks dies.
 """
 
 import time
@@ -20,11 +20,12 @@ from app.lab.stack.waiting import in_background
 from app.sales.strategy import AcceptedIn
 from app.strategies.dependencies import RegisteredStrategy
 
-# One buyer after another, so that one purchase is under way when the process dies. The last ones find it sold out.
+# One buyer after another, so that one purchase is under way when the process dies. The last four find it sold out.
 WORKLOAD = Workload(stock=4, requests=8, concurrency=1, think_ms=0, retries=20)
 
 
 async def crash(target: OwnTarget, strategy: type[RegisteredStrategy]) -> list[Scene]:
+    """Play the scenario with one strategy, and return one scene for each death."""
     scene = (
         await _die_at(target, strategy, "after_decrement")
         or await _die_at(target, strategy, "after_stock_read")
@@ -39,7 +40,7 @@ async def crash(target: OwnTarget, strategy: type[RegisteredStrategy]) -> list[S
 
 
 async def _die_at(target: OwnTarget, strategy: type[RegisteredStrategy], point: Failpoint) -> Scene | None:
-    """None where no purchase came by."""
+    """Kill the process that passes this failpoint. Return None if no purchase passed it."""
     contestant = Contestant(strategy)
     async with staged(target, contestant, WORKLOAD) as opened_at:
         target.failpoints.kill_at(point)
@@ -59,8 +60,9 @@ async def _die_at(target: OwnTarget, strategy: type[RegisteredStrategy], point: 
 
 
 async def _die_in_the_ledger(target: OwnTarget, strategy: type[RegisteredStrategy]) -> Scene | None:
-    """While the purchase waits for the sale's row. What the database does with a statement whose client is gone, it
-    does when the row is free: it may well be carried out. None where no purchase waits for it.
+    """Kill the API process whose purchase waits for the sale's row. Return None if no purchase waits for it.
+
+    PostgreSQL notices the dead client only after the row is free, so it may still execute the statement.
     """
     contestant = Contestant(strategy)
     async with staged(target, contestant, WORKLOAD) as opened_at, AsyncExitStack() as buyers:
@@ -80,7 +82,10 @@ async def _die_in_the_ledger(target: OwnTarget, strategy: type[RegisteredStrateg
 
 
 async def _broker_dies(target: OwnTarget, strategy: type[RegisteredStrategy]) -> Scene:
-    """With all orders in it: the broker keeps nothing on disk, as it carries nothing but hints for the others."""
+    """Kill the broker while it holds all orders.
+
+    The broker keeps nothing on disk, because for all other strategies it carries only hints.
+    """
     contestant = Contestant(strategy)
     async with staged(target, contestant, WORKLOAD) as opened_at:
         target.hold(target.workers)

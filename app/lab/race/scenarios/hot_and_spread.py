@@ -1,4 +1,7 @@
-"""`hot-and-spread`: as many purchases of one sale as of a hundred. What a hot row, or a hot key, costs is the ratio."""
+"""`hot-and-spread`: the same purchases, sent to one sale (hot) and to a hundred sales (spread).
+
+The ratio of the two rates is the cost of a hot row or a hot key.
+"""
 
 import asyncio
 import time
@@ -17,11 +20,12 @@ from app.lab.race.workload import Contestant, Workload
 from app.strategies.dependencies import RegisteredStrategy
 
 SALES = 100
-EACH = 10  # purchases of each sale, all of which it can serve
+EACH = 10  # purchases and tickets of each sale, so that all purchases are accepted
 HOT = Workload(stock=SALES * EACH, requests=SALES * EACH, concurrency=SALES, think_ms=0, retries=20)
 
 
 async def hot_and_spread(target: OwnTarget, strategy: type[RegisteredStrategy]) -> list[Scene]:
+    """Play the scenario with one strategy, and return its scene."""
     await warm_up(target, Contestant(strategy))
     hot, first = await _sold(target, strategy, sales=1)
     spread, second = await _sold(target, strategy, sales=SALES)
@@ -31,7 +35,7 @@ async def hot_and_spread(target: OwnTarget, strategy: type[RegisteredStrategy]) 
 
 
 async def _sold(target: Target, strategy: type[RegisteredStrategy], *, sales: int) -> tuple[float, History]:
-    """Accepted per second over all sales, and what happened."""
+    """Sell to the crowd over this many sales. Return the purchases accepted per second, and the merged history."""
     workload = replace(HOT, **{name: getattr(HOT, name) // sales for name in ("stock", "requests", "concurrency")})
     contestants = [Contestant(strategy) for _ in range(sales)]
     async with AsyncExitStack() as stack:

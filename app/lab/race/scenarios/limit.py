@@ -1,7 +1,7 @@
-"""`limit`: a customer who may have one ticket clicks at once in eight tabs.
+"""`limit`: a customer with a limit of one ticket clicks in eight tabs at once.
 
-All eight have counted his tickets before one of them writes, as far as the strategy lets them: that is write skew. No
-row is written twice, so a strategy that guards only the stock does not notice.
+If the strategy permits it, all eight purchases have counted the customer's tickets before one of them writes, which is
+write skew. No row is written twice, so a strategy that guards only the stock does not notice.
 """
 
 from app.blasts.load.process import run_in_process
@@ -16,6 +16,7 @@ WORKLOAD = Workload(stock=100, requests=TABS, concurrency=TABS, think_ms=0, cust
 
 
 async def limit(target: OwnTarget, strategy: type[RegisteredStrategy]) -> list[Scene]:
+    """Play the scenario with one strategy, and return its scene."""
     contestant = Contestant(strategy)
     async with staged(target, contestant, WORKLOAD) as opened_at:
         target.failpoints.meet_at("after_stock_read", TABS)

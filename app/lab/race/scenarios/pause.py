@@ -1,8 +1,8 @@
-"""`pause`: who is about to sell the last ticket stands still, as in a collection of garbage, and another one comes.
+"""`pause`: a purchase of the last ticket stops, as in a garbage collection, and a second purchase arrives.
 
-A lock in Redis ends meanwhile, and its holder is not told. The first one wakes when the second has been answered, or
-has waited longer than any lock lasts. Who decides in one step has nowhere to stand but in the ledger, at the row that
-both must write.
+A lock in Redis expires meanwhile, and its holder does not notice. The first purchase continues when the second has been
+answered, or has waited longer than any lock lasts. A strategy that decides in one step can be stopped only in the
+ledger, at the row that both purchases must write.
 """
 
 import asyncio
@@ -21,18 +21,19 @@ from app.strategies.dependencies import RegisteredStrategy
 
 WORKLOAD = Workload(stock=1, requests=1, concurrency=1, think_ms=0, retries=20, seconds=25.0)
 POINTS: tuple[Failpoint, ...] = ("after_stock_read", "after_decrement")
-STANDS_SECONDS = 4.0  # a lock of app/strategies/in_redis/lock.py ends after two
-WAITS_SECONDS = 1.0  # in the ledger, where no lock ends and a statement does, after three
+STANDS_SECONDS = 4.0  # a lock of app/strategies/in_redis/lock.py expires after 2 s
+WAITS_SECONDS = 1.0  # in the ledger, whose locks do not expire but whose statements time out after 3 s
 ARRIVES_SECONDS = 10.0
 
 
 async def pause(target: OwnTarget, strategy: type[RegisteredStrategy]) -> list[Scene]:
+    """Play the scenario with one strategy. Return its scene, or nothing if no purchase could be stopped."""
     scene = await _stands_at_a_point(target, strategy) or await _stands_in_the_ledger(target, strategy)
     return [] if scene is None else [scene]
 
 
 async def _stands_at_a_point(target: OwnTarget, strategy: type[RegisteredStrategy]) -> Scene | None:
-    """None where no purchase came by one."""
+    """Stop the first purchase at a failpoint. Return None if no purchase passed one."""
     contestant, failpoints = Contestant(strategy), target.failpoints
     async with staged(target, contestant, WORKLOAD) as opened_at:
         try:
@@ -55,7 +56,7 @@ async def _stands_at_a_point(target: OwnTarget, strategy: type[RegisteredStrateg
 
 
 async def _stands_in_the_ledger(target: OwnTarget, strategy: type[RegisteredStrategy]) -> Scene | None:
-    """None where a purchase needs no row of the sale."""
+    """Stop the first purchase at the row of the counter. Return None if a purchase does not need that row."""
     contestant = Contestant(strategy)
     async with staged(target, contestant, WORKLOAD) as opened_at:
         async with AsyncExitStack() as buyers:
@@ -80,7 +81,10 @@ async def _scene(
 
 
 async def _somebody_stands(target: OwnTarget, buyer: "asyncio.Task[object]") -> Failpoint | None:
-    """Where. None: decided in one step, with nothing between to stand at."""
+    """Wait until the purchase stands at a failpoint, and return that point.
+
+    Return None if the buyer was answered first: the strategy decides in one step. Raise TimeoutError after 10 s.
+    """
 
     async def look() -> Failpoint | None:
         return next((point for point in POINTS if target.failpoints.happened(point, "stop")), None)

@@ -1,7 +1,7 @@
-"""`retry-storm`: everybody has read before anybody writes, so that whoever bets on being alone loses.
+"""`retry-storm`: thirty buyers have read before one of them writes, so optimistic strategies must retry.
 
-What it costs is seen in the attempts that failed, and in the requests that had to come again. Nobody may be told that
-it is sold out while tickets are left.
+The cost is shown by the attempts that failed and by the requests that buyers had to repeat. No buyer may be refused as
+sold out while tickets are left.
 """
 
 from app.blasts.load.process import run_in_process
@@ -12,11 +12,12 @@ from app.lab.race.target import OwnTarget
 from app.lab.race.workload import Contestant, Workload
 from app.strategies.dependencies import RegisteredStrategy
 
-CROWD = 30  # as many as the connections of two API processes bear, with some to spare
+CROWD = 30  # fewer than the connections of two API processes to the ledger, so that none waits for a connection
 WORKLOAD = Workload(stock=CROWD // 2, requests=2 * CROWD, concurrency=CROWD, think_ms=0, retries=20)
 
 
 async def retry_storm(target: OwnTarget, strategy: type[RegisteredStrategy]) -> list[Scene]:
+    """Play the scenario with one strategy, and return its scene."""
     contestant = Contestant(strategy)
     async with staged(target, contestant, WORKLOAD) as opened_at:
         before = await counters_of(target, strategy.name)

@@ -1,4 +1,4 @@
-"""What one scenario showed of one strategy."""
+"""A scene: the result of one scenario with one strategy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from app.races.history.check import Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """`seen`: what to look at beside what was found, in the words of the scenario."""
+    """The result of one scenario with one strategy. `seen` has the scenario's own figures, by their headings."""
 
     strategy: str
     seen: dict[str, Any] = field(default_factory=dict)
@@ -25,6 +25,7 @@ class Scene:
 
     @property
     def found(self) -> dict[str, int]:
+        """Return the count of each anomaly that was found."""
         return {str(finding.anomaly): finding.count for finding in self.verdict.findings}
 
     def as_json(self) -> dict[str, Any]:
@@ -41,11 +42,11 @@ async def scene_of(
     crashes: Sequence[tuple[str, str, float]] = (),
     seen: Mapping[str, Any] = MappingProxyType({}),
 ) -> Scene:
-    """Waits until the sale has settled, and judges its history."""
+    """Wait until the sale has settled, check its history, and return the scene."""
     accepted = len({told.reservation_id for result in results for told in result.records if told.reservation_id})
     view = await settled(target, contestant, accepted)
     history = await written(target, contestant, workload, results, opened_at, crashes=crashes)
     if history is None:
-        raise TypeError("A target of our own has a ledger.")
+        raise TypeError("The target must have a ledger.")
     facts = {"accepted": accepted, "booked": view["booked"], "left": view["remaining"]}
     return Scene(strategy=contestant.name, seen=facts | dict(seen), verdict=history.verdict(), history=history)

@@ -6,7 +6,7 @@ import socket
 from app.lab.stack.process import ProcessFailed
 
 LOOPBACK = "127.0.0.1"
-# Below Linux's ephemeral range (32768-60999): while a killed server is down, no outgoing connection can take its port.
+# Below Linux's ephemeral range (32768-60999), so no outgoing connection can take the port of a server that is down.
 FIRST, LAST = 20_000, 32_000
 TRIES = 100
 
@@ -14,7 +14,10 @@ _given: set[int] = set()
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Whether a server could listen there now. SO_REUSEADDR as servers set it: TIME_WAIT is no hindrance."""
+    """Return whether a server could listen at the port now.
+
+    SO_REUSEADDR is set, as servers do, so connections in TIME_WAIT do not matter.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -26,18 +29,19 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def claim(port: int) -> None:
-    """Raises ProcessFailed unless the port is free: a stranger there would answer our readiness check."""
+    """Raise ProcessFailed unless the port is free. Another server there would answer the readiness check."""
     if not is_free(port):
-        raise ProcessFailed(f"port {port} on {LOOPBACK} is in use")
+        raise ProcessFailed(f"Port {port} on {LOOPBACK} is in use.")
 
 
 def free_port() -> int:
-    """A port nobody listens on, drawn at random so that two labs that start together rarely meet.
+    """Return a free port, chosen at random so that two labs that start together rarely choose the same.
 
-    This process gets each port once: the server that one was drawn for may not listen yet, or be down for a moment.
+    Each port is returned only once in this process, because its server may not listen yet, or may be restarting. Raise
+    ProcessFailed if no free port is found.
     """
     for port in random.sample(range(FIRST, LAST), TRIES):
         if port not in _given and is_free(port):
             _given.add(port)
             return port
-    raise ProcessFailed(f"none of {TRIES} ports between {FIRST} and {LAST} is free")
+    raise ProcessFailed(f"None of {TRIES} ports between {FIRST} and {LAST} is free.")

