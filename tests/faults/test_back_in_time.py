@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from app.blasts.load.result import Told
+from app.blasts.load.result import PurchaseRecord
 from app.lab.stack.servers.valkey import ValkeyServer
 from tests.faults.verdict import verdict
 from tests.fixtures.platform import MakePlatform
@@ -41,7 +41,7 @@ async def reopened(platform: Platform, sale: str, epoch: int) -> None:
     await platform.wait_until(sells)
 
 
-async def assert_winners_keep_what_they_have(platform: Platform, sale: str, booked: list[Told]) -> None:
+async def assert_winners_keep_what_they_have(platform: Platform, sale: str, booked: list[PurchaseRecord]) -> None:
     """Assert that answers and limits were rebuilt: the same key has the same ticket, and another key gets none."""
     for each in booked:
         again = await platform.buy_at_last(sale, each.customer, each.key)
@@ -51,7 +51,9 @@ async def assert_winners_keep_what_they_have(platform: Platform, sale: str, book
         assert (more.status_code, more.json()["type"]) == (409, "/problems/customer-limit")
 
 
-async def finish(platform: Platform, sale: str, *, kept: list[Told], lost: list[Told], key_prefix: str) -> None:
+async def finish(
+    platform: Platform, sale: str, *, kept: list[PurchaseRecord], lost: list[PurchaseRecord], key_prefix: str
+) -> None:
     """Sell the rest of the sale, and assert that everything adds up.
 
     Buyers whose reservation was lost ask again with their key and get one ticket; later buyers get the rest.
@@ -144,7 +146,7 @@ async def test_a_failover_that_nobody_notices_leaves_buyers_with_nothing(
 
 async def fail_over(
     platform: Platform, sale: str, make_valkey: Callable[..., ValkeyServer]
-) -> tuple[list[Told], list[Told]]:
+) -> tuple[list[PurchaseRecord], list[PurchaseRecord]]:
     """Kill the stock server and put a replica without the last four orders in its place.
 
     Return the answers about orders that the replica has, and those about orders that it lacks.

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from app.blasts.load.result import Told
+from app.blasts.load.result import PurchaseRecord
 from app.ledger.revisions import own_revision
 from tests.faults.verdict import verdict
 from tests.fixtures.platform import MakePlatform
@@ -39,7 +39,7 @@ async def test_a_release_is_rolled_back_over_a_revision_in_mid_blast(
     platform = await make_platform(api=2, idle=("reconcile",), environment=Release(installed).environment)
     newer = next_release(own_revision(), own_revision())
     sale = await platform.create_sale_of_first_epoch(stock=1_000_000)
-    told: list[Told] = []
+    told: list[PurchaseRecord] = []
 
     async def crowds() -> None:
         while not rolled_back.is_set():

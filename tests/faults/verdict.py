@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from app.blasts.load.result import ACCEPTED, Told
+from app.blasts.load.result import ACCEPTED, PurchaseRecord
 from app.sales.model import ReservationId
 from tests.support.platform import Platform, View
 
@@ -14,7 +14,7 @@ BOOKINGS = """
 INVENTORY = "SELECT round, stock, booked FROM inventory WHERE sale = :sale"
 
 
-async def verdict(platform: Platform, sale: str, told: Iterable[Told], *, lost: int | None = 0) -> View:
+async def verdict(platform: Platform, sale: str, told: Iterable[PurchaseRecord], *, lost: int | None = 0) -> View:
     """Wait until the sale has settled, check it against the buyers' answers, and return its view.
 
     Exactly `lost` of the promised reservations must be missing, or any number if it is None. Each missing reservation
@@ -29,7 +29,7 @@ async def verdict(platform: Platform, sale: str, told: Iterable[Told], *, lost: 
     return view
 
 
-async def check_ledger(platform: Platform, sale: str, told: Iterable[Told], *, lost: int | None = 0) -> None:
+async def check_ledger(platform: Platform, sale: str, told: Iterable[PurchaseRecord], *, lost: int | None = 0) -> None:
     """Check the ledger against the buyers' answers. Unlike `verdict`, this holds for ended sales too."""
     told = list(told)
     rows = {row.reservation_id: row for row in await platform.rows(BOOKINGS, sale=sale)}
@@ -73,6 +73,6 @@ async def is_said_to_be(platform: Platform, reservation_id: str, status: str) ->
     return response.status_code == 200 and response.json()["status"] == status
 
 
-def round_of(told: Told) -> int:
+def round_of(told: PurchaseRecord) -> int:
     assert told.reservation_id is not None
     return ReservationId.parse(told.reservation_id).round

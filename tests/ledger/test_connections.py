@@ -18,7 +18,7 @@ async def test_what_is_reserved_for_superusers_is_not_to_be_had(engine: AsyncEng
     assert await doubts(engine, allowed) == []
     (doubt,) = await doubts(engine, allowed + 1)
     assert f"up to {allowed + 1} connections" in doubt
-    assert f"takes {allowed}" in doubt
+    assert f"allows {allowed}" in doubt
 
 
 def test_a_lab_whose_pools_are_too_large_together_is_refused(database_url: str) -> None:

@@ -19,14 +19,14 @@ from app.telemetry.tracing import tracing
 PLAN_LIMIT_BYTES = 65_536
 
 
-async def load_on_a_leash() -> str:
+async def load_of_standard_input() -> str:
     """Run the plan from standard input, and return the result as JSON. Raise CancelledError if the input ends first."""
     loop = asyncio.get_running_loop()
-    leash = asyncio.StreamReader(limit=PLAN_LIMIT_BYTES)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(leash), sys.stdin)
-    plan = LoadPlan.from_json(json.loads(await leash.readline()))
+    stdin = asyncio.StreamReader(limit=PLAN_LIMIT_BYTES)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin)
+    plan = LoadPlan.from_json(json.loads(await stdin.readline()))
     load = asyncio.create_task(run_load(plan))
-    released = asyncio.create_task(leash.read())
+    released = asyncio.create_task(stdin.read())
     released.add_done_callback(lambda _: load.cancel())
     try:
         return json.dumps((await load).as_json())
@@ -53,7 +53,7 @@ def main() -> int:
     """Run the plan, and return the exit code: 0 for a result, 1 for an error, 130 if the load was cancelled."""
     try:
         with tracing(GENERATOR):
-            write_out(uvloop.run(load_of(sys.argv[1]) if len(sys.argv) > 1 else load_on_a_leash()))
+            write_out(uvloop.run(load_of(sys.argv[1]) if len(sys.argv) > 1 else load_of_standard_input()))
     except (AtomicTicketsError, json.JSONDecodeError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

@@ -55,7 +55,7 @@ class Buyer:
                 answer: Reply | NoReply = await (await self._connected()).exchange(request)
             except NoReply as failure:
                 answer = failure
-            if not is_unknown(answer):
+            if not should_repeat(answer):
                 break
             unknown += not (self._insists and is_contention(answer))
             pause = pause_before(max(1, unknown), answer)
@@ -92,7 +92,7 @@ def outcome_of(answer: Reply | NoReply) -> str:
     return ACCEPTED if answer.status == 200 else answer.problem
 
 
-def is_unknown(answer: Reply | NoReply) -> bool:
+def should_repeat(answer: Reply | NoReply) -> bool:
     """Return whether the purchase should be sent again with the same key: there is no reply, or a 502, 503 or 504."""
     return isinstance(answer, NoReply) or answer.status in ASK_AGAIN
 

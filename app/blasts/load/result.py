@@ -39,7 +39,7 @@ def nearest_rank(ranked: Sequence[float], percent: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PurchaseRecord:
     """The record of one purchase.
 
     `outcome`: `accepted`, the slug of the problem, or the reason why there is no reply (status 0)
@@ -86,7 +86,7 @@ class LoadResult:
     started_at: float
     seconds: float
     accepted_seconds: float
-    records: tuple[Told, ...] = ()
+    records: tuple[PurchaseRecord, ...] = ()
 
     @property
     def sent(self) -> int:
@@ -143,6 +143,6 @@ class LoadResult:
                 "plan": LoadPlan.from_json(document["plan"]),
                 "latency": Latency(**document["latency"]),
                 "lag": Latency(**document["lag"]),
-                "records": tuple(Told(**record) for record in document["records"]),
+                "records": tuple(PurchaseRecord(**record) for record in document["records"]),
             }
         )

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from app.blasts.load.buyer import Buyer, outcome_of
 from app.blasts.load.failures import NoReply, TargetUnreachable
 from app.blasts.load.plan import LoadPlan
-from app.blasts.load.result import Latency, LoadResult, Told
+from app.blasts.load.result import Latency, LoadResult, PurchaseRecord
 from app.blasts.load.tracing import TracedPurchases
 from app.blasts.load.wire import PurchaseWriter, Reply
 from app.telemetry.tracing import tracing_is_on
@@ -42,7 +42,7 @@ class Load:
         self._outcomes: Counter[str] = Counter()
         self._latencies = array("d")
         self._lags = array("d")
-        self._records: list[Told] = []
+        self._records: list[PurchaseRecord] = []
         self._errors = self._replayed = self._retried = 0
         self._started_at = time.time()
         self._start = self._ended = self._accepted = monotonic()
@@ -143,7 +143,7 @@ class Load:
             key, customer = self._plan.key(number), self._plan.customer(number)
             sent_at = self._started_at + sent - self._start
             self._records.append(
-                Told(
+                PurchaseRecord(
                     number,
                     key,
                     customer,

@@ -4,7 +4,7 @@ from random import getrandbits, random
 
 from opentelemetry.trace import SpanKind, StatusCode
 
-from app.blasts.load.buyer import Buyer, is_unknown, outcome_of
+from app.blasts.load.buyer import Buyer, outcome_of, should_repeat
 from app.blasts.load.failures import NoReply
 from app.blasts.load.plan import LoadPlan
 from app.blasts.load.wire import Reply
@@ -42,7 +42,7 @@ class TracedPurchases:
                 buying.set_attribute("http.response.status_code", answer.status)
             if attempts > 1:
                 buying.set_attribute("http.request.resend_count", attempts - 1)
-            if is_unknown(answer):
+            if should_repeat(answer):
                 buying.set_status(StatusCode.ERROR)
         return answer, attempts
 

@@ -33,7 +33,7 @@ SLICE_SECONDS = 0.01
 round, one variant measured twice differed by 1.8 % with slices of 50 ms, and by 1.1 % with these."""
 TURNS = ("stub", "real", "real", "stub")
 """One block. A speed that rises or falls evenly affects both variants alike."""
-ODD = 0.2
+TRIMMED_SHARE = 0.2
 """The share of the blocks that is left out at either end, because the machine changed its speed in them."""
 EXPORTER = "OtelBatch"  # first characters of the name of the SDK's thread
 
@@ -46,18 +46,18 @@ def stub(self: Sampling, traceparent: bytes, nonce: str) -> tuple[str, bool]:
     return "0" * 32, False
 
 
-def again(self: Sampling, traceparent: bytes, nonce: str) -> tuple[str, bool]:
+def second_stub(self: Sampling, traceparent: bytes, nonce: str) -> tuple[str, bool]:
     """Return a constant decision, as `stub` does."""
     del self, traceparent, nonce
     return "0" * 32, False
 
 
-REAL = {"telemetry": Sampling.decide, "control": again}
+REAL = {"telemetry": Sampling.decide, "control": second_stub}
 """The variants that the stub is compared with. The control is a second stub, whose difference is the error of the
 measurement. It is a separate function, because the interpreter must notice the switch, as it does with telemetry."""
 
 
-def let_decide(way: Decide) -> None:
+def switch_to(way: Decide) -> None:
     """Switch to this variant."""
     Sampling.decide = way  # type: ignore[method-assign, assignment]  # that is the point
 
@@ -121,7 +121,7 @@ class Alternating:
         while monotonic() < end:
             blocks.append({"stub": Cost(), "real": Cost()})
             for way in TURNS:
-                let_decide(real if way == "real" else stub)
+                switch_to(real if way == "real" else stub)
                 cost, before = blocks[-1][way], self._answers
                 await self.settle()
                 cpu, answers = thread_time(), self._answers
@@ -129,7 +129,7 @@ class Alternating:
                 cost.cpu_seconds += thread_time() - cpu
                 cost.answers += self._answers - answers
                 with_telemetry += self._answers - before if way == "real" else 0
-        let_decide(stub)  # until the next measurement
+        switch_to(stub)  # until the next measurement
         return blocks, sum(block["real"].answers for block in blocks) / max(1, with_telemetry)
 
     async def settle(self) -> None:
@@ -143,15 +143,15 @@ class Alternating:
 def costs_of(blocks: Sequence[Block], sending_seconds: float) -> dict[str, float]:
     """Return the CPU microseconds of an answer in both variants. `real` includes its share of sending the spans."""
     blocks = [block for block in blocks if all(cost.answers for cost in block.values())]
-    stub = middling([block["stub"].microseconds for block in blocks])
-    times = exp(middling([log(block["real"].microseconds / block["stub"].microseconds) for block in blocks]))
+    stub = trimmed_mean([block["stub"].microseconds for block in blocks])
+    times = exp(trimmed_mean([log(block["real"].microseconds / block["stub"].microseconds) for block in blocks]))
     answers = sum(block["real"].answers for block in blocks)
     return {"stub": stub, "real": stub * times + sending_seconds * 1e6 / answers}
 
 
-def middling(values: Sequence[float]) -> float:
+def trimmed_mean(values: Sequence[float]) -> float:
     """Return the mean of the values without the lowest and the highest fifth."""
-    cut = int(len(values) * ODD)
+    cut = int(len(values) * TRIMMED_SHARE)
     return fmean(sorted(values)[cut : len(values) - cut])
 
 
@@ -176,5 +176,5 @@ def send_the_rest() -> float:
 if __name__ == "__main__":
     with tracing("atomictickets-api"):
         service = create_app()
-        let_decide(stub)  # until the first measurement
+        switch_to(stub)  # until the first measurement
         serve(Alternating(service), service.state.readiness, "alternating")

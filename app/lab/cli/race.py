@@ -15,7 +15,7 @@ from app.api.lab_control import RACE_REPORT
 from app.blasts.load.plan import MAX_CONCURRENCY, MAX_REQUESTS
 from app.lab.cli.options import between, file_to_write, names, processes, say
 from app.lab.race.crowds import Race, race_all
-from app.lab.race.output import Played, RaceReport
+from app.lab.race.output import PlayedScenario, RaceReport
 from app.lab.race.page import refuse_without_marks, section, write_page
 from app.lab.race.scenarios.catalog import SCENARIOS, play
 from app.lab.race.target import OwnTarget, Target, given
@@ -160,7 +160,9 @@ def plain_race(args: argparse.Namespace, strategies: "Strategies", workload: Wor
         return asyncio.run(supervised(raced(target), target.supervisor))
 
 
-def played(args: argparse.Namespace, wanted: list[str], strategies: "Strategies", *, faults: bool) -> list[Played]:
+def played(
+    args: argparse.Namespace, wanted: list[str], strategies: "Strategies", *, faults: bool
+) -> list[PlayedScenario]:
     """Play these scenarios, which all need failpoints or all do not, on one target."""
     shown = []
     with OwnTarget(LabHome(args.home), say, args.api_processes, args.workers, faults=faults) as target:
@@ -168,7 +170,7 @@ def played(args: argparse.Namespace, wanted: list[str], strategies: "Strategies"
             scenario = SCENARIOS[name]
             say(f"{name}: {scenario.summary}")
             scenes, failures = asyncio.run(supervised(play(target, scenario, strategies, say), target.supervisor))
-            shown.append(Played(name, scenario.summary, scenes, failures))
+            shown.append(PlayedScenario(name, scenario.summary, scenes, failures))
     return shown
 
 

@@ -75,13 +75,13 @@ def common_claims(figures: ScenarioFigures) -> Iterator[Claim]:
         figures.errors == 0 and figures.accepted + figures.sold_out == figures.requests,
     )
     yield Claim(
-        f"{sale} keeps its promises: {figures.told_but_not_booked} of {figures.accepted} accepted reservations"
+        f"{sale} keeps its promises: {figures.accepted_but_not_booked} of {figures.accepted} accepted reservations"
         " are missing from the ledger.",
-        figures.told_but_not_booked == 0 and figures.booked == figures.accepted,
+        figures.accepted_but_not_booked == 0 and figures.booked == figures.accepted,
     )
     yield Claim(
-        f"{sale} sells to no buyer twice: {figures.told_twice} repeated answers, {figures.duplicates} duplicates.",
-        figures.told_twice == 0 and figures.duplicates == 0,
+        f"{sale} sells to no buyer twice: {figures.accepted_twice} repeated answers, {figures.duplicates} duplicates.",
+        figures.accepted_twice == 0 and figures.duplicates == 0,
     )
     seconds = figures.seconds_to_consistent
     yield Claim(

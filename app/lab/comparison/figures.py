@@ -29,8 +29,8 @@ class ScenarioFigures:
     `errors`: requests that were neither accepted nor refused as sold out
     `booked`: tickets in the ledger, counted from the bookings of this round
     `counter_says`: tickets sold according to the sale's counter
-    `told_but_not_booked`: reservations in answers to buyers that the ledger lacks
-    `told_twice`: reservations or customers that appear in more than one acceptance
+    `accepted_but_not_booked`: reservations in answers to buyers that the ledger lacks
+    `accepted_twice`: reservations or customers that appear in more than one acceptance
     `witnesses`: pairs of purchases that read one version and both wrote
     `seconds_to_consistent`: from the last acceptance to the first look that found no backlog; None if there was none
         in time
@@ -50,8 +50,8 @@ class ScenarioFigures:
     undersold: int
     counter_says: int
     duplicates: int
-    told_but_not_booked: int
-    told_twice: int
+    accepted_but_not_booked: int
+    accepted_twice: int
     latency: Latency
     accepted_per_second: float
     persisted_per_second: float

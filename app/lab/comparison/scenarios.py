@@ -12,7 +12,7 @@ from typing import Any
 
 from app.blasts.load.plan import LoadPlan
 from app.blasts.load.process import run_in_process
-from app.blasts.load.result import ACCEPTED, LoadResult, Told
+from app.blasts.load.result import ACCEPTED, LoadResult, PurchaseRecord
 from app.blasts.trace_ratio import trace_ratio_of
 from app.blasts.witnesses import read, when_complete
 from app.client import Document, SaleClient
@@ -94,7 +94,7 @@ async def run_one(api_url: str, client: SaleClient, scenario: Scenario) -> Scena
         consistent_at = await watch.first_without_backlog(since=last_accepted_at)
     settled = await until(client, scenario.sale, "readable", every_figure_is_known)
     missing = await count_not_booked(client, result.records)
-    figures = figures_of(scenario, result, settled, consistent_at=consistent_at, told_but_not_booked=missing)
+    figures = figures_of(scenario, result, settled, consistent_at=consistent_at, accepted_but_not_booked=missing)
     written = 0 if scenario.promises_exactness else result.accepted - result.replayed
     return replace(figures, witnesses=await when_complete(partial(read, client, scenario.sale), written))
 
@@ -114,11 +114,11 @@ async def stage(client: SaleClient, scenario: Scenario) -> None:
     await until(client, scenario.sale, "opened", is_open)
 
 
-async def count_not_booked(client: SaleClient, records: tuple[Told, ...]) -> int:
+async def count_not_booked(client: SaleClient, records: tuple[PurchaseRecord, ...]) -> int:
     """Return the number of accepted reservations that have no booking in the ledger."""
     slots = asyncio.Semaphore(READERS)
 
-    async def is_booked(told: Told) -> bool:
+    async def is_booked(told: PurchaseRecord) -> bool:
         async with slots:
             found = None if told.reservation_id is None else await client.reservation(told.reservation_id)
             return found is not None and found["status"] == "booked"
@@ -133,7 +133,7 @@ def figures_of(
     sale: Document,
     *,
     consistent_at: float | None,
-    told_but_not_booked: int,
+    accepted_but_not_booked: int,
 ) -> ScenarioFigures:
     """Put the figures together from the answers of the buyers (`result`) and the state of the sale afterwards."""
     accepted = [told for told in result.records if told.outcome == ACCEPTED]
@@ -154,8 +154,8 @@ def figures_of(
         undersold=int(sale["undersold"]),
         counter_says=int(sale["counter_says"]),
         duplicates=int(sale["duplicates"]),
-        told_but_not_booked=told_but_not_booked,
-        told_twice=2 * len(accepted)
+        accepted_but_not_booked=accepted_but_not_booked,
+        accepted_twice=2 * len(accepted)
         - len({told.reservation_id for told in accepted})
         - len({told.customer for told in accepted}),
         latency=result.latency,

@@ -22,7 +22,7 @@ class Race:
     @property
     def holds(self) -> bool:
         """Return whether every strategy was raced, and every one that promises to be exact was exact."""
-        return all(entry.keeps_its_word for entry in self.entries)
+        return all(entry.kept_its_promise for entry in self.entries)
 
 
 async def race_all(

@@ -107,7 +107,7 @@ class Entry:
         return sum(run.oversold > 0 for run in self.runs)
 
     @property
-    def keeps_its_word(self) -> bool:
+    def kept_its_promise(self) -> bool:
         """Return whether the strategy was raced, and was exact if it promises to be."""
         return self.failure is None and (self.exact or not self.promises_exactness)
 

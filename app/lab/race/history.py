@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.blasts.load.result import ACCEPTED, LoadResult, Told
+from app.blasts.load.result import ACCEPTED, LoadResult, PurchaseRecord
 from app.races.history.check import Verdict, check
 from app.sales.model import ReservationId
 
@@ -89,7 +89,7 @@ class History:
         rank = 0 if type_ == "invoke" else 1  # at the same time, requests come before answers
         self.told.append((at, rank, event(type_, function, process, value, at) | more))
 
-    def _bought(self, result: LoadResult, told: Told) -> None:
+    def _bought(self, result: LoadResult, told: PurchaseRecord) -> None:
         plan = result.plan
         trace = {"trace_id": found} if (found := getattr(told, "trace_id", None)) else {}
         asked = {"sale": plan.sale, "customer": told.customer, "key": told.key, "quantity": plan.quantity}
@@ -99,7 +99,7 @@ class History:
         self._tell(process, type_, "buy", value | {"attempts": told.attempts}, told.sent_at + told.latency, **trace)
 
 
-def answer_of(told: Told) -> tuple[str, Event]:
+def answer_of(told: PurchaseRecord) -> tuple[str, Event]:
     """Return the type of the answer (`ok`, `fail`, or `info` if the outcome is unknown) and its value."""
     if told.outcome == ACCEPTED and told.reservation_id:
         round_ = ReservationId.parse(told.reservation_id).round

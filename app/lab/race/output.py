@@ -17,7 +17,7 @@ from app.lab.race.workload import Workload
 from app.lab.stack.machine import describe
 
 
-class Played(NamedTuple):
+class PlayedScenario(NamedTuple):
     """The result of one scenario, played with all chosen strategies.
 
     `failures`: for each strategy that could not be played, the reason
@@ -52,7 +52,7 @@ class RaceReport:
     repeat: int
     api_processes: int
     race: Race | None = None
-    played: list[Played] = field(default_factory=list)
+    played: list[PlayedScenario] = field(default_factory=list)
     load_average: float = field(default_factory=lambda: os.getloadavg()[0])
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
@@ -92,7 +92,7 @@ class RaceReport:
             file.writelines(f"{line}\n" for line in whole.lines())
 
 
-def lines_of(played: Played) -> list[str]:
+def lines_of(played: PlayedScenario) -> list[str]:
     return [f"{played.name}: {played.summary}", "", *aligned(played.rows()), *witnesses(played.scenes)]
 
 

@@ -70,14 +70,14 @@ async def settled(target: Target, contestant: Contestant, accepted: int) -> Docu
     its way is in the backlog, or is a message of the broker. If the worker that took the message is dead, the message
     returns when the broker's visibility timeout ends. After 175 s the sale is returned as it is.
     """
-    told_by_broker = contestant.strategy.accepted_in is AcceptedIn.PROCESS
-    quiet_seconds = BLIND_SECONDS if told_by_broker and target.broker_url is None else QUIET_SECONDS
+    orders_are_tasks = contestant.strategy.accepted_in is AcceptedIn.PROCESS
+    quiet_seconds = BLIND_SECONDS if orders_are_tasks and target.broker_url is None else QUIET_SECONDS
     booked, quiet_since = -1, time.monotonic()
     give_up_at = quiet_since + PATIENCE_SECONDS
     while True:
         view = await until(target.client, contestant.sale, "readable", every_figure_is_known)
         now = time.monotonic()
-        under_way = view["backlog"] or (told_by_broker and await messages_wait(target))
+        under_way = view["backlog"] or (orders_are_tasks and await messages_wait(target))
         if (view["booked"] >= accepted and not under_way) or now > give_up_at:
             return view
         if under_way or view["booked"] != booked:

@@ -101,7 +101,7 @@ def table(entries: Sequence[Entry], columns: Sequence[Column]) -> list[list[str]
 
 def named(entry: Entry) -> str:
     """Return the strategy's name, marked with ! if it broke its promise or was not raced."""
-    return entry.name if entry.keeps_its_word else f"{entry.name} !"
+    return entry.name if entry.kept_its_promise else f"{entry.name} !"
 
 
 def cell(entry: Entry, column: Column) -> str:

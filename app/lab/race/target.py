@@ -25,7 +25,7 @@ from app.settings import ApiSettings, GivenStores
 
 READY_SECONDS = 60.0
 # Shorter intervals for the scenarios in which something breaks, so that repairs follow at once.
-IMPATIENT = {
+SHORT_INTERVALS = {
     "RECONCILE_INTERVAL_SECONDS": "0.2",
     "RECONCILE_GRACE_SECONDS": "1",
     "DRAIN_SWEEP_SECONDS": "0.2",
@@ -52,7 +52,7 @@ class Target:
         return SaleClient(self.api_url, self.admin_token)
 
 
-class AtOnce(RestartPolicy):
+class RestartAtOnce(RestartPolicy):
     """A policy that restarts a process at once, however often it dies: the scenarios kill processes on purpose."""
 
     def delay_after_death(self, now: float) -> float:  # noqa: ARG002  the policy's signature
@@ -70,7 +70,7 @@ class OwnTarget(Target):
         self.supervisor = self._installation.supervisor
         self._sizes = {"api_processes": api_processes, "workers": workers}
         self.failpoints = FailpointController(home.directory / "failpoints")
-        self._environment = IMPATIENT | {"FAILPOINTS": str(home.directory / "failpoints")} if faults else {}
+        self._environment = SHORT_INTERVALS | {"FAILPOINTS": str(home.directory / "failpoints")} if faults else {}
         self._parts: dict[str, ManagedProcess] = {}
         self._held: set[str] = set()
         self._replicas = 0
@@ -88,7 +88,7 @@ class OwnTarget(Target):
             self.api_url = plan.api_url
             parts = [part for part in plan.parts(**self._sizes) if part.name != "blast-runner"]
             for part in parts:
-                part.restarts = AtOnce()
+                part.restarts = RestartAtOnce()
             self.supervisor.start(parts)
             self._parts = {part.name: part for part in self.supervisor.parts}
             stack.pop_all()

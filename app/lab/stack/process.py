@@ -15,7 +15,7 @@ import psutil
 
 from app.errors import AtomicTicketsError
 
-TETHER = Path(__file__).with_name("die_with_parent.py")
+DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 POLL_SECONDS = 0.02
 LOG_TAIL_LINES = 20
 
@@ -66,7 +66,7 @@ def launch_dying_with_parent(launch: Launch) -> Running:
     with launch.log.open("ab") as output:
         # -I -S: starts in 10 ms instead of 40 ms, and PYTHON* variables affect only the command.
         return subprocess.Popen(  # noqa: S603 - the lab's own commands, no shell
-            [sys.executable, "-I", "-S", str(TETHER), *map(str, die_with_parent), *launch.command],
+            [sys.executable, "-I", "-S", str(DIE_WITH_PARENT), *map(str, die_with_parent), *launch.command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

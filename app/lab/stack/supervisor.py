@@ -125,7 +125,7 @@ class Supervisor:
             if part.server.running:
                 continue
             if part.restart_at is None:
-                self._mourn(part)
+                self._handle_death(part)
             elif time.monotonic() >= part.restart_at:
                 self._restart(part)
 
@@ -160,7 +160,7 @@ class Supervisor:
                 raise ProcessFailed(f"{part.name} was not ready after {READY_SECONDS:g} s:\n{part.server.log_tail()}")
             time.sleep(0.05)
 
-    def _mourn(self, part: ManagedProcess) -> None:
+    def _handle_death(self, part: ManagedProcess) -> None:
         exit_code = part.server.exit_code
         part.server.kill()  # ends what the dead process left in its group
         delay = part.restarts.delay_after_death(time.monotonic())

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
-from app.blasts.load.result import LoadResult, Told
+from app.blasts.load.result import LoadResult, PurchaseRecord
 from tests.cluster.manifests import flashsale
 from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.shop import Shop
@@ -41,7 +41,7 @@ class Queue:
         kinds = {outcome for crowd in self.crowds for outcome in crowd.outcomes}
         return {kind: sum(crowd.outcomes.get(kind, 0) for crowd in self.crowds) for kind in kinds}
 
-    def records(self) -> list[Told]:
+    def records(self) -> list[PurchaseRecord]:
         return [told for crowd in self.crowds for told in crowd.records]
 
 

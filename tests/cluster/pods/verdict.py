@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable
 
-from app.blasts.load.result import ACCEPTED, Told
+from app.blasts.load.result import ACCEPTED, PurchaseRecord
 from tests.cluster.pods.shop import Shop
 from tests.cluster.statuses import Status
 from tests.support.until import block_until
@@ -11,7 +11,7 @@ from tests.support.until import block_until
 EXACT_SECONDS = 30
 
 
-def check(shop: Shop, sale: str, told: Iterable[Told], *, since: float | None = None) -> Status:
+def check(shop: Shop, sale: str, told: Iterable[PurchaseRecord], *, since: float | None = None) -> Status:
     """Assert that the bookings match the buyers' answers, and return the resource's status once it agrees.
 
     Each accepted request has exactly one booking, each request without an answer at most one, and there are no others.

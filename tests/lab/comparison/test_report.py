@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.blasts.load.plan import LoadPlan
-from app.blasts.load.result import Latency, LoadResult, Told
+from app.blasts.load.result import Latency, LoadResult, PurchaseRecord
 from app.blasts.witnesses import Witnesses
 from app.lab.comparison.claims import claims_of_one
 from app.lab.comparison.figures import Identity, ScenarioFigures
@@ -29,8 +29,8 @@ ATOMIC = ScenarioFigures(
     undersold=0,
     counter_says=10,
     duplicates=0,
-    told_but_not_booked=0,
-    told_twice=0,
+    accepted_but_not_booked=0,
+    accepted_twice=0,
     latency=Latency(0.004, 0.0061, 0.0075, 0.0081),
     accepted_per_second=2500.0,
     persisted_per_second=123.4,
@@ -90,9 +90,9 @@ def test_every_claim_holds_for_a_run_as_promised(figures: ScenarioFigures) -> No
         ({"identity": Identity(stock=10, remaining=1, backlog=0, booked=9)}, "identity adds up"),
         ({"errors": 1}, "answers every buyer"),
         ({"sold_out": 91}, "answers every buyer"),
-        ({"told_but_not_booked": 1}, "keeps its promises"),
+        ({"accepted_but_not_booked": 1}, "keeps its promises"),
         ({"booked": 11}, "keeps its promises"),
-        ({"told_twice": 1}, "to no buyer twice"),
+        ({"accepted_twice": 1}, "to no buyer twice"),
         ({"duplicates": 1}, "to no buyer twice"),
         ({"seconds_to_consistent": None}, "has caught up"),
         ({"identity": Identity(stock=10, remaining=0, backlog=1, booked=10)}, "has caught up"),
@@ -108,7 +108,7 @@ def test_a_wrong_figure_refutes_its_claim(wrong: dict[str, Any], sentence: str) 
         ({"booked": 10, "oversold": 0, "accepted": 10}, "oversells"),
         ({"oversold": 88}, "oversells"),
         ({"counter_says": 97}, "counter hides it"),
-        ({"told_but_not_booked": 1}, "keeps its promises"),
+        ({"accepted_but_not_booked": 1}, "keeps its promises"),
         ({"errors": 2}, "answers every buyer"),
         ({"witnesses": Witnesses()}, "has witnesses"),
     ],
@@ -196,12 +196,12 @@ def test_other_loads_get_a_table_of_their_own() -> None:
     assert line(text, "100 buyers, 100 at once, 1 ticket") == ["atomic"]
 
 
-def told(number: int, **other: Any) -> Told:
-    record = Told(number, f"k-{number}", f"c-{number}", "accepted", 200, 0.01, 1, False, f"drop.1.{number}")
+def told(number: int, **other: Any) -> PurchaseRecord:
+    record = PurchaseRecord(number, f"k-{number}", f"c-{number}", "accepted", 200, 0.01, 1, False, f"drop.1.{number}")
     return replace(record, **other)
 
 
-def measured(records: tuple[Told, ...], consistent_at: float | None = 1002.0) -> ScenarioFigures:
+def measured(records: tuple[PurchaseRecord, ...], consistent_at: float | None = 1002.0) -> ScenarioFigures:
     outcomes = {"accepted": len(records), "sold-out": 97 - len(records), "customer-limit": 3}
     result = LoadResult(
         plan=LoadPlan(url="http://127.0.0.1:8000", sale="drop"),
@@ -226,7 +226,7 @@ def measured(records: tuple[Told, ...], consistent_at: float | None = 1002.0) ->
         "duplicates": 0,
         "identity": {"stock": 10, "remaining": 0, "backlog": 0, "booked": 10, "set_aside": 0, "holds": True},
     }
-    return figures_of(SCENARIOS[1], result, sale, consistent_at=consistent_at, told_but_not_booked=0)
+    return figures_of(SCENARIOS[1], result, sale, consistent_at=consistent_at, accepted_but_not_booked=0)
 
 
 def test_rates_and_times_count_from_the_first_request() -> None:
@@ -249,4 +249,4 @@ def test_a_ledger_that_never_caught_up_has_no_time() -> None:
     ("other", "repeated"), [({}, 0), ({"reservation_id": "drop.1.0"}, 1), ({"customer": "c-0"}, 1)]
 )
 def test_repeated_answers_are_counted(other: dict[str, Any], repeated: int) -> None:
-    assert measured((told(0), told(1, **other))).told_twice == repeated
+    assert measured((told(0), told(1, **other))).accepted_twice == repeated

@@ -64,13 +64,13 @@ def test_exact_ones_come_first_and_among_equals_the_fastest() -> None:
 
 
 def test_a_promise_is_broken_by_the_ledger_by_the_history_or_by_not_being_raced() -> None:
-    assert entry("x", run()).keeps_its_word
-    assert not entry("x", run(undersold=1)).keeps_its_word
-    assert not entry("x", run(), findings=[oversold()]).keeps_its_word
-    assert entry("x", run(oversold=5), promises=False, findings=[oversold()]).keeps_its_word
+    assert entry("x", run()).kept_its_promise
+    assert not entry("x", run(undersold=1)).kept_its_promise
+    assert not entry("x", run(), findings=[oversold()]).kept_its_promise
+    assert entry("x", run(oversold=5), promises=False, findings=[oversold()]).kept_its_promise
     failed = entry("x")
     failed.failure = "API Unreachable"
-    assert not failed.keeps_its_word
+    assert not failed.kept_its_promise
 
 
 def test_findings_of_all_runs_are_counted_and_one_is_shown() -> None:

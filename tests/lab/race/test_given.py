@@ -20,7 +20,7 @@ async def test_what_the_stores_would_tell_is_left_out_where_nobody_says_where_th
         (entry,) = outcome.entries
         (run,) = entry.runs
         assert (run.sold, run.oversold, run.undersold, run.errors) == (5, 0, 0, 0)
-        assert entry.keeps_its_word
+        assert entry.kept_its_promise
         is_known = stores is known
         assert [run.connections is not None, run.redis_reads is not None, run.seconds_to_consistent is not None] == [
             is_known

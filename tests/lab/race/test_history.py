@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.blasts.load.plan import LoadPlan
-from app.blasts.load.result import Latency, LoadResult, Told
+from app.blasts.load.result import Latency, LoadResult, PurchaseRecord
 from app.lab.race.history import History, answer_of
 from app.races.history.findings import Anomaly
 
@@ -11,12 +11,12 @@ RESERVATION = "drop.1.5-0.00000000000000aa"
 NONE = Latency(0, 0, 0, 0)
 
 
-def told(outcome: str, status: int, number: int = 0, **fields: Any) -> Told:
+def told(outcome: str, status: int, number: int = 0, **fields: Any) -> PurchaseRecord:
     known = {"latency": 0.5, "attempts": 1, "replayed": False, "reservation_id": None, "sent_at": 100.0}
-    return Told(number, f"k{number}", f"c{number}", outcome, status, **known | fields)
+    return PurchaseRecord(number, f"k{number}", f"c{number}", outcome, status, **known | fields)
 
 
-def result(*records: Told) -> LoadResult:
+def result(*records: PurchaseRecord) -> LoadResult:
     plan = LoadPlan(url="http://127.0.0.1:1", sale="drop")
     return LoadResult(
         plan=plan, outcomes={}, errors=0, replayed=0, retried=0, latency=NONE, lag=NONE, started_at=0.0, seconds=0.0,

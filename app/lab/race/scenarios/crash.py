@@ -66,11 +66,11 @@ async def _die_in_the_ledger(target: OwnTarget, strategy: type[RegisteredStrateg
     """
     contestant = Contestant(strategy)
     async with staged(target, contestant, WORKLOAD) as opened_at, AsyncExitStack() as buyers:
-        async with row_held(target, contestant.sale) as somebody_waits:
+        async with row_held(target, contestant.sale) as purchase_waits:
             crowd = await buyers.enter_async_context(
                 in_background(run_in_process(plan_of(target, contestant, WORKLOAD)))
             )
-            port = await somebody_waits(crowd)
+            port = await purchase_waits(crowd)
             if port is not None:
                 target.kill_holder_of(port)
         crash = ("api", "in the ledger", time.time())

@@ -37,7 +37,7 @@ async def failover(target: OwnTarget, strategy: type[RegisteredStrategy]) -> lis
         replica = target.replica()
         try:
             replica.start()  # in the main thread, because the server ends with the thread that starts it; takes 0.1 s
-            await promote_in_step(target, replica)
+            await cut_off_when_in_sync(target, replica)
             forgotten = await run_in_process(plan_of(target, contestant, replace(WORKLOAD, requests=FORGOTTEN)))
             await target.fail_over(replica)
         except BaseException:
@@ -52,7 +52,7 @@ async def failover(target: OwnTarget, strategy: type[RegisteredStrategy]) -> lis
         ]
 
 
-async def promote_in_step(target: OwnTarget, replica: ValkeyServer) -> None:
+async def cut_off_when_in_sync(target: OwnTarget, replica: ValkeyServer) -> None:
     """Wait until the replica has everything that was written so far, and stop its replication.
 
     Raise NotInTime if it does not catch up within 20 s.

@@ -34,7 +34,7 @@ async def row_held(target: OwnTarget, sale: str) -> AsyncIterator[Arrival]:
     async with connected(url) as looking, connected(url) as holding, holding.transaction():
         await holding.execute(HOLD, sale)
 
-        async def somebody_waits(buyer: "asyncio.Task[object]") -> int | None:
+        async def purchase_waits(buyer: "asyncio.Task[object]") -> int | None:
             async def look() -> int | None:
                 port: int | None = await looking.fetchval(WAITS, OURS)
                 return port
@@ -44,4 +44,4 @@ async def row_held(target: OwnTarget, sale: str) -> AsyncIterator[Arrival]:
                 raise TimeoutError
             return port
 
-        yield somebody_waits
+        yield purchase_waits

@@ -40,7 +40,7 @@ async def _stands_at_a_point(target: OwnTarget, strategy: type[RegisteredStrateg
             for point in POINTS:
                 failpoints.stop_at(point)
             async with in_background(run_load(plan_of(target, contestant, WORKLOAD))) as first:
-                stands = await _somebody_stands(target, first)
+                stands = await _stopped_at(target, first)
                 if stands is None:
                     return None
                 for point in POINTS:
@@ -60,9 +60,9 @@ async def _stands_in_the_ledger(target: OwnTarget, strategy: type[RegisteredStra
     contestant = Contestant(strategy)
     async with staged(target, contestant, WORKLOAD) as opened_at:
         async with AsyncExitStack() as buyers:
-            async with row_held(target, contestant.sale) as somebody_waits:
+            async with row_held(target, contestant.sale) as purchase_waits:
                 first = await buyers.enter_async_context(in_background(run_load(plan_of(target, contestant, WORKLOAD))))
-                if await somebody_waits(first) is None:
+                if await purchase_waits(first) is None:
                     return None
                 second = await buyers.enter_async_context(
                     in_background(run_load(plan_of(target, contestant, WORKLOAD)))
@@ -80,7 +80,7 @@ async def _scene(
     return await scene_of(target, contestant, WORKLOAD, results, opened_at, seen=seen)
 
 
-async def _somebody_stands(target: OwnTarget, buyer: "asyncio.Task[object]") -> Failpoint | None:
+async def _stopped_at(target: OwnTarget, buyer: "asyncio.Task[object]") -> Failpoint | None:
     """Wait until the purchase stands at a failpoint, and return that point.
 
     Return None if the buyer was answered first: the strategy decides in one step. Raise TimeoutError after 10 s.
