@@ -4,7 +4,6 @@ Each time the sale is fenced, recounted from the ledger and opened again without
 Reservations that were promised and then lost are counted from the answers that the API processes gave.
 """
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from app.blasts.load.result import PurchaseRecord
 from app.lab.stack.servers.valkey import ValkeyServer
 from tests.faults.verdict import verdict
 from tests.fixtures.platform import MakePlatform
-from tests.support.platform import Platform
+from tests.support.platform import PLENTY, Platform
 
 STOCK = 40
 
@@ -171,27 +170,21 @@ def blindfold(hidden: str) -> dict[str, str]:
 @pytest.mark.parametrize("loss", ["flushed", "cut"])
 async def test_forgetting_among_buyers_and_workers_adds_up_as_well(make_platform: MakePlatform, loss: str) -> None:
     """The number of lost reservations is not known beforehand, but each one is either booked or named as lost."""
-    buyers = 1500
     platform = await make_platform(api=2)
-    sale = await platform.create_sale(stock=2 * buyers)
+    sale = await platform.create_sale(stock=PLENTY)
     barrier = log_of(platform.stock).stat().st_size
-
-    async def well_under_way() -> bool:
-        return await platform.accepted(sale) >= buyers // 5
-
-    blast = asyncio.create_task(platform.blast(sale, buyers, concurrency=100))
-    await platform.wait_until(well_under_way)
-    if loss == "flushed":
-        await platform.redis.flushall()
-    else:
-        platform.stock.kill()
-        cut(platform.stock, (barrier + log_of(platform.stock).stat().st_size) // 2)
-        platform.stock.start()
-    crowd = await blast
-    assert crowd.outcomes == {"accepted": buyers}
+    async with platform.buyers(sale) as load:
+        if loss == "flushed":
+            await platform.redis.flushall()
+        else:
+            platform.stock.kill()
+            cut(platform.stock, (barrier + log_of(platform.stock).stat().st_size) // 2)
+            platform.stock.start()
+    crowd = load.result()
+    assert crowd.outcomes == {"accepted": crowd.sent}
     view = await verdict(platform, sale, crowd.records, lost=None)
     assert view["epoch"] > 1
-    assert view["booked"] <= buyers
+    assert view["booked"] <= crowd.sent
 
 
 async def replicated(primary: "Redis") -> None:

@@ -1,6 +1,5 @@
 """The sale goes on without the broker or the ledger, and accepted orders are booked as soon as that is possible."""
 
-import asyncio
 from collections.abc import Callable
 
 from app.gate.keys import GROUP
@@ -9,6 +8,7 @@ from app.ledger.migrate import migrate
 from app.settings import DrainSettings
 from tests.faults.verdict import verdict
 from tests.fixtures.platform import MakePlatform
+from tests.support.platform import PLENTY
 
 
 async def test_a_whole_sale_without_a_broker_is_booked_by_the_sweep(make_platform: MakePlatform) -> None:
@@ -29,25 +29,21 @@ async def test_a_ledger_that_is_away_for_a_while_costs_no_order(
     postgres = make_postgres()
     await migrate(postgres.url)
     platform = await make_platform(postgres.url)
-    sale = await platform.create_sale(stock=500)
+    sale = await platform.create_sale(stock=PLENTY)
     orders = platform.gate.keys(sale).orders
-
-    async def well_under_way() -> bool:
-        return await platform.accepted(sale) >= 50
 
     async def read_too_often() -> bool:
         await platform.buy(sale, "hinting", f"key-{await platform.accepted(sale)}")  # each acceptance makes a hint due
         pending = await platform.redis.xpending_range(orders, GROUP, "-", "+", 1)
         return bool(pending) and int(pending[0]["times_delivered"]) > DrainSettings().poison_tries
 
-    blast = asyncio.create_task(platform.blast(sale, 300))
-    await platform.wait_until(well_under_way)
-    postgres.kill()
-    crowd = await blast
-    assert crowd.outcomes == {"accepted": 300}
+    async with platform.buyers(sale) as load:
+        postgres.kill()
+    crowd = load.result()
+    assert crowd.outcomes == {"accepted": crowd.sent}
     await platform.wait_until(read_too_often)
     postgres.start()
     view = await verdict(platform, sale, crowd.records)
     assert view["rejected"] == 0
-    assert view["booked"] >= 300
+    assert view["booked"] >= crowd.sent
     assert await platform.rows("SELECT * FROM set_aside") == []

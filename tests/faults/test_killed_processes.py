@@ -1,29 +1,20 @@
 """An API process that is killed while buyers use it loses no order."""
 
-import asyncio
-
 from tests.faults.verdict import verdict
 from tests.fixtures.platform import MakePlatform
-
-BUYERS = 3000
+from tests.support.platform import PLENTY
 
 
 async def test_an_api_process_killed_in_mid_blast_loses_no_order(make_platform: MakePlatform) -> None:
     platform = await make_platform(api=2)
-    sale = await platform.create_sale(stock=BUYERS)
-
-    async def well_under_way() -> bool:
-        return await platform.accepted(sale) >= BUYERS // 10
-
-    blast = asyncio.create_task(platform.blast(sale, BUYERS, concurrency=100))
-    await platform.wait_until(well_under_way)
-    platform.kill("api-1")
-    assert await platform.accepted(sale) < BUYERS
-    crowd = await blast
+    sale = await platform.create_sale(stock=PLENTY)
+    async with platform.buyers(sale) as load:
+        platform.kill("api-1")
+    crowd = load.result()
     assert crowd.retried > 0, "nobody was waiting for the process that died"
-    assert crowd.outcomes == {"accepted": BUYERS}
+    assert crowd.outcomes == {"accepted": crowd.sent}
     view = await verdict(platform, sale, crowd.records)
-    assert (view["booked"], view["duplicates"]) == (BUYERS, 0)
+    assert (view["booked"], view["duplicates"]) == (crowd.sent, 0)
 
     platform.start("api-1")
     again = await platform.buy(sale, crowd.records[0].customer, crowd.records[0].key)

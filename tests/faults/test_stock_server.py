@@ -1,12 +1,10 @@
 """The stock server dies, is full, or may not write. Buyers have to wait, and no answer that they got is lost."""
 
-import asyncio
-
 from httpx2 import Response
 
 from tests.faults.verdict import verdict
 from tests.fixtures.platform import MakePlatform
-from tests.support.platform import Platform
+from tests.support.platform import PLENTY, Platform
 
 
 def assert_come_back_later(response: Response) -> None:
@@ -30,25 +28,18 @@ async def buy_until(platform: Platform, sale: str, customer: str, key: str, stat
 
 
 async def test_a_stock_server_killed_in_mid_sale_forgets_nothing(make_platform: MakePlatform) -> None:
-    buyers = 2000
     platform = await make_platform(api=2)
-    sale = await platform.create_sale(stock=buyers)
+    sale = await platform.create_sale(stock=PLENTY)
     before = platform.pids
-
-    async def well_under_way() -> bool:
-        return await platform.accepted(sale) >= buyers // 10
-
-    blast = asyncio.create_task(platform.blast(sale, buyers, concurrency=100))
-    await platform.wait_until(well_under_way)
-    platform.stock.kill()
-    assert_come_back_later(await platform.buy(sale, "ada", "key"))
-    assert not blast.done()
-    platform.stock.start()
-    crowd = await blast
+    async with platform.buyers(sale) as load:
+        platform.stock.kill()
+        assert_come_back_later(await platform.buy(sale, "ada", "key"))
+        platform.stock.start()
+    crowd = load.result()
     assert crowd.retried > 0
-    assert crowd.outcomes == {"accepted": buyers}
+    assert crowd.outcomes == {"accepted": crowd.sent}
     view = await verdict(platform, sale, crowd.records, lost=0)
-    assert view["booked"] == buyers
+    assert view["booked"] == crowd.sent
     assert view["epoch"] > 1  # it was recounted
     assert platform.pids == before  # and no process was restarted
 

@@ -3,8 +3,10 @@
 A test may kill or stop any of them, and start it again.
 """
 
+import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -16,10 +18,10 @@ from redis.backoff import ConstantBackoff
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.blasts.load.plan import LoadPlan
+from app.blasts.load.plan import MAX_REQUESTS, LoadPlan
 from app.blasts.load.process import run_in_process
 from app.blasts.load.result import LoadResult
-from app.blasts.load.runner import run_load
+from app.blasts.load.runner import Load, run_load
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
 from app.lab.stack.home import LabHome
@@ -35,6 +37,8 @@ from tests.support.until import until
 START_SECONDS = 60  # of a process; the machine may be busy
 STOP_SECONDS = 30
 SETTLE_SECONDS = 60
+WELL_UNDER_WAY = 200  # purchases answered
+PLENTY = 1_000_000  # tickets: more than any crowd of a test can buy
 QUICK = {
     "RECONCILE_INTERVAL_SECONDS": "0.2",
     "RECONCILE_GRACE_SECONDS": "1",
@@ -149,11 +153,30 @@ class Platform:
 
     async def blast(self, sale: str, requests: int, *, concurrency: int = 50, **plan: Any) -> LoadResult:
         """Send `requests` buyers. Each of them repeats a request with the same key until it has a definite answer."""
-        chosen: dict[str, Any] = {"retries": 20, "seconds": 120.0, "reply_seconds": 10.0} | plan
         send = run_in_process if "trace_ratio" in plan else run_load  # a process of its own exports the buyers' spans
-        return await send(
-            LoadPlan(url=self.url, sale=sale, requests=requests, concurrency=concurrency, records=True, **chosen)
-        )
+        return await send(self._plan(sale, requests, concurrency=concurrency, **plan))
+
+    def _plan(self, sale: str, requests: int, *, concurrency: int, **plan: Any) -> LoadPlan:
+        chosen: dict[str, Any] = {"retries": 20, "seconds": 120.0, "reply_seconds": 10.0} | plan
+        return LoadPlan(url=self.url, sale=sale, requests=requests, concurrency=concurrency, records=True, **chosen)
+
+    @asynccontextmanager
+    async def buyers(self, sale: str) -> AsyncIterator[Load]:
+        """Send a hundred buyers at a time until the block ends, so that its steps happen among purchases.
+
+        The block begins when 200 purchases are answered and 100 are under way. A crowd of a fixed size could be served
+        before the test's next step: 2,000 were, in one of twenty runs.
+        """
+        plan = self._plan(sale, MAX_REQUESTS, concurrency=100)
+        load = Load(plan)
+        running = asyncio.create_task(load.run())
+        try:
+            await until(lambda: running.done() or answered(load) >= WELL_UNDER_WAY)
+            assert not running.done(), running
+            yield load
+        finally:
+            load.stop()
+            await running
 
     async def view(self, sale: str) -> View:
         """Return the answer of GET /sales/{sale}. Repeat the request while the response is a 503."""
@@ -254,6 +277,11 @@ def patient_redis(url: str) -> Redis:
     if "+" in url:
         return make_redis(url, "test", GateSettings(connect_timeout_seconds=10, command_timeout_seconds=10))
     return Redis.from_url(url, decode_responses=True, retry=Retry(ConstantBackoff(0.05), 100))
+
+
+def answered(load: Load) -> int:
+    """Return how many purchases have their answer so far."""
+    return sum(load.progress.values())
 
 
 def says_ready(part: ManagedProcess) -> bool:

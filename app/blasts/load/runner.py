@@ -46,6 +46,7 @@ class Load:
         self._errors = self._replayed = self._retried = 0
         self._started_at = time.time()
         self._start = self._ended = self._accepted = monotonic()
+        self._stopped = False
 
     @property
     def progress(self) -> dict[str, int]:
@@ -68,6 +69,10 @@ class Load:
             for buyer in buyers:
                 buyer.close()
         return self.result()
+
+    def stop(self) -> None:
+        """Send no further request. Those under way get their answers, and then `run` returns."""
+        self._stopped = True
 
     def result(self) -> LoadResult:
         """Return the result so far."""
@@ -100,7 +105,7 @@ class Load:
         for number in self._numbers:
             now = monotonic()
             intended = now if rate is None else self._start + number / rate
-            if intended >= deadline or now >= deadline:
+            if self._stopped or intended >= deadline or now >= deadline:
                 return
             if intended > now:
                 await asyncio.sleep(intended - now)
