@@ -6,18 +6,12 @@ measured alternately. It does not judge the figures, which are worse on a busy m
 """
 
 import asyncio
-import shutil
 import statistics
-import sys
-import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import asynccontextmanager
 
-from playwright.async_api import Browser, Page, async_playwright
-
-from app.client import ApiRefused, ApiUnreachable, Document, SaleClient
-from app.lab.stack.servers.ports import free_port
+from playwright.async_api import Browser, Page
+from running_lab import Lab, chromium, running_lab
 
 WATCHERS = 10
 ROUNDS = 5
@@ -38,49 +32,6 @@ PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 WEIGHT = "performance.getEntriesByType('resource').reduce((sum, each) => sum + each.decodedBodySize, 0)"
 
 
-class Lab(SaleClient):
-    """A client of the lab's HTTP API that can also run blasts."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.url = url
-
-    async def blast(self, sale: str) -> Document:
-        """Run a blast on this sale and return its result."""
-        blast = await self._ask("POST", f"/sales/{sale}/blasts", CROWD)
-        while (told := await self._ask("GET", f"/blasts/{blast['id']}"))["result"] is None:  # noqa: ASYNC110  the end happens in another process
-            await asyncio.sleep(0.1)
-        result: Document = told["result"]
-        return result
-
-
-@asynccontextmanager
-async def lab() -> AsyncIterator[Lab]:
-    """Run a lab while the block runs, and yield its client when it is ready."""
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="atomictickets-measure-") as home:
-        command = ["-m", "app.lab.cli.main", "lab", "--port", str(port), "--home", str(Path(home) / "lab")]
-        process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.DEVNULL)
-        try:
-            client = Lab(f"http://127.0.0.1:{port}")
-            async with asyncio.timeout(120):
-                while not await answers(client):  # noqa: ASYNC110  another process becomes ready
-                    await asyncio.sleep(0.2)
-            yield client
-        finally:
-            with suppress(ProcessLookupError):
-                process.terminate()
-            await process.wait()
-
-
-async def answers(client: Lab) -> bool:
-    """Return whether the lab answers requests."""
-    try:
-        return await client.sale("nobody-made-it") is None
-    except (ApiUnreachable, ApiRefused):  # it does not listen yet, or is not ready yet
-        return False
-
-
 async def first_paint(browser: Browser, url: str) -> None:
     """Measure the time to the first contentful paint, and the size of the loaded resources."""
     paints = []
@@ -99,7 +50,7 @@ async def frames(page: Page, client: Lab) -> None:
     """Measure the frame rate of the race lens while a blast runs."""
     await client.create({"name": "lens", "strategy": "naive", "stock": 10_000, "think_ms": 20})
     await page.goto(f"{client.url}/static/index.html#/race-lens")
-    running = asyncio.create_task(client.blast("lens"))
+    running = asyncio.create_task(client.blast("lens", **CROWD))
     await page.locator("canvas").wait_for()
     seen = await page.evaluate(FRAMES)
     drawn = await page.locator('[data-figure="Windows"]').inner_text()
@@ -114,11 +65,11 @@ async def watchers_cost(client: Lab) -> None:
     alone: list[float] = []
     watched: list[float] = []
     await client.create({"name": "watched", "strategy": "atomic", "stock": 100_000})
-    await client.blast("watched")  # warm-up
+    await client.blast("watched", **CROWD)  # warm-up
     for _ in range(ROUNDS):
         for watchers, p99 in ((0, alone), (WATCHERS, watched)):
             async with watching(client.url, watchers):
-                p99.append((await client.blast("watched"))["latency_ms"]["p99"])
+                p99.append((await client.blast("watched", **CROWD))["latency_ms"]["p99"])
     without, with_them = statistics.median(alone), statistics.median(watched)
     print(
         f"p99 of purchases, median of {ROUNDS}: {without:.1f} ms, with {WATCHERS} watchers {with_them:.1f} ms "
@@ -147,17 +98,11 @@ async def watching(url: str, count: int) -> AsyncIterator[None]:
 
 
 async def main() -> None:
-    """Measure everything, and print the figures."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        sys.exit("There is no chromium or google-chrome on the PATH.")
-    async with lab() as client:
+    async with running_lab() as client:
         await watchers_cost(client)
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        async with chromium() as browser:
             await first_paint(browser, client.url)
             await frames(await browser.new_page(), client)
-            await browser.close()
 
 
 if __name__ == "__main__":

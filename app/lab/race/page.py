@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from app.errors import AtomicTicketsError
@@ -10,6 +11,7 @@ from app.lab.race.output import RaceReport
 from app.lab.race.table import LATENCY, OUTCOME, RETRIES, STORES, markdown, spread_of, table
 from app.lab.race.workload import CROWD, Workload
 
+WIDTH = 118  # the pages have lines of at most 120 columns
 BEGIN, END = "<!-- {name}: written by `atomictickets race --write` -->", "<!-- end of {name} -->"
 
 
@@ -51,7 +53,12 @@ def refuse_without_marks(path: Path, sections: Sequence[str]) -> None:
 def between(page: str, name: str, lines: list[str]) -> str:
     """Return the page with the text of one section replaced by these lines. Raise NoMarks."""
     before, after = around(page, name)
-    return f"{before}\n\n" + "\n".join(lines) + f"\n\n{after}"
+    return f"{before}\n\n" + "\n".join(wrapped for line in lines for wrapped in wrapped_prose(line)) + f"\n\n{after}"
+
+
+def wrapped_prose(line: str) -> list[str]:
+    """Return a paragraph in lines of a screen's width; a row of a table stays whole."""
+    return [line] if line.startswith("|") else wrap(line, WIDTH, break_on_hyphens=False) or [""]
 
 
 def around(page: str, name: str) -> tuple[str, str]:
