@@ -130,7 +130,7 @@ async def test_the_window_follows_the_servers_own_clock(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fence", "verdict"),
+    ("token", "verdict"),
     [
         (FencingToken(0, 0), "stale"),
         (FencingToken(1, 1), "stale"),
