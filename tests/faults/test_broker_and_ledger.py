@@ -33,13 +33,9 @@ async def test_a_ledger_that_is_away_for_a_while_costs_no_order(
     orders = platform.gate.keys(sale).orders
 
     async def read_too_often() -> bool:
-<<<<<<< HEAD
         await platform.buy(sale, "hinting", f"key-{await platform.accepted(sale)}")  # each acceptance makes a hint due
-=======
-        await platform.buy(sale, "hinting", f"key-{await platform.accepted(sale)}")  # each acceptance owes a hint
         if not await platform.redis.xinfo_groups(orders):
-            return False  # no worker has had its turn yet
->>>>>>> a2b8477 (Wait for the worker's first turn before asking what it holds)
+            return False  # no worker has drained the sale yet
         pending = await platform.redis.xpending_range(orders, GROUP, "-", "+", 1)
         return bool(pending) and int(pending[0]["times_delivered"]) > DrainSettings().poison_tries
 
