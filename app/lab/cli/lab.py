@@ -48,7 +48,7 @@ def add_parser(subparsers: "Subparsers") -> None:
         "--api-processes", type=processes, default=2, metavar="N", help="number of API processes (default: %(default)s)"
     )
     add("--workers", type=processes, default=1, metavar="N", help="number of workers (default: %(default)s)")
-    add("--once", action="store_true", help="run the scenarios, print their report, and exit")
+    add("--once", action="store_true", help="run both sides of the comparison, print the report, and exit")
     add("--json", type=Path, metavar="FILE", help="with --once, also write the report to this file")
     parser.set_defaults(run=run)
 
@@ -122,7 +122,7 @@ def _check_connections(database_url: str, args: argparse.Namespace) -> None:
 
 
 def _run_scenarios(api_url: str, supervisor: Supervisor, json_file: Path | None) -> int:
-    from app.lab.comparison.scenarios import run_all  # noqa: PLC0415 - only --once needs the load generator
+    from app.lab.comparison.sides import run_all  # noqa: PLC0415 - only --once needs the load generator
 
     work = run_all(api_url, progress=say, admin_token=ApiSettings().token)
     report = asyncio.run(supervised(work, supervisor))

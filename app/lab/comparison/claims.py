@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from app.lab.comparison.figures import ScenarioFigures
+from app.lab.comparison.figures import SideFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,17 +14,17 @@ class Claim:
     holds: bool
 
 
-def claims_of(scenarios: Iterable[ScenarioFigures]) -> list[Claim]:
-    return [claim for figures in scenarios for claim in claims_of_one(figures)]
+def claims_of(sides: Iterable[SideFigures]) -> list[Claim]:
+    return [claim for figures in sides for claim in claims_of_one(figures)]
 
 
-def claims_of_one(figures: ScenarioFigures) -> Iterator[Claim]:
-    """Yield the claims about one scenario."""
+def claims_of_one(figures: SideFigures) -> Iterator[Claim]:
+    """Yield the claims about one side."""
     yield from exact_claims(figures) if figures.promises_exactness else racing_claims(figures)
     yield from common_claims(figures)
 
 
-def racing_claims(figures: ScenarioFigures) -> Iterator[Claim]:
+def racing_claims(figures: SideFigures) -> Iterator[Claim]:
     """Yield the claims about a strategy that is meant to show the damage. A run that sold exactly refutes them."""
     sale, stock, booked = figures.sale, figures.stock, figures.booked
     yield Claim(
@@ -43,7 +43,7 @@ def racing_claims(figures: ScenarioFigures) -> Iterator[Claim]:
     )
 
 
-def exact_claims(figures: ScenarioFigures) -> Iterator[Claim]:
+def exact_claims(figures: SideFigures) -> Iterator[Claim]:
     """Yield the claims about a strategy that promises to sell exactly its stock."""
     sale, stock, identity = figures.sale, figures.stock, figures.identity
     yield Claim(f"{sale} accepts exactly its stock: {figures.accepted} of {stock}.", figures.accepted == stock)
@@ -66,7 +66,7 @@ def exact_claims(figures: ScenarioFigures) -> Iterator[Claim]:
     )
 
 
-def common_claims(figures: ScenarioFigures) -> Iterator[Claim]:
+def common_claims(figures: SideFigures) -> Iterator[Claim]:
     """Yield the claims that every strategy must meet."""
     sale = figures.sale
     yield Claim(

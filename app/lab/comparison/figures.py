@@ -1,4 +1,4 @@
-"""The measured figures of one scenario. The format of `as_json()` is a contract, because programs parse the report."""
+"""The measured figures of one side. The format of `as_json()` is a contract, because programs parse the report."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,8 +22,8 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScenarioFigures:
-    """The figures of one scenario.
+class SideFigures:
+    """The figures of one side.
 
     `promises_exactness`: whether the strategy promises to sell exactly; the claims depend on it
     `errors`: requests that were neither accepted nor refused as sold out

@@ -7,24 +7,24 @@ from textwrap import wrap
 from typing import Any
 
 from app.lab.comparison.claims import Claim, claims_of, tickets
-from app.lab.comparison.figures import ScenarioFigures
+from app.lab.comparison.figures import SideFigures
 
 LABEL_WIDTH = 42
 COLUMN_WIDTH = 20
 PAGE_WIDTH = LABEL_WIDTH + 2 * COLUMN_WIDTH
 
 
-def identity_of(figures: ScenarioFigures) -> str:
+def identity_of(figures: SideFigures) -> str:
     identity = figures.identity
     sign = "=" if identity.holds else "!="
     return f"{identity.stock} {sign} {identity.remaining} + {identity.backlog} + {identity.booked}"
 
 
-def seconds_of(figures: ScenarioFigures) -> str:
+def seconds_of(figures: SideFigures) -> str:
     return "not in time" if figures.seconds_to_consistent is None else f"{figures.seconds_to_consistent:.3f}"
 
 
-LINES: tuple[tuple[str, Callable[[ScenarioFigures], str]], ...] = (
+LINES: tuple[tuple[str, Callable[[SideFigures], str]], ...] = (
     ('buyers who were answered "Ticket Reserved"', lambda figures: f"{figures.accepted}"),
     ('buyers who were answered "Sold Out"', lambda figures: f"{figures.sold_out}"),
     ("buyers with another answer, or none", lambda figures: f"{figures.errors}"),
@@ -47,20 +47,20 @@ LINES: tuple[tuple[str, Callable[[ScenarioFigures], str]], ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonReport:
-    """The report of one run of all scenarios.
+    """The report of one run of all sides.
 
     `started_at`: ISO 8601, in UTC
     `machine`, `versions`: those that were found at run time, not those that the requirements name
     """
 
-    scenarios: tuple[ScenarioFigures, ...]
+    sides: tuple[SideFigures, ...]
     started_at: str
     machine: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
     @property
     def claims(self) -> list[Claim]:
-        return claims_of(self.scenarios)
+        return claims_of(self.sides)
 
     @property
     def holds(self) -> bool:
@@ -70,7 +70,7 @@ class ComparisonReport:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "scenarios": [figures.as_json() for figures in self.scenarios],
+            "sides": [figures.as_json() for figures in self.sides],
             "claims": [{"claim": claim.claim, "holds": claim.holds} for claim in self.claims],
             "machine": self.machine,
             "versions": self.versions,
@@ -78,7 +78,7 @@ class ComparisonReport:
         }
 
     def text(self) -> str:
-        races = groupby(self.scenarios, key=lambda figures: (figures.requests, figures.concurrency, figures.stock))
+        races = groupby(self.sides, key=lambda figures: (figures.requests, figures.concurrency, figures.stock))
         parts = [race_table(list(race)) for _, race in races]
         return "\n\n".join([*parts, self._claims_text(), self._circumstances()]) + "\n"
 
@@ -96,8 +96,8 @@ class ComparisonReport:
         return "\n".join(wrap(facts, PAGE_WIDTH, break_on_hyphens=False))
 
 
-def race_table(race: list[ScenarioFigures]) -> str:
-    """Return a table with one column for each scenario. All have the same load and the same stock."""
+def race_table(race: list[SideFigures]) -> str:
+    """Return a table with one column for each side. All have the same load and the same stock."""
     first = race[0]
     title = f"{first.requests} buyers, {first.concurrency} at once, {first.stock} {tickets(first.stock)}"
     rows = [
@@ -111,8 +111,8 @@ def race_table(race: list[ScenarioFigures]) -> str:
     return "\n".join(rows)
 
 
-def upshot(figures: ScenarioFigures) -> str:
-    """Return the result of the scenario as one sentence."""
+def upshot(figures: SideFigures) -> str:
+    """Return the result of the side as one sentence."""
     sold = f"{figures.strategy} sold {figures.booked} of {figures.stock} {tickets(figures.stock)}"
     agrees = figures.counter_says == figures.booked
     counter = "and its counter agrees" if agrees else f"its counter shows {figures.counter_says}"

@@ -10,11 +10,11 @@ from app.blasts.load.plan import LoadPlan
 from app.blasts.load.result import Latency, LoadResult, PurchaseRecord
 from app.blasts.witnesses import Witnesses
 from app.lab.comparison.claims import claims_of_one
-from app.lab.comparison.figures import Identity, ScenarioFigures
+from app.lab.comparison.figures import Identity, SideFigures
 from app.lab.comparison.report import ComparisonReport
-from app.lab.comparison.scenarios import SCENARIOS, figures_of
+from app.lab.comparison.sides import SIDES, figures_of
 
-ATOMIC = ScenarioFigures(
+ATOMIC = SideFigures(
     sale="atomic-drop",
     strategy="atomic",
     promises_exactness=True,
@@ -66,12 +66,12 @@ NAIVE = replace(
 )
 
 
-def refuted(figures: ScenarioFigures) -> list[str]:
+def refuted(figures: SideFigures) -> list[str]:
     return [claim.claim for claim in claims_of_one(figures) if not claim.holds]
 
 
 @pytest.mark.parametrize("figures", [ATOMIC, NAIVE])
-def test_every_claim_holds_for_a_run_as_promised(figures: ScenarioFigures) -> None:
+def test_every_claim_holds_for_a_run_as_promised(figures: SideFigures) -> None:
     assert refuted(figures) == []
 
 
@@ -122,7 +122,7 @@ def test_naive_figures_pass_for_exact_ones_nowhere() -> None:
 
 
 REPORT = ComparisonReport(
-    scenarios=(NAIVE, ATOMIC),
+    sides=(NAIVE, ATOMIC),
     started_at="2026-01-02T03:04:05+00:00",
     machine={"cores": 2},
     versions={"python": "3.11.7"},
@@ -131,14 +131,14 @@ REPORT = ComparisonReport(
 
 def test_the_report_holds_only_if_all_claims_do() -> None:
     assert REPORT.holds
-    assert not replace(REPORT, scenarios=(NAIVE, replace(ATOMIC, booked=11))).holds
-    assert not replace(REPORT, scenarios=()).holds
+    assert not replace(REPORT, sides=(NAIVE, replace(ATOMIC, booked=11))).holds
+    assert not replace(REPORT, sides=()).holds
 
 
 def test_the_json_has_the_fields_of_the_contract() -> None:
     document = json.loads(json.dumps(REPORT.as_json()))
-    assert list(document) == ["scenarios", "claims", "machine", "versions", "started_at"]
-    assert document["scenarios"][1] == {
+    assert list(document) == ["sides", "claims", "machine", "versions", "started_at"]
+    assert document["sides"][1] == {
         "sale": "atomic-drop",
         "strategy": "atomic",
         "stock": 10,
@@ -159,8 +159,8 @@ def test_the_json_has_the_fields_of_the_contract() -> None:
         "identity": {"stock": 10, "remaining": 0, "backlog": 0, "booked": 10},
         "witnesses": {"total": 0, "written": 0, "pairs": []},
     }
-    assert document["scenarios"][0]["witnesses"]["total"] == 91
-    assert document["scenarios"][0]["witnesses"]["pairs"][0]["first"]["trace_url"].endswith("/trace/" + "ab" * 16)
+    assert document["sides"][0]["witnesses"]["total"] == 91
+    assert document["sides"][0]["witnesses"]["pairs"][0]["first"]["trace_url"].endswith("/trace/" + "ab" * 16)
     assert {frozenset(claim) for claim in document["claims"]} == {frozenset({"claim", "holds"})}
 
 
@@ -184,7 +184,7 @@ def test_the_text_puts_the_strategies_side_by_side() -> None:
 
 
 def test_the_text_says_which_claim_fails() -> None:
-    text = replace(REPORT, scenarios=(NAIVE, replace(ATOMIC, counter_says=9))).text()
+    text = replace(REPORT, sides=(NAIVE, replace(ATOMIC, counter_says=9))).text()
     failing = [found for found in text.splitlines() if "FAILS" in found]
     assert len(failing) == 1
     assert "atomic-drop's counter and ledger agree: 9 and 10 sold." in failing[0]
@@ -192,7 +192,7 @@ def test_the_text_says_which_claim_fails() -> None:
 
 def test_other_loads_get_a_table_of_their_own() -> None:
     single = replace(ATOMIC, sale="atomic-single", stock=1)
-    text = replace(REPORT, scenarios=(NAIVE, ATOMIC, single)).text()
+    text = replace(REPORT, sides=(NAIVE, ATOMIC, single)).text()
     assert line(text, "100 buyers, 100 at once, 1 ticket") == ["atomic"]
 
 
@@ -201,7 +201,7 @@ def told(number: int, **other: Any) -> PurchaseRecord:
     return replace(record, **other)
 
 
-def measured(records: tuple[PurchaseRecord, ...], consistent_at: float | None = 1002.0) -> ScenarioFigures:
+def measured(records: tuple[PurchaseRecord, ...], consistent_at: float | None = 1002.0) -> SideFigures:
     outcomes = {"accepted": len(records), "sold-out": 97 - len(records), "customer-limit": 3}
     result = LoadResult(
         plan=LoadPlan(url="http://127.0.0.1:8000", sale="drop"),
@@ -226,7 +226,7 @@ def measured(records: tuple[PurchaseRecord, ...], consistent_at: float | None = 
         "duplicates": 0,
         "identity": {"stock": 10, "remaining": 0, "backlog": 0, "booked": 10, "set_aside": 0, "holds": True},
     }
-    return figures_of(SCENARIOS[1], result, sale, consistent_at=consistent_at, accepted_but_not_booked=0)
+    return figures_of(SIDES[1], result, sale, consistent_at=consistent_at, accepted_but_not_booked=0)
 
 
 def test_rates_and_times_count_from_the_first_request() -> None:

@@ -12,12 +12,12 @@ import pytest
 
 from app.client import ApiRefused, ApiUnreachable, SaleClient
 from app.lab.comparison.backlog_watch import BacklogWatch
-from app.lab.comparison.scenarios import SCENARIOS, Scenario, ScenarioFailed, stage
+from app.lab.comparison.sides import SIDES, Side, SideFailed, stage
 from app.lab.stack import waiting
 from app.lab.stack.sales import every_figure_is_known, until
 from app.lab.stack.waiting import NotInTime, in_background, repeat
 
-DROP = SCENARIOS[1]
+DROP = SIDES[1]
 UNKNOWN = (404, {"title": "Unknown Sale", "detail": "There is no such sale."})
 Answer = tuple[int, Any]
 
@@ -64,8 +64,8 @@ def service() -> Iterator[Service]:
         thread.join()
 
 
-def sale(scenario: Scenario = DROP, **other: Any) -> Answer:
-    return 200, {**scenario.terms, "phase": "Open", "backlog": 0, **other}
+def sale(side: Side = DROP, **other: Any) -> Answer:
+    return 200, {**side.terms, "phase": "Open", "backlog": 0, **other}
 
 
 async def test_what_is_unknown_is_none(service: Service) -> None:
@@ -114,7 +114,7 @@ async def test_a_scenario_starts_with_a_new_round(service: Service, found: Answe
 
 async def test_a_sale_with_other_terms_is_left_alone(service: Service) -> None:
     service.answer = lambda _method, _path: sale(stock=11)
-    with pytest.raises(ScenarioFailed, match="other terms"):
+    with pytest.raises(SideFailed, match="other terms"):
         await stage(SaleClient(service.url), DROP)
     assert service.asked == [("GET", f"/sales/{DROP.sale}")]
 

@@ -4,7 +4,7 @@ import asyncpg
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from app.lab.race.crowds import race_all
-from app.lab.race.scenarios.catalog import SCENARIOS, RaceScenario, play
+from app.lab.race.scenarios.catalog import SCENARIOS, Scenario, play
 from app.lab.race.scenarios.scene import Scene
 from app.lab.race.target import OwnTarget, given
 from app.lab.race.workload import Workload
@@ -39,7 +39,7 @@ async def test_whoever_was_held_when_a_scenario_failed_works_for_the_next_strate
             raise ERRORS[strategy][0]
         return await SCENARIOS["limit"].act(target, strategy)  # a worker has to book its one order
 
-    work = play(target, RaceScenario(act, "a test"), [*ERRORS, AtomicStrategy], print)
+    work = play(target, Scenario(act, "a test"), [*ERRORS, AtomicStrategy], print)
     scenes, failures = await supervised(work, target.supervisor)
     assert failures == {strategy.name: told for strategy, (_, told) in ERRORS.items()}
     assert [(scene.strategy, scene.seen["booked"], scene.found) for scene in scenes] == [("atomic", 1, {})]

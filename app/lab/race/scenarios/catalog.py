@@ -19,7 +19,7 @@ Act = Callable[[OwnTarget, type[RegisteredStrategy]], Coroutine[Any, Any, list[S
 
 
 @dataclass(frozen=True, slots=True)
-class RaceScenario:
+class Scenario:
     """A scenario. `faults`: whether it needs failpoints and shorter intervals in the processes."""
 
     act: Act
@@ -27,21 +27,19 @@ class RaceScenario:
     faults: bool = True
 
 
-SCENARIOS: Mapping[str, RaceScenario] = {
-    "limit": RaceScenario(limit, "a customer with a limit of one ticket clicks in eight tabs at once"),
-    "pause": RaceScenario(pause, "a purchase of the last ticket stops for seconds, and a second one arrives"),
-    "crash": RaceScenario(crash, "a process dies between deciding a purchase and storing its order"),
-    "failover": RaceScenario(failover, "a replica of Redis that lacks the last orders takes over"),
-    "retry-storm": RaceScenario(retry_storm, "thirty buyers have read the stock before one of them writes"),
-    "hot-and-spread": RaceScenario(
-        hot_and_spread, "the same purchases, sent to one sale and to a hundred", faults=False
-    ),
+SCENARIOS: Mapping[str, Scenario] = {
+    "limit": Scenario(limit, "a customer with a limit of one ticket clicks in eight tabs at once"),
+    "pause": Scenario(pause, "a purchase of the last ticket stops for seconds, and a second one arrives"),
+    "crash": Scenario(crash, "a process dies between deciding a purchase and storing its order"),
+    "failover": Scenario(failover, "a replica of Redis that lacks the last orders takes over"),
+    "retry-storm": Scenario(retry_storm, "thirty buyers have read the stock before one of them writes"),
+    "hot-and-spread": Scenario(hot_and_spread, "the same purchases, sent to one sale and to a hundred", faults=False),
 }
 
 
 async def play(
     target: OwnTarget,
-    scenario: RaceScenario,
+    scenario: Scenario,
     strategies: Sequence[type[RegisteredStrategy]],
     say: Callable[[str], None],
 ) -> tuple[list[Scene], dict[str, str]]:
