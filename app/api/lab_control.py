@@ -56,10 +56,10 @@ class LabControl:
     def state(self) -> dict[str, Any]:
         """Return the last state that the lab wrote, or an empty one before the first."""
         try:
-            told: dict[str, Any] = json.loads(self._state.read_text())
+            state: dict[str, Any] = json.loads(self._state.read_text())
         except FileNotFoundError:
             return {}
-        return told
+        return state
 
     def race_report(self) -> dict[str, Any] | None:
         """Return the last report of `atomictickets race` in the lab's home, or None. The caller must not change it.

@@ -69,14 +69,14 @@ class BlastRunner:
 
     async def await_schema(self, engine: AsyncEngine) -> None:
         """Wait until the ledger has a schema that this release can work with, or until the runner is stopped."""
-        told = False
+        logged = False
         while not self._stopping.is_set():
             try:
                 await installation_id(engine)
             except TemporarilyUnavailable as error:
-                if not told:
+                if not logged:
                     log.warning("waiting for the ledger", why=error.detail)
-                told = True
+                logged = True
                 await self._pause(AWAY_SECONDS)
             else:
                 return
@@ -124,9 +124,9 @@ class BlastRunner:
             load = Load(replace(plan_of(blast, self._api_url), trace_ratio=start.trace_ratio))
             async with self._reports.of(blast, load):
                 state = await self._attend(blast, load)
-            told = load.result()
-            witnesses = await self._evidence.since(start, told.accepted - told.replayed)
-            result = told.summary() | {"witnesses": witnesses and witnesses.as_json()}
+            sent = load.result()
+            witnesses = await self._evidence.since(start, sent.accepted - sent.replayed)
+            result = sent.summary() | {"witnesses": witnesses and witnesses.as_json()}
         except AtomicTicketsError as error:  # for example an invalid plan, or an API that cannot be reached
             state, result = "aborted", {"failure": f"{error.title}: {error.detail}"}
         await self._finish(blast, state, result)

@@ -42,5 +42,5 @@ def reason(error: Exception) -> str:
 
     The line has at most 500 characters.
     """
-    told = f"{sqlstate(error)} {error.orig}" if isinstance(error, DBAPIError) else str(error)
-    return "".join(letter if " " <= letter <= "~" else "?" for letter in told)[:500]
+    said = f"{sqlstate(error)} {error.orig}" if isinstance(error, DBAPIError) else str(error)
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in said)[:500]

@@ -27,16 +27,16 @@ async def wait_for_own_stores(redis: "Redis", prefix: str, engine: AsyncEngine, 
 
     Return True then, or False if `stopping` was set first.
     """
-    told, pause = "", FIRST_PAUSE_SECONDS
+    logged, pause = "", FIRST_PAUSE_SECONDS
     while not stopping.is_set():
         try:
             await claim(redis, prefix, await installation_id(engine))
         except STORE_ERRORS as error:
             why = error.detail if isinstance(error, TemporarilyUnavailable) else f"{type(error).__name__}: {error}"
-            if why != told:
+            if why != logged:
                 tell = log.error if isinstance(error, ForeignStores | SchemaIncompatible) else log.warning
                 tell("waiting for the stores; nothing is drained", error=why)
-            told = why
+            logged = why
         else:
             return True
         with suppress(TimeoutError):

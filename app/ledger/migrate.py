@@ -123,7 +123,7 @@ async def _upgraded(engine: AsyncEngine, schema_name: str, give_up_at: float) ->
 
 async def _until_reachable(engine: AsyncEngine, deadline: float) -> None:
     """Wait for the server. Raise LedgerUnavailable after `deadline`, in seconds of the monotonic clock."""
-    told = False
+    logged = False
     while True:
         try:
             with ledger_reachable():
@@ -132,9 +132,9 @@ async def _until_reachable(engine: AsyncEngine, deadline: float) -> None:
         except LedgerUnavailable:
             if time.monotonic() > deadline:
                 raise
-            if not told:
+            if not logged:
                 log.info("waiting for the database")
-            told = True
+            logged = True
         await asyncio.sleep(LOOK_SECONDS)
 
 

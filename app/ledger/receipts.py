@@ -80,9 +80,9 @@ class ReceiptRepository:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def keep(self, told: Sequence[Acceptance]) -> None:
+    async def keep(self, acceptances: Sequence[Acceptance]) -> None:
         """Store the acceptances, in pages of one transaction each. Receipts that exist stay as they are."""
-        rest = iter(told)
+        rest = iter(acceptances)
         while page := list(islice(rest, PAGE)):
             with ledger_reachable():
                 async with self._engine.begin() as connection:

@@ -39,7 +39,7 @@ class ResourceReports:
         except LiveUnavailable:
             self._again_at = time.monotonic() + AWAY_SECONDS
 
-    async def told(self, sale: str) -> dict[str, Any] | None:
+    async def status_of(self, sale: str) -> dict[str, Any] | None:
         """Return the status, or None if the operator has stored none lately or the broker is away."""
         try:
             with broker_reachable():

@@ -92,7 +92,7 @@ class SalePoller:
         view = await self._sales.view(name)
         tickets = await self._tickets.map(name, view.round, view.stock)
         payload: dict[str, Any] = to_jsonable_python(view)
-        resource = await self._resources.told(name) if view.managed_by == "flashsale" else None
+        resource = await self._resources.status_of(name) if view.managed_by == "flashsale" else None
         return payload | {"tickets": to_jsonable_python(tickets), "resource": resource}
 
     async def _take_turn(self) -> None:

@@ -47,7 +47,7 @@ class LiveStream:
         """Return the events that follow the entry `id_`, oldest first. With `wait`, wait up to BLOCK_MS for one."""
         with broker_reachable():
             found: Any = await self._redis.xread({self._key: id_}, count=KEPT_EVENTS, block=BLOCK_MS if wait else None)
-        return [told(entry) for _, entries in found for entry in entries]
+        return [event_of(entry) for _, entries in found for entry in entries]
 
     async def last_id(self) -> str:
         """Return the id of the newest entry, or `0-0` if there is none."""
@@ -92,7 +92,7 @@ def broker_reachable() -> Iterator[None]:
         raise LiveUnavailable(f"The broker can't be reached at present ({type(error).__name__}).") from error
 
 
-def told(entry: tuple[str, dict[str, str]]) -> Event:
+def event_of(entry: tuple[str, dict[str, str]]) -> Event:
     """Return the event of a stream entry."""
     id_, fields = entry
     return Event(fields["event"], fields["data"], id_)

@@ -43,9 +43,9 @@ class Live:
         from both is sent once.
         """
         yield f"retry: {RECONNECT_MS}\n\n".encode()
-        told = (0, 0)
+        sent = (0, 0)
         for event in await self._before(last_event_id):
-            told = position(event.id) if event.id else told
+            sent = position(event.id) if event.id else sent
             yield event.frame()
             if event is UNAVAILABLE:
                 return
@@ -55,7 +55,7 @@ class Live:
                     event = await watcher.next()
             except TimeoutError:
                 event = HEARTBEAT
-            if event.id is None or position(event.id) > told:
+            if event.id is None or position(event.id) > sent:
                 yield event.frame()
             if event is watcher.ending:
                 return

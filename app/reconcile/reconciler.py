@@ -88,7 +88,7 @@ class Reconciler:
 
     async def run_forever(self, ready: asyncio.Event | None = None) -> None:
         """Check all sales at each interval until cancelled. Set `ready` after the first full turn."""
-        pause, told = self._settings.interval_seconds, ""
+        pause, logged = self._settings.interval_seconds, ""
         while True:
             try:
                 await self.reconcile_all()
@@ -96,14 +96,14 @@ class Reconciler:
                 await self.prune_old()
             except TemporarilyUnavailable as error:
                 pause = min(pause * 2, self._settings.interval_seconds)
-                if not told:
+                if not logged:
                     pause = self._settings.interval_seconds * FIRST_RETRY
-                _log_outage(error, told)
-                told = error.detail
+                _log_outage(error, logged)
+                logged = error.detail
             else:
-                if told:
+                if logged:
                     log.info("stores are back")
-                pause, told = self._settings.interval_seconds, ""
+                pause, logged = self._settings.interval_seconds, ""
                 if ready is not None:
                     ready.set()
             await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311  spread, not secrecy
@@ -290,9 +290,9 @@ def _action_span(action: Action) -> Iterator[Span]:
             yield acting
 
 
-def _log_outage(error: TemporarilyUnavailable, told: str) -> None:
+def _log_outage(error: TemporarilyUnavailable, logged: str) -> None:
     """Log an outage once, and again if it turns out that the stores are foreign or unfit."""
-    if isinstance(error, ForeignStores | SchemaIncompatible) and error.detail != told:
+    if isinstance(error, ForeignStores | SchemaIncompatible) and error.detail != logged:
         log.error("these stores are not reconciled", error=error.detail)
-    elif not told:
+    elif not logged:
         log.warning("a store is away; sales are not reconciled", error=error.detail)

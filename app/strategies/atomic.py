@@ -149,7 +149,7 @@ class AtomicStrategy:
                 remember(self._fenced, sale, token.epoch, KNOWN_SALES)
             before = token.epoch if what == "stale" else token.epoch + 1
             batches = self._recent.of(sale, before)
-            await self._receipts.keep([told for batch in batches for told in batch])
+            await self._receipts.keep([acceptance for batch in batches for acceptance in batch])
             self._recent.forget(batches)
         except TemporarilyUnavailable as error:
             log.warning("receipts not kept yet; the next reply or watch tries again", sale=sale, error=error.detail)

@@ -138,7 +138,7 @@ class RecordedSpan(Span):
     ) -> None:
         """Add an event by https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/."""
         kind = type(exception)
-        told = {
+        facts = {
             "exception.type": kind.__qualname__
             if kind.__module__ == "builtins"
             else f"{kind.__module__}.{kind.__qualname__}",
@@ -146,4 +146,4 @@ class RecordedSpan(Span):
             "exception.stacktrace": "".join(format_exception(exception)),
             "exception.escaped": str(escaped),
         }
-        self.add_event("exception", told | dict(attributes or {}), timestamp)
+        self.add_event("exception", facts | dict(attributes or {}), timestamp)

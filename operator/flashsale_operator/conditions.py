@@ -39,11 +39,11 @@ def condition_states(observed: Observed, phase: Phase) -> Mapping[ConditionType,
 
 
 def conditions(
-    before: Iterable[Condition], told: Mapping[ConditionType, ConditionState | None], generation: int, now: datetime
+    before: Iterable[Condition], states: Mapping[ConditionType, ConditionState | None], generation: int, now: datetime
 ) -> tuple[Condition, ...]:
     """Return the conditions to write. `lastTransitionTime` changes only when the condition's status changes."""
     known = {condition.type: condition for condition in before}
-    return tuple(_condition(known.get(kind), kind, state, generation, now) for kind, state in told.items())
+    return tuple(_condition(known.get(kind), kind, state, generation, now) for kind, state in states.items())
 
 
 def _condition(

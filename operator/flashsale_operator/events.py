@@ -131,9 +131,9 @@ def _returns(observed: Observed) -> str:
     return "" if observed.view is None else str(observed.view.returns)
 
 
-def body(told: EventRecord, about: ObjectReference, round_: int | None, now: datetime) -> dict[str, Any]:
+def body(record: EventRecord, about: ObjectReference, round_: int | None, now: datetime) -> dict[str, Any]:
     """Return the Event object to post."""
-    identity = f"{about.uid} {round_} {told.reason} {told.occurrence}"
+    identity = f"{about.uid} {round_} {record.reason} {record.occurrence}"
     moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "apiVersion": "v1",
@@ -143,9 +143,9 @@ def body(told: EventRecord, about: ObjectReference, round_: int | None, now: dat
             "namespace": about.namespace,
         },
         "involvedObject": _reference(about),
-        "type": told.type,
-        "reason": told.reason,
-        "message": told.message,
+        "type": record.type,
+        "reason": record.reason,
+        "message": record.message,
         "source": {"component": COMPONENT},
         "firstTimestamp": moment,
         "lastTimestamp": moment,

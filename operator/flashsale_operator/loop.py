@@ -184,7 +184,7 @@ class FlashSaleLoop:
 
 async def until_served(kube: KubeApi) -> None:
     """Wait until the API server serves FlashSales: Kopf looks for the resource only once."""
-    told = False
+    logged = False
     while True:
         try:
             if await kube.serves_flashsales():
@@ -192,7 +192,7 @@ async def until_served(kube: KubeApi) -> None:
             error = "its CRD is not installed"
         except TemporarilyUnavailable as away:
             error = away.detail
-        if not told:
+        if not logged:
             log.warning("waiting until FlashSale is served", error=error)
-        told = True
+        logged = True
         await asyncio.sleep(DISCOVERY_SECONDS)

@@ -25,7 +25,7 @@ class OperatorMetrics:
         ProcessCollector(registry=self.registry)
         for meter in (CHECKS, ACTIONS):
             self.registry.register(meter)
-        self._told: dict[str, tuple[FlashSaleStatus, float]] = {}
+        self._statuses: dict[str, tuple[FlashSaleStatus, float]] = {}
         self._reconciles = Histogram(
             "atomictickets_operator_reconcile_seconds",
             "Duration of one reconciliation of one sale",
@@ -41,7 +41,7 @@ class OperatorMetrics:
 
     def serve(self, port: int, requests: Callable[[], int]) -> None:
         """Serve /metrics on `port`, in a thread. `requests` returns how many requests the API server was sent."""
-        self.registry.register(_Readings(self._told, requests))
+        self.registry.register(_Readings(self._statuses, requests))
         start_http_server(port, registry=self.registry)
 
     @contextmanager
@@ -60,17 +60,17 @@ class OperatorMetrics:
 
     def tell(self, sale: str, status: FlashSaleStatus) -> None:
         """Record that the sale was reconciled, and its status."""
-        self._told[sale] = (status, time.time())
+        self._statuses[sale] = (status, time.time())
 
     def forget(self, sale: str) -> None:
-        self._told.pop(sale, None)
+        self._statuses.pop(sale, None)
 
 
 class _Readings(Collector):
     """Gauges of each sale that has a resource, computed at the scrape."""
 
-    def __init__(self, told: dict[str, tuple[FlashSaleStatus, float]], requests: Callable[[], int]) -> None:
-        self._told = told
+    def __init__(self, statuses: dict[str, tuple[FlashSaleStatus, float]], requests: Callable[[], int]) -> None:
+        self._statuses = statuses
         self._requests = requests
 
     def collect(self) -> Iterable[Metric]:
@@ -89,7 +89,7 @@ class _Readings(Collector):
             f"{prefix}_seconds_since_reconcile", "Seconds since the sale was last reconciled", labels=["sale"]
         )
         now = time.time()
-        for sale, (status, at) in list(self._told.items()):
+        for sale, (status, at) in list(self._statuses.items()):
             since.add_metric([sale], now - at)
             epoch.add_metric([sale], status.epoch or 0)
             phase.add_metric([sale, str(status.phase)], 1)

@@ -115,14 +115,14 @@ class WorkerPool:
         """Post an event about the Deployment. Its occurrence is the resource version that was scaled."""
         first = max(desired, key=lambda each: each.workers, default=None)
         most = f", mostly for {first.sale}" if first is not None and first.workers else ""
-        told = EventRecord(
+        record = EventRecord(
             "ScaledUp" if size > found.replicas else "ScaledDown",
             f"Scaled the workers from {found.replicas} to {size}{most}.",
             found.version,
         )
         name = self._settings.workers
         about = ObjectReference("apps/v1", "Deployment", name, self._kube.namespace, found.uid)
-        await post(self._kube, body(told, about, None, datetime.now(UTC)))
+        await post(self._kube, body(record, about, None, datetime.now(UTC)))
 
 
 def _problem(error: AtomicTicketsError) -> str:

@@ -107,9 +107,9 @@ class FlashSaleReconciler:
     async def _with_resource(self, name: str, flashsale: FlashSale) -> float | None:
         memory = self._memory.setdefault(name, _Memory())
         interval = flashsale.spec.reconcile.interval_seconds
-        metadata, told = flashsale.metadata, flashsale.status
+        metadata, status = flashsale.metadata, flashsale.status
         get_current_span().set_attribute("k8s.object.uid", metadata.uid)
-        _bind_facts(generation=metadata.generation, round=told.round, epoch=told.epoch)
+        _bind_facts(generation=metadata.generation, round=status.round, epoch=status.epoch)
         check = memory.asked or time.monotonic() >= memory.check_at
         memory.asked = False  # a request from here on asks for another check
         try:
@@ -169,12 +169,14 @@ class FlashSaleReconciler:
         memory.written_at = time.monotonic()
         return float("inf")
 
-    async def _post(self, flashsale: FlashSale, round_: int | None, told: Sequence[EventRecord], now: datetime) -> None:
+    async def _post(
+        self, flashsale: FlashSale, round_: int | None, records: Sequence[EventRecord], now: datetime
+    ) -> None:
         metadata = flashsale.metadata
         about = ObjectReference(f"{GROUP}/{VERSION}", KIND, metadata.name, metadata.namespace, metadata.uid)
-        for event in told:
-            log.info(event.message, reason=event.reason, round=round_)
-            await post(self._kube, body(event, about, round_, now))
+        for record in records:
+            log.info(record.message, reason=record.reason, round=round_)
+            await post(self._kube, body(record, about, round_, now))
 
     async def _write(self, flashsale: FlashSale, status: FlashSaleStatus) -> None:
         name, uid = flashsale.metadata.name, flashsale.metadata.uid

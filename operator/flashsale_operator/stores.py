@@ -80,15 +80,15 @@ class Stores:
 
     async def own(self, pause_seconds: float) -> str:
         """Wait until the stores are there and belong to one installation. Return its id, for `gate.claim`."""
-        told = False
+        logged = False
         while True:
             try:
                 installation = await installation_id(self.engine)
                 await self.gate.claim(installation)
             except TemporarilyUnavailable as error:
-                if not told:
+                if not logged:
                     log.warning("waiting for the stores", error=error.detail)
-                told = True
+                logged = True
                 await asyncio.sleep(pause_seconds)
             else:
                 return installation

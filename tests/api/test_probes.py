@@ -20,11 +20,11 @@ def elsewhere(settings: Settings, **stores: str) -> Settings:
 async def until_told(client: AsyncClient, reason: str) -> None:
     """Wait until /readyz names this reason for its 503."""
 
-    async def told() -> bool:
+    async def logged() -> bool:
         response = await client.get("/readyz")
         return response.status_code == 503 and reason in response.json()["detail"]
 
-    await until(told)
+    await until(logged)
 
 
 async def test_a_ready_process_says_so(client: AsyncClient) -> None:

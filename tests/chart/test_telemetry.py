@@ -10,13 +10,15 @@ TRACED = ("api", "worker", "operator", "blast-runner")
 ELSEWHERE = "telemetry.endpoint=https://collector.example.com"
 
 
-def told(rendered: Rendered, component: str) -> dict[str, Any]:
+def environment_of(rendered: Rendered, component: str) -> dict[str, Any]:
     """Return the OpenTelemetry variables in a component's environment."""
     return {name: value for name, value in rendered.environment(component).items() if name.startswith("OTEL_")}
 
 
 def attributes(rendered: Rendered, component: str) -> dict[str, str]:
-    return dict(pair.split("=", 1) for pair in told(rendered, component)["OTEL_RESOURCE_ATTRIBUTES"].split(","))
+    return dict(
+        pair.split("=", 1) for pair in environment_of(rendered, component)["OTEL_RESOURCE_ATTRIBUTES"].split(",")
+    )
 
 
 def test_every_process_sends_to_the_bundled_jaeger(helm: OfflineHelm) -> None:
@@ -25,11 +27,11 @@ def test_every_process_sends_to_the_bundled_jaeger(helm: OfflineHelm) -> None:
     ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
     assert ports == {"query": 16686, "otlp-grpc": 4317, "otlp-http": 4318}
     for component in TRACED:
-        assert told(rendered, component)["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://atomictickets-jaeger:4318"
-        assert told(rendered, component)["OTEL_EXPORTER_OTLP_PROTOCOL"] == "http/protobuf"
-    assert not told(rendered, "migrate")
+        assert environment_of(rendered, component)["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://atomictickets-jaeger:4318"
+        assert environment_of(rendered, component)["OTEL_EXPORTER_OTLP_PROTOCOL"] == "http/protobuf"
+    assert not environment_of(rendered, "migrate")
     alone = helm.render("operator.enabled=false")
-    assert told(alone, "reconciler").keys() == told(rendered, "api").keys()
+    assert environment_of(alone, "reconciler").keys() == environment_of(rendered, "api").keys()
 
 
 def test_a_span_says_which_pod_it_is_of(helm: OfflineHelm) -> None:
@@ -51,8 +53,8 @@ def test_a_span_says_which_pod_it_is_of(helm: OfflineHelm) -> None:
 def test_a_collector_of_ones_own(helm: OfflineHelm) -> None:
     rendered = helm.render(ELSEWHERE, "telemetry.headers.existingSecret.name=collector", "jaeger.enabled=false")
     assert "jaeger" not in dict(rendered.pods())
-    assert told(rendered, "api")["OTEL_EXPORTER_OTLP_ENDPOINT"] == "https://collector.example.com"
-    assert told(rendered, "api")["OTEL_EXPORTER_OTLP_HEADERS"] == {
+    assert environment_of(rendered, "api")["OTEL_EXPORTER_OTLP_ENDPOINT"] == "https://collector.example.com"
+    assert environment_of(rendered, "api")["OTEL_EXPORTER_OTLP_HEADERS"] == {
         "secretKeyRef": {"name": "collector", "key": "headers"}
     }
     assert "ATOMICTICKETS_JAEGER_URL" not in rendered.environment("api")
@@ -60,17 +62,17 @@ def test_a_collector_of_ones_own(helm: OfflineHelm) -> None:
 
 def test_nowhere_is_nothing(helm: OfflineHelm) -> None:
     rendered = helm.render("jaeger.enabled=false")
-    assert not any(told(rendered, component) for component in TRACED)
+    assert not any(environment_of(rendered, component) for component in TRACED)
     assert not rendered.of("ConfigMap")
 
 
 def test_sampler_and_attributes_are_the_users(helm: OfflineHelm) -> None:
     sets = ("telemetry.samplerRatio=0.01", r"telemetry.resourceAttributes.service\.namespace=theirs")
     rendered = helm.render(*sets)
-    assert told(rendered, "api")["OTEL_TRACES_SAMPLER"] == "parentbased_traceidratio"
-    assert told(rendered, "api")["OTEL_TRACES_SAMPLER_ARG"] == "0.01"
+    assert environment_of(rendered, "api")["OTEL_TRACES_SAMPLER"] == "parentbased_traceidratio"
+    assert environment_of(rendered, "api")["OTEL_TRACES_SAMPLER_ARG"] == "0.01"
     assert attributes(rendered, "api")["service.namespace"] == "theirs"
-    always = told(helm.render("telemetry.sampler=always_on"), "api")
+    always = environment_of(helm.render("telemetry.sampler=always_on"), "api")
     assert always["OTEL_TRACES_SAMPLER"] == "always_on"
     assert "OTEL_TRACES_SAMPLER_ARG" not in always
 

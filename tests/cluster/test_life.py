@@ -48,9 +48,9 @@ async def test_a_sale_is_opened_sold_booked_and_grown(
     assert running.reasons() == ["Seeded", "SaleOpened", "SoldOut", "SaleOpened", "SoldOut"]
     assert running.operators[0].probe() == 200
 
-    told = await ResourceReports(broker, key_prefix).told("drop")  # for the dashboard
-    assert told is not None
-    assert (told["phase"], told["conditions"]) == ("SoldOut", sold["conditions"])
+    reported = await ResourceReports(broker, key_prefix).status_of("drop")  # for the dashboard
+    assert reported is not None
+    assert (reported["phase"], reported["conditions"]) == ("SoldOut", sold["conditions"])
 
 
 async def test_a_changed_spec_comes_into_force(running: Installation, office: BoxOffice) -> None:

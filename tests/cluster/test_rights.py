@@ -43,7 +43,7 @@ def test_without_a_right_something_breaks(installation: Installation, resource: 
     installation.set_up(without(resource, verb))
     use_every_right(installation)
     # Once the API server has refused the request, the step that needed the right has not happened and cannot follow.
-    installation.until(lambda: f'cannot {verb} resource "{resource}"' in told(installation))
+    installation.until(lambda: f'cannot {verb} resource "{resource}"' in log_of(installation))
     assert not NEEDED[resource, verb](installation)
 
 
@@ -63,7 +63,7 @@ def test_nothing_else_is_allowed(installation: Installation, kubectl: Kubectl) -
     }
 
 
-def told(installation: Installation) -> str:
+def log_of(installation: Installation) -> str:
     """Return all that the operator has logged, and the messages of the sale's conditions."""
     return installation.operators[0].log.read_text().replace("\\", "") + installation.messages("drop")
 
@@ -74,7 +74,7 @@ def use_every_right(installation: Installation) -> None:
     installation.start_operator(OPERATOR_RESYNC_SECONDS="3600")
 
     def refused() -> bool:
-        return "is forbidden" in told(installation)
+        return "is forbidden" in log_of(installation)
 
     installation.until(lambda: refused() or installation.holder() != "")
     installation.api.create(sale)

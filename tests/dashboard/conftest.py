@@ -109,7 +109,7 @@ async def open_page(browser: Browser, platform: Platform) -> AsyncIterator[OpenP
         contexts.append(context)
         page = await context.new_page()
 
-        def told(message: ConsoleMessage) -> None:
+        def note(message: ConsoleMessage) -> None:
             if message.type in ("error", "warning") and not any(words in message.text for words in expected):
                 amiss.append(message.text)
 
@@ -117,7 +117,7 @@ async def open_page(browser: Browser, platform: Platform) -> AsyncIterator[OpenP
             if not request.url.startswith((url, "blob:")):
                 amiss.append(f"a request to another origin: {request.url}")
 
-        page.on("console", told)
+        page.on("console", note)
         page.on("pageerror", lambda error: amiss.append(str(error)))
         page.on("request", asked)
         await show(page, url, view)

@@ -46,20 +46,20 @@ def made() -> set[str]:
     }
 
 
-def told(heading: str) -> set[str]:
+def documented(heading: str) -> set[str]:
     return {name for cells in table(page("telemetry.md"), heading) for name in cells[0].split(", ") if name}
 
 
 def test_every_span_is_told() -> None:
-    assert made() | ACTIONS | {"POST /buy-ticket"} <= told("## Spans")
+    assert made() | ACTIONS | {"POST /buy-ticket"} <= documented("## Spans")
 
 
 def test_every_span_that_is_told_is_made() -> None:
     in_code = texts() | {f"POST {path}" for path in texts() if path.startswith("/")}
-    assert told("## Spans") - in_code == set()
+    assert documented("## Spans") - in_code == set()
 
 
 def test_attributes_are_told_and_made() -> None:
     in_code = {text for text in texts() if ATTRIBUTE.fullmatch(text)} - NO_ATTRIBUTES
     assert {CHANGED, OUTCOME} <= in_code
-    assert told("## Attributes") == in_code | {f"atomictickets.{name}" for name in LABELLED}
+    assert documented("## Attributes") == in_code | {f"atomictickets.{name}" for name in LABELLED}

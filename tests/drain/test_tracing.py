@@ -30,7 +30,7 @@ def named(exported: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
     return [span for span in exported.get_finished_spans() if span.name == name]
 
 
-def told(exported: InMemorySpanExporter) -> Counter[tuple[Any, Any]]:
+def outcomes(exported: InMemorySpanExporter) -> Counter[tuple[Any, Any]]:
     """Return how many of the orders' spans have each pair of delivery and outcome."""
     attributes = [span.attributes or {} for span in named(exported, BOOK)]
     return Counter((each.get("atomictickets.delivery"), each.get(OUTCOME)) for each in attributes)
@@ -74,12 +74,12 @@ async def test_outcomes_are_told_and_none_is_an_error(
     await stall.order(traceparent=SAMPLED, round=7)
     drain = make_drain(poison_tries=2)
     await drain.sale(stall.name, 10)
-    assert told(exported) == {
+    assert outcomes(exported) == {
         ("first", "booked"): 1, ("first", "duplicate"): 1, ("first", "rejected"): 1, ("first", "failed"): 1,
     }  # fmt: skip
     exported.clear()
     await drain.sale(stall.name, 10)
-    assert told(exported) == {("claimed", "set-aside"): 1}
+    assert outcomes(exported) == {("claimed", "set-aside"): 1}
     assert all(span.status.is_ok or span.status.is_unset for span in exported.get_finished_spans())
 
 
@@ -105,4 +105,4 @@ async def test_what_was_booked_and_not_acknowledged_is_known(
     assert not named(exported, BOOK)
     later = drain if delivery == "again" else make_drain("two", claim_idle_seconds=idle_seconds)
     await later.sale(stall.name, 10)
-    assert told(exported) == {(delivery, "known"): 1}
+    assert outcomes(exported) == {(delivery, "known"): 1}

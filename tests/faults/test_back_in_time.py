@@ -65,8 +65,8 @@ async def finish(
     late = await platform.blast(sale, STOCK)
     assert late.accepted == STOCK - len(kept) - len(lost)
     platform.start("worker-1")
-    told = [*kept, *lost, *again.records, *twice.records, *late.records]
-    view = await verdict(platform, sale, told, lost=len(lost))
+    records = [*kept, *lost, *again.records, *twice.records, *late.records]
+    view = await verdict(platform, sale, records, lost=len(lost))
     assert (view["booked"], view["rejected"], view["duplicates"]) == (STOCK, 0, 0)
     assert (await platform.view(sale))["lost"] == len(lost)
 

@@ -14,7 +14,7 @@ BOOKINGS = """
 INVENTORY = "SELECT round, stock, booked FROM inventory WHERE sale = :sale"
 
 
-async def verdict(platform: Platform, sale: str, told: Iterable[PurchaseRecord], *, lost: int | None = 0) -> View:
+async def verdict(platform: Platform, sale: str, records: Iterable[PurchaseRecord], *, lost: int | None = 0) -> View:
     """Wait until the sale has settled, check it against the buyers' answers, and return its view.
 
     Exactly `lost` of the promised reservations must be missing, or any number if it is None. Each missing reservation
@@ -25,13 +25,15 @@ async def verdict(platform: Platform, sale: str, told: Iterable[PurchaseRecord],
     assert identity["stock"] == identity["remaining"] + identity["set_aside"] + identity["booked"]
     assert (view["oversold"], view["undersold"], view["set_aside"]) == (0, 0, 0)
     assert await platform.redis.xlen(platform.gate.keys(sale).orders) == 0
-    await check_ledger(platform, sale, told, lost=lost)
+    await check_ledger(platform, sale, records, lost=lost)
     return view
 
 
-async def check_ledger(platform: Platform, sale: str, told: Iterable[PurchaseRecord], *, lost: int | None = 0) -> None:
+async def check_ledger(
+    platform: Platform, sale: str, records: Iterable[PurchaseRecord], *, lost: int | None = 0
+) -> None:
     """Check the ledger against the buyers' answers. Unlike `verdict`, this holds for ended sales too."""
-    told = list(told)
+    records = list(records)
     rows = {row.reservation_id: row for row in await platform.rows(BOOKINGS, sale=sale)}
     booked = [row for row in rows.values() if row.status == "booked"]
 
@@ -43,17 +45,17 @@ async def check_ledger(platform: Platform, sale: str, told: Iterable[PurchaseRec
         assert tickets == inventory.booked <= inventory.stock
 
     # A reservation is booked, or is an alias of the same buyer's booking, or is lost and named as lost.
-    promised = {each.reservation_id for each in told if each.outcome == ACCEPTED and each.reservation_id}
+    promised = {each.reservation_id for each in records if each.outcome == ACCEPTED and each.reservation_id}
     missing = {id_ for id_ in promised if id_ not in rows or not is_honoured(id_, rows)}
     assert lost in (None, len(missing)), (
-        f"{len(missing)} of {len(promised)} told reservations are not booked, not {lost}"
+        f"{len(missing)} of {len(promised)} accepted reservations are not booked, not {lost}"
     )
     for id_ in missing:
         await platform.wait_until(lambda id_=id_: is_said_to_be(platform, id_, "lost"))  # type: ignore[misc]  # a default binds it
 
     # A buyer who was only ever refused has no booking.
-    winners = {(each.customer, each.key) for each in told if each.outcome == ACCEPTED}
-    refused = {(each.customer, each.key) for each in told if 400 <= each.status < 500} - winners
+    winners = {(each.customer, each.key) for each in records if each.outcome == ACCEPTED}
+    refused = {(each.customer, each.key) for each in records if 400 <= each.status < 500} - winners
     assert refused.isdisjoint((row.customer, row.key) for row in booked)
 
 
@@ -73,6 +75,6 @@ async def is_said_to_be(platform: Platform, reservation_id: str, status: str) ->
     return response.status_code == 200 and response.json()["status"] == status
 
 
-def round_of(told: PurchaseRecord) -> int:
-    assert told.reservation_id is not None
-    return ReservationId.parse(told.reservation_id).round
+def round_of(record: PurchaseRecord) -> int:
+    assert record.reservation_id is not None
+    return ReservationId.parse(record.reservation_id).round

@@ -23,7 +23,7 @@ BEFORE = status_of(FlashSaleStatus(), LOOK, 1, NOW)
 Ready, Seeded, Workers, Consistent, Accepting = ConditionType
 
 
-def told(observed: Observed, phase: Phase | None = None) -> dict[str, str]:
+def conditions_of(observed: Observed, phase: Phase | None = None) -> dict[str, str]:
     """Return the status and reason of each condition that is known."""
     now = phase or (observed.view.phase if observed.view else Phase.PENDING)
     return {
@@ -75,12 +75,12 @@ def told(observed: Observed, phase: Phase | None = None) -> dict[str, str]:
     ],
 )  # fmt: skip
 def test_verdicts(observed: Observed, expected: dict[str, str]) -> None:
-    found = told(observed)
+    found = conditions_of(observed)
     assert {kind: found[kind] for kind in expected} == expected
 
 
 def test_nothing_is_told_of_workers_that_nobody_has_looked_at() -> None:
-    assert "WorkersAvailable" not in told(look(workers=WorkersSeen(looked=False)))
+    assert "WorkersAvailable" not in conditions_of(look(workers=WorkersSeen(looked=False)))
 
 
 def test_what_can_not_be_told_stays_as_it_was() -> None:

@@ -27,11 +27,11 @@ def following(before: FlashSaleStatus, observed: Observed, now: datetime = NOW) 
 
 
 def reasons(before: FlashSaleStatus, observed: Observed) -> list[str]:
-    return [told.reason for told in following(before, observed)]
+    return [record.reason for record in following(before, observed)]
 
 
 def names(before: FlashSaleStatus, observed: Observed, now: datetime = NOW) -> list[str]:
-    return [body(told, INVOLVED, 1, now)["metadata"]["name"] for told in following(before, observed, now)]
+    return [body(record, INVOLVED, 1, now)["metadata"]["name"] for record in following(before, observed, now)]
 
 
 def test_what_is_told() -> None:
@@ -84,7 +84,7 @@ def test_whoever_tells_it_tells_it_by_the_same_name(phase: Phase) -> None:
 
 
 def test_another_resource_of_the_same_name_has_events_of_its_own() -> None:
-    told = EventRecord("Seeded", "")
+    record = EventRecord("Seeded", "")
     other = replace(INVOLVED, uid="uid-2")
-    found = {body(told, about, round_, NOW)["metadata"]["name"] for about in (INVOLVED, other) for round_ in (1, 2)}
+    found = {body(record, about, round_, NOW)["metadata"]["name"] for about in (INVOLVED, other) for round_ in (1, 2)}
     assert len(found) == 4

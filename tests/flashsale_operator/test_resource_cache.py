@@ -5,7 +5,7 @@ from typing import Any
 from flashsale_operator.resource_cache import ResourceCache
 
 
-def told(name: str = "drop", uid: str = "1", generation: int = 1, **spec: Any) -> dict[str, Any]:
+def resource(name: str = "drop", uid: str = "1", generation: int = 1, **spec: Any) -> dict[str, Any]:
     return {
         "metadata": {"name": name, "namespace": "shop", "uid": uid, "generation": generation},
         "spec": {"strategy": "atomic", "stock": 10} | spec,
@@ -14,28 +14,28 @@ def told(name: str = "drop", uid: str = "1", generation: int = 1, **spec: Any) -
 
 def test_only_what_a_user_decides_wakes() -> None:
     resources = ResourceCache()
-    assert resources.upsert(told())
-    assert not resources.upsert(told())
-    written = told() | {"status": {"phase": "Open"}}
+    assert resources.upsert(resource())
+    assert not resources.upsert(resource())
+    written = resource() | {"status": {"phase": "Open"}}
     assert not resources.upsert(written)
     assert resources.known["drop"].status.phase == "Open"
-    assert resources.upsert(told(generation=2, stock=11))
-    adopting = told(generation=2, stock=11)
+    assert resources.upsert(resource(generation=2, stock=11))
+    adopting = resource(generation=2, stock=11)
     adopting["metadata"]["annotations"] = {"atomictickets.dev/adopt": "true"}
     assert resources.upsert(adopting)
 
 
 def test_an_older_generation_does_not_replace_a_newer() -> None:
     resources = ResourceCache()
-    resources.upsert(told(generation=2, stock=11))
-    assert not resources.upsert(told(generation=1))
+    resources.upsert(resource(generation=2, stock=11))
+    assert not resources.upsert(resource(generation=1))
     assert resources.known["drop"].spec.stock == 11
 
 
 def test_what_can_not_be_read_is_left_alone_and_not_taken_for_deleted() -> None:
     resources = ResourceCache()
-    resources.upsert(told())
-    unreadable = told(stock="many")
+    resources.upsert(resource())
+    unreadable = resource(stock="many")
     assert not resources.upsert(unreadable)
     assert resources.resync([unreadable], resources.identities()) == set()
     assert "drop" in resources.known
@@ -43,7 +43,7 @@ def test_what_can_not_be_read_is_left_alone_and_not_taken_for_deleted() -> None:
 
 def test_a_deletion_is_of_one_uid() -> None:
     resources = ResourceCache()
-    resources.upsert(told(uid="2"))
+    resources.upsert(resource(uid="2"))
     resources.remove("drop", "1")
     assert resources.known["drop"].metadata.uid == "2"
     assert resources.deleted == {"drop": {"1"}}
@@ -51,11 +51,11 @@ def test_a_deletion_is_of_one_uid() -> None:
 
 def test_a_list_tells_what_nobody_saw() -> None:
     resources = ResourceCache()
-    resources.upsert(told("gone", uid="1"))
-    resources.upsert(told("stays", uid="2"))
+    resources.upsert(resource("gone", uid="1"))
+    resources.upsert(resource("stays", uid="2"))
     expected = resources.identities() | {("unknown here", "3")}
-    resources.upsert(told("later", uid="4"))
-    changed = resources.resync([told("stays", uid="2"), told("new", uid="5")], expected)
+    resources.upsert(resource("later", uid="4"))
+    changed = resources.resync([resource("stays", uid="2"), resource("new", uid="5")], expected)
     assert changed == {"gone", "new", "unknown here"}
     assert resources.known.keys() == {"stays", "later", "new"}
     assert resources.deleted == {"gone": {"1"}, "unknown here": {"3"}}

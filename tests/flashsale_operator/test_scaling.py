@@ -80,11 +80,11 @@ def test_up_at_once_and_down_after_the_quiet_time() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 9)), min_size=1, max_size=60))
 def test_the_size_is_the_most_of_the_quiet_time(steps: list[tuple[int, int]]) -> None:
-    stabilizer, now, told = ScaleDownStabilizer(stabilization_seconds=60), 0, []
+    stabilizer, now, asked = ScaleDownStabilizer(stabilization_seconds=60), 0, []
     for pause, wanted in steps:
         now += pause
-        told.append((now, wanted))
-        assert stabilizer.settle(wanted, now) == max(size for at, size in told if at >= now - 60)
+        asked.append((now, wanted))
+        assert stabilizer.settle(wanted, now) == max(size for at, size in asked if at >= now - 60)
 
 
 def bursts(seconds: int, every: int, orders: int) -> Iterator[tuple[int, int]]:

@@ -128,7 +128,7 @@ def operator(stores: Stores) -> Operator:
     return Operator(stores)
 
 
-def told(span: ReadableSpan) -> Mapping[str, Any]:
+def attributes_of(span: ReadableSpan) -> Mapping[str, Any]:
     return span.attributes or {}
 
 
@@ -140,12 +140,12 @@ async def test_a_turn_that_seeds_is_one_trace_which_status_and_log_name(operator
     }  # fmt: skip
     turn = spans.one(TURN)
     assert {trace_of(span) for span in spans.exported} == {operator.trace_id} == {trace_of(turn)}
-    assert told(turn) == {
+    assert attributes_of(turn) == {
         "k8s.namespace.name": "shop", "k8s.object.uid": "uid-1", "atomictickets.sale": "drop",
         "atomictickets.generation": 1, "atomictickets.round": 1, "atomictickets.epoch": 1,
     }  # fmt: skip
-    assert told(spans.one("follow")) == {OUTCOME: "create", CHANGED: True}
-    assert told(spans.one("check"))[OUTCOME] == "none"
+    assert attributes_of(spans.one("follow")) == {OUTCOME: "create", CHANGED: True}
+    assert attributes_of(spans.one("check"))[OUTCOME] == "none"
     assert not spans.failed
     assert lines
     for line in lines:
@@ -188,14 +188,14 @@ async def test_a_repair_is_a_child_of_its_check(operator: Operator, office: BoxO
     spans.clear()
     await operator.turn()
     assert ("give_back", "check") in spans.tree()
-    assert told(spans.one("give_back")) == {CHANGED: True}
+    assert attributes_of(spans.one("give_back")) == {CHANGED: True}
     assert operator.trace_id == trace_of(spans.one("give_back"))
     spans.clear()
     await office.redis.unlink(office.keys.sale)
     await operator.turn()
     assert ("recount", "check") in spans.tree()
     assert operator.trace_id == trace_of(spans.one("recount"))
-    assert told(spans.one(TURN))["atomictickets.epoch"] == 2
+    assert attributes_of(spans.one(TURN))["atomictickets.epoch"] == 2
 
 
 async def test_a_refusal_is_an_outcome_and_no_error(operator: Operator, spans: EndedSpans) -> None:
@@ -204,7 +204,7 @@ async def test_a_refusal_is_an_outcome_and_no_error(operator: Operator, spans: E
     spans.clear()
     operator.apply(generation=2, stock=5)
     await operator.turn()
-    assert told(spans.one(TURN))[OUTCOME] == told(spans.one("follow"))[OUTCOME] == "StockShrinks"
+    assert attributes_of(spans.one(TURN))[OUTCOME] == attributes_of(spans.one("follow"))[OUTCOME] == "StockShrinks"
     assert not spans.failed
 
 
@@ -244,16 +244,16 @@ async def test_the_end_of_a_deleted_resource_and_the_removal_are_traced(operator
     operator.resources.remove("drop", "uid-1")
     await operator.turn()
     assert {(TURN, ""), ("end", TURN), ("check", TURN), ("remove", "check")} == spans.tree()
-    assert told(spans.one(TURN)) == {
+    assert attributes_of(spans.one(TURN)) == {
         "k8s.namespace.name": "shop", "atomictickets.sale": "drop", "atomictickets.round": 1, "atomictickets.epoch": 1,
     }  # fmt: skip
-    assert told(spans.one("end"))[CHANGED] is told(spans.one("remove"))[CHANGED] is True
+    assert attributes_of(spans.one("end"))[CHANGED] is attributes_of(spans.one("remove"))[CHANGED] is True
 
 
 async def test_scaling_is_a_trace_of_its_own(operator: Operator, spans: EndedSpans) -> None:
     await operator.pool.follow([DesiredWorkers(sale="drop", standby=0, for_backlog=3)])
     assert spans.tree() == {("scale", ""), ("post event", "scale")}
-    assert told(spans.one("scale")) == {
+    assert attributes_of(spans.one("scale")) == {
         "k8s.deployment.name": "worker", "atomictickets.workers.before": 1, "atomictickets.workers.after": 3,
         CHANGED: True,
     }  # fmt: skip

@@ -103,8 +103,8 @@ class GateMachine(RuleBasedStateMachine):
         for purchase, decision in zip(purchases, reply.decisions, strict=True):
             if isinstance(decision.outcome, Reserved):
                 order = self.model.answers[purchase.customer, purchase.key]
-                told = self.reservations.setdefault(str(decision.outcome.reservation), (decision.outcome, order))
-                assert told[1] is order, "one reservation id stands for one order"
+                earlier = self.reservations.setdefault(str(decision.outcome.reservation), (decision.outcome, order))
+                assert earlier[1] is order, "one reservation id stands for one order"
         self.last_batch = purchases
 
     @rule(behind=st.integers(1, 2))

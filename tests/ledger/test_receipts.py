@@ -16,14 +16,14 @@ async def receipts(engine: AsyncEngine, sales: SaleRepository) -> ReceiptReposit
     return ReceiptRepository(engine)
 
 
-def told(number: int, quantity: int = 1, round_: int = 1) -> Acceptance:
+def acceptance(number: int, quantity: int = 1, round_: int = 1) -> Acceptance:
     reservation = ReservationId.parse(reservation_id("drop", round_, number))
     purchase = Purchase("drop", f"customer-{number}", "key", quantity, reservation.nonce)
     return Acceptance(1, number, reservation, purchase)
 
 
 async def test_a_receipt_is_kept_once(receipts: ReceiptRepository) -> None:
-    first = told(1, quantity=2)
+    first = acceptance(1, quantity=2)
     await receipts.keep([first])
     await receipts.keep([first, first])
     name = str(first.reservation)
@@ -32,18 +32,18 @@ async def test_a_receipt_is_kept_once(receipts: ReceiptRepository) -> None:
 
 
 async def test_more_than_a_page_is_kept(receipts: ReceiptRepository) -> None:
-    await receipts.keep([told(number) for number in range(1, PAGE + 3)])
+    await receipts.keep([acceptance(number) for number in range(1, PAGE + 3)])
     lost = await receipts.lost("drop", 1)
     assert (lost.orders, lost.tickets, len(lost.named)) == (PAGE + 2, PAGE + 2, NAMED)
-    assert lost.named[0] == str(told(1).reservation)
+    assert lost.named[0] == str(acceptance(1).reservation)
 
 
 async def test_lost_is_what_is_neither_booked_nor_set_aside_nor_in_the_stream(
     receipts: ReceiptRepository, engine: AsyncEngine
 ) -> None:
-    all_told = [told(number, quantity=number) for number in range(1, 8)]
+    all_told = [acceptance(number, quantity=number) for number in range(1, 8)]
     names = [str(each.reservation) for each in all_told]
-    await receipts.keep([*all_told, told(8, round_=2)])
+    await receipts.keep([*all_told, acceptance(8, round_=2)])
     await add_booking(engine, reservation_id=names[0])
     await add_booking(engine, reservation_id=names[1], status="rejected")
     await add_booking(engine, reservation_id=names[2], status="duplicate", alias_of=names[0])

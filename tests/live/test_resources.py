@@ -11,10 +11,10 @@ STATUS = {"phase": "Open", "workers": {"desired": 2, "pool": 3, "ready": 1}}
 
 async def test_what_was_told_is_there_for_as_long_as_it_is_to(broker: Redis, key_prefix: str) -> None:
     reports = ResourceReports(broker, key_prefix)
-    assert await reports.told("drop") is None
+    assert await reports.status_of("drop") is None
     await reports.tell("drop", STATUS, life_seconds=80)
-    assert await reports.told("drop") == STATUS
-    assert await reports.told("other") is None
+    assert await reports.status_of("drop") == STATUS
+    assert await reports.status_of("other") is None
     assert 0 < await broker.ttl(f"{key_prefix}:live:resource:drop") <= 80
 
 
@@ -23,11 +23,11 @@ async def test_a_broker_that_is_away_costs_the_report_alone(broker: Redis, key_p
     away = make_redis("redis://127.0.0.1:1", "test", GateSettings())
     reports = ResourceReports(away, key_prefix)
     await reports.tell("drop", STATUS, life_seconds=80)
-    assert await reports.told("drop") is None
+    assert await reports.status_of("drop") is None
     reports._redis = broker  # noqa: SLF001  the broker comes back
     await reports.tell("drop", STATUS, life_seconds=80)
-    assert await reports.told("drop") is None
+    assert await reports.status_of("drop") is None
     reports._again_at = 0.0  # noqa: SLF001  the pause is over
     await reports.tell("drop", STATUS, life_seconds=80)
-    assert await reports.told("drop") == STATUS
+    assert await reports.status_of("drop") == STATUS
     await away.aclose()

@@ -30,7 +30,7 @@ def generator_exports_too(collector: Collector, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(name, value)
 
 
-async def told(platform: Platform, sale: str, what: str) -> dict[str, Any]:
+async def page_of(platform: Platform, sale: str, what: str) -> dict[str, Any]:
     response = await platform.ask("GET", f"/sales/{sale}/{what}?limit=1000")
     assert response.status_code == 200, response.text
     document: dict[str, Any] = response.json()
@@ -45,7 +45,7 @@ async def race(platform: Platform, **terms: Any) -> tuple[str, dict[str, Any]]:
     pages: list[dict[str, Any]] = []
 
     async def complete() -> bool:
-        pages[:] = [await told(platform, sale, "witnesses")]
+        pages[:] = [await page_of(platform, sale, "witnesses")]
         return bool(pages[0]["written"] == result.accepted)
 
     await platform.wait_until(complete)
@@ -120,7 +120,7 @@ async def found(platform: Platform, collector: Collector, sale: str, hazard: Haz
     pairs: list[dict[str, Any]] = []
 
     async def arrived() -> bool:
-        page = await told(platform, sale, "witnesses")
+        page = await page_of(platform, sale, "witnesses")
         pairs[:] = [pair for pair in page["witnesses"] if pair["hazard"] == hazard]
         windows = {span.ids for span in collector.named(WINDOW)}
         spans = [span for span in collector.named(COLLISIONS[hazard]) if (span.trace_id, span.parent_id) in windows]

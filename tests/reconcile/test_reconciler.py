@@ -84,18 +84,18 @@ async def test_an_outage_is_told_once_and_its_end_too(
     ready = asyncio.Event()
     with structlog.testing.capture_logs() as logs:
 
-        def told(event: str) -> int:
+        def logged(event: str) -> int:
             return sum(line["event"] == event for line in logs)
 
         running = asyncio.create_task(office.reconciler(interval_seconds=0.05).run_forever(ready))
         await ready.wait()
         server.kill()
-        await until(lambda: told("a store is away; sales are not reconciled") == 1)
+        await until(lambda: logged("a store is away; sales are not reconciled") == 1)
         server.start()
-        await until(lambda: told("stores are back") == 1)
+        await until(lambda: logged("stores are back") == 1)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-    assert told("a store is away; sales are not reconciled") == 1
+    assert logged("a store is away; sales are not reconciled") == 1
     snapshot = await office.snapshot()
     assert (snapshot.state, snapshot.epoch, snapshot.server) == ("open", 2, await office.gate.run_id("drop"))
     await redis.aclose()

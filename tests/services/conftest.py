@@ -12,13 +12,13 @@ from tests.services.scripted_strategy import ScriptedStrategy
 
 
 @pytest.fixture
-def told() -> ScriptedStrategy:
+def scripted() -> ScriptedStrategy:
     return ScriptedStrategy()
 
 
 @pytest.fixture
-def strategies(engine: AsyncEngine, told: ScriptedStrategy) -> dict[str, Strategy]:
-    return {"naive": NaiveStrategy(engine), "told": told}
+def strategies(engine: AsyncEngine, scripted: ScriptedStrategy) -> dict[str, Strategy]:
+    return {"naive": NaiveStrategy(engine), "scripted": scripted}
 
 
 @pytest.fixture

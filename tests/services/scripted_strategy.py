@@ -12,7 +12,7 @@ from app.sales.strategy import AcceptedIn, Snapshot
 class ScriptedStrategy:
     """A strategy that is `away` if a test says so, answers with the test's snapshots, and keeps what it was asked."""
 
-    name: ClassVar[str] = "told"
+    name: ClassVar[str] = "scripted"
     promises_exactness: ClassVar[bool] = True
     sells_at_gate: ClassVar[bool] = True
     keeps_limit: ClassVar[bool] = True

@@ -29,28 +29,28 @@ def queries(engine: AsyncEngine) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-async def drop(sales: SaleRepository, told: ScriptedStrategy) -> str:
-    return (await sales.create(SaleTerms(name="drop", strategy=told.name, stock=10), guarded=True)).sale.name
+async def drop(sales: SaleRepository, scripted: ScriptedStrategy) -> str:
+    return (await sales.create(SaleTerms(name="drop", strategy=scripted.name, stock=10), guarded=True)).sale.name
 
 
 async def test_a_name_is_asked_for_once(
-    catalog: SaleCatalog, drop: str, told: ScriptedStrategy, queries: list[str]
+    catalog: SaleCatalog, drop: str, scripted: ScriptedStrategy, queries: list[str]
 ) -> None:
     assert catalog.known(drop) is None
     for _ in range(3):
-        assert await catalog.find(drop) is told
+        assert await catalog.find(drop) is scripted
     assert len(queries) == 1
-    assert catalog.known(drop) is told
+    assert catalog.known(drop) is scripted
 
 
 async def test_the_service_sells_by_the_strategy_of_the_sale(
-    catalog: SaleCatalog, drop: str, told: ScriptedStrategy, queries: list[str]
+    catalog: SaleCatalog, drop: str, scripted: ScriptedStrategy, queries: list[str]
 ) -> None:
     service = PurchaseService(catalog)
     purchases = [Purchase(drop, "ada", "key", 1, f"{n:016x}") for n in range(3)]
     for purchase in purchases:
         await service.buy(purchase)
-    assert told.bought == purchases
+    assert scripted.bought == purchases
     assert len(queries) == 1
     with pytest.raises(UnknownSale):
         await service.buy(Purchase("nothing", "ada", "key", 1, "0" * 16))
@@ -68,22 +68,22 @@ async def test_a_flood_for_an_unknown_name_asks_a_few_times(catalog: SaleCatalog
 
 
 async def test_an_unknown_name_is_asked_for_again_after_a_while(
-    catalog: SaleCatalog, sales: SaleRepository, told: ScriptedStrategy, monkeypatch: pytest.MonkeyPatch
+    catalog: SaleCatalog, sales: SaleRepository, scripted: ScriptedStrategy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog_module, "UNKNOWN_SECONDS", 0.0)
     with pytest.raises(UnknownSale):
         await catalog.find("drop")
-    await sales.create(SaleTerms(name="drop", strategy=told.name, stock=10), guarded=True)
-    assert await catalog.find("drop") is told
+    await sales.create(SaleTerms(name="drop", strategy=scripted.name, stock=10), guarded=True)
+    assert await catalog.find("drop") is scripted
 
 
 async def test_a_full_catalog_forgets_the_name_used_longest_ago(
-    catalog: SaleCatalog, sales: SaleRepository, told: ScriptedStrategy, monkeypatch: pytest.MonkeyPatch
+    catalog: SaleCatalog, sales: SaleRepository, scripted: ScriptedStrategy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog_module, "KNOWN_SALES", 2)
     monkeypatch.setattr(catalog_module, "UNKNOWN_NAMES", 2)
     for name in ("a", "b", "c"):
-        await sales.create(SaleTerms(name=name, strategy=told.name, stock=10), guarded=True)
+        await sales.create(SaleTerms(name=name, strategy=scripted.name, stock=10), guarded=True)
     await catalog.find("a")
     await catalog.find("b")
     catalog.known("a")
@@ -96,10 +96,10 @@ async def test_a_full_catalog_forgets_the_name_used_longest_ago(
 
 
 async def test_an_ended_sale_keeps_its_strategy(
-    catalog: SaleCatalog, drop: str, sales: SaleRepository, told: ScriptedStrategy
+    catalog: SaleCatalog, drop: str, sales: SaleRepository, scripted: ScriptedStrategy
 ) -> None:
     await sales.end(drop)
-    assert await catalog.find(drop) is told
+    assert await catalog.find(drop) is scripted
 
 
 async def test_a_strategy_of_another_release_is_said_to_be_unknown(catalog: SaleCatalog, sales: SaleRepository) -> None:

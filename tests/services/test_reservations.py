@@ -17,17 +17,17 @@ from tests.support.rows import add_booking, reservation_id, set_aside
 
 @pytest.fixture
 async def reservations(
-    engine: AsyncEngine, sales: SaleRepository, catalog: SaleCatalog, told: ScriptedStrategy
+    engine: AsyncEngine, sales: SaleRepository, catalog: SaleCatalog, scripted: ScriptedStrategy
 ) -> Reservations:
-    await sales.create(SaleTerms(name="drop", strategy=told.name, stock=10), guarded=True)
+    await sales.create(SaleTerms(name="drop", strategy=scripted.name, stock=10), guarded=True)
     return Reservations(ReservationRepository(engine), ReceiptRepository(engine), catalog)
 
 
 @pytest.fixture
-def waiting(told: ScriptedStrategy) -> str:
+def waiting(scripted: ScriptedStrategy) -> str:
     """Return a reservation whose order waits in the stream."""
     reservation = ReservationId.parse(reservation_id())
-    told.pending.add(reservation)
+    scripted.pending.add(reservation)
     return str(reservation)
 
 
@@ -46,9 +46,9 @@ async def test_a_duplicate_names_the_first_booking(reservations: Reservations, e
 
 
 async def test_what_is_in_the_ledger_is_told_while_the_strategy_is_away(
-    reservations: Reservations, engine: AsyncEngine, told: ScriptedStrategy
+    reservations: Reservations, engine: AsyncEngine, scripted: ScriptedStrategy
 ) -> None:
-    told.away = True
+    scripted.away = True
     assert (await reservations.status(await add_booking(engine))).status == "booked"
 
 
@@ -63,10 +63,10 @@ async def test_an_order_that_is_set_aside_is_still_owed(reservations: Reservatio
 
 
 async def test_an_order_that_is_booked_while_it_is_looked_for_is_found(
-    reservations: Reservations, engine: AsyncEngine, told: ScriptedStrategy
+    reservations: Reservations, engine: AsyncEngine, scripted: ScriptedStrategy
 ) -> None:
     name = reservation_id()
-    told.while_asked_for_pending = lambda: add_booking(engine, reservation_id=name)
+    scripted.while_asked_for_pending = lambda: add_booking(engine, reservation_id=name)
     assert (await reservations.status(name)).status == "booked"
 
 
@@ -86,8 +86,8 @@ async def test_what_nobody_remembers_is_unknown(reservations: Reservations) -> N
 
 
 async def test_nothing_is_said_while_the_strategy_is_away(
-    reservations: Reservations, waiting: str, told: ScriptedStrategy
+    reservations: Reservations, waiting: str, scripted: ScriptedStrategy
 ) -> None:
-    told.away = True
+    scripted.away = True
     with pytest.raises(TemporarilyUnavailable):
         await reservations.status(waiting)

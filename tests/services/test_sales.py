@@ -24,27 +24,29 @@ from app.services.sales import SalesService
 from tests.services.scripted_strategy import ScriptedStrategy, counter
 from tests.support.rows import add_booking, reservation_id, set_aside
 
-DROP = SaleTerms(name="drop", strategy="told", stock=10)
+DROP = SaleTerms(name="drop", strategy="scripted", stock=10)
 
 
-async def test_a_sale_is_created_and_its_strategy_told(service: SalesService, told: ScriptedStrategy) -> None:
+async def test_a_sale_is_created_and_its_strategy_told(service: SalesService, scripted: ScriptedStrategy) -> None:
     creation = await service.create(DROP)
     assert creation.created
-    assert told.prepared == [creation.sale]
+    assert scripted.prepared == [creation.sale]
     assert await service.get("drop") == creation.sale
     assert [sale.name for sale in await service.page()] == ["drop"]
     assert [sale.name for sale in await service.active()] == ["drop"]
 
 
-async def test_creating_it_again_makes_the_strategy_follow_again(service: SalesService, told: ScriptedStrategy) -> None:
+async def test_creating_it_again_makes_the_strategy_follow_again(
+    service: SalesService, scripted: ScriptedStrategy
+) -> None:
     first = await service.create(DROP)
     again = await service.create(DROP)
     assert (again.sale, again.created) == (first.sale, False)
-    assert told.prepared == [first.sale, first.sale]
+    assert scripted.prepared == [first.sale, first.sale]
 
 
-async def test_a_sale_stands_though_its_strategy_is_away(service: SalesService, told: ScriptedStrategy) -> None:
-    told.away = True
+async def test_a_sale_stands_though_its_strategy_is_away(service: SalesService, scripted: ScriptedStrategy) -> None:
+    scripted.away = True
     with capture_logs() as logs:
         assert (await service.create(DROP)).created
     assert [log["log_level"] for log in logs] == ["warning"]
@@ -53,12 +55,12 @@ async def test_a_sale_stands_though_its_strategy_is_away(service: SalesService, 
         Phase.DEGRADED, None, None, None, None,
     )  # fmt: skip
     assert (view.stock, view.booked, view.oversold, view.identity.holds) == (10, 0, 0, None)
-    told.away = False
+    scripted.away = False
     assert (await service.view("drop")).phase == Phase.OPEN
 
 
 async def test_an_unknown_strategy_makes_no_sale(service: SalesService) -> None:
-    with pytest.raises(UnknownStrategy, match="naive, told"):
+    with pytest.raises(UnknownStrategy, match="naive, scripted"):
         await service.create(replace(DROP, strategy="magic"))
     with pytest.raises(UnknownSale):
         await service.get("drop")
@@ -78,17 +80,19 @@ async def test_strategies_that_promise_nothing_are_not_guarded(service: SalesSer
     assert view.phase == Phase.SOLD_OUT
 
 
-async def test_a_reset_starts_a_round_that_the_strategy_follows(service: SalesService, told: ScriptedStrategy) -> None:
+async def test_a_reset_starts_a_round_that_the_strategy_follows(
+    service: SalesService, scripted: ScriptedStrategy
+) -> None:
     await service.create(DROP)
     following = await service.reset("drop", stock=3)
     assert (following.round, following.epoch, following.terms.stock) == (2, 2, 3)
-    assert told.prepared[-1] == following
+    assert scripted.prepared[-1] == following
 
 
-async def test_an_end_closes_the_strategy_too(service: SalesService, told: ScriptedStrategy) -> None:
+async def test_an_end_closes_the_strategy_too(service: SalesService, scripted: ScriptedStrategy) -> None:
     await service.create(DROP)
     ended = await service.end("drop")
-    assert told.prepared[-1] == ended
+    assert scripted.prepared[-1] == ended
     assert (await service.view("drop")).phase == Phase.CLOSED
 
 
@@ -99,7 +103,7 @@ async def test_other_terms_are_refused(service: SalesService) -> None:
 
 
 async def test_a_managed_sale_is_changed_by_its_resource_alone(
-    service: SalesService, sales: SaleRepository, told: ScriptedStrategy
+    service: SalesService, sales: SaleRepository, scripted: ScriptedStrategy
 ) -> None:
     managed = (await sales.create(DROP, guarded=True, managed_by="flashsale", owner_uid="uid-1")).sale
     assert (managed.managed_by, managed.owner_uid) == ("flashsale", "uid-1")
@@ -117,7 +121,7 @@ async def test_a_managed_sale_is_changed_by_its_resource_alone(
     with pytest.raises(ManagedByResource, match="kubectl delete flashsale drop"):
         await service.end("drop")
     assert await service.get("drop") == managed
-    assert told.prepared == []
+    assert scripted.prepared == []
     assert (await service.create(DROP)).sale == managed
 
 
@@ -134,12 +138,12 @@ async def test_what_is_not_there_is_unknown(service: SalesService) -> None:
             await ask
 
 
-async def test_a_view_adds_up(service: SalesService, told: ScriptedStrategy, engine: AsyncEngine) -> None:
+async def test_a_view_adds_up(service: SalesService, scripted: ScriptedStrategy, engine: AsyncEngine) -> None:
     await service.create(DROP)
     first = await add_booking(engine, quantity=3)
     await add_booking(engine, status="duplicate", alias_of=first)
     await set_aside(engine, "drop.1.1700000000000-1.0000000000000001", quantity=2)
-    told.snapshots = [counter(remaining=4, backlog=1)]
+    scripted.snapshots = [counter(remaining=4, backlog=1)]
     view = await service.view("drop")
     assert view.identity == Identity(stock=10, remaining=4, backlog=1, set_aside=2, booked=3, holds=True)
     assert (view.counter_says, view.duplicates, view.oversold, view.undersold) == (6, 1, 0, 0)
@@ -157,7 +161,7 @@ async def test_a_view_adds_up(service: SalesService, told: ScriptedStrategy, eng
 )
 async def test_a_sum_that_is_off_is_believed_only_while_nothing_moves(
     service: SalesService,
-    told: ScriptedStrategy,
+    scripted: ScriptedStrategy,
     engine: AsyncEngine,
     looks: list[Snapshot | None],
     *,
@@ -165,20 +169,20 @@ async def test_a_sum_that_is_off_is_believed_only_while_nothing_moves(
 ) -> None:
     await service.create(DROP)
     await add_booking(engine, quantity=1)
-    told.snapshots = looks
+    scripted.snapshots = looks
     assert (await service.view("drop")).identity.holds is holds
 
 
-async def test_tickets_that_are_nowhere_are_undersold(service: SalesService, told: ScriptedStrategy) -> None:
+async def test_tickets_that_are_nowhere_are_undersold(service: SalesService, scripted: ScriptedStrategy) -> None:
     await service.create(DROP)
-    told.snapshots = [counter(remaining=7)]
+    scripted.snapshots = [counter(remaining=7)]
     assert (await service.view("drop")).undersold == 3
 
 
-async def test_a_counter_of_another_round_is_not_shown(service: SalesService, told: ScriptedStrategy) -> None:
+async def test_a_counter_of_another_round_is_not_shown(service: SalesService, scripted: ScriptedStrategy) -> None:
     await service.create(DROP)
     await service.reset("drop")
-    told.snapshots = [counter(remaining=7)]
+    scripted.snapshots = [counter(remaining=7)]
     view = await service.view("drop")
     assert (view.round, view.phase, view.remaining, view.counter_says) == (2, Phase.SEEDING, None, None)
 
@@ -195,7 +199,7 @@ async def test_a_counter_of_another_round_is_not_shown(service: SalesService, to
     ids=["still", "backlog", "moving", "fenced", "another epoch"],
 )
 async def test_lost_is_told_only_where_no_order_is_on_its_way(
-    service: SalesService, told: ScriptedStrategy, engine: AsyncEngine, snapshots: list[Snapshot], lost: int | None
+    service: SalesService, scripted: ScriptedStrategy, engine: AsyncEngine, snapshots: list[Snapshot], lost: int | None
 ) -> None:
     await service.create(DROP)
     reservations = [ReservationId.parse(reservation_id()) for _ in range(2)]
@@ -206,5 +210,5 @@ async def test_lost_is_told_only_where_no_order_is_on_its_way(
         ]
     )
     await add_booking(engine, reservation_id=str(reservations[0]))
-    told.snapshots = [*snapshots]
+    scripted.snapshots = [*snapshots]
     assert (await service.view("drop")).lost == lost

@@ -96,7 +96,7 @@ def both_have_read() -> asyncio.Barrier:
     return asyncio.Barrier(2)
 
 
-async def told(*purchases: Awaitable[Outcome]) -> list[int]:
+async def statuses(*purchases: Awaitable[Outcome]) -> list[int]:
     """Return how many purchases won, and how many were sold out."""
     outcomes = await asyncio.gather(*purchases)
     return [sum(isinstance(outcome, kind) for outcome in outcomes) for kind in (Reserved, SoldOut)]
@@ -123,7 +123,7 @@ async def test_the_gate_decides_and_takes_in_one_call(
     await parts.redis.function_load(LIBRARY, replace=True)
     gates = [whole(parts.redis, prefix) if protected else apart(parts.redis, prefix, both_have_read) for _ in range(2)]
     desks = [strategy(replace(parts, gate=gate)) for gate in gates]
-    assert await told(*(desk.buy(a_purchase()) for desk in desks)) == LAST[protected]
+    assert await statuses(*(desk.buy(a_purchase()) for desk in desks)) == LAST[protected]
     await Drain(parts.redis, parts.engine, DrainSettings(), key_prefix=prefix).sale("drop", 5)
     tally = await tally_of(parts, sale)
     assert (tally.booked, tally.rejected) == (1, 0 if protected else 1)
@@ -140,7 +140,7 @@ async def test_the_counter_is_read_and_taken_from_in_one_command(
     sale = await create_sale(RedisDecrStrategy.build(parts), parts, stock=1)
     whole, apart = StockCounter(parts.redis, prefix), CounterApart(parts.redis, prefix, both_have_read)
     desks = [RedisDecrStrategy(parts.engine, whole if protected else apart) for _ in range(2)]
-    assert await told(*(desk.buy(a_purchase()) for desk in desks)) == LAST[protected]
+    assert await statuses(*(desk.buy(a_purchase()) for desk in desks)) == LAST[protected]
     assert (await tally_of(parts, sale)).booked == LAST[protected][0]
 
 
@@ -162,7 +162,7 @@ async def test_the_standalone_counter_decides_and_takes_in_one_call(
             await book_published(parts.engine, sold.order)  # as the worker does that gets the task
         return sold.outcome
 
-    assert await told(*(buy(booth) for booth in booths)) == LAST[protected]
+    assert await statuses(*(buy(booth) for booth in booths)) == LAST[protected]
     tally = await tally_of(parts, sale)
     assert (tally.booked, tally.rejected) == (1, 0 if protected else 1)
     await strategy.close()

@@ -11,14 +11,14 @@ OUTCOME, RESERVATION, DELIVERY = (
 RESERVED = "reserved"
 
 
-def told(span: Received, *names: str) -> tuple[object, ...]:
+def attributes_of(span: Received, *names: str) -> tuple[object, ...]:
     """Return the span's attributes with these names, and None for each one that it lacks."""
     return tuple(span.attributes.get(name) for name in names)
 
 
 def accepted(spans: Spans) -> list[Received]:
     """Return the request spans of the accepted orders."""
-    return [span for span in spans.named(BUY) if told(span, OUTCOME) == (RESERVED,)]
+    return [span for span in spans.named(BUY) if attributes_of(span, OUTCOME) == (RESERVED,)]
 
 
 def whole_orders(spans: Spans) -> int:
@@ -44,7 +44,7 @@ def one_story(spans: Spans, bought: Received) -> tuple[Received, Received]:
         "atomictickets-api", "atomictickets-api", "atomictickets-worker",
     )  # fmt: skip
     assert (bought.kind, reserve.kind, book.kind) == ("SERVER", "PRODUCER", "CONSUMER")
-    assert told(bought, RESERVATION) == told(book, RESERVATION) != (None,)
-    assert told(book, OUTCOME, DELIVERY) == ("booked", "first")
-    assert told(bought, "http.route", "http.response.status_code") == ("/buy-ticket", 200)
+    assert attributes_of(bought, RESERVATION) == attributes_of(book, RESERVATION) != (None,)
+    assert attributes_of(book, OUTCOME, DELIVERY) == ("booked", "first")
+    assert attributes_of(bought, "http.route", "http.response.status_code") == ("/buy-ticket", 200)
     return reserve, book

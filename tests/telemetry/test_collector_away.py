@@ -42,10 +42,10 @@ async def test_a_blast_goes_on_and_it_is_told_once(make_platform: MakePlatform, 
     assert result.outcomes == {"accepted": 300, "sold-out": 300}
     await platform.settled(sale)
 
-    async def told() -> bool:
+    async def warned() -> bool:
         return LOST in platform.log("api-1") and LOST in platform.log("worker-1")
 
-    await platform.wait_until(told)
+    await platform.wait_until(warned)
     platform.stop(*platform.names)  # it asserts that none had to be killed
     for name in ("api-1", "worker-1"):
         lines = [json.loads(line) for line in platform.log(name).splitlines() if line.startswith("{")]

@@ -18,8 +18,8 @@ from tests.support.order_spans import (
     OUTCOME,
     RESERVE,
     accepted,
+    attributes_of,
     one_story,
-    told,
     whole_orders,
 )
 from tests.support.platform import Platform
@@ -91,7 +91,7 @@ async def test_what_a_dead_worker_had_is_told_as_claimed(make_platform: MakePlat
     platform.start("worker-1")
     await platform.settled(sale)
     await until_whole(platform, collector, 2, 3)
-    assert sorted(told(span, DELIVERY, OUTCOME) for span in collector.named(BOOK)) == [
+    assert sorted(attributes_of(span, DELIVERY, OUTCOME) for span in collector.named(BOOK)) == [
         ("claimed", "booked"), ("first", "booked"),
     ]  # fmt: skip
     assert (len(collector.named(BUY)), whole_orders(collector)) == (3, 2)

@@ -79,15 +79,15 @@ def sent(make: Make, parent: SpanContext | None) -> SentSpan:
     assert not span.is_recording()
     [scope] = encode_spans(exporter.get_finished_spans()).resource_spans[0].scope_spans
     assert scope.scope.name == SCOPE
-    told: SentSpan
-    [told] = scope.spans
-    assert (len(told.trace_id), len(told.span_id)) == (16, 8)
-    told.ClearField("span_id")
+    sent: SentSpan
+    [sent] = scope.spans
+    assert (len(sent.trace_id), len(sent.span_id)) == (16, 8)
+    sent.ClearField("span_id")
     if parent is None:
-        told.ClearField("trace_id")
-    for attributes in (told.attributes, *(event.attributes for event in told.events)):
+        sent.ClearField("trace_id")
+    for attributes in (sent.attributes, *(event.attributes for event in sent.events)):
         attributes.sort(key=lambda pair: pair.key)
-    return told
+    return sent
 
 
 @pytest.mark.parametrize("parent", [None, PARENT], ids=["root", "child"])

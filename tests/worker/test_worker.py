@@ -122,11 +122,11 @@ async def test_a_broker_that_dies_and_comes_back_costs_neither_orders_nor_the_wo
     broker = make_valkey(appendfsync="off")
     worker = make_worker(BROKER_URL=broker.url)
     (child,) = psutil.Process(worker.pid).children()
-    await until(lambda: told(worker, "ready."))
+    await until(lambda: said(worker, "ready."))
     broker.kill()
     await stall.orders(30)
     await until(lambda: all_booked(stall, 30))
-    await until(lambda: told(worker, "Trying again"))
+    await until(lambda: said(worker, "Trying again"))
     broker.start()
     await until(lambda: connected_again(worker))
     assert child.is_running()
@@ -189,7 +189,7 @@ async def test_a_worker_killed_at_any_step_leaves_its_orders_to_the_next(
     await assert_settled(stall)
 
 
-async def told(worker: ChildProcess, words: str) -> bool:
+async def said(worker: ChildProcess, words: str) -> bool:
     """Return whether these words are in the latest lines of the worker's log."""
     return words in worker.log_tail()
 

@@ -87,7 +87,7 @@ class Load:
             started_at=self._started_at,
             seconds=self._ended - self._start,
             accepted_seconds=self._accepted - self._start,
-            records=tuple(sorted(self._records, key=lambda told: told.number)),
+            records=tuple(sorted(self._records, key=lambda record: record.number)),
         )
 
     async def _sell_to(self, buyers: list[Buyer]) -> None:

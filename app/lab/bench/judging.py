@@ -12,13 +12,13 @@ Finding = tuple[Judgement, str]
 def at_least(values: Sequence[float], least: float) -> Finding:
     """Return PASS only if the whole interval is at or above `least`, and a text with the figures."""
     found = interval_of(values)
-    return too_few(values) if found is None else (passed(found.low >= least), told(found, values))
+    return too_few(values) if found is None else (passed(found.low >= least), described(found, values))
 
 
 def at_most(values: Sequence[float], most: float) -> Finding:
     """Return PASS only if the whole interval is at or below `most`, and a text with the figures."""
     found = interval_of(values)
-    return too_few(values) if found is None else (passed(found.high <= most), told(found, values))
+    return too_few(values) if found is None else (passed(found.high <= most), described(found, values))
 
 
 def never_above(values: Sequence[float], most: float, unit: str) -> Finding:
@@ -32,7 +32,7 @@ def passed(holds: bool) -> Judgement:
     return "PASS" if holds else "FAIL"
 
 
-def told(found: Interval, values: Sequence[float]) -> str:
+def described(found: Interval, values: Sequence[float]) -> str:
     return f"{found.middle:.3f}, 95 % {found.low:.3f} to {found.high:.3f}, {len(values)} rounds"
 
 

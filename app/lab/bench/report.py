@@ -84,17 +84,17 @@ class BenchReport:
     def _figures(self) -> Iterator[str]:
         for arm in self.samples.arms:
             medians = medians_of(self.samples.of(arm))
-            told = ", ".join(f"{name} {value:,.6g}" for name, value in medians.items() if not name.endswith("_answer"))
-            if told:
-                yield from wrap(f"{arm}: {told}", WIDTH, initial_indent="  ", subsequent_indent="    ")
+            text = ", ".join(f"{name} {value:,.6g}" for name, value in medians.items() if not name.endswith("_answer"))
+            if text:
+                yield from wrap(f"{arm}: {text}", WIDTH, initial_indent="  ", subsequent_indent="    ")
 
     def _uncounted(self) -> Iterator[str]:
         for arm in self.samples.arms:
             reasons = [why for each in self.samples.of(arm) if (why := self.samples.why_not(each))]
             if reasons:
                 total = len(self.samples.of(arm))
-                told = f"{arm}: {len(reasons)} of {total}; reason of the last one: {'; '.join(reasons[-1])}"
-                yield from wrap(told, WIDTH, initial_indent="  ", subsequent_indent="    ")
+                text = f"{arm}: {len(reasons)} of {total}; reason of the last one: {'; '.join(reasons[-1])}"
+                yield from wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
 
     def _circumstances(self) -> str:
         disks = [

@@ -55,9 +55,9 @@ async def alternating(bench: Bench, arm: str, served: Group, *, real: str = "tel
 def costs(url: str, seconds: float, real: str) -> dict[str, float]:
     """Return the CPU microseconds of an answer in both variants, and their ratio."""
     with urlopen(f"{url}{PATH}?seconds={seconds}&real={real}", timeout=TIMEOUT_SECONDS) as response:  # noqa: S310  our own process
-        told = json.load(response)
-    times = told["real"] / told["stub"]
-    return {"cpu_us_with_telemetry": told["real"], "cpu_us_with_a_stub": told["stub"], "times_the_stub": times}
+        answer = json.load(response)
+    times = answer["real"] / answer["stub"]
+    return {"cpu_us_with_telemetry": answer["real"], "cpu_us_with_a_stub": answer["stub"], "times_the_stub": times}
 
 
 async def collector(bench: Bench) -> Sample:

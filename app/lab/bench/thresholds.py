@@ -49,12 +49,12 @@ def ratio(above: str, below: str, least: float) -> Callable[[Samples], Finding]:
     """
 
     def judge(samples: Samples) -> Finding:
-        verdict, told = at_least(paired(rates(samples.counted(above)), rates(samples.counted(below))), least)
+        verdict, why = at_least(paired(rates(samples.counted(above)), rates(samples.counted(below))), least)
         if verdict == "NOT MEASURED":
-            told += (
+            why += (
                 "; over all rounds: " + at_least(paired(rates(samples.of(above)), rates(samples.of(below))), least)[1]
             )
-        return verdict, told
+        return verdict, why
 
     return judge
 

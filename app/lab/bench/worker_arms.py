@@ -155,12 +155,12 @@ def ended(result: LoadResult) -> float:
 
 async def ledger_figures(bench: Bench, sale: str) -> dict[str, float]:
     """Return the tickets booked in the ledger, and the drift of the identity in tickets. Raise SaleVanished."""
-    told = await bench.stage.client.sale(sale)
-    if told is None:
+    view = await bench.stage.client.sale(sale)
+    if view is None:
         raise SaleVanished(f"The sale {sale!r} does not exist any more.")
-    identity = told["identity"]
+    identity = view["identity"]
     parts = sum(identity[part] for part in ("remaining", "backlog", "set_aside", "booked"))
-    return {"booked": told["booked"], "drift": abs(identity["stock"] - parts)}
+    return {"booked": view["booked"], "drift": abs(identity["stock"] - parts)}
 
 
 def cpu_of_tree(process: psutil.Process) -> float:

@@ -110,13 +110,13 @@ async def blast(plan: LoadPlan) -> tuple[LoadResult, Witnesses]:
 def table(result: LoadResult) -> str:
     """Return the result as text: outcomes with the most frequent first, rate and latencies."""
     plan, latency = result.plan, result.latency.as_milliseconds()
-    told = sorted(result.outcomes.items(), key=lambda counted: -counted[1])
+    outcomes = sorted(result.outcomes.items(), key=lambda counted: -counted[1])
     if result.unsent:
-        told.append(("not sent in time", result.unsent))
+        outcomes.append(("not sent in time", result.unsent))
     return "\n".join(
         [
             f"{plan.sale}: {result.sent} purchases over {plan.connections} connections in {result.seconds:.3f} s",
-            *(f"  {outcome:<24}{count:>10,}" for outcome, count in told),
+            *(f"  {outcome:<24}{count:>10,}" for outcome, count in outcomes),
             f"  {'answered per second':<24}{result.answered_per_second:>10,.0f}",
             *(f"  {f'latency {name}, ms':<24}{value:>10,.1f}" for name, value in latency.items()),
         ]

@@ -19,13 +19,13 @@ Event = dict[str, Any]
 class History:
     """The events of one sale or of several.
 
-    `told`: requests and answers of the buyers, as (time, rank among events of the same time, event)
+    `exchanges`: requests and answers of the buyers, as (time, rank among events of the same time, event)
     `inside`: events from inside the service: attempts and crashes
     `bookings`: rows of the ledger, read at the end
     `counters`: for each sale its round, remaining tickets and backlog at the end
     """
 
-    told: list[tuple[float, int, Event]] = field(default_factory=list)
+    exchanges: list[tuple[float, int, Event]] = field(default_factory=list)
     inside: list[Event] = field(default_factory=list)
     bookings: list[Event] = field(default_factory=list)
     counters: dict[str, Event] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class History:
     def opened(self, sale: str, round_: int, stock: int, customer_limit: int | None, at: float) -> None:
         """Record that a round was opened. `at` is in Unix seconds, here and in all other methods."""
         value = {"sale": sale, "round": round_, "stock": stock, "customer_limit": customer_limit}
-        self._tell("race", "ok", "open", value, at)
+        self._exchanged("race", "ok", "open", value, at)
 
     def crashed(self, process: str, where: str, at: float) -> None:
         """Record that a process died at the point `where`."""
@@ -41,8 +41,8 @@ class History:
 
     def bought(self, result: LoadResult) -> None:
         """Record the purchases of a load. The result must have records."""
-        for told in result.records:
-            self._bought(result, told)
+        for record in result.records:
+            self._bought(result, record)
 
     def attempted(self, sale: str, attempts: Iterable[Event]) -> None:
         """Record attempts as returned by GET /sales/{sale}/attempts.
@@ -60,15 +60,15 @@ class History:
 
     def merge(self, other: "History") -> None:
         """Add the events of another history to this one."""
-        self.told += other.told
+        self.exchanges += other.exchanges
         self.inside += other.inside
         self.bookings += other.bookings
         self.counters |= other.counters
 
     def lines(self) -> Iterator[str]:
         """Yield the history as JSON lines. The events of buyers are in the order of their times."""
-        self.told.sort(key=lambda each: each[:2])
-        for _, _, line in self.told:
+        self.exchanges.sort(key=lambda each: each[:2])
+        for _, _, line in self.exchanges:
             yield json.dumps(line)
         for line in self.inside:
             yield json.dumps(line)
@@ -83,29 +83,31 @@ class History:
 
     @property
     def _end(self) -> float:
-        return self.told[-1][0] if self.told else 0.0
+        return self.exchanges[-1][0] if self.exchanges else 0.0
 
-    def _tell(self, process: str, type_: str, function: str, value: Event, at: float, **more: Any) -> None:
+    def _exchanged(self, process: str, type_: str, function: str, value: Event, at: float, **more: Any) -> None:
         rank = 0 if type_ == "invoke" else 1  # at the same time, requests come before answers
-        self.told.append((at, rank, event(type_, function, process, value, at) | more))
+        self.exchanges.append((at, rank, event(type_, function, process, value, at) | more))
 
-    def _bought(self, result: LoadResult, told: PurchaseRecord) -> None:
+    def _bought(self, result: LoadResult, record: PurchaseRecord) -> None:
         plan = result.plan
-        trace = {"trace_id": found} if (found := getattr(told, "trace_id", None)) else {}
-        asked = {"sale": plan.sale, "customer": told.customer, "key": told.key, "quantity": plan.quantity}
-        process = f"{plan.key_prefix}-{told.number}"
-        self._tell(process, "invoke", "buy", asked, told.sent_at, **trace)
-        type_, value = answer_of(told)
-        self._tell(process, type_, "buy", value | {"attempts": told.attempts}, told.sent_at + told.latency, **trace)
+        trace = {"trace_id": found} if (found := getattr(record, "trace_id", None)) else {}
+        asked = {"sale": plan.sale, "customer": record.customer, "key": record.key, "quantity": plan.quantity}
+        process = f"{plan.key_prefix}-{record.number}"
+        self._exchanged(process, "invoke", "buy", asked, record.sent_at, **trace)
+        type_, value = answer_of(record)
+        self._exchanged(
+            process, type_, "buy", value | {"attempts": record.attempts}, record.sent_at + record.latency, **trace
+        )
 
 
-def answer_of(told: PurchaseRecord) -> tuple[str, Event]:
+def answer_of(record: PurchaseRecord) -> tuple[str, Event]:
     """Return the type of the answer (`ok`, `fail`, or `info` if the outcome is unknown) and its value."""
-    if told.outcome == ACCEPTED and told.reservation_id:
-        round_ = ReservationId.parse(told.reservation_id).round
-        return "ok", {"reservation_id": told.reservation_id, "round": round_, "replayed": told.replayed}
-    unknown = told.status == 0 or (told.status >= 500 and told.outcome != CONTENTION)
-    return "info" if unknown else "fail", {"outcome": told.outcome}
+    if record.outcome == ACCEPTED and record.reservation_id:
+        round_ = ReservationId.parse(record.reservation_id).round
+        return "ok", {"reservation_id": record.reservation_id, "round": round_, "replayed": record.replayed}
+    unknown = record.status == 0 or (record.status >= 500 and record.outcome != CONTENTION)
+    return "info" if unknown else "fail", {"outcome": record.outcome}
 
 
 def event(type_: str, function: str, process: str, value: Event, at: float) -> Event:

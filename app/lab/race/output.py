@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from app.lab.race.crowds import Race
 from app.lab.race.history import History
-from app.lab.race.scenarios.catalog import told
+from app.lab.race.scenarios.catalog import anomalies_text
 from app.lab.race.scenarios.scene import Scene
 from app.lab.race.table import aligned, text_of
 from app.lab.race.workload import Workload
@@ -33,7 +33,7 @@ class PlayedScenario(NamedTuple):
         names = list(dict.fromkeys(name for scene in self.scenes for name in scene.seen))
         rows = [["strategy", *names, "found"]]
         rows += [
-            [scene.strategy, *(str(scene.seen.get(name, "-")) for name in names), told(scene.found)]
+            [scene.strategy, *(str(scene.seen.get(name, "-")) for name in names), anomalies_text(scene.found)]
             for scene in self.scenes
         ]
         return rows + [[name, *["-"] * len(names), f"failed: {why}"] for name, why in self.failures.items()]

@@ -9,7 +9,7 @@ from app.races.history.events import Event, InvalidHistory, count_of, read_event
 from app.races.history.findings import Anomaly, Finding, Findings
 from app.races.history.ledger import bookings_of, counters_of
 from app.races.history.limits import Limits
-from app.races.history.operations import Bought, Buying, bought_of, buying_of, never_answered
+from app.races.history.operations import Completion, Invocation, completion_of, invocation_of, never_answered
 from app.races.history.orders import Orders
 from app.races.history.sold_out import SoldOut
 from app.races.history.stock import Stock
@@ -67,7 +67,7 @@ class Checker:
         self._limits = Limits(self.findings)
         self._sold_out = SoldOut(self.findings)
         self._versions = Versions(self.findings)
-        self._buying: dict[str, tuple[Buying, int | None]] = {}  # by process, with the result of `SoldOut.asked`
+        self._waiting: dict[str, tuple[Invocation, int | None]] = {}  # by process, with the result of `SoldOut.invoked`
         self._restocking: dict[str, str] = {}  # by process: the sale that it restocks
         self._rounds: dict[str, int] = {}
         self._now = -math.inf
@@ -112,22 +112,22 @@ class Checker:
 
     def _buy(self, event: Event) -> None:
         if event.type == "invoke":
-            if event.process in self._buying:
-                line = self._buying[event.process][0].line
+            if event.process in self._waiting:
+                line = self._waiting[event.process][0].line
                 raise InvalidHistory(f"Line {event.line}: {event.process} still waits for an answer (line {line}).")
-            asked = buying_of(event)
-            self._buying[event.process] = (asked, self._sold_out.asked(asked))
+            asked = invocation_of(event)
+            self._waiting[event.process] = (asked, self._sold_out.invoked(asked))
             return
-        if event.process not in self._buying:
+        if event.process not in self._waiting:
             raise InvalidHistory(f"Line {event.line}: {event.process} gets an answer without a request.")
-        asked, begun_after = self._buying.pop(event.process)
-        self._bought(bought_of(asked, event), begun_after)
+        asked, begun_after = self._waiting.pop(event.process)
+        self._completed(completion_of(asked, event), begun_after)
 
-    def _bought(self, told: Bought, begun_after: int | None) -> None:
+    def _completed(self, completion: Completion, begun_after: int | None) -> None:
         self.purchases += 1
-        self._orders.bought(told)
-        self._stock.bought(told)
-        self._sold_out.bought(told, begun_after)
+        self._orders.completed(completion)
+        self._stock.completed(completion)
+        self._sold_out.completed(completion, begun_after)
 
     def _restock(self, event: Event) -> None:
         """Handle an event that adds tickets.
@@ -168,9 +168,9 @@ class Checker:
                 self._limits.opened(sale, round_, count_of(event, "customer_limit"))
 
     def _ledger_read(self, event: Event) -> None:
-        for asked, begun_after in self._buying.values():
-            self._bought(never_answered(asked), begun_after)
-        self._buying.clear()
+        for asked, begun_after in self._waiting.values():
+            self._completed(never_answered(asked), begun_after)
+        self._waiting.clear()
         for booking in bookings_of(event):
             self.bookings += 1
             self._orders.booked(booking)
@@ -182,11 +182,15 @@ class Checker:
 
     def _undersold(self, sale: str, round_: int) -> None:
         unsold = self._stock.unsold(sale, round_)
-        refused = {quantity: told for quantity, told in self._sold_out.last_told(sale).items() if quantity <= unsold}
+        refused = {
+            quantity: completion
+            for quantity, completion in self._sold_out.refused_of(sale).items()
+            if quantity <= unsold
+        }
         if refused:
             self.findings.add(
                 Anomaly.UNDERSOLD,
                 f"{sale}, round {round_}: buyers were refused as sold out, but {unsold} tickets were never sold.",
-                [refused[min(refused)].told()],
+                [refused[min(refused)].describe()],
                 count=unsold,
             )

@@ -22,14 +22,14 @@ class Booking(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Return the name of the booking's purchase, as Buying.name."""
+        """Return the name of the booking's purchase, as Invocation.name."""
         return f"{self.sale} {self.customer} {self.key}"
 
     @property
     def holds_tickets(self) -> bool:
         return self.status == "booked"
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Return the booking as a line of evidence."""
         tickets = f"ticket {self.ticket}" if self.quantity == 1 else f"{self.quantity} tickets from {self.ticket} on"
         return f"booking {self.reservation_id}: {tickets} for {self.customer}, key {self.key}, {self.status}"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from app.races.history.events import Event, InvalidHistory, count_of, text_of
 
 
-class Buying(NamedTuple):
+class Invocation(NamedTuple):
     """A purchase that waits for its answer. `invoked`: seconds."""
 
     line: int
@@ -23,7 +23,7 @@ class Buying(NamedTuple):
         return f"{self.sale} {self.customer} {self.key}"
 
 
-class Bought(NamedTuple):
+class Completion(NamedTuple):
     """A purchase and its outcome.
 
     `type`: ok, fail or info.
@@ -33,7 +33,7 @@ class Bought(NamedTuple):
     `sure_first`: whether only one request was sent, so that no earlier request of this purchase can have won.
     """
 
-    asked: Buying
+    asked: Invocation
     type: str
     outcome: str
     completed: float
@@ -42,7 +42,7 @@ class Bought(NamedTuple):
     replayed: bool
     sure_first: bool
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Return the purchase as a line of evidence."""
         asked = self.asked
         what = f"{asked.process} asked for {asked.quantity} of {asked.sale} as {asked.customer} at {asked.invoked:.6f}"
@@ -51,8 +51,8 @@ class Bought(NamedTuple):
         return f"line {asked.line}: {what}, {answer}{trace}"
 
 
-def buying_of(event: Event) -> Buying:
-    return Buying(
+def invocation_of(event: Event) -> Invocation:
+    return Invocation(
         event.line,
         event.process,
         text_of(event, "sale"),
@@ -64,12 +64,12 @@ def buying_of(event: Event) -> Buying:
     )
 
 
-def bought_of(asked: Buying, event: Event) -> Bought:
+def completion_of(asked: Invocation, event: Event) -> Completion:
     value, accepted = event.value, event.type == "ok"
     if event.time < asked.invoked:
         raise InvalidHistory(f"Line {event.line}: it ends before it began (line {asked.line}).")
     trace_id = event.trace_id or asked.trace_id
-    return Bought(
+    return Completion(
         asked if trace_id == asked.trace_id else asked._replace(trace_id=trace_id),
         event.type,
         "accepted" if accepted else str(value.get("outcome", "no answer")),
@@ -81,6 +81,6 @@ def bought_of(asked: Buying, event: Event) -> Bought:
     )
 
 
-def never_answered(asked: Buying) -> Bought:
+def never_answered(asked: Invocation) -> Completion:
     """Return the purchase as one of unknown outcome: the history ends before its answer."""
-    return Bought(asked, "info", "no answer", float("inf"), "", 0, replayed=False, sure_first=True)
+    return Completion(asked, "info", "no answer", float("inf"), "", 0, replayed=False, sure_first=True)

@@ -6,7 +6,7 @@ one key agree.
 
 from app.races.history.findings import Anomaly, Findings
 from app.races.history.ledger import Booking
-from app.races.history.operations import Bought
+from app.races.history.operations import Completion
 
 UNDECIDED = frozenset({"contention"})  # nothing was taken, and nothing was decided about the key
 
@@ -23,11 +23,11 @@ class Won:
 
     __slots__ = ("completed", "firsts", "found", "line", "others", "quantity", "reservation_id")
 
-    def __init__(self, told: Bought) -> None:
-        self.reservation_id = told.reservation_id
-        self.line = told.asked.line
-        self.completed = told.completed
-        self.quantity = told.asked.quantity
+    def __init__(self, completion: Completion) -> None:
+        self.reservation_id = completion.reservation_id
+        self.line = completion.asked.line
+        self.completed = completion.completed
+        self.quantity = completion.asked.quantity
         self.firsts = 0
         self.found = False
         self.others = 0
@@ -77,66 +77,70 @@ class Orders:
     def crashed(self, process: str, line: int) -> None:
         self._crash = f" {process} had died (line {line})."
 
-    def bought(self, told: Bought) -> None:
-        asked = told.asked
+    def completed(self, completion: Completion) -> None:
+        asked = completion.asked
         story = self._stories.get(asked.name)
         if story is None:
             story = self._stories[asked.name] = Story(asked.quantity)
         elif story.quantity != asked.quantity:
             story.quantity = None
-        story.sure = story.sure and told.sure_first
-        if told.type == "ok":
-            self._accepted(story, told)
-        elif told.type == "fail":
-            self._refused(story, told)
+        story.sure = story.sure and completion.sure_first
+        if completion.type == "ok":
+            self._accepted(story, completion)
+        elif completion.type == "fail":
+            self._refused(story, completion)
         else:
             story.unknown += 1
 
-    def _accepted(self, story: Story, told: Bought) -> None:
+    def _accepted(self, story: Story, completion: Completion) -> None:
         if story.won is None:
             story.won = {}
-        won = story.won.setdefault(told.round, Won(told))
-        won.firsts += not told.replayed
-        if won.reservation_id != told.reservation_id:
+        won = story.won.setdefault(completion.round, Won(completion))
+        won.firsts += not completion.replayed
+        if won.reservation_id != completion.reservation_id:
+            asked = completion.asked
             self._findings.add(
                 Anomaly.REPLAY_DIFFERS,
-                f"The key {told.asked.key} of {told.asked.customer} won two reservations in round {told.round}.",
-                [f"line {won.line}: outcome accepted {won.reservation_id}", told.told()],
+                f"The key {asked.key} of {asked.customer} won two reservations in round {completion.round}.",
+                [f"line {won.line}: outcome accepted {won.reservation_id}", completion.describe()],
             )
 
-    def _refused(self, story: Story, told: Bought) -> None:
-        asked = told.asked
+    def _refused(self, story: Story, completion: Completion) -> None:
+        asked = completion.asked
         story.refused_line = asked.line
-        if told.outcome in UNDECIDED or story.won is None:
+        if completion.outcome in UNDECIDED or story.won is None:
             return
         won = story.won.get(self._rounds.get(asked.sale, 0))
         if won and won.completed < asked.invoked and won.quantity == asked.quantity:
             self._findings.add(
                 Anomaly.REPLAY_DIFFERS,
-                f"The key {asked.key} of {asked.customer} had won, but its replay had the outcome {told.outcome}.",
-                [f"line {won.line}: outcome accepted {won.reservation_id} at {won.completed:.6f}", told.told()],
+                f"The key {asked.key} of {asked.customer} had won, but its replay got {completion.outcome}.",
+                [
+                    f"line {won.line}: outcome accepted {won.reservation_id} at {won.completed:.6f}",
+                    completion.describe(),
+                ],
             )
 
     def booked(self, booking: Booking) -> None:
         story = self._stories.get(booking.name)
         if story is None:
-            self._findings.add(Anomaly.BOOKED_UNASKED, "No purchase asked for this booking.", [booking.told()])
+            self._findings.add(Anomaly.BOOKED_UNASKED, "No purchase asked for this booking.", [booking.describe()])
             return
         if story.quantity not in (None, booking.quantity):
             self._findings.add(
                 Anomaly.BOOKED_UNASKED,
                 f"The booking has another quantity than its purchase, which asked for {story.quantity}.",
-                [booking.told()],
+                [booking.describe()],
             )
         won = None if story.won is None else story.won.get(booking.round)
         if won is None:
-            self._booked_untold(story, booking)
+            self._booked_without_answer(story, booking)
         elif booking.reservation_id == won.reservation_id:
-            self._booked_as_told(won, booking)
+            self._booked_as_accepted(won, booking)
         elif booking.status not in ("duplicate", "rejected"):
             won.others += 1
 
-    def _booked_untold(self, story: Story, booking: Booking) -> None:
+    def _booked_without_answer(self, story: Story, booking: Booking) -> None:
         """Handle a booking whose acceptance is not in the history.
 
         Each request of unknown outcome may explain one such booking.
@@ -150,32 +154,34 @@ class Orders:
             self._findings.add(
                 Anomaly.BOOKED_TWICE,
                 f"{story.unknown} requests have an unknown outcome, but {story.booked} bookings exist.",
-                [booking.told()],
+                [booking.describe()],
             )
         else:
             self._findings.add(
                 Anomaly.BOOKED_THOUGH_REFUSED,
                 f"A purchase was refused (line {story.refused_line}), but is booked.",
-                [booking.told()],
+                [booking.describe()],
             )
 
-    def _booked_as_told(self, won: Won, booking: Booking) -> None:
+    def _booked_as_accepted(self, won: Won, booking: Booking) -> None:
         if won.found:
             self._findings.add(
-                Anomaly.BOOKED_TWICE, "One reservation is in the ledger twice.", [f"line {won.line}", booking.told()]
+                Anomaly.BOOKED_TWICE,
+                "One reservation is in the ledger twice.",
+                [f"line {won.line}", booking.describe()],
             )
         won.found = True
         if booking.status == "rejected":
             self._findings.add(
                 Anomaly.REJECTED_ORDER,
                 f"The purchase was accepted (line {won.line}), but the ledger refused it.",
-                [booking.told()],
+                [booking.describe()],
             )
         elif booking.status == "cancelled" and booking.reservation_id not in self._released:
             self._findings.add(
                 Anomaly.CANCELLED_UNASKED,
                 f"The purchase was accepted (line {won.line}) and is cancelled, but nobody released it.",
-                [booking.told()],
+                [booking.describe()],
             )
 
     def end(self) -> None:
@@ -184,7 +190,7 @@ class Orders:
                 self._judge(name, story, won)
 
     def _judge(self, name: str, story: Story, won: Won) -> None:
-        told = (
+        evidence = (
             f"line {won.line}: {name.split()[1]}'s purchase was accepted as {won.reservation_id} at {won.completed:.6f}"
         )
         if not won.found:
@@ -192,15 +198,15 @@ class Orders:
             self._findings.add(
                 Anomaly.LOST_ORDER,
                 f"The purchase was accepted, but the ledger has no such booking.{other}{self._crash}",
-                [told],
+                [evidence],
             )
         elif won.others:
-            self._findings.add(Anomaly.BOOKED_TWICE, f"{won.others} more bookings have the same key.", [told])
+            self._findings.add(Anomaly.BOOKED_TWICE, f"{won.others} more bookings have the same key.", [evidence])
         if won.firsts > 1:
             self._findings.add(
-                Anomaly.FALSE_REPLAY, f"{won.firsts} answers to one key are not marked as replays.", [told]
+                Anomaly.FALSE_REPLAY, f"{won.firsts} answers to one key are not marked as replays.", [evidence]
             )
         elif not won.firsts and story.sure and not story.unknown:
             self._findings.add(
-                Anomaly.FALSE_REPLAY, "The answer is marked as a replay, but nothing came before it.", [told]
+                Anomaly.FALSE_REPLAY, "The answer is marked as a replay, but nothing came before it.", [evidence]
             )

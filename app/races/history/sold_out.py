@@ -6,7 +6,7 @@ This holds until tickets come back, are added, or a round begins.
 from dataclasses import dataclass, field
 
 from app.races.history.findings import Anomaly, Findings
-from app.races.history.operations import Bought, Buying
+from app.races.history.operations import Completion, Invocation
 
 SOLD_OUT = "sold-out"
 
@@ -15,8 +15,8 @@ SOLD_OUT = "sold-out"
 class Refusal:
     """The first refusal of a quantity since the last restock, and the later purchases that were accepted."""
 
-    told: Bought
-    accepted: list[Bought] = field(default_factory=list)
+    first: Completion
+    accepted: list[Completion] = field(default_factory=list)
     tickets: int = 0
 
 
@@ -41,9 +41,9 @@ class SoldOut:
         self._findings = findings
         self._sales: dict[str, SaleState] = {}
 
-    def asked(self, buying: Buying) -> int | None:
+    def invoked(self, invocation: Invocation) -> int | None:
         """Return the number of restocks that had begun before the purchase, or None while one is under way."""
-        state = self._sales.get(buying.sale)
+        state = self._sales.get(invocation.sale)
         return 0 if state is None else (None if state.under_way else state.restocks)
 
     def restock_begins(self, sale: str) -> None:
@@ -55,34 +55,34 @@ class SoldOut:
     def restock_ends(self, sale: str) -> None:
         self._sales[sale].under_way -= 1
 
-    def bought(self, told: Bought, begun_after: int | None) -> None:
-        state = self._sales.setdefault(told.asked.sale, SaleState())
-        if told.type == "ok":
-            self._accepted(state, told)
-        elif told.outcome == SOLD_OUT and told.type == "fail" and begun_after == state.restocks:
-            state.refusals.setdefault(told.asked.quantity, Refusal(told))
+    def completed(self, completion: Completion, begun_after: int | None) -> None:
+        state = self._sales.setdefault(completion.asked.sale, SaleState())
+        if completion.type == "ok":
+            self._accepted(state, completion)
+        elif completion.outcome == SOLD_OUT and completion.type == "fail" and begun_after == state.restocks:
+            state.refusals.setdefault(completion.asked.quantity, Refusal(completion))
 
-    def _accepted(self, state: SaleState, told: Bought) -> None:
-        if told.replayed:
+    def _accepted(self, state: SaleState, completion: Completion) -> None:
+        if completion.replayed:
             return  # it may have been decided before the refusal
         for quantity, refusal in state.refusals.items():
-            if told.asked.invoked > refusal.told.completed:
-                refusal.tickets += told.asked.quantity
+            if completion.asked.invoked > refusal.first.completed:
+                refusal.tickets += completion.asked.quantity
                 if len(refusal.accepted) < quantity:
-                    refusal.accepted.append(told)
+                    refusal.accepted.append(completion)
                 if refusal.tickets >= quantity:
-                    self._found(refusal, told)
+                    self._found(refusal, completion)
 
-    def _found(self, refusal: Refusal, told: Bought) -> None:
-        quantity = refusal.told.asked.quantity
-        later = [told] if told.asked.quantity >= quantity else [*refusal.accepted]
+    def _found(self, refusal: Refusal, completion: Completion) -> None:
+        sale, quantity = completion.asked.sale, refusal.first.asked.quantity
+        later = [completion] if completion.asked.quantity >= quantity else [*refusal.accepted]
         self._findings.add(
             Anomaly.FALSE_SOLD_OUT,
-            f"{told.asked.sale}: a purchase of {quantity} was refused as sold out, but later purchases got as many.",
-            [refusal.told.told(), *(each.told() for each in later)],
+            f"{sale}: a purchase of {quantity} was refused as sold out, but later purchases got as many.",
+            [refusal.first.describe(), *(each.describe() for each in later)],
         )
 
-    def last_told(self, sale: str) -> dict[int, Bought]:
+    def refused_of(self, sale: str) -> dict[int, Completion]:
         """Return the first refused purchase of each quantity since the last restock."""
         state = self._sales.get(sale)
-        return {} if state is None else {quantity: refusal.told for quantity, refusal in state.refusals.items()}
+        return {} if state is None else {quantity: refusal.first for quantity, refusal in state.refusals.items()}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from app.races.history.findings import Anomaly, Findings
 from app.races.history.ledger import Booking
-from app.races.history.operations import Bought
+from app.races.history.operations import Completion
 
 Round = tuple[str, int]
 
@@ -48,10 +48,10 @@ class Stock:
     def released(self, sale: str, round_: int, quantity: int) -> None:
         self._rounds[sale, round_].released += quantity
 
-    def bought(self, told: Bought) -> None:
-        if told.type == "ok" and told.reservation_id not in self._won:
-            self._won.add(told.reservation_id)
-            self._rounds[told.asked.sale, told.round].accepted += told.asked.quantity
+    def completed(self, completion: Completion) -> None:
+        if completion.type == "ok" and completion.reservation_id not in self._won:
+            self._won.add(completion.reservation_id)
+            self._rounds[completion.asked.sale, completion.round].accepted += completion.asked.quantity
 
     def booked(self, booking: Booking) -> None:
         if not booking.holds_tickets:
@@ -86,9 +86,9 @@ class Stock:
         if tally.beyond is not None:
             if tally.twice is not None:
                 owner, booking = tally.twice
-                why, evidence = "Two buyers hold the same ticket:", [f"booking {owner}", booking.told()]
+                why, evidence = "Two buyers hold the same ticket:", [f"booking {owner}", booking.describe()]
             else:
-                why, evidence = "This is the first booking for which no ticket was left:", [tally.beyond.told()]
+                why, evidence = "This is the first booking for which no ticket was left:", [tally.beyond.describe()]
             self._findings.add(
                 Anomaly.OVERSOLD,
                 f"{name}: {tally.booked} tickets are booked, but there are {stock}. {why}",

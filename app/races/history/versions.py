@@ -27,7 +27,7 @@ class Window(NamedTuple):
     written: Any
     trace_id: str | None
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Return the attempt as a line of evidence."""
         trace = f" (trace {self.trace_id})" if self.trace_id else ""
         return (
@@ -60,7 +60,7 @@ class Versions:
             self._findings.add(
                 anomaly,
                 f"{sale}: two purchases read version {version} of {guards}, and {KINDS.get(anomaly, 'both wrote')}.",
-                [first.told(), window.told()],
+                [first.describe(), window.describe()],
                 weight=2 + abs(first.read_at - window.read_at),  # the pair with the closest reads is the clearest
             )
 

@@ -196,7 +196,7 @@ def test_other_loads_get_a_table_of_their_own() -> None:
     assert line(text, "100 buyers, 100 at once, 1 ticket") == ["atomic"]
 
 
-def told(number: int, **other: Any) -> PurchaseRecord:
+def accepted(number: int, **other: Any) -> PurchaseRecord:
     record = PurchaseRecord(number, f"k-{number}", f"c-{number}", "accepted", 200, 0.01, 1, False, f"drop.1.{number}")
     return replace(record, **other)
 
@@ -230,18 +230,18 @@ def measured(records: tuple[PurchaseRecord, ...], consistent_at: float | None = 
 
 
 def test_rates_and_times_count_from_the_first_request() -> None:
-    figures = measured(tuple(told(number) for number in range(10)))
+    figures = measured(tuple(accepted(number) for number in range(10)))
     assert figures.accepted_per_second == 20.0
     assert figures.persisted_per_second == 5.0
     assert figures.seconds_to_consistent == 1.5
 
 
 def test_an_answer_that_is_neither_yes_nor_sold_out_is_an_error() -> None:
-    assert measured((told(0),)).errors == 3
+    assert measured((accepted(0),)).errors == 3
 
 
 def test_a_ledger_that_never_caught_up_has_no_time() -> None:
-    figures = measured((told(0),), consistent_at=None)
+    figures = measured((accepted(0),), consistent_at=None)
     assert (figures.seconds_to_consistent, figures.persisted_per_second) == (None, 0.0)
 
 
@@ -249,4 +249,4 @@ def test_a_ledger_that_never_caught_up_has_no_time() -> None:
     ("other", "repeated"), [({}, 0), ({"reservation_id": "drop.1.0"}, 1), ({"customer": "c-0"}, 1)]
 )
 def test_repeated_answers_are_counted(other: dict[str, Any], repeated: int) -> None:
-    assert measured((told(0), told(1, **other))).accepted_twice == repeated
+    assert measured((accepted(0), accepted(1, **other))).accepted_twice == repeated

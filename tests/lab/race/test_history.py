@@ -11,7 +11,7 @@ RESERVATION = "drop.1.5-0.00000000000000aa"
 NONE = Latency(0, 0, 0, 0)
 
 
-def told(outcome: str, status: int, number: int = 0, **fields: Any) -> PurchaseRecord:
+def record(outcome: str, status: int, number: int = 0, **fields: Any) -> PurchaseRecord:
     known = {"latency": 0.5, "attempts": 1, "replayed": False, "reservation_id": None, "sent_at": 100.0}
     return PurchaseRecord(number, f"k{number}", f"c{number}", outcome, status, **known | fields)
 
@@ -30,14 +30,14 @@ def booking(reservation: str, number: int) -> dict[str, Any]:
 
 
 def test_an_answer_is_a_yes_a_no_or_a_perhaps() -> None:
-    assert answer_of(told("accepted", 200, reservation_id=RESERVATION)) == (
+    assert answer_of(record("accepted", 200, reservation_id=RESERVATION)) == (
         "ok",
         {"reservation_id": RESERVATION, "round": 1, "replayed": False},
     )
-    assert answer_of(told("sold-out", 400)) == ("fail", {"outcome": "sold-out"})
-    assert answer_of(told("contention", 503)) == ("fail", {"outcome": "contention"})
-    assert answer_of(told("temporarily-unavailable", 503))[0] == "info"
-    assert answer_of(told("connection-lost", 0))[0] == "info"
+    assert answer_of(record("sold-out", 400)) == ("fail", {"outcome": "sold-out"})
+    assert answer_of(record("contention", 503)) == ("fail", {"outcome": "contention"})
+    assert answer_of(record("temporarily-unavailable", 503))[0] == "info"
+    assert answer_of(record("connection-lost", 0))[0] == "info"
 
 
 def test_a_history_is_what_the_check_reads() -> None:
@@ -45,9 +45,9 @@ def test_a_history_is_what_the_check_reads() -> None:
     history.opened("drop", 1, 1, None, at=99.0)
     history.bought(
         result(
-            told("accepted", 200, 1, reservation_id=RESERVATION),
-            told("sold-out", 400, 2, sent_at=102.0),
-            told("connection-lost", 0, 3, sent_at=100.1),
+            record("accepted", 200, 1, reservation_id=RESERVATION),
+            record("sold-out", 400, 2, sent_at=102.0),
+            record("connection-lost", 0, 3, sent_at=100.1),
         )
     )
     history.bookings = [booking(RESERVATION, 1)]

@@ -60,10 +60,10 @@ async def play(
         scenes += played
         for scene in played:
             seen = ", ".join(f"{name} {value}" for name, value in scene.seen.items())
-            say(f"  {strategy.name}: {seen}; {told(scene.found)}")
+            say(f"  {strategy.name}: {seen}; {anomalies_text(scene.found)}")
     return scenes, failures
 
 
-def told(found: Mapping[str, int]) -> str:
+def anomalies_text(found: Mapping[str, int]) -> str:
     """Return the anomalies of a scene with their counts, as text."""
     return ", ".join(f"{anomaly} {count}" for anomaly, count in found.items()) or "nothing found"

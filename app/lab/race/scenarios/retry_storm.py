@@ -25,6 +25,6 @@ async def retry_storm(target: OwnTarget, strategy: type[RegisteredStrategy]) -> 
         result = await run_in_process(plan_of(target, contestant, WORKLOAD))
         target.failpoints.clear()
         failed = (await counters_of(target, strategy.name)).since(before)
-        asked_again = sum(told.attempts - 1 for told in result.records)
+        asked_again = sum(record.attempts - 1 for record in result.records)
         more = {"retries": failed.retries, "aborts": failed.aborts, "asked again": asked_again}
         return [await scene_of(target, contestant, WORKLOAD, [result], opened_at, seen=more)]

@@ -43,7 +43,7 @@ async def scene_of(
     seen: Mapping[str, Any] = MappingProxyType({}),
 ) -> Scene:
     """Wait until the sale has settled, check its history, and return the scene."""
-    accepted = len({told.reservation_id for result in results for told in result.records if told.reservation_id})
+    accepted = len({record.reservation_id for result in results for record in result.records if record.reservation_id})
     view = await settled(target, contestant, accepted)
     history = await written(target, contestant, workload, results, opened_at, crashes=crashes)
     if history is None:
