@@ -27,13 +27,13 @@ ACTIVE = text(f"{SALES} WHERE s.name > :after AND s.removed_at IS NULL ORDER BY 
 LOCK_SALE = text("SELECT 1 FROM sales WHERE name = :name FOR NO KEY UPDATE")
 LOCK_INVENTORY = text(f"{SALES} WHERE s.name = :name FOR NO KEY UPDATE OF i")
 CREATE = text("""
-    INSERT INTO sales (name, strategy, customer_limit, opens_at, closes_at, think_ms, managed_by, owner_uid)
-    VALUES (:name, :strategy, :customer_limit, :opens_at, :closes_at, :think_ms, :managed_by, :owner_uid)
+    INSERT INTO sales (name, strategy, customer_limit, opens_at, closes_at, think_ms)
+    VALUES (:name, :strategy, :customer_limit, :opens_at, :closes_at, :think_ms)
     ON CONFLICT (name) DO NOTHING RETURNING name
 """)
 RESTART = text("""
     UPDATE sales SET customer_limit = :customer_limit, opens_at = :opens_at, closes_at = :closes_at,
-        think_ms = :think_ms, managed_by = :managed_by, owner_uid = :owner_uid, paused = false,
+        think_ms = :think_ms, managed_by = 'http', owner_uid = NULL, paused = false,
         ended_at = NULL, removed_at = NULL
     WHERE name = :name
 """)
@@ -47,10 +47,6 @@ RAISE_EPOCH = text("""
     WHERE sale = :sale AND round = :round AND epoch = :seen
 """)
 END = text("UPDATE sales SET ended_at = now() WHERE name = :name AND ended_at IS NULL")
-MARK_REMOVED = text("""
-    UPDATE sales SET removed_at = now()
-    WHERE name = :name AND round = :round AND ended_at IS NOT NULL AND removed_at IS NULL
-""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +82,7 @@ class SaleRepository:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def create(
-        self, terms: SaleTerms, *, guarded: bool, managed_by: str = "http", owner_uid: str | None = None
-    ) -> Creation:
+    async def create(self, terms: SaleTerms, *, guarded: bool) -> Creation:
         """Create the sale, or start the next round of an ended one. Concurrent calls are safe.
 
         Raise SaleExists if a sale that has not ended has other terms, or if an ended one has another strategy.
@@ -100,8 +94,6 @@ class SaleRepository:
             "opens_at": terms.opens_at,
             "closes_at": terms.closes_at,
             "think_ms": terms.think_ms,
-            "managed_by": managed_by,
-            "owner_uid": owner_uid,
         }
         with ledger_reachable():
             async with self._engine.begin() as connection:
@@ -169,15 +161,6 @@ class SaleRepository:
             async with self._engine.begin() as connection:
                 await connection.execute(END, {"name": name})
                 return await present(connection, name)
-
-    async def mark_removed(self, name: str, round_: int) -> bool:
-        """Record that the ended round is drained and its Redis keys are removed.
-
-        Return False if the next round has begun, or if this was recorded before.
-        """
-        with ledger_reachable():
-            async with self._engine.begin() as connection:
-                return (await connection.execute(MARK_REMOVED, {"name": name, "round": round_})).rowcount == 1
 
     async def tally(self, name: str, round_: int) -> Tally:
         """Count the round in one statement, so that all figures are of one instant. Raise UnknownSale."""

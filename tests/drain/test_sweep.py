@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
@@ -24,6 +23,7 @@ from app.ledger.engine import make_engine
 from app.ledger.migrate import migrate
 from app.settings import DrainSettings, GateSettings, LedgerSettings
 from tests.drain.conftest import MakeDrain
+from tests.support.rows import mark_removed
 from tests.support.stall import Stall
 from tests.support.until import until
 
@@ -43,10 +43,7 @@ async def test_every_sale_with_orders_gets_its_turn(
     stalls = [await Stall(redis, engine, key_prefix).open(10) for _ in range(5)]
     for stall in stalls[1:]:
         await stall.orders(2)
-    async with engine.begin() as connection:
-        await connection.execute(
-            text("UPDATE sales SET removed_at = now() WHERE name = :sale"), {"sale": stalls[4].name}
-        )
+    await mark_removed(engine, stalls[4].name)
     assert not await sweep(make_drain(), engine)
     assert [await stall.booked() for stall in stalls] == [0, 2, 2, 2, 0]
 

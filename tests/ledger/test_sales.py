@@ -14,7 +14,7 @@ from app.ledger.engine import make_engine
 from app.ledger.sales import Creation, SaleEnded, SaleExists, SaleRepository
 from app.sales.model import Sale, UnknownSale
 from app.settings import LedgerSettings
-from tests.support.rows import add_booking, set_aside, terms
+from tests.support.rows import add_booking, mark_removed, set_aside, terms
 
 
 @pytest.fixture
@@ -89,15 +89,17 @@ async def test_of_creators_that_race_with_other_terms_one_has_its_way(
     assert await sales.get("drop") == created[0].sale
 
 
-async def test_creating_an_ended_sale_starts_its_next_round(sales: SaleRepository, drop: Sale) -> None:
+async def test_creating_an_ended_sale_starts_its_next_round(
+    sales: SaleRepository, drop: Sale, engine: AsyncEngine
+) -> None:
     await sales.raise_epoch("drop", drop.epoch)
     await sales.end("drop")
-    await sales.mark_removed("drop", 1)
+    await mark_removed(engine)
     creation = await sales.create(terms(stock=3, customer_limit=1), guarded=True)
     assert creation.created
     assert (creation.sale.round, creation.sale.epoch) == (2, 3)
     assert creation.sale.terms == terms(stock=3, customer_limit=1)
-    assert creation.sale.ended_at is None
+    assert (creation.sale.ended_at, creation.sale.removed_at) == (None, None)
     assert creation.sale.removed_at is None
 
 
@@ -175,16 +177,6 @@ async def test_a_sale_ends_once(sales: SaleRepository, drop: Sale) -> None:
     assert await sales.end(drop.name) == ended
 
 
-async def test_only_the_round_that_ended_is_marked_as_removed(sales: SaleRepository, drop: Sale) -> None:
-    assert not await sales.mark_removed(drop.name, 1)
-    await sales.end(drop.name)
-    await sales.create(terms(), guarded=True)
-    await sales.end(drop.name)
-    assert not await sales.mark_removed(drop.name, 1)
-    assert await sales.mark_removed(drop.name, 2)
-    assert not await sales.mark_removed(drop.name, 2)
-
-
 async def test_pages_are_in_the_order_of_names(sales: SaleRepository) -> None:
     for name in ("c", "a", "b"):
         await sales.create(terms(name), guarded=True)
@@ -193,10 +185,12 @@ async def test_pages_are_in_the_order_of_names(sales: SaleRepository) -> None:
     assert [sale.name for sale in await sales.page(after="b", limit=2)] == ["c"]
 
 
-async def test_an_ended_sale_is_active_until_it_is_removed(sales: SaleRepository, drop: Sale) -> None:
+async def test_an_ended_sale_is_active_until_it_is_removed(
+    sales: SaleRepository, drop: Sale, engine: AsyncEngine
+) -> None:
     await sales.end(drop.name)
     assert [sale.name for sale in await sales.active()] == ["drop"]
-    await sales.mark_removed(drop.name, 1)
+    await mark_removed(engine)
     assert await sales.active() == []
 
 

@@ -9,11 +9,13 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
+from app.ledger.managed import ManagedSales
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.sales import SaleExists, SaleRepository
 from app.sales.acceptance import Acceptance
+from app.sales.desired_state import DesiredSale
 from app.sales.managed import ManagedByResource
-from app.sales.model import Purchase, ReservationId, SaleTerms, UnknownSale
+from app.sales.model import Purchase, ReservationId, Sale, SaleTerms, UnknownSale
 from app.sales.outcomes import Reserved
 from app.sales.phase import Phase
 from app.sales.strategy import Snapshot
@@ -102,10 +104,16 @@ async def test_other_terms_are_refused(service: SalesService) -> None:
         await service.create(replace(DROP, stock=11))
 
 
+async def managed_sale(engine: AsyncEngine) -> Sale:
+    """Create the sale as its resource does, and return it."""
+    wanted = DesiredSale(terms=DROP, uid="uid-1", generation=1)
+    return (await ManagedSales(engine).follow(wanted, None, guarded=True)).sale
+
+
 async def test_a_managed_sale_is_changed_by_its_resource_alone(
-    service: SalesService, sales: SaleRepository, scripted: ScriptedStrategy
+    service: SalesService, engine: AsyncEngine, scripted: ScriptedStrategy
 ) -> None:
-    managed = (await sales.create(DROP, guarded=True, managed_by="flashsale", owner_uid="uid-1")).sale
+    managed = await managed_sale(engine)
     assert (managed.managed_by, managed.owner_uid) == ("flashsale", "uid-1")
     with pytest.raises(ManagedByResource, match=r"""patch flashsale drop --type merge -p '{"spec":{"round":2}}'"""):
         await service.reset("drop")
@@ -125,9 +133,9 @@ async def test_a_managed_sale_is_changed_by_its_resource_alone(
     assert (await service.create(DROP)).sale == managed
 
 
-async def test_the_name_of_an_ended_managed_sale_is_free(service: SalesService, sales: SaleRepository) -> None:
-    await sales.create(DROP, guarded=True, managed_by="flashsale", owner_uid="uid-1")
-    await sales.end("drop")
+async def test_the_name_of_an_ended_managed_sale_is_free(service: SalesService, engine: AsyncEngine) -> None:
+    await managed_sale(engine)
+    await ManagedSales(engine).end("drop", "uid-1")
     sale = (await service.create(DROP)).sale
     assert (sale.round, sale.managed_by, sale.owner_uid) == (2, "http", None)
 

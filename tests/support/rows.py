@@ -58,3 +58,9 @@ async def set_aside(engine: AsyncEngine, reservation: str, *, quantity: int = 1,
     values = {"sale": sale, "round": int(round_), "entry": entry, "quantity": quantity, "given_up": given_up}
     async with engine.begin() as connection:
         await connection.execute(ADD_SET_ASIDE, values)
+
+
+async def mark_removed(engine: AsyncEngine, sale: str = "drop") -> None:
+    """Record that the ended sale is removed from the gate, as the reconciler does."""
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE sales SET removed_at = now() WHERE name = :sale"), {"sale": sale})

@@ -242,9 +242,7 @@ class Metadata(CamelModel):
     namespace: str
     uid: str
     generation: int = 1
-    resource_version: str = ""
     annotations: dict[str, str] = {}
-    deletion_timestamp: Time | None = None
 
     @property
     def adopts(self) -> bool:
