@@ -24,8 +24,8 @@ Address = tuple[str, int]
 Connect = Callable[[Address], "Redis"]
 Reply = TypeVar("Reply")
 
-LOOK_SECONDS = 0.1  # the shortest time between two reads of the layout of a cluster that has lost a server
-LEARN_SECONDS = 2.0  # timeout of reading the layout
+REFRESH_INTERVAL_SECONDS = 0.1  # the shortest time between two reads of the layout of a cluster that has lost a server
+REFRESH_TIMEOUT_SECONDS = 2.0  # of one read of the layout, including the wait for another caller's
 
 WITHOUT_KEY = ("INFO", "CONFIG", "SCRIPT", "CLUSTER", "PING")
 
@@ -42,21 +42,21 @@ class ClusterRedis(Redis):
         self._nodes: dict[Address, Redis] = {}
         self._by_slot: list[Redis | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
         self._stale = True
-        self._learned_at = 0.0
-        self._learning = asyncio.Lock()
+        self._refreshed_at = 0.0
+        self._refresh_lock = asyncio.Lock()
         super().__init__(connection_pool=next(iter(self._seeds.values())).connection_pool)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        return await self.ask(_key(args), lambda server: server.execute_command(*args, **options))  # type: ignore[no-untyped-call]  # redis-py does not type it
+        return await self.on_server_of(_key(args), lambda server: server.execute_command(*args, **options))  # type: ignore[no-untyped-call]  # redis-py does not type it
 
-    async def ask(self, key: str, call: Callable[["Redis"], Awaitable[Reply]]) -> Reply:
+    async def on_server_of(self, key: str, call: Callable[["Redis"], Awaitable[Reply]]) -> Reply:
         """Return the result of `call` on the server that has `key`, following one redirection."""
         try:
             server = await self.server_of(key)
             try:
                 return await call(server)
             except MovedError:
-                await self._learn(since=asyncio.get_running_loop().time(), first=server)
+                await self._refresh_layout(since=asyncio.get_running_loop().time(), first=server)
                 return await call(await self.server_of(key))
         except (RedisConnectionError, RedisTimeoutError, ClusterDownError, OSError):
             self._stale = True  # the next call reads the layout again
@@ -65,8 +65,8 @@ class ClusterRedis(Redis):
     async def server_of(self, key: str) -> "Redis":
         """Return the primary that has `key` in the last known layout. Raise ConnectionError if there is none."""
         now = asyncio.get_running_loop().time()
-        if self._stale and now - self._learned_at >= LOOK_SECONDS:
-            await self._learn(since=now)
+        if self._stale and now - self._refreshed_at >= REFRESH_INTERVAL_SECONDS:
+            await self._refresh_layout(since=now)
         server = self._by_slot[key_slot(key.encode())]
         if server is None:
             self._stale = True
@@ -75,21 +75,21 @@ class ClusterRedis(Redis):
 
     async def primaries(self) -> list["Redis"]:
         """Return each server that has a slot."""
-        await self._learn(since=asyncio.get_running_loop().time())
+        await self._refresh_layout(since=asyncio.get_running_loop().time())
         return list(self._nodes.values())
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: ARG002  the library's signature
         for server in {**self._seeds, **self._nodes}.values():
             await server.aclose()
 
-    async def _learn(self, *, since: float, first: "Redis | None" = None) -> None:
+    async def _refresh_layout(self, *, since: float, first: "Redis | None" = None) -> None:
         """Read the layout of the cluster, unless another caller has read it after `since`.
 
         `since` is a time of the event loop's clock. `first` is the server to ask first. Raise ConnectionError if no
         server answers.
         """
-        async with asyncio.timeout(LEARN_SECONDS), self._learning:
-            if self._learned_at > since:
+        async with asyncio.timeout(REFRESH_TIMEOUT_SECONDS), self._refresh_lock:
+            if self._refreshed_at > since:
                 return
             known = [*self._nodes.values(), *self._seeds.values()]
             failure: Exception | None = None
@@ -99,26 +99,26 @@ class ClusterRedis(Redis):
                 except (RedisError, OSError, TimeoutError) as error:
                     failure = error
                 else:
-                    await self._take(slots, asked=server.connection_pool.connection_kwargs["host"])
+                    await self._apply_layout(slots, asked_host=server.connection_pool.connection_kwargs["host"])
                     return
             raise RedisConnectionError("No server of the cluster answers.") from failure
 
-    async def _take(self, slots: list[Any], *, asked: str) -> None:
+    async def _apply_layout(self, slots: list[Any], *, asked_host: str) -> None:
         """Replace the known layout by an answer to CLUSTER SLOTS, and close the clients of servers without a slot.
 
-        A server that does not know its own host leaves it out of its answer; `asked` is that host.
+        A server that does not know its own host leaves it out of its answer; `asked_host` is that host.
         """
         nodes: dict[Address, Redis] = {}
         by_slot: list[Redis | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
         for start, end, (host, port, *_), *_ in slots:
-            address = str(host or asked), int(port)
+            address = str(host or asked_host), int(port)
             known = nodes.get(address) or self._nodes.get(address) or self._seeds.get(address)
             nodes[address] = known or self._connect(address)
             by_slot[start : end + 1] = [nodes[address]] * (end + 1 - start)
-        gone = [server for address, server in self._nodes.items() if address not in nodes]
+        removed = [server for address, server in self._nodes.items() if address not in nodes]
         self._nodes, self._by_slot = nodes, by_slot
-        self._stale, self._learned_at = False, asyncio.get_running_loop().time()
-        for server in gone:
+        self._stale, self._refreshed_at = False, asyncio.get_running_loop().time()
+        for server in removed:
             await server.aclose()
 
 
@@ -139,9 +139,9 @@ def _key(command: Sequence[Any]) -> str:
             return str(command[1])
 
 
-async def ask(redis: "Redis", key: str, call: Callable[["Redis"], Awaitable[Reply]]) -> Reply:
+async def on_server_of(redis: "Redis", key: str, call: Callable[["Redis"], Awaitable[Reply]]) -> Reply:
     """Return the result of `call`, which runs all of its commands on the server that has `key`."""
-    return await (redis.ask(key, call) if isinstance(redis, ClusterRedis) else call(redis))
+    return await (redis.on_server_of(key, call) if isinstance(redis, ClusterRedis) else call(redis))
 
 
 async def server_of(redis: "Redis", key: str) -> "Redis":

@@ -15,7 +15,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ResponseError
 
 from app.gate.availability import stock_server_reachable
-from app.gate.cluster import ask
+from app.gate.cluster import on_server_of
 from app.gate.keys import ANSWER_LIFE_SECONDS, SaleKeys
 from app.gate.replies import BatchReply, Decision, Entry, FencingToken, GateSnapshot, RestoredOrder
 from app.gate.scripts import Scripts, digest
@@ -180,7 +180,9 @@ class Gate:
 
     async def run_id(self, sale: str) -> str:
         """Return the run id of the sale's server, which a restart changes, or '' if a managed service hides it."""
-        info = await self._guarded(ask(self._redis, self.keys(sale).sale, lambda server: server.info("server")))
+        info = await self._guarded(
+            on_server_of(self._redis, self.keys(sale).sale, lambda server: server.info("server"))
+        )
         return str(info.get("run_id", ""))
 
     async def remove(self, sale: Sale) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from app.gate.cluster import ask, servers
+from app.gate.cluster import on_server_of, servers
 
 Argument = str | int
 
@@ -55,7 +55,7 @@ class Scripts:
                 await self._load(server, name)
                 return await evaluate(server)
 
-        return await ask(self._redis, keys[0], taught)
+        return await on_server_of(self._redis, keys[0], taught)
 
     async def load(self, *names: str) -> None:
         """Load the scripts on every server."""

@@ -20,7 +20,7 @@ from redis.exceptions import WatchError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.gate.availability import stock_server_reachable
-from app.gate.cluster import ask
+from app.gate.cluster import on_server_of
 from app.ledger.purchases import Seen
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
@@ -71,4 +71,4 @@ class RedisWatchStrategy(CountedStrategy):
                 return Counted(counted.stock, left), True
 
         with stock_server_reachable():
-            return await ask(self.counter.redis, key, tried)
+            return await on_server_of(self.counter.redis, key, tried)

@@ -75,7 +75,7 @@ async def test_a_server_that_is_away_is_no_foreigner() -> None:
 
 async def test_what_no_time_mends_is_told_in_the_log_too_and_once(redis: Redis, key_prefix: str) -> None:
     await redis.set(instance_key(key_prefix), "ours")
-    availability.told_at.clear()  # forget what other tests logged in this process
+    availability.logged_at.clear()  # forget what other tests logged in this process
     with capture_logs() as logs:
         for _ in range(3):
             with pytest.raises(GateUnavailable), stock_server_reachable():

@@ -9,7 +9,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from app.gate.availability import stock_server_reachable
-from app.gate.cluster import ask
+from app.gate.cluster import on_server_of
 from app.strategies.in_redis.keys import LIFE_SECONDS, RedisKeys
 from app.strategies.in_redis.scripts import Script
 
@@ -71,7 +71,7 @@ class StockCounter:
             return Counted.of(stock, left)
 
         with stock_server_reachable():
-            return await ask(self.redis, key, added)
+            return await on_server_of(self.redis, key, added)
 
     async def seed(self, sale: str, round_: int, *, stock: int, booked: int) -> None:
         """Create the counter if Redis lacks it, or let it grow with the stock. Any process may repeat this."""

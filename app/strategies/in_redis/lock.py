@@ -13,7 +13,7 @@ import structlog
 from redis.asyncio import Redis
 
 from app.gate.availability import stock_server_reachable
-from app.gate.cluster import ask
+from app.gate.cluster import on_server_of
 from app.gate.replies import GateUnavailable
 from app.strategies.contention import Conflict
 from app.strategies.in_redis.keys import LIFE_SECONDS, RedisKeys
@@ -57,7 +57,7 @@ class SaleLock:
             return int(token)
 
         with stock_server_reachable():
-            return await ask(self._redis, key, next_token)
+            return await on_server_of(self._redis, key, next_token)
 
     async def skip_tokens(self, sale: str, tokens: int) -> None:
         """Skip tokens that were used before Redis lost its data.

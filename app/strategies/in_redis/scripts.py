@@ -6,7 +6,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from app.gate.cluster import ask
+from app.gate.cluster import on_server_of
 
 
 class Script:
@@ -20,4 +20,4 @@ class Script:
         self._script = redis.register_script((files(__package__) / "lua" / f"{name}.lua").read_text(encoding="utf-8"))
 
     async def __call__(self, *, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        return await ask(self._redis, keys[0], lambda server: self._script(keys, args, client=server))
+        return await on_server_of(self._redis, keys[0], lambda server: self._script(keys, args, client=server))
