@@ -39,6 +39,6 @@ def broker_settings(url: str, **transport_options: Any) -> dict[str, Any]:
 
 def _url(address: RedisAddress, host: str, port: int) -> str:
     scheme = "sentinel" if address.kind == "sentinel" else "redis" if address.tls is None else "rediss"
-    account = ":".join(quote(each or "", safe="") for each in (address.username, address.password))
+    account = ":".join(quote(part or "", safe="") for part in (address.username, address.password))
     bracketed = f"[{host}]" if ":" in host else host
     return f"{scheme}://{account}@{bracketed}:{port}/{address.database}"

@@ -133,13 +133,13 @@ class Drain:
             failures = unreadable + refused
             set_aside = await self._count_tries(name, entries, failures) if failures else frozenset()
             await failpoint("after_batch_commit")
-            waiting = {failure.entry.entry for failure in failures} - set_aside
-            done = [entry for entry in parsed if entry.entry not in waiting]
-            if done:
-                await stream.acknowledge(done)
-            trace.tell(booked, failed=waiting, set_aside=set_aside)
+            failed = {failure.entry.entry for failure in failures} - set_aside
+            settled = [entry for entry in parsed if entry.entry not in failed]
+            if settled:
+                await stream.acknowledge(settled)
+            trace.record(booked, failed=failed, set_aside=set_aside)
         _count(booked, len(set_aside))
-        return Drained(len(done), booked.booked, booked.rejected, booked.duplicates, len(set_aside))
+        return Drained(len(settled), booked.booked, booked.rejected, booked.duplicates, len(set_aside))
 
     async def _book(self, name: str, orders: Sequence[Order]) -> tuple[Booked, list[Failure]]:
         """Book the orders. If Postgres refuses them together, book them by halves, to find those that fail alone."""

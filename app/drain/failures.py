@@ -42,5 +42,5 @@ def reason(error: Exception) -> str:
 
     The line has at most 500 characters.
     """
-    said = f"{sqlstate(error)} {error.orig}" if isinstance(error, DBAPIError) else str(error)
-    return "".join(letter if " " <= letter <= "~" else "?" for letter in said)[:500]
+    text = f"{sqlstate(error)} {error.orig}" if isinstance(error, DBAPIError) else str(error)
+    return "".join(character if " " <= character <= "~" else "?" for character in text)[:500]

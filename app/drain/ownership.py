@@ -27,16 +27,16 @@ async def wait_for_own_stores(redis: "Redis", prefix: str, engine: AsyncEngine, 
 
     Return True then, or False if `stopping` was set first.
     """
-    logged, pause = "", FIRST_PAUSE_SECONDS
+    logged_reason, pause = "", FIRST_PAUSE_SECONDS
     while not stopping.is_set():
         try:
             await claim(redis, prefix, await installation_id(engine))
         except STORE_ERRORS as error:
-            why = error.detail if isinstance(error, TemporarilyUnavailable) else f"{type(error).__name__}: {error}"
-            if why != logged:
-                tell = log.error if isinstance(error, ForeignStores | SchemaIncompatible) else log.warning
-                tell("waiting for the stores; nothing is drained", error=why)
-            logged = why
+            reason = error.detail if isinstance(error, TemporarilyUnavailable) else f"{type(error).__name__}: {error}"
+            if reason != logged_reason:
+                write = log.error if isinstance(error, ForeignStores | SchemaIncompatible) else log.warning
+                write("waiting for the stores; nothing is drained", error=reason)
+            logged_reason = reason
         else:
             return True
         with suppress(TimeoutError):

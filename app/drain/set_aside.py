@@ -19,11 +19,11 @@ LOCK = text("SELECT 1 FROM inventory WHERE sale = :sale AND round = ANY(:rounds)
 COUNT_TRY = text("""
     INSERT INTO set_aside (sale, entry, round, epoch, number, quantity, payload, reason, tries, set_aside_at)
     SELECT :sale, :entry, :round, :epoch, :number, :quantity, :payload, :reason, 1,
-        CASE WHEN :enough <= 1 THEN now() END
+        CASE WHEN :max_tries <= 1 THEN now() END
     WHERE NOT EXISTS (SELECT FROM bookings WHERE reservation_id = :reservation_id)
     ON CONFLICT (sale, entry) DO UPDATE SET
         tries = least(set_aside.tries + 1, 32767), reason = excluded.reason,
-        set_aside_at = coalesce(set_aside.set_aside_at, CASE WHEN set_aside.tries + 1 >= :enough THEN now() END)
+        set_aside_at = coalesce(set_aside.set_aside_at, CASE WHEN set_aside.tries + 1 >= :max_tries THEN now() END)
     RETURNING set_aside_at IS NOT NULL
 """)
 FORGET = text("DELETE FROM set_aside WHERE sale = :sale AND entry = ANY(:entries)")
@@ -48,9 +48,9 @@ async def count_tries(
     sale: str,
     failures: Sequence[Failure],
     fields: Mapping[str, Mapping[str, str]],
-    enough: int,
+    max_tries: int,
 ) -> frozenset[str]:
-    """Count a try for each failure, and return the stream ids of the entries that have had `enough` tries.
+    """Count a try for each failure, and return the stream ids of the entries that have had `max_tries` tries.
 
     `fields` maps the stream id of each entry to its fields.
     """
@@ -71,7 +71,7 @@ async def count_tries(
                 "quantity": entry.quantity,
                 "payload": json.dumps(dict(fields[entry.entry])),
                 "reason": failure.reason,
-                "enough": enough,
+                "max_tries": max_tries,
             },
         )
         if result.scalar_one_or_none():

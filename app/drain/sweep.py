@@ -19,7 +19,7 @@ from app.gate.keys import SaleKeys
 PAGE_SALES = 500
 TURN_SECONDS = 0.5  # for one sale, while others may wait; a hint gives a busy sale `task_seconds`
 BACK_OFF_SECONDS = 0.25
-MOST_BACK_OFF_SECONDS = 5.0
+MAX_BACK_OFF_SECONDS = 5.0
 
 SALES = text("SELECT name FROM sales WHERE removed_at IS NULL AND name > :after ORDER BY name LIMIT :page")
 
@@ -32,7 +32,7 @@ async def sweep(drain: Drain, engine: AsyncEngine) -> bool:
     A sale whose turn fails does not keep the others from theirs. The first of STORE_ERRORS is raised after all turns.
     """
     more, failure = False, None
-    async for name in _with_orders(drain, engine):
+    async for name in _sales_with_orders(drain, engine):
         if drain.stopping.is_set():
             break
         try:
@@ -59,7 +59,7 @@ async def sweep_forever(drain: Drain, engine: AsyncEngine) -> None:
             failures += 1
             if failures == 1:
                 log.warning("a store is away; orders wait in the stream", error=f"{type(error).__name__}: {error}")
-            pause = min(BACK_OFF_SECONDS * 2 ** min(failures - 1, 10), MOST_BACK_OFF_SECONDS)
+            pause = min(BACK_OFF_SECONDS * 2 ** min(failures - 1, 10), MAX_BACK_OFF_SECONDS)
         else:
             if failures:
                 log.info("the stores are back", failed_sweeps=failures)
@@ -68,7 +68,7 @@ async def sweep_forever(drain: Drain, engine: AsyncEngine) -> None:
         await _sleep(pause * random.uniform(0.75, 1.25), drain.stopping)  # noqa: S311  keeps workers from sweeping in step
 
 
-async def _with_orders(drain: Drain, engine: AsyncEngine) -> AsyncIterator[str]:
+async def _sales_with_orders(drain: Drain, engine: AsyncEngine) -> AsyncIterator[str]:
     """Yield the names of the sales whose stream is not empty. The names are read page by page."""
     after = ""
     while True:
@@ -77,13 +77,13 @@ async def _with_orders(drain: Drain, engine: AsyncEngine) -> AsyncIterator[str]:
         by_server: dict[Redis, list[str]] = defaultdict(list)
         for name in names:
             by_server[await server_of(drain.redis, _orders(drain, name))].append(name)
-        for server, of_server in by_server.items():
+        for server, names_on_server in by_server.items():
             try:
-                lengths = await _lengths(server, [_orders(drain, name) for name in of_server])
+                lengths = await _lengths(server, [_orders(drain, name) for name in names_on_server])
             except STORE_ERRORS:
-                yield of_server[0]  # its turn raises the error; the server's other sales need not wait for it too
+                yield names_on_server[0]  # its turn raises the error; the server's other sales need not wait too
                 continue
-            for name, length in zip(of_server, lengths, strict=True):
+            for name, length in zip(names_on_server, lengths, strict=True):
                 if length:  # not 0, or the error of this key, which the sale's turn will raise
                     yield name
         if len(names) < PAGE_SALES:

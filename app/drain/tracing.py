@@ -30,7 +30,7 @@ class BatchTrace:
         self._batch = batch
         self._began = time_ns()
 
-    def tell(self, booked: Booked, *, failed: Collection[str], set_aside: Collection[str]) -> None:
+    def record(self, booked: Booked, *, failed: Collection[str], set_aside: Collection[str]) -> None:
         """Make the span of each sampled order, with the order's outcome.
 
         `failed` and `set_aside` hold stream ids. The outcome of an order that is neither there nor in `booked` is
@@ -38,8 +38,8 @@ class BatchTrace:
         """
         if not self._sampled:
             return
-        became = {row.order.entry: row.status.value for row in booked.rows}
-        became |= dict.fromkeys(failed, "failed") | dict.fromkeys(set_aside, "set-aside")
+        outcomes = {row.order.entry: row.status.value for row in booked.rows}
+        outcomes |= dict.fromkeys(failed, "failed") | dict.fromkeys(set_aside, "set-aside")
         for order, reserve in self._sampled:
             attributes = SYSTEM | {
                 "messaging.message.id": order.entry,
@@ -50,7 +50,7 @@ class BatchTrace:
                 "atomictickets.ticket": order.ticket,
                 "atomictickets.reservation_id": order.reservation_id,
                 "atomictickets.delivery": self._delivery.value,
-                OUTCOME: became.get(order.entry, "known"),
+                OUTCOME: outcomes.get(order.entry, "known"),
             }
             links = [Link(self._batch.get_span_context())]
             booking = start_decided(
@@ -65,7 +65,7 @@ def batch_trace(sale: str, orders: Sequence[Order], delivery: Delivery) -> Itera
 
     An error is recorded in the batch's span only, since its orders are tried again.
     """
-    sampled = [(order, found) for order in orders if order.traceparent and (found := parse(order.traceparent))]
+    sampled = [(order, context) for order in orders if order.traceparent and (context := parse(order.traceparent))]
     if not sampled:
         yield BatchTrace(delivery, sampled, INVALID_SPAN)
         return
@@ -74,6 +74,6 @@ def batch_trace(sale: str, orders: Sequence[Order], delivery: Delivery) -> Itera
         "atomictickets.sale": sale,
         "atomictickets.delivery": delivery.value,
     }
-    links = [Link(found) for _, found in sampled]
+    links = [Link(context) for _, context in sampled]
     with decided("ledger.book batch", None, attributes, kind=SpanKind.CONSUMER, links=links) as batch:
         yield BatchTrace(delivery, sampled, batch)

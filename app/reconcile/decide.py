@@ -93,8 +93,8 @@ def decide(
     """
     if sale.ended_at is not None:
         return _of_ended(measurement)
-    if (why := evidence(measurement)) is not None:
-        return Decision(Action.RECOUNT, reason=why.value)
+    if (loss := evidence(measurement)) is not None:
+        return Decision(Action.RECOUNT, reason=loss.value)
     gate = measurement.after
     assert gate is not None  # noqa: S101  evidence() reports a missing snapshot
     if gate.stock < measurement.ledger.stock or not has_terms(gate, sale):
@@ -107,20 +107,23 @@ def decide(
     return _of_drift(drift, suspicion if confirmed else None, measurement.ledger.recount, gate.remaining, policy)
 
 
-def _of_drift(drift: Drift, confirmed: Suspicion | None, asked: bool, remaining: int, policy: Policy) -> Decision:
+def _of_drift(
+    drift: Drift, confirmed: Suspicion | None, recount_requested: bool, remaining: int, policy: Policy
+) -> Decision:
     """Return the action for drift. `confirmed` is the suspicion if it has lasted for the grace period.
 
-    `asked`: the drain has booked an order of an older epoch. This explains over-admission, which is acted upon at once.
+    `recount_requested`: the drain has booked an order of an older epoch. This explains over-admission, which is then
+    acted upon at once.
     """
-    found = f"{drift.tickets} tickets {drift.kind.value.replace('_', ' ')}"
+    description = f"{drift.tickets} tickets {drift.kind.value.replace('_', ' ')}"
     if policy == "Observe":
-        return Decision(Action.OBSERVE, reason=found)
+        return Decision(Action.OBSERVE, reason=description)
     if drift.kind is Kind.LEAKED and confirmed is not None:
-        return Decision(Action.GIVE_BACK, confirmed.tickets, found)
+        return Decision(Action.GIVE_BACK, confirmed.tickets, description)
     # If nothing is left to sell, a recount could not take back what is promised: the drain rejects the excess.
-    if drift.kind is Kind.OVER_ADMITTED and (confirmed is not None or asked) and remaining > 0:
-        return Decision(Action.RECOUNT, reason=found)
-    return Decision(Action.OBSERVE, reason=found)
+    if drift.kind is Kind.OVER_ADMITTED and (confirmed is not None or recount_requested) and remaining > 0:
+        return Decision(Action.RECOUNT, reason=description)
+    return Decision(Action.OBSERVE, reason=description)
 
 
 def _of_ended(measurement: Measurement) -> Decision:

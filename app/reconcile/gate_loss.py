@@ -29,7 +29,7 @@ def evidence(measurement: Measurement) -> Evidence | None:
     if before is None or after is None:
         return Evidence.MISSING
     newest = max(ledger.highest, (before.epoch, before.accepted))
-    found = {
+    signs = {
         Evidence.FENCED: after.state == "fenced",
         Evidence.OTHER_SERVER: measurement.server != "" and before.server == after.server != measurement.server,
         Evidence.GATE_BEHIND: after.epoch < ledger.epoch,
@@ -38,4 +38,4 @@ def evidence(measurement: Measurement) -> Evidence | None:
         Evidence.STREAM: after.backlog > 0 and after.last_entry == "",
         Evidence.STOCK: before.epoch == ledger.epoch and before.stock > ledger.stock,
     }
-    return next((why for why, holds in found.items() if holds), None)
+    return next((sign for sign, present in signs.items() if present), None)

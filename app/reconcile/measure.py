@@ -21,7 +21,7 @@ from app.ledger.availability import ledger_reachable
 from app.reconcile.stream_backlog import StreamBacklog, read_backlog
 from app.sales.model import Sale
 
-MOST_WAITING = 20_000  # orders in the stream; if there are more, the check waits until the drain has caught up
+MAX_WAITING = 20_000  # orders in the stream; if there are more, the check waits until the drain has caught up
 
 # `waiting`: orders in the stream that the ledger neither knows under the buyer's key nor has set aside.
 LEDGER = text("""
@@ -102,7 +102,7 @@ class Measurement:
             return False
         if self.before.state == "fenced":
             return False  # a recount ran meanwhile: before it the gate had no tickets, and none of them leaked
-        return _terms(self.before) == _terms(self.after) and self.before.epoch == self.ledger.epoch
+        return _fixed_fields(self.before) == _fixed_fields(self.after) and self.before.epoch == self.ledger.epoch
 
     @property
     def missing(self) -> int:
@@ -112,15 +112,12 @@ class Measurement:
         return self.before.stock - (self.before.remaining + ledger.waiting + ledger.set_aside + ledger.booked)
 
 
-def _terms(snapshot: GateSnapshot) -> tuple[int, int, int, int, int, str]:
+def _fixed_fields(gate: GateSnapshot) -> tuple[int, int, int, int, int, str]:
     """Return the fields that must not change while the sums are taken."""
-    now = snapshot
-    return now.round, now.epoch, now.stock, now.repairs, now.released, now.server
+    return gate.round, gate.epoch, gate.stock, gate.repairs, gate.released, gate.server
 
 
-async def measure(
-    sale: Sale, gate: Gate, engine: AsyncEngine, *, most_waiting: int = MOST_WAITING
-) -> Measurement | None:
+async def measure(sale: Sale, gate: Gate, engine: AsyncEngine, *, max_waiting: int = MAX_WAITING) -> Measurement | None:
     """Measure the round of `sale`. Return None if a newer round has begun.
 
     Raise TemporarilyUnavailable if a store is away.
@@ -129,7 +126,7 @@ async def measure(
     before = await gate.snapshot(sale.name)
     waiting = StreamBacklog()
     if before is not None:
-        waiting = await read_backlog(gate, sale.name, sale.round, up_to=before.last_entry, bound=most_waiting)
+        waiting = await read_backlog(gate, sale.name, sale.round, up_to=before.last_entry, bound=max_waiting)
     ledger = await read_ledger(sale, engine, before, waiting)
     if ledger is None:
         return None
@@ -146,14 +143,14 @@ async def read_ledger(
     """
     orders = list(waiting.orders.values())
     unreadable = list(waiting.unreadable.items())
-    nobody = [""] * len(unreadable)
+    blank = [""] * len(unreadable)
     arguments = {
         "sale": sale.name,
         "round": sale.round,
         "epoch": snapshot.epoch if snapshot else 0,
         "accepted": snapshot.accepted if snapshot else 0,
-        "customers": [order.customer for order in orders] + nobody,
-        "keys": [order.key for order in orders] + nobody,
+        "customers": [order.customer for order in orders] + blank,
+        "keys": [order.key for order in orders] + blank,
         "entries": [entry_key(order) for order in orders] + [name for name, _ in unreadable],
         "quantities": [order.quantity for order in orders] + [tickets for _, tickets in unreadable],
     }

@@ -37,7 +37,7 @@ PAGE = 500  # sales
 AT_ONCE = POOL_SIZES["reconciler"]  # sales; each holds one connection to the ledger
 JITTER = 0.1  # of a pause, so that several reconcilers do not keep step
 PRUNE_SECONDS = 600.0
-FIRST_RETRY = 0.25  # of the interval: a restarting server is back within a second, and its sales stand still until then
+FIRST_RETRY_FACTOR = 0.25  # of the interval: a restarted server is back within a second; its sales stand until then
 
 NONE_LOST = Lost(orders=0, tickets=0)
 
@@ -95,9 +95,8 @@ class Reconciler:
                 LAST_TURN.set_to_current_time()
                 await self.prune_old()
             except TemporarilyUnavailable as error:
-                pause = min(pause * 2, self._settings.interval_seconds)
-                if not logged:
-                    pause = self._settings.interval_seconds * FIRST_RETRY
+                interval = self._settings.interval_seconds
+                pause = min(pause * 2, interval) if logged else interval * FIRST_RETRY_FACTOR
                 _log_outage(error, logged)
                 logged = error.detail
             else:
@@ -195,16 +194,16 @@ class Reconciler:
         Repair nothing, but remove the sale's keys once it has ended.
         """
         action = Action.OBSERVE if sale.ended_at is None else Action.REMOVE
-        with _action_span(action) as acting:
+        with _action_span(action) as action_span:
             done = action is Action.OBSERVE or await remove(sale, self._gate, self._engine)
-            acting.set_attribute(CHANGED, done)
+            action_span.set_attribute(CHANGED, done)
         return Result(sale=sale.name, round=sale.round, epoch=sale.epoch, kind=None, action=action, done=done)
 
     async def _act(self, sale: Sale, measurement: Measurement, drift: Drift | None, decision: Decision) -> Result:
         """Carry out the decision."""
         done, in_stream = True, None
         epoch = measurement.ledger.epoch
-        with _action_span(decision.action) as acting:
+        with _action_span(decision.action) as action_span:
             match decision.action:
                 case Action.AMEND:
                     # Terms are committed before the gate receives them, so those read now are as new as the gate's.
@@ -216,12 +215,12 @@ class Reconciler:
                     done = await self._gate.give_back(sale.name, measurement.before, decision.tickets)
                 case Action.RECOUNT:
                     recounted = await fence_and_recount(sale, measurement, self._gate, self._engine)
-                    done = recounted is not None and recounted.opened
-                    if recounted is not None and recounted.opened:
+                    done = recounted is not None
+                    if recounted is not None:
                         in_stream, epoch = recounted.in_stream, recounted.epoch
                 case Action.REMOVE:
                     done = await remove(sale, self._gate, self._engine)
-            acting.set_attribute(CHANGED, done)
+            action_span.set_attribute(CHANGED, done)
         if in_stream is None and measurement.after is not None and measurement.after.last_entry == "":
             in_stream = ()
         return Result(
@@ -286,8 +285,8 @@ def _action_span(action: Action) -> Iterator[Span]:
     if action in (Action.NOTHING, Action.OBSERVE):
         yield INVALID_SPAN
     else:
-        with span(action.value) as acting:
-            yield acting
+        with span(action.value) as action_span:
+            yield action_span
 
 
 def _log_outage(error: TemporarilyUnavailable, logged: str) -> None:

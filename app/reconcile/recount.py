@@ -61,71 +61,58 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recounted:
-    """The result of a recount, in tickets.
+    """The result of a recount: the sale is open at `epoch`.
 
-    `opened` is False if another recount is at work; this one then changed nothing. `over_admitted` is what is promised
-    beyond the stock; the drain rejects it. `in_stream` holds the reservation ids of the orders that wait in the stream.
+    `in_stream` holds the reservation ids of the orders that waited in the stream.
     """
 
-    opened: bool
-    epoch: int = 0
-    booked: int = 0
-    remaining: int = 0
-    backlog: int = 0
-    over_admitted: int = 0
-    in_stream: tuple[str, ...] = ()
+    epoch: int
+    in_stream: tuple[str, ...]
 
 
-OVERTAKEN = Recounted(opened=False)
+async def recount(sale: Sale, gate: Gate, engine: AsyncEngine) -> Recounted | None:
+    """Seed, restore and open `sale` at its epoch.
 
-
-async def recount(sale: Sale, gate: Gate, engine: AsyncEngine) -> Recounted:
-    """Seed, restore and open `sale` at its epoch. Raise TemporarilyUnavailable if a store is away."""
+    Return None if another recount is at work; this one has not opened the sale then. Raise TemporarilyUnavailable if a
+    store is away.
+    """
     with ledger_reachable():
         async with recount_lock(engine, sale.name, sale.epoch) as ledger:
             if ledger is None or not await gate.seed(sale):
-                return OVERTAKEN
-            return await _follow(sale, gate, ledger)
+                return None
+            return await _rebuild(sale, gate, ledger)
 
 
-async def _follow(sale: Sale, gate: Gate, ledger: AsyncConnection) -> Recounted:
-    """Do steps 2 to 5, behind the fence."""
+async def _rebuild(sale: Sale, gate: Gate, ledger: AsyncConnection) -> Recounted | None:
+    """Do steps 2 to 5, behind the fence. Return None if a newer recount is at work."""
     waiting = await read_backlog(gate, sale.name, sale.round)
     in_stream = tuple(order.reservation_id for order in waiting.orders.values())
     booked = await _restore_bookings(sale, gate, ledger, waiting)
     if booked is None:
-        return OVERTAKEN
+        return None
     set_aside = await _restore_set_aside(sale, gate, ledger, waiting)
     if set_aside is None:
-        return OVERTAKEN
-    restored = (_remember(order.id, order.customer, order.key, order.quantity) for order in waiting.orders.values())
-    if not await _restore(sale, gate, restored):
-        return OVERTAKEN
-    owed = sum(order.quantity for order in waiting.orders.values()) + sum(waiting.unreadable.values())
-    left = sale.terms.stock - booked - set_aside - owed
-    remaining = max(0, left)
+        return None
+    orders = list(waiting.orders.values())
+    if not await _restore(sale, gate, map(_restored_order, orders)):
+        return None
+    in_flight = sum(order.quantity for order in orders) + sum(waiting.unreadable.values())
+    # Not below 0: what is promised beyond the stock, the drain rejects.
+    remaining = max(0, sale.terms.stock - booked - set_aside - in_flight)
     backlog, entries = waiting.backlog, waiting.entries
     while not await gate.open(sale, remaining=remaining, backlog=backlog, entries=entries):
-        seen = await gate.snapshot(sale.name)
-        if seen is None or seen.epoch != sale.epoch or seen.state != "fenced":
-            return OVERTAKEN
+        snapshot = await gate.snapshot(sale.name)
+        if snapshot is None or snapshot.epoch != sale.epoch or snapshot.state != "fenced":
+            return None
         # The drain has removed entries meanwhile. Behind the fence none are added, so the loop ends with the stream at
         # the latest.
         backlog, entries = await count_backlog(gate, sale.name, sale.round)
     log.info("sale opened", sale=sale.name, round=sale.round, epoch=sale.epoch, remaining=remaining, backlog=backlog)
-    return Recounted(
-        opened=True,
-        epoch=sale.epoch,
-        booked=booked,
-        remaining=remaining,
-        backlog=backlog,
-        over_admitted=max(0, -left),
-        in_stream=in_stream,
-    )
+    return Recounted(epoch=sale.epoch, in_stream=in_stream)
 
 
 async def _restore_bookings(sale: Sale, gate: Gate, ledger: AsyncConnection, waiting: StreamBacklog) -> int | None:
-    """Restore the answers of the ledger's rows, remove their buyers from `waiting`, and return the booked tickets.
+    """Restore the answers of the ledger's rows, remove their orders from `waiting`, and return the booked tickets.
 
     Return None if a newer recount is at work.
     """
@@ -141,7 +128,11 @@ async def _restore_bookings(sale: Sale, gate: Gate, ledger: AsyncConnection, wai
             counted = row.quantity if row.status == BookingStatus.BOOKED else 0
             booked += counted
             reservation = ReservationId.parse(row.reservation_id)
-            orders.append(_remember(reservation, row.customer, row.idempotency_key, row.quantity, counted))
+            orders.append(
+                RestoredOrder(
+                    row.customer, row.idempotency_key, reservation.entry, reservation.nonce, row.quantity, counted
+                )
+            )
         if (orders or first) and not await gate.restore(sale, orders, first=first):
             return None
         if len(rows) < PAGE:
@@ -151,8 +142,11 @@ async def _restore_bookings(sale: Sale, gate: Gate, ledger: AsyncConnection, wai
 
 
 async def _restore_set_aside(sale: Sale, gate: Gate, ledger: AsyncConnection, waiting: StreamBacklog) -> int | None:
-    """Do the same for the entries that are set aside, as far as they can be read, and return their tickets."""
-    names = {entry_key(order): buyer for buyer, order in waiting.orders.items()}
+    """Restore the answers of the entries that are set aside, remove them from `waiting`, and return their tickets.
+
+    An entry that can't be read has no answer; only its tickets count. Return None if a newer recount is at work.
+    """
+    purchase_keys = {entry_key(order): key for key, order in waiting.orders.items()}
     tickets = 0
     after = ""
     while True:
@@ -162,11 +156,11 @@ async def _restore_set_aside(sale: Sale, gate: Gate, ledger: AsyncConnection, wa
         for row in rows:
             tickets += row.quantity
             waiting.unreadable.pop(row.entry, None)
-            if row.entry in names:
-                waiting.orders.pop(names[row.entry], None)
+            if row.entry in purchase_keys:
+                waiting.orders.pop(purchase_keys[row.entry], None)
             order = parse(sale.name, row.entry.partition(".")[0], json.loads(row.payload))
             if isinstance(order, Order):
-                orders.append(_remember(order.id, order.customer, order.key, order.quantity))
+                orders.append(_restored_order(order))
         if not await _restore(sale, gate, orders):
             return None
         if len(rows) < PAGE:
@@ -183,8 +177,5 @@ async def _restore(sale: Sale, gate: Gate, orders: Iterable[RestoredOrder]) -> b
     return True
 
 
-def _remember(
-    reservation: ReservationId, customer: str, key: str, quantity: int, counted: int | None = None
-) -> RestoredOrder:
-    counted = quantity if counted is None else counted
-    return RestoredOrder(customer, key, reservation.entry, reservation.nonce, quantity, counted)
+def _restored_order(order: Order) -> RestoredOrder:
+    return RestoredOrder(order.customer, order.key, order.entry, order.id.nonce, order.quantity, order.quantity)

@@ -27,7 +27,7 @@ async def recount_lock(engine: AsyncEngine, sale: str, epoch: int) -> AsyncItera
     """Take the lock and yield its connection, in autocommit. Yield None if another process holds it for this epoch."""
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
-        if not await connection.scalar(TAKE, {"lock": _work(sale, epoch)}):
+        if not await connection.scalar(TAKE, {"lock": _lock_name(sale, epoch)}):
             yield None
             return
         try:
@@ -40,8 +40,8 @@ async def recount_lock(engine: AsyncEngine, sale: str, epoch: int) -> AsyncItera
 async def recount_lock_held(engine: AsyncEngine, sale: str, epoch: int) -> bool:
     """Return True if a living process is recounting the sale under this epoch."""
     async with engine.connect() as connection:
-        return bool(await connection.scalar(TAKEN, {"lock": _work(sale, epoch)}))
+        return bool(await connection.scalar(TAKEN, {"lock": _lock_name(sale, epoch)}))
 
 
-def _work(sale: str, epoch: int) -> str:
+def _lock_name(sale: str, epoch: int) -> str:
     return f"recount {sale} {epoch}"

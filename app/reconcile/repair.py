@@ -33,16 +33,16 @@ async def fence_and_recount(sale: Sale, measurement: Measurement, gate: Gate, en
     If two reconcilers find the same loss, one raises the epoch and both use it; the gate lets one of them seed. Dying
     after the fence or after the raise leaves the sale fenced or behind the ledger, which the next check finds.
     """
-    seen = measurement.ledger.epoch
+    ledger_epoch = measurement.ledger.epoch
     gate_epoch = measurement.after.epoch if measurement.after is not None else 0
     with ledger_reachable():
-        if await recount_lock_held(engine, sale.name, seen):
+        if await recount_lock_held(engine, sale.name, ledger_epoch):
             return None
-    now = await gate.snapshot(sale.name)
-    if now is not None and now.epoch > gate_epoch:
+    snapshot = await gate.snapshot(sale.name)
+    if snapshot is not None and snapshot.epoch > gate_epoch:
         return None  # another process was at work: a sale that was just created or recounted is not lost
-    await gate.fence(sale.name, max(seen, gate_epoch))
-    raised = await SaleRepository(engine).raise_epoch(sale.name, seen, beyond=gate_epoch)
+    await gate.fence(sale.name, max(ledger_epoch, gate_epoch))
+    raised = await SaleRepository(engine).raise_epoch(sale.name, ledger_epoch, beyond=gate_epoch)
     if raised.ended_at is not None:
         return None
     return await recount(raised, gate, engine)

@@ -6,7 +6,7 @@ from app.drain.set_aside import entry_key
 from app.gate.gate import Gate
 from app.sales.order import Order, parse
 
-Buyer = tuple[str, str]
+PurchaseKey = tuple[str, str]
 """Customer and idempotency key. The ledger books each pair once, so a second order of a pair takes no tickets."""
 
 
@@ -22,7 +22,7 @@ class StreamBacklog:
     complete: False if reading stopped at the bound
     """
 
-    orders: dict[Buyer, Order] = field(default_factory=dict)
+    orders: dict[PurchaseKey, Order] = field(default_factory=dict)
     unreadable: dict[str, int] = field(default_factory=dict)
     backlog: int = 0
     entries: int = 0

@@ -33,7 +33,7 @@ async def test_a_turn_drains_the_stream_in_batches(stall: Stall, make_drain: Mak
     assert (await stall.booked(), await stall.backlog(), await stall.waiting(), await stall.pending()) == (10, 0, 0, 0)
 
 
-async def test_a_turn_without_time_does_one_batch_and_says_that_there_is_more(
+async def test_a_turn_without_time_does_one_batch_and_reports_that_there_is_more(
     stall: Stall, make_drain: MakeDrain
 ) -> None:
     await stall.open(10)

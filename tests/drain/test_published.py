@@ -8,7 +8,7 @@ from tests.support.silent_broker import SilentBroker
 from tests.support.stall import Stall
 
 
-async def test_behind_a_broker_that_hangs_nobody_waits_for_all_before_him(
+async def test_behind_a_broker_that_hangs_no_buyer_waits_for_all_earlier_ones(
     stall: Stall, silent_broker: SilentBroker
 ) -> None:
     publisher = OrderPublisher(silent_broker.url)

@@ -33,7 +33,7 @@ def named(exported: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
 def outcomes(exported: InMemorySpanExporter) -> Counter[tuple[Any, Any]]:
     """Return how many of the orders' spans have each pair of delivery and outcome."""
     attributes = [span.attributes or {} for span in named(exported, BOOK)]
-    return Counter((each.get("atomictickets.delivery"), each.get(OUTCOME)) for each in attributes)
+    return Counter((values.get("atomictickets.delivery"), values.get(OUTCOME)) for values in attributes)
 
 
 async def test_what_is_not_sampled_has_no_span(
@@ -64,7 +64,7 @@ async def test_a_sampled_order_is_a_child_of_what_its_entry_names(
     assert batch.parent is None
 
 
-async def test_outcomes_are_told_and_none_is_an_error(
+async def test_each_outcome_is_recorded_and_none_is_an_error(
     stall: Stall, make_drain: MakeDrain, exported: InMemorySpanExporter
 ) -> None:
     await stall.open(1)

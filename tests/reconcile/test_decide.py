@@ -134,9 +134,9 @@ def test_a_suspicion_is_the_smallest_amount_of_the_unbroken_run_of_one_sign(
     suspicion: Suspicion | None = None
     for now, (drift, repairs) in enumerate(history):
         suspicion = suspect(suspicion, drift, replace(SNAPSHOT, repairs=repairs), float(now))
-    told = [(now, drift, repairs) for now, (drift, repairs) in enumerate(history) if drift is not None]
+    known = [(now, drift, repairs) for now, (drift, repairs) in enumerate(history) if drift is not None]
     run: list[tuple[int, Drift, int]] = []
-    for now, drift, repairs in reversed(told):
+    for now, drift, repairs in reversed(known):
         if drift.kind not in (Kind.LEAKED, Kind.OVER_ADMITTED):
             break
         if run and (drift.kind, repairs) != (run[0][1].kind, run[0][2]):

@@ -22,10 +22,10 @@ async def test_every_check_under_load_is_exact(office: BoxOffice) -> None:
     await office.create(stock=100_000)
     checked = asyncio.Event()
 
-    async def buyers(who: str) -> None:
+    async def buyers(prefix: str) -> None:
         number = 0
         while not checked.is_set():
-            await office.buy(f"{who}-{number}")
+            await office.buy(f"{prefix}-{number}")
             number += 1
 
     async def drain() -> None:
@@ -137,7 +137,7 @@ async def test_sums_that_a_repair_overtook_are_discarded(office: BoxOffice, monk
 async def test_a_backlog_beyond_the_bound_is_left_for_later(office: BoxOffice) -> None:
     sale = await office.create(stock=2000)
     await office.sell(1200)
-    measurement = await measure(sale, office.gate, office.engine, most_waiting=1000)
+    measurement = await measure(sale, office.gate, office.engine, max_waiting=1000)
     assert measurement is not None
     assert not measurement.exact
     assert evidence(measurement) is None
@@ -193,7 +193,7 @@ async def test_each_sign_of_a_server_that_went_back_is_found_and_mended(
     assert (await office.reconcile()).kind == "none"
 
 
-async def test_a_ledger_that_is_away_is_said_as_such(office: BoxOffice) -> None:
+async def test_a_ledger_that_is_away_raises_ledger_unavailable(office: BoxOffice) -> None:
     sale = await office.create(stock=10)
     nobody_listens = make_engine("postgresql+asyncpg://postgres@127.0.0.1:1/ledger", "test", LedgerSettings())
     with pytest.raises(LedgerUnavailable):

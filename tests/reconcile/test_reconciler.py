@@ -53,7 +53,7 @@ async def test_a_sale_that_another_one_removed_is_forgotten(office: BoxOffice) -
     assert (first.results, second.results) == ({}, {})
 
 
-async def test_a_sale_that_fails_is_told_once_and_stops_no_other(office: BoxOffice) -> None:
+async def test_a_sale_that_fails_is_logged_once_and_stops_no_other(office: BoxOffice) -> None:
     await office.create(stock=10)
     broken = await office.sales.create(SaleTerms(name="broken", strategy="atomic", stock=5), guarded=True)
     await office.redis.set(office.gate.keys(broken.sale.name).sale, "not a hash")
@@ -74,7 +74,7 @@ async def test_a_sale_of_which_a_field_is_gone_is_recounted(office: BoxOffice) -
     assert (await office.snapshot()).remaining == 8
 
 
-async def test_an_outage_is_told_once_and_its_end_too(
+async def test_an_outage_is_logged_once_and_so_is_its_end(
     make_valkey: Callable[..., ValkeyServer], engine: AsyncEngine
 ) -> None:
     server = make_valkey(appendfsync="always")
@@ -141,7 +141,7 @@ async def test_stores_that_become_another_installations_are_left_alone(office: B
     assert (await office.snapshot()).state == "open"
 
 
-async def test_a_turn_that_meets_no_gate_says_so(office: BoxOffice) -> None:
+async def test_a_turn_without_a_gate_raises_gate_unavailable(office: BoxOffice) -> None:
     nobody_listens = make_redis("redis://127.0.0.1:1/0", "test", GateSettings())
     away = BoxOffice(nobody_listens, "own", office.engine)
     with pytest.raises(GateUnavailable):

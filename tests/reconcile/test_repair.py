@@ -36,11 +36,11 @@ async def own_office(own_server: ValkeyServer, engine: AsyncEngine) -> AsyncIter
 async def keep_receipts(office: BoxOffice, reservations: list[ReservationId]) -> None:
     """Write the receipts that an API process leaves in the ledger when it meets a fence."""
     sale = await office.sale()
-    told = [
+    acceptances = [
         Acceptance(sale.epoch, number, reservation, Purchase(NAME, f"c{number}", "k", 1, reservation.nonce))
         for number, reservation in enumerate(reservations, start=1)
     ]
-    await ReceiptRepository(office.engine).keep(told)
+    await ReceiptRepository(office.engine).keep(acceptances)
 
 
 async def test_a_leak_is_given_back_after_the_grace_period_and_once(office: BoxOffice) -> None:
@@ -117,7 +117,7 @@ async def test_what_is_over_admitted_is_fenced_and_recounted(office: BoxOffice) 
     assert (await office.sale()).epoch == 2
 
 
-async def test_by_policy_drift_is_only_told(office: BoxOffice) -> None:
+async def test_under_the_policy_observe_drift_is_only_reported(office: BoxOffice) -> None:
     await office.create(stock=10)
     await office.leak(3)
     reconciler = office.reconciler(policy="Observe")
@@ -208,7 +208,7 @@ async def test_an_order_that_a_worker_held_while_redis_forgot_it_is_found_at_onc
     assert await office.booked() == 10
 
 
-async def test_late_orders_that_the_recount_had_seen_are_acquitted(office: BoxOffice) -> None:
+async def test_late_orders_that_the_recount_had_seen_clear_the_flag(office: BoxOffice) -> None:
     await office.create(stock=10)
     await office.sell(3)
     await office.redis.hset(office.keys.sale, "server", "another")

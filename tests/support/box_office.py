@@ -56,7 +56,7 @@ class BoxOffice:
     async def create(self, stock: int = 100, **terms: Any) -> Sale:
         """Create the sale, open it at the gate and return it."""
         created = await self.sales.create(SaleTerms(name=NAME, strategy="atomic", stock=stock, **terms), guarded=True)
-        assert (await recount(created.sale, self.gate, self.engine)).opened
+        assert await recount(created.sale, self.gate, self.engine)
         return created.sale
 
     async def sale(self) -> Sale:
