@@ -5,14 +5,14 @@ from collections import Counter
 from typing import Any
 
 from app.blasts.load.plan import LoadPlan
-from tests.support.stand_in_service import Answer, Seen, StandInService, reserved
+from tests.support.stand_in_service import Answer, Request, StandInService, reserved
 
 
 def plan(service: StandInService, **options: Any) -> LoadPlan:
     return LoadPlan(**{"url": service.url, "sale": "drop", "records": True, **options})
 
 
-async def silence(_: Seen) -> Answer:
+async def silence(_: Request) -> Answer:
     await asyncio.Event().wait()
     raise AssertionError("unreachable")
 
@@ -20,8 +20,8 @@ async def silence(_: Seen) -> Answer:
 def losing_the_first_attempt() -> Any:
     tries: Counter[str] = Counter()
 
-    async def clerk(seen: Seen) -> Answer:
-        tries[seen.key] += 1
-        return None if tries[seen.key] == 1 else reserved(seen, Idempotent_Replayed="true")
+    async def handler(request: Request) -> Answer:
+        tries[request.key] += 1
+        return None if tries[request.key] == 1 else reserved(request, Idempotent_Replayed="true")
 
-    return clerk
+    return handler

@@ -12,7 +12,7 @@ from app.blasts.load.plan import LoadPlan
 from app.blasts.load.result import Latency
 from app.blasts.load.runner import Load, run_load
 from tests.blasts.plans import losing_the_first_attempt, plan, silence
-from tests.support.stand_in_service import Answer, Seen, problem, reserved, stand_in_service, stock_of
+from tests.support.stand_in_service import Answer, Request, problem, reserved, stand_in_service, stock_of
 
 
 async def test_counts_what_every_buyer_was_told() -> None:
@@ -20,8 +20,12 @@ async def test_counts_what_every_buyer_was_told() -> None:
         result = await run_load(plan(service, requests=100, concurrency=20, quantity=2))
     assert (result.accepted, result.sold_out, result.errors, result.unsent) == (10, 90, 0, 0)
     assert result.outcomes == {"accepted": 10, "sold-out": 90}
-    assert len({seen.key for seen in service.seen}) == len({seen.customer for seen in service.seen}) == 100
-    assert {(seen.path, seen.quantity) for seen in service.seen} == {("/buy-ticket", 2)}
+    assert (
+        len({request.key for request in service.requests})
+        == len({request.customer for request in service.requests})
+        == 100
+    )
+    assert {(request.path, request.quantity) for request in service.requests} == {("/buy-ticket", 2)}
     assert [told.number for told in result.records] == list(range(100))
     sold = {told.reservation_id for told in result.records if told.outcome == "accepted"}
     assert sold == {f"drop.1.{told.key}" for told in result.records if told.status == 200}
@@ -31,14 +35,14 @@ async def test_counts_what_every_buyer_was_told() -> None:
 async def test_customers_take_turns() -> None:
     async with stand_in_service(stock_of(100)) as service:
         await run_load(plan(service, requests=30, concurrency=5, customers=3))
-    assert set(Counter(seen.customer for seen in service.seen).values()) == {10}
-    assert len({seen.key for seen in service.seen}) == 30
+    assert set(Counter(request.customer for request in service.requests).values()) == {10}
+    assert len({request.key for request in service.requests}) == 30
 
 
 async def test_every_connection_is_open_before_the_first_request_leaves() -> None:
     async with stand_in_service(stock_of(10)) as service:
         await run_load(plan(service, requests=100, concurrency=100))
-    assert service.seen[0].open_connections == 100
+    assert service.requests[0].open_connections == 100
 
 
 async def test_without_the_barrier_the_first_request_leaves_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,14 +52,14 @@ async def test_without_the_barrier_the_first_request_leaves_alone(monkeypatch: p
     monkeypatch.setattr(runner, "open_all", no_barrier)
     async with stand_in_service(stock_of(10)) as service:
         await run_load(plan(service, requests=5, concurrency=5, rate=20))
-    assert service.seen[0].open_connections == 1
+    assert service.requests[0].open_connections == 1
 
 
 async def test_a_lost_connection_is_retried_with_the_same_key() -> None:
     async with stand_in_service(losing_the_first_attempt()) as service:
         result = await run_load(plan(service, requests=20, concurrency=10, retries=2))
     assert (result.accepted, result.errors, result.retried, result.replayed) == (20, 0, 20, 20)
-    assert set(Counter((seen.key, seen.customer) for seen in service.seen).values()) == {2}
+    assert set(Counter((request.key, request.customer) for request in service.requests).values()) == {2}
     assert {told.attempts for told in result.records} == {2}
 
 
@@ -68,24 +72,24 @@ async def test_without_retries_a_lost_connection_is_an_error() -> None:
 
 
 async def test_503_is_asked_again_a_bounded_number_of_times() -> None:
-    async def closed(_: Seen) -> Answer:
+    async def closed(_: Request) -> Answer:
         return problem(503, "temporarily-unavailable", Retry_After="0")
 
     async with stand_in_service(closed) as service:
         result = await run_load(plan(service, requests=4, concurrency=2, retries=3))
     assert result.outcomes == {"temporarily-unavailable": 4}
     assert result.errors == 4
-    assert set(Counter(seen.key for seen in service.seen).values()) == {4}
+    assert set(Counter(request.key for request in service.requests).values()) == {4}
 
 
 async def test_who_insists_outlasts_contention_which_is_no_retry() -> None:
     tries: Counter[str] = Counter()
 
-    async def clerk(seen: Seen) -> Answer:
-        tries[seen.key] += 1
-        return problem(503, "contention", Retry_After="0") if tries[seen.key] < 4 else reserved(seen)
+    async def handler(request: Request) -> Answer:
+        tries[request.key] += 1
+        return problem(503, "contention", Retry_After="0") if tries[request.key] < 4 else reserved(request)
 
-    async with stand_in_service(clerk) as service:
+    async with stand_in_service(handler) as service:
         result = await run_load(plan(service, requests=4, concurrency=2, insist=True))
         tries.clear()
         other = await run_load(plan(service, requests=4, concurrency=2))
@@ -106,7 +110,7 @@ async def test_a_record_says_when_its_first_request_left() -> None:
 async def test_a_refusal_is_final() -> None:
     async with stand_in_service(stock_of(0)) as service:
         result = await run_load(plan(service, requests=4, concurrency=2, retries=3))
-    assert (result.sold_out, result.retried, len(service.seen)) == (4, 0, 4)
+    assert (result.sold_out, result.retried, len(service.requests)) == (4, 0, 4)
 
 
 async def test_a_silent_server_is_given_up_on() -> None:
@@ -116,8 +120,8 @@ async def test_a_silent_server_is_given_up_on() -> None:
 
 
 async def test_a_server_that_closes_each_connection_loses_no_request() -> None:
-    async def closing(seen: Seen) -> Answer:
-        return reserved(seen, Connection="close")
+    async def closing(request: Request) -> Answer:
+        return reserved(request, Connection="close")
 
     async with stand_in_service(closing) as service:
         result = await run_load(plan(service, requests=20, concurrency=4))
@@ -127,13 +131,13 @@ async def test_a_server_that_closes_each_connection_loses_no_request() -> None:
 async def test_cancelling_closes_every_connection_and_keeps_what_was_told() -> None:
     sell = stock_of(100)
 
-    async def stuck_after_five(seen: Seen) -> Answer:
-        return await (sell(seen) if len(service.seen) <= 5 else silence(seen))
+    async def stuck_after_five(request: Request) -> Answer:
+        return await (sell(request) if len(service.requests) <= 5 else silence(request))
 
     async with stand_in_service(stuck_after_five) as service:
         load = Load(plan(service, requests=50, concurrency=5))
         running = asyncio.create_task(load.run())
-        await service.until(lambda service: len(service.seen) == 10)
+        await service.until(lambda service: len(service.requests) == 10)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
@@ -143,11 +147,11 @@ async def test_cancelling_closes_every_connection_and_keeps_what_was_told() -> N
 
 
 def slow(seconds: float) -> Any:
-    async def clerk(seen: Seen) -> Answer:
+    async def handler(request: Request) -> Answer:
         await asyncio.sleep(seconds)  # a slow server, not a wait for a condition
-        return reserved(seen)
+        return reserved(request)
 
-    return clerk
+    return handler
 
 
 async def test_the_open_loop_counts_from_the_intended_moment() -> None:
@@ -167,7 +171,7 @@ async def test_the_closed_loop_does_not_see_its_own_queue() -> None:
 async def test_nothing_is_sent_after_the_time_bound() -> None:
     async with stand_in_service(slow(0.02)) as service:
         result = await run_load(plan(service, requests=10_000, concurrency=2, seconds=0.2))
-    assert result.sent == len(service.seen)
+    assert result.sent == len(service.requests)
     assert result.unsent == 10_000 - result.sent > 0
     assert result.errors == 0
 

@@ -23,8 +23,8 @@ async def test_its_own_process_tells_the_same() -> None:
     async with stand_in_service(stock_of(3)) as service:
         result = await run_in_process(plan(service, requests=40, concurrency=40))
     assert (result.accepted, result.sold_out) == (3, 37)
-    assert len(result.records) == len(service.seen) == 40
-    assert service.seen[0].open_connections == 40
+    assert len(result.records) == len(service.requests) == 40
+    assert service.requests[0].open_connections == 40
     assert LoadResult.from_json(json.loads(json.dumps(result.as_json()))) == result
 
 
@@ -65,7 +65,7 @@ async def test_its_own_process_says_why_it_failed() -> None:
 async def test_cancelling_ends_its_own_process() -> None:
     async with stand_in_service(silence) as service:
         running = asyncio.create_task(run_in_process(plan(service, requests=5, concurrency=5)))
-        await service.until(lambda service: len(service.seen) == 5)
+        await service.until(lambda service: len(service.requests) == 5)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
@@ -84,7 +84,7 @@ async def test_the_generator_does_not_outlive_whoever_started_it() -> None:
         )
         assert child.stdin is not None
         child.stdin.write(json.dumps(plan(service, requests=2, concurrency=2).as_json()).encode() + b"\n")
-        await service.until(lambda service: len(service.seen) == 2)
+        await service.until(lambda service: len(service.requests) == 2)
         child.stdin.close()
         async with asyncio.timeout(10):
             assert await child.wait() == 130

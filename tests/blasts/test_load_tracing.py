@@ -12,7 +12,15 @@ from app.blasts.load import runner
 from app.blasts.load.plan import LoadPlan
 from app.blasts.load.runner import run_load
 from app.telemetry.names import OUTCOME
-from tests.support.stand_in_service import Answer, Seen, StandInService, problem, reserved, stand_in_service, stock_of
+from tests.support.stand_in_service import (
+    Answer,
+    Request,
+    StandInService,
+    problem,
+    reserved,
+    stand_in_service,
+    stock_of,
+)
 
 TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-0([0-3])")  # 1: sampled; 2: the id is random
 
@@ -29,7 +37,7 @@ def plan(service: StandInService, **options: Any) -> LoadPlan:
 
 def traceparents(service: StandInService) -> list[re.Match[str]]:
     """Return the parsed traceparent of every request. Assert that each request has a valid one."""
-    found = [TRACEPARENT.fullmatch(seen.traceparent or "") for seen in service.seen]
+    found = [TRACEPARENT.fullmatch(request.traceparent or "") for request in service.requests]
     assert all(found)
     return [match for match in found if match]
 
@@ -67,18 +75,18 @@ async def test_what_is_not_sampled_says_so(tracing_on: InMemorySpanExporter) -> 
 async def test_all_tries_of_a_purchase_are_one_trace(tracing_on: InMemorySpanExporter) -> None:
     tries: Counter[str] = Counter()
 
-    async def losing_the_first(seen: Seen) -> Answer:
-        tries[seen.key] += 1
-        return None if tries[seen.key] == 1 else reserved(seen)
+    async def losing_the_first(request: Request) -> Answer:
+        tries[request.key] += 1
+        return None if tries[request.key] == 1 else reserved(request)
 
     async with stand_in_service(losing_the_first) as service:
         await run_load(plan(service, requests=3, retries=2, trace_ratio=1.0))
-    assert set(Counter(seen.traceparent for seen in service.seen).values()) == {2}
+    assert set(Counter(request.traceparent for request in service.requests).values()) == {2}
     assert [(root.attributes or {})["http.request.resend_count"] for root in tracing_on.get_finished_spans()] == [1] * 3
 
 
 async def test_only_what_was_not_answered_is_an_error(tracing_on: InMemorySpanExporter) -> None:
-    async def away(_: Seen) -> Answer:
+    async def away(_: Request) -> Answer:
         return problem(503, "temporarily-unavailable")
 
     async with stand_in_service(away) as service:
@@ -94,13 +102,13 @@ async def test_where_no_spans_are_collected_nothing_is_sent(
     monkeypatch.setattr(runner, "tracing_is_on", lambda: False)  # another test may have left its provider installed
     async with stand_in_service(stock_of(10)) as service:
         await run_load(plan(service, requests=5, trace_ratio=ratio))
-    assert {seen.traceparent for seen in service.seen} == {None}
+    assert {request.traceparent for request in service.requests} == {None}
     assert exported.get_finished_spans() == ()
 
 
 async def test_a_record_keeps_the_trace_that_the_service_told_of() -> None:
-    async def telling(seen: Seen) -> Answer:
-        return reserved(seen, X_Trace_Id="ab" * 16)
+    async def telling(request: Request) -> Answer:
+        return reserved(request, X_Trace_Id="ab" * 16)
 
     async with stand_in_service(telling) as service:
         told = await run_load(plan(service, requests=2))

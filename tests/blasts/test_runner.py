@@ -22,7 +22,7 @@ from app.ledger.blasts import Blast, BlastRepository
 from app.ledger.engine import make_engine
 from app.live.stream import LiveStream
 from app.settings import GateSettings, LedgerSettings
-from tests.support.stand_in_service import Answer, Clerk, Seen, StandInService, stand_in_service, stock_of
+from tests.support.stand_in_service import Answer, Handler, Request, StandInService, stand_in_service, stock_of
 from tests.support.until import until
 
 INVENTORY = """
@@ -70,22 +70,22 @@ async def working(blasts: BlastRepository, api_url: str) -> AsyncIterator[BlastR
             await running
 
 
-def stuck_after_five() -> Clerk:
+def stuck_after_five() -> Handler:
     sell = stock_of(100)
     told = 0
 
-    async def clerk(seen: Seen) -> Answer:
+    async def handler(request: Request) -> Answer:
         nonlocal told
         told += 1
         if told > 5:
             await asyncio.Event().wait()
-        return await sell(seen)
+        return await sell(request)
 
-    return clerk
+    return handler
 
 
 def ten_asked(service: StandInService) -> bool:
-    return len(service.seen) == 10
+    return len(service.requests) == 10
 
 
 async def test_carries_out_what_was_queued_side_by_side(blasts: BlastRepository) -> None:
@@ -98,9 +98,9 @@ async def test_carries_out_what_was_queued_side_by_side(blasts: BlastRepository)
     assert [sum(each[name] for each in results) for name in ("accepted", "sold_out", "errors")] == [10, 50, 0]
     assert (first.runner, second.runner) == ("a test", "a test")
     assert first.result["witnesses"] == {"total": 0, "written": 0, "pairs": []}
-    assert {seen.quantity for seen in service.seen} == {2}
-    assert {seen.key.rpartition("-")[0] for seen in service.seen} == set(ids)
-    assert len({seen.customer for seen in service.seen}) == 30 + 3
+    assert {request.quantity for request in service.requests} == {2}
+    assert {request.key.rpartition("-")[0] for request in service.requests} == set(ids)
+    assert len({request.customer for request in service.requests}) == 30 + 3
 
 
 async def test_two_that_are_queued_together_run_at_the_same_time(blasts: BlastRepository) -> None:
@@ -108,14 +108,14 @@ async def test_two_that_are_queued_together_run_at_the_same_time(blasts: BlastRe
     ids = [await queue(blasts, requests=5), await queue(blasts, requests=5)]
     both_have_come = asyncio.Event()
 
-    async def clerk(seen: Seen) -> Answer:
-        if {each.key.rpartition("-")[0] for each in service.seen} == set(ids):
+    async def handler(request: Request) -> Answer:
+        if {each.key.rpartition("-")[0] for each in service.requests} == set(ids):
             both_have_come.set()
         await both_have_come.wait()
-        return await sell(seen)
+        return await sell(request)
 
     sell = stock_of(100)
-    async with stand_in_service(clerk) as service, working(blasts, service.url):
+    async with stand_in_service(handler) as service, working(blasts, service.url):
         for blast_id in ids:
             assert (await until_it_is(blasts, blast_id, "finished")).runner == "a test"
 
@@ -129,7 +129,7 @@ async def test_a_cancelled_blast_stops_and_keeps_what_it_measured(blasts: BlastR
         await service.until(lambda service: not service.connections)
     assert blast.result is not None
     assert (blast.result["accepted"], blast.result["unsent"]) == (5, 25)
-    assert len(service.seen) == 10
+    assert len(service.requests) == 10
 
 
 async def test_a_blast_runner_that_is_stopped_says_so(blasts: BlastRepository) -> None:

@@ -6,6 +6,7 @@ from playwright.async_api import expect
 from tests.dashboard.conftest import OpenPage, take_picture
 from tests.dashboard.figures import figure
 from tests.support.platform import Platform
+from tests.support.until import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -22,7 +23,7 @@ async def test_the_pairs_of_a_race_are_shown(platform: Platform, open_page: Open
         told = (await platform.ask("GET", "/sales/under-the-lens/witnesses")).json()
         return bool(told["written"] == (await platform.view("under-the-lens"))["booked"])
 
-    await platform.wait_until(recorded)
+    await until(recorded)
     assert told["total"] > 0
 
     page = await open_page("race-lens")

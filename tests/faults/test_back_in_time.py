@@ -1,4 +1,4 @@
-"""The stock server loses data: they are flushed, its log is cut short, or a replica that lagged behind takes over.
+"""The stock server loses data: it is flushed, its log is cut short, or a replica that lagged behind takes over.
 
 Each time the sale is fenced, recounted from the ledger and opened again without help. No ticket is sold twice.
 Reservations that were promised and then lost are counted from the answers that the API processes gave.
@@ -15,6 +15,7 @@ from app.lab.stack.servers.valkey import ValkeyServer
 from tests.faults.verdict import verdict
 from tests.fixtures.platform import MakePlatform
 from tests.support.platform import PLENTY, Platform
+from tests.support.until import until
 
 STOCK = 40
 
@@ -26,7 +27,7 @@ async def book_all(platform: Platform, sale: str) -> None:
     async def drained() -> bool:
         return await platform.redis.xlen(platform.gate.keys(sale).orders) == 0
 
-    await platform.wait_until(drained)
+    await until(drained)
     platform.kill("worker-1")
 
 
@@ -37,16 +38,16 @@ async def reopened(platform: Platform, sale: str, epoch: int) -> None:
         view = await platform.view(sale)
         return view["epoch"] > epoch and view["phase"] in ("Open", "SoldOut")
 
-    await platform.wait_until(sells)
+    await until(sells)
 
 
 async def assert_winners_keep_what_they_have(platform: Platform, sale: str, booked: list[PurchaseRecord]) -> None:
     """Assert that answers and limits were rebuilt: the same key has the same ticket, and another key gets none."""
     for each in booked:
-        again = await platform.buy_at_last(sale, each.customer, each.key)
+        again = await platform.buy_when_served(sale, each.customer, each.key)
         assert (again.status_code, again.json()["replayed"]) == (200, True)
         assert again.json()["reservation_id"] == each.reservation_id
-        more = await platform.buy_at_last(sale, each.customer, "another-key")
+        more = await platform.buy_when_served(sale, each.customer, "another-key")
         assert (more.status_code, more.json()["type"]) == (409, "/problems/customer-limit")
 
 

@@ -9,6 +9,7 @@ from app.settings import DrainSettings
 from tests.faults.verdict import verdict
 from tests.fixtures.platform import MakePlatform
 from tests.support.platform import PLENTY
+from tests.support.until import until
 
 
 async def test_a_whole_sale_without_a_broker_is_booked_by_the_sweep(make_platform: MakePlatform) -> None:
@@ -43,7 +44,7 @@ async def test_a_ledger_that_is_away_for_a_while_costs_no_order(
         postgres.kill()
     crowd = load.result()
     assert crowd.outcomes == {"accepted": crowd.sent}
-    await platform.wait_until(read_too_often)
+    await until(read_too_often)
     postgres.start()
     view = await verdict(platform, sale, crowd.records)
     assert view["rejected"] == 0

@@ -7,6 +7,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from tests.fixtures.platform import MakePlatform
 from tests.support.platform import Platform
+from tests.support.until import until
 
 VALUE = re.compile(r"^(\w+(?:\{.*\})?) (\S+)$", re.MULTILINE)
 
@@ -26,7 +27,7 @@ async def test_metrics_tell_of_workers_and_reconciler_too(make_platform: MakePla
     async def counted() -> bool:  # a worker counts an order after it is acknowledged
         return (await scrape(platform)).get('atomictickets_drain_orders_total{fate="booked"}', 0) >= 10
 
-    await platform.wait_until(counted)
+    await until(counted)
     before = await scrape(platform)
     open_metrics = await platform.ask("GET", "/metrics", headers={"Accept": "application/openmetrics-text"})
     told = {
@@ -44,4 +45,4 @@ async def test_metrics_tell_of_workers_and_reconciler_too(make_platform: MakePla
         later = "atomictickets_reconcile_last_turn_timestamp_seconds"
         return now[later] > before[later] and now.get('atomictickets_reconcile_checks_total{found="none"}', 0) >= 1
 
-    await platform.wait_until(seen)
+    await until(seen)

@@ -10,7 +10,8 @@ from tests.faults.verdict import verdict
 from tests.fixtures.cluster import MakeCluster
 from tests.fixtures.platform import MakePlatform
 from tests.support.platform import PLENTY, Platform
-from tests.support.sentinel import Watched
+from tests.support.sentinel import SentinelGroup
+from tests.support.until import until
 
 
 async def sell_through_a_promotion(platform: Platform, kill: Callable[[], None], sale: str) -> None:
@@ -26,7 +27,7 @@ async def sell_through_a_promotion(platform: Platform, kill: Callable[[], None],
 
     async with platform.buyers(sale) as load:
         kill()
-        await platform.wait_until(successor_sells)
+        await until(successor_sells)
     crowd = load.result()
     assert crowd.outcomes == {"accepted": crowd.sent}
     view = await verdict(platform, sale, crowd.records, lost=None)
@@ -34,11 +35,11 @@ async def sell_through_a_promotion(platform: Platform, kill: Callable[[], None],
 
 
 async def test_a_sentinel_promotes_a_replica_in_mid_sale(
-    make_platform: MakePlatform, make_watched: Callable[[], Watched]
+    make_platform: MakePlatform, make_sentinel_group: Callable[[], SentinelGroup]
 ) -> None:
-    watched = make_watched()
-    platform = await make_platform(api=2, redis_url=watched.url)
-    await sell_through_a_promotion(platform, watched.primary.kill, "drop")
+    group = make_sentinel_group()
+    platform = await make_platform(api=2, redis_url=group.url)
+    await sell_through_a_promotion(platform, group.primary.kill, "drop")
 
 
 async def test_a_cluster_elects_a_replica_in_mid_sale_while_other_primaries_sell_on(
@@ -46,9 +47,9 @@ async def test_a_cluster_elects_a_replica_in_mid_sale_while_other_primaries_sell
 ) -> None:
     cluster = await make_cluster(replica=True)
     platform = await make_platform(api=2, idle=("reconcile",), redis_url=cluster.url)
-    struck, spared = cluster.sale_on(0), cluster.sale_on(1)
-    await platform.create_sale_of_first_epoch(spared, stock=5)
-    await sell_through_a_promotion(platform, cluster.servers[0].kill, struck)
-    other = await platform.blast(spared, 10)
+    affected, unaffected = cluster.sale_on(0), cluster.sale_on(1)
+    await platform.create_sale_of_first_epoch(unaffected, stock=5)
+    await sell_through_a_promotion(platform, cluster.servers[0].kill, affected)
+    other = await platform.blast(unaffected, 10)
     assert other.outcomes == {"accepted": 5, "sold-out": 5}
-    assert (await verdict(platform, spared, other.records))["epoch"] == 1
+    assert (await verdict(platform, unaffected, other.records))["epoch"] == 1

@@ -10,6 +10,7 @@ from tests.fixtures.platform import MakePlatform
 from tests.fixtures.releases import MakeRelease
 from tests.support.platform import Platform
 from tests.support.releases import NEXT, THIS, Release
+from tests.support.until import until
 
 CROWD, PER_SECOND = 100, 100  # more per second would keep the new processes from starting
 
@@ -52,7 +53,7 @@ async def test_a_release_is_rolled_back_over_a_revision_in_mid_blast(
 
     rolled_back = asyncio.Event()
     buying = asyncio.create_task(crowds())
-    await platform.wait_until(bought)
+    await until(bought)
     assert (await asyncio.to_thread(newer.migrate, database_url)).returncode == 0
     await roll_out(platform, installed, newer)
     assert (await asyncio.to_thread(THIS.migrate, database_url)).returncode == 0

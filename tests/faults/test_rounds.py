@@ -45,7 +45,7 @@ async def test_what_was_accepted_before_the_end_is_booked(make_platform: MakePla
         await until(lambda: "sale-not-open" in load.progress)
     crowd = load.result()
     assert set(crowd.outcomes) == {"accepted", "sale-not-open"}
-    await platform.wait_until(removed)
+    await until(removed)
     await check_ledger(platform, sale, crowd.records)
     assert await booked_in(platform, sale, 1) == crowd.accepted >= WELL_UNDER_WAY
     late = await platform.buy(sale, "late", "key")

@@ -5,6 +5,7 @@ from httpx2 import Response
 from tests.faults.verdict import verdict
 from tests.fixtures.platform import MakePlatform
 from tests.support.platform import PLENTY, Platform
+from tests.support.until import until
 
 
 def assert_come_back_later(response: Response) -> None:
@@ -23,7 +24,7 @@ async def buy_until(platform: Platform, sale: str, customer: str, key: str, stat
             assert_come_back_later(answers[0])
         return answers[0].status_code == status
 
-    await platform.wait_until(answered)
+    await until(answered)
     return answers[0]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from app.blasts.load.result import ACCEPTED, PurchaseRecord
 from app.sales.model import ReservationId
 from tests.support.platform import Platform, View
+from tests.support.until import until
 
 BOOKINGS = """
     SELECT reservation_id, round, customer, idempotency_key AS key, quantity, status, alias_of
@@ -51,7 +52,7 @@ async def check_ledger(
         f"{len(missing)} of {len(promised)} accepted reservations are not booked, not {lost}"
     )
     for id_ in missing:
-        await platform.wait_until(lambda id_=id_: is_said_to_be(platform, id_, "lost"))  # type: ignore[misc]  # a default binds it
+        await until(lambda id_=id_: is_said_to_be(platform, id_, "lost"))  # type: ignore[misc]  # a default binds it
 
     # A buyer who was only ever refused has no booking.
     winners = {(each.customer, each.key) for each in records if each.outcome == ACCEPTED}

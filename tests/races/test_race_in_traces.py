@@ -13,6 +13,7 @@ from tests.fixtures.platform import MakePlatform
 from tests.support.collector import Collector
 from tests.support.collisions import LOST_UPDATE, POD, READ, WRITTEN, both_windows, other_of
 from tests.support.platform import Platform
+from tests.support.until import until
 
 HAZARDS: dict[Hazard, dict[str, Any]] = {
     Hazard.LOST_UPDATE: {"strategy": "naive"},
@@ -48,7 +49,7 @@ async def race(platform: Platform, **terms: Any) -> tuple[str, dict[str, Any]]:
         pages[:] = [await page_of(platform, sale, "witnesses")]
         return bool(pages[0]["written"] == result.accepted)
 
-    await platform.wait_until(complete)
+    await until(complete)
     return sale, pages[0]
 
 
@@ -73,7 +74,7 @@ async def test_each_witness_is_found_among_the_spans_and_each_side_names_the_oth
         pairs = len(collector.named(LOST_UPDATE))
         return pairs == 2 * page["total"] and len(collector.named("buy")) == BUYERS and not collector.orphans()
 
-    await platform.wait_until(arrived)
+    await until(arrived)
     for witness in page["witnesses"]:
         attempts = witness["first"], witness["second"]
         windows = both_windows(collector, *map(ids, attempts))
@@ -101,7 +102,7 @@ async def test_each_hazard_is_found_among_the_spans(
         async def stands() -> bool:
             return failpoints.happened("after_stock_read", "stop")
 
-        await platform.wait_until(stands)
+        await until(stands)
         second = await platform.blast(sale, 1, concurrency=1, customers=1, trace_ratio=1.0)
         failpoints.release("after_stock_read")
         assert (second.accepted, (await first).accepted) == (1, 1)
@@ -126,7 +127,7 @@ async def found(platform: Platform, collector: Collector, sale: str, hazard: Haz
         spans = [span for span in collector.named(COLLISIONS[hazard]) if (span.trace_id, span.parent_id) in windows]
         return len(pairs) == 1 and {(span.trace_id, span.parent_id) for span in spans} >= both(pairs[0])
 
-    await platform.wait_until(arrived)
+    await until(arrived)
     one, other = ids(pairs[0]["first"]), ids(pairs[0]["second"])
     for own, its in ((one, other), (other, one)):
         [collision] = collector.children(own, COLLISIONS[hazard])

@@ -17,7 +17,7 @@ from app.strategies.gate_and_guard import GateAndGuardStrategy
 from app.strategies.in_redis.keys import RedisKeys
 from tests.strategies.doomed import buy_and_die
 from tests.strategies.sale import create_sale, tally_of, won
-from tests.support.rush import Place
+from tests.support.rush import StoreAddresses
 from tests.support.sales import a_purchase
 from tests.support.until import until
 
@@ -65,12 +65,12 @@ async def test_a_shield_that_lets_nobody_through_is_no_sold_out(parts: StrategyD
 
 
 async def test_the_tickets_of_a_dead_process_are_sold_when_the_shield_ends(
-    parts: StrategyDependencies, place: Place, failpoints: FailpointController
+    parts: StrategyDependencies, addresses: StoreAddresses, failpoints: FailpointController
 ) -> None:
     strategy = GateAndGuardStrategy.build(parts)
     sale = await create_sale(strategy, parts, stock=2)
     failpoints.kill_at("after_decrement")
-    await buy_and_die(GateAndGuardStrategy, place, a_purchase(quantity=2))
+    await buy_and_die(GateAndGuardStrategy, addresses, a_purchase(quantity=2))
 
     async def sold() -> bool:
         try:

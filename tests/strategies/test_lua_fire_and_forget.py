@@ -23,7 +23,7 @@ from tests.fixtures.platform import MakePlatform
 from tests.strategies.sale import create_sale, remaining, tally_of, won
 from tests.support.crowd import Crowd
 from tests.support.platform import Platform
-from tests.support.rush import Place
+from tests.support.rush import StoreAddresses
 from tests.support.sales import a_purchase
 from tests.support.until import until
 
@@ -36,7 +36,7 @@ async def booked(platform: Platform, customer: str) -> bool:
 async def test_a_crowd_is_sold_exactly_the_stock(
     make_platform: MakePlatform,
     crowd_processes: tuple[ProcessPoolExecutor, Barrier],
-    place: Place,
+    addresses: StoreAddresses,
     repeats: int,
 ) -> None:
     platform = await make_platform(idle=("api-1", "reconcile"))
@@ -49,7 +49,7 @@ async def test_a_crowd_is_sold_exactly_the_stock(
         await until(booked, seconds=60)
 
     there = replace(
-        place, redis_url=platform.stock.url, broker_url=platform.broker.url, key_prefix=GateSettings().key_prefix
+        addresses, redis_url=platform.stock.url, broker_url=platform.broker.url, key_prefix=GateSettings().key_prefix
     )
     for sold in await Crowd(*crowd_processes, there, repeats).rush(LuaFireAndForgetStrategy, settle=all_are_booked):
         assert (sold.oversold, sold.undersold, sold.snapshot.remaining) == (0, 0, 0)
@@ -75,7 +75,7 @@ async def test_what_is_lost_with_the_api_and_with_the_broker_and_kept_by_a_worke
     # A worker's child dies with an order in hand. The broker still has the order, and another child books it.
     failpoints.kill_at("task_taken")
     assert (await platform.buy(sale, "bob", "k")).status_code == 200
-    await platform.wait_until(lambda: booked(platform, "bob"))
+    await until(lambda: booked(platform, "bob"))
     assert failpoints.happened("task_taken", "kill")
 
     # The broker dies with its queue while no worker runs.
@@ -85,7 +85,7 @@ async def test_what_is_lost_with_the_api_and_with_the_broker_and_kept_by_a_worke
     platform.broker.start()
     platform.start("worker-1")
     assert (await platform.buy(sale, "fay", "k")).status_code == 200
-    await platform.wait_until(lambda: booked(platform, "fay"))
+    await until(lambda: booked(platform, "fay"))
 
     # A later order is booked. The orders of Ada and Eve were accepted and will never be booked.
     assert not await booked(platform, "ada")

@@ -13,7 +13,7 @@ from app.strategies.in_redis.keys import LIFE_SECONDS
 from app.strategies.redis_decr import RedisDecrStrategy
 from tests.strategies.doomed import buy_and_die
 from tests.strategies.sale import create_sale, remaining, tally_of, won
-from tests.support.rush import Place
+from tests.support.rush import StoreAddresses
 from tests.support.sales import a_purchase
 from tests.support.until import until
 
@@ -29,11 +29,11 @@ def counter(parts: StrategyDependencies) -> StockCounter:
 
 
 async def test_a_death_between_decrement_and_booking_leaks_the_tickets(
-    decr: RedisDecrStrategy, parts: StrategyDependencies, place: Place, failpoints: FailpointController
+    decr: RedisDecrStrategy, parts: StrategyDependencies, addresses: StoreAddresses, failpoints: FailpointController
 ) -> None:
     sale = await create_sale(decr, parts, stock=3)
     failpoints.kill_at("after_decrement")
-    await buy_and_die(RedisDecrStrategy, place, a_purchase(key="k", quantity=2))
+    await buy_and_die(RedisDecrStrategy, addresses, a_purchase(key="k", quantity=2))
     assert (await remaining(decr, sale), (await tally_of(parts, sale)).booked) == (1, 0)
     won(await decr.buy(a_purchase()))
     assert await decr.buy(a_purchase(key="k")) == SoldOut(0)  # the dead purchase's own buyer gets none either

@@ -8,7 +8,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tests.support.received import Received, Spans
+from tests.support.received import ReceivedSpan, Spans
 
 
 @dataclass
@@ -32,8 +32,8 @@ class Collector(Spans):
             self.spans += [received(span, resource) for scope in sent.scope_spans for span in scope.spans]
 
 
-def received(span: Span, resource: Mapping[str, Any]) -> Received:
-    return Received(
+def received(span: Span, resource: Mapping[str, Any]) -> ReceivedSpan:
+    return ReceivedSpan(
         name=span.name,
         service=str(resource["service.name"]),
         trace_id=span.trace_id.hex(),

@@ -1,6 +1,6 @@
 """Assertions about an accepted order, made from the spans of its trace."""
 
-from tests.support.received import Received, Spans
+from tests.support.received import ReceivedSpan, Spans
 
 BUY, RESERVE, CALL, BOOK, BATCH = (
     "POST /buy-ticket", "gate.reserve", "EVALSHA reserve", "ledger.book", "ledger.book batch",
@@ -11,12 +11,12 @@ OUTCOME, RESERVATION, DELIVERY = (
 RESERVED = "reserved"
 
 
-def attributes_of(span: Received, *names: str) -> tuple[object, ...]:
+def attributes_of(span: ReceivedSpan, *names: str) -> tuple[object, ...]:
     """Return the span's attributes with these names, and None for each one that it lacks."""
     return tuple(span.attributes.get(name) for name in names)
 
 
-def accepted(spans: Spans) -> list[Received]:
+def accepted(spans: Spans) -> list[ReceivedSpan]:
     """Return the request spans of the accepted orders."""
     return [span for span in spans.named(BUY) if attributes_of(span, OUTCOME) == (RESERVED,)]
 
@@ -31,7 +31,7 @@ def whole_orders(spans: Spans) -> int:
     )
 
 
-def one_story(spans: Spans, bought: Received) -> tuple[Received, Received]:
+def trace_of_order(spans: Spans, bought: ReceivedSpan) -> tuple[ReceivedSpan, ReceivedSpan]:
     """Return the order's reservation span and booking span.
 
     Assert that its trace leads from the load generator to the ledger, with each span exactly once.

@@ -36,7 +36,6 @@ from tests.support.until import until
 
 START_SECONDS = 60  # of a process; the machine may be busy
 STOP_SECONDS = 30
-SETTLE_SECONDS = 60
 WELL_UNDER_WAY = 200  # purchases answered
 PLENTY = 1_000_000  # tickets: more than any crowd of a test can buy
 QUICK = {
@@ -75,7 +74,7 @@ class Platform:
         stores = {"REDIS_URL": redis_url, "BROKER_URL": self.broker.url, "DATABASE_URL": database_url}
         mark = {HOME_VARIABLE: str(home.directory)}
         plan = ServicePlan(home, LOOPBACK, free_port(), QUICK | dict(environment or {}) | stores | mark)
-        parts = plan.parts(api_processes=api, workers=workers)
+        processes = plan.parts(api_processes=api, workers=workers)
         self.url = plan.api_url
         self.redis = patient_redis(redis_url)
         self.gate = Gate(self.redis, GateSettings().key_prefix)
@@ -83,46 +82,46 @@ class Platform:
         self.engine: AsyncEngine = make_engine(database_url, "test", LedgerSettings(schema_name=schema), pool_size=1)
         self._home = home
         self._sessions: set[int] = set()
-        self._parts = {part.name: part for part in parts if blast_runner or part.name != "blast-runner"}
+        self._processes = {each.name: each for each in processes if blast_runner or each.name != "blast-runner"}
         # A new connection for each request: none leads to a process that was killed, and every process gets some.
         self._client = AsyncClient(base_url=self.url, timeout=20, limits=Limits(max_keepalive_connections=0))
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self._parts)
+        return tuple(self._processes)
 
     @property
     def pids(self) -> dict[str, int]:
         """Return the pids of the running processes by name."""
-        return {name: part.server.pid for name, part in self._parts.items() if part.server.running}
+        return {name: process.server.pid for name, process in self._processes.items() if process.server.running}
 
     def log(self, name: str) -> str:
-        return self._parts[name].server.log.read_text(errors="replace")
+        return self._processes[name].server.log.read_text(errors="replace")
 
     def start(self, *names: str) -> None:
         """Start these processes together and return when all are ready."""
         for name in names:
             (self._home.directory / f"{name}.ready").unlink(missing_ok=True)
-            self._parts[name].server.start()
-            self._sessions.add(self._parts[name].server.pid)
+            self._processes[name].server.start()
+            self._sessions.add(self._processes[name].server.pid)
         for name in names:
-            part = self._parts[name]
-            assert part.ready is not None
-            part.server.wait_ready(part.ready, seconds=START_SECONDS)  # type: ignore[attr-defined]  # a ChildProcess
+            process = self._processes[name]
+            assert process.ready is not None
+            process.server.wait_ready(process.ready, seconds=START_SECONDS)  # type: ignore[attr-defined]  # a ChildProcess
             if name.startswith("api-"):  # the API processes share a port: another one may have answered
-                part.server.wait_ready(partial(says_ready, part), seconds=START_SECONDS)  # type: ignore[attr-defined]
+                process.server.wait_ready(partial(has_logged_ready, process), seconds=START_SECONDS)  # type: ignore[attr-defined]
 
     def stop(self, *names: str) -> None:
         """Send SIGTERM to these processes and return when they have ended by themselves."""
         for name in names:
-            assert self._parts[name].server.stop(seconds=STOP_SECONDS), (  # type: ignore[call-arg]  # a ChildProcess
+            assert self._processes[name].server.stop(seconds=STOP_SECONDS), (  # type: ignore[call-arg]  # a ChildProcess
                 f"{name} had to be killed; logs are in {self._home.logs}"
             )
 
     def kill(self, *names: str) -> None:
         """Send SIGKILL to these processes and return when they are gone."""
         for name in names:
-            self._parts[name].server.kill()
+            self._processes[name].server.kill()
 
     async def create_sale(self, name: str = "drop", *, stock: int, **terms: Any) -> str:
         """Create an open sale and return its name. Its strategy is atomic unless `terms` name another."""
@@ -144,12 +143,12 @@ class Platform:
         order = {"sale": sale, "customer": customer, "quantity": quantity}
         return await self.ask("POST", "/buy-ticket", order, {"X-Idempotency-Key": key})
 
-    async def buy_at_last(self, sale: str, customer: str, key: str) -> Response:
-        """Buy, and repeat the request with the same key while the response is a 503.
+    async def buy_when_served(self, sale: str, customer: str, key: str) -> Response:
+        """Buy one ticket, and repeat the request with the same key while the response is a 503.
 
         If a server has died, each connection to it fails once before it is replaced.
         """
-        return await self._answer_to(lambda: self.buy(sale, customer, key))
+        return await self._when_served(lambda: self.buy(sale, customer, key))
 
     async def blast(self, sale: str, requests: int, *, concurrency: int = 50, **plan: Any) -> LoadResult:
         """Send `requests` buyers. Each of them repeats a request with the same key until it has a definite answer."""
@@ -180,21 +179,21 @@ class Platform:
 
     async def view(self, sale: str) -> View:
         """Return the answer of GET /sales/{sale}. Repeat the request while the response is a 503."""
-        response = await self._answer_to(lambda: self.ask("GET", f"/sales/{sale}"))
+        response = await self._when_served(lambda: self.ask("GET", f"/sales/{sale}"))
         assert response.status_code == 200, response.text
         view: View = response.json()
         return view
 
-    async def _answer_to(self, request: Callable[[], Awaitable[Response]]) -> Response:
+    async def _when_served(self, request: Callable[[], Awaitable[Response]]) -> Response:
         """Repeat the request until its response is not a 503, and return that response."""
-        seen: list[Response] = []
+        responses: list[Response] = []
 
-        async def answered() -> bool:
-            seen[:] = [await request()]
-            return seen[0].status_code != 503
+        async def served() -> bool:
+            responses[:] = [await request()]
+            return responses[0].status_code != 503
 
-        await self.wait_until(answered)
-        return seen[0]
+        await until(served)
+        return responses[0]
 
     async def ask(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
@@ -211,24 +210,20 @@ class Platform:
         snapshot = await self.gate.snapshot(sale)
         return snapshot.accepted if snapshot else 0
 
-    async def wait_until(self, condition: Callable[[], Awaitable[bool]], *, seconds: float = SETTLE_SECONDS) -> None:
-        """Return as soon as the condition holds. Raise TimeoutError if it does not within `seconds`."""
-        await until(condition, seconds=seconds)
-
     async def settled(self, sale: str) -> View:
         """Return the sale as soon as it is not degraded, its backlog is empty and its identity holds."""
-        seen: list[View] = []
+        views: list[View] = []
 
         async def settled() -> bool:
-            seen[:] = [await self.view(sale)]
-            identity = seen[0]["identity"]
-            return seen[0]["phase"] != "Degraded" and identity["backlog"] == 0 and identity["holds"] is True
+            views[:] = [await self.view(sale)]
+            identity = views[0]["identity"]
+            return views[0]["phase"] != "Degraded" and identity["backlog"] == 0 and identity["holds"] is True
 
         try:
-            await self.wait_until(settled)
+            await until(settled)
         except TimeoutError:
-            raise AssertionError(f"the sale doesn't settle: {seen}; logs are in {self._home.logs}") from None
-        return seen[0]
+            raise AssertionError(f"the sale doesn't settle: {views}; logs are in {self._home.logs}") from None
+        return views[0]
 
     async def close(self) -> None:
         """Stop everything, the API first, and assert that no process is left.
@@ -236,15 +231,15 @@ class Platform:
         Workers are killed, because Celery's child process (billiard) sleeps for a second before it ends. That workers
         end by themselves is tested in tests/worker.
         """
-        parts = list(reversed(self._parts.values()))
-        workers = [name for name in self._parts if name.startswith("worker-")]
-        for part in parts:
-            part.server.ask_to_stop()
+        processes = list(reversed(self._processes.values()))
+        workers = [name for name in self._processes if name.startswith("worker-")]
+        for process in processes:
+            process.server.ask_to_stop()
         self.kill(*workers)
-        stopped = {
-            part.name: part.server.stop(seconds=STOP_SECONDS)  # type: ignore[call-arg]  # a ChildProcess
-            for part in parts
-            if part.name not in workers
+        ended_by_itself = {
+            process.name: process.server.stop(seconds=STOP_SECONDS)  # type: ignore[call-arg]  # a ChildProcess
+            for process in processes
+            if process.name not in workers
         }
         self.stock.kill()
         self.broker.kill()
@@ -253,8 +248,8 @@ class Platform:
         await self.engine.dispose()
         self._home.unlock()
         assert not [process for process in psutil.process_iter() if self._is_ours(process)]
-        lingering = [name for name, by_itself in stopped.items() if not by_itself]
-        assert not lingering, f"{lingering} had to be killed; logs are in {self._home.logs}"
+        killed = [name for name, by_itself in ended_by_itself.items() if not by_itself]
+        assert not killed, f"{killed} had to be killed; logs are in {self._home.logs}"
 
     def _is_ours(self, process: psutil.Process) -> bool:
         """Return whether the process is alive and belongs to this installation.
@@ -284,6 +279,6 @@ def answered(load: Load) -> int:
     return sum(load.progress.values())
 
 
-def says_ready(part: ManagedProcess) -> bool:
+def has_logged_ready(process: ManagedProcess) -> bool:
     """Return whether the process has logged that it is ready."""
-    return '"event": "ready"' in part.server.log_tail()
+    return '"event": "ready"' in process.server.log_tail()

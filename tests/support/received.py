@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
+class ReceivedSpan:
     """A span as it arrived.
 
     Ids are hexadecimal digits. `parent_id` is '' for a root. Each link is a pair of trace id and span id.
@@ -32,19 +32,19 @@ class Received:
 class Spans:
     """The spans received so far, and queries over them."""
 
-    spans: list[Received] = field(default_factory=list)
+    spans: list[ReceivedSpan] = field(default_factory=list)
 
-    def named(self, name: str) -> list[Received]:
+    def named(self, name: str) -> list[ReceivedSpan]:
         return [span for span in self.spans if span.name == name]
 
-    def children(self, parent: tuple[str, str], name: str) -> list[Received]:
+    def children(self, parent: tuple[str, str], name: str) -> list[ReceivedSpan]:
         """Return the spans of that name below `parent`, which is a trace id and a span id."""
         return [span for span in self.named(name) if (span.trace_id, span.parent_id) == parent]
 
-    def orphans(self) -> list[Received]:
+    def orphans(self) -> list[ReceivedSpan]:
         """Return the spans whose parent has not arrived."""
         known = {span.ids for span in self.spans}
         return [span for span in self.spans if span.parent_id and (span.trace_id, span.parent_id) not in known]
 
-    def errors(self) -> list[Received]:
+    def errors(self) -> list[ReceivedSpan]:
         return [span for span in self.spans if span.is_error]

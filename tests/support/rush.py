@@ -24,7 +24,7 @@ WARM_CONNECTIONS = 4  # of each process: limits the purchases under way at once,
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class StoreAddresses:
     """The addresses of the stores, and the prefix of this test's keys."""
 
     database_url: str
@@ -59,43 +59,43 @@ def share_start(barrier: Barrier) -> None:
     _starts[:] = [barrier]
 
 
-def rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Answers]:
+def rush(strategy: type[RegisteredStrategy], addresses: StoreAddresses, buyers: Buyers) -> list[Answers]:
     """Send all buyers at once to one sale after another, in step with the other processes of the crowd.
 
     This runs in a process of its own. Raise RuntimeError with the traceback if anything fails.
     """
     try:
-        return asyncio.run(_rush(strategy, place, buyers))
+        return asyncio.run(_rush(strategy, addresses, buyers))
     except Exception:  # noqa: BLE001  every error is reported to the process of the test
         _starts[0].abort()  # the other processes must not wait for this one
         # The pool pickles an error with its message alone, and our own errors cannot be built from that.
         raise RuntimeError(traceback.format_exc()) from None
 
 
-async def _rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Answers]:
-    async with parts_at(place) as parts, selling(strategy, parts) as desk:
-        told = []
+async def _rush(strategy: type[RegisteredStrategy], addresses: StoreAddresses, buyers: Buyers) -> list[Answers]:
+    async with dependencies_at(addresses) as dependencies, selling(strategy, dependencies) as instance:
+        answers = []
         for sale in buyers.sales:
             await asyncio.to_thread(_starts[0].wait, 60)
-            told.append(await _sell(desk, sale, buyers))
-        return told
+            answers.append(await _sell(instance, sale, buyers))
+        return answers
 
 
 @asynccontextmanager
-async def parts_at(place: Place) -> AsyncIterator[StrategyDependencies]:
+async def dependencies_at(addresses: StoreAddresses) -> AsyncIterator[StrategyDependencies]:
     """Yield the dependencies of a strategy, in a process that has no fixtures."""
     ledger = LedgerSettings(statement_timeout_seconds=60)  # a slow machine must not fail a test
-    engine = make_engine(place.database_url, "test", ledger, pool_size=WARM_CONNECTIONS)
-    settings = GateSettings(key_prefix=place.key_prefix, connect_timeout_seconds=10, command_timeout_seconds=10)
-    redis = make_redis(place.redis_url, "test", settings)
-    hints = Hints(place.broker_url)
+    engine = make_engine(addresses.database_url, "test", ledger, pool_size=WARM_CONNECTIONS)
+    settings = GateSettings(key_prefix=addresses.key_prefix, connect_timeout_seconds=10, command_timeout_seconds=10)
+    redis = make_redis(addresses.redis_url, "test", settings)
+    hints = Hints(addresses.broker_url)
     try:
         yield StrategyDependencies(
             engine=engine,
             redis=redis,
-            gate=Gate(redis, place.key_prefix),
+            gate=Gate(redis, addresses.key_prefix),
             hints=hints,
-            broker_url=place.broker_url,
+            broker_url=addresses.broker_url,
             gate_settings=settings,
         )
     finally:
@@ -105,19 +105,21 @@ async def parts_at(place: Place) -> AsyncIterator[StrategyDependencies]:
 
 
 @asynccontextmanager
-async def selling(strategy: type[RegisteredStrategy], parts: StrategyDependencies) -> AsyncIterator[RegisteredStrategy]:
-    """Yield the strategy, with as many connections to the ledger open as purchases run at once."""
-    desk = strategy.build(parts)
-    warm = [await parts.engine.connect() for _ in range(WARM_CONNECTIONS)]
+async def selling(
+    strategy: type[RegisteredStrategy], dependencies: StrategyDependencies
+) -> AsyncIterator[RegisteredStrategy]:
+    """Yield an instance of the strategy, with as many connections to the ledger open as purchases run at once."""
+    instance = strategy.build(dependencies)
+    warm = [await dependencies.engine.connect() for _ in range(WARM_CONNECTIONS)]
     for connection in warm:
         await connection.close()
     try:
-        yield desk
+        yield instance
     finally:
-        await desk.close()
+        await instance.close()
 
 
-async def _sell(desk: RegisteredStrategy, sale: str, buyers: Buyers) -> Answers:
+async def _sell(instance: RegisteredStrategy, sale: str, buyers: Buyers) -> Answers:
     contended = 0
 
     async def buy(customer: str) -> Outcome:
@@ -126,7 +128,7 @@ async def _sell(desk: RegisteredStrategy, sale: str, buyers: Buyers) -> Answers:
         key = secrets.token_hex(8)
         for _ in range(MOST_TRIES):
             try:
-                return await desk.buy(Purchase(sale, customer, key, buyers.quantity, secrets.token_hex(8)))
+                return await instance.buy(Purchase(sale, customer, key, buyers.quantity, secrets.token_hex(8)))
             except Contention:
                 contended += 1
             except TemporarilyUnavailable:

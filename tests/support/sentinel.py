@@ -8,7 +8,7 @@ from app.lab.stack.servers.valkey import ValkeyServer
 NAME = "tickets"
 
 
-class Watched:
+class SentinelGroup:
     """The three servers. `url` names two Sentinels: the first does not exist, the second is the real one."""
 
     def __init__(self, primary: ValkeyServer, replica: ValkeyServer, port: int) -> None:

@@ -15,6 +15,7 @@ from app.lab.stack.servers.ports import LOOPBACK, free_port
 from app.telemetry.exporting import QuietExporter
 from app.telemetry.provider import provider_of
 from tests.fixtures.platform import MakePlatform
+from tests.support.until import until
 
 LOST = "spans are lost; nothing else is"
 
@@ -45,7 +46,7 @@ async def test_a_blast_goes_on_and_it_is_told_once(make_platform: MakePlatform, 
     async def warned() -> bool:
         return LOST in platform.log("api-1") and LOST in platform.log("worker-1")
 
-    await platform.wait_until(warned)
+    await until(warned)
     platform.stop(*platform.names)  # it asserts that none had to be killed
     for name in ("api-1", "worker-1"):
         lines = [json.loads(line) for line in platform.log(name).splitlines() if line.startswith("{")]

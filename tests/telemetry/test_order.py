@@ -19,16 +19,16 @@ from tests.support.order_spans import (
     RESERVE,
     accepted,
     attributes_of,
-    one_story,
+    trace_of_order,
     whole_orders,
 )
-from tests.support.platform import Platform
-from tests.support.received import Received
+from tests.support.received import ReceivedSpan
+from tests.support.until import until
 
 STOCK, REQUESTS = 40, 100
 
 
-async def until_whole(platform: Platform, collector: Collector, orders: int, requests: int) -> None:
+async def until_whole(collector: Collector, orders: int, requests: int) -> None:
     """Return when all required spans have arrived."""
 
     async def arrived() -> bool:
@@ -37,7 +37,7 @@ async def until_whole(platform: Platform, collector: Collector, orders: int, req
         buys = [span for span in collector.named(BUY) if OUTCOME in span.attributes]
         return len(buys) >= requests and whole_orders(collector) >= orders and linked <= ids
 
-    await platform.wait_until(arrived)
+    await until(arrived)
 
 
 async def test_every_accepted_order_is_one_unbroken_trace(
@@ -50,12 +50,12 @@ async def test_every_accepted_order_is_one_unbroken_trace(
     result = await platform.blast(sale, REQUESTS, trace_ratio=1.0)
     assert result.outcomes == {"accepted": STOCK, "sold-out": REQUESTS - STOCK}
     await platform.settled(sale)
-    await until_whole(platform, collector, STOCK, REQUESTS)
+    await until_whole(collector, STOCK, REQUESTS)
 
     bought = accepted(collector)
     assert len({span.trace_id for span in bought}) == STOCK
     for span in bought:
-        one_story(collector, span)
+        trace_of_order(collector, span)
     shared = linked_to(collector, RESERVE, CALL) + linked_to(collector, BOOK, BATCH)
     assert all(not call.parent_id for _, call in shared)
     assert all((book.trace_id, book.parent_id) in batch.links for book, batch in linked_to(collector, BOOK, BATCH))
@@ -68,7 +68,7 @@ async def test_every_accepted_order_is_one_unbroken_trace(
     assert collector.orphans() == []
 
 
-def linked_to(collector: Collector, own: str, shared: str) -> list[tuple[Received, Received]]:
+def linked_to(collector: Collector, own: str, shared: str) -> list[tuple[ReceivedSpan, ReceivedSpan]]:
     """Return each span named `own`, of one order, with the span named `shared` to which it links."""
     by_ids = {span.ids: span for span in collector.named(shared)}
     found = []
@@ -90,7 +90,7 @@ async def test_what_a_dead_worker_had_is_told_as_claimed(make_platform: MakePlat
     await forget_the_trace(platform.redis, sale, "eve")
     platform.start("worker-1")
     await platform.settled(sale)
-    await until_whole(platform, collector, 2, 3)
+    await until_whole(collector, 2, 3)
     assert sorted(attributes_of(span, DELIVERY, OUTCOME) for span in collector.named(BOOK)) == [
         ("claimed", "booked"), ("first", "booked"),
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.cluster.kubectl import Kubectl
-from tests.support.received import Received, Spans
+from tests.support.received import ReceivedSpan, Spans
 from tests.support.until import block_until
 
 MOST_TRACES = 1000
@@ -58,10 +58,10 @@ def when(look: Callable[[], Spans], complete: Callable[[Spans], bool]) -> Spans:
     return seen
 
 
-def received(span: dict[str, Any], processes: dict[str, Any]) -> Received:
+def received(span: dict[str, Any], processes: dict[str, Any]) -> ReceivedSpan:
     process, tags = processes[span["processID"]], plain(span["tags"])
     parents, links = (references(span, kind) for kind in ("CHILD_OF", "FOLLOWS_FROM"))
-    return Received(
+    return ReceivedSpan(
         name=span["operationName"],
         service=process["serviceName"],
         trace_id=span["traceID"],

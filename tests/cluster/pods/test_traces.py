@@ -8,8 +8,8 @@ from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.jaeger import Jaeger, when
 from tests.cluster.pods.shop import Shop
 from tests.support.collisions import LOST_UPDATE, OTHER_POD, POD, READ, WRITTEN, both_windows, other_of
-from tests.support.order_spans import BATCH, BUY, CALL, OUTCOME, RESERVED, accepted, one_story, whole_orders
-from tests.support.received import Received, Spans
+from tests.support.order_spans import BATCH, BUY, CALL, OUTCOME, RESERVED, accepted, trace_of_order, whole_orders
+from tests.support.received import ReceivedSpan, Spans
 
 pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.thorough, pytest.mark.timeout(400)]
 
@@ -58,7 +58,7 @@ def test_each_accepted_order_is_one_trace_from_the_buyer_to_the_ledger(
     bought = accepted(spans)
     assert len({span.trace_id for span in bought}) == STOCK
     for span in bought:
-        reserve, book = one_story(spans, span)
+        reserve, book = trace_of_order(spans, span)
         assert pod_of(span) == pod_of(reserve) in names(shop, "api")
         assert pod_of(book) in names(shop, "worker")
     refused = when(
@@ -91,7 +91,7 @@ def what_orders_share(jaeger: Jaeger, spans: Spans) -> Spans:
     return when(lambda: jaeger.traces(traces), lambda seen: links <= {span.ids for span in seen.spans})
 
 
-def pod_of(span: Received) -> str:
+def pod_of(span: ReceivedSpan) -> str:
     return str(span.resource["k8s.pod.name"])
 
 

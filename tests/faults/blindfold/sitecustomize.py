@@ -32,4 +32,4 @@ if "run-id" in hidden:
     hide(connection, "_run_id", lambda _: "")
     hide(gate.Gate, "run_id", nobody)
 if "numbers" in hidden:
-    hide(PurchaseBatcher, "_watch", hint_only)
+    hide(PurchaseBatcher, "_check_numbers", hint_only)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.lab.cli.main import main
-from tests.support.tale import Tale
+from tests.support.history import History
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def history(tmp_path: Path) -> Path:
 
 
 def test_a_clean_history_ends_with_0(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    history.write_text("\n".join(Tale().won("ada", "r1").lines))
+    history.write_text("\n".join(History().won("ada", "r1").lines))
     assert main(["check", str(history)]) == 0
     assert capsys.readouterr().out == "4 events: 1 purchases, 1 bookings. Nothing found.\n"
 
@@ -23,7 +23,7 @@ def test_a_clean_history_ends_with_0(history: Path, capsys: pytest.CaptureFixtur
 def test_an_anomaly_ends_with_1_and_is_shown_with_its_witness(
     history: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    history.write_text("\n".join(Tale().buy("ada", "r1").lines))
+    history.write_text("\n".join(History().buy("ada", "r1").lines))
     assert main(["check", str(history)]) == 1
     assert capsys.readouterr().out.splitlines() == [
         "4 events: 1 purchases, 0 bookings. 1 kinds of anomaly found.",
@@ -35,7 +35,7 @@ def test_an_anomaly_ends_with_1_and_is_shown_with_its_witness(
 
 
 def test_the_verdict_as_json(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    history.write_text("\n".join(Tale(stock=1).won("ada", "r1").won("bob", "r2").lines))
+    history.write_text("\n".join(History(stock=1).won("ada", "r1").won("bob", "r2").lines))
     assert main(["check", str(history), "--json"]) == 1
     verdict = json.loads(capsys.readouterr().out)
     assert (verdict["clean"], [found["anomaly"] for found in verdict["findings"]]) == (False, ["oversold"])
