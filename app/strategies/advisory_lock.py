@@ -30,6 +30,6 @@ class AdvisoryLockStrategy(ReadThenWrite):
     name: ClassVar[str] = "advisory-lock"
     write: ClassVar[TextClause] = counter_update("remaining = remaining - :quantity")
 
-    async def look(self, connection: AsyncConnection, purchase: Purchase) -> Seen:
+    async def read_sale(self, connection: AsyncConnection, purchase: Purchase) -> Seen:
         await hold(connection, f"sale {purchase.sale}")
-        return await super().look(connection, purchase)
+        return await super().read_sale(connection, purchase)

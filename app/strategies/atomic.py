@@ -55,9 +55,8 @@ class AtomicStrategy:
         self._sales = SaleRepository(dependencies.engine)
         self._receipts = ReceiptRepository(dependencies.engine)
         self._reservations = ReservationRepository(dependencies.engine)
-        command = dependencies.gate.command
         self._batcher = PurchaseBatcher(
-            dependencies.gate, dependencies.gate_settings, self._accepted, self._on_reply, command
+            dependencies.gate, dependencies.gate_settings, self._accepted, self._on_reply, dependencies.gate.command
         )
         self._recent = RecentAcceptances()
         self._epochs: OrderedDict[str, int] = OrderedDict()  # by sale: the newest in which this process accepted
@@ -76,7 +75,7 @@ class AtomicStrategy:
         except GateForgot as forgot:
             if forgot.verdict != "missing":
                 raise
-            return await self._without_keys(purchase, forgot)
+            return await self._answer_from_ledger(purchase, forgot)
         await failpoint("after_decrement")
         return outcome
 
@@ -85,8 +84,8 @@ class AtomicStrategy:
             await recount(sale, self._gate, self._engine)
 
     async def snapshot(self, sale: Sale) -> Snapshot | None:
-        seen = await self._gate.snapshot(sale.name)
-        return None if seen is None else seen.as_counter()
+        snapshot = await self._gate.snapshot(sale.name)
+        return None if snapshot is None else snapshot.as_counter()
 
     async def is_pending(self, reservation: ReservationId) -> bool:
         return await self._gate.has_entry(reservation)
@@ -98,7 +97,7 @@ class AtomicStrategy:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _without_keys(self, purchase: Purchase, forgot: GateForgot) -> Outcome:
+    async def _answer_from_ledger(self, purchase: Purchase, forgot: GateForgot) -> Outcome:
         """Answer a purchase from the ledger because the gate has no keys of the sale.
 
         An ended sale has no keys once it is removed from the gate; its ledger still knows the keys that won. Raise
@@ -122,32 +121,32 @@ class AtomicStrategy:
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self._watch_recent_sales())
 
-    def _on_reply(self, sale: str, token: FencingToken, what: str) -> None:
+    def _on_reply(self, sale: str, token: FencingToken, reason: str) -> None:
         """Act on a reply of the gate.
 
-        `what` is `hint` (a hint is due), or the reason for suspecting that the gate lost orders: `fenced`, `stale`,
+        `reason` is `hint` (a hint is due), or the reason for suspecting that the gate lost orders: `fenced`, `stale`,
         `behind`, `moved` or `missing`.
         """
-        if what == "hint":
+        if reason == "hint":
             self._hints.send(sale)
             return
         if sale not in self._keeping_receipts and sale in self._epochs:
             self._keeping_receipts.add(sale)
-            task = asyncio.create_task(self._keep_receipts(sale, token, what))
+            task = asyncio.create_task(self._keep_receipts(sale, token, reason))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _keep_receipts(self, sale: str, token: FencingToken, what: str) -> None:
+    async def _keep_receipts(self, sale: str, token: FencingToken, reason: str) -> None:
         """Keep receipts of the orders that buyers were promised before the loss, so that lost ones can be counted.
 
         If the gate went back in time, the sale is fenced first.
         """
         try:
-            if what in ("behind", "moved") and self._fenced.get(sale, 0) < token.epoch:
-                log.warning("the stock server went back in time; the sale is fenced", sale=sale, what=what)
+            if reason in ("behind", "moved") and self._fenced.get(sale, 0) < token.epoch:
+                log.warning("the stock server went back in time; the sale is fenced", sale=sale, reason=reason)
                 await self._gate.fence(sale, token.epoch)
                 remember(self._fenced, sale, token.epoch, KNOWN_SALES)
-            before = token.epoch if what == "stale" else token.epoch + 1
+            before = token.epoch if reason == "stale" else token.epoch + 1
             batches = self._recent.of(sale, before)
             await self._receipts.keep([acceptance for batch in batches for acceptance in batch])
             self._recent.forget(batches)
@@ -165,10 +164,10 @@ class AtomicStrategy:
             await asyncio.sleep(WATCH_SECONDS)
             for sale, epoch in sales.items():
                 try:
-                    seen = await self._gate.snapshot(sale)
+                    snapshot = await self._gate.snapshot(sale)
                 except TemporarilyUnavailable:
                     continue  # the stock server is away, which is no loss; the next round of the loop asks again
-                if seen is None or seen.state == "fenced":
+                if snapshot is None or snapshot.state == "fenced":
                     self._on_reply(sale, FencingToken(epoch), "fenced")
-                elif self._recent.of(sale, seen.epoch):
-                    self._on_reply(sale, FencingToken(seen.epoch), "stale")
+                elif self._recent.of(sale, snapshot.epoch):
+                    self._on_reply(sale, FencingToken(snapshot.epoch), "stale")

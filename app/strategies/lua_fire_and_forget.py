@@ -27,7 +27,7 @@ from app.sales.strategy import AcceptedIn, Snapshot
 from app.strategies.dependencies import StrategyDependencies
 from app.strategies.in_redis.standalone_counter import Sold, StandaloneCounter
 
-MOST_UNDER_WAY = 4096  # purchases of one process that wait for Redis or for the broker
+MAX_UNDER_WAY = 4096  # purchases of one process that wait for Redis or for the broker
 
 
 class LuaFireAndForgetStrategy:
@@ -56,7 +56,7 @@ class LuaFireAndForgetStrategy:
         Raise TemporarilyUnavailable if the outcome is unknown, and also if the tickets are taken and the broker does
         not have the order.
         """
-        if self._under_way >= MOST_UNDER_WAY:
+        if self._under_way >= MAX_UNDER_WAY:
             raise GateBusy(
                 "Too many purchases are under way in this process; nothing was taken. Retry with the same key."
             )

@@ -4,7 +4,8 @@ from prometheus_client import Counter
 
 RETRIES = Counter(
     "atomictickets_purchase_retries",
-    "Attempts at a purchase that lost a race, by reason: version, key, locked, watched, or an SQLSTATE",
+    "Attempts at a purchase that were repeated, by reason: version, key, counter, locked, fenced, watched, forgotten, "
+    "grown, promised, outrun, or an SQLSTATE",
     ["strategy", "why"],
     registry=None,
 )

@@ -31,10 +31,10 @@ class RedisDecrStrategy(CountedStrategy):
     async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
         counted = await self.counter.add(purchase.sale, seen.round, -purchase.quantity)
         if counted is None:
-            await self.forgotten(connection, purchase, seen)
+            await self.rebuild(connection, purchase, seen)
         if counted.left >= 0:
             return Taken(counted.ticket(purchase.quantity), counted.left)
         counted = await self.counter.add(purchase.sale, seen.round, purchase.quantity)
         if counted is None:
-            await self.forgotten(connection, purchase, seen)
+            await self.rebuild(connection, purchase, seen)
         return await self.sold_out(connection, purchase, seen, counted)

@@ -40,11 +40,11 @@ class RedisLockFencedStrategy(LockedStrategy):
     name: ClassVar[str] = "redis-lock-fenced"
     write: ClassVar[TextClause] = counter_update("remaining = :computed", "lock_token = :lock_token")
 
-    async def look(self, connection: AsyncConnection, purchase: Purchase) -> Seen:
+    async def read_sale(self, connection: AsyncConnection, purchase: Purchase) -> Seen:
         """Read the sale, with a token of this holder. Raise Conflict if the ledger has a token as high as that."""
         token = await self.lock.token(purchase.sale)
         await self.fence(connection, purchase.sale, token)
-        return replace(await super().look(connection, purchase), lock_token=token)
+        return replace(await super().read_sale(connection, purchase), lock_token=token)
 
     async def fence(self, connection: AsyncConnection, sale: str, token: int) -> None:
         """Commit the token, so that no older one can write. Raise Conflict if the ledger has one as high."""

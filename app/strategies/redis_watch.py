@@ -39,7 +39,7 @@ class RedisWatchStrategy(CountedStrategy):
     async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
         counted, taken = await self._try(self.counter.key(purchase.sale, seen.round), purchase.quantity)
         if counted is None:
-            await self.forgotten(connection, purchase, seen)
+            await self.rebuild(connection, purchase, seen)
         if not taken:
             return await self.sold_out(connection, purchase, seen, counted)
         return Taken(counted.ticket(purchase.quantity), counted.left)

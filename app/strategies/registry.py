@@ -59,4 +59,5 @@ def build_strategies(dependencies: StrategyDependencies) -> Mapping[str, Strateg
 
 
 def strategy_names() -> tuple[str, ...]:
+    """Return the names of the strategies, in the order of STRATEGIES."""
     return tuple(STRATEGIES)

@@ -83,36 +83,36 @@ class ShardedCounterStrategy(LedgerStrategy):
     """
 
     async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
-        here = {"sale": purchase.sale, "round": seen.round}
+        round_key = {"sale": purchase.sale, "round": seen.round}
         bucket = random.randint(1, BUCKETS)  # noqa: S311  for spreading, not for secrecy
-        ticket = await connection.scalar(TAKE, here | {"bucket": bucket, "quantity": purchase.quantity})
+        ticket = await connection.scalar(TAKE, round_key | {"bucket": bucket, "quantity": purchase.quantity})
         if ticket is not None:
             return Taken(ticket)
-        left: int = (await connection.execute(LEFT, here)).scalar_one()
+        left: int = (await connection.execute(LEFT, round_key)).scalar_one()
         if left < purchase.quantity:  # without a lock, so that late buyers do not queue for it
             return SoldOut(left)
-        return await self._borrow(connection, here, purchase.quantity)
+        return await self._borrow(connection, round_key, purchase.quantity)
 
-    async def _borrow(self, connection: AsyncConnection, here: dict[str, Any], quantity: int) -> Taken:
+    async def _borrow(self, connection: AsyncConnection, round_key: dict[str, Any], quantity: int) -> Taken:
         """Fill the order from the undealt tickets and from the buckets that no other purchase has locked.
 
         Raise Conflict if these have too few.
         """
-        counter = (await connection.execute(LOCK_COUNTER, here)).one()
+        counter = (await connection.execute(LOCK_COUNTER, round_key)).one()
         undealt = Share(counter.stock - counter.remaining + 1, counter.remaining)
-        await connection.execute(ADD_BUCKETS, here | {"buckets": BUCKETS})
-        locked = await connection.execute(LOCK_BUCKETS, here)
+        await connection.execute(ADD_BUCKETS, round_key | {"buckets": BUCKETS})
+        locked = await connection.execute(LOCK_BUCKETS, round_key)
         buckets = {row.bucket: Share(row.next_ticket, row.remaining) for row in locked}
         ticket = borrow(quantity, undealt, list(buckets.values()))
         if ticket is None:
             raise Conflict("locked")
-        await connection.execute(SET_COUNTER, here | {"remaining": undealt.remaining})
+        await connection.execute(SET_COUNTER, round_key | {"remaining": undealt.remaining})
         shares = {
             "buckets": list(buckets),
             "next_tickets": [share.next_ticket for share in buckets.values()],
             "remaining": [share.remaining for share in buckets.values()],
         }
-        await connection.execute(SET_BUCKETS, here | shares)
+        await connection.execute(SET_BUCKETS, round_key | shares)
         return Taken(ticket)
 
 

@@ -37,13 +37,13 @@ TAKE = text("""
 """)
 # One statement, so one instant: a ticket is in the counter or has a row, also while another transaction moves it.
 LEFT = text("""
-    SELECT i.remaining AS undealt, (SELECT count(*) FROM units u WHERE u.sale = i.sale AND u.round = i.round) AS shelf
+    SELECT i.remaining AS undealt, (SELECT count(*) FROM units u WHERE u.sale = i.sale AND u.round = i.round) AS dealt
     FROM inventory i WHERE i.sale = :sale AND i.round = :round
 """)
 LOCK_COUNTER = text("SELECT 1 FROM inventory WHERE sale = :sale AND round = :round FOR NO KEY UPDATE")
 DEAL = text("""
     WITH dealt AS (
-        UPDATE inventory i SET remaining = i.remaining - least(i.remaining, :shelf)
+        UPDATE inventory i SET remaining = i.remaining - least(i.remaining, :tickets)
         FROM inventory before
         WHERE i.sale = :sale AND i.round = :round AND before.sale = i.sale AND before.round = i.round
         RETURNING i.stock - before.remaining + 1 AS first, i.stock - i.remaining AS last
@@ -58,31 +58,31 @@ class SkipLockedStrategy(LedgerStrategy):
     dealt: ClassVar[str] = "SELECT count(*) FROM units u WHERE u.sale = i.sale AND u.round = i.round"
 
     async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
-        here = {"sale": purchase.sale, "round": seen.round}
-        tickets = await self._free(connection, here, purchase.quantity)
+        round_key = {"sale": purchase.sale, "round": seen.round}
+        tickets = await self._take_free(connection, round_key, purchase.quantity)
         if len(tickets) < purchase.quantity:
-            left = (await connection.execute(LEFT, here)).one()
-            there_are = len(tickets) + left.shelf + left.undealt
-            if there_are < purchase.quantity:
-                return SoldOut(there_are)
+            left = (await connection.execute(LEFT, round_key)).one()
+            left_in_all = len(tickets) + left.dealt + left.undealt
+            if left_in_all < purchase.quantity:
+                return SoldOut(left_in_all)
             if not left.undealt:
                 raise Conflict("locked")
-            tickets += await self._restocked(connection, here, purchase.quantity - len(tickets))
+            tickets += await self._deal_and_take(connection, round_key, purchase.quantity - len(tickets))
         return Taken(min(tickets))
 
-    async def _restocked(self, connection: AsyncConnection, here: dict[str, Any], wanted: int) -> list[int]:
+    async def _deal_and_take(self, connection: AsyncConnection, round_key: dict[str, Any], wanted: int) -> list[int]:
         """Deal more tickets from the counter, and return `wanted` of them. Raise Conflict if too few are free.
 
         Of the purchases that find too few rows one deals; the others wait for its lock and find what it dealt.
         """
-        await connection.execute(LOCK_COUNTER, here)
-        tickets = await self._free(connection, here, wanted)
+        await connection.execute(LOCK_COUNTER, round_key)
+        tickets = await self._take_free(connection, round_key, wanted)
         if len(tickets) < wanted:
-            await connection.execute(DEAL, here | {"shelf": DEALT_TICKETS})
-            tickets += await self._free(connection, here, wanted - len(tickets))
+            await connection.execute(DEAL, round_key | {"tickets": DEALT_TICKETS})
+            tickets += await self._take_free(connection, round_key, wanted - len(tickets))
         if len(tickets) < wanted:
             raise Conflict("locked")
         return tickets
 
-    async def _free(self, connection: AsyncConnection, here: dict[str, Any], wanted: int) -> list[int]:
-        return list((await connection.execute(TAKE, here | {"wanted": wanted})).scalars())
+    async def _take_free(self, connection: AsyncConnection, round_key: dict[str, Any], wanted: int) -> list[int]:
+        return list((await connection.execute(TAKE, round_key | {"wanted": wanted})).scalars())

@@ -18,8 +18,8 @@ async def test_a_purchase_needs_one_connection_at_a_time(
 ) -> None:
     """If purchases held one connection while they wait for another, a crowd as large as the pool would deadlock."""
     engine = make_engine(database_url, "test", LedgerSettings(pool_size=1))
-    desk = strategy.build(replace(parts, engine=engine))
-    await create_sale(desk, parts, customer_limit=2)
-    won(await desk.buy(a_purchase()))
-    await desk.close()
+    instance = strategy.build(replace(parts, engine=engine))
+    await create_sale(instance, parts, customer_limit=2)
+    won(await instance.buy(a_purchase()))
+    await instance.close()
     await engine.dispose()

@@ -43,21 +43,21 @@ def counted(strategy: str) -> float:
     )
 
 
-async def test_who_wins_at_once_does_not_pause(pauses: list[float]) -> None:
+async def test_an_attempt_that_wins_at_once_does_not_pause(pauses: list[float]) -> None:
     assert await retried("at-once", losing(0)) == "won"
     assert (pauses, counted("at-once")) == ([], 0)
 
 
-async def test_who_wins_at_last_has_paused_from_spans_that_double(pauses: list[float]) -> None:
+async def test_an_attempt_that_wins_at_last_has_paused_from_spans_that_double(pauses: list[float]) -> None:
     assert await retried("at-last", losing(TRIES - 1)) == "won"
     assert pauses == [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.25]
     assert counted("at-last") == TRIES - 1
 
 
-async def test_who_never_wins_is_told_so(pauses: list[float]) -> None:
-    with pytest.raises(Contention) as told:
+async def test_an_attempt_that_never_wins_is_contention(pauses: list[float]) -> None:
+    with pytest.raises(Contention) as raised:
         await retried("never", losing(TRIES))
-    assert (told.value.status, told.value.slug, told.value.retry_after_seconds) == (503, "contention", 1.0)
+    assert (raised.value.status, raised.value.slug, raised.value.retry_after_seconds) == (503, "contention", 1.0)
     assert (len(pauses), counted("never")) == (TRIES - 1, TRIES)
 
 
@@ -71,7 +71,7 @@ async def test_what_is_no_conflict_is_not_tried_again() -> None:
 
 
 @pytest.mark.usefixtures("pauses")
-async def test_an_api_process_tells_how_often_tries_failed() -> None:
-    await retried("told", losing(2))
-    told = Metrics(RETRIES).exposition([], sales_complete=True).decode()
-    assert 'atomictickets_purchase_retries_total{strategy="told",why="version"} 2.0' in told
+async def test_an_api_process_exposes_how_often_tries_failed() -> None:
+    await retried("exposed", losing(2))
+    exposition = Metrics(RETRIES).exposition([], sales_complete=True).decode()
+    assert 'atomictickets_purchase_retries_total{strategy="exposed",why="version"} 2.0' in exposition

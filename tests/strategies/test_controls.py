@@ -64,8 +64,8 @@ class SerializableReadCommitted(SerializableStrategy):
 
 
 class Unadvised(AdvisoryLockStrategy):
-    async def look(self, connection: AsyncConnection, purchase: Purchase) -> Seen:
-        return await LedgerStrategy.look(self, connection, purchase)
+    async def read_sale(self, connection: AsyncConnection, purchase: Purchase) -> Seen:
+        return await LedgerStrategy.read_sale(self, connection, purchase)
 
 
 class GatheredUnlocked(DbGatheredStrategy):
@@ -132,12 +132,12 @@ async def sell(
     """
     terms = SaleTerms(name="drop", strategy="any", stock=STOCK, customer_limit=limit, think_ms=0)
     await SaleRepository(parts.engine).create(terms, guarded=guarded)
-    desks = [strategy.build(parts) for _ in range(BUYERS)]
+    instances = [strategy.build(parts) for _ in range(BUYERS)]
     async with parts.engine.connect() as holder:
         await holder.execute(HOLD)
         purchases = [
-            asyncio.create_task(insist(desk, a_purchase(f"customer-{number % customers}")))
-            for number, desk in enumerate(desks)
+            asyncio.create_task(insist(instance, a_purchase(f"customer-{number % customers}")))
+            for number, instance in enumerate(instances)
         ]
 
         async def all_wait_or_are_done() -> bool:
@@ -146,8 +146,8 @@ async def sell(
         await until(all_wait_or_are_done)
         await holder.rollback()
         outcomes = await asyncio.gather(*purchases, return_exceptions=True)
-    for desk in desks:
-        await desk.close()
+    for instance in instances:
+        await instance.close()
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
@@ -218,11 +218,11 @@ async def test_a_limit_over_different_rows_is_write_skew_below_serializable(
     kept: bool,
 ) -> None:
     """Two purchases of one customer take from two buckets. Both count the customer's tickets before either writes."""
-    desk = strategy.build(parts)
-    await create_sale(desk, parts, stock=1000, customer_limit=1)
-    won(await desk.buy(a_purchase("the first one deals to all buckets")))
+    instance = strategy.build(parts)
+    await create_sale(instance, parts, stock=1000, customer_limit=1)
+    won(await instance.buy(a_purchase("the first one deals to all buckets")))
     buckets = iter([1, 2] * 10)
     monkeypatch.setattr("app.strategies.sharded_counter.random.randint", lambda *_: next(buckets))
     failpoints.meet_at("after_stock_read", 2)
-    outcomes = await asyncio.gather(*(desk.buy(a_purchase("ada")) for _ in range(2)))
+    outcomes = await asyncio.gather(*(instance.buy(a_purchase("ada")) for _ in range(2)))
     assert (sold(outcomes) == 1) is kept

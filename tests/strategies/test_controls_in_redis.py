@@ -31,7 +31,7 @@ from tests.strategies.sale import create_sale, tally_of
 from tests.support.sales import a_purchase
 
 SELL = (files("app.strategies.in_redis") / "lua/sell.lua").read_text()
-SELL = SELL.replace("tonumber(booth[4])", "tonumber(ARGV[6])")
+SELL = SELL.replace("tonumber(counter[4])", "tonumber(ARGV[6])")
 RESERVE = source("reserve").replace("tonumber(sale[6])", "tonumber(table.remove(ARGV))")
 FUNCTION = "reserve_apart"
 LIBRARY = f"#!lua name={FUNCTION}\nredis.register_function('{FUNCTION}', function(KEYS, ARGV)\n{RESERVE}\nend)"
@@ -47,8 +47,8 @@ class GateApart(Gate):
         super().__init__(redis, prefix)
         self._both_have_read = both_have_read
 
-    def _called(self, script: str) -> str:
-        return RESERVE if script == "reserve" else super()._called(script)
+    def _call_name(self, script: str) -> str:
+        return RESERVE if script == "reserve" else super()._call_name(script)
 
     async def _evaluate(self, server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         if name == "reserve":
@@ -60,8 +60,8 @@ class GateApart(Gate):
 class FunctionApart(GateApart, FunctionGate):
     command = "FCALL"
 
-    def _called(self, script: str) -> str:
-        return FUNCTION if script == "reserve" else super()._called(script)
+    def _call_name(self, script: str) -> str:
+        return FUNCTION if script == "reserve" else super()._call_name(script)
 
 
 class CounterApart(StockCounter):
@@ -78,7 +78,7 @@ class CounterApart(StockCounter):
         return Counted(counted.stock, left)
 
 
-class BoothApart(StandaloneCounter):
+class StandaloneCounterApart(StandaloneCounter):
     def __init__(self, redis: "Redis", prefix: str, both_have_read: asyncio.Barrier) -> None:
         super().__init__(redis, prefix)
         script = redis.register_script(SELL)
@@ -122,13 +122,13 @@ async def test_the_gate_decides_and_takes_in_one_call(
     sale = await create_sale(AtomicStrategy.build(parts), parts, stock=1)
     await parts.redis.function_load(LIBRARY, replace=True)
     gates = [whole(parts.redis, prefix) if protected else apart(parts.redis, prefix, both_have_read) for _ in range(2)]
-    desks = [strategy(replace(parts, gate=gate)) for gate in gates]
-    assert await statuses(*(desk.buy(a_purchase()) for desk in desks)) == LAST[protected]
+    instances = [strategy(replace(parts, gate=gate)) for gate in gates]
+    assert await statuses(*(instance.buy(a_purchase()) for instance in instances)) == LAST[protected]
     await Drain(parts.redis, parts.engine, DrainSettings(), key_prefix=prefix).sale("drop", 5)
     tally = await tally_of(parts, sale)
     assert (tally.booked, tally.rejected) == (1, 0 if protected else 1)
-    for desk in desks:
-        await desk.close()
+    for instance in instances:
+        await instance.close()
     await parts.redis.function_delete(FUNCTION)
 
 
@@ -139,8 +139,8 @@ async def test_the_counter_is_read_and_taken_from_in_one_command(
     prefix = parts.gate_settings.key_prefix
     sale = await create_sale(RedisDecrStrategy.build(parts), parts, stock=1)
     whole, apart = StockCounter(parts.redis, prefix), CounterApart(parts.redis, prefix, both_have_read)
-    desks = [RedisDecrStrategy(parts.engine, whole if protected else apart) for _ in range(2)]
-    assert await statuses(*(desk.buy(a_purchase()) for desk in desks)) == LAST[protected]
+    instances = [RedisDecrStrategy(parts.engine, whole if protected else apart) for _ in range(2)]
+    assert await statuses(*(instance.buy(a_purchase()) for instance in instances)) == LAST[protected]
     assert (await tally_of(parts, sale)).booked == LAST[protected][0]
 
 
@@ -151,18 +151,20 @@ async def test_the_standalone_counter_decides_and_takes_in_one_call(
     prefix = parts.gate_settings.key_prefix
     strategy = LuaFireAndForgetStrategy.build(parts)
     sale = await create_sale(strategy, parts, stock=1)
-    booths = [
-        StandaloneCounter(parts.redis, prefix) if protected else BoothApart(parts.redis, prefix, both_have_read)
+    counters = [
+        StandaloneCounter(parts.redis, prefix)
+        if protected
+        else StandaloneCounterApart(parts.redis, prefix, both_have_read)
     ] * 2
 
-    async def buy(booth: StandaloneCounter) -> Outcome:
-        sold = await booth.sell(a_purchase())
+    async def buy(counter: StandaloneCounter) -> Outcome:
+        sold = await counter.sell(a_purchase())
         assert isinstance(sold, Sold)
         if sold.order is not None:
             await book_published(parts.engine, sold.order)  # as the worker does that gets the task
         return sold.outcome
 
-    assert await statuses(*(buy(booth) for booth in booths)) == LAST[protected]
+    assert await statuses(*(buy(counter) for counter in counters)) == LAST[protected]
     tally = await tally_of(parts, sale)
     assert (tally.booked, tally.rejected) == (1, 0 if protected else 1)
     await strategy.close()

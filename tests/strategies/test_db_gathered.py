@@ -15,7 +15,7 @@ SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.mark.parametrize(
-    ("sells", "told"),
+    ("sells", "expected"),
     [
         (DbGatheredStrategy, set()),
         (AtomicStrategy, {"gate.reserve", "EVALSHA reserve"}),
@@ -23,9 +23,9 @@ SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     ],
     ids=["db-gathered", "atomic", "function"],
 )
-async def test_only_what_asks_the_gate_says_so(
+async def test_only_a_strategy_that_asks_the_gate_has_its_spans(
     sells: type[DbGatheredStrategy | AtomicStrategy],
-    told: set[str],
+    expected: set[str],
     parts: StrategyDependencies,
     exported: InMemorySpanExporter,
 ) -> None:
@@ -35,4 +35,4 @@ async def test_only_what_asks_the_gate_says_so(
     purchase.traceparent = SAMPLED
     won(await strategy.buy(purchase))
     await strategy.close()
-    assert {span.name for span in exported.get_finished_spans()} & {"gate.reserve", *CALLS.values()} == told
+    assert {span.name for span in exported.get_finished_spans()} & {"gate.reserve", *CALLS.values()} == expected

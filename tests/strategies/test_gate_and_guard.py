@@ -34,7 +34,7 @@ def prefilter(parts: StrategyDependencies) -> str:
     return RedisKeys(parts.gate_settings.key_prefix, "drop").prefilter(1)
 
 
-async def test_a_shield_that_lets_everybody_through_sells_nothing_more(
+async def test_a_prefilter_that_admits_everybody_sells_nothing_more(
     parts: StrategyDependencies, prefilter: str
 ) -> None:
     strategy = GateAndGuardStrategy.build(parts)
@@ -54,7 +54,7 @@ async def test_without_the_guard_it_does(parts: StrategyDependencies, prefilter:
     assert (await tally_of(parts, sale)).booked == 6
 
 
-async def test_a_shield_that_lets_nobody_through_is_no_sold_out(parts: StrategyDependencies, prefilter: str) -> None:
+async def test_a_prefilter_that_admits_nobody_is_no_sold_out(parts: StrategyDependencies, prefilter: str) -> None:
     strategy = GateAndGuardStrategy.build(parts)
     await create_sale(strategy, parts, stock=3)
     await parts.redis.set(prefilter, 0)
@@ -64,7 +64,7 @@ async def test_a_shield_that_lets_nobody_through_is_no_sold_out(parts: StrategyD
     won(await strategy.buy(a_purchase()))
 
 
-async def test_the_tickets_of_a_dead_process_are_sold_when_the_shield_ends(
+async def test_the_tickets_of_a_dead_process_are_sold_when_the_prefilter_expires(
     parts: StrategyDependencies, addresses: StoreAddresses, failpoints: FailpointController
 ) -> None:
     strategy = GateAndGuardStrategy.build(parts)
@@ -91,7 +91,7 @@ async def test_it_sells_without_redis(parts: StrategyDependencies) -> None:
     await away.aclose()
 
 
-async def test_the_shield_ends_within_a_second_used_or_not(parts: StrategyDependencies, prefilter: str) -> None:
+async def test_the_prefilter_expires_within_a_second_used_or_not(parts: StrategyDependencies, prefilter: str) -> None:
     strategy = GateAndGuardStrategy.build(parts)
     await create_sale(strategy, parts)
     for _ in range(2):

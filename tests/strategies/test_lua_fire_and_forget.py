@@ -99,7 +99,7 @@ async def test_what_is_lost_with_the_api_and_with_the_broker_and_kept_by_a_worke
 async def test_a_broker_that_is_away_takes_the_order_along(parts: StrategyDependencies) -> None:
     strategy = LuaFireAndForgetStrategy.build(replace(parts, broker_url="redis://127.0.0.1:1/0"))
     sale = await create_sale(strategy, parts, stock=2)
-    with pytest.raises(TemporarilyUnavailable, match="nobody will book"):
+    with pytest.raises(TemporarilyUnavailable, match="No worker will book"):
         await strategy.buy(a_purchase(key="k"))
     assert won(await strategy.buy(a_purchase(key="k"))).replayed  # a repeated request is still answered as accepted
     assert await remaining(strategy, sale) == 1
@@ -125,12 +125,12 @@ async def test_an_order_that_comes_twice_is_booked_once(parts: StrategyDependenc
 async def test_what_redis_forgot_is_sold_again_and_the_ledger_rejects_the_excess(parts: StrategyDependencies) -> None:
     strategy = LuaFireAndForgetStrategy.build(parts)
     sale = await create_sale(strategy, parts, stock=2)
-    booth = StandaloneCounter(parts.redis, parts.gate_settings.key_prefix)
-    first = await booth.sell(a_purchase("ada", quantity=2))
+    counter = StandaloneCounter(parts.redis, parts.gate_settings.key_prefix)
+    first = await counter.sell(a_purchase("ada", quantity=2))
     await parts.redis.unlink(*RedisKeys(parts.gate_settings.key_prefix, "drop").standalone)
-    assert await booth.sell(a_purchase("bob", quantity=2)) is None
+    assert await counter.sell(a_purchase("bob", quantity=2)) is None
     await strategy.prepare(sale)
-    second = await booth.sell(a_purchase("bob", quantity=2))
+    second = await counter.sell(a_purchase("bob", quantity=2))
     for sold in (first, second):
         assert sold is not None
         assert sold.order is not None
@@ -140,7 +140,7 @@ async def test_what_redis_forgot_is_sold_again_and_the_ledger_rejects_the_excess
     await strategy.close()
 
 
-async def test_a_booth_that_redis_forgot_is_made_from_the_ledger(parts: StrategyDependencies) -> None:
+async def test_a_counter_that_redis_forgot_is_made_from_the_ledger(parts: StrategyDependencies) -> None:
     strategy = LuaFireAndForgetStrategy.build(parts)
     sale = await create_sale(strategy, parts, stock=2)
     await parts.redis.unlink(*RedisKeys(parts.gate_settings.key_prefix, "drop").standalone)
@@ -150,7 +150,7 @@ async def test_a_booth_that_redis_forgot_is_made_from_the_ledger(parts: Strategy
     await strategy.close()
 
 
-async def test_a_late_word_of_an_earlier_round_changes_nothing(parts: StrategyDependencies) -> None:
+async def test_late_terms_of_an_earlier_round_change_nothing(parts: StrategyDependencies) -> None:
     strategy = LuaFireAndForgetStrategy.build(parts)
     first = await create_sale(strategy, parts, stock=2)
     second = await SaleRepository(parts.engine).next_round("drop", 5)

@@ -132,7 +132,7 @@ async def test_a_buyer_without_a_free_connection_is_told_to_come_back(database_u
     assert (await sales.tally("drop", 1)).booked == 0
 
 
-async def test_a_ledger_that_is_away_is_said_to_be_away() -> None:
+async def test_a_ledger_that_is_away_is_temporarily_unavailable() -> None:
     engine = make_engine(f"postgresql+asyncpg://postgres@127.0.0.1:{free_port()}/none", "test", LedgerSettings())
     with pytest.raises(TemporarilyUnavailable):
         await NaiveStrategy(engine).buy(a_purchase())

@@ -44,8 +44,8 @@ async def test_each_sells_on_every_primary(cluster: RedisCluster, on_cluster: St
             terms = SaleTerms(name=drop, strategy=name, stock=2, think_ms=0)
             sale = (await sales.create(terms, guarded=strategy.promises_exactness)).sale
             await strategy.prepare(sale)
-            told = [type(await strategy.buy(a_purchase(sale=drop))) for _ in range(3)]
-            assert told == [Reserved, Reserved, SoldOut], name
+            outcomes = [type(await strategy.buy(a_purchase(sale=drop))) for _ in range(3)]
+            assert outcomes == [Reserved, Reserved, SoldOut], name
             snapshot = await strategy.snapshot(sale)
             assert snapshot is not None
             assert snapshot.remaining == 0

@@ -73,7 +73,7 @@ async def sell_out_while_one_sleeps(strategy: LockedStrategy, failpoints: Failpo
     return [*outcomes, late.result()]
 
 
-async def test_a_holder_who_sleeps_past_his_lock_sells_a_ticket_twice(
+async def test_a_holder_that_outlasts_its_lock_sells_a_ticket_twice(
     parts: StrategyDependencies, failpoints: FailpointController
 ) -> None:
     kept = Kept()
@@ -90,7 +90,9 @@ async def test_a_holder_who_sleeps_past_his_lock_sells_a_ticket_twice(
     assert first.version_written != last.version_written
 
 
-async def test_with_a_token_he_writes_nothing(parts: StrategyDependencies, failpoints: FailpointController) -> None:
+async def test_with_a_token_such_a_holder_writes_nothing(
+    parts: StrategyDependencies, failpoints: FailpointController
+) -> None:
     strategy = impatient(RedisLockFencedStrategy, parts)
     sale = await create_sale(strategy, parts, stock=3)
     *_, refused, late = await sell_out_while_one_sleeps(strategy, failpoints)
@@ -103,8 +105,8 @@ async def late_between_read_and_write(strategy: RedisLockFencedStrategy, parts: 
     """Let A read and sleep; B then has the lock, and reads; A writes; B writes."""
     async with parts.engine.connect() as first, parts.engine.connect() as second:
         a, b = a_purchase(), a_purchase()
-        a_saw = await strategy.look(first, a)
-        b_saw = await strategy.look(second, b)
+        a_saw = await strategy.read_sale(first, a)
+        b_saw = await strategy.read_sale(second, b)
         for connection, purchase, seen in ((first, a, a_saw), (second, b, b_saw)):
             taken = await strategy.take(connection, purchase, seen)
             assert isinstance(taken, Taken)
@@ -139,11 +141,13 @@ async def test_tokens_that_redis_forgot_are_skipped(parts: StrategyDependencies,
     assert (await tally_of(parts, sale)).booked == 5
 
 
-@pytest.mark.parametrize("way", [RedisLockStrategy, RedisLockFencedStrategy], ids=lambda way: way.name)
+@pytest.mark.parametrize(
+    "strategy_class", [RedisLockStrategy, RedisLockFencedStrategy], ids=lambda strategy_class: strategy_class.name
+)
 async def test_a_lock_that_is_never_free_is_contention_and_takes_nothing(
-    way: type[LockedStrategy], parts: StrategyDependencies, keys: RedisKeys
+    strategy_class: type[LockedStrategy], parts: StrategyDependencies, keys: RedisKeys
 ) -> None:
-    strategy = way.build(parts)
+    strategy = strategy_class.build(parts)
     sale = await create_sale(strategy, parts)
     await parts.redis.set(keys.lock, "another's")
     with pytest.raises(Contention):
@@ -152,7 +156,9 @@ async def test_a_lock_that_is_never_free_is_contention_and_takes_nothing(
     assert await parts.redis.get(keys.lock) == "another's"
 
 
-async def test_a_late_holder_leaves_the_next_one_his_lock(parts: StrategyDependencies, keys: RedisKeys) -> None:
+async def test_a_late_holder_does_not_release_the_lock_of_the_next(
+    parts: StrategyDependencies, keys: RedisKeys
+) -> None:
     lock = SaleLock(parts.redis, keys.prefix)
     async with lock.held("drop"):
         assert 0 < await parts.redis.pttl(keys.lock) <= LOCK_MS
@@ -170,7 +176,7 @@ async def test_the_token_ends_when_nobody_buys_any_more(parts: StrategyDependenc
     assert 0 < await parts.redis.ttl(keys.lock_token) <= LIFE_SECONDS
 
 
-async def test_who_has_waited_too_long_for_a_turn_is_told_so(
+async def test_a_purchase_that_waits_too_long_for_its_turn_is_contention(
     parts: StrategyDependencies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.strategies.in_redis.locked.WAIT_SECONDS", 0.01)

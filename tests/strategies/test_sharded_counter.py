@@ -65,16 +65,16 @@ def test_shares(undealt: int, shares: list[int], quantity: int, left: tuple[int,
 
 
 async def test_buyers_of_several_tickets_leave_none_over(parts: StrategyDependencies) -> None:
-    desk = ShardedCounterStrategy.build(parts)
-    sale = await create_sale(desk, parts, stock=100)
+    strategy = ShardedCounterStrategy.build(parts)
+    sale = await create_sale(strategy, parts, stock=100)
     outcomes = await asyncio.gather(
-        *(insist(desk, a_purchase(f"customer-{number}", quantity=3)) for number in range(50))
+        *(insist(strategy, a_purchase(f"customer-{number}", quantity=3)) for number in range(50))
     )
     assert sum(isinstance(outcome, Reserved) for outcome in outcomes) == 33
     assert {str(outcome) for outcome in outcomes if not isinstance(outcome, Reserved)} == {str(SoldOut(1))}
-    won(await desk.buy(a_purchase()))
+    won(await strategy.buy(a_purchase()))
     assert (await tally_of(parts, sale)).booked == 100
-    assert await remaining(desk, sale) == 0
+    assert await remaining(strategy, sale) == 0
     async with parts.engine.connect() as connection:
         first_tickets = list((await connection.execute(text("SELECT ticket FROM bookings"))).scalars())
     assert len(set(first_tickets)) == 34
@@ -96,11 +96,11 @@ class Selfish(ShardedCounterStrategy):
 
 
 async def test_without_borrowing_a_buyer_is_sent_away_while_tickets_are_left(parts: StrategyDependencies) -> None:
-    desk = ShardedCounterStrategy.build(parts)
-    sale = await create_sale(desk, parts, stock=1000)
-    won(await desk.buy(a_purchase()))
+    strategy = ShardedCounterStrategy.build(parts)
+    sale = await create_sale(strategy, parts, stock=1000)
+    won(await strategy.buy(a_purchase()))
     async with parts.engine.begin() as connection:
         await connection.execute(TAKE_BACK_BUCKET_1)
     assert await Selfish.build(parts).buy(a_purchase()) == SoldOut(0)
-    assert await remaining(desk, sale) == 999
-    won(await desk.buy(a_purchase()))
+    assert await remaining(strategy, sale) == 999
+    won(await strategy.buy(a_purchase()))

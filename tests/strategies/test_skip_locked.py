@@ -1,4 +1,4 @@
-"""Tickets that others hold are not sold out, a purchase gets all its tickets or none, and the shelf is restocked."""
+"""Tickets that others hold are not sold out, a purchase gets all its tickets or none, and more tickets are dealt."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,14 +28,14 @@ class Hasty(SkipLockedStrategy):
 
     async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
         here = {"sale": purchase.sale, "round": seen.round}
-        tickets = await self._free(connection, here, purchase.quantity)
+        tickets = await self._take_free(connection, here, purchase.quantity)
         return Taken(min(tickets)) if len(tickets) == purchase.quantity else SoldOut(len(tickets))
 
 
 class Careless(SkipLockedStrategy):
     """The control: it reads which rows are free, and does not check that this buyer deleted them."""
 
-    async def _free(self, connection: AsyncConnection, here: dict[str, Any], wanted: int) -> list[int]:
+    async def _take_free(self, connection: AsyncConnection, here: dict[str, Any], wanted: int) -> list[int]:
         free = text("SELECT ticket FROM units WHERE sale = :sale AND round = :round ORDER BY ticket LIMIT :wanted")
         tickets = list((await connection.execute(free, here | {"wanted": wanted})).scalars())
         gone = text("DELETE FROM units WHERE sale = :sale AND round = :round AND ticket = ANY(:tickets)")
@@ -53,42 +53,42 @@ async def somebody_holds(parts: StrategyDependencies, tickets: int) -> AsyncIter
 
 
 async def test_tickets_that_are_held_are_contended_and_not_sold_out(parts: StrategyDependencies) -> None:
-    desk = SkipLockedStrategy.build(parts)
-    sale = await create_sale(desk, parts, stock=3)
-    won(await desk.buy(a_purchase()))
+    strategy = SkipLockedStrategy.build(parts)
+    sale = await create_sale(strategy, parts, stock=3)
+    won(await strategy.buy(a_purchase()))
     async with somebody_holds(parts, 2):
         with pytest.raises(Contention):
-            await desk.buy(a_purchase())
-    won(await desk.buy(a_purchase(quantity=2)))
-    assert await desk.buy(a_purchase()) == SoldOut(0)
+            await strategy.buy(a_purchase())
+    won(await strategy.buy(a_purchase(quantity=2)))
+    assert await strategy.buy(a_purchase()) == SoldOut(0)
     assert (await tally_of(parts, sale)).booked == 3
 
 
-async def test_without_the_second_look_a_buyer_is_turned_away_and_tickets_are_left(parts: StrategyDependencies) -> None:
-    desk = SkipLockedStrategy.build(parts)
-    sale = await create_sale(desk, parts, stock=3)
-    won(await desk.buy(a_purchase()))
+async def test_if_held_tickets_count_as_sold_a_buyer_is_turned_away_too_early(parts: StrategyDependencies) -> None:
+    strategy = SkipLockedStrategy.build(parts)
+    sale = await create_sale(strategy, parts, stock=3)
+    won(await strategy.buy(a_purchase()))
     async with somebody_holds(parts, 2):
         assert await Hasty.build(parts).buy(a_purchase()) == SoldOut(0)
-    assert await remaining(desk, sale) == 2
+    assert await remaining(strategy, sale) == 2
 
 
 async def test_what_is_had_in_part_is_given_back(parts: StrategyDependencies) -> None:
-    desk = SkipLockedStrategy.build(parts)
-    sale = await create_sale(desk, parts, stock=4)
-    won(await desk.buy(a_purchase()))
+    strategy = SkipLockedStrategy.build(parts)
+    sale = await create_sale(strategy, parts, stock=4)
+    won(await strategy.buy(a_purchase()))
     async with somebody_holds(parts, 1):
         with pytest.raises(Contention):
-            await desk.buy(a_purchase(quantity=3))
-        won(await desk.buy(a_purchase(quantity=2)))
-    assert await desk.buy(a_purchase(quantity=2)) == SoldOut(1)
-    assert await remaining(desk, sale) == 1
+            await strategy.buy(a_purchase(quantity=3))
+        won(await strategy.buy(a_purchase(quantity=2)))
+    assert await strategy.buy(a_purchase(quantity=2)) == SoldOut(1)
+    assert await remaining(strategy, sale) == 1
 
 
 async def test_rows_that_are_not_locked_are_sold_twice(parts: StrategyDependencies) -> None:
-    desk = SkipLockedStrategy.build(parts)
-    sale = await create_sale(desk, parts, stock=2)
-    won(await desk.buy(a_purchase()))
+    strategy = SkipLockedStrategy.build(parts)
+    sale = await create_sale(strategy, parts, stock=2)
+    won(await strategy.buy(a_purchase()))
     async with somebody_holds(parts, 1):
         purchases = [asyncio.create_task(Careless.build(parts).buy(a_purchase())) for _ in range(4)]
 
@@ -101,13 +101,13 @@ async def test_rows_that_are_not_locked_are_sold_twice(parts: StrategyDependenci
     assert (await tally_of(parts, sale)).booked > 2
 
 
-async def test_the_shelf_is_restocked_as_often_as_it_takes(
+async def test_tickets_are_dealt_as_often_as_it_takes(
     parts: StrategyDependencies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(skip_locked, "SHELF_TICKETS", 7)
-    desk = SkipLockedStrategy.build(parts)
-    sale = await create_sale(desk, parts, stock=30)
-    outcomes = await asyncio.gather(*(desk.buy(a_purchase(quantity=3)) for _ in range(20)))
+    monkeypatch.setattr(skip_locked, "DEALT_TICKETS", 7)
+    strategy = SkipLockedStrategy.build(parts)
+    sale = await create_sale(strategy, parts, stock=30)
+    outcomes = await asyncio.gather(*(strategy.buy(a_purchase(quantity=3)) for _ in range(20)))
     assert sum(isinstance(outcome, Reserved) for outcome in outcomes) == 10
     assert (await tally_of(parts, sale)).booked == 30
     async with parts.engine.connect() as connection:
@@ -117,9 +117,9 @@ async def test_the_shelf_is_restocked_as_often_as_it_takes(
 
 
 async def test_a_large_stock_is_not_written_out(parts: StrategyDependencies) -> None:
-    desk = SkipLockedStrategy.build(parts)
-    sale = await create_sale(desk, parts, stock=100_000_000)
-    won(await desk.buy(a_purchase()))
+    strategy = SkipLockedStrategy.build(parts)
+    sale = await create_sale(strategy, parts, stock=100_000_000)
+    won(await strategy.buy(a_purchase()))
     async with parts.engine.connect() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM units"))).scalar_one() == 999
-    assert await remaining(desk, sale) == 99_999_999
+    assert await remaining(strategy, sale) == 99_999_999

@@ -9,12 +9,12 @@ from app.sales.model import Purchase
 from app.sales.outcomes import Reserved
 
 
-def windows(
+def attempts_of(
     purchase: Purchase, seen: Seen, reserved: Reserved, *, strategy: str, hazard: Hazard, wrote: tuple[int, str]
 ) -> Iterator[Attempt]:
     """Yield the attempts of a purchase that was committed just now.
 
-    One is at the stock. If the sale has a limit, another one is at the customer's tickets.
+    One is about the stock. If the sale has a limit, another one is about the customer's tickets.
 
     A refused purchase wrote nothing and is half of no pair, so it leaves no attempt. `wrote`: the tickets left and the
     row version, as written.

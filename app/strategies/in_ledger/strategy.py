@@ -25,7 +25,7 @@ from app.sales.outcomes import Outcome, Reserved, SoldOut
 from app.sales.strategy import AcceptedIn, Snapshot
 from app.strategies.contention import Conflict, Contention, retried
 from app.strategies.dependencies import StrategyDependencies
-from app.strategies.in_ledger.attempts import windows
+from app.strategies.in_ledger.attempts import attempts_of
 
 Isolation = Literal["AUTOCOMMIT", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
 # Serialization failure and deadlock: https://www.postgresql.org/docs/18/mvcc-serialization-failure-handling.html
@@ -107,7 +107,7 @@ class LedgerStrategy:
     async def close(self) -> None:
         """Do nothing: no work outlives a purchase."""
 
-    async def look(self, connection: AsyncConnection, purchase: Purchase) -> Seen:
+    async def read_sale(self, connection: AsyncConnection, purchase: Purchase) -> Seen:
         """Read the sale and its counter."""
         return await read(connection, purchase.sale, self.locking)
 
@@ -127,7 +127,7 @@ class LedgerStrategy:
 
     async def sell(self, connection: AsyncConnection, purchase: Purchase) -> Outcome:
         """Run the steps of one purchase on the connection, and record its attempts if the strategy races."""
-        seen = await self.look(connection, purchase)
+        seen = await self.read_sale(connection, purchase)
         outcome = await refusal(connection, purchase, seen, lock_customer=self.locks_customer)
         if outcome is not None:
             return outcome
@@ -138,8 +138,8 @@ class LedgerStrategy:
         reserved = await self.complete(connection, purchase, seen, taken)
         if self.hazard is not None:
             wrote = (taken.remaining, taken.row_version)
-            for window in windows(purchase, seen, reserved, strategy=self.name, hazard=self.hazard, wrote=wrote):
-                self._attempts.record(window)
+            for attempt in attempts_of(purchase, seen, reserved, strategy=self.name, hazard=self.hazard, wrote=wrote):
+                self._attempts.record(attempt)
         return reserved
 
 

@@ -77,8 +77,8 @@ class CountedStrategy(LedgerStrategy):
         await connection.commit()
         return reserved
 
-    async def forgotten(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> NoReturn:
-        """Rebuild the counter that Redis has lost. Raise Conflict, so that the purchase starts over."""
+    async def rebuild(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> NoReturn:
+        """Rebuild the counter that Redis has lost, and raise Conflict, so that the purchase starts over."""
         await self._seed(connection, purchase.sale, seen.round, seen.stock)
         raise Conflict("forgotten")
 

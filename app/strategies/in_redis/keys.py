@@ -33,8 +33,8 @@ class RedisKeys:
     prefix: str
     sale: str
 
-    def _key(self, what: str) -> str:
-        return key_of_sale(self.prefix, self.sale, what)
+    def _key(self, suffix: str) -> str:
+        return key_of_sale(self.prefix, self.sale, suffix)
 
     def counter(self, round_: int) -> str:
         return self._key(f"counter:{round_}")

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from app.gate.availability import stock_server_reachable
-from app.gate.gate import decision, milliseconds, state_of
+from app.gate.gate import milliseconds, state_of
+from app.gate.replies import decision
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.order import Order
 from app.sales.outcomes import Outcome, Reserved

@@ -19,26 +19,26 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if state == 'open' and opens > now then state = 'scheduled' end
 if closes > 0 and closes <= now then state = 'closed' end
-local function tell(verdict, first, second, number)
+local function reply(verdict, first, second, number)
   return {round, epoch, math.max(0, opens - now), stock - left + 1, verdict, first, second, number}
 end
 
 local answer = redis.call('HGET', KEYS[2], field)
 if answer then
   local entry, won, tickets = string.match(answer, '^(%S+) (%S+) (%d+)$')
-  if tonumber(tickets) ~= quantity then return tell('key-reused', tonumber(tickets), '', 0) end
-  return tell(won == nonce and 'reserved' or 'replayed', entry, won, 0)
+  if tonumber(tickets) ~= quantity then return reply('key-reused', tonumber(tickets), '', 0) end
+  return reply(won == nonce and 'reserved' or 'replayed', entry, won, 0)
 end
-if state ~= 'open' then return tell(state, '', '', 0) end
+if state ~= 'open' then return reply(state, '', '', 0) end
 local held = limit > 0 and tonumber(redis.call('HGET', KEYS[3], customer) or 0) or 0
-if limit > 0 and held + quantity > limit then return tell('limit', held, limit, 0) end
-if quantity > left then return tell('sold-out', left, '', 0) end
+if limit > 0 and held + quantity > limit then return reply('limit', held, limit, 0) end
+if quantity > left then return reply('sold-out', left, '', 0) end
 
 local entry = now .. '-' .. accepted + 1
-local told = tell('reserved', entry, nonce, accepted + 1)
+local reserved = reply('reserved', entry, nonce, accepted + 1)
 redis.call('HSET', KEYS[1], 'left', left - quantity, 'accepted', accepted + 1)
 redis.call('HSET', KEYS[2], field, entry .. ' ' .. nonce .. ' ' .. quantity)
 redis.call('HSET', KEYS[4], entry, nonce)
 if limit > 0 then redis.call('HSET', KEYS[3], customer, held + quantity) end
 for key = 1, 4 do redis.call('EXPIRE', KEYS[key], ARGV[5]) end
-return told
+return reserved
