@@ -22,8 +22,8 @@ from app.sales.recent import KNOWN_SALES, remember
 from app.settings import GateSettings
 from app.telemetry.spans import current_traceparent
 
-Accepted = Callable[[str, FencingToken, Sequence[tuple[Purchase, Decision]]], None]
-Noticed = Callable[[str, FencingToken, str], None]
+OnAccepted = Callable[[str, FencingToken, Sequence[tuple[Purchase, Decision]]], None]
+OnNotice = Callable[[str, FencingToken, str], None]
 
 
 class Counter(Protocol):
@@ -71,16 +71,16 @@ class SaleQueue:
     seeded_by: str = ""
 
 
-def ignore(*_: object) -> None:
+def _ignore(*_: object) -> None:
     """Ignore the report. This is the default of both callbacks."""
 
 
 class PurchaseBatcher:
-    """The bounded queues of one process before a counter, usually the gate. Each is first in, first out.
+    """The bounded queues of one process before a counter, usually the gate. Each sale has its own, first in, first out.
 
-    `accepted(sale, token, acceptances)` is called after each call that accepted purchases.
-    `noticed(sale, token, what)` is called if a reply is a reason to send a hint ('hint') or to check the sale ('behind'
-    or a verdict other than 'decided').
+    `on_accepted(sale, token, acceptances)` is called after each call that accepted purchases.
+    `on_notice(sale, token, notice)` is called if a reply is a reason to send a hint (the notice is 'hint') or to check
+    the sale ('behind' or a verdict other than 'decided').
     `command` is the Redis command that calls the gate; it names the call's span.
     """
 
@@ -88,15 +88,15 @@ class PurchaseBatcher:
         self,
         counter: Counter,
         settings: GateSettings,
-        accepted: Accepted = ignore,
-        noticed: Noticed = ignore,
+        on_accepted: OnAccepted = _ignore,
+        on_notice: OnNotice = _ignore,
         command: str = "EVALSHA",
     ) -> None:
         self._counter = counter
         self._command = command
         self._settings = settings
-        self._accepted = accepted
-        self._noticed = noticed
+        self._on_accepted = on_accepted
+        self._on_notice = on_notice
         self._queues: OrderedDict[str, SaleQueue] = OrderedDict()
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -106,27 +106,27 @@ class PurchaseBatcher:
         Raise GateBusy or GateForgot if nothing was taken. Raise GateUnavailable or DecisionFailed if the outcome is
         unknown; a retry with the same key returns it.
         """
-        queue = self._queues.get(purchase.sale) or self._begin(purchase.sale)
+        queue = self._queues.get(purchase.sale) or self._add_queue(purchase.sale)
         if len(queue.waiting) >= self._settings.queue_purchases:
             raise GateBusy("Too many purchases wait for this sale; nothing was taken.")
         loop = asyncio.get_running_loop()
-        waiting = QueuedPurchase(purchase, loop.time() + self._settings.queue_seconds, loop.create_future())
-        queue.waiting.append(waiting)
+        queued = QueuedPurchase(purchase, loop.time() + self._settings.queue_seconds, loop.create_future())
+        queue.waiting.append(queued)
         if not queue.scheduled and queue.in_flight < self._settings.batches_in_flight:
             queue.scheduled = True
             loop.call_soon(self._flush, queue)
         if purchase.traceparent:
-            with reserve_span(purchase.sale) as waiting.span:
+            with reserve_span(purchase.sale) as queued.span:
                 purchase.traceparent = current_traceparent()  # the order's trace continues from this span
-                return await waiting.future
-        return await waiting.future
+                return await queued.future
+        return await queued.future
 
     async def close(self) -> None:
         """Wait for the calls under way. The caller must send no new purchases."""
         while self._sending:
             await asyncio.wait(self._sending)
 
-    def _begin(self, sale: str) -> SaleQueue:
+    def _add_queue(self, sale: str) -> SaleQueue:
         queue = SaleQueue(sale)
         remember(self._queues, sale, queue, KNOWN_SALES)
         return queue
@@ -137,13 +137,13 @@ class PurchaseBatcher:
         batch: list[QueuedPurchase] = []
         now = asyncio.get_running_loop().time()
         while queue.waiting and len(batch) < self._settings.batch_purchases:
-            waiting = queue.waiting.popleft()
-            if waiting.future.done():  # the caller was cancelled
+            queued = queue.waiting.popleft()
+            if queued.future.done():  # the caller was cancelled
                 continue
-            if waiting.deadline < now:
-                waiting.future.set_exception(GateBusy("The purchase waited too long; nothing was taken."))
+            if queued.deadline < now:
+                queued.future.set_exception(GateBusy("The purchase waited too long; nothing was taken."))
                 continue
-            batch.append(waiting)
+            batch.append(queued)
         if batch:
             remember(self._queues, queue.sale, queue, KNOWN_SALES)  # marks the sale as used, once per call
             queue.in_flight += 1
@@ -175,18 +175,18 @@ class PurchaseBatcher:
     def _answer(self, batch: list[QueuedPurchase], reply: BatchReply) -> None:
         """Set the outcome of each purchase, and report the acceptances, also those whose caller was cancelled."""
         accepted = []
-        for waiting, decision in zip(batch, reply.decisions, strict=True):
+        for queued, decision in zip(batch, reply.decisions, strict=True):
             if decision.number:
-                accepted.append((waiting.purchase, decision))
-            if not waiting.future.done():
-                waiting.future.set_result(decision.outcome)
+                accepted.append((queued.purchase, decision))
+            if not queued.future.done():
+                queued.future.set_result(decision.outcome)
         if accepted:
-            self._accepted(batch[0].purchase.sale, reply.token, accepted)
+            self._on_accepted(batch[0].purchase.sale, reply.token, accepted)
 
     async def _call(self, queue: SaleQueue, batch: list[QueuedPurchase]) -> BatchReply:
         """Make the shared call, in a span if one of its purchases is sampled."""
-        purchases = [waiting.purchase for waiting in batch]
-        spans = [waiting.span for waiting in batch if waiting.span is not None]
+        purchases = [queued.purchase for queued in batch]
+        spans = [queued.span for queued in batch if queued.span is not None]
         if not spans:
             return await self._decide(queue, purchases)
         with call_span(self._command, queue.sale, len(batch)) as call:
@@ -210,9 +210,9 @@ class PurchaseBatcher:
                 break
             if reply.token > queue.token:
                 queue.token, queue.highest_number, queue.seeded_by = reply.token, 0, reply.seeded_by
-                self._noticed(queue.sale, reply.token, "stale")
+                self._on_notice(queue.sale, reply.token, "stale")
         if reply.verdict != "stale":
-            self._noticed(queue.sale, queue.token, reply.verdict)
+            self._on_notice(queue.sale, queue.token, reply.verdict)
         raise GateForgot(f"{REFUSAL_DETAILS[reply.verdict]}; nothing was taken.", reply.verdict)
 
     def _check_numbers(self, queue: SaleQueue, reply: BatchReply, highest_before: int) -> None:
@@ -225,12 +225,12 @@ class PurchaseBatcher:
         if numbers and reply.token == queue.token:
             queue.highest_number = max(queue.highest_number, *numbers)
             if min(numbers) <= highest_before:
-                self._noticed(queue.sale, reply.token, "behind")
+                self._on_notice(queue.sale, reply.token, "behind")
         if reply.hint_due:
-            self._noticed(queue.sale, reply.token, "hint")
+            self._on_notice(queue.sale, reply.token, "hint")
 
 
 def _fail(batch: list[QueuedPurchase], error: AtomicTicketsError) -> None:
-    for waiting in batch:
-        if not waiting.future.done():
-            waiting.future.set_exception(error)
+    for queued in batch:
+        if not queued.future.done():
+            queued.future.set_exception(error)

@@ -69,7 +69,7 @@ class CancellableConnection(redis.Connection):
             raise
 
 
-class PromptTlsConnection(CancellableConnection, redis.SSLConnection):
+class CancellableTlsConnection(CancellableConnection, redis.SSLConnection):
     """A CancellableConnection over TLS."""
 
 
@@ -86,7 +86,7 @@ class SentinelRedis(redis.Redis):
         await self._sentinels.aclose()
 
 
-async def _greet(connection: AbstractConnection) -> None:
+async def _handshake(connection: AbstractConnection) -> None:
     """Set up the connection and read the server's run id, which the scripts compare with the one at the sale's seed.
 
     The first purchase over a new connection thus detects a restart or a failover before it is decided.
@@ -115,7 +115,7 @@ def make_redis(url: str, process: str, settings: GateSettings) -> redis.Redis:
 
     def pool(host: Address, locate: Locate | None = None) -> redis.BlockingConnectionPool:
         return redis.BlockingConnectionPool(
-            connection_class=CancellableConnection if address.tls is None else PromptTlsConnection,
+            connection_class=CancellableConnection if address.tls is None else CancellableTlsConnection,
             max_connections=settings.max_connections,
             timeout=settings.command_timeout_seconds,
             host=host[0],
@@ -125,9 +125,9 @@ def make_redis(url: str, process: str, settings: GateSettings) -> redis.Redis:
             password=address.password,
             encoding_errors="backslashreplace",  # a stray byte in an entry must not block the next ones
             client_name=f"atomictickets.{process}",
-            redis_connect_func=_greet,
+            redis_connect_func=_handshake,
             locate=locate,
-            **_common(address, settings),
+            **_common_options(address, settings),
         )
 
     match address.kind:
@@ -147,12 +147,12 @@ def _sentinels(address: RedisAddress, settings: GateSettings) -> Sentinel:
         "username": address.sentinel_username,
         "password": address.sentinel_password,
         "ssl": address.tls is not None,
-        **_common(address, settings),
+        **_common_options(address, settings),
     }
     return Sentinel(address.hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]  # redis-py does not type it
 
 
-def _common(address: RedisAddress, settings: GateSettings) -> dict[str, Any]:
+def _common_options(address: RedisAddress, settings: GateSettings) -> dict[str, Any]:
     """Return the options of every connection. Over TLS redis-py verifies certificate and host name by default."""
     return {
         "socket_connect_timeout": settings.connect_timeout_seconds,

@@ -16,7 +16,7 @@ from app.gate.cluster import servers
 from app.gate.gate import Gate
 from app.gate.scripts import digest, source
 
-FORGOTTEN = "Function not found"
+NOT_FOUND = "Function not found"
 
 
 @cache
@@ -45,11 +45,11 @@ class FunctionGate(Gate):
     async def load_scripts(self) -> None:
         """Load the scripts on each server, and the function on each server that lacks it."""
         await super().load_scripts()
-        for server in await self._guarded(servers(self._redis)):
-            if not await self._guarded(server.function_list(library_name("reserve"))):
-                await self._guarded(server.function_load(library("reserve"), replace=True))
+        for server in await self._call(servers(self._redis)):
+            if not await self._call(server.function_list(library_name("reserve"))):
+                await self._call(server.function_load(library("reserve"), replace=True))
 
-    def _called(self, script: str) -> str:
+    def _call_name(self, script: str) -> str:
         return function_name(script)
 
     async def _evaluate(self, server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
@@ -57,7 +57,7 @@ class FunctionGate(Gate):
         try:
             return await super()._evaluate(server, name, keys, arguments)
         except ResponseError as error:
-            if FORGOTTEN not in str(error):
+            if NOT_FOUND not in str(error):
                 raise
         await server.function_load(library(name), replace=True)
         return await super()._evaluate(server, name, keys, arguments)

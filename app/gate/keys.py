@@ -26,9 +26,9 @@ def instance_key(prefix: str) -> str:
     return f"{prefix}:instance"
 
 
-def key_of_sale(prefix: str, sale: str, what: str) -> str:
-    """Return the key `<prefix>:{<sale>}:<what>`. The braces are the hash tag."""
-    return f"{prefix}:{{{sale}}}:{what}"
+def key_of_sale(prefix: str, sale: str, suffix: str) -> str:
+    """Return the key `<prefix>:{<sale>}:<suffix>`. The braces are the hash tag."""
+    return f"{prefix}:{{{sale}}}:{suffix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class SaleKeys:
     prefix: str
     name: str
 
-    def _key(self, what: str) -> str:
-        return key_of_sale(self.prefix, self.name, what)
+    def _key(self, suffix: str) -> str:
+        return key_of_sale(self.prefix, self.name, suffix)
 
     @property
     def sale(self) -> str:

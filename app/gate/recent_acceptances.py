@@ -37,14 +37,14 @@ class RecentAcceptances:
     def __init__(self, orders: int = KEPT_ORDERS, seconds: float = KEPT_SECONDS) -> None:
         self._ring: deque[AcceptedBatch] = deque()
         self._orders = 0
-        self._most = orders
+        self._max_orders = orders
         self._seconds = seconds
 
     def add(self, batch: AcceptedBatch) -> None:
         """Add a batch, and drop the oldest ones while there are too many orders."""
         self._ring.append(batch)
         self._orders += len(batch.accepted)
-        while self._orders > self._most:
+        while self._orders > self._max_orders:
             self._drop_oldest()
 
     def sales(self, now: float) -> dict[str, int]:
@@ -59,8 +59,8 @@ class RecentAcceptances:
 
     def forget(self, batches: Sequence[AcceptedBatch]) -> None:
         """Drop these batches, which the caller has stored elsewhere."""
-        gone = set(batches)
-        self._ring = deque(batch for batch in self._ring if batch not in gone)
+        forgotten = set(batches)
+        self._ring = deque(batch for batch in self._ring if batch not in forgotten)
         self._orders = sum(len(batch.accepted) for batch in self._ring)
 
     def _drop_oldest(self) -> None:

@@ -1,12 +1,16 @@
 """The replies of the gate, and the errors raised if it can't decide."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
-from app.sales.outcomes import Outcome
+from app.sales.model import Purchase, ReservationId
+from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
 from app.sales.strategy import Snapshot
+
+HEADER = 6  # values of reserve.lua's reply before the answers: verdict, round, epoch, hint, ms until open, remaining
+WIDTH = 4  # values of one purchase's answer
 
 
 class GateUnavailable(TemporarilyUnavailable):
@@ -79,6 +83,20 @@ class BatchReply:
     decisions: list[Decision]
     seeded_by: str = ""
 
+    @classmethod
+    def of(cls, sale: str, purchases: Sequence[Purchase], reply: list[Any]) -> Self:
+        """Return the reply from the values that reserve.lua returns."""
+        verdict, round_, epoch, hint, opens_in_ms, remaining = reply[:HEADER]
+        decisions = []
+        if verdict == "decided":
+            answers = (reply[start : start + WIDTH] for start in range(HEADER, len(reply), WIDTH))
+            decisions = [
+                decision(sale, round_, purchase, answer, opens_in_ms)
+                for purchase, answer in zip(purchases, answers, strict=True)
+            ]
+        seeded_by = reply[HEADER] if verdict == "stale" else ""
+        return cls(verdict, FencingToken(epoch, round_), hint == 1, remaining, decisions, seeded_by)
+
 
 @dataclass(frozen=True, slots=True)
 class GateSnapshot:
@@ -128,7 +146,7 @@ class GateSnapshot:
         )
 
     def as_counter(self) -> Snapshot:
-        """Return what the snapshot says as a strategy's own counter."""
+        """Return the snapshot in the form that the counters of all strategies have."""
         return Snapshot(
             round=self.round,
             epoch=self.epoch,
@@ -153,3 +171,22 @@ class RestoredOrder:
 
 
 Entry = tuple[str, Mapping[str, str]]
+"""The id and the fields of an entry of the stream."""
+
+
+def decision(sale: str, round_: int, purchase: Purchase, answer: Sequence[Any], opens_in_ms: int) -> Decision:
+    """Return the decision that the four values of one purchase's answer stand for (see reserve.lua)."""
+    code, first, second, number = answer
+    match code:
+        case "reserved":
+            return Decision(Reserved(ReservationId(sale, round_, first, second), purchase.quantity), number)
+        case "sold-out":
+            return Decision(SoldOut(first))
+        case "replayed":
+            return Decision(Reserved(ReservationId(sale, round_, first, second), purchase.quantity, replayed=True))
+        case "key-reused":
+            return Decision(KeyReused(first))
+        case "limit":
+            return Decision(CustomerLimitReached(held=first, limit=second))
+        case _:
+            return Decision(NotOpen(code, opens_in_ms / 1000 if code == "scheduled" else None))

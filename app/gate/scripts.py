@@ -37,25 +37,25 @@ class Scripts:
     async def run(self, name: str, keys: Sequence[str], arguments: Sequence[Argument] = ()) -> Any:
         """Run the script `name` on the server that has `keys`, and return its reply."""
 
-        async def evaluate(server: "Redis") -> Any:
+        async def call(server: "Redis") -> Any:
             return await server.evalsha(digest(name), len(keys), *keys, *arguments)
 
-        return await self.evaluated(name, keys, evaluate)
+        return await self.evaluate(name, keys, call)
 
-    async def evaluated(self, name: str, keys: Sequence[str], evaluate: Callable[["Redis"], Awaitable[Any]]) -> Any:
-        """Return the result of `evaluate`, which calls the script `name`.
+    async def evaluate(self, name: str, keys: Sequence[str], call: Callable[["Redis"], Awaitable[Any]]) -> Any:
+        """Return the result of `call`, which calls the script `name`.
 
         If the server has lost the script (restart, failover, SCRIPT FLUSH), load it there and call again.
         """
 
-        async def taught(server: "Redis") -> Any:
+        async def call_or_load(server: "Redis") -> Any:
             try:
-                return await evaluate(server)
+                return await call(server)
             except NoScriptError:
                 await self._load(server, name)
-                return await evaluate(server)
+                return await call(server)
 
-        return await on_server_of(self._redis, keys[0], taught)
+        return await on_server_of(self._redis, keys[0], call_or_load)
 
     async def load(self, *names: str) -> None:
         """Load the scripts on every server."""

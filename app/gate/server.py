@@ -1,8 +1,9 @@
 """Checks of the stock server before a process sells anything: its durability, and the installation that owns it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
@@ -10,8 +11,6 @@ from app.errors import TemporarilyUnavailable
 from app.gate.cluster import servers
 from app.gate.keys import instance_key
 from app.gate.replies import GateUnavailable
-
-log = structlog.get_logger()
 
 
 class ForeignStores(TemporarilyUnavailable):
@@ -40,16 +39,23 @@ class Durability:
         return found
 
 
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Raise GateUnavailable in place of an error of Redis or of the connection."""
+    try:
+        yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise GateUnavailable(f"The stock server can't be reached: {error}") from error
+
+
 async def read_durability(redis: "Redis") -> Durability:
     """Read the settings from CONFIG, or from INFO if CONFIG is refused. Raise GateUnavailable if the server is away."""
-    try:
+    with _answering():
         try:
             config = await redis.config_get("appendonly", "appendfsync", "maxmemory-policy")
         except ResponseError:
             info = await redis.info("everything")
             return Durability(bool(info.get("aof_enabled")), None, str(info.get("maxmemory_policy", "unknown")))
-    except (RedisError, OSError, TimeoutError) as error:
-        raise GateUnavailable(f"The stock server can't be reached: {error}") from error
     return Durability(config["appendonly"] == "yes", config["appendfsync"], str(config["maxmemory-policy"]))
 
 
@@ -58,10 +64,8 @@ async def durability_doubts(redis: "Redis") -> list[str]:
 
     Raise GateUnavailable if one of them is away.
     """
-    try:
+    with _answering():
         found = [doubt for server in await servers(redis) for doubt in (await read_durability(server)).doubts()]
-    except (RedisError, OSError, TimeoutError) as error:
-        raise GateUnavailable(f"The stock server can't be reached: {error}") from error
     return list(dict.fromkeys(found))  # the servers of a cluster mostly have the same settings
 
 
@@ -71,12 +75,9 @@ async def claim(redis: "Redis", prefix: str, installation: str) -> None:
     Raise ForeignStores if they belong to another installation, or GateUnavailable if the server is away.
     The key is read first, because a full server refuses even a SET that would change nothing.
     """
-    try:
-        owner = await redis.get(instance_key(prefix)) or await redis.set(
-            instance_key(prefix), installation, nx=True, get=True
-        )
-    except (RedisError, OSError, TimeoutError) as error:
-        raise GateUnavailable(f"The stock server can't be reached: {error}") from error
+    key = instance_key(prefix)
+    with _answering():
+        owner = await redis.get(key) or await redis.set(key, installation, nx=True, get=True)
     if owner not in (None, installation):
         raise ForeignStores(
             f"The stock server's keys under {prefix!r} belong to installation {owner!r}, the ledger to "

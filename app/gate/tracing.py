@@ -22,9 +22,9 @@ CALLS = {"EVALSHA": "EVALSHA reserve", "FCALL": "FCALL reserve"}
 
 def reserve_span(sale: str) -> AbstractContextManager[Span]:
     """Return the current span of one sampled purchase, from the queue to the answer."""
-    asked = {"atomictickets.sale": sale, "messaging.system": "redis"}
+    attributes = {"atomictickets.sale": sale, "messaging.system": "redis"}
     parent = get_current_span().get_span_context()
-    return decided("gate.reserve", parent, asked, kind=SpanKind.PRODUCER, expected=(GateForgot,))
+    return decided("gate.reserve", parent, attributes, kind=SpanKind.PRODUCER, expected=(GateForgot,))
 
 
 def call_span(command: str, sale: str, purchases: int) -> AbstractContextManager[Span]:
@@ -63,10 +63,10 @@ def record_reply(call: Span, reply: BatchReply, spans: Sequence[Span], seeded_by
         }
     )
     seeding = parse(seeded_by)
-    for each in spans:
-        if not each.is_recording():  # the buyer has disconnected
+    for span in spans:
+        if not span.is_recording():  # the buyer has disconnected
             continue
-        each.add_link(call.get_span_context())
-        each.set_attribute("atomictickets.epoch", reply.token.epoch)
+        span.add_link(call.get_span_context())
+        span.set_attribute("atomictickets.epoch", reply.token.epoch)
         if seeding is not None:
-            each.add_link(seeding, {"atomictickets.link": "seeded by"})
+            span.add_link(seeding, {"atomictickets.link": "seeded by"})

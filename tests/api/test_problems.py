@@ -92,7 +92,7 @@ async def test_what_should_not_happen_tells_nothing_of_the_inside(
 
 @pytest.mark.parametrize(
     ("strategy", "broken"),
-    [("atomic", "app.gate.gate.decision"), ("db-gathered", "app.ledger.purchase_batch.Batch.decide")],
+    [("atomic", "app.gate.replies.decision"), ("db-gathered", "app.ledger.purchase_batch.Batch.decide")],
 )
 async def test_a_defect_that_purchases_share_is_each_ones_problem(
     client: AsyncClient, sale_terms: dict[str, Any], monkeypatch: pytest.MonkeyPatch, strategy: str, broken: str

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from app.gate import batching as gather
+from app.gate import batching
 from app.gate.batching import PurchaseBatcher, SaleQueue
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
@@ -26,37 +26,37 @@ SETTINGS = GateSettings(connect_timeout_seconds=5, command_timeout_seconds=5)
 
 
 @dataclass
-class Heard:
+class Reports:
     """The numbers and events that a batcher reported."""
 
     numbers: list[int] = field(default_factory=list)
-    noticed: list[tuple[str, int, str]] = field(default_factory=list)
+    notices: list[tuple[str, int, str]] = field(default_factory=list)
 
-    def accepted(self, _sale: str, _fence: FencingToken, accepted: Sequence[tuple[Purchase, Decision]]) -> None:
+    def accepted(self, _sale: str, _token: FencingToken, accepted: Sequence[tuple[Purchase, Decision]]) -> None:
         self.numbers += [decision.number for _, decision in accepted]
 
-    def notice(self, sale: str, token: FencingToken, what: str) -> None:
-        self.noticed.append((sale, token.epoch, what))
+    def notice(self, sale: str, token: FencingToken, notice: str) -> None:
+        self.notices.append((sale, token.epoch, notice))
 
-    def of(self, what: str) -> int:
-        return sum(1 for _, _, each in self.noticed if each == what)
+    def count(self, notice: str) -> int:
+        return sum(1 for _, _, reported in self.notices if reported == notice)
 
 
 @dataclass
-class Front:
+class Process:
     batcher: PurchaseBatcher
     gate: Gate
     redis: Redis
-    heard: Heard
+    reports: Reports
 
 
 @asynccontextmanager
-async def front(url: str, prefix: str, settings: GateSettings = SETTINGS) -> AsyncIterator[Front]:
+async def a_process(url: str, prefix: str, settings: GateSettings = SETTINGS) -> AsyncIterator[Process]:
     """Yield a batcher and its gate, as one process has them."""
-    redis, heard = make_redis(url, "test", settings), Heard()
+    redis, reports = make_redis(url, "test", settings), Reports()
     gate = Gate(redis, prefix)
     try:
-        yield Front(PurchaseBatcher(gate, settings, heard.accepted, heard.notice), gate, redis, heard)
+        yield Process(PurchaseBatcher(gate, settings, reports.accepted, reports.notice), gate, redis, reports)
     finally:
         await redis.aclose()
 
@@ -66,63 +66,63 @@ async def script_calls(redis: Redis) -> int:
 
 
 async def test_a_crowd_in_one_process_shares_calls_and_sells_exactly_the_stock(redis_url: str, key_prefix: str) -> None:
-    async with front(redis_url, key_prefix) as this:
-        await this.gate.load_scripts()
-        await open_sale(this.gate, a_sale(stock=40))
-        await this.batcher.buy(a_purchase())
-        before = await script_calls(this.redis)
-        outcomes = await asyncio.gather(*(this.batcher.buy(a_purchase()) for _ in range(400)))
-        calls = await script_calls(this.redis) - before
+    async with a_process(redis_url, key_prefix) as process:
+        await process.gate.load_scripts()
+        await open_sale(process.gate, a_sale(stock=40))
+        await process.batcher.buy(a_purchase())
+        before = await script_calls(process.redis)
+        outcomes = await asyncio.gather(*(process.batcher.buy(a_purchase()) for _ in range(400)))
+        calls = await script_calls(process.redis) - before
 
     assert sum(isinstance(outcome, Reserved) for outcome in outcomes) == 39
     assert sum(isinstance(outcome, SoldOut) for outcome in outcomes) == 361
     assert calls == 4  # 400 purchases, at most 128 in a call
-    assert this.heard.numbers == list(range(1, 41))
-    assert this.heard.of("behind") == 0
+    assert process.reports.numbers == list(range(1, 41))
+    assert process.reports.count("behind") == 0
 
 
 async def test_two_processes_sell_exactly_the_stock(redis_url: str, key_prefix: str) -> None:
-    async with front(redis_url, key_prefix) as one, front(redis_url, key_prefix) as two:
+    async with a_process(redis_url, key_prefix) as one, a_process(redis_url, key_prefix) as two:
         await open_sale(one.gate, a_sale(stock=50))
-        buyers = (each.batcher.buy(a_purchase()) for each in (one, two) for _ in range(300))
+        buyers = (process.batcher.buy(a_purchase()) for process in (one, two) for _ in range(300))
         outcomes = await asyncio.gather(*buyers)
     assert sum(isinstance(outcome, Reserved) for outcome in outcomes) == 50
-    assert sorted(one.heard.numbers + two.heard.numbers) == list(range(1, 51))
+    assert sorted(one.reports.numbers + two.reports.numbers) == list(range(1, 51))
 
 
 async def test_a_new_round_is_learnt_without_an_error(redis_url: str, key_prefix: str) -> None:
-    async with front(redis_url, key_prefix) as this:
-        await open_sale(this.gate, a_sale(stock=1))
-        assert isinstance(await this.batcher.buy(a_purchase()), Reserved)
-        await open_sale(this.gate, a_sale(stock=1, round_=2, epoch=5))
-        outcome = await this.batcher.buy(a_purchase())
+    async with a_process(redis_url, key_prefix) as process:
+        await open_sale(process.gate, a_sale(stock=1))
+        assert isinstance(await process.batcher.buy(a_purchase()), Reserved)
+        await open_sale(process.gate, a_sale(stock=1, round_=2, epoch=5))
+        outcome = await process.batcher.buy(a_purchase())
     assert isinstance(outcome, Reserved)
     assert outcome.reservation.round == 2
-    assert ("drop", 5, "stale") in this.heard.noticed
-    assert this.heard.of("behind") == 0  # each epoch numbers its orders from 1
+    assert ("drop", 5, "stale") in process.reports.notices
+    assert process.reports.count("behind") == 0  # each epoch numbers its orders from 1
 
 
 async def test_a_buyer_who_gives_up_leaves_the_shared_call_alone(redis_url: str, key_prefix: str) -> None:
-    async with front(redis_url, key_prefix) as this:
-        await open_sale(this.gate, a_sale())
-        await this.batcher.buy(a_purchase())
-        await this.redis.client_pause(200, all=True)  # both are sent before either is decided
-        hasty, patient = (asyncio.create_task(this.batcher.buy(a_purchase())) for _ in range(2))
+    async with a_process(redis_url, key_prefix) as process:
+        await open_sale(process.gate, a_sale())
+        await process.batcher.buy(a_purchase())
+        await process.redis.client_pause(200, all=True)  # both are sent before either is decided
+        hasty, patient = (asyncio.create_task(process.batcher.buy(a_purchase())) for _ in range(2))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         hasty.cancel()
         assert isinstance(await patient, Reserved)
-        seen = await this.gate.snapshot("drop")
+        seen = await process.gate.snapshot("drop")
     assert hasty.cancelled()
     assert seen is not None
     assert seen.accepted == 3  # the cancelled purchase has a reservation, which its key replays
 
 
 async def test_the_queue_is_bounded_and_nothing_is_taken_beyond_it(redis_url: str, key_prefix: str) -> None:
-    async with front(redis_url, key_prefix, SETTINGS.model_copy(update={"queue_purchases": 5})) as this:
-        await open_sale(this.gate, a_sale(stock=100))
-        outcomes = await asyncio.gather(*(this.batcher.buy(a_purchase()) for _ in range(8)), return_exceptions=True)
-        seen = await this.gate.snapshot("drop")
+    async with a_process(redis_url, key_prefix, SETTINGS.model_copy(update={"queue_purchases": 5})) as process:
+        await open_sale(process.gate, a_sale(stock=100))
+        outcomes = await asyncio.gather(*(process.batcher.buy(a_purchase()) for _ in range(8)), return_exceptions=True)
+        seen = await process.gate.snapshot("drop")
     assert [type(outcome) for outcome in outcomes] == [Reserved] * 5 + [GateBusy] * 3
     assert seen is not None
     assert seen.accepted == 5
@@ -130,12 +130,12 @@ async def test_the_queue_is_bounded_and_nothing_is_taken_beyond_it(redis_url: st
 
 async def test_what_waited_too_long_leaves_the_queue_untaken(redis_url: str, key_prefix: str) -> None:
     slow = SETTINGS.model_copy(update={"queue_seconds": 0.05, "batch_purchases": 1, "batches_in_flight": 1})
-    async with front(redis_url, key_prefix, slow) as this:
-        await open_sale(this.gate, a_sale())
-        await this.batcher.buy(a_purchase())
-        await this.redis.client_pause(300, all=True)
-        outcomes = await asyncio.gather(*(this.batcher.buy(a_purchase()) for _ in range(3)), return_exceptions=True)
-        seen = await this.gate.snapshot("drop")
+    async with a_process(redis_url, key_prefix, slow) as process:
+        await open_sale(process.gate, a_sale())
+        await process.batcher.buy(a_purchase())
+        await process.redis.client_pause(300, all=True)
+        outcomes = await asyncio.gather(*(process.batcher.buy(a_purchase()) for _ in range(3)), return_exceptions=True)
+        seen = await process.gate.snapshot("drop")
     assert [type(outcome) for outcome in outcomes] == [Reserved, GateBusy, GateBusy]
     assert seen is not None
     assert seen.accepted == 2
@@ -146,11 +146,11 @@ async def test_a_server_that_does_not_answer_is_an_unknown_outcome_that_the_same
 ) -> None:
     hasty = SETTINGS.model_copy(update={"command_timeout_seconds": 0.1})
     purchase = a_purchase(key="k")
-    async with front(redis_url, key_prefix, hasty) as this, front(redis_url, key_prefix) as patient:
-        await open_sale(this.gate, a_sale(stock=1))
+    async with a_process(redis_url, key_prefix, hasty) as process, a_process(redis_url, key_prefix) as patient:
+        await open_sale(process.gate, a_sale(stock=1))
         await patient.redis.client_pause(400, all=True)
         with pytest.raises(GateUnavailable):
-            await this.batcher.buy(purchase)
+            await process.batcher.buy(purchase)
         outcome = await patient.batcher.buy(replace(purchase, nonce="f" * 16))
         assert isinstance(outcome, Reserved)
         assert isinstance(await patient.batcher.buy(a_purchase(key="l")), SoldOut)
@@ -161,36 +161,36 @@ async def test_a_killed_server_costs_503s_and_its_restart_needs_a_recount(
     make_valkey: Callable[..., ValkeyServer], key_prefix: str
 ) -> None:
     server = make_valkey()
-    async with front(server.url, key_prefix) as this:
-        sale = await open_sale(this.gate, a_sale())
-        won = await this.batcher.buy(a_purchase(key="k"))
+    async with a_process(server.url, key_prefix) as process:
+        sale = await open_sale(process.gate, a_sale())
+        won = await process.batcher.buy(a_purchase(key="k"))
         server.kill()
         with pytest.raises(GateUnavailable):
-            await this.batcher.buy(a_purchase())
+            await process.batcher.buy(a_purchase())
         server.start()
         with pytest.raises(GateForgot, match="restarted"):
-            await this.batcher.buy(a_purchase())
-        assert this.heard.of("moved") == 1
+            await process.batcher.buy(a_purchase())
+        assert process.reports.count("moved") == 1
 
         again = replace(sale, epoch=2)
-        assert await this.gate.seed(again)
-        assert await this.gate.open(again, remaining=9, backlog=1)
-        outcome = await this.batcher.buy(a_purchase(key="k"))
+        assert await process.gate.seed(again)
+        assert await process.gate.open(again, remaining=9, backlog=1)
+        outcome = await process.batcher.buy(a_purchase(key="k"))
         assert isinstance(won, Reserved)
         assert outcome == replace(won, replayed=True)
 
 
 async def test_numbers_that_come_again_tell_that_the_server_went_back(redis_url: str, key_prefix: str) -> None:
-    async with front(redis_url, key_prefix) as this:
-        await open_sale(this.gate, a_sale())
-        key = this.gate.keys("drop").sale
-        await this.batcher.buy(a_purchase())
-        older: dict[Any, Any] = await this.redis.hgetall(key)
-        await this.batcher.buy(a_purchase())
-        await this.redis.hset(key, mapping=older)
-        await this.batcher.buy(a_purchase())
-    assert this.heard.numbers == [1, 2, 2]
-    assert this.heard.of("behind") == 1
+    async with a_process(redis_url, key_prefix) as process:
+        await open_sale(process.gate, a_sale())
+        key = process.gate.keys("drop").sale
+        await process.batcher.buy(a_purchase())
+        older: dict[Any, Any] = await process.redis.hgetall(key)
+        await process.batcher.buy(a_purchase())
+        await process.redis.hset(key, mapping=older)
+        await process.batcher.buy(a_purchase())
+    assert process.reports.numbers == [1, 2, 2]
+    assert process.reports.count("behind") == 1
 
 
 class Defective:
@@ -210,9 +210,9 @@ class Defective:
 async def test_a_defect_is_told_to_all_who_share_the_call_and_logged_once(redis_url: str, key_prefix: str) -> None:
     defect = ValueError("not as many answers as purchases")
     orders = [a_purchase() for _ in range(3)]
-    async with front(redis_url, key_prefix) as this:
-        await open_sale(this.gate, a_sale())
-        broken = PurchaseBatcher(Defective(this.gate, defect), SETTINGS)
+    async with a_process(redis_url, key_prefix) as process:
+        await open_sale(process.gate, a_sale())
+        broken = PurchaseBatcher(Defective(process.gate, defect), SETTINGS)
         with capture_logs() as lines:
             answers = await asyncio.gather(*map(broken.buy, orders), return_exceptions=True)
             await broken.close()
@@ -220,7 +220,7 @@ async def test_a_defect_is_told_to_all_who_share_the_call_and_logged_once(redis_
         assert {answer.__cause__ for answer in answers if isinstance(answer, DecisionFailed)} == {defect}
         assert [(line["event"], line["purchases"]) for line in lines] == [("a shared call failed unexpectedly", 3)]
         for order in orders:  # the purchase had succeeded, and its key replays it
-            outcome = await this.batcher.buy(replace(order, nonce="f" * 16))
+            outcome = await process.batcher.buy(replace(order, nonce="f" * 16))
             assert isinstance(outcome, Reserved)
             assert outcome.replayed
 
@@ -228,11 +228,11 @@ async def test_a_defect_is_told_to_all_who_share_the_call_and_logged_once(redis_
 async def test_a_reply_that_lacks_an_answer_leaves_nobody_waiting(redis_url: str, key_prefix: str) -> None:
     class Short:
         async def reserve(self, sale: str, purchases: Sequence[Purchase], token: FencingToken) -> BatchReply:
-            reply = await this.gate.reserve(sale, purchases, token)
+            reply = await process.gate.reserve(sale, purchases, token)
             return replace(reply, decisions=reply.decisions[:-1])
 
-    async with front(redis_url, key_prefix) as this:
-        await open_sale(this.gate, a_sale())
+    async with a_process(redis_url, key_prefix) as process:
+        await open_sale(process.gate, a_sale())
         short = PurchaseBatcher(Short(), SETTINGS)
         async with asyncio.timeout(5):
             answers = await asyncio.gather(*(short.buy(a_purchase()) for _ in range(3)), return_exceptions=True)
@@ -240,46 +240,46 @@ async def test_a_reply_that_lacks_an_answer_leaves_nobody_waiting(redis_url: str
 
 
 async def test_a_call_that_ends_with_its_process_is_an_unknown_outcome(redis_url: str, key_prefix: str) -> None:
-    async with front(redis_url, key_prefix) as this:
-        await open_sale(this.gate, a_sale())
-        broken = PurchaseBatcher(Defective(this.gate, asyncio.CancelledError()), SETTINGS)
+    async with a_process(redis_url, key_prefix) as process:
+        await open_sale(process.gate, a_sale())
+        broken = PurchaseBatcher(Defective(process.gate, asyncio.CancelledError()), SETTINGS)
         with pytest.raises(GateUnavailable):
             await broken.buy(a_purchase())
 
 
 def queues() -> list[SaleQueue]:
     gc.collect()
-    return [each for each in gc.get_objects() if isinstance(each, SaleQueue)]
+    return [queue for queue in gc.get_objects() if isinstance(queue, SaleQueue)]
 
 
 async def test_of_many_sales_the_latest_are_known_and_all_are_sold(
     redis_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gather, "KNOWN_SALES", 2)
+    monkeypatch.setattr(batching, "KNOWN_SALES", 2)
     before = len(queues())
-    async with front(redis_url, key_prefix) as this:
+    async with a_process(redis_url, key_prefix) as process:
         names = [f"drop-{number}" for number in range(5)]
         for name in names:
-            await open_sale(this.gate, a_sale(name))
+            await open_sale(process.gate, a_sale(name))
         for name in names + names:
-            assert isinstance(await this.batcher.buy(a_purchase(sale=name)), Reserved)
+            assert isinstance(await process.batcher.buy(a_purchase(sale=name)), Reserved)
         assert len(queues()) - before == 2
-        crowd = [this.batcher.buy(a_purchase(sale=name)) for name in names]  # no sale is dropped while one waits
+        crowd = [process.batcher.buy(a_purchase(sale=name)) for name in names]  # no sale is dropped while one waits
         assert {type(outcome) for outcome in await asyncio.gather(*crowd)} == {Reserved}
         assert len(queues()) - before == 2
-    assert this.heard.of("behind") == 0
+    assert process.reports.count("behind") == 0
 
 
 async def test_whose_turn_it_was_last_is_known(
     redis_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two sales the busy one stays known, so that its calls need not ask for the epoch again."""
-    monkeypatch.setattr(gather, "KNOWN_SALES", 2)
-    async with front(redis_url, key_prefix) as this:
+    monkeypatch.setattr(batching, "KNOWN_SALES", 2)
+    async with a_process(redis_url, key_prefix) as process:
         for name in ("busy", "once", "new"):
-            await open_sale(this.gate, a_sale(name))
+            await open_sale(process.gate, a_sale(name))
         for name in ("busy", "once", "busy", "new"):
-            await this.batcher.buy(a_purchase(sale=name))
-        learned = this.heard.of("stale")
-        await this.batcher.buy(a_purchase(sale="busy"))
-        assert this.heard.of("stale") == learned == 3
+            await process.batcher.buy(a_purchase(sale=name))
+        learned = process.reports.count("stale")
+        await process.batcher.buy(a_purchase(sale="busy"))
+        assert process.reports.count("stale") == learned == 3

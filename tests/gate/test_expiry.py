@@ -113,7 +113,7 @@ def ended(sale: Sale) -> Sale:
         without_its_hash,
     ],
 )
-async def test_a_removed_sale_leaves_nothing_for_ever(
+async def test_a_removed_sale_leaves_nothing_forever(
     gate: Gate, stock_redis: Redis, story: Callable[[Gate], Awaitable[Sale]]
 ) -> None:
     sale = await story(gate)
@@ -140,7 +140,7 @@ async def test_a_close_that_is_taken_back_keeps_the_answers(gate: Gate, stock_re
     assert set((await ttls(gate, stock_redis)).values()) == {LASTING}
 
 
-async def test_unlinked_by_hand_a_fenced_sale_would_leave_its_answers_for_ever(gate: Gate, stock_redis: Redis) -> None:
+async def test_unlinked_by_hand_a_fenced_sale_would_leave_its_answers_forever(gate: Gate, stock_redis: Redis) -> None:
     """The control: without the removal's script the answers have no time to live."""
     await fenced_and_then_ended(gate)
     await stock_redis.unlink(gate.keys("drop").sale, gate.keys("drop").orders)

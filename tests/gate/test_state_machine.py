@@ -93,8 +93,8 @@ class GateMachine(RuleBasedStateMachine):
         self.send(self.last_batch)
 
     def send(self, purchases: list[Purchase]) -> None:
-        fence = FencingToken(self.model.epoch, self.model.round)
-        reply = self.run(self.gate.reserve("drop", purchases, fence))
+        token = FencingToken(self.model.epoch, self.model.round)
+        reply = self.run(self.gate.reserve("drop", purchases, token))
         accepted_before = self.model.accepted
         expected = [self.model.buy(purchase) for purchase in purchases]
         assert [named(decision.outcome) for decision in reply.decisions] == expected
@@ -109,9 +109,9 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule(behind=st.integers(1, 2))
     def an_older_epoch_is_refused(self, behind: int) -> None:
-        fence = FencingToken(self.model.epoch - behind, self.model.round)
+        token = FencingToken(self.model.epoch - behind, self.model.round)
         purchase = Purchase("drop", "a", "k", 1, secrets.token_hex(8))
-        assert self.run(self.gate.reserve("drop", [purchase], fence)).verdict == "stale"
+        assert self.run(self.gate.reserve("drop", [purchase], token)).verdict == "stale"
 
     @rule()
     def pause_or_resume(self) -> None:

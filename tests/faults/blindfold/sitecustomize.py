@@ -19,7 +19,7 @@ async def nobody(_: gate.Gate, __: str) -> str:
 
 def hint_only(batcher: PurchaseBatcher, queue: SaleQueue, reply: BatchReply, _: int) -> None:
     if reply.hint_due:
-        batcher._noticed(queue.sale, reply.token, "hint")  # noqa: SLF001  replaces a method of the class
+        batcher._on_notice(queue.sale, reply.token, "hint")  # noqa: SLF001  replaces a method of the class
 
 
 def hide(owner: Any, name: str, instead: Any) -> None:
