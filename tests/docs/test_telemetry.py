@@ -19,7 +19,7 @@ NO_ATTRIBUTES = {
     "atomictickets.race",
 }
 ACTIONS = {action.value for action in Action if action not in (Action.NOTHING, Action.OBSERVE)}
-LABELLED = {"generation", "round", "epoch"}  # the operator's `_know(generation=...)` makes the attribute's name
+LABELLED = {"generation", "round", "epoch"}  # the operator's `_bind_facts(generation=...)` makes the attribute's name
 
 
 def sources() -> Iterator[ast.Module]:
@@ -34,7 +34,7 @@ def texts() -> set[str]:
     return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
-def made() -> set[str]:
+def spans_made() -> set[str]:
     """Return the literal names of the spans that the code makes."""
     calls = (node for module in sources() for node in ast.walk(module) if isinstance(node, ast.Call) and node.args)
     return {
@@ -50,16 +50,16 @@ def documented(heading: str) -> set[str]:
     return {name for cells in table(page("telemetry.md"), heading) for name in cells[0].split(", ") if name}
 
 
-def test_every_span_is_told() -> None:
-    assert made() | ACTIONS | {"POST /buy-ticket"} <= documented("## Spans")
+def test_every_span_is_documented() -> None:
+    assert spans_made() | ACTIONS | {"POST /buy-ticket"} <= documented("## Spans")
 
 
-def test_every_span_that_is_told_is_made() -> None:
+def test_every_documented_span_is_made() -> None:
     in_code = texts() | {f"POST {path}" for path in texts() if path.startswith("/")}
     assert documented("## Spans") - in_code == set()
 
 
-def test_attributes_are_told_and_made() -> None:
+def test_the_documented_attributes_are_those_in_the_code() -> None:
     in_code = {text for text in texts() if ATTRIBUTE.fullmatch(text)} - NO_ATTRIBUTES
     assert {CHANGED, OUTCOME} <= in_code
     assert documented("## Attributes") == in_code | {f"atomictickets.{name}" for name in LABELLED}
