@@ -48,7 +48,7 @@ def test_a_database_that_was_used_is_emptied_before_the_next_test_has_it(
         "DELETE FROM instance",
     ],
 )
-def test_a_database_that_is_not_what_it_was_is_nobodys_any_more(
+def test_a_database_whose_schema_was_changed_is_not_lent_again(
     change: str, postgres_server: PostgresServer, migrated_databases: MigratedDatabases
 ) -> None:
     with migrated_databases.borrowed() as changed:

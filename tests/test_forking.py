@@ -59,15 +59,15 @@ def probe(home: Path, argument: str) -> ChildProcess:
 def test_it_sees_and_returns_what_the_command_does(
     forks: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = []
+    results = []
     for launcher in (staticmethod(launch_dying_with_parent), forks.launch):
         monkeypatch.setattr(ChildProcess, "launcher", launcher)
         process = probe(tmp_path, "3")
         process.start()
         block_until(lambda process=process: not process.running)  # type: ignore[misc]  # a default binds it
-        told.append((process.exit_code, json.loads(process.log_tail())))
-    assert told[0] == told[1]
-    assert (told[0][0], told[0][1]["variable"], told[0][1]["leads"]) == (3, "value", True)
+        results.append((process.exit_code, json.loads(process.log_tail())))
+    assert results[0] == results[1]
+    assert (results[0][0], results[0][1]["variable"], results[0][1]["leads"]) == (3, "value", True)
 
 
 def test_its_signals_and_its_end_are_known(forks: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

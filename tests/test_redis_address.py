@@ -68,8 +68,8 @@ def test_a_cluster_is_no_broker() -> None:
 @pytest.mark.parametrize("url", ["redis://app@stock/1", "redis://stock/1", "redis+sentinel://app@a,b/tickets"])
 def test_a_password_that_is_given_apart_goes_into_the_url(url: str) -> None:
     settings = StoreSettings(redis_url=url, redis_password=PASSWORD, broker_url=url, broker_password=PASSWORD)
-    for told in (settings.redis_url, settings.broker_url):
-        before, after = RedisAddress.of(url), RedisAddress.of(told)
+    for url_with_password in (settings.redis_url, settings.broker_url):
+        before, after = RedisAddress.of(url), RedisAddress.of(url_with_password)
         assert after.password == PASSWORD
         assert (after.username, after.hosts, after.database) == (before.username, before.hosts, before.database)
     assert PASSWORD not in str(settings)

@@ -37,7 +37,7 @@ async def gate_answers(url: str) -> bool:
     return True
 
 
-async def test_the_stock_server_must_be_vouched_for(
+async def test_the_stock_server_must_have_a_trusted_certificate(
     valkey_server: ValkeyServer, private_ca: Path, tls_front: MakeFront
 ) -> None:
     port = await tls_front(valkey_server.port)
@@ -56,7 +56,7 @@ async def test_the_ca_may_be_that_of_the_whole_process(
     assert await gate_answers(f"rediss://localhost:{port}")
 
 
-async def test_the_broker_must_be_vouched_for(
+async def test_the_broker_must_have_a_trusted_certificate(
     broker_server: ValkeyServer, private_ca: Path, tls_front: MakeFront, key_prefix: str
 ) -> None:
     port = await tls_front(broker_server.port)
@@ -79,7 +79,7 @@ async def test_the_broker_must_be_vouched_for(
         broker.delete(key_prefix)
 
 
-async def test_the_ledger_must_be_vouched_for(
+async def test_the_ledger_must_have_a_trusted_certificate(
     postgres_server: PostgresServer,
     database_url: str,
     private_ca: Path,

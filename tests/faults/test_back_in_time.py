@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from app.blasts.load.result import PurchaseRecord
 from app.lab.stack.servers.valkey import ValkeyServer
-from tests.faults.verdict import verdict
+from tests.faults.consistency import assert_consistent
 from tests.fixtures.platform import MakePlatform
 from tests.support.platform import PLENTY, Platform
 from tests.support.until import until
@@ -67,7 +67,7 @@ async def finish(
     assert late.accepted == STOCK - len(kept) - len(lost)
     platform.start("worker-1")
     records = [*kept, *lost, *again.records, *twice.records, *late.records]
-    view = await verdict(platform, sale, records, lost=len(lost))
+    view = await assert_consistent(platform, sale, records, lost=len(lost))
     assert (view["booked"], view["rejected"], view["duplicates"]) == (STOCK, 0, 0)
     assert (await platform.view(sale))["lost"] == len(lost)
 
@@ -124,7 +124,7 @@ async def test_where_the_server_hides_who_it_is_the_numbers_tell_of_a_failover(
     late = await platform.blast(sale, STOCK)
     assert late.accepted == STOCK - len(kept)
     platform.start("worker-1")
-    view = await verdict(platform, sale, [*kept, *lost, *late.records], lost=len(lost))
+    view = await assert_consistent(platform, sale, [*kept, *lost, *late.records], lost=len(lost))
     assert view["epoch"] > 1
 
 
@@ -183,7 +183,7 @@ async def test_forgetting_among_buyers_and_workers_adds_up_as_well(make_platform
             platform.stock.start()
     crowd = load.result()
     assert crowd.outcomes == {"accepted": crowd.sent}
-    view = await verdict(platform, sale, crowd.records, lost=None)
+    view = await assert_consistent(platform, sale, crowd.records, lost=None)
     assert view["epoch"] > 1
     assert view["booked"] <= crowd.sent
 

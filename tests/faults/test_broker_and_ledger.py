@@ -6,7 +6,7 @@ from app.gate.keys import GROUP
 from app.lab.stack.servers.postgres import PostgresServer
 from app.ledger.migrate import migrate
 from app.settings import DrainSettings
-from tests.faults.verdict import verdict
+from tests.faults.consistency import assert_consistent
 from tests.fixtures.platform import MakePlatform
 from tests.support.platform import PLENTY
 from tests.support.until import until
@@ -18,7 +18,7 @@ async def test_a_whole_sale_without_a_broker_is_booked_by_the_sweep(make_platfor
     sale = await platform.create_sale(stock=300)
     crowd = await platform.blast(sale, 400, concurrency=100, retries=0)
     assert crowd.outcomes == {"accepted": 300, "sold-out": 100}
-    view = await verdict(platform, sale, crowd.records)
+    view = await assert_consistent(platform, sale, crowd.records)
     assert view["booked"] == 300
     assert "the broker is away" in platform.log("api-1") + platform.log("api-2")
 
@@ -46,7 +46,7 @@ async def test_a_ledger_that_is_away_for_a_while_costs_no_order(
     assert crowd.outcomes == {"accepted": crowd.sent}
     await until(read_too_often)
     postgres.start()
-    view = await verdict(platform, sale, crowd.records)
+    view = await assert_consistent(platform, sale, crowd.records)
     assert view["rejected"] == 0
     assert view["booked"] >= crowd.sent
     assert await platform.rows("SELECT * FROM set_aside") == []

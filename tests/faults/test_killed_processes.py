@@ -1,6 +1,6 @@
 """An API process that is killed while buyers use it loses no order."""
 
-from tests.faults.verdict import verdict
+from tests.faults.consistency import assert_consistent
 from tests.fixtures.platform import MakePlatform
 from tests.support.platform import PLENTY
 
@@ -13,7 +13,7 @@ async def test_an_api_process_killed_in_mid_blast_loses_no_order(make_platform: 
     crowd = load.result()
     assert crowd.retried > 0, "nobody was waiting for the process that died"
     assert crowd.outcomes == {"accepted": crowd.sent}
-    view = await verdict(platform, sale, crowd.records)
+    view = await assert_consistent(platform, sale, crowd.records)
     assert (view["booked"], view["duplicates"]) == (crowd.sent, 0)
 
     platform.start("api-1")

@@ -18,7 +18,7 @@ async def scrape(platform: Platform) -> dict[str, float]:
 
 
 @pytest.mark.usefixtures("no_forks")  # the processes start by their commands, as in production
-async def test_metrics_tell_of_workers_and_reconciler_too(make_platform: MakePlatform) -> None:
+async def test_metrics_include_workers_and_reconciler(make_platform: MakePlatform) -> None:
     platform = await make_platform(workers=2)
     sale = await platform.create_sale(stock=10)
     await platform.blast(sale, 15)
@@ -30,19 +30,19 @@ async def test_metrics_tell_of_workers_and_reconciler_too(make_platform: MakePla
     await until(counted)
     before = await scrape(platform)
     open_metrics = await platform.ask("GET", "/metrics", headers={"Accept": "application/openmetrics-text"})
-    told = {
+    values = {
         sample.name: sample.value
         for family in text_string_to_metric_families(open_metrics.text)
         for sample in family.samples
     }
-    assert told["atomictickets_purchase_seconds_count"] == before["atomictickets_purchase_seconds_count"] == 15
+    assert values["atomictickets_purchase_seconds_count"] == before["atomictickets_purchase_seconds_count"] == 15
     assert before['atomictickets_drain_orders_total{fate="booked"}'] == 10
     assert before["atomictickets_drain_batch_seconds_count"] >= 1
     assert before[f'atomictickets_sale_lost{{sale="{sale}"}}'] == 0
 
-    async def seen() -> bool:
+    async def checked_again() -> bool:
         now = await scrape(platform)
         later = "atomictickets_reconcile_last_turn_timestamp_seconds"
         return now[later] > before[later] and now.get('atomictickets_reconcile_checks_total{found="none"}', 0) >= 1
 
-    await until(seen)
+    await until(checked_again)

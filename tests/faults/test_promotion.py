@@ -6,7 +6,7 @@ Replication is asynchronous, so the replica may lack the last orders. They are c
 from collections.abc import Callable
 
 from app.gate.replies import GateUnavailable
-from tests.faults.verdict import verdict
+from tests.faults.consistency import assert_consistent
 from tests.fixtures.cluster import MakeCluster
 from tests.fixtures.platform import MakePlatform
 from tests.support.platform import PLENTY, Platform
@@ -30,7 +30,7 @@ async def sell_through_a_promotion(platform: Platform, kill: Callable[[], None],
         await until(successor_sells)
     crowd = load.result()
     assert crowd.outcomes == {"accepted": crowd.sent}
-    view = await verdict(platform, sale, crowd.records, lost=None)
+    view = await assert_consistent(platform, sale, crowd.records, lost=None)
     assert view["booked"] <= crowd.sent <= view["booked"] + view["lost"]
 
 
@@ -52,4 +52,4 @@ async def test_a_cluster_elects_a_replica_in_mid_sale_while_other_primaries_sell
     await sell_through_a_promotion(platform, cluster.servers[0].kill, affected)
     other = await platform.blast(unaffected, 10)
     assert other.outcomes == {"accepted": 5, "sold-out": 5}
-    assert (await verdict(platform, unaffected, other.records))["epoch"] == 1
+    assert (await assert_consistent(platform, unaffected, other.records))["epoch"] == 1

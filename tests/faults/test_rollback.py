@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.blasts.load.result import PurchaseRecord
 from app.ledger.revisions import own_revision
-from tests.faults.verdict import verdict
+from tests.faults.consistency import assert_consistent
 from tests.fixtures.platform import MakePlatform
 from tests.fixtures.releases import MakeRelease
 from tests.support.platform import Platform
@@ -40,13 +40,13 @@ async def test_a_release_is_rolled_back_over_a_revision_in_mid_blast(
     platform = await make_platform(api=2, idle=("reconcile",), environment=Release(installed).environment)
     newer = next_release(own_revision(), own_revision())
     sale = await platform.create_sale_of_first_epoch(stock=1_000_000)
-    told: list[PurchaseRecord] = []
+    records: list[PurchaseRecord] = []
 
     async def crowds() -> None:
         while not rolled_back.is_set():
             crowd = await platform.blast(sale, CROWD, concurrency=4, rate=PER_SECOND)
             assert crowd.outcomes == {"accepted": CROWD}
-            told.extend(crowd.records)
+            records.extend(crowd.records)
 
     async def bought() -> bool:
         return await platform.accepted(sale) > 0
@@ -60,7 +60,7 @@ async def test_a_release_is_rolled_back_over_a_revision_in_mid_blast(
     await roll_out(platform, installed, THIS)
     rolled_back.set()
     await buying
-    view = await verdict(platform, sale, told)
-    assert (view["booked"], view["duplicates"], view["epoch"]) == (len(told), 0, 1)
+    view = await assert_consistent(platform, sale, records)
+    assert (view["booked"], view["duplicates"], view["epoch"]) == (len(records), 0, 1)
     (row,) = await platform.rows("SELECT version_num FROM alembic_version")
     assert row.version_num == NEXT

@@ -2,7 +2,7 @@
 
 from httpx2 import Response
 
-from tests.faults.verdict import verdict
+from tests.faults.consistency import assert_consistent
 from tests.fixtures.platform import MakePlatform
 from tests.support.platform import PLENTY, Platform
 from tests.support.until import until
@@ -39,7 +39,7 @@ async def test_a_stock_server_killed_in_mid_sale_forgets_nothing(make_platform: 
     crowd = load.result()
     assert crowd.retried > 0
     assert crowd.outcomes == {"accepted": crowd.sent}
-    view = await verdict(platform, sale, crowd.records, lost=0)
+    view = await assert_consistent(platform, sale, crowd.records, lost=0)
     assert view["booked"] == crowd.sent
     assert view["epoch"] > 1  # it was recounted
     assert platform.pids == before  # and no process was restarted
@@ -58,7 +58,7 @@ async def test_without_a_log_of_its_own_a_killed_stock_server_forgets_what_was_n
     platform.start("worker-1")
     late = await platform.blast(sale, 40)
     assert (late.accepted, late.sold_out) == (30, 10)
-    view = await verdict(platform, sale, [*crowd.records, *late.records], lost=20)
+    view = await assert_consistent(platform, sale, [*crowd.records, *late.records], lost=20)
     assert view["booked"] == 30
 
 
@@ -75,7 +75,7 @@ async def test_a_full_stock_server_refuses_buyers_and_remembers_winners(make_pla
     assert (await platform.buy(sale, "late", "key")).json()["replayed"] is False
     rest = await platform.blast(sale, 30)
     assert (rest.accepted, rest.sold_out) == (19, 11)
-    view = await verdict(platform, sale, [*crowd.records, *rest.records])
+    view = await assert_consistent(platform, sale, [*crowd.records, *rest.records])
     assert (view["booked"], view["epoch"]) == (30, 1)
 
 
@@ -89,5 +89,5 @@ async def test_a_stock_server_that_may_not_write_refuses_buyers_and_recovers(mak
     assert (await buy_until(platform, sale, "late", "key", 200)).json()["replayed"] is False
     rest = await platform.blast(sale, 30)
     assert (rest.accepted, rest.sold_out) == (19, 11)
-    view = await verdict(platform, sale, [*crowd.records, *rest.records])
+    view = await assert_consistent(platform, sale, [*crowd.records, *rest.records])
     assert view["booked"] == 30

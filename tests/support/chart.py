@@ -52,9 +52,9 @@ class Rendered:
         """Return the environment of the component's container: each variable's value, or its `valueFrom`."""
         spec = dict(self.pods())[component]
         entries = spec["containers"][0]["env"]
-        told = {each["name"]: each.get("value", each.get("valueFrom")) for each in entries}
-        assert len(told) == len(entries), "Helm's server-side apply refuses a name that is given twice"
-        return told
+        variables = {each["name"]: each.get("value", each.get("valueFrom")) for each in entries}
+        assert len(variables) == len(entries), "Helm's server-side apply refuses a name that is given twice"
+        return variables
 
 
 def component_of(each: Object) -> str:

@@ -1,9 +1,9 @@
 """A warm process that has imported what the service's processes import, and forks each of them on demand.
 
-tests/support/forking.py starts it as `python -m tests.support.fork_server CHANNEL PARENT` and sends it orders. Starting
-Python with all these imports takes a second of CPU; a fork takes milliseconds. A forked process has its own session,
-environment, directory and log, like one that `launch_dying_with_parent` starts, and runs its module as `python -m`
-does. One thing differs: /proc/<pid>/environ shows the server's environment, not the forked process's own.
+tests/support/forking.py starts it as `python -m tests.support.fork_server CHANNEL PARENT` and sends it requests.
+Starting Python with all these imports takes a second of CPU; a fork takes milliseconds. A forked process has its own
+session, environment, directory and log, like one that `launch_dying_with_parent` starts, and runs its module as
+`python -m` does. One thing differs: /proc/<pid>/environ shows the server's environment, not the forked process's own.
 """
 
 import gc
@@ -38,9 +38,9 @@ MOST_BYTES = 128 * 1024  # of a message, which holds the whole environment of a 
 
 
 def serve(channel: socket.socket) -> dict[str, Any] | None:
-    """Fork a process for each order and report each one that ended. Return None when the channel is closed.
+    """Fork a process for each request, and report each one that ended. Return None when the channel is closed.
 
-    In a forked process, return its order instead.
+    In a forked process, return its request instead.
     """
     wakeup, wake = socket.socketpair()
     wake.setblocking(False)
@@ -53,7 +53,7 @@ def serve(channel: socket.socket) -> dict[str, Any] | None:
             for key, _ in selector.select():
                 if key.fileobj is wakeup:
                     wakeup.recv(4096)
-                    tell_ended(channel)
+                    report_ended(channel)
                     continue
                 received = channel.recv(MOST_BYTES)
                 if not received:
@@ -64,12 +64,12 @@ def serve(channel: socket.socket) -> dict[str, Any] | None:
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                     for each in (channel, wakeup, wake):
                         each.close()
-                    order: dict[str, Any] = json.loads(received)
-                    return order
+                    request: dict[str, Any] = json.loads(received)
+                    return request
                 channel.sendall(json.dumps({"started": pid}).encode())
 
 
-def tell_ended(channel: socket.socket) -> None:
+def report_ended(channel: socket.socket) -> None:
     """Report every forked process that has ended, with its exit code."""
     while True:
         try:
@@ -81,21 +81,21 @@ def tell_ended(channel: socket.socket) -> None:
         channel.sendall(json.dumps({"ended": pid, "exit_code": os.waitstatus_to_exitcode(status)}).encode())
 
 
-def become(order: Mapping[str, Any], server: int) -> None:
-    """Turn this forked process into the one that was ordered, and run its module."""
+def become(request: Mapping[str, Any], server: int) -> None:
+    """Turn this forked process into the requested one, and run its module."""
     os.setsid()
-    die_with_parent(server, order["parent_death_signal"])
-    os.chdir(order["directory"])
+    die_with_parent(server, request["parent_death_signal"])
+    os.chdir(request["directory"])
     os.environ.clear()
-    os.environ.update(order["environment"])
-    log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.environ.update(request["environment"])
+    log = os.open(request["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     for standard in (1, 2):
         os.dup2(log, standard)
     os.close(log)
-    module, *arguments = order["arguments"]
+    module, *arguments = request["arguments"]
     sys.argv = [module, *arguments]
-    sys.path[0] = order["directory"]
-    use_python_path(order["environment"].get("PYTHONPATH", ""))
+    sys.path[0] = request["directory"]
+    use_python_path(request["environment"].get("PYTHONPATH", ""))
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
@@ -107,8 +107,8 @@ def use_python_path(value: str) -> None:
         importlib.import_module("sitecustomize")
 
 
-def main(channel: int, tests: int) -> None:
-    die_with_parent(tests, signal.SIGTERM)
+def main(channel: int, parent: int) -> None:
+    die_with_parent(parent, signal.SIGTERM)
     for module in WARM:
         importlib.import_module(module)
     if shared := OF_ONE_PROCESS & set(sys.modules):
@@ -116,9 +116,9 @@ def main(channel: int, tests: int) -> None:
     gc.collect()
     gc.freeze()  # otherwise the first collection in each fork writes to, and so copies, every shared page
     server = os.getpid()
-    order = serve(socket.socket(fileno=channel))
-    if order is not None:
-        become(order, server)
+    request = serve(socket.socket(fileno=channel))
+    if request is not None:
+        become(request, server)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ class ForkServer:
         if not is_module or launch.account != own_account():
             return launch_dying_with_parent(launch)
         launch.log.touch()  # a test may read the log before the process has begun
-        order = {
+        request = {
             "arguments": launch.command[2:],
             "environment": environment,
             "directory": str(launch.directory or Path.cwd()),
@@ -73,14 +73,14 @@ class ForkServer:
             "parent_death_signal": int(launch.stop_signal),
         }
         with self._lock:
-            message = json.dumps(order).encode()
+            message = json.dumps(request).encode()
             if len(message) > fork_server.MOST_BYTES:
                 raise ValueError(f"an environment of {len(message)} bytes is too large for the fork server")
             self._channel.sendall(message)
-            while "started" not in (told := self._next_message()):
-                self._note(told)
-            self._exit_codes.pop(told["started"], None)  # of an earlier process with the same pid
-            return Forked(self, told["started"])
+            while "started" not in (reply := self._next_message()):
+                self._note(reply)
+            self._exit_codes.pop(reply["started"], None)  # of an earlier process with the same pid
+            return Forked(self, reply["started"])
 
     def exit_code(self, process: Forked) -> int | None:
         """Return the exit code, or None if the process is running."""

@@ -41,9 +41,9 @@ async def events(lines: AsyncIterator[str]) -> AsyncIterator[ServerSentEvent]:
             fields = {}
 
 
-async def first(told: AsyncIterator[ServerSentEvent], name: str) -> ServerSentEvent:
+async def first(stream: AsyncIterator[ServerSentEvent], name: str) -> ServerSentEvent:
     """Return the next event of that name. Raise AssertionError if the stream ends first."""
-    async for event in told:
+    async for event in stream:
         if event.name == name:
             return event
     raise AssertionError(f"the stream ended without a {name}")

@@ -36,7 +36,7 @@ def trace_of_order(spans: Spans, bought: ReceivedSpan) -> tuple[ReceivedSpan, Re
 
     Assert that its trace leads from the load generator to the ledger, with each span exactly once.
     """
-    [buy] = [asked for asked in spans.named("buy") if asked.ids == (bought.trace_id, bought.parent_id)]
+    [buy] = [span for span in spans.named("buy") if span.ids == (bought.trace_id, bought.parent_id)]
     [reserve] = spans.children(bought.ids, RESERVE)
     [book] = spans.children(reserve.ids, BOOK)
     assert (buy.service, buy.parent_id) == ("atomictickets-blast-runner", "")

@@ -106,9 +106,9 @@ class Stall:
                               WHERE b.sale = i.sale AND b.round = i.round AND b.status = 'booked')
             FROM inventory i WHERE sale = :sale ORDER BY round DESC LIMIT 1
         """)
-        said, counted = rows[0]
-        assert said == counted
-        return int(said)
+        counter, counted = rows[0]
+        assert counter == counted
+        return int(counter)
 
 
 def readable(order: Order | Unreadable) -> Order:

@@ -27,15 +27,15 @@ def authority(home: Path, hosts: Sequence[str]) -> Path:
     """
     if shutil.which("openssl") is None:
         pytest.skip("no openssl here to make a certificate with")
-    make_certificate(home, "ca", "-addext keyUsage=critical,keyCertSign,cRLSign")  # Python 3.13 asks for it
+    make_certificate(home, "ca", "-addext keyUsage=critical,keyCertSign,cRLSign")  # Python 3.13 requires it
     names = ",".join(f"DNS:{host}" for host in hosts)
     extensions = f"-addext subjectAltName={names} -addext basicConstraints=CA:FALSE"
     make_certificate(home, "server", f"{extensions} -CA ca.crt -CAkey ca.key")
     return home
 
 
-def make_certificate(home: Path, name: str, more: str = "") -> None:
-    command = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out {name}.crt {more}"
+def make_certificate(home: Path, name: str, options: str = "") -> None:
+    command = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out {name}.crt {options}"
     subprocess.run(["openssl", *command.split()], cwd=home, check=True, capture_output=True)
 
 
@@ -70,13 +70,13 @@ class TlsFront:
         self._writers.add(writer)
         try:
             if self._postgres:
-                assert await reader.readexactly(8) == SSL_REQUEST, "a client that does without TLS"
+                assert await reader.readexactly(8) == SSL_REQUEST, "a client without TLS"
                 writer.write(b"S")
                 await writer.start_tls(self._context)
-            there, back = await asyncio.open_connection(LOOPBACK, self._target)
-            self._writers.add(back)
-            await asyncio.gather(_hand_on(reader, back), _hand_on(there, writer))
-            self._writers.discard(back)
+            server_reader, server_writer = await asyncio.open_connection(LOOPBACK, self._target)
+            self._writers.add(server_writer)
+            await asyncio.gather(_forward(reader, server_writer), _forward(server_reader, writer))
+            self._writers.discard(server_writer)
         except (OSError, asyncio.IncompleteReadError):
             writer.close()  # a client that does not trust the certificate leaves during the handshake
         finally:
@@ -84,7 +84,7 @@ class TlsFront:
             self._connections.discard(task)
 
 
-async def _hand_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+async def _forward(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
     try:
         while data := await source.read(CHUNK_BYTES):
             sink.write(data)

@@ -17,8 +17,8 @@ async def until(holds: Condition, *, seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while True:
             begun = time.monotonic()
-            seen = holds()
-            if await seen if isawaitable(seen) else seen:
+            result = holds()
+            if await result if isawaitable(result) else result:
                 return
             await asyncio.sleep(_pause_after(begun))
 

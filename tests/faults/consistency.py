@@ -15,7 +15,9 @@ BOOKINGS = """
 INVENTORY = "SELECT round, stock, booked FROM inventory WHERE sale = :sale"
 
 
-async def verdict(platform: Platform, sale: str, records: Iterable[PurchaseRecord], *, lost: int | None = 0) -> View:
+async def assert_consistent(
+    platform: Platform, sale: str, records: Iterable[PurchaseRecord], *, lost: int | None = 0
+) -> View:
     """Wait until the sale has settled, check it against the buyers' answers, and return its view.
 
     Exactly `lost` of the promised reservations must be missing, or any number if it is None. Each missing reservation
@@ -26,14 +28,14 @@ async def verdict(platform: Platform, sale: str, records: Iterable[PurchaseRecor
     assert identity["stock"] == identity["remaining"] + identity["set_aside"] + identity["booked"]
     assert (view["oversold"], view["undersold"], view["set_aside"]) == (0, 0, 0)
     assert await platform.redis.xlen(platform.gate.keys(sale).orders) == 0
-    await check_ledger(platform, sale, records, lost=lost)
+    await assert_ledger_agrees(platform, sale, records, lost=lost)
     return view
 
 
-async def check_ledger(
+async def assert_ledger_agrees(
     platform: Platform, sale: str, records: Iterable[PurchaseRecord], *, lost: int | None = 0
 ) -> None:
-    """Check the ledger against the buyers' answers. Unlike `verdict`, this holds for ended sales too."""
+    """Check the ledger against the buyers' answers. Unlike `assert_consistent`, this holds for ended sales too."""
     records = list(records)
     rows = {row.reservation_id: row for row in await platform.rows(BOOKINGS, sale=sale)}
     booked = [row for row in rows.values() if row.status == "booked"]
@@ -52,7 +54,7 @@ async def check_ledger(
         f"{len(missing)} of {len(promised)} accepted reservations are not booked, not {lost}"
     )
     for id_ in missing:
-        await until(lambda id_=id_: is_said_to_be(platform, id_, "lost"))  # type: ignore[misc]  # a default binds it
+        await until(lambda id_=id_: has_status(platform, id_, "lost"))  # type: ignore[misc]  # a default binds it
 
     # A buyer who was only ever refused has no booking.
     winners = {(each.customer, each.key) for each in records if each.outcome == ACCEPTED}
@@ -67,7 +69,7 @@ def is_honoured(reservation_id: str, rows: dict[str, object]) -> bool:
     return getattr(first, "status", None) == "booked"
 
 
-async def is_said_to_be(platform: Platform, reservation_id: str, status: str) -> bool:
+async def has_status(platform: Platform, reservation_id: str, status: str) -> bool:
     """Return whether the API reports this status.
 
     A receipt may be written a second after the recount; until then the reservation is unknown.
