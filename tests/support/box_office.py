@@ -190,5 +190,5 @@ class BoxOffice:
 
 
 def _url(client: "Redis") -> str:
-    of = client.connection_pool.connection_kwargs
-    return f"redis://{of['host']}:{of['port']}/{of['db']}"
+    options = client.connection_pool.connection_kwargs
+    return f"redis://{options['host']}:{options['port']}/{options['db']}"
