@@ -31,7 +31,7 @@ class Watcher:
         self._events: asyncio.Queue[Event] = asyncio.Queue(WAITING_EVENTS + 1)
         self.ending: Event | None = None
 
-    def tell(self, event: Event) -> None:
+    def send(self, event: Event) -> None:
         """Queue the event without waiting.
 
         A watcher that reads too slowly is disconnected and may resume from its last id.
@@ -77,7 +77,7 @@ class Hub:
         if self._leaving():
             watcher.end(LEAVING)
         if self._away is not None:
-            watcher.tell(source(self._away))
+            watcher.send(source(self._away))
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._poller.run())]
         return watcher
@@ -100,12 +100,12 @@ class Hub:
     async def _read(self) -> None:
         """Read until the process is asked to end. When reading ends, for any reason, disconnect all watchers."""
         try:
-            await self._pass_on()
+            await self._forward()
         finally:
             for watcher in self._watchers:
                 watcher.end(LEAVING)
 
-    async def _pass_on(self) -> None:
+    async def _forward(self) -> None:
         """Pass the events of the stream on to all watchers and to the sale poller."""
         last: str | None = None
         while not self._leaving():
@@ -113,17 +113,17 @@ class Hub:
                 last = last or await self._stream.last_id()
                 events = await self._stream.after(last, wait=True)
             except LiveUnavailable as error:
-                self._hear(error.detail)
+                self._set_away(error.detail)
                 await asyncio.sleep(AWAY_SECONDS)
                 continue
-            self._hear(None)
+            self._set_away(None)
             for event in events:
                 last = event.id
-                self._poller.heard(event)
-                self._tell(event)
+                self._poller.handle_event(event)
+                self._broadcast(event)
 
-    def _hear(self, away: str | None) -> None:
-        """Note why the stream can't be read, or None if it can. Log a change and report it to all watchers."""
+    def _set_away(self, away: str | None) -> None:
+        """Remember why the stream can't be read, or None if it can. Log a change and send it to all watchers."""
         if away == self._away:
             return
         if away is None:
@@ -131,8 +131,8 @@ class Hub:
         else:
             log.warning("no live events", why=away)
         self._away = away
-        self._tell(source(away))
+        self._broadcast(source(away))
 
-    def _tell(self, event: Event) -> None:
+    def _broadcast(self, event: Event) -> None:
         for watcher in self._watchers:
-            watcher.tell(event)
+            watcher.send(event)

@@ -24,20 +24,20 @@ class ResourceReports:
     def __init__(self, redis: "Redis", prefix: str) -> None:
         self._redis = redis
         self._prefix = f"{prefix}:live:resource"
-        self._again_at = 0.0
+        self._retry_at = 0.0
 
-    async def tell(self, sale: str, status: Mapping[str, Any], life_seconds: int) -> None:
+    async def store(self, sale: str, status: Mapping[str, Any], life_seconds: int) -> None:
         """Store the status for `life_seconds`. If the broker is away, drop it.
 
         Nothing is lost then: the next turn stores the status again, and the status itself is in Kubernetes.
         """
-        if time.monotonic() < self._again_at:
+        if time.monotonic() < self._retry_at:
             return
         try:
             with broker_reachable():
                 await self._redis.set(f"{self._prefix}:{sale}", json.dumps(status), ex=life_seconds)
         except LiveUnavailable:
-            self._again_at = time.monotonic() + AWAY_SECONDS
+            self._retry_at = time.monotonic() + AWAY_SECONDS
 
     async def status_of(self, sale: str) -> dict[str, Any] | None:
         """Return the status, or None if the operator has stored none lately or the broker is away."""

@@ -21,9 +21,9 @@ from app.services.sales import SalesService
 TURN_SECONDS = 0.1
 LIST_SECONDS = 1.0
 MAX_SALES = 50
-SOONEST_SECONDS = 0.2  # five payloads a second for a sale that changes
+MIN_PAUSE_SECONDS = 0.2  # five payloads a second for a sale that changes
 IDLE_SECONDS = 2.0
-IDLE_LOOKS_PER_SECOND = 10  # at all sales that do not change, together
+IDLE_POLLS_PER_SECOND = 10  # of all sales that do not change, together
 NOT_PUBLISHED = ""  # no state published yet: the process that polled before may have published one that is out of date
 DEFECT_SECONDS = 30.0  # until a sale that could not be polled is tried again: each try logs a traceback
 COST_FACTOR = 5  # polling a sale takes a sixth of the time at most, however large the sale
@@ -32,17 +32,17 @@ log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class Watched:
+class PolledSale:
     """A sale that is polled.
 
-    due_at: when to look at it again (monotonic seconds)
+    due_at: when to poll it again (monotonic seconds)
     published: the payload that was last published
-    pause: seconds until the next look, at least
+    pause: seconds until the next poll, at least
     """
 
     due_at: float = 0.0
     published: dict[str, Any] | None = None
-    pause: float = SOONEST_SECONDS
+    pause: float = MIN_PAUSE_SECONDS
 
 
 class SalePoller:
@@ -61,7 +61,7 @@ class SalePoller:
         self._tickets = tickets
         self._resources = resources
         self._process = process
-        self._watched: dict[str, Watched] = {}
+        self._polled: dict[str, PolledSale] = {}
         self._listed_at = float("-inf")
         self._away: str | None = NOT_PUBLISHED
 
@@ -69,23 +69,23 @@ class SalePoller:
         """Poll until cancelled, whenever it is this process's turn."""
         while True:
             with suppress(LiveUnavailable):  # the hub, which reads the stream, notices and reports it
-                if await self._stream.is_turn_of(self._process):
+                if await self._stream.take_turn(self._process):
                     await self._take_turn()
                 else:
-                    self._watched.clear()  # another process publishes: what this one published last is out of date
+                    self._polled.clear()  # another process publishes: what this one published last is out of date
                     self._listed_at = float("-inf")
                     self._away = NOT_PUBLISHED
             await asyncio.sleep(TURN_SECONDS)
 
-    def heard(self, event: Event) -> None:
-        """Look at a sale soon if the event is of its blast, which changes it. List the sales again if it is new."""
+    def handle_event(self, event: Event) -> None:
+        """Poll a sale soon if the event is of its blast, which changes it. List the sales again if it is new."""
         if event.name != "blast":
             return
-        watched = self._watched.get(json.loads(event.data)["sale"])
-        if watched is None:
+        polled = self._polled.get(json.loads(event.data)["sale"])
+        if polled is None:
             self._listed_at = float("-inf")
         else:
-            watched.due_at = min(watched.due_at, time.monotonic() + SOONEST_SECONDS)
+            polled.due_at = min(polled.due_at, time.monotonic() + MIN_PAUSE_SECONDS)
 
     async def payload(self, name: str) -> dict[str, Any]:
         """Return the sale as watchers receive it. Raise UnknownSale."""
@@ -96,7 +96,7 @@ class SalePoller:
         return payload | {"tickets": to_jsonable_python(tickets), "resource": resource}
 
     async def _take_turn(self) -> None:
-        """Look at the sales that are due.
+        """Poll the sales that are due.
 
         If the ledger is away, publish once that the figures are old, and once that they are current again.
         """
@@ -114,21 +114,21 @@ class SalePoller:
     async def _poll_due_sales(self) -> None:
         if time.monotonic() - self._listed_at >= LIST_SECONDS:
             await self._list()
-        for name, watched in list(self._watched.items()):
-            if time.monotonic() >= watched.due_at:
-                await self._look(name, watched)
+        for name, polled in list(self._polled.items()):
+            if time.monotonic() >= polled.due_at:
+                await self._poll_sale(name, polled)
 
     async def _list(self) -> None:
         """Read which sales to poll."""
         self._listed_at = time.monotonic()
         active = {sale.name for sale in await self._sales.active(limit=MAX_SALES)}
-        for name in active - self._watched.keys():
-            self._watched[name] = Watched()
-        for name in self._watched.keys() - active:  # the sale ended: publish one last payload
-            await self._look(name, self._watched.pop(name))
+        for name in active - self._polled.keys():
+            self._polled[name] = PolledSale()
+        for name in self._polled.keys() - active:  # the sale ended: publish one last payload
+            await self._poll_sale(name, self._polled.pop(name))
 
-    async def _look(self, name: str, watched: Watched) -> None:
-        """Publish the sale if it has changed, and set when to look at it again."""
+    async def _poll_sale(self, name: str, polled: PolledSale) -> None:
+        """Publish the sale if it has changed, and set when to poll it again."""
         began = time.monotonic()
         try:
             payload = await self.payload(name)
@@ -138,15 +138,15 @@ class SalePoller:
             raise
         except Exception:  # one broken sale must not keep the others from being polled
             log.exception("a sale could not be polled; tried again later", sale=name)
-            watched.due_at = time.monotonic() + DEFECT_SECONDS
+            polled.due_at = time.monotonic() + DEFECT_SECONDS
             return
         cost = time.monotonic() - began
-        moved = payload != watched.published
-        if moved:
+        changed = payload != polled.published
+        if changed:
             await self._stream.publish(Event.of("sale", payload))
-            watched.published = payload
-        watched.pause = SOONEST_SECONDS if moved else min(2 * watched.pause, self._idle_seconds())
-        watched.due_at = time.monotonic() + max(watched.pause, COST_FACTOR * cost)
+            polled.published = payload
+        polled.pause = MIN_PAUSE_SECONDS if changed else min(2 * polled.pause, self._idle_seconds())
+        polled.due_at = time.monotonic() + max(polled.pause, COST_FACTOR * cost)
 
     def _idle_seconds(self) -> float:
-        return max(IDLE_SECONDS, len(self._watched) / IDLE_LOOKS_PER_SECOND)
+        return max(IDLE_SECONDS, len(self._polled) / IDLE_POLLS_PER_SECOND)

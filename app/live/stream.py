@@ -68,11 +68,11 @@ class LiveStream:
         """Return all events of this name that are still in the stream, oldest first."""
         return [event for event in await self.after("0-0") if event.name == name]
 
-    async def is_turn_of(self, process: str) -> bool:
-        """Return True if `process` is the one that polls the sales. It then remains so for POLLER_SECONDS.
+    async def take_turn(self, process: str) -> bool:
+        """Take or renew the turn to poll the sales, for POLLER_SECONDS. Return False if another process has it.
 
-        Taking and renewing the turn are two commands. If the key expires between them, two processes poll for one turn,
-        and watchers receive the same events twice.
+        Reading and renewing the turn are two commands. If the key expires between them, two processes poll for one
+        turn, and watchers receive the same events twice.
         """
         with broker_reachable():
             if await self._redis.set(self._poller, process, nx=True, ex=POLLER_SECONDS):

@@ -39,8 +39,8 @@ class Live:
     async def watch(self, watcher: Watcher, last_event_id: str | None) -> AsyncIterator[bytes]:
         """Yield frames of server-sent events until the client disconnects or a `goodbye` is sent.
 
-        The watcher has joined the hub before the earlier events are read, so that none is missed. An event that comes
-        from both is sent once.
+        The watcher has joined the hub before the earlier events are read, so that none is missed. A missed event that
+        the hub has too is sent once; an event of the blasts' history may be sent a second time.
         """
         yield f"retry: {RECONNECT_MS}\n\n".encode()
         sent = (0, 0)

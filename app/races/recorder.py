@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import TemporarilyUnavailable
-from app.ledger.attempts import MOST_PER_ROUND, AttemptRepository
+from app.ledger.attempts import MAX_PER_ROUND, AttemptRepository
 from app.races import spans
 from app.races.meters import ATTEMPTS, WITNESSES
 from app.sales.attempt import Attempt, RecordedAttempt
@@ -21,7 +21,7 @@ BATCHING_SECONDS = 0.1
 AWAY_SECONDS = 1.0  # the pause before the next try if the ledger is away
 CLOSE_SECONDS = 2.0
 BATCH = 500  # attempts per transaction; each may form a pair, which makes two spans of a queue of 2,048
-MOST_WAITING = 10_000  # attempts, about 5 MB
+MAX_WAITING = 10_000  # attempts, about 5 MB
 
 log = structlog.get_logger()
 
@@ -48,11 +48,11 @@ class AttemptRecorder:
         if (attempt.sale, attempt.round) in self._full:
             ATTEMPTS.labels("round-full").inc()
             return
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             ATTEMPTS.labels("overflow").inc()
             self._overflowed += 1
             return
-        trace_id, span_id = spans.window(attempt, self._pod) or (None, None)
+        trace_id, span_id = spans.record_window(attempt, self._pod) or (None, None)
         self._waiting.append(
             RecordedAttempt(
                 **{field.name: getattr(attempt, field.name) for field in fields(attempt)},
@@ -103,10 +103,10 @@ class AttemptRecorder:
             log.exception("attempts could not be kept", attempts=len(batch))
             ATTEMPTS.labels("failed").inc(len(batch))
         else:
-            self._found_full(kept.beyond)
-            ATTEMPTS.labels("kept").inc(len(batch) - len(kept.beyond))
+            self._found_full(kept.round_full)
+            ATTEMPTS.labels("kept").inc(len(batch) - len(kept.round_full))
             for witness in kept.witnesses:
-                spans.collision(witness)
+                spans.record_collision(witness)
                 WITNESSES.labels(witness.hazard).inc()
         for _ in batch:
             self._waiting.popleft()
@@ -118,4 +118,4 @@ class AttemptRecorder:
         ATTEMPTS.labels("round-full").inc(len(beyond))
         for sale, round_ in {(attempt.sale, attempt.round) for attempt in beyond} - self._full:
             self._full.add((sale, round_))
-            log.warning("a round has as many attempts as are kept", sale=sale, round=round_, most=MOST_PER_ROUND)
+            log.warning("a round has as many attempts as are kept", sale=sale, round=round_, most=MAX_PER_ROUND)

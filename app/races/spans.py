@@ -10,11 +10,11 @@ import time
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from opentelemetry.trace import SpanContext, format_span_id, format_trace_id, get_current_span
+from opentelemetry.trace import Link, SpanContext, format_span_id, format_trace_id, get_current_span
 from opentelemetry.util.types import AttributeValue
 
 from app.sales.attempt import Attempt, Hazard, Witness
-from app.telemetry.context import link, sampled_span
+from app.telemetry.context import sampled_span
 from app.telemetry.spans import start_decided
 
 WINDOW = "race.window"
@@ -40,8 +40,8 @@ CUSTOMER = {
 }
 
 
-def window(attempt: Attempt, pod: str) -> tuple[str, str] | None:
-    """Add the window to the current trace, and return its trace id and span id; None if that is not sampled."""
+def record_window(attempt: Attempt, pod: str) -> tuple[str, str] | None:
+    """Add the window to the current trace, and return the ids of its trace and span; None if that is not sampled."""
     request = get_current_span().get_span_context()
     if not request.trace_flags.sampled:
         return None
@@ -50,7 +50,7 @@ def window(attempt: Attempt, pod: str) -> tuple[str, str] | None:
     return hexadecimal(span.get_span_context())
 
 
-def collision(witness: Witness) -> None:
+def record_collision(witness: Witness) -> None:
     """Add to both traces, as far as they are sampled, a span that names the other attempt."""
     for own, other in ((witness.first, witness.second), (witness.second, witness.first)):
         if own.trace_id is None or own.span_id is None or own.wrote_at is None:
@@ -60,17 +60,16 @@ def collision(witness: Witness) -> None:
         if other.trace_id is not None and other.span_id is not None:
             attributes["atomictickets.conflict.trace_id"] = other.trace_id
             attributes["atomictickets.conflict.span_id"] = other.span_id
-            links.append(link(other.trace_id, other.span_id))
+            links.append(Link(sampled_span(other.trace_id, other.span_id)))
         end = nanoseconds(own.wrote_at)
-        window_of_own = sampled_span(own.trace_id, own.span_id)
-        start_decided(COLLISIONS[witness.hazard], window_of_own, attributes, links=links, start_time=end - 1000).end(
-            end
-        )
+        window = sampled_span(own.trace_id, own.span_id)
+        span = start_decided(COLLISIONS[witness.hazard], window, attributes, links=links, start_time=end - 1000)
+        span.end(end)
 
 
 def attributes_of(attempt: Attempt, pod: str) -> dict[str, AttributeValue]:
     names = STOCK if attempt.guarded == "stock" else CUSTOMER
-    written = {names[each]: getattr(attempt, each) for each in names if getattr(attempt, each) is not None}
+    written = {names[field]: getattr(attempt, field) for field in names if getattr(attempt, field) is not None}
     reservation = {} if attempt.reservation_id is None else {"atomictickets.reservation_id": attempt.reservation_id}
     return {
         "atomictickets.sale": attempt.sale,

@@ -2,7 +2,7 @@
 
 import re
 
-from opentelemetry.trace import Link, SpanContext, TraceFlags, format_span_id, format_trace_id
+from opentelemetry.trace import SpanContext, TraceFlags, format_span_id, format_trace_id
 
 # Version ff is forbidden, a version after 00 may have more at its end, and an id of zeros is invalid.
 TRACEPARENT = re.compile(
@@ -28,8 +28,3 @@ def traceparent_of(span: SpanContext) -> str:
 def sampled_span(trace_id: str, span_id: str) -> SpanContext:
     """Return the remote, recorded span with these two ids, given in hexadecimal digits."""
     return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
-
-
-def link(trace_id: str, span_id: str) -> Link:
-    """Return a link to a remote, recorded span."""
-    return Link(sampled_span(trace_id, span_id))

@@ -18,20 +18,20 @@ class BlindPoller(SalePoller):
     async def run(self) -> None:
         """End at once."""
 
-    def heard(self, event: Event) -> None:
+    def handle_event(self, event: Event) -> None:
         """Ignore the event."""
 
 
-async def test_who_reads_too_slowly_is_told_so_and_let_go() -> None:
+async def test_a_watcher_that_reads_too_slowly_is_disconnected() -> None:
     watcher = Watcher()
     for number in range(hub_module.WAITING_EVENTS + 50):
-        watcher.tell(Event.of("blast", number, f"{number}-0"))
-    told = [await watcher.next() for _ in range(hub_module.WAITING_EVENTS + 1)]
-    assert told[-1] is watcher.ending is LAGGING
-    assert [event.id for event in told[:-1]] == [f"{number}-0" for number in range(hub_module.WAITING_EVENTS)]
+        watcher.send(Event.of("blast", number, f"{number}-0"))
+    events = [await watcher.next() for _ in range(hub_module.WAITING_EVENTS + 1)]
+    assert events[-1] is watcher.ending is LAGGING
+    assert [event.id for event in events[:-1]] == [f"{number}-0" for number in range(hub_module.WAITING_EVENTS)]
 
 
-async def test_watchers_are_so_many_and_no_more(stream: LiveStream, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_there_is_a_limit_of_watchers(stream: LiveStream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_module, "MAX_WATCHERS", 2)
     hub = Hub(stream, BlindPoller(), leaving=lambda: False)
     one, _ = hub.join(), hub.join()
@@ -42,7 +42,7 @@ async def test_watchers_are_so_many_and_no_more(stream: LiveStream, monkeypatch:
     await hub.close()
 
 
-async def test_a_process_that_ends_takes_no_watchers_on(stream: LiveStream) -> None:
+async def test_a_process_that_ends_takes_no_more_watchers(stream: LiveStream) -> None:
     hub = Hub(stream, BlindPoller(), leaving=lambda: True)
     assert await hub.join().next() is LEAVING
     await hub.close()

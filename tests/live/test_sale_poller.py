@@ -26,7 +26,7 @@ class StumblingPoller(SalePoller):
         return await super().payload(name)
 
 
-async def test_a_sale_that_can_not_be_looked_at_is_logged_once_and_hides_no_other(
+async def test_a_sale_that_can_not_be_polled_is_logged_once_and_hides_no_other(
     parts: StrategyDependencies, sales: SaleRepository, broker: Redis, stream: LiveStream, key_prefix: str
 ) -> None:
     service = SalesService(sales, {"naive": NaiveStrategy(parts.engine)})
@@ -36,13 +36,13 @@ async def test_a_sale_that_can_not_be_looked_at_is_logged_once_and_hides_no_othe
     sale_poller = StumblingPoller(stream, service, TicketRepository(parts.engine), resources, process="this")
 
     async def shown(name: str) -> bool:
-        seen = await stream.after("0-0")
-        return name in [json.loads(event.data)["name"] for event in seen if event.name == "sale"]
+        events = await stream.after("0-0")
+        return name in [json.loads(event.data)["name"] for event in events if event.name == "sale"]
 
     with capture_logs() as logs:
-        looking = asyncio.create_task(sale_poller.run())
+        polling = asyncio.create_task(sale_poller.run())
         await until(lambda: shown("fine"), seconds=20)
         await service.create(SaleTerms(name="late", strategy="naive", stock=10))
         await until(lambda: shown("late"), seconds=20)
-        assert looking.cancel()
+        assert polling.cancel()
     assert [(log["log_level"], log["sale"]) for log in logs] == [("error", "broken")]

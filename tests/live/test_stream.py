@@ -14,5 +14,5 @@ async def test_the_stream_stays_small(stream: LiveStream) -> None:
     assert await stream.reaches_back_to(str(kept[0].id))
 
 
-async def test_one_of_all_processes_looks_at_the_sales(stream: LiveStream) -> None:
-    assert [await stream.is_turn_of(name) for name in ("one", "other", "one", "other")] == [True, False, True, False]
+async def test_one_of_all_processes_polls_the_sales(stream: LiveStream) -> None:
+    assert [await stream.take_turn(name) for name in ("one", "other", "one", "other")] == [True, False, True, False]

@@ -71,7 +71,7 @@ async def test_while_the_ledger_is_away_nobody_waits_and_what_fits_is_kept(
     make_postgres: Callable[..., PostgresServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "AWAY_SECONDS", 0.05)
-    monkeypatch.setattr(module, "MOST_WAITING", 3)
+    monkeypatch.setattr(module, "MAX_WAITING", 3)
     server = make_postgres()
     await migrate(server.url)
     engine = make_engine(server.url, "test", LedgerSettings(), pool_size=2)
@@ -116,10 +116,10 @@ async def test_what_the_ledger_refuses_does_not_stop_the_rest(engine: AsyncEngin
     assert await kept(ledger, 1)()
 
 
-async def test_a_full_round_takes_no_more_and_that_is_said_once(
+async def test_a_full_round_takes_no_more_and_that_is_logged_once(
     engine: AsyncEngine, ledger: AttemptRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts_module, "MOST_PER_ROUND", 2)
+    monkeypatch.setattr(attempts_module, "MAX_PER_ROUND", 2)
     recorder, full = AttemptRecorder(engine), counted("round-full")
     with capture_logs() as logs:
         for _ in range(3):

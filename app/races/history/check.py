@@ -48,7 +48,7 @@ def check(lines: Iterable[str | bytes]) -> Verdict:
     """Check a history and return the verdict. Raise InvalidHistory if the history cannot be judged."""
     checker = Checker()
     for event in read_events(lines):
-        checker.take(event)
+        checker.add(event)
     return checker.verdict()
 
 
@@ -67,22 +67,23 @@ class Checker:
         self._limits = Limits(self.findings)
         self._sold_out = SoldOut(self.findings)
         self._versions = Versions(self.findings)
-        self._waiting: dict[str, tuple[Invocation, int | None]] = {}  # by process, with the result of `SoldOut.invoked`
+        # By process: the purchase that waits for its answer, and the result of `SoldOut.invoked` for it.
+        self._pending: dict[str, tuple[Invocation, int | None]] = {}
         self._restocking: dict[str, str] = {}  # by process: the sale that it restocks
         self._rounds: dict[str, int] = {}
-        self._now = -math.inf
-        self._read = False
+        self._latest_time = -math.inf
+        self._ledger_complete = False
 
-    def take(self, event: Event) -> None:
+    def add(self, event: Event) -> None:
         """Pass the next event to the rules. Raise InvalidHistory if it is not allowed at this point."""
         self.events += 1
-        if self._read:
+        if self._ledger_complete:
             raise InvalidHistory(f"Line {event.line}: nothing may follow the ledger's last page.")
         if event.function == "buy":
-            self._in_order(event)
+            self._require_time_order(event)
             self._buy(event)
         elif event.function in ("open", "grow", "release"):
-            self._in_order(event)
+            self._require_time_order(event)
             self._restock(event)
         elif event.function == "attempt":
             self._versions.attempted(event)
@@ -96,7 +97,7 @@ class Checker:
 
         Raise InvalidHistory if the ledger was not read to its end, because every order would look lost.
         """
-        if not self._read:
+        if not self._ledger_complete:
             raise InvalidHistory("The history does not end with the ledger's last page (ledger-read, complete).")
         self._orders.end()
         self._stock.end()
@@ -105,29 +106,29 @@ class Checker:
             self._undersold(sale, round_)
         return Verdict(self.events, self.purchases, self.bookings, tuple(self.findings))
 
-    def _in_order(self, event: Event) -> None:
-        if event.time < self._now - CLOCK_SECONDS:
+    def _require_time_order(self, event: Event) -> None:
+        if event.time < self._latest_time - CLOCK_SECONDS:
             raise InvalidHistory(f"Line {event.line}: requests and answers must be in the order of time.")
-        self._now = event.time
+        self._latest_time = event.time
 
     def _buy(self, event: Event) -> None:
         if event.type == "invoke":
-            if event.process in self._waiting:
-                line = self._waiting[event.process][0].line
+            if event.process in self._pending:
+                line = self._pending[event.process][0].line
                 raise InvalidHistory(f"Line {event.line}: {event.process} still waits for an answer (line {line}).")
-            asked = invocation_of(event)
-            self._waiting[event.process] = (asked, self._sold_out.invoked(asked))
+            invocation = invocation_of(event)
+            self._pending[event.process] = (invocation, self._sold_out.invoked(invocation))
             return
-        if event.process not in self._waiting:
+        if event.process not in self._pending:
             raise InvalidHistory(f"Line {event.line}: {event.process} gets an answer without a request.")
-        asked, begun_after = self._waiting.pop(event.process)
-        self._completed(completion_of(asked, event), begun_after)
+        invocation, restocks_before = self._pending.pop(event.process)
+        self._completed(completion_of(invocation, event), restocks_before)
 
-    def _completed(self, completion: Completion, begun_after: int | None) -> None:
+    def _completed(self, completion: Completion, restocks_before: int | None) -> None:
         self.purchases += 1
         self._orders.completed(completion)
         self._stock.completed(completion)
-        self._sold_out.completed(completion, begun_after)
+        self._sold_out.completed(completion, restocks_before)
 
     def _restock(self, event: Event) -> None:
         """Handle an event that adds tickets.
@@ -168,9 +169,9 @@ class Checker:
                 self._limits.opened(sale, round_, count_of(event, "customer_limit"))
 
     def _ledger_read(self, event: Event) -> None:
-        for asked, begun_after in self._waiting.values():
-            self._completed(never_answered(asked), begun_after)
-        self._waiting.clear()
+        for invocation, restocks_before in self._pending.values():
+            self._completed(never_answered(invocation), restocks_before)
+        self._pending.clear()
         for booking in bookings_of(event):
             self.bookings += 1
             self._orders.booked(booking)
@@ -178,7 +179,7 @@ class Checker:
             self._limits.booked(booking)
         for counter in counters_of(event):
             self._stock.counted(*counter)
-        self._read = event.value.get("complete") is True
+        self._ledger_complete = event.value.get("complete") is True
 
     def _undersold(self, sale: str, round_: int) -> None:
         unsold = self._stock.unsold(sale, round_)

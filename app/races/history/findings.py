@@ -76,20 +76,20 @@ class Findings:
 
         `weight`: how much there is to read and to check; by default the number of lines of evidence.
         """
-        heavy = float(len(evidence)) if weight is None else weight
-        found = self._kept.get(anomaly)
-        if found is None:
+        weight = float(len(evidence)) if weight is None else weight
+        finding = self._kept.get(anomaly)
+        if finding is None:
             self._kept[anomaly] = Finding(anomaly, count, sentence, evidence)
-            self._weights[anomaly] = heavy
+            self._weights[anomaly] = weight
             return
-        found.count += count
-        if heavy < self._weights[anomaly]:
-            found.sentence, found.evidence = sentence, evidence
-            self._weights[anomaly] = heavy
+        finding.count += count
+        if weight < self._weights[anomaly]:
+            finding.sentence, finding.evidence = sentence, evidence
+            self._weights[anomaly] = weight
 
     def lightest(self, anomaly: Anomaly) -> float:
         """Return the weight of the kept witness; infinity if there is none yet."""
         return self._weights.get(anomaly, float("inf"))
 
     def __iter__(self) -> Iterator[Finding]:
-        return iter(sorted(self._kept.values(), key=lambda found: list(Anomaly).index(found.anomaly)))
+        return iter(sorted(self._kept.values(), key=lambda finding: list(Anomaly).index(finding.anomaly)))

@@ -59,9 +59,10 @@ def booking_of(event: Event, row: Any) -> Booking:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidHistory(f"Line {event.line}: a booking lacks {error}.") from error
-    if not all(isinstance(each, str) for each in (booking.reservation_id, booking.sale, booking.customer, booking.key)):
+    texts = (booking.reservation_id, booking.sale, booking.customer, booking.key)
+    if not all(isinstance(text, str) for text in texts):
         raise InvalidHistory(f"Line {event.line}: a booking's reservation_id, sale, customer and key must be strings.")
-    if not all(isinstance(each, int) for each in (booking.round, booking.quantity, booking.ticket)):
+    if not all(isinstance(number, int) for number in (booking.round, booking.quantity, booking.ticket)):
         raise InvalidHistory(f"Line {event.line}: a booking's round, quantity and ticket must be whole numbers.")
     if not isinstance(booking.status, str) or booking.status not in STATUSES:
         raise InvalidHistory(f"Line {event.line}: no booking has the status {booking.status!r}.")
@@ -85,6 +86,6 @@ def counters_of(event: Event) -> Iterator[CounterRead]:
     for sale, counter in counters.items():
         read = counter if isinstance(counter, dict) else {}
         numbers = [read.get("round"), read.get("remaining"), read.get("backlog", 0)]
-        if not all(isinstance(each, int) for each in numbers):
+        if not all(isinstance(number, int) for number in numbers):
             raise InvalidHistory(f"Line {event.line}: a counter's round, remaining and backlog must be whole numbers.")
         yield CounterRead(sale, *numbers)

@@ -30,25 +30,25 @@ class Completion(NamedTuple):
     `outcome`: in the words of the API.
     `completed`: seconds.
     `reservation_id`, `round`: known if the type is ok.
-    `sure_first`: whether only one request was sent, so that no earlier request of this purchase can have won.
+    `sent_once`: whether the client sent one request only, so that no earlier request of this purchase can have won.
     """
 
-    asked: Invocation
+    invocation: Invocation
     type: str
     outcome: str
     completed: float
     reservation_id: str
     round: int
     replayed: bool
-    sure_first: bool
+    sent_once: bool
 
     def describe(self) -> str:
         """Return the purchase as a line of evidence."""
-        asked = self.asked
-        what = f"{asked.process} asked for {asked.quantity} of {asked.sale} as {asked.customer} at {asked.invoked:.6f}"
+        asked = self.invocation
+        request = f"{asked.process} asked for {asked.quantity} of {asked.sale} as {asked.customer}"
         answer = f"outcome {self.outcome} {self.reservation_id}".rstrip() + f" at {self.completed:.6f}"
         trace = f" (trace {asked.trace_id})" if asked.trace_id else ""
-        return f"line {asked.line}: {what}, {answer}{trace}"
+        return f"line {asked.line}: {request} at {asked.invoked:.6f}, {answer}{trace}"
 
 
 def invocation_of(event: Event) -> Invocation:
@@ -64,13 +64,13 @@ def invocation_of(event: Event) -> Invocation:
     )
 
 
-def completion_of(asked: Invocation, event: Event) -> Completion:
+def completion_of(invocation: Invocation, event: Event) -> Completion:
     value, accepted = event.value, event.type == "ok"
-    if event.time < asked.invoked:
-        raise InvalidHistory(f"Line {event.line}: it ends before it began (line {asked.line}).")
-    trace_id = event.trace_id or asked.trace_id
+    if event.time < invocation.invoked:
+        raise InvalidHistory(f"Line {event.line}: it ends before it began (line {invocation.line}).")
+    trace_id = event.trace_id or invocation.trace_id
     return Completion(
-        asked if trace_id == asked.trace_id else asked._replace(trace_id=trace_id),
+        invocation if trace_id == invocation.trace_id else invocation._replace(trace_id=trace_id),
         event.type,
         "accepted" if accepted else str(value.get("outcome", "no answer")),
         event.time,
@@ -81,6 +81,6 @@ def completion_of(asked: Invocation, event: Event) -> Completion:
     )
 
 
-def never_answered(asked: Invocation) -> Completion:
+def never_answered(invocation: Invocation) -> Completion:
     """Return the purchase as one of unknown outcome: the history ends before its answer."""
-    return Completion(asked, "info", "no answer", float("inf"), "", 0, replayed=False, sure_first=True)
+    return Completion(invocation, "info", "no answer", float("inf"), "", 0, replayed=False, sent_once=True)

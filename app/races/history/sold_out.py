@@ -55,31 +55,31 @@ class SoldOut:
     def restock_ends(self, sale: str) -> None:
         self._sales[sale].under_way -= 1
 
-    def completed(self, completion: Completion, begun_after: int | None) -> None:
-        state = self._sales.setdefault(completion.asked.sale, SaleState())
+    def completed(self, completion: Completion, restocks_before: int | None) -> None:
+        state = self._sales.setdefault(completion.invocation.sale, SaleState())
         if completion.type == "ok":
             self._accepted(state, completion)
-        elif completion.outcome == SOLD_OUT and completion.type == "fail" and begun_after == state.restocks:
-            state.refusals.setdefault(completion.asked.quantity, Refusal(completion))
+        elif completion.outcome == SOLD_OUT and completion.type == "fail" and restocks_before == state.restocks:
+            state.refusals.setdefault(completion.invocation.quantity, Refusal(completion))
 
     def _accepted(self, state: SaleState, completion: Completion) -> None:
         if completion.replayed:
             return  # it may have been decided before the refusal
         for quantity, refusal in state.refusals.items():
-            if completion.asked.invoked > refusal.first.completed:
-                refusal.tickets += completion.asked.quantity
+            if completion.invocation.invoked > refusal.first.completed:
+                refusal.tickets += completion.invocation.quantity
                 if len(refusal.accepted) < quantity:
                     refusal.accepted.append(completion)
                 if refusal.tickets >= quantity:
-                    self._found(refusal, completion)
+                    self._report(refusal, completion)
 
-    def _found(self, refusal: Refusal, completion: Completion) -> None:
-        sale, quantity = completion.asked.sale, refusal.first.asked.quantity
-        later = [completion] if completion.asked.quantity >= quantity else [*refusal.accepted]
+    def _report(self, refusal: Refusal, completion: Completion) -> None:
+        sale, quantity = completion.invocation.sale, refusal.first.invocation.quantity
+        later = [completion] if completion.invocation.quantity >= quantity else [*refusal.accepted]
         self._findings.add(
             Anomaly.FALSE_SOLD_OUT,
             f"{sale}: a purchase of {quantity} was refused as sold out, but later purchases got as many.",
-            [refusal.first.describe(), *(each.describe() for each in later)],
+            [refusal.first.describe(), *(purchase.describe() for purchase in later)],
         )
 
     def refused_of(self, sale: str) -> dict[int, Completion]:

@@ -51,7 +51,7 @@ class Stock:
     def completed(self, completion: Completion) -> None:
         if completion.type == "ok" and completion.reservation_id not in self._won:
             self._won.add(completion.reservation_id)
-            self._rounds[completion.asked.sale, completion.round].accepted += completion.asked.quantity
+            self._rounds[completion.invocation.sale, completion.round].accepted += completion.invocation.quantity
 
     def booked(self, booking: Booking) -> None:
         if not booking.holds_tickets:

@@ -20,7 +20,7 @@ class Window(NamedTuple):
     """One attempt that wrote. One is kept for each version that was read."""
 
     line: int
-    where: str
+    pod: str
     read_at: float
     wrote_at: float
     value: Any
@@ -31,7 +31,7 @@ class Window(NamedTuple):
         """Return the attempt as a line of evidence."""
         trace = f" (trace {self.trace_id})" if self.trace_id else ""
         return (
-            f"line {self.line}: {self.where} read {self.value} at {self.read_at:.6f}"
+            f"line {self.line}: {self.pod} read {self.value} at {self.read_at:.6f}"
             f" and wrote {self.written} at {self.wrote_at:.6f}{trace}"
         )
 
