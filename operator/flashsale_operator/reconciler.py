@@ -157,7 +157,7 @@ class FlashSaleReconciler:
         after = status_of(before, observed, flashsale.metadata.generation, now, trace_id())
         self._meters.tell(name, after)
         life_seconds = 2 * flashsale.spec.reconcile.interval_seconds + REPORT_SPARE_SECONDS
-        await self._stores.reports.tell(name, _json(after), life_seconds)
+        await self._stores.reports.store(name, _json(after), life_seconds)
         if after == before:
             return float("inf")
         if not is_urgent(before, after):
