@@ -57,9 +57,9 @@ REAL = {"telemetry": Sampling.decide, "control": second_stub}
 measurement. It is a separate function, because the interpreter must notice the switch, as it does with telemetry."""
 
 
-def switch_to(way: Decide) -> None:
+def switch_to(variant: Decide) -> None:
     """Switch to this variant."""
-    Sampling.decide = way  # type: ignore[method-assign, assignment]  # that is the point
+    Sampling.decide = variant  # type: ignore[method-assign, assignment]  # that is the point
 
 
 @dataclass(slots=True)
@@ -94,8 +94,8 @@ class Alternating:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("path") == PATH:
-            asked = dict(parse_qsl(scope["query_string"].decode()))
-            costs = await self._costs(float(asked["seconds"]), REAL[asked["real"]])
+            query = dict(parse_qsl(scope["query_string"].decode()))
+            costs = await self._costs(float(query["seconds"]), REAL[query["real"]])
             await JSONResponse(costs)(scope, receive, send)
         else:
             self._begun += 1
@@ -120,15 +120,15 @@ class Alternating:
         end = monotonic() + seconds
         while monotonic() < end:
             blocks.append({"stub": Cost(), "real": Cost()})
-            for way in TURNS:
-                switch_to(real if way == "real" else stub)
-                cost, before = blocks[-1][way], self._answers
+            for variant in TURNS:
+                switch_to(real if variant == "real" else stub)
+                cost, before = blocks[-1][variant], self._answers
                 await self.settle()
                 cpu, answers = thread_time(), self._answers
                 await asyncio.sleep(SLICE_SECONDS)
                 cost.cpu_seconds += thread_time() - cpu
                 cost.answers += self._answers - answers
-                with_telemetry += self._answers - before if way == "real" else 0
+                with_telemetry += self._answers - before if variant == "real" else 0
         switch_to(stub)  # until the next measurement
         return blocks, sum(block["real"].answers for block in blocks) / max(1, with_telemetry)
 

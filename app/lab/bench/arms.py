@@ -49,7 +49,7 @@ class UnknownArm(AtomicTicketsError):
     status, slug, title = 422, "unknown-arm", "Unknown Arm"
 
 
-def chosen(names: Sequence[str]) -> list[Arm]:
+def chosen_arms(names: Sequence[str]) -> list[Arm]:
     """Return the arms with these names, in the order of their turns. Raise UnknownArm."""
     known = {arm.name: arm for arm in ARMS}
     for name in names:

@@ -47,9 +47,9 @@ def disk_of(directory: Path) -> Disk:
 
 def filesystem_of(directory: Path) -> str:
     """Return the type of the file system that has the directory."""
-    place = directory.resolve()
+    path = directory.resolve()
     mounts = {Path(each.mountpoint): each.fstype for each in psutil.disk_partitions(all=True)}
-    return next((mounts[above] for above in (place, *place.parents) if above in mounts), "unknown")
+    return next((mounts[parent] for parent in (path, *path.parents) if parent in mounts), "unknown")
 
 
 def time_syncs(directory: Path) -> list[float]:

@@ -1,4 +1,4 @@
-"""Samples a sale's counters while orders are accepted or booked, and computes rates from the samples."""
+"""Reads a sale's counters repeatedly while orders are accepted or booked, and computes rates from the readings."""
 
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from app.errors import AtomicTicketsError
 from app.lab.bench.stage import Stage
-from app.lab.stack.waiting import LOOK_SECONDS, in_background, poll, repeat
+from app.lab.stack.waiting import POLL_SECONDS, in_background, poll, repeat
 
 PATIENCE_SECONDS = 120.0
 
@@ -18,8 +18,8 @@ class NotBooked(AtomicTicketsError):
     status, slug, title = 504, "not-booked", "Not Booked"
 
 
-class Look(NamedTuple):
-    """One sample. `at` is in Unix seconds; `accepted` and `backlog` are numbers of orders."""
+class Reading(NamedTuple):
+    """The counters of a sale at one moment. `at` is in Unix seconds; `accepted` and `backlog` are numbers of orders."""
 
     at: float
     accepted: int
@@ -27,23 +27,23 @@ class Look(NamedTuple):
 
 
 class Follower:
-    """The samples of one sale, taken 50 times a second. Each costs the stock server some microseconds."""
+    """The readings of one sale, taken 50 times a second. Each costs the stock server some microseconds."""
 
     def __init__(self, stage: Stage, sale: str) -> None:
-        self.looks: list[Look] = []
+        self.readings: list[Reading] = []
         self._stage = stage
         self._sale = sale
 
-    async def look(self) -> None:
-        """Take one sample."""
+    async def read(self) -> None:
+        """Take one reading."""
         counters = await self._stage.counters(self._sale)
-        self.looks.append(Look(time.time(), counters.accepted, counters.backlog))
+        self.readings.append(Reading(time.time(), counters.accepted, counters.backlog))
 
     async def until_booked(self, since: float) -> float:
         """Return when the backlog was empty for the first time after `since` (Unix seconds). Raise NotBooked."""
 
         async def first_empty() -> float | None:
-            return next((look.at for look in self.looks if look.at >= since and look.backlog == 0), None)
+            return next((reading.at for reading in self.readings if reading.at >= since and reading.backlog == 0), None)
 
         at = await poll(first_empty, seconds=PATIENCE_SECONDS)
         if at is None:
@@ -53,9 +53,9 @@ class Follower:
 
 @asynccontextmanager
 async def following(stage: Stage, sale: str) -> AsyncIterator[Follower]:
-    """Sample the sale in the background while the block runs."""
+    """Read the counters of the sale in the background while the block runs."""
     follower = Follower(stage, sale)
-    async with in_background(repeat(follower.look, every_seconds=LOOK_SECONDS)):
+    async with in_background(repeat(follower.read, every_seconds=POLL_SECONDS)):
         yield follower
 
 
@@ -67,22 +67,19 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     return sum((x - middle_x) * (y - middle_y) for x, y in points) / spread if spread else 0.0
 
 
-def drained_per_second(looks: Sequence[Look]) -> float:
-    """Return the orders booked per second, from the first sample after a booking to the first without a backlog."""
-    highest = max(look.backlog for look in looks)
-    shrinking = [look for look in looks if look.at >= when_highest(looks) and look.backlog < highest]
-    first, last = shrinking[0], next(look for look in shrinking if look.backlog == 0)
+def drained_per_second(readings: Sequence[Reading]) -> float:
+    """Return the orders booked per second, from the first reading after a booking to the first without a backlog."""
+    last_highest = max(readings, key=lambda reading: (reading.backlog, reading.at))
+    shrinking = [
+        reading for reading in readings if reading.at >= last_highest.at and reading.backlog < last_highest.backlog
+    ]
+    first, last = shrinking[0], next(reading for reading in shrinking if reading.backlog == 0)
     seconds = last.at - first.at
     return first.backlog / seconds if seconds else 0.0
 
 
-def when_highest(looks: Sequence[Look]) -> float:
-    """Return the time of the last sample with the highest backlog."""
-    return max(looks, key=lambda look: (look.backlog, look.at)).at
-
-
-def persisted_share(looks: Sequence[Look]) -> float:
-    """Return persisted per second over accepted per second in these samples. It is above 1 if the backlog shrinks."""
-    accepted = slope([(look.at, look.accepted) for look in looks])
-    persisted = slope([(look.at, look.accepted - look.backlog) for look in looks])
+def persisted_share(readings: Sequence[Reading]) -> float:
+    """Return persisted per second over accepted per second in these readings. It is above 1 if the backlog shrinks."""
+    accepted = slope([(reading.at, reading.accepted) for reading in readings])
+    persisted = slope([(reading.at, reading.accepted - reading.backlog) for reading in readings])
     return persisted / accepted if accepted else 0.0

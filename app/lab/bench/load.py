@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from app.blasts.load.plan import MAX_REQUESTS, LoadPlan
 from app.blasts.load.process import run_in_process
 from app.blasts.load.result import LoadResult
-from app.lab.bench.rig import Rig, Running
+from app.lab.bench.rig import Rig, RunningGroup
 from app.lab.bench.usage import Usage
 
 BUYERS = 100
-CROWD = (
-    400  # more than two calls to the gate can hold; with 100 buyers the API waits for the disk a quarter of its time
-)
+# More than two calls to the gate can hold. With 100 buyers the API waits for the disk a quarter of its time.
+CROWD = 400
 REPLY_SECONDS = 30.0
 
 
@@ -23,16 +22,16 @@ class Loaded:
 
     `seconds`: from the first request to the last answer
     `cores`: for each API process, the share of a core that it used
-    `micros`: CPU time of all API processes for one answer, in microseconds
-    `server`: CPU time of the stock server for one answer, in microseconds
+    `api_cpu_us`: CPU time of all API processes for one answer, in microseconds
+    `stock_server_cpu_us`: CPU time of the stock server for one answer, in microseconds
     `foreign`: cores that other programs used
     """
 
     results: Sequence[LoadResult]
     seconds: float
     cores: tuple[float, ...]
-    micros: float
-    server: float
+    api_cpu_us: float
+    stock_server_cpu_us: float
     foreign: float
 
     @property
@@ -41,14 +40,6 @@ class Loaded:
 
     def count(self, outcome: str) -> int:
         return sum(result.outcomes.get(outcome, 0) for result in self.results)
-
-    @property
-    def answers(self) -> int:
-        return sum(result.sent - result.errors for result in self.results)
-
-    @property
-    def errors(self) -> int:
-        return sum(result.errors for result in self.results)
 
     def doubts(self, *expected: str) -> tuple[str, ...]:
         """Return a text for each other outcome than the expected ones. Such a measurement does not count."""
@@ -65,20 +56,20 @@ def closed_loop(url: str, sale: str, seconds: float, buyers: int = CROWD) -> Loa
     )
 
 
-async def load(rig: Rig, group: Running, *plans: LoadPlan) -> Loaded:
+async def load(rig: Rig, group: RunningGroup, *plans: LoadPlan) -> Loaded:
     """Run the plans at the same time, each in a generator of its own."""
     usage = Usage([*group.processes, rig.stock_server])
     results = await asyncio.gather(*map(run_in_process, plans))
     usage.stop()
     begun = min(result.started_at for result in results)
     seconds = max(result.started_at + result.seconds for result in results) - begun
-    *api, server = usage.seconds
+    *api, stock_server = usage.seconds
     answers = max(1, sum(result.sent for result in results))
     return Loaded(
         results,
         seconds,
         tuple(used / seconds for used in api),
         sum(api) / answers * 1e6,
-        server / answers * 1e6,
+        stock_server / answers * 1e6,
         usage.foreign,
     )

@@ -7,7 +7,7 @@ import psutil
 
 from app.lab.stack.waiting import in_background, repeat
 
-LOOK_SECONDS = 0.1
+SAMPLE_SECONDS = 0.1
 
 
 class Peaks:
@@ -21,18 +21,18 @@ class Peaks:
         }
         self.megabytes = {f"rss_{kind}_mb": 0.0 for kind in self._processes}
 
-    async def look(self) -> None:
-        """Read the memory of all processes once."""
+    async def update(self) -> None:
+        """Read the memory of all processes once, and raise the peaks."""
         for kind, processes in self._processes.items():
             for process in processes:
                 with suppress(psutil.NoSuchProcess):
-                    found = process.memory_info().rss / 1e6
-                    self.megabytes[f"rss_{kind}_mb"] = max(self.megabytes[f"rss_{kind}_mb"], found)
+                    present = process.memory_info().rss / 1e6
+                    self.megabytes[f"rss_{kind}_mb"] = max(self.megabytes[f"rss_{kind}_mb"], present)
 
 
 @asynccontextmanager
 async def watching_memory(peaks: Peaks) -> AsyncIterator[None]:
     """Watch the memory while the block runs."""
-    async with in_background(repeat(peaks.look, every_seconds=LOOK_SECONDS)):
+    async with in_background(repeat(peaks.update, every_seconds=SAMPLE_SECONDS)):
         yield
-    await peaks.look()
+    await peaks.update()

@@ -90,7 +90,7 @@ class BenchReport:
 
     def _uncounted(self) -> Iterator[str]:
         for arm in self.samples.arms:
-            reasons = [why for each in self.samples.of(arm) if (why := self.samples.why_not(each))]
+            reasons = [why for each in self.samples.of(arm) if (why := self.samples.exclusion_reasons(each))]
             if reasons:
                 total = len(self.samples.of(arm))
                 text = f"{arm}: {len(reasons)} of {total}; reason of the last one: {'; '.join(reasons[-1])}"
@@ -122,7 +122,7 @@ class BenchReport:
             "to_the_floor": found and {"low": found.low, "middle": found.middle, "high": found.high},
             "figures": medians_of(samples),
             "counted": len(self.samples.counted(arm)),
-            "samples": [each.as_json() | {"why_not_counted": self.samples.why_not(each)} for each in samples],
+            "samples": [each.as_json() | {"why_not_counted": self.samples.exclusion_reasons(each)} for each in samples],
         }
 
 

@@ -73,7 +73,7 @@ async def accepted(bench: Bench, arm: str, served: Group, buyers: int = CROWD) -
         log_after, rewrites = await bench.stage.log_bytes()
         orders = max(1, loaded.count(ACCEPTED))
         sizes = await bench.stage.bytes_by_key(sale)
-        figures = {f"memory_{part}_bytes_per_order": size / orders for part, size in sizes.items() if part != "sale"}
+        figures = {f"memory_{kind}_bytes_per_order": size / orders for kind, size in sizes.items() if kind != "sale"}
         figures["memory_bytes_per_order"] = sum(sizes.values()) / orders
         if rewrites == rewrites_before:
             figures["log_bytes_per_order"] = (log_after - log_before) / orders
@@ -146,8 +146,8 @@ def sample_of(
         latency=loaded.first.latency,
         figures={
             "api_cores": sum(loaded.cores),
-            "api_cpu_us_per_answer": loaded.micros,
-            "stock_server_cpu_us_per_answer": loaded.server,
+            "api_cpu_us_per_answer": loaded.api_cpu_us,
+            "stock_server_cpu_us_per_answer": loaded.stock_server_cpu_us,
         }
         | (figures or {}),
         doubts=loaded.doubts(*expected),

@@ -45,7 +45,7 @@ ALTERNATING_100 = Group("alternating-100", ALTERNATING_MODULE, 1, traced=1.0)
 
 
 @dataclass(slots=True)
-class Running:
+class RunningGroup:
     """A running group. `collector_port`: port to which it sends its spans."""
 
     url: str
@@ -58,7 +58,7 @@ class Rig(Installation):
 
     def __init__(self, home: LabHome, say: Say) -> None:
         super().__init__(home, say)
-        self._running: dict[str, Running] = {}
+        self._running: dict[str, RunningGroup] = {}
         self._workers_started = 0
 
     def start_groups(self, groups: Iterable[Group]) -> None:
@@ -71,7 +71,7 @@ class Rig(Installation):
             ]
             self.supervisor.start(parts)
             processes = [psutil.Process(part.server.pid) for part in parts]
-            self._running[group.name] = Running(plan.api_url, processes, collector_port)
+            self._running[group.name] = RunningGroup(plan.api_url, processes, collector_port)
 
     @property
     def data_directories(self) -> dict[str, Path]:
@@ -79,7 +79,7 @@ class Rig(Installation):
         home = self.home.directory
         return {"valkey": home / "valkey", "postgres": (home / "postgres").resolve()}
 
-    def group(self, group: Group) -> Running:
+    def group(self, group: Group) -> RunningGroup:
         return self._running[group.name]
 
     @property
@@ -98,7 +98,7 @@ class Rig(Installation):
             yield [psutil.Process(worker.server.pid) for worker in workers]
 
     @asynccontextmanager
-    async def collector(self, group: Running) -> AsyncIterator[ManagedProcess]:
+    async def collector(self, group: RunningGroup) -> AsyncIterator[ManagedProcess]:
         """Run a collector for the spans of one group while the block runs. An arm may kill it before."""
         plan = self._untraced_plan()
         port = group.collector_port
@@ -132,10 +132,10 @@ class Rig(Installation):
 async def until_ready(process: ManagedProcess) -> None:
     """Wait until the process is ready. Raise ProcessFailed, with the end of the log, if it is not ready in time."""
 
-    async def look() -> bool | None:
+    async def is_ready() -> bool | None:
         return (process.ready is None or await asyncio.to_thread(process.ready)) or None
 
-    if not await poll(look, seconds=READY_SECONDS, unless=lambda: not process.server.running):
+    if not await poll(is_ready, seconds=READY_SECONDS, unless=lambda: not process.server.running):
         raise ProcessFailed(f"{process.name} was not ready after {READY_SECONDS:g} s:\n{process.server.log_tail()}")
 
 

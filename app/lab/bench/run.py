@@ -37,14 +37,14 @@ class Bench:
 class Arm:
     """One measured configuration.
 
-    `what`: description of the counted thing, for the table
+    `description`: the counted thing, for the table
     `groups`: groups of processes that it needs besides the API process that every run has
     `warms`: whether a short run of it before the first round warms up a group
     `most_rounds`: number of rounds after which it has no more turns; None for no limit
     """
 
     name: str
-    what: str
+    description: str
     measure: Callable[[Bench], Awaitable[Sample]]
     groups: tuple[Group, ...] = ()
     warms: bool = False

@@ -9,9 +9,9 @@ from app.blasts.load.result import Latency
 
 FLOOR, DOUBLED = "floor", "floor-doubled"
 BUSY_CORES = 0.9  # an API process that used less of a core was not the limit of the rate
-RAISED = 1.05  # rounds differ by some per cent; a generator at its limit makes a much larger difference
+RISE_OF_THE_FLOOR = 1.05  # rounds differ by some per cent; a generator at its limit makes a much larger difference
 FOREIGN_CORES = 0.1
-EASY = 0.8  # below this share of the floor of the same round, the generator was not the limit
+EASY_SHARE = 0.8  # below this share of the floor of the same round, the generator was not the limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,30 +61,31 @@ class Samples:
 
     def counted(self, arm: str) -> list[Sample]:
         """Return the samples of an arm that count."""
-        return [sample for sample in self.of(arm) if not self.why_not(sample)]
+        return [sample for sample in self.of(arm) if not self.exclusion_reasons(sample)]
 
-    def why_not(self, sample: Sample) -> list[str]:
+    def exclusion_reasons(self, sample: Sample) -> list[str]:
         """Return the reasons why the sample does not count, or an empty list if it does."""
         reasons = list(sample.doubts)
         if sample.foreign > FOREIGN_CORES:
             reasons.append(f"other programs used {sample.foreign:.2f} cores")
         if sample.cores:
-            reasons += idle(sample.cores) + self._generator_at_its_limit(sample)
+            reasons += idle_processes(sample.cores) + self._generator_at_its_limit(sample)
         return reasons
 
     def _generator_at_its_limit(self, sample: Sample) -> list[str]:
         round_ = sample.round
-        once, twice = ({each.round: each.per_second for each in self.of(arm)} for arm in (FLOOR, DOUBLED))
-        if not once.get(round_) or not twice.get(round_):
+        floor, doubled = rates(self.of(FLOOR)), rates(self.of(DOUBLED))
+        if not floor.get(round_) or not doubled.get(round_):
             return ["no doubled generator in this round"]
-        if sample.per_second <= EASY * once[round_]:
+        if sample.per_second <= EASY_SHARE * floor[round_]:
             return []
-        rise = twice[round_] / once[round_]
-        return [f"a doubled generator raised the floor {rise:.2f} times"] if rise > RAISED else []
+        rise = doubled[round_] / floor[round_]
+        return [f"a doubled generator raised the floor {rise:.2f} times"] if rise > RISE_OF_THE_FLOOR else []
 
 
-def idle(cores: Sequence[float]) -> list[str]:
-    return [f"an API process used {used:.2f} of a core" for used in (min(cores),) if used < BUSY_CORES]
+def idle_processes(cores: Sequence[float]) -> list[str]:
+    least = min(cores)
+    return [f"an API process used {least:.2f} of a core"] if least < BUSY_CORES else []
 
 
 def rates(samples: Iterable[Sample]) -> dict[int, float]:

@@ -24,10 +24,6 @@ class Counters:
     accepted: int
     backlog: int
 
-    @property
-    def persisted(self) -> int:
-        return self.accepted - self.backlog
-
 
 class Stage:
     """The sales of one run.
@@ -35,7 +31,7 @@ class Stage:
     `redis`: a connection to the stock server, to read values that the API does not return and to drop old orders
     """
 
-    def __init__(self, rig: Rig, redis: "Redis") -> None:
+    def __init__(self, rig: Rig, redis: Redis) -> None:
         self.client = SaleClient(rig.group(API_1).url)
         self._redis = redis
         self._prefix = GateSettings().key_prefix
@@ -73,8 +69,13 @@ class Stage:
     async def bytes_by_key(self, sale: str) -> dict[str, int]:
         """Return the memory of each key that the gate has for a sale, counted over all elements and not sampled."""
         keys = self._keys(sale)
-        parts = {"orders": keys.orders, "answers": keys.answers(1), "customers": keys.customers(1), "sale": keys.sale}
-        return {part: int(await self._redis.memory_usage(key, samples=0) or 0) for part, key in parts.items()}
+        gate_keys = {
+            "orders": keys.orders,
+            "answers": keys.answers(1),
+            "customers": keys.customers(1),
+            "sale": keys.sale,
+        }
+        return {kind: int(await self._redis.memory_usage(key, samples=0) or 0) for kind, key in gate_keys.items()}
 
     async def log_bytes(self) -> tuple[int, int]:
         """Return the size of the append-only file, and the number of its rewrites, each of which changes the size."""

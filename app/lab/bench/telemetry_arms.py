@@ -14,9 +14,9 @@ from app.lab.bench.run import Bench
 from app.lab.bench.sample import Sample
 from app.lab.stack.servers.ports import LOOPBACK
 
-LONGER = 8  # times as long as other arms, because a difference of one per cent must be visible
+DURATION_FACTOR = 8  # times as long as other arms, because a difference of one per cent must be visible
 FEW = 16  # buyers; few, because they are answered together and a slice must not end with many answers missing
-BEGUN_SECONDS = 0.5  # time for the crowd to connect
+CONNECT_SECONDS = 0.5  # time for the crowd to connect
 TIMEOUT_SECONDS = 300.0
 
 
@@ -43,11 +43,11 @@ async def alternating(bench: Bench, arm: str, served: Group, *, real: str = "tel
     """Measure one process with and without telemetry, in slices of the same load."""
     async with bench.stage.sale(arm) as sale:
         group = bench.rig.group(served)
-        seconds = bench.seconds * LONGER
+        seconds = bench.seconds * DURATION_FACTOR
         loading = asyncio.create_task(
-            load(bench.rig, group, closed_loop(group.url, sale, seconds + 2 * BEGUN_SECONDS, FEW))
+            load(bench.rig, group, closed_loop(group.url, sale, seconds + 2 * CONNECT_SECONDS, FEW))
         )
-        await asyncio.sleep(BEGUN_SECONDS)
+        await asyncio.sleep(CONNECT_SECONDS)
         figures = await asyncio.to_thread(costs, group.url, seconds, real)
         return sample_of(bench, arm, await loading, ACCEPTED, figures=figures, saturating=False)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Redis
 
-from app.lab.bench.arms import ARMS, QUICK, chosen
+from app.lab.bench.arms import ARMS, QUICK, chosen_arms
 from app.lab.bench.disk import disk_of
 from app.lab.bench.interval import MOST_ROUNDS
 from app.lab.bench.report import BenchReport
@@ -27,7 +27,7 @@ from app.lab.stack.home import LabHome
 from app.lab.stack.machine import describe
 
 if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse gives it no public name
+    from app.lab.cli.options import Subparsers
 
 HOME = Path("build/bench")
 QUICK_ROUNDS, QUICK_SECONDS = 2, 1.0
@@ -37,7 +37,6 @@ def add_parser(subparsers: "Subparsers") -> None:
     """Add the command `bench`."""
     parser = subparsers.add_parser(
         "bench",
-        help="measure the service against a plain FastAPI application",
         description=__doc__,
         epilog="Exit code: 0 only if every threshold whose arms were measured is passed, with data on a real disk.",
     )
@@ -67,24 +66,24 @@ def add_parser(subparsers: "Subparsers") -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command, and return the exit code: 0 only if every threshold whose arms were chosen is passed."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, the processes are stopped
-    arms = chosen(args.arms or (QUICK if args.quick else [arm.name for arm in ARMS]))
+    arms = chosen_arms(args.arms or (QUICK if args.quick else [arm.name for arm in ARMS]))
     rounds = args.rounds or (QUICK_ROUNDS if args.quick else 7)
     seconds = args.seconds or (QUICK_SECONDS if args.quick else 3.0)
     with Rig(LabHome(args.home), say) as rig:
         rig.start_groups(group for arm in arms for group in arm.groups)
-        report = asyncio.run(_measured(rig, arms, rounds, seconds))
+        report = asyncio.run(_measure(rig, arms, rounds, seconds))
     say(report.text())
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(report.as_json(), indent=2) + "\n")
     return 0 if report.holds else 1
 
 
-async def _measured(rig: Rig, arms: list[Arm], rounds: int, seconds: float) -> BenchReport:
+async def _measure(rig: Rig, arms: list[Arm], rounds: int, seconds: float) -> BenchReport:
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     redis: Redis = Redis.from_url(rig.urls["REDIS_URL"], decode_responses=True)
     try:
         stage = Stage(rig, redis)
-        disks = {store: disk_of(place) for store, place in rig.data_directories.items()}
+        disks = {store: disk_of(directory) for store, directory in rig.data_directories.items()}
         facts: dict[str, Any] = describe() | {"disks": {store: disk.as_json() for store, disk in disks.items()}}
         facts["versions"] |= {"valkey": await stage.server_version()}
         bench = Bench(rig, stage, seconds)
@@ -97,7 +96,7 @@ async def _measured(rig: Rig, arms: list[Arm], rounds: int, seconds: float) -> B
         started_at=started_at,
         rounds=rounds,
         seconds=seconds,
-        arms={arm.name: arm.what for arm in arms},
+        arms={arm.name: arm.description for arm in arms},
         samples=bench.samples,
         judged=[threshold.judged(bench.samples) for threshold in THRESHOLDS if measured.issuperset(threshold.needs)],
         facts=facts,

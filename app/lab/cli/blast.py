@@ -23,14 +23,13 @@ from app.telemetry.tracing import tracing
 PAIRS = 3  # pairs to print; --json has 20, and GET /sales/{sale}/witnesses returns all
 
 if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse gives it no public name
+    from app.lab.cli.options import Subparsers
 
 
 def add_parser(subparsers: "Subparsers") -> None:
-    """Add the command `blast`. The default `run` is the function to call with the parsed arguments."""
+    """Add the command `blast`."""
     parser = subparsers.add_parser(
         "blast",
-        help="send a burst of purchases to a sale",
         description=__doc__,
         epilog="Exit code: 0 if every purchase was sent and answered without a 5xx, 1 if not, 130 after Ctrl-C.",
     )
@@ -110,7 +109,7 @@ async def blast(plan: LoadPlan) -> tuple[LoadResult, Witnesses]:
 def table(result: LoadResult) -> str:
     """Return the result as text: outcomes with the most frequent first, rate and latencies."""
     plan, latency = result.plan, result.latency.as_milliseconds()
-    outcomes = sorted(result.outcomes.items(), key=lambda counted: -counted[1])
+    outcomes = sorted(result.outcomes.items(), key=lambda item: -item[1])
     if result.unsent:
         outcomes.append(("not sent in time", result.unsent))
     return "\n".join(

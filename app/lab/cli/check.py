@@ -16,7 +16,7 @@ from app.races.history.check import Verdict, check
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse gives it no public name
+    from app.lab.cli.options import Subparsers
 
 CLEAN, FOUND, UNDECIDED = 0, 1, 2
 
@@ -25,7 +25,6 @@ def add_parser(subparsers: "Subparsers") -> None:
     """Add the command `check`."""
     parser = subparsers.add_parser(
         "check",
-        help="find anomalies in a history of purchases",
         description=__doc__,
         epilog="Exit code: 0 if nothing is found, 1 if anomalies are found, 2 if the file cannot be judged.",
     )
@@ -37,7 +36,7 @@ def add_parser(subparsers: "Subparsers") -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command, and return the exit code."""
     try:
-        with opened(args.history) as lines:
+        with open_history(args.history) as lines:
             verdict = check(lines)
     except (AtomicTicketsError, OSError) as error:
         print(f"error: {error.detail if isinstance(error, AtomicTicketsError) else error}", file=sys.stderr)
@@ -46,17 +45,17 @@ def run(args: argparse.Namespace) -> int:
     return CLEAN if verdict.clean else FOUND
 
 
-def opened(name: str) -> "AbstractContextManager[IO[bytes]]":
+def open_history(name: str) -> "AbstractContextManager[IO[bytes]]":
     """Open the file with this name, or standard input if the name is -."""
     return nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb")
 
 
 def text_of(verdict: Verdict) -> str:
     """Return the verdict as text: each kind of anomaly with its count and its smallest witness."""
-    read = f"{verdict.events:,} events: {verdict.purchases:,} purchases, {verdict.bookings:,} bookings."
+    summary = f"{verdict.events:,} events: {verdict.purchases:,} purchases, {verdict.bookings:,} bookings."
     if verdict.clean:
-        return f"{read} Nothing found."
-    lines = [f"{read} {len(verdict.findings)} kinds of anomaly found."]
+        return f"{summary} Nothing found."
+    lines = [f"{summary} {len(verdict.findings)} kinds of anomaly found."]
     for finding in verdict.findings:
         lines += ["", f"{finding.anomaly} ({finding.count:,})", f"  {finding.sentence}"]
         lines += [f"    {line}" for line in finding.evidence]

@@ -23,19 +23,18 @@ from app.lab.stack.overview import overview
 from app.lab.stack.registry import ProcessRegistry, mark_children
 from app.lab.stack.service import ServicePlan, clear_metrics
 from app.lab.stack.stores import Stores
-from app.lab.stack.supervised import WATCH_SECONDS, supervised
+from app.lab.stack.supervised import CHECK_SECONDS, supervised
 from app.lab.stack.supervisor import StopRequested, Supervisor
 from app.settings import ApiSettings, GivenStores
 
 if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse gives it no public name
+    from app.lab.cli.options import Subparsers
 
 
 def add_parser(subparsers: "Subparsers") -> None:
     """Add the command `lab`."""
     parser = subparsers.add_parser(
         "lab",
-        help="run servers, API and workers on this machine, until Ctrl-C",
         description=__doc__,
         epilog="Exit code: 0 after Ctrl-C, or if --once finds that all claims of its report hold; 1 otherwise. An"
         " interrupted --once exits with 130.",
@@ -79,12 +78,12 @@ def _run_lab(args: argparse.Namespace, home: LabHome) -> int:
         try:
             plan = _start(args, home, supervisor)
             if args.once:
-                return _run_scenarios(plan.api_url, supervisor, args.json)
+                return _run_comparison(plan.api_url, supervisor, args.json)
             say(overview(supervisor.parts, plan.api_url, home.directory))
             while not supervisor.stop_requested:
-                faults.look()
-                supervisor.watch()
-                time.sleep(WATCH_SECONDS)
+                faults.update()
+                supervisor.check()
+                time.sleep(CHECK_SECONDS)
         except StopRequested:
             return INTERRUPTED if args.once else 0
         finally:
@@ -121,7 +120,7 @@ def _check_connections(database_url: str, args: argparse.Namespace) -> None:
     refuse_too_many(database_url, api_processes=args.api_processes, workers=args.workers)
 
 
-def _run_scenarios(api_url: str, supervisor: Supervisor, json_file: Path | None) -> int:
+def _run_comparison(api_url: str, supervisor: Supervisor, json_file: Path | None) -> int:
     from app.lab.comparison.sides import run_all  # noqa: PLC0415 - only --once needs the load generator
 
     work = run_all(api_url, progress=say, admin_token=ApiSettings().token)

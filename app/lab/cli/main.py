@@ -45,9 +45,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="atomictickets", description="A race-condition lab for flash sales.")
     parser.add_argument("--version", action="version", version=f"atomictickets {version('atomictickets')}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    asked = arguments[0] if arguments else None
+    command = arguments[0] if arguments else None
     for name, (module, summary) in COMMANDS.items():
-        if name == asked:
+        if name == command:
             importlib.import_module(module).add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=summary)

@@ -1,9 +1,12 @@
-"""Helpers that the commands of `atomictickets` share: types of arguments, and printing."""
+"""Helpers that the commands of `atomictickets` share: types for argparse, and printing."""
 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse gives it no public name
 
 Number = TypeVar("Number", int, float)
 

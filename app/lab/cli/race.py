@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from app.api.lab_control import RACE_REPORT
 from app.blasts.load.plan import MAX_CONCURRENCY, MAX_REQUESTS
 from app.lab.cli.options import between, file_to_write, names, processes, say
-from app.lab.race.crowds import Race, race_all
 from app.lab.race.output import PlayedScenario, RaceReport
-from app.lab.race.page import refuse_without_marks, section, write_page
+from app.lab.race.page import refuse_without_marks, section_name, write_page
+from app.lab.race.plain_race import Race, race_all
 from app.lab.race.scenarios.catalog import SCENARIOS, play
-from app.lab.race.target import OwnTarget, Target, given
-from app.lab.race.workload import CROWD, UnknownChoice, Workload, chosen
+from app.lab.race.target import OwnTarget, Target, given_target
+from app.lab.race.workload import CROWD, UnknownChoice, Workload, chosen_strategies
 from app.lab.stack.home import DEFAULT_HOME, LabHome, write_private_json
 from app.lab.stack.supervised import supervised
 from app.sales.model import MAX_STOCK, MAX_THINK_MS
@@ -28,7 +28,7 @@ from app.strategies.dependencies import RegisteredStrategy
 from app.strategies.registry import STRATEGIES
 
 if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse gives it no public name
+    from app.lab.cli.options import Subparsers
 
     Strategies = Sequence[type[RegisteredStrategy]]
 
@@ -42,12 +42,11 @@ EXIT_CODE = (
 
 def add_parser(subparsers: "Subparsers") -> None:
     """Add the command `race`."""
-    usual = Workload()
+    defaults = Workload()
     parser = subparsers.add_parser(
         "race",
-        help="compare the strategies: sell the same stock to the same crowd",
         description=__doc__,
-        epilog=known(),
+        epilog=epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -66,19 +65,23 @@ def add_parser(subparsers: "Subparsers") -> None:
         help="scenarios to play, from the list below, or all (default: crowd)",
     )
     crowd = parser.add_argument_group("crowd", "The scenarios below have crowds of their own.").add_argument
-    crowd("--stock", type=between(1, MAX_STOCK), default=usual.stock, metavar="N", help=f"tickets for sale ({DEFAULT})")
-    crowd("--requests", type=between(1, MAX_REQUESTS), default=usual.requests, metavar="N", help=f"buyers ({DEFAULT})")
+    crowd(
+        "--stock", type=between(1, MAX_STOCK), default=defaults.stock, metavar="N", help=f"tickets for sale ({DEFAULT})"
+    )
+    crowd(
+        "--requests", type=between(1, MAX_REQUESTS), default=defaults.requests, metavar="N", help=f"buyers ({DEFAULT})"
+    )
     crowd(
         "--concurrency",
         type=between(1, MAX_CONCURRENCY),
-        default=usual.concurrency,
+        default=defaults.concurrency,
         metavar="N",
         help=f"buyers at the same time ({DEFAULT})",
     )
     crowd(
         "--think-ms",
         type=between(0, MAX_THINK_MS),
-        default=usual.think_ms,
+        default=defaults.think_ms,
         metavar="MS",
         help=f"pause between read and write, for strategies that have one ({DEFAULT})",
     )
@@ -112,29 +115,32 @@ def add_parser(subparsers: "Subparsers") -> None:
     parser.set_defaults(run=run)
 
 
-def known() -> str:
+def epilog() -> str:
     """Return the end of the help text: the strategies, the scenarios and the exit code."""
-    ways = textwrap.wrap(", ".join(STRATEGIES), width=76, break_on_hyphens=False)
+    strategies = textwrap.wrap(", ".join(STRATEGIES), width=76, break_on_hyphens=False)
     scenarios = [f"  {CROWD:<15} the plain race: many buyers at once, nothing breaks"]
-    scenarios += [f"  {name:<15} {each.summary}" for name, each in SCENARIOS.items()]
-    return "\n".join(["strategies:", *(f"  {line}" for line in ways), "", "scenarios:", *scenarios, "", EXIT_CODE])
+    scenarios += [f"  {name:<15} {scenario.summary}" for name, scenario in SCENARIOS.items()]
+    return "\n".join(
+        ["strategies:", *(f"  {line}" for line in strategies), "", "scenarios:", *scenarios, "", EXIT_CODE]
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command, and return the exit code. Raise UnknownChoice or NoMarks before anything is started."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, the processes are stopped
-    strategies, scenarios = chosen(args.strategies), scenarios_of(args.scenario, away=args.url is not None)
+    strategies = chosen_strategies(args.strategies)
+    scenarios = chosen_scenarios(args.scenario, remote=args.url is not None)
     workload = Workload(stock=args.stock, requests=args.requests, concurrency=args.concurrency, think_ms=args.think_ms)
     if args.write:
-        refuse_without_marks(args.write, [section(name, workload) for name in scenarios])
+        refuse_without_marks(args.write, [section_name(name, workload) for name in scenarios])
     report = RaceReport(workload=workload, repeat=args.repeat, api_processes=args.api_processes)
     if CROWD in scenarios:
         say(f"crowd: {workload.requests} buyers, {workload.concurrency} at once, for {workload.stock} tickets")
-        report.race = plain_race(args, strategies, workload)
+        report.race = run_plain_race(args, strategies, workload)
     for faults in (False, True):
         wanted = [name for name in scenarios if name != CROWD and SCENARIOS[name].faults == faults]
         if wanted:
-            report.played += played(args, wanted, strategies, faults=faults)
+            report.played += play_all(args, wanted, strategies, faults=faults)
     say("\n" + report.text())
     if report.race is not None and args.lab.is_dir():
         write_private_json(args.lab / RACE_REPORT, report.as_json())
@@ -147,43 +153,43 @@ def run(args: argparse.Namespace) -> int:
     return 0 if report.holds else 1
 
 
-def plain_race(args: argparse.Namespace, strategies: "Strategies", workload: Workload) -> Race:
+def run_plain_race(args: argparse.Namespace, strategies: "Strategies", workload: Workload) -> Race:
     """Race the strategies against the service at --url, or on servers of their own."""
 
-    def raced(target: Target) -> Coroutine[Any, Any, Race]:
-        keep = args.history is not None
-        return race_all(target, strategies, workload, repeat=args.repeat, say=say, keep_history=keep)
+    def race(target: Target) -> Coroutine[Any, Any, Race]:
+        keep_history = args.history is not None
+        return race_all(target, strategies, workload, repeat=args.repeat, say=say, keep_history=keep_history)
 
     if args.url:
-        return asyncio.run(raced(given(args.url, GivenStores())))
+        return asyncio.run(race(given_target(args.url, GivenStores())))
     with OwnTarget(LabHome(args.home), say, args.api_processes, args.workers, faults=False) as target:
-        return asyncio.run(supervised(raced(target), target.supervisor))
+        return asyncio.run(supervised(race(target), target.supervisor))
 
 
-def played(
+def play_all(
     args: argparse.Namespace, wanted: list[str], strategies: "Strategies", *, faults: bool
 ) -> list[PlayedScenario]:
     """Play these scenarios, which all need failpoints or all do not, on one target."""
-    shown = []
+    played = []
     with OwnTarget(LabHome(args.home), say, args.api_processes, args.workers, faults=faults) as target:
         for name in wanted:
             scenario = SCENARIOS[name]
             say(f"{name}: {scenario.summary}")
             scenes, failures = asyncio.run(supervised(play(target, scenario, strategies, say), target.supervisor))
-            shown.append(PlayedScenario(name, scenario.summary, scenes, failures))
-    return shown
+            played.append(PlayedScenario(name, scenario.summary, scenes, failures))
+    return played
 
 
-def scenarios_of(asked: list[str], *, away: bool) -> list[str]:
-    """Return the chosen scenarios in the order of the catalog. Raise UnknownChoice.
+def chosen_scenarios(wanted: list[str], *, remote: bool) -> list[str]:
+    """Return the scenarios with these names, in the order of the catalog. Raise UnknownChoice.
 
-    If the race is `away`, at a given URL, only the crowd may be chosen: nothing of a given service may be broken.
+    If the race is `remote`, at a given URL, only the crowd may be chosen: nothing of a given service may be broken.
     """
     known = [CROWD, *SCENARIOS]
-    for name in asked:
+    for name in wanted:
         if name not in [*known, "all"]:
             raise UnknownChoice(f"There is no scenario {name!r}. Known: {', '.join(known)}, all.")
-    chosen_ones = known if "all" in asked else [name for name in known if name in asked]
-    if away and chosen_ones != [CROWD]:
+    chosen = known if "all" in wanted else [name for name in known if name in wanted]
+    if remote and chosen != [CROWD]:
         raise UnknownChoice("With --url only the scenario crowd is possible. The others need servers of their own.")
-    return chosen_ones
+    return chosen

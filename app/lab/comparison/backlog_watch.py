@@ -1,4 +1,4 @@
-"""Watches the backlog of a sale while the load runs, because afterwards nothing shows when it became empty."""
+"""Polls the backlog of a sale while the load runs, because afterwards nothing shows when it became empty."""
 
 import asyncio
 import time
@@ -11,34 +11,34 @@ from app.lab.stack import waiting
 class BacklogWatch:
     """A watch on the backlog of one sale.
 
-    The caller repeats `look` in the background; the interval is the resolution of the result.
+    The caller repeats `poll` in the background; the interval is the resolution of the result.
     """
 
     def __init__(self, client: SaleClient, sale: str) -> None:
         self._client = client
         self._sale = sale
-        self._empty: list[tuple[float, float]] = []  # Unix seconds of request and answer of each look without backlog
-        self._looked = asyncio.Event()
+        self._empty_polls: list[tuple[float, float]] = []  # request and answer of polls without backlog, Unix seconds
+        self._found_empty = asyncio.Event()
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Read the sale once, and note the time if it has no backlog."""
-        asked_at = time.time()
-        with suppress(ApiUnreachable, ApiRefused):  # the crowd may have overloaded the service; look again later
-            found = await self._client.sale(self._sale)
-            if found is not None and found["backlog"] == 0:
-                self._empty.append((asked_at, time.time()))
-                self._looked.set()
+        sent_at = time.time()
+        with suppress(ApiUnreachable, ApiRefused):  # the crowd may have overloaded the service; the next poll follows
+            sale = await self._client.sale(self._sale)
+            if sale is not None and sale["backlog"] == 0:
+                self._empty_polls.append((sent_at, time.time()))
+                self._found_empty.set()
 
     async def first_without_backlog(self, *, since: float) -> float | None:
-        """Return when the first look that began after `since` and found no backlog was answered, in Unix seconds.
+        """Return when the first poll that began after `since` and found no backlog was answered, in Unix seconds.
 
         Return None if there was none within 30 s.
         """
         try:
             async with asyncio.timeout(waiting.PATIENCE_SECONDS):
-                while not (later := [answered for asked, answered in self._empty if asked >= since]):
-                    self._looked.clear()
-                    await self._looked.wait()
+                while not (later := [answered_at for sent_at, answered_at in self._empty_polls if sent_at >= since]):
+                    self._found_empty.clear()
+                    await self._found_empty.wait()
         except TimeoutError:
             return None
         return later[0]

@@ -32,7 +32,7 @@ class SideFigures:
     `accepted_but_not_booked`: reservations in answers to buyers that the ledger lacks
     `accepted_twice`: reservations or customers that appear in more than one acceptance
     `witnesses`: pairs of purchases that read one version and both wrote
-    `seconds_to_consistent`: from the last acceptance to the first look that found no backlog; None if there was none
+    `seconds_to_consistent`: from the last acceptance to the first poll that found no backlog; None if there was none
         in time
     """
 

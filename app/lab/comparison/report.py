@@ -14,13 +14,14 @@ COLUMN_WIDTH = 20
 PAGE_WIDTH = LABEL_WIDTH + 2 * COLUMN_WIDTH
 
 
-def identity_of(figures: SideFigures) -> str:
+def identity_text(figures: SideFigures) -> str:
+    """Return the identity as an equation, with `!=` if it does not hold."""
     identity = figures.identity
     sign = "=" if identity.holds else "!="
     return f"{identity.stock} {sign} {identity.remaining} + {identity.backlog} + {identity.booked}"
 
 
-def seconds_of(figures: SideFigures) -> str:
+def seconds_text(figures: SideFigures) -> str:
     return "not in time" if figures.seconds_to_consistent is None else f"{figures.seconds_to_consistent:.3f}"
 
 
@@ -35,13 +36,13 @@ LINES: tuple[tuple[str, Callable[[SideFigures], str]], ...] = (
     ("OVERSOLD", lambda figures: f"{figures.oversold}"),
     ("undersold", lambda figures: f"{figures.undersold}"),
     ("pairs that read one version and both wrote", lambda figures: f"{figures.witnesses.total}"),
-    ("stock = remaining + backlog + booked", identity_of),
+    ("stock = remaining + backlog + booked", identity_text),
     ("", lambda _: ""),
     ("latency p50 / p99, ms", lambda figures: f"{figures.latency.p50 * 1000:.1f} / {figures.latency.p99 * 1000:.1f}"),
     ("latency p95 / max, ms", lambda figures: f"{figures.latency.p95 * 1000:.1f} / {figures.latency.max * 1000:.1f}"),
     ("accepted per second", lambda figures: f"{figures.accepted_per_second:,.0f}"),
     ("booked per second", lambda figures: f"{figures.persisted_per_second:,.0f}"),
-    ("from last acceptance to no backlog, s", seconds_of),
+    ("from last acceptance to no backlog, s", seconds_text),
 )
 
 
@@ -79,14 +80,14 @@ class ComparisonReport:
 
     def text(self) -> str:
         races = groupby(self.sides, key=lambda figures: (figures.requests, figures.concurrency, figures.stock))
-        parts = [race_table(list(race)) for _, race in races]
-        return "\n\n".join([*parts, self._claims_text(), self._circumstances()]) + "\n"
+        tables = [race_table(list(race)) for _, race in races]
+        return "\n\n".join([*tables, self._claims_text(), self._circumstances()]) + "\n"
 
     def _claims_text(self) -> str:
         claims = self.claims
         lines = [f"Claims, checked from these figures: {sum(claim.holds for claim in claims)} of {len(claims)} hold"]
         for claim in claims:
-            lines += verdict("holds" if claim.holds else "FAILS", claim.claim)
+            lines += claim_lines("holds" if claim.holds else "FAILS", claim.claim)
         return "\n".join(lines)
 
     def _circumstances(self) -> str:
@@ -105,13 +106,13 @@ def race_table(race: list[SideFigures]) -> str:
         "-" * (LABEL_WIDTH + COLUMN_WIDTH * len(race)),
         *(row(label, [value(figures) for figures in race]) for label, value in LINES),
         "",
-        *(line for figures in race for line in wrap(upshot(figures), PAGE_WIDTH)),
+        *(line for figures in race for line in wrap(summary(figures), PAGE_WIDTH)),
         *(line for figures in race for line in figures.witnesses.lines(most=1)),
     ]
     return "\n".join(rows)
 
 
-def upshot(figures: SideFigures) -> str:
+def summary(figures: SideFigures) -> str:
     """Return the result of the side as one sentence."""
     sold = f"{figures.strategy} sold {figures.booked} of {figures.stock} {tickets(figures.stock)}"
     agrees = figures.counter_says == figures.booked
@@ -125,6 +126,7 @@ def row(label: str, values: list[str]) -> str:
     return (label.ljust(LABEL_WIDTH) + "".join(value.rjust(COLUMN_WIDTH) for value in values)).rstrip()
 
 
-def verdict(word: str, sentence: str) -> list[str]:
+def claim_lines(word: str, sentence: str) -> list[str]:
+    """Return the lines of a claim: the word that says whether it holds, and the wrapped sentence."""
     lead = f"  {word}  "
     return wrap(sentence, PAGE_WIDTH, initial_indent=lead, subsequent_indent=" " * len(lead), break_on_hyphens=False)

@@ -22,7 +22,7 @@ from app.lab.comparison.figures import Identity, SideFigures
 from app.lab.comparison.report import ComparisonReport
 from app.lab.stack.machine import machine, versions
 from app.lab.stack.sales import every_figure_is_known, is_open, until
-from app.lab.stack.waiting import LOOK_SECONDS, in_background, repeat
+from app.lab.stack.waiting import POLL_SECONDS, in_background, repeat
 
 READERS = 8
 ENDED = ("Draining", "Closed")  # creating it again starts its next round; a reset is refused
@@ -77,7 +77,7 @@ async def run_one(api_url: str, client: SaleClient, side: Side) -> SideFigures:
     """Stage one side, send its crowd, and return the figures."""
     await stage(client, side)
     watch = BacklogWatch(client, side.sale)
-    async with in_background(repeat(watch.look, every_seconds=LOOK_SECONDS)):
+    async with in_background(repeat(watch.poll, every_seconds=POLL_SECONDS)):
         result = await run_in_process(
             LoadPlan(
                 url=api_url,

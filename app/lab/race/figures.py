@@ -32,7 +32,7 @@ class RaceFigures:
     accepted: int
     sold: int
     oversold: int
-    undersold: int | None
+    undersold: int
     errors: int
     p50_ms: float
     p95_ms: float
@@ -51,7 +51,7 @@ class RaceFigures:
     redis_reads: float | None = None
 
 
-NAMES = tuple(field.name for field in fields(RaceFigures))
+FIGURE_NAMES = tuple(field.name for field in fields(RaceFigures))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,9 @@ class Entry:
         """Add a run, and add up the findings of each anomaly."""
         self.runs.append(figures)
         for finding in findings:
-            known = self.findings.setdefault(finding.anomaly, finding)
-            if known is not finding:
-                known.count += finding.count
+            first = self.findings.setdefault(finding.anomaly, finding)
+            if first is not finding:
+                first.count += finding.count
 
     def spread(self, name: str) -> Spread | None:
         """Return the spread of the figure with this name, or None if there is no run or a run lacks the figure."""
@@ -112,7 +112,7 @@ class Entry:
         return self.failure is None and (self.exact or not self.promises_exactness)
 
     def as_json(self) -> dict[str, Any]:
-        spreads = {name: spread for name in NAMES if (spread := self.spread(name)) is not None}
+        spreads = {name: spread for name in FIGURE_NAMES if (spread := self.spread(name)) is not None}
         return {
             "strategy": self.name,
             "promises_exactness": self.promises_exactness,

@@ -35,9 +35,9 @@ class History:
         value = {"sale": sale, "round": round_, "stock": stock, "customer_limit": customer_limit}
         self._exchanged("race", "ok", "open", value, at)
 
-    def crashed(self, process: str, where: str, at: float) -> None:
-        """Record that a process died at the point `where`."""
-        self.inside.append(event("info", "crash", process, {"at": where}, at))
+    def crashed(self, process: str, point: str, at: float) -> None:
+        """Record that a process died at this point."""
+        self.inside.append(event("info", "crash", process, {"at": point}, at))
 
     def bought(self, result: LoadResult) -> None:
         """Record the purchases of a load. The result must have records."""
@@ -55,8 +55,10 @@ class History:
             if guards == "customer":
                 guards = f"customer:{customers.get(attempt['reservation_id'], '')}"
             value = attempt | {"sale": sale, "guards": guards}
-            line = event("info", "attempt", str(attempt.get("process") or attempt["pod"]), value, attempt["read_at"])
-            self.inside.append(line | {"trace_id": attempt.get("trace_id")})
+            recorded = event(
+                "info", "attempt", str(attempt.get("process") or attempt["pod"]), value, attempt["read_at"]
+            )
+            self.inside.append(recorded | {"trace_id": attempt.get("trace_id")})
 
     def merge(self, other: "History") -> None:
         """Add the events of another history to this one."""
@@ -67,7 +69,7 @@ class History:
 
     def lines(self) -> Iterator[str]:
         """Yield the history as JSON lines. The events of buyers are in the order of their times."""
-        self.exchanges.sort(key=lambda each: each[:2])
+        self.exchanges.sort(key=lambda exchange: exchange[:2])
         for _, _, line in self.exchanges:
             yield json.dumps(line)
         for line in self.inside:
@@ -91,10 +93,10 @@ class History:
 
     def _bought(self, result: LoadResult, record: PurchaseRecord) -> None:
         plan = result.plan
-        trace = {"trace_id": found} if (found := getattr(record, "trace_id", None)) else {}
-        asked = {"sale": plan.sale, "customer": record.customer, "key": record.key, "quantity": plan.quantity}
+        trace = {"trace_id": record.trace_id} if record.trace_id else {}
+        request = {"sale": plan.sale, "customer": record.customer, "key": record.key, "quantity": plan.quantity}
         process = f"{plan.key_prefix}-{record.number}"
-        self._exchanged(process, "invoke", "buy", asked, record.sent_at, **trace)
+        self._exchanged(process, "invoke", "buy", request, record.sent_at, **trace)
         type_, value = answer_of(record)
         self._exchanged(
             process, type_, "buy", value | {"attempts": record.attempts}, record.sent_at + record.latency, **trace

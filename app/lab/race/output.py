@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.lab.race.crowds import Race
 from app.lab.race.history import History
+from app.lab.race.plain_race import Race
 from app.lab.race.scenarios.catalog import anomalies_text
 from app.lab.race.scenarios.scene import Scene
 from app.lab.race.table import aligned, text_of
@@ -30,10 +30,10 @@ class PlayedScenario(NamedTuple):
 
     def rows(self) -> list[list[str]]:
         """Return a table: the heading, a row for each scene, and a row for each failure."""
-        names = list(dict.fromkeys(name for scene in self.scenes for name in scene.seen))
+        names = list(dict.fromkeys(name for scene in self.scenes for name in scene.figures))
         rows = [["strategy", *names, "found"]]
         rows += [
-            [scene.strategy, *(str(scene.seen.get(name, "-")) for name in names), anomalies_text(scene.found)]
+            [scene.strategy, *(str(scene.figures.get(name, "-")) for name in names), anomalies_text(scene.found)]
             for scene in self.scenes
         ]
         return rows + [[name, *["-"] * len(names), f"failed: {why}"] for name, why in self.failures.items()]
@@ -59,11 +59,11 @@ class RaceReport:
     @property
     def holds(self) -> bool:
         """Return whether the race kept every promise and no scenario failed to be played."""
-        return (self.race is None or self.race.holds) and not any(each.failures for each in self.played)
+        return (self.race is None or self.race.holds) and not any(scenario.failures for scenario in self.played)
 
     def text(self) -> str:
         parts = [] if self.race is None else [text_of(self.race.entries)]
-        parts += ["\n".join(lines_of(each)) for each in self.played]
+        parts += ["\n".join(lines_of(scenario)) for scenario in self.played]
         return "\n\n".join(parts)
 
     def as_json(self) -> dict[str, Any]:
@@ -73,8 +73,11 @@ class RaceReport:
             "workload": self.workload.as_json() | {"repeat": self.repeat, "api_processes": self.api_processes},
             "race": [] if self.race is None else [entry.as_json() for entry in self.race.entries],
             "scenarios": {
-                each.name: {"scenes": [scene.as_json() for scene in each.scenes], "failures": each.failures}
-                for each in self.played
+                scenario.name: {
+                    "scenes": [scene.as_json() for scene in scenario.scenes],
+                    "failures": scenario.failures,
+                }
+                for scenario in self.played
             },
             **describe(),
         }
@@ -84,19 +87,19 @@ class RaceReport:
 
     def write_history(self, path: Path) -> None:
         """Write the history of the race and of all scenes to one file."""
-        whole = History()
+        merged = History()
         histories = [] if self.race is None else [self.race.history]
-        for history in histories + [scene.history for each in self.played for scene in each.scenes]:
-            whole.merge(history)
+        for history in histories + [scene.history for scenario in self.played for scene in scenario.scenes]:
+            merged.merge(history)
         with path.open("w") as file:
-            file.writelines(f"{line}\n" for line in whole.lines())
+            file.writelines(f"{line}\n" for line in merged.lines())
 
 
 def lines_of(played: PlayedScenario) -> list[str]:
-    return [f"{played.name}: {played.summary}", "", *aligned(played.rows()), *witnesses(played.scenes)]
+    return [f"{played.name}: {played.summary}", "", *aligned(played.rows()), *witness_lines(played.scenes)]
 
 
-def witnesses(scenes: Sequence[Scene]) -> list[str]:
+def witness_lines(scenes: Sequence[Scene]) -> list[str]:
     """Return the witness of each anomaly in each scene, as lines of text."""
     lines = []
     for scene in scenes:

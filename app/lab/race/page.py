@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
 
 from app.errors import AtomicTicketsError
 from app.lab.race.figures import Entry, by_merit
 from app.lab.race.output import RaceReport
 from app.lab.race.table import LATENCY, OUTCOME, RETRIES, STORES, markdown, spread_of, table
 from app.lab.race.workload import CROWD, Workload
+from app.lab.stack.machine import describe
 
 WIDTH = 118  # the pages have lines of at most 120 columns
 BEGIN, END = "<!-- {name}: written by `atomictickets race --write` -->", "<!-- end of {name} -->"
@@ -28,18 +28,20 @@ def write_page(path: Path, report: RaceReport) -> None:
 
 def rewritten(page: str, report: RaceReport) -> str:
     """Return the text of the page with the sections of this report replaced. Raise NoMarks."""
-    where = where_and_when(report)
+    circumstances = circumstances_text(report)
     if report.race is not None:
-        name, entries = section(CROWD, report.workload), report.race.entries
-        page = between(page, name, [crowd_of(report, len(entries)), "", where, "", *race_tables(entries)])
-    for each in report.played:
-        again = f"Again: `atomictickets race --scenario {each.name} --write docs/strategies.md`."
-        page = between(page, each.name, [f"{where} {again}", "", *markdown(each.rows())])
+        name, entries = section_name(CROWD, report.workload), report.race.entries
+        page = replace_section(
+            page, name, [crowd_text(report, len(entries)), "", circumstances, "", *race_tables(entries)]
+        )
+    for played in report.played:
+        command = f"Again: `atomictickets race --scenario {played.name} --write docs/strategies.md`."
+        page = replace_section(page, played.name, [f"{circumstances} {command}", "", *markdown(played.rows())])
     return page
 
 
-def section(scenario: str, workload: Workload) -> str:
-    """Return the name by which the marks of the page call this section."""
+def section_name(scenario: str, workload: Workload) -> str:
+    """Return the name of the section, as it stands in its marks."""
     return f"{CROWD}, think {workload.think_ms} ms" if scenario == CROWD else scenario
 
 
@@ -47,21 +49,21 @@ def refuse_without_marks(path: Path, sections: Sequence[str]) -> None:
     """Raise NoMarks if the page lacks one of these sections. Called before the race, which may take an hour."""
     page = path.read_text() if path.is_file() else ""
     for name in sections:
-        around(page, name)
+        split_at_marks(page, name)
 
 
-def between(page: str, name: str, lines: list[str]) -> str:
+def replace_section(page: str, name: str, lines: list[str]) -> str:
     """Return the page with the text of one section replaced by these lines. Raise NoMarks."""
-    before, after = around(page, name)
-    return f"{before}\n\n" + "\n".join(wrapped for line in lines for wrapped in wrapped_prose(line)) + f"\n\n{after}"
+    before, after = split_at_marks(page, name)
+    return f"{before}\n\n" + "\n".join(wrapped for line in lines for wrapped in wrap_prose(line)) + f"\n\n{after}"
 
 
-def wrapped_prose(line: str) -> list[str]:
-    """Return a paragraph in lines of a screen's width; a row of a table stays whole."""
+def wrap_prose(line: str) -> list[str]:
+    """Return a paragraph as lines of at most 118 columns. A row of a table stays one line."""
     return [line] if line.startswith("|") else wrap(line, WIDTH, break_on_hyphens=False) or [""]
 
 
-def around(page: str, name: str) -> tuple[str, str]:
+def split_at_marks(page: str, name: str) -> tuple[str, str]:
     """Return the text up to the section's first mark and the text from its last mark on, marks included.
 
     Raise NoMarks if a mark is missing.
@@ -86,7 +88,7 @@ def race_tables(entries: list[Entry]) -> list[str]:
     return [*markdown(rows), "", *markdown(table(ordered, RETRIES + STORES))]
 
 
-def crowd_of(report: RaceReport, raced: int) -> str:
+def crowd_text(report: RaceReport, raced: int) -> str:
     """Return a sentence that describes the load, and the command that runs it again."""
     workload = report.workload
     return (
@@ -99,9 +101,9 @@ def crowd_of(report: RaceReport, raced: int) -> str:
     )
 
 
-def where_and_when(report: RaceReport) -> str:
+def circumstances_text(report: RaceReport) -> str:
     """Return a sentence with the date, the commit and the machine."""
-    facts: dict[str, Any] = report.as_json()
+    facts = describe()
     machine = facts["machine"]
     return (
         f"Measured {report.started_at[:10]} at commit `{facts['commit']}` on {machine['cpu']},"

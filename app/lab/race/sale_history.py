@@ -15,7 +15,7 @@ from app.lab.stack.waiting import poll
 EVIDENCE_SECONDS = 2.0  # attempts are written in batches, ten times a second
 
 
-async def written(
+async def collect_history(
     target: Target,
     contestant: Contestant,
     workload: Workload,
@@ -24,7 +24,7 @@ async def written(
     *,
     crashes: Sequence[tuple[str, str, float]] = (),
 ) -> History | None:
-    """Return the history of a sale that has settled, or None if the race has no access to the ledger.
+    """Collect the history of a sale that has settled. Return None if the race has no access to the ledger.
 
     Each crash is (process, point at which it died, Unix seconds).
     """
@@ -54,14 +54,14 @@ async def attempts_of(target: Target, sale: str, booked: int) -> list[Document]:
     """
     attempts: list[Document] = []
 
-    async def all_read() -> bool | None:
+    async def read_all() -> bool | None:
         page: list[Document] | None = [{}]
         while page:
             after = attempts[-1]["number"] if attempts else 0
             page = await when_ready(partial(target.client.attempts, sale, after=after))
             attempts.extend(page or ())
-        wrote = {attempt["reservation_id"] for attempt in attempts if attempt["wrote_at"] is not None}
-        return page is None or len(wrote) >= booked or None
+        writers = {attempt["reservation_id"] for attempt in attempts if attempt["wrote_at"] is not None}
+        return page is None or len(writers) >= booked or None
 
-    await poll(all_read, seconds=EVIDENCE_SECONDS)
+    await poll(read_all, seconds=EVIDENCE_SECONDS)
     return attempts

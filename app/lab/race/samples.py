@@ -14,8 +14,8 @@ from redis.asyncio import Redis
 from app.lab.race.target import Target
 
 SAMPLE_SECONDS = 0.02
-OURS = "atomictickets.api"
-LOOK = """
+API_CONNECTIONS = "atomictickets.api"  # the `application_name` of the API's connections to the ledger
+ACTIVITY = """
     SELECT count(*) FILTER (WHERE state <> 'idle') AS held, count(*) FILTER (WHERE wait_event_type = 'Lock') AS waiting
     FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()
 """
@@ -31,13 +31,13 @@ NO_PURCHASE = ("client|", "config|", "info", "hello", "ping", "function|", "scri
 class LedgerSamples:
     """Samples of the ledger during one run.
 
-    `looks`: number of samples of the API's connections
+    `count`: number of samples of the API's connections
     `held_most`, `held_sum`: connections that were not idle, the most in one sample and the sum over all samples
     `waiting_seconds`: time that connections waited for locks, added up over all connections
     `booked`: (Unix seconds, tickets booked) in each sample
     """
 
-    looks: int = 0
+    count: int = 0
     held_most: int = 0
     held_sum: int = 0
     waiting_seconds: float = 0.0
@@ -45,7 +45,7 @@ class LedgerSamples:
 
     @property
     def held_mean(self) -> float:
-        return self.held_sum / self.looks if self.looks else 0.0
+        return self.held_sum / self.count if self.count else 0.0
 
     def first_with(self, tickets: int) -> float | None:
         """Return the time of the first sample with so many tickets booked, or None."""
@@ -53,27 +53,27 @@ class LedgerSamples:
 
 
 class LedgerWatch:
-    """A watch that samples the ledger for one sale. The caller repeats `look`, at most fifty times a second."""
+    """A watch that samples the ledger for one sale. The caller repeats `sample`, at most fifty times a second."""
 
     def __init__(self, connection: "asyncpg.Connection[Any]", sale: str) -> None:
         self._connection = connection
         self._sale = sale
         self.samples = LedgerSamples()
-        self._looked_at = time.monotonic()
+        self._sampled_at = time.monotonic()
 
-    async def look(self) -> None:
+    async def sample(self) -> None:
         """Take one sample. A connection that waits now counts as waiting since the last sample."""
         samples = self.samples
-        row = await self._connection.fetchrow(LOOK, OURS)
+        row = await self._connection.fetchrow(ACTIVITY, API_CONNECTIONS)
         booked = await self._connection.fetchval(BOOKED, self._sale)
         now = time.monotonic()
         if row is not None:
-            samples.looks += 1
+            samples.count += 1
             samples.held_sum += row["held"]
             samples.held_most = max(samples.held_most, row["held"])
-            samples.waiting_seconds += row["waiting"] * (now - self._looked_at)
+            samples.waiting_seconds += row["waiting"] * (now - self._sampled_at)
         samples.booked.append((time.time(), booked))
-        self._looked_at = now
+        self._sampled_at = now
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +104,22 @@ class Counters:
 async def counters_of(target: Target, strategy: str) -> Counters:
     """Read the counters. Those of Redis are 0 if the race has no access to it."""
     calls, reads = await redis_counters(target.redis_url) if target.redis_url else (0, 0)
-    why = {
+    retries = {
         reason: count for name, reason, count in await asyncio.to_thread(retries_at, target.api_url) if name == strategy
     }
-    aborts = sum(count for reason, count in why.items() if reason in ABORTS)
-    return Counters(calls, reads, sum(why.values()), aborts)
+    aborts = sum(count for reason, count in retries.items() if reason in ABORTS)
+    return Counters(calls, reads, sum(retries.values()), aborts)
 
 
 async def redis_counters(url: str) -> tuple[int, int]:
     """Return the calls and reads of Redis. Calls for connections and administration are not counted."""
     async with Redis.from_url(url) as redis:
         commands = await redis.info("commandstats")
-        stats = await redis.info("stats")
+        server = await redis.info("stats")
     calls = sum(
-        each["calls"] for name, each in commands.items() if not name.removeprefix("cmdstat_").startswith(NO_PURCHASE)
+        stats["calls"] for name, stats in commands.items() if not name.removeprefix("cmdstat_").startswith(NO_PURCHASE)
     )
-    return calls, int(stats["total_reads_processed"])
+    return calls, int(server["total_reads_processed"])
 
 
 def retries_at(api_url: str) -> list[tuple[str, str, int]]:
@@ -133,4 +133,4 @@ def retries_at(api_url: str) -> list[tuple[str, str, int]]:
         return []
     finally:
         connection.close()
-    return [(name.decode(), why.decode(), int(float(count))) for name, why, count in RETRIES.findall(page)]
+    return [(name.decode(), reason.decode(), int(float(count))) for name, reason, count in RETRIES.findall(page)]

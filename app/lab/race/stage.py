@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from redis.asyncio import Redis
 
@@ -15,13 +14,13 @@ from app.drain.hints import DRAIN_QUEUE
 from app.lab.race.target import Target
 from app.lab.race.workload import Contestant, Workload
 from app.lab.stack.sales import every_figure_is_known, is_open, until, when_ready
-from app.lab.stack.waiting import LOOK_SECONDS
+from app.lab.stack.waiting import POLL_SECONDS
 from app.sales.strategy import AcceptedIn
 
 QUIET_SECONDS = 0.5  # while a worker takes a message, it is in no list of the broker for a few ms
-BLIND_SECONDS = 5.0  # used instead if the broker cannot be asked
+QUIET_SECONDS_WITHOUT_BROKER = 5.0  # used instead if the broker cannot be asked
 PATIENCE_SECONDS = 175.0  # messages of a dead worker return after 60 to 160 s: visibility timeout and Celery's poll
-UNFINISHED = "unacked"  # the key in which Celery's transport keeps messages that are taken and not acknowledged
+UNACKED_KEY = "unacked"  # the key in which Celery's transport keeps messages that are taken and not acknowledged
 
 
 @asynccontextmanager
@@ -45,7 +44,7 @@ async def staged(target: Target, contestant: Contestant, workload: Workload) -> 
         await when_ready(lambda: client.end(contestant.sale))
 
 
-def plan_of(target: Target, contestant: Contestant, workload: Workload, **more: Any) -> LoadPlan:
+def plan_of(target: Target, contestant: Contestant, workload: Workload) -> LoadPlan:
     """Return the load that sends this workload's crowd to the contestant's sale."""
     return LoadPlan(
         url=target.api_url,
@@ -59,7 +58,6 @@ def plan_of(target: Target, contestant: Contestant, workload: Workload, **more: 
         reply_seconds=15.0,
         records=True,
         trace_ratio=trace_ratio_of(contestant.name, None),
-        **more,
     )
 
 
@@ -71,25 +69,25 @@ async def settled(target: Target, contestant: Contestant, accepted: int) -> Docu
     returns when the broker's visibility timeout ends. After 175 s the sale is returned as it is.
     """
     orders_are_tasks = contestant.strategy.accepted_in is AcceptedIn.PROCESS
-    quiet_seconds = BLIND_SECONDS if orders_are_tasks and target.broker_url is None else QUIET_SECONDS
+    quiet_seconds = QUIET_SECONDS_WITHOUT_BROKER if orders_are_tasks and target.broker_url is None else QUIET_SECONDS
     booked, quiet_since = -1, time.monotonic()
     give_up_at = quiet_since + PATIENCE_SECONDS
     while True:
         view = await until(target.client, contestant.sale, "readable", every_figure_is_known)
         now = time.monotonic()
-        under_way = view["backlog"] or (orders_are_tasks and await messages_wait(target))
+        under_way = view["backlog"] or (orders_are_tasks and await has_unfinished_messages(target))
         if (view["booked"] >= accepted and not under_way) or now > give_up_at:
             return view
         if under_way or view["booked"] != booked:
             booked, quiet_since = view["booked"], now
         elif now - quiet_since > quiet_seconds:
             return view
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
-async def messages_wait(target: Target) -> bool:
+async def has_unfinished_messages(target: Target) -> bool:
     """Return whether the broker has a message that no worker has finished. Return False if it cannot be asked."""
     if target.broker_url is None:
         return False
     async with Redis.from_url(target.broker_url) as broker:
-        return bool(await broker.exists(DRAIN_QUEUE, UNFINISHED))
+        return bool(await broker.exists(DRAIN_QUEUE, UNACKED_KEY))

@@ -7,11 +7,11 @@ from app.lab.race.figures import Entry, by_merit
 
 
 class Column(NamedTuple):
-    """A column of a table. `name` is the figure in RaceFigures; `form` formats its median."""
+    """A column of a table. `name` is the figure in RaceFigures; `format_value` formats its median."""
 
     title: str
     name: str
-    form: Callable[[float], str]
+    format_value: Callable[[float], str]
 
 
 def whole(value: float) -> str:
@@ -83,30 +83,30 @@ def text_of(entries: Sequence[Entry]) -> str:
     outcome[0][1:1] = ["promises", "order in"]
     for row, entry in zip(outcome[1:], ordered, strict=True):
         row[1:1] = ["exact" if entry.promises_exactness else "nothing", entry.accepted_in]
-    parts = []
+    lines = []
     for rows in (outcome, table(ordered, LATENCY + RETRIES), table(ordered, STORES)):
-        parts += [*aligned(rows), ""]
-    parts += NOTES
+        lines += [*aligned(rows), ""]
+    lines += NOTES
     for entry in ordered:
-        parts += found_text(entry)
-    return "\n".join(parts)
+        lines += finding_lines(entry)
+    return "\n".join(lines)
 
 
 def table(entries: Sequence[Entry], columns: Sequence[Column]) -> list[list[str]]:
     """Return the heading, and a row of medians for each strategy."""
     return [["strategy", *(column.title for column in columns)]] + [
-        [named(entry), *(cell(entry, column) for column in columns)] for entry in entries
+        [marked_name(entry), *(cell(entry, column) for column in columns)] for entry in entries
     ]
 
 
-def named(entry: Entry) -> str:
+def marked_name(entry: Entry) -> str:
     """Return the strategy's name, marked with ! if it broke its promise or was not raced."""
     return entry.name if entry.kept_its_promise else f"{entry.name} !"
 
 
 def cell(entry: Entry, column: Column) -> str:
     spread = entry.spread(column.name)
-    return "-" if spread is None else column.form(spread.median)
+    return "-" if spread is None else column.format_value(spread.median)
 
 
 def spread_of(entry: Entry, name: str) -> str:
@@ -122,7 +122,7 @@ def aligned(rows: list[list[str]]) -> list[str]:
     def line(row: list[str]) -> str:
         first, *rest = row
         return "  ".join(
-            [first.ljust(widths[0]), *(each.rjust(width) for each, width in zip(rest, widths[1:], strict=True))]
+            [first.ljust(widths[0]), *(value.rjust(width) for value, width in zip(rest, widths[1:], strict=True))]
         )
 
     return [line(rows[0]), "-" * len(line(rows[0])), *map(line, rows[1:])]
@@ -135,7 +135,7 @@ def markdown(rows: list[list[str]]) -> list[str]:
     return ["| " + " | ".join(row) + " |" for row in [heading, rule, *rest]]
 
 
-def found_text(entry: Entry) -> list[str]:
+def finding_lines(entry: Entry) -> list[str]:
     """Return the lines that report a strategy's failure or its findings. Empty if it has none."""
     if entry.failure is not None:
         return ["", f"{entry.name}: not raced: {entry.failure}"]

@@ -97,14 +97,14 @@ class OwnTarget(Target):
     def __exit__(self, *_: object) -> None:
         self._installation.__exit__()
 
-    async def all_ready(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Wait until every process runs and is ready. Raise ProcessFailed if one is not within 60 s."""
 
-        async def works(part: ManagedProcess) -> bool | None:
+        async def is_ready(part: ManagedProcess) -> bool | None:
             return (part.server.running and (part.ready is None or await asyncio.to_thread(part.ready))) or None
 
         for part in self._parts.values():
-            if not await poll(partial(works, part), seconds=READY_SECONDS):
+            if not await poll(partial(is_ready, part), seconds=READY_SECONDS):
                 raise ProcessFailed(f"{part.name} was not ready after {READY_SECONDS:g} s.")
 
     def hold(self, names: Sequence[str]) -> None:
@@ -120,7 +120,7 @@ class OwnTarget(Target):
             (self._installation.home.directory / f"{name}.ready").unlink(missing_ok=True)
             self._parts[name].restart_at = 0.0
             self._held.discard(name)
-        await self.all_ready()
+        await self.wait_until_ready()
 
     def kill_holder_of(self, port: int) -> None:
         """Kill the API process that has a connection with this local port. Raise ProcessFailed if there is none."""
@@ -166,6 +166,6 @@ class OwnTarget(Target):
         return [name for name in self._parts if name.startswith("worker-")]
 
 
-def given(api_url: str, stores: GivenStores) -> Target:
+def given_target(api_url: str, stores: GivenStores) -> Target:
     """Return a service that runs already as a target, with those of its stores that may be read."""
     return Target(api_url, ApiSettings().token, stores.database_url or None, stores.redis_url or None)

@@ -66,7 +66,7 @@ class Contestant:
         return f"race-{self.name}-{self.token}"
 
 
-def chosen(names: list[str]) -> list[type[RegisteredStrategy]]:
+def chosen_strategies(names: list[str]) -> list[type[RegisteredStrategy]]:
     """Return the strategies with these names, or all if the list is empty. Raise UnknownChoice."""
     for name in names:
         if name not in STRATEGIES:

@@ -15,9 +15,9 @@ def hold(host: str, port: int) -> socket.socket:
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as alone:
-            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections in TIME_WAIT do not count
-            alone.bind(address)
+        with socket.socket(family, kind, protocol) as exclusive:
+            exclusive.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections in TIME_WAIT do not count
+            exclusive.bind(address)
         shared = socket.socket(family, kind, protocol)
         try:
             shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -13,11 +13,11 @@ def refuse_too_many(database_url: str, *, api_processes: int, workers: int) -> N
     settings = LedgerSettings()
     singles = POOL_SIZES["reconciler"] + POOL_SIZES["blast-runner"]
     wanted = api_processes * (settings.pool_size + POOL_SIZES["sale-poller"]) + workers * POOL_SIZES["worker"] + singles
-    for doubt in asyncio.run(_ask(database_url, settings, wanted)):
-        raise ProcessFailed(f"With {api_processes} API processes and {workers} workers, {doubt}.")
+    if reasons := asyncio.run(_doubts(database_url, settings, wanted)):
+        raise ProcessFailed(f"With {api_processes} API processes and {workers} workers, {reasons[0]}.")
 
 
-async def _ask(database_url: str, settings: LedgerSettings, wanted: int) -> list[str]:
+async def _doubts(database_url: str, settings: LedgerSettings, wanted: int) -> list[str]:
     engine = make_engine(database_url, "migrate", settings)
     try:
         return await doubts(engine, wanted)

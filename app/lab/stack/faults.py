@@ -19,7 +19,7 @@ PAUSE_SECONDS = 60.0
 
 
 class Faults:
-    """The faults of one lab, both requested and active ones. Call `look` regularly from the lab's main thread.
+    """The faults of one lab, both requested and active ones. Call `update` regularly from the lab's main thread.
 
     Servers that the lab did not start are not affected.
     """
@@ -30,7 +30,7 @@ class Faults:
         self._supervisor = supervisor
         self._say = say
         self._paused_until: float | None = None
-        self._told: dict[str, Any] = {}
+        self._written_state: dict[str, Any] = {}
         self._actions: dict[Fault, Callable[[], None]] = {
             Fault.STOP_WORKER: self._stop_worker,
             Fault.PAUSE_DRAIN: self._pause_drain,
@@ -39,7 +39,7 @@ class Faults:
             Fault.FORGET_COUNTER: self._forget_counter,
         }
 
-    def look(self) -> None:
+    def update(self) -> None:
         """Carry out the requested faults, end a pause that is over, and write the state if it changed."""
         for fault in self._control.take():
             self._say(f"requested on the dashboard: {fault}")
@@ -49,9 +49,9 @@ class Faults:
         if self._paused_until is not None:
             self._suspend_workers()  # includes a worker that was restarted meanwhile
         state = self._state()
-        if state != self._told:
+        if state != self._written_state:
             self._control.tell(state)
-            self._told = state
+            self._written_state = state
 
     def resume_drain(self) -> None:
         """Let the workers continue. Call this before the lab stops its parts: a suspended process cannot end."""

@@ -62,14 +62,14 @@ def processor() -> str:
 
 def commit() -> str:
     """Return the commit of the running source, and whether it has changes. Return `unknown` if it is no checkout."""
-    place = Path(__file__).parent
+    directory = Path(__file__).parent
     try:
-        head = git(place, "rev-parse", "--short=12", "HEAD")
-        return head + (" with changes" if git(place, "status", "--porcelain", "--", ":/app", ":/worker") else "")
+        head = git(directory, "rev-parse", "--short=12", "HEAD")
+        return head + (" with changes" if git(directory, "status", "--porcelain", "--", ":/app", ":/worker") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
 
-def git(place: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(place), *arguments]
+def git(directory: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(directory), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603  no shell

@@ -17,11 +17,11 @@ def overview(parts: Sequence[ManagedProcess], api_url: str, home: Path) -> str:
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
     ]
     return "\n".join(
-        ["", *table, "", *what_to_try(api_url), "", f"Data and logs are in {home}. Ctrl-C stops everything.", ""]
+        ["", *table, "", *suggestions(api_url), "", f"Data and logs are in {home}. Ctrl-C stops everything.", ""]
     )
 
 
-def what_to_try(api_url: str) -> list[str]:
+def suggestions(api_url: str) -> list[str]:
     return [
         f"Dashboard               {api_url}",
         f"API documentation       {api_url}/docs",

@@ -51,14 +51,14 @@ class ProcessRegistry:
             entries: dict[str, tuple[int, float]] = json.loads(self._path.read_text())
         except FileNotFoundError:
             return 0
-        left = [process for pid, created in entries.values() for process in self._remains(pid, created)]
-        for process in left:
+        survivors = [process for pid, created in entries.values() for process in self._survivors(pid, created)]
+        for process in survivors:
             kill_tree(process.pid)
-        wait_until_gone(left, seconds=5)
+        wait_until_gone(survivors, seconds=5)
         self.clear()
-        return len(left)
+        return len(survivors)
 
-    def _remains(self, pid: int, created: float) -> list[psutil.Process]:
+    def _survivors(self, pid: int, created: float) -> list[psutil.Process]:
         """Return the process itself or, if it is gone, the members of its group that are marked with this home."""
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)

@@ -1,12 +1,14 @@
 """Reads and changes of a sale over HTTP, at a service whose processes may be starting."""
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
 from app.client import ApiNotReady, Document, SaleClient
 from app.lab.stack import waiting
-from app.lab.stack.waiting import NotInTime, poll
+from app.lab.stack.waiting import POLL_SECONDS, NotInTime, poll
 
 Answer = TypeVar("Answer")
 
@@ -17,37 +19,32 @@ async def until(client: SaleClient, sale: str, event: str, holds: Callable[[Docu
     Raise NotInTime after 30 s, with the message that the sale was not `event`.
     """
 
-    async def look() -> Document | None:
+    async def read() -> Document | None:
         with suppress(ApiNotReady):
             found = await client.sale(sale)
             if found is not None and holds(found):
                 return found
         return None
 
-    found = await poll(look, seconds=waiting.PATIENCE_SECONDS)
+    found = await poll(read, seconds=waiting.PATIENCE_SECONDS)
     if found is None:
         raise NotInTime(f"Within {waiting.PATIENCE_SECONDS:.0f} s the sale {sale} was not {event}.")
     return found
 
 
-async def when_ready(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+async def when_ready(request: Callable[[], Awaitable[Answer]]) -> Answer:
     """Send a request until the service is ready, and return the answer. The request must be safe to repeat.
 
     Raise the last ApiNotReady after 30 s.
     """
-    refused: list[ApiNotReady] = []
-
-    async def look() -> list[Answer] | None:
+    deadline = time.monotonic() + waiting.PATIENCE_SECONDS
+    while True:
         try:
-            return [await ask()]
-        except ApiNotReady as error:
-            refused[:] = [error]
-            return None
-
-    answered = await poll(look, seconds=waiting.PATIENCE_SECONDS)
-    if answered is None:
-        raise refused[0]
-    return answered[0]
+            return await request()
+        except ApiNotReady:
+            if time.monotonic() >= deadline:
+                raise
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def is_open(sale: Document) -> bool:

@@ -48,9 +48,9 @@ class ServicePlan:
     def parts(self, *, api_processes: int, workers: int) -> list[ManagedProcess]:
         """Return the processes in the order of their start. They stop in the opposite order, the API first."""
         return [
-            self._loop("reconcile", "app.reconciler"),
+            self._background("reconcile", "app.reconciler"),
             *(self.worker(number) for number in range(1, workers + 1)),
-            self._loop("blast-runner", "app.blasts.runner"),
+            self._background("blast-runner", "app.blasts.runner"),
             *(self.api(f"api-{number}") for number in range(1, api_processes + 1)),
         ]
 
@@ -66,9 +66,9 @@ class ServicePlan:
 
     def worker(self, number: int) -> ManagedProcess:
         name = f"worker-{number}"
-        return self._loop(name, "celery", *CELERY_WORKER, "-n", f"{name}@%h", variable="WORKER_READY_FILE")
+        return self._background(name, "celery", *CELERY_WORKER, "-n", f"{name}@%h", variable="WORKER_READY_FILE")
 
-    def _loop(self, name: str, module: str, *arguments: str, variable: str | None = None) -> ManagedProcess:
+    def _background(self, name: str, module: str, *arguments: str, variable: str | None = None) -> ManagedProcess:
         """Return a process without a port. When it is ready, it creates the file that `<NAME>_READY_FILE` names."""
         ready_file = self._home.directory / f"{name}.ready"
         ready_file.unlink(missing_ok=True)
@@ -76,6 +76,7 @@ class ServicePlan:
         return ManagedProcess(name, self.module(name, module, *arguments, **environment), ready=ready_file.exists)
 
     def module(self, name: str, module: str, *arguments: str, **environment: str) -> ChildProcess:
+        """Return the process that runs a Python module with these arguments and more environment variables."""
         # The process runs in the home, because `-m` searches the current directory first, which may have another app/.
         return ChildProcess(
             name,
@@ -88,7 +89,7 @@ class ServicePlan:
 
 def is_ready(host: str, port: int) -> bool:
     """Return whether /readyz answers that the process serves."""
-    connection = http.client.HTTPConnection(reachable(host), port, timeout=2)
+    connection = http.client.HTTPConnection(client_host(host), port, timeout=2)
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == 200
@@ -102,17 +103,19 @@ def listens(process: ChildProcess, port: int) -> bool:
     """Return whether this process itself listens at the port. With SO_REUSEPORT, another one may have answered."""
     with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
         connections = psutil.Process(process.pid).net_connections("tcp")
-        return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections)
+        return any(
+            connection.status == psutil.CONN_LISTEN and connection.laddr.port == port for connection in connections
+        )
     return False
 
 
-def reachable(host: str) -> str:
+def client_host(host: str) -> str:
     """Return the address at which a client on this machine reaches a server that listens on `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 def url_of(host: str, port: int) -> str:
-    address = reachable(host)
+    address = client_host(host)
     return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
 
 

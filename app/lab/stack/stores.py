@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from app.lab.stack.home import LabHome
 from app.lab.stack.process import ProcessFailed
-from app.lab.stack.servers.ports import free_port, is_free
+from app.lab.stack.servers.ports import LOOPBACK, free_port, is_free
 from app.lab.stack.servers.postgres import PostgresServer
 from app.lab.stack.servers.valkey import ValkeyServer
 from app.lab.stack.supervisor import ManagedProcess, Say
@@ -29,12 +29,12 @@ class Stores:
         self.urls: dict[str, str] = {}
         self.parts: list[ManagedProcess] = []
         self.ports: dict[str, int] = {}
-        self._remembered: dict[str, int] = home.read_notes().get("ports", {})
-        for variable, foreign in (given or NOT_GIVEN).by_variable().items():
-            if foreign:
-                check_reachable(variable, foreign)
-                say(f"{variable} is set: using {without_password(foreign)}")
-                self.urls[variable] = foreign
+        self._last_ports: dict[str, int] = home.read_notes().get("ports", {})
+        for variable, url in (given or NOT_GIVEN).by_variable().items():
+            if url:
+                check_reachable(variable, url)
+                say(f"{variable} is set: using {without_password(url)}")
+                self.urls[variable] = url
             else:
                 self._embed(variable, home)
 
@@ -47,12 +47,12 @@ class Stores:
         else:
             name, server = "postgres", PostgresServer(home.directory, self._port("postgres"))
         self.urls[variable] = server.url
-        self.parts.append(ManagedProcess(name, server, address=f"127.0.0.1:{server.port}"))
+        self.parts.append(ManagedProcess(name, server, address=f"{LOOPBACK}:{server.port}"))
 
     def _port(self, name: str) -> int:
         """Return the port of the last start if it is still free, so that clients need not change their settings."""
-        remembered = self._remembered.get(name)
-        self.ports[name] = remembered if remembered and is_free(remembered) else free_port()
+        last = self._last_ports.get(name)
+        self.ports[name] = last if last and is_free(last) else free_port()
         return self.ports[name]
 
 

@@ -1,29 +1,26 @@
-"""Runs work while the supervisor watches the lab's processes."""
+"""Runs work while the supervisor checks the lab's processes."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from app.lab.stack.supervisor import StopRequested, Supervisor
+from app.lab.stack.waiting import in_background
 
-WATCH_SECONDS = 0.2
+CHECK_SECONDS = 0.2
 
 Result = TypeVar("Result")
 
 
 async def supervised(work: Coroutine[Any, Any, Result], supervisor: Supervisor) -> Result:
-    """Run `work` while the supervisor watches its parts, so that the work never waits for a process that died.
+    """Run `work` and check the supervisor's parts meanwhile, so that the work never waits for a process that died.
 
     Raise StopRequested, ProcessFailed, and the errors of the work.
     """
-    running = asyncio.create_task(work)
-    try:
+    async with in_background(work) as running:
         while not running.done():
             if supervisor.stop_requested:
                 raise StopRequested
-            supervisor.watch()
-            await asyncio.wait({running}, timeout=WATCH_SECONDS)
-    finally:
-        running.cancel()
-        await asyncio.wait({running})
+            supervisor.check()
+            await asyncio.wait({running}, timeout=CHECK_SECONDS)
     return running.result()

@@ -116,7 +116,7 @@ class Supervisor:
             process.stop()
         self._say(f"{name} ... done in {time.monotonic() - begun:.1f} s")
 
-    def watch(self) -> None:
+    def check(self) -> None:
         """Check every part once. Report a part that died, and start it again when its delay is over.
 
         Raise ProcessFailed if a part dies too often.

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 from app.cancellation import cancel_until_done
 from app.errors import AtomicTicketsError
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 PATIENCE_SECONDS = 30.0
-LOOK_SECONDS = 0.02
+POLL_SECONDS = 0.02
 
 
 class NotInTime(AtomicTicketsError):
@@ -26,27 +26,27 @@ def never() -> bool:
 
 
 async def poll(
-    look: Callable[[], Awaitable[Answer | None]], *, seconds: float, unless: Callable[[], bool] = never
-) -> Answer | None:
-    """Call `look` until it returns something else than None, and return that.
+    read: Callable[[], Awaitable[Result | None]], *, seconds: float, unless: Callable[[], bool] = never
+) -> Result | None:
+    """Call `read` until it returns something else than None, and return that.
 
     Return None after `seconds`, or as soon as `unless` returns True.
     """
     deadline = time.monotonic() + seconds
-    while (found := await look()) is None and not unless() and time.monotonic() < deadline:  # noqa: ASYNC110  an event of another process
-        await asyncio.sleep(LOOK_SECONDS)
+    while (found := await read()) is None and not unless() and time.monotonic() < deadline:  # noqa: ASYNC110  an event of another process
+        await asyncio.sleep(POLL_SECONDS)
     return found
 
 
-async def repeat(look: Callable[[], Awaitable[None]], *, every_seconds: float) -> None:
-    """Call `look` at this interval until this is cancelled."""
+async def repeat(action: Callable[[], Awaitable[None]], *, every_seconds: float) -> None:
+    """Call `action`, pause for `every_seconds`, and so on until this is cancelled."""
     while True:
-        await look()
+        await action()
         await asyncio.sleep(every_seconds)
 
 
 @asynccontextmanager
-async def in_background(work: Coroutine[Any, Any, Answer]) -> AsyncIterator["asyncio.Task[Answer]"]:
+async def in_background(work: Coroutine[Any, Any, Result]) -> AsyncIterator["asyncio.Task[Result]"]:
     """Run `work` while the block runs, and cancel it at its end. If the work failed before, raise its error."""
     task = asyncio.create_task(work)
     try:

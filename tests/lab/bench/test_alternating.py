@@ -15,14 +15,14 @@ def blocks(times: float, speeds: Sequence[float]) -> list[dict[str, Cost]]:
 
 
 def test_what_telemetry_costs_is_seen_though_the_machine_changes_its_speed() -> None:
-    told = costs_of(blocks(1.05, [0.5, 1, 1, 1, 2]), sending_seconds=0)
-    assert told == pytest.approx({"stub": 40, "real": 42})
+    costs = costs_of(blocks(1.05, [0.5, 1, 1, 1, 2]), sending_seconds=0)
+    assert costs == pytest.approx({"stub": 40, "real": 42})
 
 
 def test_blocks_in_which_the_machine_stood_still_say_nothing_of_telemetry() -> None:
     stood_still = [{"stub": Cost(0.04, 1000), "real": Cost(4.0, 1000)}, {"stub": Cost(4.0, 1000), "real": Cost(0, 0)}]
-    told = costs_of([*blocks(1.05, [1] * 8), *stood_still], sending_seconds=0)
-    assert told == pytest.approx({"stub": 40, "real": 42})
+    costs = costs_of([*blocks(1.05, [1] * 8), *stood_still], sending_seconds=0)
+    assert costs == pytest.approx({"stub": 40, "real": 42})
 
 
 def test_the_sending_of_spans_is_part_of_what_they_cost() -> None:

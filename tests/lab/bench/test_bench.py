@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from app.blasts.load.result import Latency
-from app.lab.bench.arms import ARMS, QUICK, UnknownArm, chosen
+from app.lab.bench.arms import ARMS, QUICK, UnknownArm, chosen_arms
 from app.lab.bench.disk import Disk
-from app.lab.bench.follow import Look, drained_per_second, persisted_share
+from app.lab.bench.follow import Reading, drained_per_second, persisted_share
 from app.lab.bench.report import BenchReport
 from app.lab.bench.sample import DOUBLED, FLOOR, Sample, Samples
 from app.lab.bench.thresholds import SOAK_ORDERS, THRESHOLDS
@@ -91,7 +91,7 @@ def not_passed(samples: Samples) -> list[str]:
     ]
 
 
-def test_every_bar_passes_for_a_run_as_promised() -> None:
+def test_every_threshold_passes_for_a_run_as_promised() -> None:
     assert not_passed(a_run()) == []
 
 
@@ -105,12 +105,12 @@ def test_every_bar_passes_for_a_run_as_promised() -> None:
         ({"collector-silent": 4_700.0}, "purchases with a silent collector at least 0.95 of those with a collector"),
     ],
 )
-def test_a_rate_below_its_bar_fails_it_alone(rates: Mapping[str, float], threshold: str) -> None:
+def test_a_rate_below_its_threshold_fails_only_that_threshold(rates: Mapping[str, float], threshold: str) -> None:
     assert not_passed(a_run(rates)) == [threshold]
 
 
 @pytest.mark.parametrize(
-    ("figures", "part_of_the_bar"),
+    ("figures", "part_of_the_sentence"),
     [
         ({"steady": {"persisted_share": 0.9}}, "1 API, 1 worker"),
         ({"steady-2": {"persisted_share": 0.9}}, "2 API, 2 worker"),
@@ -127,15 +127,15 @@ def test_a_rate_below_its_bar_fails_it_alone(rates: Mapping[str, float], thresho
         ({"telemetry-1": {"times_the_stub": 1.06}}, "1 % traced"),
     ],
 )
-def test_a_figure_beyond_its_bar_fails_it_alone(
-    figures: Mapping[str, Mapping[str, float]], part_of_the_bar: str
+def test_a_figure_beyond_its_threshold_fails_only_that_threshold(
+    figures: Mapping[str, Mapping[str, float]], part_of_the_sentence: str
 ) -> None:
     failed = not_passed(a_run(figures=figures))
     assert len(failed) == 1
-    assert part_of_the_bar in failed[0]
+    assert part_of_the_sentence in failed[0]
 
 
-def test_a_long_tail_fails_its_bar() -> None:
+def test_a_long_tail_fails_its_threshold() -> None:
     samples = Samples(
         replace(BUSY, arm="buyers-100", cores=(), round=round_, latency=Latency(0.010, 0.02, 0.031, 0.04))
         for round_ in ROUNDS
@@ -159,7 +159,7 @@ def test_nothing_measured_passes_nothing() -> None:
 )
 def test_a_round_that_proves_nothing_does_not_count(change: Mapping[str, object], part: str) -> None:
     sample = replace(BUSY, **change)  # type: ignore[arg-type]  # each row changes another field
-    assert any(part in reason for reason in a_run().why_not(sample))
+    assert any(part in reason for reason in a_run().exclusion_reasons(sample))
 
 
 def test_rounds_do_not_count_where_a_second_generator_raised_the_floor() -> None:
@@ -178,34 +178,40 @@ def test_a_rate_counts_that_one_generator_had_no_trouble_with() -> None:
 
 
 def test_a_busy_round_counts() -> None:
-    assert a_run().why_not(BUSY) == []
+    assert a_run().exclusion_reasons(BUSY) == []
 
 
 def test_a_backlog_that_grows_is_seen_as_a_share() -> None:
     """The gate accepts 1,000 and the workers persist 900 orders each second, sampled 50 times a second."""
-    looks = [Look(1_700_000_000 + tick / 50, 20 * tick, 2 * tick) for tick in range(100)]
-    assert persisted_share(looks) == pytest.approx(0.9, abs=0.001)
+    readings = [Reading(1_700_000_000 + tick / 50, 20 * tick, 2 * tick) for tick in range(100)]
+    assert persisted_share(readings) == pytest.approx(0.9, abs=0.001)
 
 
 def test_a_backlog_that_only_wobbles_does_not_grow() -> None:
-    looks = [Look(1_700_000_000 + tick / 50, 20 * tick, 200 + 100 * (tick % 2)) for tick in range(100)]
-    assert persisted_share(looks) == pytest.approx(1.0, abs=0.002)
+    readings = [Reading(1_700_000_000 + tick / 50, 20 * tick, 200 + 100 * (tick % 2)) for tick in range(100)]
+    assert persisted_share(readings) == pytest.approx(1.0, abs=0.002)
 
 
 def test_the_drain_is_timed_from_its_first_booking() -> None:
     """The worker needs 2 s to start. Then it books 500 of 2,000 orders at once, and the other 1,500 in 1 s."""
-    looks = [Look(0.0, 2000, 2000), Look(2.0, 2000, 2000), Look(2.1, 2000, 1500), Look(3.1, 2000, 0), Look(9, 2000, 0)]
-    assert drained_per_second(looks) == pytest.approx(1500)
+    readings = [
+        Reading(0.0, 2000, 2000),
+        Reading(2.0, 2000, 2000),
+        Reading(2.1, 2000, 1500),
+        Reading(3.1, 2000, 0),
+        Reading(9, 2000, 0),
+    ]
+    assert drained_per_second(readings) == pytest.approx(1500)
 
 
 def test_arms_keep_their_turns_whatever_order_they_are_named_in() -> None:
-    assert [arm.name for arm in chosen(["sold-out", "floor"])] == ["floor", "sold-out"]
-    assert [arm.name for arm in chosen(QUICK)] == list(QUICK)
+    assert [arm.name for arm in chosen_arms(["sold-out", "floor"])] == ["floor", "sold-out"]
+    assert [arm.name for arm in chosen_arms(QUICK)] == list(QUICK)
     with pytest.raises(UnknownArm, match="'flor'"):
-        chosen(["flor"])
+        chosen_arms(["flor"])
 
 
-def test_every_bar_asks_for_arms_that_exist() -> None:
+def test_every_threshold_needs_arms_that_exist() -> None:
     assert {name for threshold in THRESHOLDS for name in threshold.needs} <= {arm.name for arm in ARMS}
 
 
@@ -214,7 +220,7 @@ def a_report(samples: Samples, *, on_a_real_disk: bool = True) -> BenchReport:
         started_at="2026-01-01T00:00:00+00:00",
         rounds=3,
         seconds=3.0,
-        arms={arm.name: arm.what for arm in ARMS},
+        arms={arm.name: arm.description for arm in ARMS},
         samples=samples,
         judged=[threshold.judged(samples) for threshold in THRESHOLDS],
         facts={
@@ -254,7 +260,7 @@ def test_the_json_holds_each_sample_with_its_reasons() -> None:
 @pytest.mark.parametrize(
     ("rates", "real", "holds"), [({}, True, True), ({"sold-out": 9_000.0}, True, False), ({}, False, False)]
 )
-def test_a_report_holds_only_with_every_bar_and_on_a_real_disk(
+def test_a_report_holds_only_with_every_threshold_and_on_a_real_disk(
     rates: Mapping[str, float], real: bool, holds: bool
 ) -> None:
     assert a_report(a_run(rates), on_a_real_disk=real).holds is holds

@@ -85,7 +85,7 @@ def test_two_labs_run_side_by_side(start_lab: Callable[..., RunningLab]) -> None
     assert all(alive(pid) for pid in other.pids)
 
 
-def test_a_home_in_use_is_said_in_one_line(
+def test_a_home_in_use_is_reported_in_one_line(
     start_lab: Callable[..., RunningLab], capsys: pytest.CaptureFixture[str]
 ) -> None:
     lab = start_lab()
@@ -106,7 +106,7 @@ def test_a_killed_store_is_started_again_at_its_old_address(start_lab: Callable[
         assert stock.get("ticket") == b"1"
 
 
-def test_servers_named_in_the_environment_are_used_and_said(
+def test_servers_named_in_the_environment_are_used_and_printed(
     start_lab: Callable[..., RunningLab], redis_url: str, postgres_server: Any
 ) -> None:
     database_url = postgres_server.url.replace("postgres@", "postgres:secret@")
@@ -118,7 +118,7 @@ def test_servers_named_in_the_environment_are_used_and_said(
     assert list(lab.notes["ports"]) == ["broker"]
 
 
-def test_a_foreign_server_that_is_away_is_said_in_one_line(
+def test_a_given_server_that_is_away_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     port = free_port()
@@ -128,7 +128,7 @@ def test_a_foreign_server_that_is_away_is_said_in_one_line(
     assert line.startswith(f"error: REDIS_URL: no server answers at 127.0.0.1:{port}")
 
 
-def test_a_port_in_use_is_said_in_one_line_before_anything_starts(
+def test_a_port_in_use_is_reported_in_one_line_before_anything_starts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0), reuse_port=True) as server:

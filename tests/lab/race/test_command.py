@@ -9,8 +9,8 @@ import pytest
 
 from app.api.lab_control import LabControl
 from app.lab.cli.main import main
-from app.lab.cli.race import scenarios_of
-from app.lab.race.workload import UnknownChoice, chosen
+from app.lab.cli.race import chosen_scenarios
+from app.lab.race.workload import UnknownChoice, chosen_strategies
 from app.lab.stack.servers.ports import free_port
 from app.strategies.registry import STRATEGIES
 from tests.support.project import PROJECT
@@ -33,7 +33,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> type[ToyStrategy]:
 
 # This takes 11 s: an installation is started, and nine crowds come, each from a process of its own.
 @pytest.mark.usefixtures("toy")
-def test_a_race_tells_the_exact_from_the_others_and_takes_in_a_strategy_of_a_test(
+def test_a_race_finds_which_strategies_are_exact_and_accepts_one_that_a_test_adds(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report, history = tmp_path / "race.json", tmp_path / "race.jsonl"
@@ -72,7 +72,7 @@ def assert_costs_are_known(entries: dict[str, Any]) -> None:
             assert run["p50_ms"] <= run["p95_ms"] <= run["p99_ms"] <= run["p999_ms"]
 
 
-def test_a_service_that_is_not_there_is_told_for_each_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_service_that_is_away_fails_every_strategy(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["race", "--strategies", "naive", "--url", f"http://127.0.0.1:{free_port()}"]) == 1
     assert "naive: not raced: API Unreachable" in capsys.readouterr().out
 
@@ -84,14 +84,16 @@ def test_a_service_that_is_not_there_is_told_for_each_and_fails(capsys: pytest.C
         "--json nowhere/race.json", "--history nowhere/race.jsonl", "--write .",
     ],
 )  # fmt: skip
-def test_a_mistake_is_told_before_anything_starts(mistake: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_usage_error_is_reported_before_anything_starts(
+    mistake: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["race", "--home", str(home), *mistake.split()])
     assert f"argument {mistake.split(maxsplit=1)[0]}: " in capsys.readouterr().err
     assert not home.exists()
 
 
-def test_a_page_without_a_place_for_the_tables_is_told_before_anything_starts(
+def test_a_page_without_marks_is_refused_before_anything_starts(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = tmp_path / "page.md"
@@ -103,9 +105,9 @@ def test_a_page_without_a_place_for_the_tables_is_told_before_anything_starts(
 
 def test_unknown_names_are_refused_before_anything_starts() -> None:
     with pytest.raises(UnknownChoice, match="no strategy 'magic'"):
-        chosen(["naive", "magic"])
+        chosen_strategies(["naive", "magic"])
     with pytest.raises(UnknownChoice, match="no scenario 'flood'"):
-        scenarios_of(["flood"], away=False)
+        chosen_scenarios(["flood"], remote=False)
     with pytest.raises(UnknownChoice, match="--url"):
-        scenarios_of(["crash"], away=True)
-    assert scenarios_of(["all"], away=False)[:2] == ["crowd", "limit"]
+        chosen_scenarios(["crash"], remote=True)
+    assert chosen_scenarios(["all"], remote=False)[:2] == ["crowd", "limit"]

@@ -1,7 +1,7 @@
 """A race against a service that is already running, with and without access to its stores."""
 
-from app.lab.race.crowds import race_all
-from app.lab.race.target import given
+from app.lab.race.plain_race import race_all
+from app.lab.race.target import given_target
 from app.lab.race.workload import Workload
 from app.settings import GivenStores
 from app.strategies.conditional_update import ConditionalUpdateStrategy
@@ -10,13 +10,15 @@ from tests.fixtures.platform import MakePlatform
 SMALL = Workload(stock=5, requests=20, concurrency=10, think_ms=0)
 
 
-async def test_what_the_stores_would_tell_is_left_out_where_nobody_says_where_they_are(
+async def test_a_race_without_the_addresses_of_the_stores_leaves_out_their_figures(
     make_platform: MakePlatform, database_url: str
 ) -> None:
     platform = await make_platform(idle=("worker-1", "reconcile"))
     known = GivenStores(database_url=database_url, redis_url=platform.stock.url)
     for stores in (known, GivenStores.model_construct()):
-        outcome = await race_all(given(platform.url, stores), [ConditionalUpdateStrategy], SMALL, repeat=1, say=print)
+        outcome = await race_all(
+            given_target(platform.url, stores), [ConditionalUpdateStrategy], SMALL, repeat=1, say=print
+        )
         (entry,) = outcome.entries
         (run,) = entry.runs
         assert (run.sold, run.oversold, run.undersold, run.errors) == (5, 0, 0, 0)

@@ -29,7 +29,7 @@ def booking(reservation: str, number: int) -> dict[str, Any]:
     return row | {"reservation_id": reservation, "customer": f"c{number}", "key": f"k{number}"}
 
 
-def test_an_answer_is_a_yes_a_no_or_a_perhaps() -> None:
+def test_an_answer_is_ok_fail_or_info() -> None:
     assert answer_of(record("accepted", 200, reservation_id=RESERVATION)) == (
         "ok",
         {"reservation_id": RESERVATION, "round": 1, "replayed": False},
@@ -59,8 +59,6 @@ def test_a_history_is_what_the_check_reads() -> None:
 def test_attempts_of_one_customer_are_not_taken_for_another_ones() -> None:
     history = History()
     history.bookings = [booking("r1", 1), booking("r2", 2), booking("r3", 2)]
-    for row in history.bookings:
-        row["reservation_id"] = row["reservation_id"]
     attempt = {"hazard": "write-skew", "guards": "customer", "version_read": "0", "read_at": 1.0, "wrote_at": 2.0}
     history.attempted("drop", [attempt | {"reservation_id": f"r{number}", "pod": "api"} for number in (1, 2, 3)])
     counts = {finding.anomaly: finding.count for finding in history.verdict().findings}

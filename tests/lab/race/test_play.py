@@ -3,10 +3,10 @@
 import asyncpg
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from app.lab.race.crowds import race_all
+from app.lab.race.plain_race import race_all
 from app.lab.race.scenarios.catalog import SCENARIOS, Scenario, play
 from app.lab.race.scenarios.scene import Scene
-from app.lab.race.target import OwnTarget, given
+from app.lab.race.target import OwnTarget, given_target
 from app.lab.race.workload import Workload
 from app.lab.stack.servers.ports import free_port
 from app.lab.stack.supervised import supervised
@@ -30,7 +30,7 @@ ERRORS: dict[type[RegisteredStrategy], tuple[Exception, str]] = {
 }
 
 
-async def test_whoever_was_held_when_a_scenario_failed_works_for_the_next_strategy(target: OwnTarget) -> None:
+async def test_a_process_held_when_a_scenario_fails_is_resumed_for_the_next_strategy(target: OwnTarget) -> None:
     async def act(target: OwnTarget, strategy: type[RegisteredStrategy]) -> list[Scene]:
         if strategy in ERRORS:
             if strategy is NaiveStrategy:
@@ -41,16 +41,16 @@ async def test_whoever_was_held_when_a_scenario_failed_works_for_the_next_strate
 
     work = play(target, Scenario(act, "a test"), [*ERRORS, AtomicStrategy], print)
     scenes, failures = await supervised(work, target.supervisor)
-    assert failures == {strategy.name: told for strategy, (_, told) in ERRORS.items()}
-    assert [(scene.strategy, scene.seen["booked"], scene.found) for scene in scenes] == [("atomic", 1, {})]
+    assert failures == {strategy.name: reason for strategy, (_, reason) in ERRORS.items()}
+    assert [(scene.strategy, scene.figures["booked"], scene.found) for scene in scenes] == [("atomic", 1, {})]
 
 
-async def test_a_ledger_that_can_not_be_read_ends_no_race(make_platform: MakePlatform) -> None:
+async def test_a_ledger_that_cannot_be_read_fails_each_strategy_and_not_the_race(make_platform: MakePlatform) -> None:
     platform = await make_platform(idle=("worker-1", "reconcile"))
     stores = GivenStores(database_url=f"postgresql://nobody@127.0.0.1:{free_port()}/none")
     workload = Workload(stock=1, requests=2, concurrency=1, think_ms=0)
-    ways = [ConditionalUpdateStrategy, NaiveStrategy]
-    outcome = await race_all(given(platform.url, stores), ways, workload, repeat=2, say=print)
+    strategies = [ConditionalUpdateStrategy, NaiveStrategy]
+    outcome = await race_all(given_target(platform.url, stores), strategies, workload, repeat=2, say=print)
     assert not outcome.holds
     for entry in outcome.entries:
         assert entry.failure is not None

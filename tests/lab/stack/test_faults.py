@@ -72,13 +72,13 @@ async def test_what_is_stopped_comes_back(
     monkeypatch.setattr(faults_module, "BROKER_RETURNS_SECONDS", 0.2)
 
     async def back() -> bool:
-        supervisor.watch()
-        faults.look()
+        supervisor.check()
+        faults.update()
         return running(control)[name]
 
     for _ in range(7):  # seven deaths in a minute are a crash loop, unless they were requested
         assert control.request(fault)
-        faults.look()
+        faults.update()
         assert running(control) == {"worker-1": True, "broker": True} | {name: False}
         await until(back)
 
@@ -86,12 +86,12 @@ async def test_what_is_stopped_comes_back(
 async def test_the_drain_is_paused_and_goes_on(faults: Faults, control: LabControl, supervisor: Supervisor) -> None:
     stopped, going_on = conditions(psutil.Process(supervisor.parts[0].server.pid))
     control.request(Fault.PAUSE_DRAIN)
-    faults.look()
+    faults.update()
     await until(stopped)
     assert control.state()["drain_paused"] is True
     assert Fault.PAUSE_DRAIN not in control.state()["faults"]
     control.request(Fault.RESUME_DRAIN)
-    faults.look()
+    faults.update()
     await until(going_on)
 
 
@@ -103,15 +103,15 @@ async def test_a_worker_that_comes_back_while_the_drain_is_paused_is_paused_too(
     first = worker.server.pid
     control.request(Fault.PAUSE_DRAIN)
     control.request(Fault.STOP_WORKER)
-    faults.look()
+    faults.update()
 
     async def back() -> bool:
-        supervisor.watch()
+        supervisor.check()
         return worker.server.running and worker.server.pid != first
 
     await until(back)
     stopped, going_on = conditions(psutil.Process(worker.server.pid))
-    faults.look()
+    faults.update()
     await until(stopped)
     faults.resume_drain()
     await until(going_on)
@@ -125,7 +125,7 @@ async def test_a_process_that_ends_meanwhile_keeps_no_other_from_being_paused_an
     monkeypatch.setattr(faults, "_worker_processes", lambda: [ended, worker])
     stopped, going_on = conditions(worker)
     control.request(Fault.PAUSE_DRAIN)
-    faults.look()
+    faults.update()
     await until(stopped)
     faults.resume_drain()
     await until(going_on)
@@ -136,13 +136,13 @@ async def test_a_pause_that_nobody_ends_ends_itself(
 ) -> None:
     monkeypatch.setattr(faults_module, "PAUSE_SECONDS", 0.0)
     control.request(Fault.PAUSE_DRAIN)
-    faults.look()
+    faults.update()
     assert control.state()["drain_paused"] is False
     assert psutil.Process(supervisor.parts[0].server.pid).status() != psutil.STATUS_STOPPED
 
 
 def test_a_server_that_is_not_the_labs_own_is_left_alone(faults: Faults, control: LabControl) -> None:
-    faults.look()
+    faults.update()
     assert Fault.FORGET_COUNTER not in control.state()["faults"]  # there is no part called valkey
 
 

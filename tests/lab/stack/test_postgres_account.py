@@ -32,7 +32,7 @@ def test_data_below_a_closed_directory_go_elsewhere_and_are_found_again(tmp_path
 
 
 @only_root
-def test_a_directory_that_somebody_else_made_first_is_refused(tmp_path: Path) -> None:
+def test_a_directory_of_another_account_is_refused(tmp_path: Path) -> None:
     planted = tmp_path / "postgres"
     planted.mkdir()
     os.chown(planted, 12_345, 12_345)

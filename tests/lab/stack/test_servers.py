@@ -123,12 +123,12 @@ def test_a_home_with_a_long_path_works(make_postgres: MakePostgres) -> None:
     assert server.run_sql("SELECT 1") == "1"
 
 
-def test_no_port_is_given_out_twice_though_nobody_listens_there_yet() -> None:
+def test_no_port_is_given_out_twice_although_nothing_listens_there_yet() -> None:
     assert len({free_port() for _ in range(300)}) == 300
 
 
-def test_drawn_without_memory_the_same_number_of_ports_has_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The control: without a memory of the ports given out, some are given out twice."""
+def test_without_a_memory_of_ports_some_are_given_out_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control of the test above."""
     drawn = []
     for _ in range(300):
         monkeypatch.setattr("app.lab.stack.servers.ports._given", set())

@@ -30,20 +30,20 @@ class Supervised:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.registry = ProcessRegistry(directory / "processes.json")
-        self.supervisor = Supervisor(self.registry, self.said.append)
+        self.supervisor = Supervisor(self.registry, self.messages.append)
 
     def part(self, name: str, program: str, ready: Callable[[], bool] = lambda: True) -> ManagedProcess:
         process = ChildProcess(name, [sys.executable, "-c", program], log=self.directory / f"{name}.log")
         return ManagedProcess(name, process, ready=ready)
 
-    def watch_until(self, condition: Callable[[], object]) -> None:
-        def looked() -> object:
-            self.supervisor.watch()
+    def check_until(self, condition: Callable[[], object]) -> None:
+        def checked() -> object:
+            self.supervisor.check()
             return condition()
 
-        block_until(looked)
+        block_until(checked)
 
 
 @pytest.fixture
@@ -64,10 +64,10 @@ def test_stopping_leaves_no_process_and_goes_backwards(supervised: Supervised) -
         for family in [psutil.Process(part.server.pid), *psutil.Process(part.server.pid).children(recursive=True)]
     ]
     assert len(pids) == 4
-    supervised.said.clear()
+    supervised.messages.clear()
     supervised.supervisor.stop()
     block_until(lambda: not any(alive(pid) for pid in pids))
-    assert [line.split(" ... ")[0] for line in supervised.said] == ["api", "worker", "store"]
+    assert [line.split(" ... ")[0] for line in supervised.messages] == ["api", "worker", "store"]
 
 
 def test_a_process_deaf_to_the_stop_signal_is_killed(supervised: Supervised) -> None:
@@ -79,22 +79,22 @@ def test_a_process_deaf_to_the_stop_signal_is_killed(supervised: Supervised) -> 
     assert part.server.exit_code == -signal.SIGKILL
 
 
-def test_a_part_that_dies_is_said_and_started_again(supervised: Supervised) -> None:
+def test_a_process_that_dies_is_reported_and_started_again(supervised: Supervised) -> None:
     part = supervised.part("worker", SLEEP)
     supervised.supervisor.start([part])
     first = part.server.pid
     os.kill(first, signal.SIGKILL)
-    supervised.watch_until(lambda: part.server.pid != first and part.server.running)
-    assert any(line.startswith("worker died, exit code -9") for line in supervised.said)
+    supervised.check_until(lambda: part.server.pid != first and part.server.running)
+    assert any(line.startswith("worker died, exit code -9") for line in supervised.messages)
 
 
-def test_what_a_dead_parent_leaves_in_its_group_ends_before_it_is_started_again(supervised: Supervised) -> None:
+def test_children_of_a_dead_process_are_killed_before_it_is_started_again(supervised: Supervised) -> None:
     part = supervised.part("worker", WITH_CHILD)
     supervised.supervisor.start([part])
     block_until(lambda: psutil.Process(part.server.pid).children())
     (orphan,) = psutil.Process(part.server.pid).children()
     os.kill(part.server.pid, signal.SIGKILL)
-    supervised.watch_until(lambda: part.server.running and not alive(orphan.pid))
+    supervised.check_until(lambda: part.server.running and not alive(orphan.pid))
 
 
 def test_a_crash_loop_is_given_up_with_the_end_of_the_log(
@@ -103,7 +103,7 @@ def test_a_crash_loop_is_given_up_with_the_end_of_the_log(
     monkeypatch.setattr("app.lab.stack.restarts.FIRST_DELAY_SECONDS", 0.001)
     supervised.supervisor.start([supervised.part("worker", "print('no such queue'); raise SystemExit(3)")])
     with pytest.raises(ProcessFailed, match="worker died too often, exit code 3:\nno such queue"):
-        supervised.watch_until(lambda: False)
+        supervised.check_until(lambda: False)
 
 
 def test_a_part_that_ends_at_start_fails_it_with_the_end_of_the_log(supervised: Supervised) -> None:
@@ -150,7 +150,9 @@ def test_the_next_start_ends_what_was_left_behind(tmp_path: Path, stranger: subp
     assert ProcessRegistry(tmp_path / "processes.json").end_left_behind() == 0
 
 
-def test_a_stranger_who_has_the_pid_by_now_is_left_alone(tmp_path: Path, stranger: subprocess.Popen[bytes]) -> None:
+def test_another_process_that_has_the_pid_by_now_is_left_alone(
+    tmp_path: Path, stranger: subprocess.Popen[bytes]
+) -> None:
     path = tmp_path / "processes.json"
     path.write_text(f'{{"worker": [{stranger.pid}, 1.0]}}')
     assert ProcessRegistry(path).end_left_behind() == 0

@@ -59,8 +59,8 @@ async def play(
             continue
         scenes += played
         for scene in played:
-            seen = ", ".join(f"{name} {value}" for name, value in scene.seen.items())
-            say(f"  {strategy.name}: {seen}; {anomalies_text(scene.found)}")
+            figures = ", ".join(f"{name} {value}" for name, value in scene.figures.items())
+            say(f"  {strategy.name}: {figures}; {anomalies_text(scene.found)}")
     return scenes, failures
 
 

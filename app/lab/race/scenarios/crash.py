@@ -29,7 +29,7 @@ async def crash(target: OwnTarget, strategy: type[RegisteredStrategy]) -> list[S
     scene = (
         await _die_at(target, strategy, "after_decrement")
         or await _die_at(target, strategy, "after_stock_read")
-        or await _die_in_the_ledger(target, strategy)
+        or await _die_in_ledger(target, strategy)
     )
     scenes = [] if scene is None else [scene]
     if strategy.accepted_in == AcceptedIn.PROCESS:
@@ -45,21 +45,21 @@ async def _die_at(target: OwnTarget, strategy: type[RegisteredStrategy], point: 
     async with staged(target, contestant, WORKLOAD) as opened_at:
         target.failpoints.kill_at(point)
         result = await run_in_process(plan_of(target, contestant, WORKLOAD))
-        who = "worker" if point == "task_taken" else "api"
-        if who == "api" and not target.failpoints.happened(point, "kill"):
+        process = "worker" if point == "task_taken" else "api"
+        if process == "api" and not target.failpoints.happened(point, "kill"):
             target.failpoints.clear()
             return None
-        crash = (who, point, time.time())
+        death = (process, point, time.time())
         scene = await scene_of(
-            target, contestant, WORKLOAD, [result], opened_at, crashes=[crash], seen={"died": f"{who} {point}"}
+            target, contestant, WORKLOAD, [result], opened_at, crashes=[death], figures={"died": f"{process} {point}"}
         )
         died = target.failpoints.happened(point, "kill")
         target.failpoints.clear()
-    await target.all_ready()
+    await target.wait_until_ready()
     return scene if died else None
 
 
-async def _die_in_the_ledger(target: OwnTarget, strategy: type[RegisteredStrategy]) -> Scene | None:
+async def _die_in_ledger(target: OwnTarget, strategy: type[RegisteredStrategy]) -> Scene | None:
     """Kill the API process whose purchase waits for the sale's row. Return None if no purchase waits for it.
 
     PostgreSQL notices the dead client only after the row is free, so it may still execute the statement.
@@ -73,11 +73,17 @@ async def _die_in_the_ledger(target: OwnTarget, strategy: type[RegisteredStrateg
             port = await purchase_waits(crowd)
             if port is not None:
                 target.kill_holder_of(port)
-        crash = ("api", "in the ledger", time.time())
+        death = ("api", "in the ledger", time.time())
         scene = await scene_of(
-            target, contestant, WORKLOAD, [await crowd], opened_at, crashes=[crash], seen={"died": "api in the ledger"}
+            target,
+            contestant,
+            WORKLOAD,
+            [await crowd],
+            opened_at,
+            crashes=[death],
+            figures={"died": "api in the ledger"},
         )
-    await target.all_ready()
+    await target.wait_until_ready()
     return None if port is None else scene
 
 
@@ -91,8 +97,14 @@ async def _broker_dies(target: OwnTarget, strategy: type[RegisteredStrategy]) ->
         target.hold(target.workers)
         result = await run_in_process(plan_of(target, contestant, WORKLOAD))
         target.hold(["broker"])
-        crash = ("broker", "with all orders", time.time())
+        death = ("broker", "with all orders", time.time())
         await target.resume(["broker", *target.workers])
         return await scene_of(
-            target, contestant, WORKLOAD, [result], opened_at, crashes=[crash], seen={"died": "broker with all orders"}
+            target,
+            contestant,
+            WORKLOAD,
+            [result],
+            opened_at,
+            crashes=[death],
+            figures={"died": "broker with all orders"},
         )

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from app.lab.race.ledger import connected
-from app.lab.race.samples import OURS
+from app.lab.race.samples import API_CONNECTIONS
 from app.lab.race.target import OwnTarget
 from app.lab.stack.waiting import poll
 
@@ -31,15 +31,15 @@ async def row_held(target: OwnTarget, sale: str) -> AsyncIterator[Arrival]:
     It raises TimeoutError after 30 s. Statements of the service time out after three seconds, so hold the row for less.
     """
     url = str(target.database_url)
-    async with connected(url) as looking, connected(url) as holding, holding.transaction():
-        await holding.execute(HOLD, sale)
+    async with connected(url) as observer, connected(url) as holder, holder.transaction():
+        await holder.execute(HOLD, sale)
 
         async def purchase_waits(buyer: "asyncio.Task[object]") -> int | None:
-            async def look() -> int | None:
-                port: int | None = await looking.fetchval(WAITS, OURS)
+            async def waiting_port() -> int | None:
+                port: int | None = await observer.fetchval(WAITS, API_CONNECTIONS)
                 return port
 
-            port = await poll(look, seconds=ARRIVES_SECONDS, unless=buyer.done)
+            port = await poll(waiting_port, seconds=ARRIVES_SECONDS, unless=buyer.done)
             if port is None and not buyer.done():
                 raise TimeoutError
             return port

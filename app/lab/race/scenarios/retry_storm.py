@@ -24,7 +24,7 @@ async def retry_storm(target: OwnTarget, strategy: type[RegisteredStrategy]) -> 
         target.failpoints.meet_at("after_stock_read", CROWD)
         result = await run_in_process(plan_of(target, contestant, WORKLOAD))
         target.failpoints.clear()
-        failed = (await counters_of(target, strategy.name)).since(before)
+        counters = (await counters_of(target, strategy.name)).since(before)
         asked_again = sum(record.attempts - 1 for record in result.records)
-        more = {"retries": failed.retries, "aborts": failed.aborts, "asked again": asked_again}
-        return [await scene_of(target, contestant, WORKLOAD, [result], opened_at, seen=more)]
+        figures = {"retries": counters.retries, "aborts": counters.aborts, "asked again": asked_again}
+        return [await scene_of(target, contestant, WORKLOAD, [result], opened_at, figures=figures)]

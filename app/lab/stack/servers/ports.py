@@ -28,7 +28,7 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
     return True
 
 
-def claim(port: int) -> None:
+def require_free(port: int) -> None:
     """Raise ProcessFailed unless the port is free. Another server there would answer the readiness check."""
     if not is_free(port):
         raise ProcessFailed(f"Port {port} on {LOOPBACK} is in use.")

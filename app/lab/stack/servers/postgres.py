@@ -59,7 +59,7 @@ class PostgresServer(EmbeddedServer):
         """
         if not self._data.exists():
             self._create_cluster()
-        self._clear_remains()
+        self._clean_up_after_kill()
         self._start(self._accepts)
         try:
             self._create_database()
@@ -95,7 +95,7 @@ class PostgresServer(EmbeddedServer):
         if not self.run_sql(f"SELECT 1 FROM pg_database WHERE datname = '{self.database}'"):  # noqa: S608 - our own name
             self.run_sql(f'CREATE DATABASE "{self.database}"')
 
-    def _clear_remains(self) -> None:
+    def _clean_up_after_kill(self) -> None:
         """After a kill -9, end the orphaned backends, which hold the shared memory, and remove the stale lock file.
 
         PostgreSQL itself keeps the lock file if any process now has the pid in it, which is likely after a reboot.
@@ -104,16 +104,16 @@ class PostgresServer(EmbeddedServer):
         lock_file = self._data / "postmaster.pid"
         if not lock_file.exists():
             return
-        remains = [process for process in psutil.process_iter(["name", "cwd"]) if self._works_here(process)]
+        survivors = [process for process in psutil.process_iter(["name", "cwd"]) if self._is_of_cluster(process)]
         lines = lock_file.read_text().splitlines()
-        if lines and int(lines[0]) in {process.pid for process in remains}:
+        if lines and int(lines[0]) in {process.pid for process in survivors}:
             raise ProcessFailed(f"Another PostgreSQL, pid {lines[0]}, runs in {self._data}.")
-        for process in remains:
+        for process in survivors:
             process.kill()
-        wait_until_gone(remains, seconds=5)
+        wait_until_gone(survivors, seconds=5)
         lock_file.unlink()
 
-    def _works_here(self, process: psutil.Process) -> bool:
+    def _is_of_cluster(self, process: psutil.Process) -> bool:
         """Return whether this is a postmaster or a backend of this cluster. Their current directory is the data."""
         return (process.info["name"], process.info["cwd"]) == ("postgres", str(self._data.resolve()))
 
@@ -121,13 +121,14 @@ class PostgresServer(EmbeddedServer):
         return self._run("pg_isready", "-q", "-h", LOOPBACK, "-p", str(self.port)).returncode == 0 and self.running
 
     def _run(self, program: str, *arguments: str, as_account: bool = False) -> subprocess.CompletedProcess[str]:
+        switch = as_account and os.geteuid() == 0  # only root can run a program as another account
         return subprocess.run(  # noqa: S603 - the lab's own commands, no shell
             [str(self._binaries / program), *arguments],
             capture_output=True,
             text=True,
             check=False,
             cwd="/",
-            user=self._account.uid if as_account and os.geteuid() == 0 else None,
-            group=self._account.gid if as_account and os.geteuid() == 0 else None,
-            extra_groups=[] if as_account and os.geteuid() == 0 else None,
+            user=self._account.uid if switch else None,
+            group=self._account.gid if switch else None,
+            extra_groups=[] if switch else None,
         )

@@ -44,16 +44,16 @@ def binaries_for(account: Account) -> Path:
     installed = site_packages / BIN
     if _reaches(account, installed):
         return installed
-    place = ELSEWHERE / f"atomictickets-postgres-{_digest(site_packages)}"
-    copied = place / BIN
-    _own_directory(place, own_account(), mode=0o755)  # checked at every start, because root runs these programs
+    target = ELSEWHERE / f"atomictickets-postgres-{_digest(site_packages)}"
+    copied = target / BIN
+    _own_directory(target, own_account(), mode=0o755)  # checked at every start, because root runs these programs
     if not copied.exists():
-        log.info("postgres binaries copied", reason=f"uid {account.uid} cannot reach {installed}", to=str(place))
-        with tempfile.TemporaryDirectory(dir=place) as unfinished:
+        log.info("postgres binaries copied", reason=f"uid {account.uid} cannot reach {installed}", to=str(target))
+        with tempfile.TemporaryDirectory(dir=target) as unfinished:
             shutil.copytree(installed.parent, Path(unfinished) / "pginstall18", symlinks=True)
             libraries = site_packages / f"{PACKAGE}.libs"
             if libraries.exists():  # on macOS the libraries are inside the package
-                shutil.copytree(libraries, place / libraries.name, dirs_exist_ok=True)
+                shutil.copytree(libraries, target / libraries.name, dirs_exist_ok=True)
             copied.parent.parent.mkdir(exist_ok=True)
             (Path(unfinished) / "pginstall18").rename(copied.parent)
     return copied

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.lab.stack.process import ChildProcess
-from app.lab.stack.servers.ports import claim, free_port
+from app.lab.stack.servers.ports import free_port, require_free
 
 
 class EmbeddedServer:
@@ -46,7 +46,7 @@ class EmbeddedServer:
 
     def _start(self, is_ready: Callable[[], bool]) -> None:
         """Start the process and wait until it is ready. Otherwise raise ProcessFailed, with the end of the log."""
-        claim(self.port)
+        require_free(self.port)
         self._process.start()
         try:
             self._process.wait_ready(is_ready, seconds=self.ready_seconds)

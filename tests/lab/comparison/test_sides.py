@@ -1,4 +1,4 @@
-"""How the lab reads and prepares a sale, tested against a real HTTP server whose answers the test decides."""
+"""How the comparison reads and prepares a sale, against a real HTTP server whose answers the test decides."""
 
 import json
 import threading
@@ -24,11 +24,10 @@ Answer = tuple[int, Any]
 
 @dataclass
 class Service:
-    """A server that answers each request with `answer(method, path)`, and keeps the requests in `asked`."""
+    """A server that answers each request with `answer(method, path)`, and keeps the requests in `requests`."""
 
     answer: Callable[[str, str], Answer] = lambda _method, _path: UNKNOWN
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    bodies: list[Any] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
     url: str = ""
 
@@ -39,9 +38,8 @@ def service() -> Iterator[Service]:
 
     class Handler(BaseHTTPRequestHandler):
         def do(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            service.asked.append((self.command, self.path))
-            service.bodies.append(json.loads(body) if body else None)
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
+            service.requests.append((self.command, self.path))
             service.authorizations.append(self.headers["Authorization"])
             status, document = service.answer(self.command, self.path)
             text = document.encode() if isinstance(document, str) else json.dumps(document).encode()
@@ -71,10 +69,10 @@ def sale(side: Side = DROP, **other: Any) -> Answer:
 async def test_what_is_unknown_is_none(service: Service) -> None:
     assert await SaleClient(service.url).sale("drop") is None
     assert await SaleClient(service.url).reservation("drop.1.2-3.f") is None
-    assert service.asked == [("GET", "/sales/drop"), ("GET", "/reservations/drop.1.2-3.f")]
+    assert service.requests == [("GET", "/sales/drop"), ("GET", "/reservations/drop.1.2-3.f")]
 
 
-async def test_a_problem_is_told_with_its_title_and_detail(service: Service) -> None:
+async def test_a_refusal_has_the_title_and_the_detail_of_the_problem(service: Service) -> None:
     with pytest.raises(ApiRefused, match=r"POST /sales/drop/reset: 404 Unknown Sale: There is no such sale\."):
         await SaleClient(service.url).reset("drop")
 
@@ -105,18 +103,18 @@ async def test_the_admin_token_is_a_bearer_token_where_there_is_one(service: Ser
         (sale(phase="SoldOut"), ("POST", f"/sales/{DROP.sale}/reset")),
     ],
 )
-async def test_a_scenario_starts_with_a_new_round(service: Service, found: Answer, change: tuple[str, str]) -> None:
-    service.answer = lambda method, _path: sale() if method == "POST" or change in service.asked else found
+async def test_a_side_starts_with_a_new_round(service: Service, found: Answer, change: tuple[str, str]) -> None:
+    service.answer = lambda method, _path: sale() if method == "POST" or change in service.requests else found
     await stage(SaleClient(service.url), DROP)
-    assert [asked for asked in service.asked if asked[0] == "POST"] == [change]
-    assert service.asked[-1] == ("GET", f"/sales/{DROP.sale}")
+    assert [request for request in service.requests if request[0] == "POST"] == [change]
+    assert service.requests[-1] == ("GET", f"/sales/{DROP.sale}")
 
 
 async def test_a_sale_with_other_terms_is_left_alone(service: Service) -> None:
     service.answer = lambda _method, _path: sale(stock=11)
     with pytest.raises(SideFailed, match="other terms"):
         await stage(SaleClient(service.url), DROP)
-    assert service.asked == [("GET", f"/sales/{DROP.sale}")]
+    assert service.requests == [("GET", f"/sales/{DROP.sale}")]
 
 
 async def test_waiting_ends(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +139,7 @@ async def test_an_empty_backlog_counts_only_when_seen_after_the_last_acceptance(
 
     service.answer = answer
     watch = BacklogWatch(SaleClient(service.url), "drop")
-    async with in_background(repeat(watch.look, every_seconds=0.02)):
+    async with in_background(repeat(watch.poll, every_seconds=0.02)):
         await watch.first_without_backlog(since=0.0)
         accepted, since = True, time.time()
         empty_at = await watch.first_without_backlog(since=since)
@@ -154,5 +152,5 @@ async def test_a_backlog_that_stays_has_no_such_moment(service: Service, monkeyp
     monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.1)
     service.answer = lambda _method, _path: sale(backlog=1)
     watch = BacklogWatch(SaleClient(service.url), "drop")
-    async with in_background(repeat(watch.look, every_seconds=0.02)):
+    async with in_background(repeat(watch.poll, every_seconds=0.02)):
         assert await watch.first_without_backlog(since=0.0) is None
