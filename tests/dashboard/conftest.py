@@ -92,7 +92,7 @@ async def open_page(browser: Browser, platform: Platform) -> AsyncIterator[OpenP
     the test ends, the fixture asserts that no page logged any other error or warning or loaded anything from elsewhere.
     """
     contexts = []
-    amiss: list[str] = []
+    problems: list[str] = []
 
     async def open_page(
         view: str = "two-sides",
@@ -109,24 +109,24 @@ async def open_page(browser: Browser, platform: Platform) -> AsyncIterator[OpenP
         contexts.append(context)
         page = await context.new_page()
 
-        def note(message: ConsoleMessage) -> None:
+        def check_message(message: ConsoleMessage) -> None:
             if message.type in ("error", "warning") and not any(words in message.text for words in expected):
-                amiss.append(message.text)
+                problems.append(message.text)
 
-        def asked(request: Request) -> None:
+        def check_origin(request: Request) -> None:
             if not request.url.startswith((url, "blob:")):
-                amiss.append(f"a request to another origin: {request.url}")
+                problems.append(f"a request to another origin: {request.url}")
 
-        page.on("console", note)
-        page.on("pageerror", lambda error: amiss.append(str(error)))
-        page.on("request", asked)
+        page.on("console", check_message)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", check_origin)
         await show(page, url, view)
         return page
 
     yield open_page
     for context in contexts:
         await context.close()
-    assert amiss == []
+    assert problems == []
 
 
 async def show(page: Page, url: str, view: str) -> None:

@@ -1,4 +1,4 @@
-"""The switches of a lab, on a real lab whose admin token the user has to enter on the page."""
+"""The faults that a lab offers, on a real lab whose admin token the user has to enter on the page."""
 
 import re
 import signal
@@ -47,13 +47,13 @@ async def view(lab: RunningLab) -> dict[str, Any]:
         return sale
 
 
-async def until_counted_anew(lab: RunningLab) -> None:
+async def until_recounted(lab: RunningLab) -> None:
     """Wait until the sale was fenced and recounted under a new epoch. A purchase before the fence would be lost."""
 
-    async def counted() -> bool:
+    async def recounted() -> bool:
         return bool((await view(lab)).get("epoch", 1) > 1)
 
-    await until(counted)
+    await until(recounted)
 
 
 def figure(page: Page, name: str) -> Locator:
@@ -64,8 +64,8 @@ def processes(page: Page, words: str) -> Locator:
     return page.get_by_label("Processes of the lab").get_by_role("listitem").filter(has_text=re.compile(words))
 
 
-# This takes 20 s: each switch breaks something in a whole lab, which then recovers.
-async def test_what_a_switch_breaks_is_seen_and_heals(lab: RunningLab, open_page: OpenPage) -> None:
+# This takes 20 s: each fault breaks something in a whole lab, which then recovers.
+async def test_each_fault_is_shown_and_repaired(lab: RunningLab, open_page: OpenPage) -> None:
     page = await open_page("sales", url=lab.url, expected=("401",))
     await page.get_by_label("Name").fill("broken")
     await page.get_by_label("Stock").fill("20")
@@ -90,7 +90,7 @@ async def test_what_a_switch_breaks_is_seen_and_heals(lab: RunningLab, open_page
     await expect(processes(page, r"\((down|paused)\)")).to_have_count(0)
 
     await page.get_by_role("button", name="Erase the stock server").click()
-    await until_counted_anew(lab)
+    await until_recounted(lab)
     await expect(figure(page, "gate")).to_have_text("17 tickets")
     await buy(lab, range(3, 5))
     await expect(figure(page, "ledger")).to_have_text("5 tickets")

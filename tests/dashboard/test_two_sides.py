@@ -19,7 +19,7 @@ BOOKED = """
 """
 
 
-async def open_the_doors(page: Page) -> None:
+async def start_both_sales(page: Page) -> None:
     """Start a run with the form's values, and return when both sides have finished with a verdict."""
     await page.get_by_role("button", name="Start both sales").click()
     await expect(page.locator(".side.left .verdict.bad")).to_be_visible(timeout=PATIENCE_MS)
@@ -31,14 +31,14 @@ async def open_the_doors(page: Page) -> None:
 
 async def test_what_the_page_says_is_what_the_ledger_has(platform: Platform, open_page: OpenPage) -> None:
     page, neighbour = await open_page(), await open_page(theme="light")
-    await open_the_doors(page)
+    await start_both_sales(page)
     for side, sale in SIDES.items():
-        told = await platform.settled(sale) if side == "right" else await platform.view(sale)
+        view = await platform.settled(sale) if side == "right" else await platform.view(sale)
         (booked,) = (await platform.rows(BOOKED, sale=sale))[0]
         panel, other = page.locator(f".side.{side}"), neighbour.locator(f".side.{side}")
         await expect(panel.locator('[data-figure="booked"]')).to_have_text(f"{booked:,}")
-        assert told["booked"] == booked
-        assert await figure(panel, "oversold") == told["oversold"] == max(0, booked - 10)
+        assert view["booked"] == booked
+        assert await figure(panel, "oversold") == view["oversold"] == max(0, booked - 10)
         assert await figure(panel, "accepted") == booked
         assert await figure(panel, "accepted") + await figure(panel, "sold_out") == 100
         for name in ("booked", "oversold", "accepted", "sold_out"):

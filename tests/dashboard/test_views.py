@@ -30,7 +30,7 @@ FIGURES = {
 
 async def violations(page: Page) -> list[str]:
     if not AXE.is_file():
-        pytest.skip("axe-core is not there: make lint fetches it, where npm can be had")
+        pytest.skip("axe-core is not installed: make lint fetches it if npm is available")
     await page.evaluate(AXE.read_text())
     found = await page.evaluate("axe.run(document)")
     return [f"{each['id']}: {node['html']}" for each in found["violations"] for node in each["nodes"]]
@@ -102,7 +102,7 @@ async def test_a_sale_is_created_reset_and_ended(platform: Platform, open_page: 
     assert (await platform.view("page-made"))["round"] == 2
 
 
-async def test_what_is_refused_is_told_with_its_reason(platform: Platform, open_page: OpenPage) -> None:
+async def test_a_refusal_is_shown_with_its_reason(platform: Platform, open_page: OpenPage) -> None:
     await platform.create_sale("taken", stock=5)
     page = await open_page("sales", expected=("409",))
     await page.get_by_label("Name").fill("taken")

@@ -15,8 +15,8 @@ export class Refused extends Error {
   }
 }
 
-/** @param {string} path */
-export const address = (path) => new URL(path, ROOT).href;
+/** Returns the URL of a path of the API. @param {string} path */
+export const urlOf = (path) => new URL(path, ROOT).href;
 
 /** The admin token, kept until the tab is closed. */
 export const token = {
@@ -33,16 +33,16 @@ export const token = {
  * @param {Record<string, string>} [headers]
  * @returns {Promise<any>} the JSON of the response; rejects with Refused
  */
-export async function ask(method, path, body, headers = {}) {
-  const sent = new Headers(headers);
-  if (token.get()) sent.set("Authorization", `Bearer ${token.get()}`);
-  if (body !== undefined) sent.set("Content-Type", "application/json");
+export async function request(method, path, body, headers = {}) {
+  const allHeaders = new Headers(headers);
+  if (token.get()) allHeaders.set("Authorization", `Bearer ${token.get()}`);
+  if (body !== undefined) allHeaders.set("Content-Type", "application/json");
   /** @type {Response} */
   let response;
   try {
-    response = await fetch(address(path), {
+    response = await fetch(urlOf(path), {
       method,
-      headers: sent,
+      headers: allHeaders,
       body: body === undefined ? null : JSON.stringify(body),
     });
   } catch {

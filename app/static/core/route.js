@@ -2,6 +2,6 @@
 
 /** Returns the name of the view to show. @param {string[]} known  the first one is the default */
 export function route(known) {
-  const asked = location.hash.replace(/^#\/?/, "").split("?")[0];
-  return known.includes(asked) ? asked : known[0];
+  const name = location.hash.replace(/^#\/?/, "").split("?")[0];
+  return known.includes(name) ? name : known[0];
 }

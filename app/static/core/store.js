@@ -1,6 +1,7 @@
 // The store of the page's whole state.
 
 /**
+ * Creates a store that holds the state and renders each new one.
  * @template State
  * @param {State} initial
  * @param {(state: State) => void} render  called once per frame, if the state has changed

@@ -99,7 +99,7 @@ export interface Point {
 }
 
 /** The figures of one `sale` event. `at` is when it reached this page, in milliseconds since 1970. */
-export interface Look {
+export interface SaleReading {
   at: number;
   booked: number;
   backlog: number | null;
@@ -119,7 +119,7 @@ export interface State {
   connection: { status: "connecting" | "open" | "lost"; away: string | null };
   facts: Facts | null;
   sales: Record<string, Sale>;
-  looks: Record<string, Look[]>;
+  readings: Record<string, SaleReading[]>;
   blasts: Record<string, Blast>;
   curves: Record<string, Point[]>;
   notices: Notice[];

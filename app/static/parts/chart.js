@@ -19,7 +19,8 @@ function library() {
  * @param {object} options
  * @param {boolean} options.available  facts.charts
  * @param {string} options.label  a text alternative for screen readers
- * @param {(colour: (name: string) => string) => any} options.configure  a Chart.js configuration; `colour` reads the theme
+ * @param {(colour: (name: string) => string) => any} options.configure  returns a Chart.js configuration; `colour` reads
+ *   a colour of the theme
  * @param {string} [options.id]
  */
 export function chart({ available, label, configure, id }) {
@@ -49,19 +50,19 @@ async function draw(canvas, configure) {
   if (!canvas.isConnected) return;
   const style = getComputedStyle(canvas);
   const configuration = configure((name) => style.getPropertyValue(`--${name}`).trim());
-  const present = charts.get(canvas);
-  if (!present) {
-    const still = { animation: false, responsive: true, maintainAspectRatio: false };
-    charts.set(canvas, new Chart(canvas, { ...configuration, options: { ...still, ...configuration.options } }));
+  const existing = charts.get(canvas);
+  if (!existing) {
+    const defaults = { animation: false, responsive: true, maintainAspectRatio: false };
+    charts.set(canvas, new Chart(canvas, { ...configuration, options: { ...defaults, ...configuration.options } }));
     return;
   }
-  present.options = { ...present.options, ...configuration.options };
-  present.data.labels = configuration.data.labels;
+  existing.options = { ...existing.options, ...configuration.options };
+  existing.data.labels = configuration.data.labels;
   for (const [index, set] of configuration.data.datasets.entries()) {
-    present.data.datasets[index] = Object.assign(present.data.datasets[index] ?? {}, set);
+    existing.data.datasets[index] = Object.assign(existing.data.datasets[index] ?? {}, set);
   }
-  present.data.datasets.length = configuration.data.datasets.length;
-  present.update("none");
+  existing.data.datasets.length = configuration.data.datasets.length;
+  existing.update("none");
 }
 
 /** @param {HTMLCanvasElement} canvas */

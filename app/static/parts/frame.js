@@ -32,7 +32,7 @@ export function frame(state, store, views, content) {
     h(
       "div",
       { class: "notices", role: "status", "aria-live": "polite" },
-      state.notices.map((each) => notice(each, store)),
+      state.notices.map((notice) => noticeBox(notice, store)),
     ),
     h("main", { id: "view", tabindex: "-1" }, content),
   ];
@@ -51,7 +51,7 @@ function tab(name, title, current) {
 
 /** @param {State} state */
 function liveness({ connection }) {
-  const [kind, text, title] = told(connection);
+  const [kind, text, title] = connectionText(connection);
   return h(
     "p",
     { class: `liveness ${kind}`, role: "status", title },
@@ -61,7 +61,7 @@ function liveness({ connection }) {
 }
 
 /** @param {State["connection"]} connection @returns {[string, string, string]} */
-function told({ status, away }) {
+function connectionText({ status, away }) {
   if (status === "lost")
     return ["lost", "Disconnected", "The figures below are out of date. The page reconnects by itself."];
   if (status === "connecting") return ["waiting", "Connecting", "The page is waiting for the API."];
@@ -83,13 +83,13 @@ function tokenField() {
   );
 }
 
-/** @param {import("../core/types.js").Notice} each @param {Store} store */
-function notice(each, store) {
+/** @param {import("../core/types.js").Notice} notice @param {Store} store */
+function noticeBox(notice, store) {
   return h(
     "div",
-    { class: `notice ${each.kind}`, key: each.id },
-    h("span", { class: "sign", "aria-hidden": "true" }, each.kind === "problem" ? "!" : "✓"),
-    h("div", null, h("p", null, each.text), each.command && h("code", { class: "command" }, each.command)),
-    h("button", { class: "quiet", "aria-label": "Close this notice", onClick: () => dismiss(store, each.id) }, "×"),
+    { class: `notice ${notice.kind}`, key: notice.id },
+    h("span", { class: "sign", "aria-hidden": "true" }, notice.kind === "problem" ? "!" : "✓"),
+    h("div", null, h("p", null, notice.text), notice.command && h("code", { class: "command" }, notice.command)),
+    h("button", { class: "quiet", "aria-label": "Close this notice", onClick: () => dismiss(store, notice.id) }, "×"),
   );
 }

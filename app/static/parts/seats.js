@@ -7,13 +7,14 @@ import { h } from "../core/vdom.js";
 
 const MOST_SEATS = 150; // drawn for a sale that has not begun
 const ROOMY = 60; // up to this number, a seat is large enough to show how many bookings it has
+const CLOSE = 150; // up to this number, a seat is larger than the smallest
 
 /** Shows the hall of a sale that has not begun. @param {number} stock */
 export function emptySeats(stock) {
-  const each = Math.max(1, Math.ceil(stock / MOST_SEATS));
-  const none = Array(Math.ceil(stock / each)).fill(0);
+  const ticketsPerSeat = Math.max(1, Math.ceil(stock / MOST_SEATS));
+  const none = Array(Math.ceil(stock / ticketsPerSeat)).fill(0);
   return seats({
-    tickets: { round: 0, stock, tickets_per_cell: each, sold: none, sold_twice: none, most: none },
+    tickets: { round: 0, stock, tickets_per_cell: ticketsPerSeat, sold: none, sold_twice: none, most: none },
     oversold: 0,
   });
 }
@@ -21,15 +22,15 @@ export function emptySeats(stock) {
 /** @param {Pick<Sale, "tickets" | "oversold">} sale */
 export function seats(sale) {
   const { tickets } = sale;
-  const size = tickets.sold.length <= ROOMY ? "roomy" : tickets.sold.length <= 150 ? "close" : "dense";
-  const free = tickets.stock - tickets.sold.reduce((sum, each) => sum + each, 0);
-  const twice = tickets.sold_twice.reduce((sum, each) => sum + each, 0);
+  const size = tickets.sold.length <= ROOMY ? "roomy" : tickets.sold.length <= CLOSE ? "close" : "dense";
+  const free = tickets.stock - tickets.sold.reduce((sum, sold) => sum + sold, 0);
+  const twice = tickets.sold_twice.reduce((sum, sold) => sum + sold, 0);
   return h(
     "figure",
     { class: "hall" },
     h(
       "div",
-      { class: `seats ${size}`, role: "img", "aria-label": inWords(tickets.stock, free, twice, sale.oversold) },
+      { class: `seats ${size}`, role: "img", "aria-label": description(tickets.stock, free, twice, sale.oversold) },
       tickets.sold.map((_, cell) => seat(sale, cell)),
     ),
     h("figcaption", null, legend(sale, twice)),
@@ -55,7 +56,7 @@ function seat({ tickets, oversold }, cell) {
 
 /** @param {Pick<Sale, "tickets" | "oversold">} sale @param {number} twice */
 function legend({ tickets, oversold }, twice) {
-  const each =
+  const scale =
     tickets.tickets_per_cell === 1
       ? "each seat is one ticket"
       : `each seat stands for ${counted(tickets.tickets_per_cell, "ticket")}`;
@@ -68,23 +69,23 @@ function legend({ tickets, oversold }, twice) {
       h("span", { class: "seat contested", "aria-hidden": "true" }),
       `sold more than once${oversold > 0 ? `: ${counted(twice, "ticket")}` : ""}`,
     ),
-    h("span", { class: "key" }, each),
+    h("span", { class: "key" }, scale),
   ];
 }
 
 /** @param {number} stock @param {number} free @param {number} twice @param {number} oversold */
-function inWords(stock, free, twice, oversold) {
+function description(stock, free, twice, oversold) {
   const contested = oversold > 0 ? `, ${whole(twice)} of them more than once` : "";
   return `${counted(stock, "ticket")}: ${whole(stock - free)} sold${contested}, ${whole(free)} free.`;
 }
 
-const SHOWN = 300; // up to this number, each ticket without a seat is drawn as one person
+const MOST_PEOPLE = 300; // up to this number, each ticket without a seat is drawn as one person
 
 /** Shows the tickets that were sold beyond the stock, as people without a seat. @param {Sale} sale */
-export function outside({ oversold }) {
+export function peopleWithoutSeat({ oversold }) {
   if (oversold === 0) return null;
-  const each = Math.ceil(oversold / SHOWN);
-  const drawn = Math.ceil(oversold / each);
+  const ticketsPerPerson = Math.ceil(oversold / MOST_PEOPLE);
+  const drawn = Math.ceil(oversold / ticketsPerPerson);
   return h(
     "figure",
     { class: "outside" },
@@ -97,7 +98,7 @@ export function outside({ oversold }) {
       "figcaption",
       null,
       `${counted(oversold, "ticket was", "tickets were")} sold for which there is no seat`,
-      each > 1 && ` (each person stands for ${counted(each, "ticket")})`,
+      ticketsPerPerson > 1 && ` (each person stands for ${counted(ticketsPerPerson, "ticket")})`,
       ".",
     ),
   );

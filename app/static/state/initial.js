@@ -8,7 +8,7 @@ export function initialState(view) {
     connection: { status: "connecting", away: null },
     facts: null,
     sales: {},
-    looks: {},
+    readings: {},
     blasts: {},
     curves: {},
     notices: [],

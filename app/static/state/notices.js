@@ -25,7 +25,7 @@ export function dismiss(store, id) {
  * @template Result
  * @param {Store} store @param {() => Promise<Result>} work @returns {Promise<Result | undefined>}
  */
-export async function attempt(store, work) {
+export async function notifyIfRefused(store, work) {
   try {
     return await work();
   } catch (error) {

@@ -5,12 +5,11 @@ import { h } from "../core/vdom.js";
 import { choice, numberField, textField } from "../parts/field.js";
 import { figure, figureList } from "../parts/figure.js";
 import { fill, form } from "../state/forms.js";
-import { buy, createSale, inAllTabs, newKey, otherTabs } from "./by-hand-actions.js";
+import { buy, buyInAllTabs, createSale, joinOtherTabs, newKey, VIEW } from "./by-hand-actions.js";
 
 /** @import { Sale, State, Store } from "../core/types.js" */
 
 export const title = "Buy by hand";
-export const VIEW = "by-hand";
 
 /** @param {State} state @param {Store} store */
 export function render(state, store) {
@@ -29,7 +28,7 @@ export function render(state, store) {
     answers: [],
     tabs: 1,
   });
-  if (!fields.listening) queueMicrotask(() => otherTabs(store, fields));
+  if (!fields.listening) queueMicrotask(() => joinOtherTabs(store, fields));
   const sale = state.sales[fields.sale];
   return h(
     "div",
@@ -43,10 +42,10 @@ export function render(state, store) {
         { class: "lead" },
         "Every purchase carries an idempotency key that the buyer chooses. Requests with the same key are one purchase, no matter how many you send, from how many tabs, and which process they reach.",
       ),
-      sales.length === 0 ? noSale(store) : order(store, fields, sales),
+      sales.length === 0 ? noSale(store) : purchaseForm(store, fields, sales),
     ),
-    sale && figuresOf(sale),
-    answers(fields),
+    sale && saleFigures(sale),
+    answerTable(fields),
   );
 }
 
@@ -60,7 +59,7 @@ const noSale = (store) =>
   );
 
 /** @param {Store} store @param {Record<string, any>} fields @param {Sale[]} sales */
-function order(store, fields, sales) {
+function purchaseForm(store, fields, sales) {
   const set = (/** @type {string} */ name) => (/** @type {any} */ value) => fill(store, VIEW, { [name]: value });
   return h(
     "form",
@@ -91,7 +90,7 @@ function order(store, fields, sales) {
       h("button", { class: "primary", type: "submit" }, "Buy"),
       h(
         "button",
-        { type: "button", onClick: () => inAllTabs(store, fields) },
+        { type: "button", onClick: () => buyInAllTabs(store, fields) },
         fields.tabs > 1 ? `Buy in all ${fields.tabs} tabs at once` : "Buy in all tabs at once",
       ),
       h("button", { type: "button", onClick: () => fill(store, VIEW, { key: newKey() }) }, "Make a new key"),
@@ -107,7 +106,7 @@ function order(store, fields, sales) {
 }
 
 /** @param {Sale} sale */
-const figuresOf = (sale) =>
+const saleFigures = (sale) =>
   h(
     "section",
     { class: "panel", "aria-label": `The sale ${sale.name}` },
@@ -123,13 +122,13 @@ const figuresOf = (sale) =>
   );
 
 /** @param {Record<string, any>} fields */
-function answers({ answers: told }) {
-  if (told.length === 0) return null;
-  const distinct = new Set(told.map((/** @type {any} */ each) => each.reservation_id).filter(Boolean)).size;
+function answerTable({ answers }) {
+  if (answers.length === 0) return null;
+  const distinct = new Set(answers.map((/** @type {any} */ answer) => answer.reservation_id).filter(Boolean)).size;
   return h(
     "section",
     { class: "panel" },
-    h("h2", null, `${counted(told.length, "answer")}, ${counted(distinct, "reservation")}`),
+    h("h2", null, `${counted(answers.length, "answer")}, ${counted(distinct, "reservation")}`),
     h(
       "div",
       { class: "scroll", tabindex: "0", role: "region", "aria-label": "Answers" },
@@ -146,20 +145,20 @@ function answers({ answers: told }) {
             h("th", { scope: "col", class: "number" }, "Response time"),
           ),
         ),
-        h("tbody", null, told.map(row)),
+        h("tbody", null, answers.map(row)),
       ),
     ),
   );
 }
 
-/** @param {any} each */
-const row = (each) =>
+/** @param {any} answer */
+const row = (answer) =>
   h(
     "tr",
-    { key: each.id },
-    h("td", { class: each.ok ? "" : "bad" }, each.text),
-    h("td", null, h("code", null, each.key)),
-    h("td", null, each.ok ? (each.replayed ? "↻ replayed" : "first time") : "–"),
-    h("td", null, each.reservation_id ? h("code", null, each.reservation_id) : "–"),
-    h("td", { class: "number" }, milliseconds(each.took_ms)),
+    { key: answer.id },
+    h("td", { class: answer.ok ? "" : "bad" }, answer.text),
+    h("td", null, h("code", null, answer.key)),
+    h("td", null, answer.ok ? (answer.replayed ? "↻ replayed" : "first time") : "–"),
+    h("td", null, answer.reservation_id ? h("code", null, answer.reservation_id) : "–"),
+    h("td", { class: "number" }, milliseconds(answer.took_ms)),
   );

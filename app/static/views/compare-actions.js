@@ -1,19 +1,19 @@
 // Opens reports of races, and exports them.
 
-import { ask } from "../core/api.js";
+import { request } from "../core/api.js";
 import { fill } from "../state/forms.js";
-import { attempt, notify } from "../state/notices.js";
+import { notify, notifyIfRefused } from "../state/notices.js";
 import { csv } from "./compare-table.js";
 
 /** @import { RaceReport, Store } from "../core/types.js" */
 
-const VIEW = "compare";
+export const VIEW = "compare";
 const LIMIT_BYTES = 20_000_000;
 
-/** @param {Store} store @param {File | undefined} file */
+/** Opens the report that the user has chosen. @param {Store} store @param {File | undefined} file */
 export async function open(store, file) {
   if (!file) return;
-  const report = file.size <= LIMIT_BYTES ? parsed(await file.text()) : null;
+  const report = file.size <= LIMIT_BYTES ? parseReport(await file.text()) : null;
   if (report) fill(store, VIEW, { report });
   else
     notify(store, {
@@ -23,14 +23,14 @@ export async function open(store, file) {
 }
 
 /** @param {string} text @returns {RaceReport | null} */
-function parsed(text) {
+function parseReport(text) {
   try {
     const report = JSON.parse(text);
-    const whole =
+    const complete =
       Array.isArray(report.race) &&
       report.workload &&
       report.race.every((/** @type {any} */ entry) => entry.strategy && entry.figures && Array.isArray(entry.findings));
-    return whole ? report : null;
+    return complete ? report : null;
   } catch {
     return null; // the caller reports that the file is not a report
   }
@@ -38,10 +38,10 @@ function parsed(text) {
 
 /** Opens the report of the lab's last race, once. @param {Store} store */
 export async function openLast(store) {
-  fill(store, VIEW, { asked: true });
-  await attempt(store, async () => {
-    const { race_report } = await ask("GET", "lab");
-    if (race_report) fill(store, VIEW, { report: await ask("GET", "lab/race") });
+  fill(store, VIEW, { requested: true });
+  await notifyIfRefused(store, async () => {
+    const { race_report } = await request("GET", "lab");
+    if (race_report) fill(store, VIEW, { report: await request("GET", "lab/race") });
   });
 }
 

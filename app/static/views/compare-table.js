@@ -1,7 +1,10 @@
 // The columns and the order of the table. All functions are pure.
 
 /** @import { Entry } from "../core/types.js" */
-/** `name` is the figure in the report; `digits` are decimal places. @typedef {{ name: string, title: string, unit: string, digits: number }} Column */
+/**
+ * `name` is the figure in the report; `digits` are decimal places.
+ * @typedef {{ name: string, title: string, unit: string, digits: number }} Column
+ */
 
 /** @type {Column[]} */
 export const COLUMNS = [
@@ -30,7 +33,10 @@ export const columnNamed = (name) => COLUMNS.find((column) => column.name === na
 /** Returns the median of a figure, or null if it was not measured. @param {Entry} entry @param {Column} column */
 export const medianOf = (entry, { name }) => entry.figures[name]?.median ?? null;
 
-/** Returns the entries in order. Unknown figures come last in both directions. @param {Entry[]} entries @param {Column} column @param {boolean} down */
+/**
+ * Returns the entries in order. Unknown figures come last in both directions.
+ * @param {Entry[]} entries @param {Column} column @param {boolean} down
+ */
 export function sorted(entries, column, down) {
   const sign = down ? -1 : 1;
   return [...entries].sort((one, other) => {
@@ -51,7 +57,7 @@ export function verdictOf({ exact, failure, findings, promises_exactness }) {
   };
 }
 
-/** @param {Entry[]} entries */
+/** Returns the entries as CSV with CRLF (RFC 4180). @param {Entry[]} entries */
 export function csv(entries) {
   const head = [
     "strategy",

@@ -5,14 +5,13 @@ import { h } from "../core/vdom.js";
 import { chart } from "../parts/chart.js";
 import { choice } from "../parts/field.js";
 import { fill, form } from "../state/forms.js";
-import { exportCsv, exportJson, exportPng, open, openLast } from "./compare-actions.js";
+import { exportCsv, exportJson, exportPng, open, openLast, VIEW } from "./compare-actions.js";
 import { COLUMNS, columnNamed, medianOf, sorted, verdictOf } from "./compare-table.js";
 
 /** @import { Column } from "./compare-table.js" */
 /** @import { Entry, RaceReport, State, Store } from "../core/types.js" */
 
 export const title = "Compare";
-export const VIEW = "compare";
 
 /** @param {State} state @param {Store} store */
 export function render(state, store) {
@@ -22,7 +21,7 @@ export function render(state, store) {
     by: "accepted_per_second",
     down: true,
   });
-  if (state.facts?.lab && !fields.asked) queueMicrotask(() => openLast(store));
+  if (state.facts?.lab && !fields.requested) queueMicrotask(() => openLast(store));
   /** @type {RaceReport | null} */
   const report = fields.report;
   return h(
@@ -42,7 +41,7 @@ export function render(state, store) {
         "p",
         { class: "lead" },
         report
-          ? crowdOf(report)
+          ? crowdText(report)
           : "A race sends the same crowd of buyers to every strategy. Run one, then open its report here:",
       ),
       !report && h("code", { class: "command" }, "atomictickets race --json race.json"),
@@ -70,7 +69,7 @@ export function render(state, store) {
 }
 
 /** @param {RaceReport} report */
-function crowdOf({ workload, started_at }) {
+function crowdText({ workload, started_at }) {
   const { requests, stock, repeat, api_processes } = workload;
   return `${counted(Number(requests), "buyer")} for ${counted(Number(stock), "ticket")}, ${counted(Number(repeat), "run")}, ${counted(Number(api_processes), "API process", "API processes")}; started at ${started_at}. All figures are medians.`;
 }
@@ -167,17 +166,17 @@ function matrix(store, fields, report) {
 
 /** @param {Store} store @param {Column} column @param {Column} by @param {boolean} down */
 function heading(store, column, by, down) {
-  const here = column.name === by.name;
-  const order = here ? (down ? "descending" : "ascending") : null;
+  const isSorted = column.name === by.name;
+  const order = isSorted ? (down ? "descending" : "ascending") : null;
   return h(
     "th",
     { scope: "col", class: "number", "aria-sort": order, key: column.name },
     h(
       "button",
-      { class: "sort", onClick: () => fill(store, VIEW, { by: column.name, down: here ? !down : true }) },
+      { class: "sort", onClick: () => fill(store, VIEW, { by: column.name, down: isSorted ? !down : true }) },
       column.title,
       column.unit && ` (${column.unit})`,
-      here && h("span", { "aria-hidden": "true" }, down ? " ↓" : " ↑"),
+      isSorted && h("span", { "aria-hidden": "true" }, down ? " ↓" : " ↑"),
     ),
   );
 }

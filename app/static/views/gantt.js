@@ -58,12 +58,15 @@ function plan(attempts) {
 /** @param {Attempt} attempt */
 const endOf = ({ read_at, wrote_at }) => Math.max(wrote_at ?? read_at, read_at + LEAST_SECONDS);
 
+/** Returns the name of the process that made the attempt. @param {Attempt} attempt */
+export const laneOf = ({ pod, process }) => (process && process !== pod ? `${pod} ${process}` : pod);
+
 /** Returns the lanes by name, each with its attempts in the order of their reads. @param {Attempt[]} attempts */
 function byLane(attempts) {
   /** @type {Map<string, Attempt[]>} */
   const lanes = new Map();
   for (const attempt of attempts) {
-    const name = attempt.process && attempt.process !== attempt.pod ? `${attempt.pod} ${attempt.process}` : attempt.pod;
+    const name = laneOf(attempt);
     const members = lanes.get(name);
     if (members) members.push(attempt);
     else lanes.set(name, [attempt]);

@@ -1,9 +1,9 @@
 // Faults to try, if the service runs in a lab on this machine.
 
-import { ask } from "../core/api.js";
+import { request } from "../core/api.js";
 import { h } from "../core/vdom.js";
 import { fill, form } from "../state/forms.js";
-import { attempt } from "../state/notices.js";
+import { notifyIfRefused } from "../state/notices.js";
 
 /** @import { State, Store } from "../core/types.js" */
 
@@ -11,32 +11,33 @@ const FAULTS = [
   {
     fault: "stop-worker",
     label: "Kill a worker",
-    what: "Sends SIGKILL. The worker restarts after 3 s. Another worker, or the same one, claims the orders that it held.",
+    effect:
+      "Sends SIGKILL. The worker restarts after 3 s. Another worker, or the same one, claims the orders that it held.",
   },
   {
     fault: "pause-drain",
     label: "Pause the drain",
-    what: "Stops every worker, for a minute at most. Orders wait in the stream, and buyers notice nothing.",
+    effect: "Stops every worker, for a minute at most. Orders wait in the stream, and buyers notice nothing.",
   },
-  { fault: "resume-drain", label: "Resume the drain", what: "The workers book the backlog in the ledger." },
+  { fault: "resume-drain", label: "Resume the drain", effect: "The workers book the backlog in the ledger." },
   {
     fault: "drop-broker",
     label: "Stop the broker",
-    what: "Stops it for 8 s. There are no hints, and this page has no live figures. Sales continue.",
+    effect: "Stops it for 8 s. There are no hints, and this page has no live figures. Sales continue.",
   },
   {
     fault: "forget-counter",
     label: "Erase the stock server",
-    what: "Runs FLUSHALL. Every sale is fenced, recounted from the ledger and reopened.",
+    effect: "Runs FLUSHALL. Every sale is fenced, recounted from the ledger and reopened.",
   },
 ];
-const LOOK_MS = 500;
-let looking = false;
+const POLL_MS = 500;
+let polling = false;
 
 /** @param {State} state @param {Store} store */
 export function lab(state, store) {
   const known = form(state, "lab", { parts: [], faults: [], drain_paused: false });
-  if (!looking) queueMicrotask(() => look(store));
+  if (!polling) queueMicrotask(() => poll(store));
   return h(
     "section",
     { class: "panel lab" },
@@ -49,16 +50,16 @@ export function lab(state, store) {
     h(
       "div",
       { class: "faults" },
-      FAULTS.filter(({ fault }) => known.faults.includes(fault)).map(({ fault, label, what }) =>
+      FAULTS.filter(({ fault }) => known.faults.includes(fault)).map(({ fault, label, effect }) =>
         h(
           "div",
           { key: fault },
           h(
             "button",
-            { class: "danger", onClick: () => attempt(store, () => ask("POST", "lab/faults", { fault })) },
+            { class: "danger", onClick: () => notifyIfRefused(store, () => request("POST", "lab/faults", { fault })) },
             label,
           ),
-          h("p", { class: "hint" }, what),
+          h("p", { class: "hint" }, effect),
         ),
       ),
     ),
@@ -79,12 +80,12 @@ function process({ name, running }, paused) {
 }
 
 /** Fetches the state of the lab repeatedly while the view is shown. @param {Store} store */
-async function look(store) {
-  looking = true;
+async function poll(store) {
+  polling = true;
   while (store.get().view === "way" && document.visibilityState === "visible") {
-    const told = await ask("GET", "lab").catch(() => null); // the page already shows that the API is away
-    if (told) fill(store, "lab", told);
-    await new Promise((done) => setTimeout(done, LOOK_MS));
+    const current = await request("GET", "lab").catch(() => null); // the page already shows that the API is away
+    if (current) fill(store, "lab", current);
+    await new Promise((done) => setTimeout(done, POLL_MS));
   }
-  looking = false;
+  polling = false;
 }

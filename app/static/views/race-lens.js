@@ -7,19 +7,20 @@ import { empty } from "../parts/empty.js";
 import { choice } from "../parts/field.js";
 import { figure, figureList } from "../parts/figure.js";
 import { fill, form } from "../state/forms.js";
-import { nearest, ROW_PX, schedule } from "./gantt.js";
-import { paint, placeOf } from "./gantt-canvas.js";
-import { follow, NOTHING } from "./race-lens-actions.js";
+import { laneOf, nearest, ROW_PX, schedule } from "./gantt.js";
+import { paint, positionOf } from "./gantt-canvas.js";
+import { NO_EVIDENCE, refreshEvidence, VIEW } from "./race-lens-actions.js";
 
 /** @import { Attempt, Evidence, State, Store, Witness } from "../core/types.js" */
 
 export const title = "Race lens";
-export const VIEW = "race-lens";
 const ZOOMS = [1, 2, 4, 8, 16];
 
 /** @param {State} state @param {Store} store */
 export function render(state, store) {
-  const unsafe = new Set(state.facts?.strategies.filter((each) => !each.promises_exactness).map((each) => each.name));
+  const unsafe = new Set(
+    state.facts?.strategies.filter((strategy) => !strategy.promises_exactness).map((strategy) => strategy.name),
+  );
   const sales = Object.values(state.sales).filter((sale) => unsafe.has(sale.strategy));
   if (sales.length === 0) {
     return empty(
@@ -28,12 +29,18 @@ export function render(state, store) {
       h("p", null, h("a", { href: "#/two-sides" }, "Side by side")),
     );
   }
-  const latest = [...sales].sort((one, other) => other.oversold - one.oversold)[0];
-  const fields = form(state, VIEW, { sale: latest.name, zoom: 1, chosen: null, pointed: null, evidence: NOTHING });
-  const sale = state.sales[fields.sale] ?? latest;
-  queueMicrotask(() => follow(store, sale.name));
+  const mostOversold = [...sales].sort((one, other) => other.oversold - one.oversold)[0];
+  const fields = form(state, VIEW, {
+    sale: mostOversold.name,
+    zoom: 1,
+    chosen: null,
+    hovered: null,
+    evidence: NO_EVIDENCE,
+  });
+  const sale = state.sales[fields.sale] ?? mostOversold;
+  queueMicrotask(() => refreshEvidence(store, sale.name));
   /** @type {Evidence} */
-  const evidence = fields.evidence.sale === sale.name ? fields.evidence : NOTHING;
+  const evidence = fields.evidence.sale === sale.name ? fields.evidence : NO_EVIDENCE;
   return h(
     "div",
     { class: "view lens" },
@@ -58,7 +65,7 @@ export function render(state, store) {
         }),
       ),
     ),
-    evidence.attempts.length === 0 ? nothing(sale.name, evidence) : windows(store, fields, evidence),
+    evidence.attempts.length === 0 ? noAttempts(sale.name, evidence) : windows(store, fields, evidence),
   );
 }
 
@@ -69,8 +76,8 @@ const headline = ({ attempts, total }) =>
     : [h("em", null, counted(total, "collision")), ` in ${counted(attempts.length, "window")}.`];
 
 /** @param {string} sale @param {Evidence} evidence */
-function nothing(sale, { sale: fetched, problem }) {
-  if (fetched !== sale) return h("p", { class: "hint" }, `Fetching the attempts of ${sale}.`);
+function noAttempts(sale, { sale: fetchedSale, problem }) {
+  if (fetchedSale !== sale) return h("p", { class: "hint" }, `Fetching the attempts of ${sale}.`);
   return h(
     "p",
     { class: "hint" },
@@ -83,9 +90,9 @@ function windows(store, fields, evidence) {
   const plan = schedule(evidence.attempts);
   const chosen = evidence.attempts.find((each) => each.number === fields.chosen) ?? null;
   const pair = chosen && pairOf(chosen, evidence.witnesses);
-  const pointed = evidence.attempts.find((each) => each.number === fields.pointed) ?? null;
-  const point = (/** @type {number | null} */ number) =>
-    number !== fields.pointed && fill(store, VIEW, { pointed: number });
+  const hovered = evidence.attempts.find((each) => each.number === fields.hovered) ?? null;
+  const hover = (/** @type {number | null} */ number) =>
+    number !== fields.hovered && fill(store, VIEW, { hovered: number });
   return [
     h(
       "section",
@@ -109,17 +116,17 @@ function windows(store, fields, evidence) {
             "aria-label": `${counted(evidence.attempts.length, "window")} in ${counted(plan.lanes.length, "lane")}. The arrow keys step through the windows. The pair is shown below.`,
             style: { "--zoom": fields.zoom, "--rows": plan.rows, "--row": `${ROW_PX}px` },
             draw: (/** @type {HTMLCanvasElement} */ canvas) =>
-              paint(canvas, plan, { collided: evidence.collided, chosen, pair, pointed }),
-            onPointermove: (/** @type {any} */ event) => point(nearest(plan, placeOf(event))?.number ?? null),
-            onPointerleave: () => point(null),
+              paint(canvas, plan, { collided: evidence.collided, chosen, pair, hovered }),
+            onPointermove: (/** @type {any} */ event) => hover(nearest(plan, positionOf(event))?.number ?? null),
+            onPointerleave: () => hover(null),
             onClick: (/** @type {any} */ event) =>
-              fill(store, VIEW, { chosen: nearest(plan, placeOf(event))?.number ?? null }),
+              fill(store, VIEW, { chosen: nearest(plan, positionOf(event))?.number ?? null }),
             onKeydown: (/** @type {any} */ event) => step(store, evidence.attempts, event),
           }),
         ),
       ),
       legend(plan.seconds),
-      h("p", { class: "pointed", "aria-live": "polite" }, inWords(pointed ?? chosen)),
+      h("p", { class: "hovered", "aria-live": "polite" }, description(hovered ?? chosen)),
     ),
     h(
       "section",
@@ -148,12 +155,12 @@ function pairOf(attempt, witnesses) {
 
 /** @param {Store} store @param {Attempt[]} attempts @param {KeyboardEvent} event */
 function step(store, attempts, event) {
-  const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-  if (by === undefined) return;
+  const direction = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  if (direction === undefined) return;
   event.preventDefault();
   const { chosen } = form(store.get(), VIEW, { chosen: null });
-  const at = attempts.findIndex((each) => each.number === chosen);
-  fill(store, VIEW, { chosen: attempts[Math.min(attempts.length - 1, Math.max(0, at + by))].number });
+  const index = attempts.findIndex((each) => each.number === chosen);
+  fill(store, VIEW, { chosen: attempts[Math.min(attempts.length - 1, Math.max(0, index + direction))].number });
 }
 
 /** @param {number} seconds */
@@ -172,25 +179,22 @@ const legend = (seconds) =>
   );
 
 /** @param {Attempt | null} attempt */
-function inWords(attempt) {
+function description(attempt) {
   if (!attempt) return "Point at a window, or step through the windows with the arrow keys.";
-  const { number, pod, process, version_read, value_read, version_written, value_written, read_at, wrote_at } = attempt;
+  const { number, version_read, value_read, version_written, value_written, read_at, wrote_at } = attempt;
   const wrote =
     wrote_at === null
       ? "wrote nothing"
       : `wrote ${value_written === null ? "" : `${whole(value_written)} as `}version ${version_written} after ${milliseconds((wrote_at - read_at) * 1000)}`;
-  return `Attempt ${number} on ${lane(pod, process)} read ${whole(value_read)} (version ${version_read}) and ${wrote}.`;
+  return `Attempt ${number} on ${laneOf(attempt)} read ${whole(value_read)} (version ${version_read}) and ${wrote}.`;
 }
-
-/** @param {string} pod @param {string} process */
-const lane = (pod, process) => (process && process !== pod ? `${pod} ${process}` : pod);
 
 /** @param {Attempt} chosen @param {Witness | null} pair @param {string | null} traceUrl */
 function collision(chosen, pair, traceUrl) {
   if (!pair)
     return h("section", { class: "panel" }, h("h2", null, `Attempt ${chosen.number} has no recorded collision.`));
   const rows = [
-    ["Process", (/** @type {Attempt} */ each) => lane(each.pod, each.process)],
+    ["Process", (/** @type {Attempt} */ each) => laneOf(each)],
     ["Version read", (/** @type {Attempt} */ each) => each.version_read],
     ["Value read", (/** @type {Attempt} */ each) => whole(each.value_read)],
     ["Value written", (/** @type {Attempt} */ each) => whole(each.value_written)],
@@ -222,12 +226,12 @@ function collision(chosen, pair, traceUrl) {
         h(
           "tbody",
           null,
-          rows.map(([name, of]) =>
+          rows.map(([name, valueIn]) =>
             h(
               "tr",
               null,
               h("th", { scope: "row" }, /** @type {string} */ (name)),
-              [pair.first, pair.second].map((each) => h("td", null, /** @type {any} */ (of)(each))),
+              [pair.first, pair.second].map((each) => h("td", null, /** @type {any} */ (valueIn)(each))),
             ),
           ),
         ),

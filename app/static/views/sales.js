@@ -11,7 +11,7 @@ import { create, end, reset } from "./sales-actions.js";
 /** @import { Resource, Sale, State, Store } from "../core/types.js" */
 
 export const title = "Sales";
-export const VIEW = "sales";
+const VIEW = "sales";
 
 /** @param {State} state @param {Store} store */
 export function render(state, store) {
@@ -19,7 +19,12 @@ export function render(state, store) {
   return h(
     "div",
     { class: "view" },
-    h("section", { class: "stage" }, h("h1", null, h("em", null, counted(sales.length, "sale"))), terms(state, store)),
+    h(
+      "section",
+      { class: "stage" },
+      h("h1", null, h("em", null, counted(sales.length, "sale"))),
+      creationForm(state, store),
+    ),
     sales.length === 0
       ? h(
           "p",
@@ -35,7 +40,7 @@ export function render(state, store) {
 }
 
 /** @param {State} state @param {Store} store */
-function terms(state, store) {
+function creationForm(state, store) {
   const fields = form(state, VIEW, {
     name: "concert",
     strategy: "atomic",
@@ -80,7 +85,7 @@ function terms(state, store) {
 
 /** @param {Sale} sale @param {Store} store */
 function card(sale, store) {
-  const off = drift(sale);
+  const identity = drift(sale);
   return h(
     "article",
     { class: "panel card", key: sale.name },
@@ -88,7 +93,7 @@ function card(sale, store) {
     h(
       "p",
       { class: "hint" },
-      `${sale.strategy}, round ${whole(sale.round)}, epoch ${whole(sale.epoch)}${window_(sale)}`,
+      `${sale.strategy}, round ${whole(sale.round)}, epoch ${whole(sale.epoch)}${windowText(sale)}`,
     ),
     figureList(
       figure("Stock", whole(sale.stock)),
@@ -102,22 +107,22 @@ function card(sale, store) {
     ),
     h(
       "p",
-      { class: `identity ${off.tone}`, title: EQUATION },
+      { class: `identity ${identity.tone}`, title: EQUATION },
       h("span", { class: "sign", "aria-hidden": "true" }),
-      off.sentence,
+      identity.sentence,
     ),
-    sale.managed_by === "flashsale" ? managed(sale) : sale.phase !== "Closed" && changes(sale, store),
+    sale.managed_by === "flashsale" ? managed(sale) : sale.phase !== "Closed" && actions(sale, store),
   );
 }
 
 /** @param {Sale} sale */
-function window_(sale) {
+function windowText(sale) {
   if (sale.opens_at && new Date(sale.opens_at) > new Date()) return `, opens at ${clock(sale.opens_at)}`;
   return sale.closes_at ? `, closes at ${clock(sale.closes_at)}` : "";
 }
 
 /** @param {Sale} sale @param {Store} store */
-const changes = (sale, store) =>
+const actions = (sale, store) =>
   h(
     "div",
     { class: "go" },
@@ -132,7 +137,7 @@ const changes = (sale, store) =>
 /** Shows the resource that manages the sale, and the command to change it. @param {Sale} sale */
 const managed = ({ name, round, resource }) => [
   resource
-    ? told(resource)
+    ? resourceStatus(resource)
     : h("p", { class: "hint" }, "The operator has not reported on this sale lately. Ask Kubernetes with:"),
   !resource && h("code", { class: "command" }, `kubectl describe flashsale ${name}`),
   h("p", { class: "hint" }, "A FlashSale resource manages this sale. Start its next round with:"),
@@ -140,10 +145,11 @@ const managed = ({ name, round, resource }) => [
 ];
 
 const TONES = { True: "good", False: "", Unknown: "" };
-const GRAVE = new Set(["Ready", "LedgerConsistent"]); // the other conditions are False at some time in every sale
+// The other conditions are False at some time in every sale.
+const EXPECTED_TRUE = new Set(["Ready", "LedgerConsistent"]);
 
 /** @param {Resource} resource */
-const told = ({ workers, conditions = [] }) => [
+const resourceStatus = ({ workers, conditions = [] }) => [
   workers &&
     figureList(
       figure("Workers desired", whole(workers.desired)),
@@ -153,7 +159,7 @@ const told = ({ workers, conditions = [] }) => [
   conditions.map(({ type, status, reason, message }) =>
     h(
       "p",
-      { class: `identity ${status === "False" && GRAVE.has(type) ? "bad" : TONES[status]}`, title: message },
+      { class: `identity ${status === "False" && EXPECTED_TRUE.has(type) ? "bad" : TONES[status]}`, title: message },
       h("span", { class: "sign", "aria-hidden": "true" }),
       `${type}: ${status}, ${reason}`,
     ),

@@ -5,23 +5,22 @@ import { h } from "../core/vdom.js";
 import { chart } from "../parts/chart.js";
 import { choice, numberField } from "../parts/field.js";
 import { figure, figureList } from "../parts/figure.js";
-import { emptySeats, outside, seats } from "../parts/seats.js";
+import { emptySeats, peopleWithoutSeat, seats } from "../parts/seats.js";
 import { figures, hasEnded, newestBlast } from "../state/events.js";
 import { fill, form } from "../state/forms.js";
-import { cancel, run, saleOf } from "./two-sides-actions.js";
+import { cancel, run, saleOf, VIEW } from "./two-sides-actions.js";
 import { verdict } from "./verdict.js";
 
 /** @import { Blast, Point, Sale, State, Store } from "../core/types.js" */
 
 export const title = "Side by side";
-export const VIEW = "two-sides";
 
 const SIDES = /** @type {const} */ (["left", "right"]);
 
 /** Returns the values that the user has chosen, or else those of the last run, by any user. @param {State} state */
-function chosen(state) {
-  const names = (state.facts?.strategies ?? []).map((each) => each.name);
-  const last = { left: lastRun(state, "left"), right: lastRun(state, "right") };
+function fieldsOf(state) {
+  const names = (state.facts?.strategies ?? []).map(({ name }) => name);
+  const last = { left: lastStrategy(state, "left"), right: lastStrategy(state, "right") };
   return form(state, VIEW, {
     left: last.left ?? names[0],
     right: last.right ?? (names.includes("atomic") ? "atomic" : names.at(-1)),
@@ -35,20 +34,16 @@ function chosen(state) {
   });
 }
 
-/** @param {State} state @param {"left" | "right"} side */
-function lastRun(state, side) {
+/** Returns the strategy of the last run on a side. @param {State} state @param {"left" | "right"} side */
+function lastStrategy(state, side) {
   const prefix = saleOf(side, "");
-  const newest = Object.values(state.blasts)
-    .filter((blast) => blast.sale.startsWith(prefix))
-    .sort((one, other) => one.created_at.localeCompare(other.created_at))
-    .at(-1);
-  return newest?.sale.slice(prefix.length);
+  return newestBlast(state, (sale) => sale.startsWith(prefix))?.sale.slice(prefix.length);
 }
 
 /** @param {State} state @param {Store} store */
 export function render(state, store) {
-  const fields = chosen(state);
-  const blasts = SIDES.map((side) => newestBlast(state, saleOf(side, fields[side])));
+  const fields = fieldsOf(state);
+  const blasts = SIDES.map((side) => newestBlast(state, (sale) => sale === saleOf(side, fields[side])));
   const running = blasts.some((blast) => blast && !hasEnded(blast));
   return h(
     "div",
@@ -76,11 +71,14 @@ export function render(state, store) {
       { class: "sides" },
       SIDES.map((side, index) => sidePanel(state, store, fields, side, blasts[index], running)),
     ),
-    race(state, fields, blasts),
+    curvePanels(state, fields, blasts),
   );
 }
 
-/** @param {State} state @param {Store} store @param {Record<string, any>} fields @param {boolean} running @param {(Blast | undefined)[]} blasts */
+/**
+ * @param {State} state @param {Store} store @param {Record<string, any>} fields @param {boolean} running
+ * @param {(Blast | undefined)[]} blasts
+ */
 function controls(state, store, fields, running, blasts) {
   const set = (/** @type {string} */ name) => (/** @type {string} */ value) => fill(store, VIEW, { [name]: value });
   const locked = running || fields.busy;
@@ -119,7 +117,10 @@ function controls(state, store, fields, running, blasts) {
   );
 }
 
-/** @param {State} state @param {Store} store @param {Record<string, any>} fields @param {"left" | "right"} side @param {Blast | undefined} blast @param {boolean} running */
+/**
+ * @param {State} state @param {Store} store @param {Record<string, any>} fields @param {"left" | "right"} side
+ * @param {Blast | undefined} blast @param {boolean} running
+ */
 function sidePanel(state, store, fields, side, blast, running) {
   const sale = state.sales[saleOf(side, fields[side])];
   const strategies = (state.facts?.strategies ?? []).map(({ name, promises_exactness }) => ({
@@ -136,12 +137,15 @@ function sidePanel(state, store, fields, side, blast, running) {
       disabled: running || fields.busy,
       set: (value) => fill(store, VIEW, { [side]: value }),
     }),
-    sale ? outcome(sale, blast) : expected(state, fields, side),
+    sale ? outcome(sale, blast) : forecast(state, fields, side),
   );
 }
 
-/** Shows, before the first run, what will happen. @param {State} state @param {Record<string, any>} fields @param {"left" | "right"} side */
-function expected(state, fields, side) {
+/**
+ * Shows, before the first run, what will happen.
+ * @param {State} state @param {Record<string, any>} fields @param {"left" | "right"} side
+ */
+function forecast(state, fields, side) {
   const strategy = (state.facts?.strategies ?? []).find(({ name }) => name === fields[side]);
   const stock = Math.max(0, Number(fields.stock) || 0);
   const buyers = counted(Number(fields.requests) || 0, "buyer");
@@ -165,7 +169,7 @@ function outcome(sale, blast) {
     ),
     load?.failure && h("p", { class: "hint bad" }, load.failure),
     seats(sale),
-    outside(sale),
+    peopleWithoutSeat(sale),
     progress(blast),
     figureList(
       figure("Answered “reserved”", whole(load?.accepted), { id: "accepted" }),
@@ -203,14 +207,17 @@ function progress(blast) {
   );
 }
 
-/** Shows the curves of both sides in the same charts. @param {State} state @param {Record<string, any>} fields @param {(Blast | undefined)[]} blasts */
-function race(state, fields, blasts) {
+/**
+ * Shows the curves of both sides in the same charts.
+ * @param {State} state @param {Record<string, any>} fields @param {(Blast | undefined)[]} blasts
+ */
+function curvePanels(state, fields, blasts) {
   const curves = blasts.map((blast) => (blast ? (state.curves[blast.id] ?? []) : []));
   if (curves.every((curve) => curve.length === 0)) return null;
   const panel = (
     /** @type {string} */ heading,
     /** @type {string} */ unit,
-    /** @type {(point: Point) => number} */ of,
+    /** @type {(point: Point) => number} */ figureOf,
     /** @type {string} */ id,
   ) =>
     h(
@@ -221,7 +228,8 @@ function race(state, fields, blasts) {
         id,
         available: state.facts?.charts ?? false,
         label: `${heading} over the run, for both sides; the figures above have the last value.`,
-        configure: (colour) => lines(curves, [`${fields.left} (left)`, `${fields.right} (right)`], unit, of, colour),
+        configure: (colour) =>
+          lineChart(curves, [`${fields.left} (left)`, `${fields.right} (right)`], unit, figureOf, colour),
       }),
     );
   return h(
@@ -232,8 +240,11 @@ function race(state, fields, blasts) {
   );
 }
 
-/** @param {Point[][]} curves @param {string[]} names @param {string} unit @param {(point: Point) => number} of @param {(name: string) => string} colour */
-function lines(curves, names, unit, of, colour) {
+/**
+ * @param {Point[][]} curves @param {string[]} names @param {string} unit @param {(point: Point) => number} figureOf
+ * @param {(name: string) => string} colour
+ */
+function lineChart(curves, names, unit, figureOf, colour) {
   const text = colour("text-quiet");
   const axis = (/** @type {string} */ title) => ({
     title: { display: true, text: title, color: text },
@@ -245,7 +256,7 @@ function lines(curves, names, unit, of, colour) {
     data: {
       datasets: curves.map((curve, index) => ({
         label: names[index],
-        data: curve.map((point) => ({ x: point.seconds, y: of(point) })),
+        data: curve.map((point) => ({ x: point.seconds, y: figureOf(point) })),
         borderColor: colour(index === 0 ? "left" : "right"),
         backgroundColor: colour(index === 0 ? "left" : "right"),
         borderDash: index === 0 ? [6, 4] : [],

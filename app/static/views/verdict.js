@@ -6,7 +6,7 @@ import { counted, whole } from "../core/format.js";
 
 /**
  * @param {Sale} sale
- * @param {boolean} ended  whether the blast has ended, so that nobody buys any more
+ * @param {boolean} ended  whether the blast has ended, so that nothing more is bought
  * @returns {{ tone: "bad" | "good" | "open", sentence: string }}
  */
 export function verdict(sale, ended) {

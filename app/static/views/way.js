@@ -8,12 +8,12 @@ import { drainRate, figures, hasEnded, newestBlast } from "../state/events.js";
 import { fill, form } from "../state/forms.js";
 import { drift, EQUATION } from "./drift.js";
 import { lab } from "./lab.js";
-import { crowd } from "./way-actions.js";
+import { sendCrowd } from "./way-actions.js";
 
 /** @import { Sale, State, Store } from "../core/types.js" */
 
 export const title = "Order path";
-export const VIEW = "way";
+const VIEW = "way";
 
 /** @param {State} state @param {Store} store */
 export function render(state, store) {
@@ -32,9 +32,9 @@ export function render(state, store) {
   )[0];
   const fields = form(state, VIEW, { sale: busiest.name });
   const sale = state.sales[fields.sale] ?? busiest;
-  const blast = newestBlast(state, sale.name);
+  const blast = newestBlast(state, (name) => name === sale.name);
   const running = blast !== undefined && !hasEnded(blast);
-  const off = drift(sale);
+  const identity = drift(sale);
   return h(
     "div",
     { class: "view" },
@@ -56,7 +56,7 @@ export function render(state, store) {
           { class: "go" },
           h(
             "button",
-            { class: "primary", disabled: running, onClick: () => crowd(store, sale) },
+            { class: "primary", disabled: running, onClick: () => sendCrowd(store, sale) },
             running ? "Selling…" : "Start a new round with a crowd of buyers",
           ),
         ),
@@ -65,12 +65,12 @@ export function render(state, store) {
     h(
       "section",
       { class: "panel" },
-      stations(sale, figures(blast), drainRate(state.looks[sale.name], state.now)),
+      stations(sale, figures(blast), drainRate(state.readings[sale.name], state.now)),
       h(
         "p",
-        { class: `identity ${off.tone}`, "data-identity": off.tone },
+        { class: `identity ${identity.tone}`, "data-identity": identity.tone },
         h("span", { class: "sign", "aria-hidden": "true" }),
-        off.sentence,
+        identity.sentence,
       ),
       h("p", { class: "hint" }, EQUATION),
     ),
@@ -78,7 +78,10 @@ export function render(state, store) {
   );
 }
 
-/** @param {Sale} sale @param {Partial<import("../core/types.js").LoadSummary> | null} load @param {number | null} drained */
+/**
+ * @param {Sale} sale @param {Partial<import("../core/types.js").LoadSummary> | null} load
+ * @param {number | null} drained
+ */
 function stations(sale, load, drained) {
   return h(
     "ol",
@@ -102,19 +105,19 @@ function stations(sale, load, drained) {
       sale.backlog === null,
     ),
     station("Workers", rate(drained), "tickets into the ledger, average of 3 s"),
-    station("Ledger", counted(sale.booked, "ticket"), ledgerSays(sale), sale.oversold > 0),
+    station("Ledger", counted(sale.booked, "ticket"), ledgerNote(sale), sale.oversold > 0),
   );
 }
 
 /** @param {Sale} sale */
-function ledgerSays(sale) {
-  const more = [
+function ledgerNote(sale) {
+  const others = [
     ["set aside", sale.set_aside],
     ["rejected", sale.rejected],
     ["lost", sale.lost ?? 0],
     ["oversold", sale.oversold],
   ].filter(([, count]) => count);
-  return ["booked", ...more.map(([name, count]) => `${whole(Number(count))} ${name}`)].join(", ");
+  return ["booked", ...others.map(([name, count]) => `${whole(Number(count))} ${name}`)].join(", ");
 }
 
 /** @param {string} name @param {string} value @param {string} note @param {boolean} [bad] */
