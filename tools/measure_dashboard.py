@@ -52,28 +52,28 @@ async def frames(page: Page, client: Lab) -> None:
     await page.goto(f"{client.url}/static/index.html#/race-lens")
     running = asyncio.create_task(client.blast("lens", **CROWD))
     await page.locator("canvas").wait_for()
-    seen = await page.evaluate(FRAMES)
+    measured = await page.evaluate(FRAMES)
     drawn = await page.locator('[data-figure="Windows"]').inner_text()
     await running
-    rate = seen["frames"] / seen["seconds"]
+    rate = measured["frames"] / measured["seconds"]
     print(f"race lens while {CROWD['requests']} requests run, {drawn} drawn by then: {rate:.0f} frames/s")
-    print(f"the longest frame: {seen['longest']:.0f} ms")
+    print(f"the longest frame: {measured['longest']:.0f} ms")
 
 
 async def watchers_cost(client: Lab) -> None:
     """Measure the p99 of purchases without and with watchers, alternately."""
-    alone: list[float] = []
+    unwatched: list[float] = []
     watched: list[float] = []
     await client.create({"name": "watched", "strategy": "atomic", "stock": 100_000})
     await client.blast("watched", **CROWD)  # warm-up
     for _ in range(ROUNDS):
-        for watchers, p99 in ((0, alone), (WATCHERS, watched)):
+        for watchers, p99 in ((0, unwatched), (WATCHERS, watched)):
             async with watching(client.url, watchers):
                 p99.append((await client.blast("watched", **CROWD))["latency_ms"]["p99"])
-    without, with_them = statistics.median(alone), statistics.median(watched)
+    without, with_watchers = statistics.median(unwatched), statistics.median(watched)
     print(
-        f"p99 of purchases, median of {ROUNDS}: {without:.1f} ms, with {WATCHERS} watchers {with_them:.1f} ms "
-        f"({with_them / without:.2f} times)"
+        f"p99 of purchases, median of {ROUNDS}: {without:.1f} ms, with {WATCHERS} watchers {with_watchers:.1f} ms "
+        f"({with_watchers / without:.2f} times)"
     )
 
 

@@ -28,13 +28,13 @@ class Lab(SaleClient):
     async def blast(self, sale: str, **load: Any) -> Document:
         """Send a blast, wait until it has ended, and return its result."""
         blast = await self._ask("POST", f"/sales/{sale}/blasts", load)
-        while (seen := await self._ask("GET", f"/blasts/{blast['id']}"))["result"] is None:  # noqa: ASYNC110  the end happens in another process
+        while (current := await self._ask("GET", f"/blasts/{blast['id']}"))["result"] is None:  # noqa: ASYNC110  the end happens in another process
             await asyncio.sleep(0.1)
-        result: Document = seen["result"]
+        result: Document = current["result"]
         return result
 
-    async def answers(self) -> bool:
-        """Return whether the lab answers requests."""
+    async def is_ready(self) -> bool:
+        """Return whether the lab answers requests about sales."""
         try:
             return await self.sale("no-such-sale") is None
         except (ApiUnreachable, ApiRefused):  # it does not listen yet, or is not ready yet
@@ -51,7 +51,7 @@ async def running_lab() -> AsyncIterator[Lab]:
         try:
             lab = Lab(f"http://127.0.0.1:{port}")
             async with asyncio.timeout(READY_SECONDS):
-                while not await lab.answers():  # noqa: ASYNC110  another process becomes ready
+                while not await lab.is_ready():  # noqa: ASYNC110  another process becomes ready
                     await asyncio.sleep(0.2)
             yield lab
         finally:
@@ -63,7 +63,7 @@ async def running_lab() -> AsyncIterator[Lab]:
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """Run the Chromium that is on the PATH. If there is none, end the script with a message."""
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         sys.exit("There is no Chromium on the PATH (apt-get install chromium).")
     async with async_playwright() as playwright:

@@ -19,7 +19,7 @@ Theme = Literal["dark", "light"]
 THEMES: tuple[Theme, ...] = ("dark", "light")
 
 
-async def opened(browser: Browser, url: str, view: str, theme: Theme) -> Page:
+async def open_view(browser: Browser, url: str, view: str, theme: Theme) -> Page:
     """Open a view of the dashboard in this theme, and wait until it shows live figures."""
     context = await browser.new_context(color_scheme=theme, viewport=SIZE, reduced_motion="reduce")
     page = await context.new_page()
@@ -41,12 +41,12 @@ async def main() -> None:
     """Take all pictures, and print their sizes. Exit with an error if they are too large together."""
     IMAGES.mkdir(exist_ok=True)
     async with running_lab() as lab, chromium() as browser:
-        await sell_on_both_sides(await opened(browser, lab.url, "two-sides", "dark"))
+        await sell_on_both_sides(await open_view(browser, lab.url, "two-sides", "dark"))
         for theme in THEMES:
-            page = await opened(browser, lab.url, "two-sides", theme)
+            page = await open_view(browser, lab.url, "two-sides", theme)
             await expect(page.locator(".side.left .verdict.bad")).to_be_visible(timeout=PATIENCE_MS)
             await page.screenshot(path=IMAGES / f"two-sides-{theme}.png")
-            page = await opened(browser, lab.url, "race-lens", theme)
+            page = await open_view(browser, lab.url, "race-lens", theme)
             await page.locator("canvas").wait_for()
             await page.locator("canvas").focus()
             await page.keyboard.press("ArrowDown")
