@@ -66,9 +66,9 @@ class BlastEvidence:
         """
 
         async def look() -> Witnesses:
-            extent = await self._attempts.extent(start.sale, start.round, start.latest, keys=start.keys)
+            extent = await self._attempts.extent(start.sale, start.round, start.latest, key_prefix=start.keys)
             found = await self._attempts.witnesses(
-                start.sale, start.round, after=start.latest, keys=start.keys, limit=LOOKED_AT
+                start.sale, start.round, after=start.latest, key_prefix=start.keys, limit=LOOKED_AT
             )
             pairs = [WitnessOut.model_validate(witness).model_dump(mode="json", by_alias=True) for witness in found]
             return Witnesses.of(extent.witnesses, extent.written, pairs, self._trace_url)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.errors import AtomicTicketsError
 from app.ledger.availability import ledger_reachable
 from app.ledger.locks import hold
-from app.sales.model import UnknownSale
+from app.sales.model import unknown_sale
 
 MAX_OPEN = 8  # queued or running; one blast is enough to keep a laptop's load generator busy
 RETRY_AFTER_SECONDS = 5.0
@@ -74,7 +74,7 @@ CLAIM = text(f"""
 PROGRESS = text("""
     UPDATE blasts SET progress = :counts, heartbeat_at = now() WHERE id = :id AND state = 'running'
 """).bindparams(bindparam("counts", type_=JSONB))
-GOES_ON = text("SELECT 1 FROM blasts WHERE id = :id AND state = 'running' AND NOT cancel_asked")
+STILL_RUNNING = text("SELECT 1 FROM blasts WHERE id = :id AND state = 'running' AND NOT cancel_asked")
 FINISH = text("""
     UPDATE blasts SET state = :state, result = :result, finished_at = now() WHERE id = :id AND state = 'running'
 """).bindparams(bindparam("result", type_=JSONB))
@@ -134,12 +134,12 @@ class BlastRepository:
                     )
                 row = (await connection.execute(CREATE, values)).mappings().first()
         if row is None:
-            raise UnknownSale(f"There is no sale {sale!r}.")
+            raise unknown_sale(sale)
         return Blast(**row)
 
     async def get(self, blast_id: str) -> Blast:
         """Return the blast with this id. Raise UnknownBlast if there is none."""
-        return _known(await self._one(GET, id=blast_id), blast_id)
+        return _found(await self._fetch(GET, id=blast_id), blast_id)
 
     async def recent(self, limit: int) -> list[Blast]:
         """Return up to `limit` blasts, the newest first."""
@@ -152,49 +152,49 @@ class BlastRepository:
 
         The runner stops when it checks the blast the next time.
         """
-        return _known(await self._one(ASK_CANCEL, id=blast_id), blast_id)
+        return _found(await self._fetch(ASK_CANCEL, id=blast_id), blast_id)
 
     async def claim(self, runner: str) -> Blast | None:
         """Claim the oldest queued blast for `runner`, and return it as running, or None if no blast is queued.
 
         Each blast is claimed by one runner only.
         """
-        return await self._one(CLAIM, runner=runner)
+        return await self._fetch(CLAIM, runner=runner)
 
     async def progress(self, blast_id: str, counts: Mapping[str, Any]) -> bool:
         """Store the figures so far and a heartbeat of the runner. Return False if the blast is no longer running."""
-        return await self._change(PROGRESS, id=blast_id, counts=dict(counts)) == 1
+        return await self._execute(PROGRESS, id=blast_id, counts=dict(counts)) == 1
 
     async def should_stop(self, blast_id: str) -> bool:
         """Report whether the runner should stop, because the blast was cancelled or is no longer running."""
         with ledger_reachable():
             async with self._engine.connect() as connection:
-                return (await connection.execute(GOES_ON, {"id": blast_id})).first() is None
+                return (await connection.execute(STILL_RUNNING, {"id": blast_id})).first() is None
 
     async def finish(self, blast_id: str, state: str, result: Mapping[str, Any]) -> bool:
         """End a running blast as `finished`, `cancelled` or `aborted`. Return False if it had ended before."""
-        return await self._change(FINISH, id=blast_id, state=state, result=dict(result)) == 1
+        return await self._execute(FINISH, id=blast_id, state=state, result=dict(result)) == 1
 
     async def abandon_stale(self, older_than_seconds: float) -> int:
         """Abort the running blasts whose last heartbeat is older than this, and return their number.
 
         The progress that was measured becomes the result.
         """
-        return await self._change(ABANDON_STALE, older_than=older_than_seconds)
+        return await self._execute(ABANDON_STALE, older_than=older_than_seconds)
 
-    async def _one(self, statement: TextClause, **values: Any) -> Blast | None:
+    async def _fetch(self, statement: TextClause, **values: Any) -> Blast | None:
         with ledger_reachable():
             async with self._engine.begin() as connection:
                 row = (await connection.execute(statement, values)).mappings().first()
         return None if row is None else Blast(**row)
 
-    async def _change(self, statement: TextClause, **values: Any) -> int:
+    async def _execute(self, statement: TextClause, **values: Any) -> int:
         with ledger_reachable():
             async with self._engine.begin() as connection:
                 return (await connection.execute(statement, values)).rowcount
 
 
-def _known(blast: Blast | None, blast_id: str) -> Blast:
+def _found(blast: Blast | None, blast_id: str) -> Blast:
     if blast is None:
         raise UnknownBlast(f"There is no blast {blast_id[:64]!r}.")
     return blast

@@ -5,12 +5,21 @@ The functions here are pure, so that a test can list every case as a row of a ta
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
-from app.ledger.models import BookingStatus
 from app.sales.order import Order
 
-Buyer = tuple[str, str]
-"""Customer and idempotency key. Together they identify one purchase."""
+PurchaseKey = tuple[str, str]
+"""Customer and idempotency key. Together they identify one purchase of a round."""
+
+
+class BookingStatus(StrEnum):
+    """A `duplicate` is an alias of its key's first booking: its answer was lost, and the buyer had bought again."""
+
+    BOOKED = "booked"
+    REJECTED = "rejected"
+    DUPLICATE = "duplicate"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +35,15 @@ def plan(
     orders: Iterable[Order],
     *,
     known_ids: Collection[str],
-    first_bookings: Mapping[Buyer, str],
+    first_bookings: Mapping[PurchaseKey, str],
     room: int,
     guarded: bool,
 ) -> list[Row]:
     """Return the rows for `orders` of one round, in their order.
 
     `known_ids`: reservation ids that the ledger has. An order that is delivered again adds no row.
-    `first_bookings`: for each buyer, the reservation id under which their key is in the ledger, whatever its status. An
-    order with another id for the same customer and key is a duplicate of that booking and takes no room.
+    `first_bookings`: the reservation id of the booking that the ledger has for a purchase key, whatever its status. An
+    order with another id for the same key is a duplicate of that booking and takes no room.
     `room`: tickets left. An order that does not fit is rejected, unless the round is unguarded.
     """
     seen = set(known_ids)

@@ -23,8 +23,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
-from app.ledger.booking_plan import Buyer, Row, plan
-from app.ledger.models import BookingStatus
+from app.ledger.booking_plan import BookingStatus, PurchaseKey, Row, plan
 from app.sales.order import Order
 
 LOCK = text("""
@@ -110,7 +109,7 @@ class UnknownRound(AtomicTicketsError):
     status, slug, title = 409, "unknown-round", "Unknown Round"
 
 
-class LedgerMoved(TemporarilyUnavailable):
+class ConcurrentBookings(TemporarilyUnavailable):
     """Another writer added bookings without the round's lock. Nothing was booked; the batch may be tried again."""
 
 
@@ -133,7 +132,7 @@ async def book(connection: AsyncConnection, sale: str, orders: Sequence[Order]) 
         rows = _plan(orders, inventories, known_ids, await _first_bookings(connection, sale, orders))
         inserted = await _insert(connection, sale, rows)
         if sum(group.orders for group in inserted) != len(rows):
-            raise LedgerMoved(f"Bookings of {sale!r} were added without its lock; the batch is tried again.")
+            raise ConcurrentBookings(f"Bookings of {sale!r} were added without its lock; the batch is tried again.")
     await _add_booked(connection, sale, rows, inserted, inventories)
     orders_by_status: dict[str, int] = defaultdict(int)
     for group in inserted:
@@ -159,8 +158,8 @@ async def _lock(connection: AsyncConnection, sale: str, orders: Iterable[Order])
 
 async def _first_bookings(
     connection: AsyncConnection, sale: str, orders: Sequence[Order]
-) -> dict[int, dict[Buyer, str]]:
-    """Return, by round, the reservation id under which each buyer's key is in the ledger already."""
+) -> dict[int, dict[PurchaseKey, str]]:
+    """Return, by round and purchase key, the reservation id of the booking that the ledger has already."""
     result = await connection.execute(
         FIRST_BOOKINGS,
         {
@@ -170,7 +169,7 @@ async def _first_bookings(
             "keys": [order.key for order in orders],
         },
     )
-    first: dict[int, dict[Buyer, str]] = defaultdict(dict)
+    first: dict[int, dict[PurchaseKey, str]] = defaultdict(dict)
     for round_, customer, key, reservation_id in result:
         first[round_][customer, key] = reservation_id
     return first
@@ -180,7 +179,7 @@ def _plan(
     orders: Sequence[Order],
     inventories: Mapping[int, Inventory],
     known_ids: frozenset[str],
-    first_bookings: Mapping[int, Mapping[Buyer, str]],
+    first_bookings: Mapping[int, Mapping[PurchaseKey, str]],
 ) -> list[Row]:
     """Plan each round separately. A batch has more than one round only around a reset."""
     rows: list[Row] = []

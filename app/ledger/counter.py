@@ -2,7 +2,7 @@
 
 from sqlalchemy import TextClause, text
 
-LEFT = text("SELECT remaining FROM inventory WHERE sale = :sale AND round = :round")
+READ_REMAINING = text("SELECT remaining FROM inventory WHERE sale = :sale AND round = :round")
 
 
 def counter_update(change: str, condition: str = "true") -> TextClause:

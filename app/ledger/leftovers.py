@@ -3,14 +3,12 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-OVER = "d.round < s.round OR s.removed_at IS NOT NULL"
-
 # Rows that a late purchase has locked are skipped, and taken back the next time.
 TAKE_BACK = tuple(
     text(f"""
         WITH over AS MATERIALIZED (
             SELECT d.sale, d.round, d.{key} FROM {table} d JOIN sales s ON s.name = d.sale
-            WHERE {OVER} LIMIT :batch FOR UPDATE OF d SKIP LOCKED
+            WHERE d.round < s.round OR s.removed_at IS NOT NULL LIMIT :batch FOR UPDATE OF d SKIP LOCKED
         ), gone AS (
             DELETE FROM {table} d USING over
             WHERE d.sale = over.sale AND d.round = over.round AND d.{key} = over.{key}

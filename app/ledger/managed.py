@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.ledger.availability import ledger_reachable
-from app.ledger.sales import add_round, lock, present, start_round
+from app.ledger.sales import add_round, lock_sale, read_sale, start_round
 from app.sales.desired_state import DesiredSale, Step, next_step
 from app.sales.model import Sale
 
@@ -29,7 +29,7 @@ END = text("""
     WHERE name = :name AND managed_by = 'flashsale' AND owner_uid = :uid AND ended_at IS NULL
     RETURNING name
 """)
-STARTS = (Step.CREATE, Step.NEXT_ROUND)
+NEW_ROUND_STEPS = (Step.CREATE, Step.NEXT_ROUND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,38 +46,38 @@ class ManagedSales:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def follow(self, wanted: DesiredSale, seen: Sale | None, *, guarded: bool) -> Followed:
+    async def follow(self, desired: DesiredSale, observed: Sale | None, *, guarded: bool) -> Followed:
         """Make the sale's row match the resource, and return the sale and the step taken. The call is idempotent.
 
-        If `seen` matches already, nothing is locked or written. Raise NameTaken, StrategyDiffers or StockShrinks.
+        If `observed` matches already, nothing is locked or written. Raise NameTaken, StrategyDiffers or StockShrinks.
         """
-        if seen is not None and next_step(wanted, seen) is Step.NOTHING:
-            return Followed(seen, Step.NOTHING)
+        if observed is not None and next_step(desired, observed) is Step.NOTHING:
+            return Followed(observed, Step.NOTHING)
         with ledger_reachable():
             async with self._engine.begin() as connection:
-                step = await _follow(connection, wanted, guarded=guarded)
-                return Followed(await present(connection, wanted.name), step)
+                step = await _follow(connection, desired, guarded=guarded)
+                return Followed(await read_sale(connection, desired.name), step)
 
     async def end(self, name: str, uid: str) -> Sale | None:
         """End the sale if it still follows this resource. Return None if it does not, or if it has ended already."""
         with ledger_reachable():
             async with self._engine.begin() as connection:
                 ended = await connection.scalar(END, {"name": name, "uid": uid})
-                return None if ended is None else await present(connection, name)
+                return None if ended is None else await read_sale(connection, name)
 
 
-async def _follow(connection: AsyncConnection, wanted: DesiredSale, *, guarded: bool) -> Step:
+async def _follow(connection: AsyncConnection, desired: DesiredSale, *, guarded: bool) -> Step:
     """Create the sale, or lock it and take the next step. Return the step."""
-    terms, name = wanted.terms, wanted.name
-    created = await connection.scalar(CREATE, {"name": name, "strategy": terms.strategy, "round": wanted.round})
+    terms, name = desired.terms, desired.name
+    created = await connection.scalar(CREATE, {"name": name, "strategy": terms.strategy, "round": desired.round})
     if created is not None:
         step = Step.CREATE
-        await add_round(connection, name, wanted.round, epoch=1, stock=terms.stock, guarded=guarded)
+        await add_round(connection, name, desired.round, epoch=1, stock=terms.stock, guarded=guarded)
     else:
-        sale, guarded_before = await lock(connection, name)
-        step = next_step(wanted, sale)
+        sale, guarded_before = await lock_sale(connection, name)
+        step = next_step(desired, sale)
         if step is Step.NEXT_ROUND:
-            await start_round(connection, sale, terms.stock, guarded=guarded_before, at_least=wanted.round)
+            await start_round(connection, sale, terms.stock, guarded=guarded_before, at_least=desired.round)
         elif step is not Step.NOTHING:
             await connection.execute(GROW, {"name": name, "round": sale.round, "stock": terms.stock})
     if step is not Step.NOTHING:
@@ -88,12 +88,12 @@ async def _follow(connection: AsyncConnection, wanted: DesiredSale, *, guarded: 
                 "customer_limit": terms.customer_limit,
                 "opens_at": terms.opens_at,
                 "closes_at": terms.closes_at,
-                "paused": wanted.paused,
+                "paused": desired.paused,
                 # A pause that the resource does not set is decided when a round starts, and kept while it lasts.
-                "think_ms": terms.think_ms if terms.think_is_explicit or step in STARTS else None,
-                "uid": wanted.uid,
-                "round": wanted.round,
-                "generation": wanted.generation,
+                "think_ms": terms.think_ms if terms.think_is_explicit or step in NEW_ROUND_STEPS else None,
+                "uid": desired.uid,
+                "round": desired.round,
+                "generation": desired.generation,
             },
         )
     return step

@@ -37,9 +37,9 @@ from app.settings import LedgerSettings, StoreSettings
 from app.telemetry.logs import configure_logs
 
 MIGRATION_TIMEOUT_SECONDS = 600.0
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 LOCK_SECONDS = 1.0  # the longest that buyers wait; their statements have 3 s
-STEP_BACK_SECONDS = (1.0, 3.0)
+RETRY_PAUSE_SECONDS = (1.0, 3.0)
 
 HAS_SCHEMA = text("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = :name)")
 
@@ -76,10 +76,10 @@ def upgrade(connection: Connection, schema_name: str) -> None:
         if before != own_revision():
             log.warning("the database is newer than this release, which works on it all the same", revision=before)
             return
-    ours = insert(InstanceRow).values(singleton=True, id=str(uuid.uuid4()), min_compatible=own_min_compatible())
+    instance = insert(InstanceRow).values(singleton=True, id=str(uuid.uuid4()), min_compatible=own_min_compatible())
     connection.execute(
-        ours.on_conflict_do_update(
-            index_elements=[InstanceRow.singleton], set_={"min_compatible": ours.excluded.min_compatible}
+        instance.on_conflict_do_update(
+            index_elements=[InstanceRow.singleton], set_={"min_compatible": instance.excluded.min_compatible}
         )
     )
     log.info("schema is up to date", revision=own_revision())
@@ -99,7 +99,7 @@ async def migrate(database_url: str, wait_seconds: float = 0.0) -> None:
             await _until_reachable(engine, time.monotonic() + wait_seconds)
         give_up_at = time.monotonic() + MIGRATION_TIMEOUT_SECONDS
         while not await _upgraded(engine, settings.schema_name, give_up_at):  # noqa: ASYNC110  another session has the lock
-            await asyncio.sleep(random.uniform(*STEP_BACK_SECONDS))  # noqa: S311  not for secrecy
+            await asyncio.sleep(random.uniform(*RETRY_PAUSE_SECONDS))  # noqa: S311  not for secrecy
     finally:
         await engine.dispose()
 
@@ -135,7 +135,7 @@ async def _until_reachable(engine: AsyncEngine, deadline: float) -> None:
             if not logged:
                 log.info("waiting for the database")
             logged = True
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def main() -> None:

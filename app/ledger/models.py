@@ -1,7 +1,6 @@
 """The tables of the ledger. A convention fixes the names of constraints, so that a migration can drop them by name."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -33,15 +32,6 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map = {datetime: DateTime(timezone=True), str: Text()}  # noqa: RUF012  SQLAlchemy's own declaration
-
-
-class BookingStatus(StrEnum):
-    """A `duplicate` is an alias of its key's first booking: its answer was lost, and the buyer had bought again."""
-
-    BOOKED = "booked"
-    REJECTED = "rejected"
-    DUPLICATE = "duplicate"
-    CANCELLED = "cancelled"
 
 
 class SaleRow(Base):
@@ -103,10 +93,7 @@ class InventoryRow(Base):
 
 
 class BucketRow(Base):
-    """A part of a round's stock, moved from `inventory.remaining` to be sold without that row's lock.
-
-    It holds ticket `next_ticket` and the `remaining - 1` tickets after it. Unsold ones go back when the round is over.
-    """
+    """Tickets moved from `inventory.remaining` to be sold without its lock. Unsold ones go back after the round."""
 
     __tablename__ = "buckets"
     __table_args__ = (
@@ -118,7 +105,7 @@ class BucketRow(Base):
     round: Mapped[int] = mapped_column(Integer, primary_key=True)
     bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     remaining: Mapped[int] = mapped_column(Integer)
-    next_ticket: Mapped[int] = mapped_column(Integer)
+    next_ticket: Mapped[int] = mapped_column(Integer)  # the bucket has this ticket and the `remaining - 1` after it
 
 
 class UnitRow(Base):
@@ -211,10 +198,7 @@ class BlastRow(Base):
     __tablename__ = "blasts"
     __table_args__ = (
         ForeignKeyConstraint(["sale"], ["sales.name"]),
-        CheckConstraint(
-            "state IN ('queued', 'running', 'finished', 'cancelled', 'aborted')",
-            name="state_known",
-        ),
+        CheckConstraint("state IN ('queued', 'running', 'finished', 'cancelled', 'aborted')", name="state_known"),
         Index("ix_blasts_open", "created_at", postgresql_where=text("state IN ('queued', 'running')")),
     )
 
@@ -306,14 +290,11 @@ class WitnessRow(Base):
 
 
 class InstanceRow(Base):
-    """The installation, in one row. Redis holds the same `id`; a process refuses to start on stores that do not match.
-
-    `min_compatible` is the oldest release that works on this schema, by its revision (app.ledger.revisions).
-    """
+    """The installation, in one row. Redis holds the same `id`; no process starts on stores that do not match."""
 
     __tablename__ = "instance"
     __table_args__ = (CheckConstraint("singleton", name="one_row"),)
 
     singleton: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
     id: Mapped[str]
-    min_compatible: Mapped[str] = mapped_column(server_default=text("'0001'"))
+    min_compatible: Mapped[str] = mapped_column(server_default=text("'0001'"))  # a release: see app.ledger.revisions

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.locks import hold
 from app.ledger.reservations import OF_BUYER
-from app.sales.model import Purchase, ReservationId, UnknownSale
+from app.sales.model import Purchase, ReservationId, unknown_sale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved
 
 READ = """
@@ -74,7 +74,7 @@ async def read(connection: AsyncConnection, sale: str, locking: str = "") -> See
     """Read the sale and its counter (alias `i`), with `locking` as the SELECT's locking clause. Raise UnknownSale."""
     row = (await connection.execute(_reading(locking), {"sale": sale})).first()
     if row is None:
-        raise UnknownSale(f"There is no sale {sale!r}.")
+        raise unknown_sale(sale)
     return Seen(*row)
 
 

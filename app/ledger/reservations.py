@@ -23,7 +23,7 @@ OF_BUYER = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedReservation:
     """A reservation as the ledger has it.
 
     `status` is the booking's status, or `set-aside`. `alias_of` is the first booking's reservation id if this one is a
@@ -40,7 +40,7 @@ class ReservationRepository:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def find(self, reservation: ReservationId) -> Recorded | None:
+    async def find(self, reservation: ReservationId) -> RecordedReservation | None:
         """Return what the ledger has of the reservation, or None while its order is not in the ledger."""
         values = {
             "id": str(reservation),
@@ -51,7 +51,7 @@ class ReservationRepository:
         with ledger_reachable():
             async with self._engine.connect() as connection:
                 row = (await connection.execute(FIND, values)).first()
-        return None if row is None else Recorded(*row)
+        return None if row is None else RecordedReservation(*row)
 
     async def of_buyer(self, sale: str, round_: int, customer: str, key: str) -> Reserved | None:
         """Return the reservation that this key has won in the round, or None.

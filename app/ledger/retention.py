@@ -34,11 +34,11 @@ OLD = (
 
 async def prune(engine: AsyncEngine, older_than_days: int, batch: int = BATCH) -> int:
     """Delete at most `batch` rows of each kind and return how many were deleted. Raise LedgerUnavailable."""
-    gone = 0
+    deleted = 0
     for statement in OLD:
         with ledger_reachable():
             async with engine.begin() as connection:
-                gone += (await connection.execute(statement, {"days": older_than_days, "batch": batch})).rowcount
+                deleted += (await connection.execute(statement, {"days": older_than_days, "batch": batch})).rowcount
     with ledger_reachable():
         async with engine.begin() as connection:
-            return gone + await return_unsold(connection, batch)
+            return deleted + await return_unsold(connection, batch)

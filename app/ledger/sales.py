@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.errors import AtomicTicketsError
 from app.ledger.availability import ledger_reachable
 from app.ledger.tally import Tally, tally
-from app.sales.model import Sale, SaleTerms, UnknownSale
+from app.sales.model import Sale, SaleTerms, unknown_sale
 
 SALES = """
     SELECT s.name, s.strategy, i.stock, s.opens_at, s.closes_at, s.customer_limit, s.think_ms, s.round, i.epoch,
@@ -99,8 +99,8 @@ class SaleRepository:
             async with self._engine.begin() as connection:
                 if (await connection.execute(CREATE, values)).first() is not None:
                     await add_round(connection, terms.name, 1, epoch=1, stock=terms.stock, guarded=guarded)
-                    return Creation(await present(connection, terms.name), created=True)
-                sale, _ = await lock(connection, terms.name)
+                    return Creation(await read_sale(connection, terms.name), created=True)
+                sale, _ = await lock_sale(connection, terms.name)
                 if sale.ended_at is None:
                     if terms.as_change_of(sale.terms) == sale.terms:
                         return Creation(sale, created=False)
@@ -113,7 +113,7 @@ class SaleRepository:
                     )
                 await connection.execute(RESTART, values)
                 await start_round(connection, sale, terms.stock, guarded=guarded)
-                return Creation(await present(connection, terms.name), created=True)
+                return Creation(await read_sale(connection, terms.name), created=True)
 
     async def get(self, name: str) -> Sale | None:
         """Return the sale in its present round, ended or not, or None if there is no such sale."""
@@ -134,11 +134,11 @@ class SaleRepository:
         """Start the next round, with the same stock if `stock` is None. Raise UnknownSale or SaleEnded."""
         with ledger_reachable():
             async with self._engine.begin() as connection:
-                sale, guarded = await lock(connection, name)
+                sale, guarded = await lock_sale(connection, name)
                 if sale.ended_at is not None:
                     raise SaleEnded(f"The sale {name!r} has ended; creating it again starts its next round.")
                 await start_round(connection, sale, sale.terms.stock if stock is None else stock, guarded=guarded)
-                return await present(connection, name)
+                return await read_sale(connection, name)
 
     async def raise_epoch(self, name: str, seen_epoch: int, *, beyond: int = 0) -> Sale:
         """Raise the epoch if it is still `seen_epoch`, so that two repairs of one finding raise it once.
@@ -149,18 +149,18 @@ class SaleRepository:
         """
         with ledger_reachable():
             async with self._engine.begin() as connection:
-                sale, _ = await lock(connection, name)
+                sale, _ = await lock_sale(connection, name)
                 await connection.execute(
                     RAISE_EPOCH, {"sale": name, "round": sale.round, "seen": seen_epoch, "beyond": beyond}
                 )
-                return await present(connection, name)
+                return await read_sale(connection, name)
 
     async def end(self, name: str) -> Sale:
         """End the sale; ending it again changes nothing. Raise UnknownSale if there is no such sale."""
         with ledger_reachable():
             async with self._engine.begin() as connection:
                 await connection.execute(END, {"name": name})
-                return await present(connection, name)
+                return await read_sale(connection, name)
 
     async def tally(self, name: str, round_: int) -> Tally:
         """Count the round in one statement, so that all figures are of one instant. Raise UnknownSale."""
@@ -174,7 +174,7 @@ class SaleRepository:
                 return [_sale(row) for row in await connection.execute(statement, {"after": after, "limit": limit})]
 
 
-async def lock(connection: AsyncConnection, name: str) -> tuple[Sale, bool]:
+async def lock_sale(connection: AsyncConnection, name: str) -> tuple[Sale, bool]:
     """Lock the sale and its inventory row. Return the sale, and whether its inventory is guarded. Raise UnknownSale.
 
     There are two statements because one would join before it waits for the lock. Read again afterwards, the new round's
@@ -183,15 +183,15 @@ async def lock(connection: AsyncConnection, name: str) -> tuple[Sale, bool]:
     await connection.execute(LOCK_SALE, {"name": name})
     row = (await connection.execute(LOCK_INVENTORY, {"name": name})).first()
     if row is None:
-        raise UnknownSale(f"There is no sale {name!r}.")
+        raise unknown_sale(name)
     return _sale(row), row.guarded
 
 
-async def present(connection: AsyncConnection, name: str) -> Sale:
+async def read_sale(connection: AsyncConnection, name: str) -> Sale:
     """Return the sale in its present round. Raise UnknownSale if there is no such sale."""
     row = (await connection.execute(GET, {"name": name})).first()
     if row is None:
-        raise UnknownSale(f"There is no sale {name!r}.")
+        raise unknown_sale(name)
     return _sale(row)
 
 

@@ -35,7 +35,7 @@ from app.drain.set_aside import entry_key
 from app.gate.gate import Gate
 from app.gate.replies import RestoredOrder
 from app.ledger.availability import ledger_reachable
-from app.ledger.models import BookingStatus
+from app.ledger.booking_plan import BookingStatus
 from app.reconcile.recount_lock import recount_lock
 from app.reconcile.stream_backlog import StreamBacklog, count_backlog, read_backlog
 from app.sales.model import ReservationId, Sale

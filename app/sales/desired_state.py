@@ -61,54 +61,54 @@ class StrategyDiffers(AtomicTicketsError):
     status, slug, title = 409, "strategy-differs", "Strategy Differs"
 
 
-def next_step(wanted: DesiredSale, present: Sale | None) -> Step:
+def next_step(desired: DesiredSale, observed: Sale | None) -> Step:
     """Return the next step. Raise NameTaken, StrategyDiffers or StockShrinks if the row cannot become as desired."""
-    if present is None:
+    if observed is None:
         return Step.CREATE
-    if is_outdated(wanted, present):
+    if is_outdated(desired, observed):
         return Step.NOTHING
-    if present.ended_at is None and present.managed_by != "flashsale" and not wanted.adopt:
+    if observed.ended_at is None and observed.managed_by != "flashsale" and not desired.adopt:
         raise NameTaken(
-            f"The name {wanted.name!r} belongs to a sale of the HTTP API. To take the sale over with its remaining "
+            f"The name {desired.name!r} belongs to a sale of the HTTP API. To take the sale over with its remaining "
             'tickets, annotate the resource with atomictickets.dev/adopt: "true".'
         )
-    if present.terms.strategy != wanted.terms.strategy:
+    if observed.terms.strategy != desired.terms.strategy:
         raise StrategyDiffers(
-            f"The sale {wanted.name!r} keeps its strategy {present.terms.strategy!r} forever; choose another name."
+            f"The sale {desired.name!r} keeps its strategy {observed.terms.strategy!r} forever; choose another name."
         )
-    if present.ended_at is not None or asks_for_new_round(wanted, present):
+    if observed.ended_at is not None or asks_for_new_round(desired, observed):
         return Step.NEXT_ROUND
-    if not is_follower(wanted, present):
+    if not is_follower(desired, observed):
         return Step.ADOPT  # keeps its stock if less is asked for; StockShrinks is raised once it follows the resource
-    if wanted.terms.stock < present.terms.stock:
+    if desired.terms.stock < observed.terms.stock:
         raise StockShrinks(
-            f"Round {present.round} has a stock of {present.terms.stock}, which can only grow. "
+            f"Round {observed.round} has a stock of {observed.terms.stock}, which can only grow. "
             "To sell fewer tickets, raise spec.round."
         )
-    return Step.NOTHING if is_as_desired(wanted, present) else Step.AMEND
+    return Step.NOTHING if is_as_desired(desired, observed) else Step.AMEND
 
 
-def is_follower(wanted: DesiredSale, present: Sale) -> bool:
+def is_follower(desired: DesiredSale, observed: Sale) -> bool:
     """Return whether the row follows this resource."""
-    return present.managed_by == "flashsale" and present.owner_uid == wanted.uid
+    return observed.managed_by == "flashsale" and observed.owner_uid == desired.uid
 
 
-def is_outdated(wanted: DesiredSale, present: Sale) -> bool:
+def is_outdated(desired: DesiredSale, observed: Sale) -> bool:
     """Return whether the row already follows a newer version of this resource."""
-    return is_follower(wanted, present) and wanted.generation < (present.owner_generation or 0)
+    return is_follower(desired, observed) and desired.generation < (observed.owner_generation or 0)
 
 
-def asks_for_new_round(wanted: DesiredSale, present: Sale) -> bool:
+def asks_for_new_round(desired: DesiredSale, observed: Sale) -> bool:
     """Return whether the resource asks for a round that was not started yet.
 
     The ledger's row does not keep this resource's count if it follows another resource. A round that the sale has not
     reached yet is new in any case.
     """
-    if is_follower(wanted, present):
-        return wanted.round > (present.owner_round or 0)
-    return present.managed_by == "flashsale" and wanted.round > present.round
+    if is_follower(desired, observed):
+        return desired.round > (observed.owner_round or 0)
+    return observed.managed_by == "flashsale" and desired.round > observed.round
 
 
-def is_as_desired(wanted: DesiredSale, present: Sale) -> bool:
+def is_as_desired(desired: DesiredSale, observed: Sale) -> bool:
     """Return whether the row has the desired terms and pause."""
-    return wanted.terms.as_change_of(present.terms) == present.terms and wanted.paused == present.paused
+    return desired.terms.as_change_of(observed.terms) == observed.terms and desired.paused == observed.paused

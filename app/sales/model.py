@@ -3,11 +3,8 @@
 import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import NewType
 
 from app.errors import AtomicTicketsError
-
-SaleName = NewType("SaleName", str)
 
 SALE_NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"  # a DNS label, as the name of a FlashSale resource
 CUSTOMER = r"^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,63}$"  # no blank: the gate joins customer and key with one
@@ -119,6 +116,11 @@ class UnknownSale(AtomicTicketsError):
     """No sale has this name."""
 
     status, slug, title = 404, "unknown-sale", "Unknown Sale"
+
+
+def unknown_sale(name: str) -> UnknownSale:
+    """Return the error for a name that no sale has."""
+    return UnknownSale(f"There is no sale {name!r}.")
 
 
 class UnknownReservation(AtomicTicketsError):

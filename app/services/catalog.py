@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from app.errors import AtomicTicketsError
 from app.ledger.sales import SaleRepository
-from app.sales.model import UnknownSale
+from app.sales.model import unknown_sale
 from app.sales.recent import KNOWN_SALES, remember
 from app.sales.strategy import Strategy
 
@@ -58,16 +58,11 @@ class SaleCatalog:
             sale = await self._sales.get(name)
         if sale is None:
             remember(self._unknown_until, name, time.monotonic() + UNKNOWN_SECONDS, UNKNOWN_NAMES)
-            raise unknown(name)
+            raise unknown_sale(name)
         strategy = strategy_named(sale.terms.strategy, self._strategies)
         remember(self._known, name, strategy, KNOWN_SALES)
         return strategy
 
     def _refuse_unknown(self, name: str) -> None:
         if self._unknown_until.get(name, 0.0) > time.monotonic():
-            raise unknown(name)
-
-
-def unknown(name: str) -> UnknownSale:
-    """Return the error for a name that no sale has."""
-    return UnknownSale(f"There is no sale {name!r}.")
+            raise unknown_sale(name)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from app.ledger.receipts import ReceiptRepository
-from app.ledger.reservations import Recorded, ReservationRepository
+from app.ledger.reservations import ReservationRepository
 from app.sales.model import ReservationId, UnknownReservation, UnknownSale
 from app.services.catalog import SaleCatalog
 
@@ -35,25 +35,25 @@ class Reservations:
         """Return the reservation. Raise UnknownReservation, or TemporarilyUnavailable if a store is away."""
         reservation = ReservationId.parse(reservation_id)
         if recorded := await self._ledger.find(reservation):
-            return view(reservation, recorded)
+            return view(reservation, recorded.status, recorded.alias_of)
         try:
             strategy = self._catalog.known(reservation.sale) or await self._catalog.find(reservation.sale)
         except UnknownSale as error:
             raise unknown(reservation) from error
         if await strategy.is_pending(reservation):
-            return view(reservation, Recorded("pending", None))
+            return view(reservation, "pending")
         # The order may have moved from the stream to the ledger since the first lookup.
         if recorded := await self._ledger.find(reservation):
-            return view(reservation, recorded)
+            return view(reservation, recorded.status, recorded.alias_of)
         if await self._receipts.get(reservation_id) is None:
             raise unknown(reservation)
-        return view(reservation, Recorded("lost", None))
+        return view(reservation, "lost")
 
 
-def view(reservation: ReservationId, recorded: Recorded) -> ReservationView:
-    """Return the reservation with what is recorded of it. An order that is set aside is shown as pending."""
-    status = "pending" if recorded.status == "set-aside" else recorded.status
-    return ReservationView(str(reservation), reservation.sale, reservation.round, status, recorded.alias_of)
+def view(reservation: ReservationId, status: str, alias_of: str | None = None) -> ReservationView:
+    """Return the reservation with its status. An order that is set aside is shown as pending."""
+    shown = "pending" if status == "set-aside" else status
+    return ReservationView(str(reservation), reservation.sale, reservation.round, shown, alias_of)
 
 
 def unknown(reservation: ReservationId) -> UnknownReservation:

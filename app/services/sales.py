@@ -9,7 +9,7 @@ import structlog
 from app.errors import TemporarilyUnavailable
 from app.ledger.sales import Creation, SaleExists, SaleRepository
 from app.sales.managed import refuse_end, refuse_other_terms, refuse_reset
-from app.sales.model import Sale, SaleTerms, UnknownSale
+from app.sales.model import Sale, SaleTerms, unknown_sale
 from app.sales.strategy import Snapshot, Strategy
 from app.services.catalog import strategy_named
 from app.services.sale_view import SaleView
@@ -48,7 +48,7 @@ class SalesService:
         """Return the sale. Raise UnknownSale."""
         sale = await self._sales.get(name)
         if sale is None:
-            raise UnknownSale(f"There is no sale {name!r}.")
+            raise unknown_sale(name)
         return sale
 
     async def page(self, after: str = "", limit: int = 100) -> list[Sale]:

@@ -16,7 +16,7 @@ from typing import ClassVar
 from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.ledger.counter import LEFT, counter_update
+from app.ledger.counter import READ_REMAINING, counter_update
 from app.ledger.purchases import Seen
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
@@ -34,5 +34,5 @@ class ConditionalUpdateStrategy(LedgerStrategy):
         values = {"sale": purchase.sale, "round": seen.round, "quantity": purchase.quantity}
         written = (await connection.execute(self.write, values)).first()
         if written is None:
-            return SoldOut((await connection.execute(LEFT, values)).scalar_one())
+            return SoldOut((await connection.execute(READ_REMAINING, values)).scalar_one())
         return Taken(written.ticket, written.remaining, written.row_version)

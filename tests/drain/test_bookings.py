@@ -5,9 +5,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from app.ledger import bookings
-from app.ledger.booking_plan import Row
+from app.ledger.booking_plan import BookingStatus, Row
 from app.ledger.bookings import Booked, UnknownRound, book
-from app.ledger.models import BookingStatus
 from app.sales.order import Order
 from tests.support.stall import Stall
 

@@ -64,7 +64,7 @@ async def test_a_batch_that_is_sent_again_is_kept_once_and_finds_the_same(ledger
     """A commit's answer may be lost. The batch is then sent again, and the spans of its pairs are still to be made."""
     batch = [recorded(), recorded()]
     first, again = await ledger.keep(batch), await ledger.keep(batch)
-    assert (first, len(first.witnesses), first.beyond) == (again, 1, [])
+    assert (first, len(first.witnesses), first.round_full) == (again, 1, [])
     assert len(await ledger.attempts("drop", 1, limit=10)) == 2
     assert len(await ledger.witnesses("drop", 1, limit=10)) == 1
 
@@ -149,11 +149,11 @@ async def test_the_present_round_is_the_sales(ledger: AttemptRepository, sales: 
 async def test_a_round_takes_so_many_and_says_which_it_did_not(
     ledger: AttemptRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_PER_ROUND", 3)
+    monkeypatch.setattr(module, "MAX_PER_ROUND", 3)
     batch = [recorded(read_at=float(second)) for second in range(5)]
     kept = await ledger.keep([*batch, recorded(round=2)])
-    assert kept.beyond == batch[3:]
-    assert (await ledger.keep([recorded()])).beyond != []
+    assert kept.round_full == batch[3:]
+    assert (await ledger.keep([recorded()])).round_full != []
 
 
 async def test_old_attempts_go_and_their_witnesses_with_them(engine: AsyncEngine, ledger: AttemptRepository) -> None:

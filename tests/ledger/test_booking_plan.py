@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ledger.booking_plan import plan
-from app.ledger.models import BookingStatus
+from app.ledger.booking_plan import BookingStatus, plan
 from app.sales.model import ReservationId
 from app.sales.order import Order
 
@@ -51,10 +50,10 @@ def test_plan(
         guarded=guarded,
     )
     numbers = {reservation(number): number for number in range(1, 9)}
-    said = [
+    planned = [
         f"{row.order.number} {row.status}" + (f" of {numbers[row.alias_of]}" if row.alias_of else "") for row in rows
     ]
-    assert said == expected
+    assert planned == expected
 
 
 orders = st.builds(order, st.integers(1, 12), st.sampled_from(["ada", "bob", "cat", "dan"]), st.integers(1, 4))
