@@ -1,15 +1,12 @@
 {{/* The addresses of the stores, as environment variables of a container. Passwords are variables of their own and not
      part of the URLs, because the chart does not know them and so can't percent-encode them. */}}
 
-{{/* (list $ "valkey"): the name of the Secret with the password of a bundled store. */}}
-{{- define "atomictickets.storeSecret" -}}
-{{- (index (index . 0).Values (index . 1)).auth.existingSecret.name | default (include "atomictickets.component" .) -}}
-{{- end -}}
-
+{{/* (list $ "valkey"): the password of a bundled store, from the Secret in its values or else from the generated one. */}}
 {{- define "atomictickets.storePassword" -}}
+{{- $existing := (index (index . 0).Values (index . 1)).auth.existingSecret -}}
 secretKeyRef:
-  name: {{ include "atomictickets.storeSecret" . }}
-  key: {{ ternary (index (index . 0).Values (index . 1)).auth.existingSecret.key "password" (ne "" (index (index . 0).Values (index . 1)).auth.existingSecret.name) }}
+  name: {{ $existing.name | default (include "atomictickets.component" .) }}
+  key: {{ ternary $existing.key "password" (ne "" $existing.name) }}
 {{- end -}}
 
 {{/* (list $ "REDIS" "valkey" "externalRedis"): URL and password of the bundled or the external server. */}}

@@ -46,10 +46,10 @@
 {{- end -}}
 {{- end -}}
 
-{{- $leaving := add $values.api.shutdownDelaySeconds $values.api.gracefulSeconds 5 -}}
+{{- $shutdownSeconds := add $values.api.shutdownDelaySeconds $values.api.gracefulSeconds 5 -}}
 {{- with $values.api.terminationGracePeriodSeconds -}}
-{{- if le (int .) (int $leaving) -}}
-{{- fail (printf "api.terminationGracePeriodSeconds is %d, so pods would be killed while they finish requests; it must be more than shutdownDelaySeconds + gracefulSeconds + 5 = %d." (int .) (int $leaving)) -}}
+{{- if le (int .) (int $shutdownSeconds) -}}
+{{- fail (printf "api.terminationGracePeriodSeconds is %d, so pods would be killed while they finish requests; it must be more than shutdownDelaySeconds + gracefulSeconds + 5 = %d." (int .) (int $shutdownSeconds)) -}}
 {{- end -}}
 {{- end -}}
 {{- with $values.api.autoscaling -}}
@@ -84,9 +84,9 @@
 {{- end -}}
 {{- end -}}
 
-{{- $wanted := int (include "atomictickets.ledgerConnections" .) -}}
-{{- if and $values.postgres.enabled (gt $wanted (sub (int $values.postgres.maxConnections) 3 | int)) -}}
-{{- fail (printf "postgres.maxConnections is %d, and the processes may open %d connections during an update (the server reserves three more). Raise it, or lower LEDGER_POOL_SIZE in settings, the API's replicas or operator.maxWorkers." (int $values.postgres.maxConnections) $wanted) -}}
+{{- $connections := int (include "atomictickets.ledgerConnections" .) -}}
+{{- if and $values.postgres.enabled (gt $connections (sub (int $values.postgres.maxConnections) 3 | int)) -}}
+{{- fail (printf "postgres.maxConnections is %d, and the processes may open %d connections during an update (the server reserves three more). Raise it, or lower LEDGER_POOL_SIZE in settings, the API's replicas or operator.maxWorkers." (int $values.postgres.maxConnections) $connections) -}}
 {{- end -}}
 
 {{- if and $values.networkPolicies.enabled (not (and $values.valkey.enabled $values.broker.enabled $values.postgres.enabled)) (not $values.networkPolicies.externalStores) -}}
