@@ -74,7 +74,7 @@ class Platform:
         stores = {"REDIS_URL": redis_url, "BROKER_URL": self.broker.url, "DATABASE_URL": database_url}
         mark = {HOME_VARIABLE: str(home.directory)}
         plan = ServicePlan(home, LOOPBACK, free_port(), QUICK | dict(environment or {}) | stores | mark)
-        processes = plan.parts(api_processes=api, workers=workers)
+        processes = plan.processes(api_processes=api, workers=workers)
         self.url = plan.api_url
         self.redis = patient_redis(redis_url)
         self.gate = Gate(self.redis, GateSettings().key_prefix)

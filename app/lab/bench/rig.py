@@ -66,11 +66,11 @@ class Rig(Installation):
         for group in {API_1: None} | dict.fromkeys(groups):
             collector_port, plan = free_port(), self._untraced_plan()
             tracing = tracing_of(group, collector_port)
-            parts = [
+            members = [
                 plan.api(f"{group.name}-{number + 1}", group.module, **tracing) for number in range(group.processes)
             ]
-            self.supervisor.start(parts)
-            processes = [psutil.Process(part.server.pid) for part in parts]
+            self.supervisor.start(members)
+            processes = [psutil.Process(member.server.pid) for member in members]
             self._running[group.name] = RunningGroup(plan.api_url, processes, collector_port)
 
     @property
@@ -84,7 +84,9 @@ class Rig(Installation):
 
     @property
     def stock_server(self) -> psutil.Process:
-        return next(psutil.Process(part.server.pid) for part in self.supervisor.parts if part.name == "valkey")
+        return next(
+            psutil.Process(process.server.pid) for process in self.supervisor.processes if process.name == "valkey"
+        )
 
     @asynccontextmanager
     async def workers(self, count: int) -> AsyncIterator[list[psutil.Process]]:

@@ -79,7 +79,7 @@ def _run_lab(args: argparse.Namespace, home: LabHome) -> int:
             plan = _start(args, home, supervisor)
             if args.once:
                 return _run_comparison(plan.api_url, supervisor, args.json)
-            say(overview(supervisor.parts, plan.api_url, home.directory))
+            say(overview(supervisor.processes, plan.api_url, home.directory))
             while not supervisor.stop_requested:
                 faults.update()
                 supervisor.check()
@@ -97,14 +97,14 @@ def _start(args: argparse.Namespace, home: LabHome, supervisor: Supervisor) -> S
     stores = Stores(home, GivenStores(), say)
     control = {VARIABLE: str(home.control)} if is_loopback(args.host) else {}
     plan = ServicePlan(home, args.host, args.port, stores.urls | control)
-    supervisor.start(stores.parts)
+    supervisor.start(stores.processes)
     supervisor.run_to_end("migrate", plan.migration())
     _check_connections(stores.urls["DATABASE_URL"], args)
-    supervisor.start(plan.parts(api_processes=args.api_processes, workers=args.workers))
+    supervisor.start(plan.processes(api_processes=args.api_processes, workers=args.workers))
     urls = {"api_url": plan.api_url} | {name.lower(): url for name, url in stores.urls.items()}
     processes = [
-        {"name": part.name, "pid": part.server.pid, "address": part.address, "log": str(part.server.log)}
-        for part in supervisor.parts
+        {"name": process.name, "pid": process.server.pid, "address": process.address, "log": str(process.server.log)}
+        for process in supervisor.processes
     ]
     home.write_notes(
         {"running": True, "pid": os.getpid(), "started_at": datetime.now(UTC).isoformat(timespec="seconds")}

@@ -71,7 +71,7 @@ class OwnTarget(Target):
         self._sizes = {"api_processes": api_processes, "workers": workers}
         self.failpoints = FailpointController(home.directory / "failpoints")
         self._environment = SHORT_INTERVALS | {"FAILPOINTS": str(home.directory / "failpoints")} if faults else {}
-        self._parts: dict[str, ManagedProcess] = {}
+        self._processes: dict[str, ManagedProcess] = {}
         self._held: set[str] = set()
         self._replicas = 0
         super().__init__(api_url="", admin_token=ApiSettings().token)  # the API processes read the same setting
@@ -86,11 +86,11 @@ class OwnTarget(Target):
             refuse_too_many(self.database_url, **self._sizes)
             plan = installation.plan(self._environment)
             self.api_url = plan.api_url
-            parts = [part for part in plan.parts(**self._sizes) if part.name != "blast-runner"]
-            for part in parts:
-                part.restarts = RestartAtOnce()
-            self.supervisor.start(parts)
-            self._parts = {part.name: part for part in self.supervisor.parts}
+            processes = [process for process in plan.processes(**self._sizes) if process.name != "blast-runner"]
+            for process in processes:
+                process.restarts = RestartAtOnce()
+            self.supervisor.start(processes)
+            self._processes = {process.name: process for process in self.supervisor.processes}
             stack.pop_all()
         return self
 
@@ -100,35 +100,37 @@ class OwnTarget(Target):
     async def wait_until_ready(self) -> None:
         """Wait until every process runs and is ready. Raise ProcessFailed if one is not within 60 s."""
 
-        async def is_ready(part: ManagedProcess) -> bool | None:
-            return (part.server.running and (part.ready is None or await asyncio.to_thread(part.ready))) or None
+        async def is_ready(process: ManagedProcess) -> bool | None:
+            return (
+                process.server.running and (process.ready is None or await asyncio.to_thread(process.ready))
+            ) or None
 
-        for part in self._parts.values():
-            if not await poll(partial(is_ready, part), seconds=READY_SECONDS):
-                raise ProcessFailed(f"{part.name} was not ready after {READY_SECONDS:g} s.")
+        for process in self._processes.values():
+            if not await poll(partial(is_ready, process), seconds=READY_SECONDS):
+                raise ProcessFailed(f"{process.name} was not ready after {READY_SECONDS:g} s.")
 
     def hold(self, names: Sequence[str]) -> None:
         """Kill these processes with SIGKILL, and do not restart them until `resume`."""
         for name in names:
             self._held.add(name)
-            self._parts[name].restart_at = math.inf
-            self._parts[name].server.kill()
+            self._processes[name].restart_at = math.inf
+            self._processes[name].server.kill()
 
     async def resume(self, names: Sequence[str]) -> None:
         """Restart these processes, and wait until all processes are ready. Raise ProcessFailed."""
         for name in names:
             (self._installation.home.directory / f"{name}.ready").unlink(missing_ok=True)
-            self._parts[name].restart_at = 0.0
+            self._processes[name].restart_at = 0.0
             self._held.discard(name)
         await self.wait_until_ready()
 
     def kill_holder_of(self, port: int) -> None:
         """Kill the API process that has a connection with this local port. Raise ProcessFailed if there is none."""
-        for part in self._parts.values():
-            if part.name.startswith("api-") and part.server.running:
-                connections = psutil.Process(part.server.pid).net_connections("tcp")
+        for process in self._processes.values():
+            if process.name.startswith("api-") and process.server.running:
+                connections = psutil.Process(process.server.pid).net_connections("tcp")
                 if any(connection.laddr and connection.laddr.port == port for connection in connections):
-                    part.server.kill()
+                    process.server.kill()
                     return
         raise ProcessFailed(f"No API process has a connection at port {port}.")
 
@@ -139,7 +141,7 @@ class OwnTarget(Target):
 
     @property
     def stock_server(self) -> ValkeyServer:
-        return cast("ValkeyServer", self._parts["valkey"].server)
+        return cast("ValkeyServer", self._processes["valkey"].server)
 
     def replica(self) -> ValkeyServer:
         """Return a new server, not started yet, that will replicate the stock server."""
@@ -153,17 +155,17 @@ class OwnTarget(Target):
 
         If this fails, the stock server stays held, and `recover` resumes it.
         """
-        primary, part = self.stock_server, self._parts["valkey"]
-        self.hold([part.name])
+        primary, process = self.stock_server, self._processes["valkey"]
+        self.hold([process.name])
         async with Redis.from_url(replica.url) as client:
             await client.config_set("port", primary.port)
         replica.port = primary.port
-        part.server, part.restart_at = replica, None
-        self._held.discard(part.name)
+        process.server, process.restart_at = replica, None
+        self._held.discard(process.name)
 
     @property
     def workers(self) -> list[str]:
-        return [name for name in self._parts if name.startswith("worker-")]
+        return [name for name in self._processes if name.startswith("worker-")]
 
 
 def given_target(api_url: str, stores: GivenStores) -> Target:

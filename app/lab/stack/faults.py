@@ -54,7 +54,7 @@ class Faults:
             self._written_state = state
 
     def resume_drain(self) -> None:
-        """Let the workers continue. Call this before the lab stops its parts: a suspended process cannot end."""
+        """Let the workers continue. Call this before the lab stops its processes: a suspended process cannot end."""
         for process in self._worker_processes():
             with suppress(psutil.NoSuchProcess):
                 process.resume()
@@ -72,23 +72,23 @@ class Faults:
                     process.suspend()
 
     def _stop_worker(self) -> None:
-        running = [part for part in self._workers() if part.server.running]
+        running = [worker for worker in self._workers() if worker.server.running]
         if running:
             stop_for_a_while(running[0], WORKER_RETURNS_SECONDS)
 
     def _drop_broker(self) -> None:
-        for part in self._named("broker"):
-            stop_for_a_while(part, BROKER_RETURNS_SECONDS)
+        for broker in self._named("broker"):
+            stop_for_a_while(broker, BROKER_RETURNS_SECONDS)
 
     def _forget_counter(self) -> None:
         from redis import Redis, RedisError  # noqa: PLC0415 - the lab starts faster without it
 
-        for part in self._named("valkey"):
+        for process in self._named("valkey"):
             try:
-                with Redis.from_url(f"redis://{part.address}", socket_timeout=1) as stock:
+                with Redis.from_url(f"redis://{process.address}", socket_timeout=1) as stock:
                     stock.flushall()
             except RedisError as error:
-                self._say(f"{part.name} could not be emptied: {error}")
+                self._say(f"{process.name} could not be emptied: {error}")
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -104,30 +104,32 @@ class Faults:
                 }.items()
                 if possible
             ],
-            "parts": [{"name": part.name, "running": part.server.running} for part in self._supervisor.parts],
+            "parts": [
+                {"name": process.name, "running": process.server.running} for process in self._supervisor.processes
+            ],
         }
 
     def _named(self, name: str) -> list[ManagedProcess]:
-        return [part for part in self._supervisor.parts if part.name == name]
+        return [process for process in self._supervisor.processes if process.name == name]
 
     def _workers(self) -> list[ManagedProcess]:
-        return [part for part in self._supervisor.parts if part.name.startswith("worker-")]
+        return [process for process in self._supervisor.processes if process.name.startswith("worker-")]
 
     def _worker_processes(self) -> list[psutil.Process]:
         """Return the running processes of all workers. One may end at any moment; the others must still be found."""
         found: list[psutil.Process] = []
-        for part in self._workers():
-            if part.server.running:
+        for worker in self._workers():
+            if worker.server.running:
                 with suppress(psutil.NoSuchProcess):
-                    parent = psutil.Process(part.server.pid)
+                    parent = psutil.Process(worker.server.pid)
                     found += [parent, *parent.children(recursive=True)]
         return found
 
 
-def stop_for_a_while(part: ManagedProcess, seconds: float) -> None:
+def stop_for_a_while(process: ManagedProcess, seconds: float) -> None:
     """Kill a process with SIGKILL, and let the supervisor start it again after `seconds`.
 
     The supervisor does not count this death, so it is no part of a crash loop.
     """
-    part.restart_at = time.monotonic() + seconds
-    part.server.kill()
+    process.restart_at = time.monotonic() + seconds
+    process.server.kill()

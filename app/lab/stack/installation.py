@@ -45,7 +45,7 @@ class Installation:
         clear_metrics(self.home.metrics)
         mark_children(self.home.directory)
         stores = Stores(self.home)  # always embedded servers, whatever the environment names
-        self.supervisor.start(stores.parts)
+        self.supervisor.start(stores.processes)
         self.urls = stores.urls
         self.supervisor.run_to_end("migrate", self.plan().migration())
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from app.lab.stack.supervisor import ManagedProcess
 
 
-def overview(parts: Sequence[ManagedProcess], api_url: str, home: Path) -> str:
+def overview(processes: Sequence[ManagedProcess], api_url: str, home: Path) -> str:
     """Return a table of the processes and the commands to try, as text."""
     rows = [
         ("process", "pid", "address", "log"),
-        *((part.name, str(part.server.pid), part.address, str(part.server.log)) for part in parts),
+        *((process.name, str(process.server.pid), process.address, str(process.server.log)) for process in processes),
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     table = [

@@ -45,7 +45,7 @@ class ServicePlan:
         """Return the process that migrates the ledger, and ends."""
         return self.module("migrate", "app.ledger.migrate")
 
-    def parts(self, *, api_processes: int, workers: int) -> list[ManagedProcess]:
+    def processes(self, *, api_processes: int, workers: int) -> list[ManagedProcess]:
         """Return the processes in the order of their start. They stop in the opposite order, the API first."""
         return [
             self._background("reconcile", "app.reconciler"),

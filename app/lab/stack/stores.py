@@ -20,14 +20,14 @@ class Stores:
     """The stores of one lab.
 
     `urls`: the environment variables by which every process of the lab finds its stores
-    `parts`: the embedded servers, which the lab must start
+    `processes`: the embedded servers, which the lab must start
     `ports`: the ports of the embedded servers, by name
     """
 
     def __init__(self, home: LabHome, given: GivenStores | None = None, say: Say = print) -> None:
         """Use the `given` servers, and embedded ones for the rest. Raise ProcessFailed if a given one is away."""
         self.urls: dict[str, str] = {}
-        self.parts: list[ManagedProcess] = []
+        self.processes: list[ManagedProcess] = []
         self.ports: dict[str, int] = {}
         self._last_ports: dict[str, int] = home.read_notes().get("ports", {})
         for variable, url in (given or NOT_GIVEN).by_variable().items():
@@ -47,7 +47,7 @@ class Stores:
         else:
             name, server = "postgres", PostgresServer(home.directory, self._port("postgres"))
         self.urls[variable] = server.url
-        self.parts.append(ManagedProcess(name, server, address=f"{LOOPBACK}:{server.port}"))
+        self.processes.append(ManagedProcess(name, server, address=f"{LOOPBACK}:{server.port}"))
 
     def _port(self, name: str) -> int:
         """Return the port of the last start if it is still free, so that clients need not change their settings."""

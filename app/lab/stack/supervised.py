@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 async def supervised(work: Coroutine[Any, Any, Result], supervisor: Supervisor) -> Result:
-    """Run `work` and check the supervisor's parts meanwhile, so that the work never waits for a process that died.
+    """Run `work` and check the supervisor's processes meanwhile, so that the work never waits for a process that died.
 
     Raise StopRequested, ProcessFailed, and the errors of the work.
     """

@@ -1,7 +1,8 @@
-"""Starts the parts of a lab in order, restarts those that die, and stops all in the opposite order.
+"""Starts the processes of a lab in order, restarts those that die, and stops all in the opposite order.
 
-Everything happens in the calling thread. It must be the main thread, because the parts end with it (die_with_parent.py)
-and signals arrive there. A signal only sets a flag, so no part is ever started without being recorded.
+Everything happens in the calling thread. It must be the main thread, because the processes end with it
+(die_with_parent.py) and signals arrive there. A signal only sets a flag, so no process is ever started without being
+recorded.
 """
 
 import contextlib
@@ -60,7 +61,7 @@ class StopRequested(Exception):
 
 
 class Supervisor:
-    """The supervisor of one lab. Parts that are started together form a group, and are stopped together."""
+    """The supervisor of one lab. Processes that are started together form a group, and are stopped together."""
 
     def __init__(self, registry: ProcessRegistry, say: Say = print) -> None:
         self._registry = registry
@@ -69,8 +70,8 @@ class Supervisor:
         self.stop_requested = False
 
     @property
-    def parts(self) -> list[ManagedProcess]:
-        return [part for group in self._groups for part in group]
+    def processes(self) -> list[ManagedProcess]:
+        return [process for group in self._groups for process in group]
 
     @contextlib.contextmanager
     def signals_request_stop(self) -> Iterator[None]:
@@ -85,28 +86,28 @@ class Supervisor:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def start(self, parts: Sequence[ManagedProcess]) -> None:
-        """Start all parts at once, and wait until each is ready.
+    def start(self, processes: Sequence[ManagedProcess]) -> None:
+        """Start the processes at once, as one group, and wait until each is ready.
 
         Raise ProcessFailed or StopRequested; call `stop` after either.
         """
         group: list[ManagedProcess] = []
         self._groups.append(group)
         begun = time.monotonic()
-        for part in parts:
+        for process in processes:
             self._refuse_when_stopping()
-            group.append(part)
-            self._launch(part)
-            if part.ready is None:
-                self._say(f"{part.name} ... ready in {time.monotonic() - begun:.1f} s")
+            group.append(process)
+            self._launch(process)
+            if process.ready is None:
+                self._say(f"{process.name} ... ready in {time.monotonic() - begun:.1f} s")
                 begun = time.monotonic()
-        for part in parts:
-            if part.ready is not None:
-                self._wait_ready(part, part.ready)
-                self._say(f"{part.name} ... ready in {time.monotonic() - begun:.1f} s")
+        for process in processes:
+            if process.ready is not None:
+                self._wait_ready(process, process.ready)
+                self._say(f"{process.name} ... ready in {time.monotonic() - begun:.1f} s")
 
     def run_to_end(self, name: str, process: ChildProcess) -> None:
-        """Run a process that must succeed before the next parts are started. Raise ProcessFailed if it fails."""
+        """Run a process that must succeed before the next group is started. Raise ProcessFailed if it fails."""
         begun = time.monotonic()
         process.start()
         self._registry.record(name, process.pid)
@@ -117,65 +118,69 @@ class Supervisor:
         self._say(f"{name} ... done in {time.monotonic() - begun:.1f} s")
 
     def check(self) -> None:
-        """Check every part once. Report a part that died, and start it again when its delay is over.
+        """Check every process once. Report a process that died, and start it again when its delay is over.
 
-        Raise ProcessFailed if a part dies too often.
+        Raise ProcessFailed if a process dies too often.
         """
-        for part in self.parts:
-            if part.server.running:
+        for process in self.processes:
+            if process.server.running:
                 continue
-            if part.restart_at is None:
-                self._handle_death(part)
-            elif time.monotonic() >= part.restart_at:
-                self._restart(part)
+            if process.restart_at is None:
+                self._handle_death(process)
+            elif time.monotonic() >= process.restart_at:
+                self._restart(process)
 
     def stop(self) -> None:
-        """Stop all parts, the group that was started last first.
+        """Stop all processes, the group that was started last first.
 
-        All parts of a group are sent the stop signal before the first of them is waited for.
+        All processes of a group are sent the stop signal before the first of them is waited for.
         """
         for group in reversed(self._groups):
             begun = time.monotonic()
-            for part in reversed(group):
-                part.server.ask_to_stop()
-            for part in reversed(group):
-                graceful = part.server.stop()
-                self._say(f"{part.name} ... {'stopped' if graceful else 'killed'} in {time.monotonic() - begun:.1f} s")
+            for process in reversed(group):
+                process.server.ask_to_stop()
+            for process in reversed(group):
+                graceful = process.server.stop()
+                self._say(
+                    f"{process.name} ... {'stopped' if graceful else 'killed'} in {time.monotonic() - begun:.1f} s"
+                )
         self._groups.clear()
         self._registry.clear()
 
-    def _launch(self, part: ManagedProcess) -> None:
-        part.restart_at = None
-        part.server.start()
-        self._registry.record(part.name, part.server.pid)
+    def _launch(self, process: ManagedProcess) -> None:
+        process.restart_at = None
+        process.server.start()
+        self._registry.record(process.name, process.server.pid)
 
-    def _wait_ready(self, part: ManagedProcess, ready: Callable[[], bool]) -> None:
+    def _wait_ready(self, process: ManagedProcess, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + READY_SECONDS
         while not ready():
             self._refuse_when_stopping()
-            if not part.server.running:
-                ended = f"{part.name} ended at start, exit code {part.server.exit_code}"
-                raise ProcessFailed(f"{ended}:\n{part.server.log_tail()}")
+            if not process.server.running:
+                ended = f"{process.name} ended at start, exit code {process.server.exit_code}"
+                raise ProcessFailed(f"{ended}:\n{process.server.log_tail()}")
             if time.monotonic() > deadline:
-                raise ProcessFailed(f"{part.name} was not ready after {READY_SECONDS:g} s:\n{part.server.log_tail()}")
+                raise ProcessFailed(
+                    f"{process.name} was not ready after {READY_SECONDS:g} s:\n{process.server.log_tail()}"
+                )
             time.sleep(0.05)
 
-    def _handle_death(self, part: ManagedProcess) -> None:
-        exit_code = part.server.exit_code
-        part.server.kill()  # ends what the dead process left in its group
-        delay = part.restarts.delay_after_death(time.monotonic())
+    def _handle_death(self, process: ManagedProcess) -> None:
+        exit_code = process.server.exit_code
+        process.server.kill()  # ends what the dead process left in its group
+        delay = process.restarts.delay_after_death(time.monotonic())
         if delay is None:
-            raise ProcessFailed(f"{part.name} died too often, exit code {exit_code}:\n{part.server.log_tail()}")
-        part.restart_at = time.monotonic() + delay
-        self._say(f"{part.name} died, exit code {exit_code}; it restarts in {delay:g} s (log: {part.server.log})")
+            raise ProcessFailed(f"{process.name} died too often, exit code {exit_code}:\n{process.server.log_tail()}")
+        process.restart_at = time.monotonic() + delay
+        self._say(f"{process.name} died, exit code {exit_code}; it restarts in {delay:g} s (log: {process.server.log})")
 
-    def _restart(self, part: ManagedProcess) -> None:
+    def _restart(self, process: ManagedProcess) -> None:
         try:
-            self._launch(part)
+            self._launch(process)
         except ProcessFailed as failure:
-            self._say(f"{part.name} did not start: {failure.detail}")
+            self._say(f"{process.name} did not start: {failure.detail}")
         else:
-            self._say(f"{part.name} started again, pid {part.server.pid}")
+            self._say(f"{process.name} started again, pid {process.server.pid}")
 
     def _refuse_when_stopping(self) -> None:
         if self.stop_requested:

@@ -34,7 +34,7 @@ class StandInPlan(ServicePlan):
     def migration(self) -> ChildProcess:
         return self._python("migrate", "print('migrated')")
 
-    def parts(self, *, api_processes: int, workers: int) -> list[ManagedProcess]:
+    def processes(self, *, api_processes: int, workers: int) -> list[ManagedProcess]:
         started = [self._python(f"worker-{number}", WORKER) for number in range(workers)]
         apis = [self._python(f"api-{number}", API) for number in range(api_processes)]
         return [

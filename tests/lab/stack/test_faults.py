@@ -48,7 +48,7 @@ def faults(control: LabControl, supervisor: Supervisor) -> Faults:
 
 
 def running(control: LabControl) -> dict[str, bool]:
-    return {part["name"]: part["running"] for part in control.state()["parts"]}
+    return {process["name"]: process["running"] for process in control.state()["parts"]}
 
 
 def conditions(process: psutil.Process) -> tuple[Condition, Condition]:
@@ -84,7 +84,7 @@ async def test_what_is_stopped_comes_back(
 
 
 async def test_the_drain_is_paused_and_goes_on(faults: Faults, control: LabControl, supervisor: Supervisor) -> None:
-    stopped, going_on = conditions(psutil.Process(supervisor.parts[0].server.pid))
+    stopped, going_on = conditions(psutil.Process(supervisor.processes[0].server.pid))
     control.request(Fault.PAUSE_DRAIN)
     faults.update()
     await until(stopped)
@@ -99,7 +99,7 @@ async def test_a_worker_that_comes_back_while_the_drain_is_paused_is_paused_too(
     faults: Faults, control: LabControl, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(faults_module, "WORKER_RETURNS_SECONDS", 0.2)
-    worker = supervisor.parts[0]
+    worker = supervisor.processes[0]
     first = worker.server.pid
     control.request(Fault.PAUSE_DRAIN)
     control.request(Fault.STOP_WORKER)
@@ -120,7 +120,7 @@ async def test_a_worker_that_comes_back_while_the_drain_is_paused_is_paused_too(
 async def test_a_process_that_ends_meanwhile_keeps_no_other_from_being_paused_and_going_on(
     faults: Faults, control: LabControl, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended, worker = psutil.Popen([sys.executable, "-c", ""]), psutil.Process(supervisor.parts[0].server.pid)
+    ended, worker = psutil.Popen([sys.executable, "-c", ""]), psutil.Process(supervisor.processes[0].server.pid)
     ended.wait()
     monkeypatch.setattr(faults, "_worker_processes", lambda: [ended, worker])
     stopped, going_on = conditions(worker)
@@ -138,12 +138,12 @@ async def test_a_pause_that_nobody_ends_ends_itself(
     control.request(Fault.PAUSE_DRAIN)
     faults.update()
     assert control.state()["drain_paused"] is False
-    assert psutil.Process(supervisor.parts[0].server.pid).status() != psutil.STATUS_STOPPED
+    assert psutil.Process(supervisor.processes[0].server.pid).status() != psutil.STATUS_STOPPED
 
 
 def test_a_server_that_is_not_the_labs_own_is_left_alone(faults: Faults, control: LabControl) -> None:
     faults.update()
-    assert Fault.FORGET_COUNTER not in control.state()["faults"]  # there is no part called valkey
+    assert Fault.FORGET_COUNTER not in control.state()["faults"]  # there is no process named valkey
 
 
 def test_requests_that_nobody_takes_are_bounded(control: LabControl) -> None:

@@ -26,7 +26,7 @@ def alive(pid: int) -> bool:
 
 
 class Supervised:
-    """A supervisor with its messages, and a way to make stand-ins for its parts."""
+    """A supervisor with its messages, and a way to make stand-ins for its processes."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -34,7 +34,7 @@ class Supervised:
         self.registry = ProcessRegistry(directory / "processes.json")
         self.supervisor = Supervisor(self.registry, self.messages.append)
 
-    def part(self, name: str, program: str, ready: Callable[[], bool] = lambda: True) -> ManagedProcess:
+    def process(self, name: str, program: str, ready: Callable[[], bool] = lambda: True) -> ManagedProcess:
         process = ChildProcess(name, [sys.executable, "-c", program], log=self.directory / f"{name}.log")
         return ManagedProcess(name, process, ready=ready)
 
@@ -54,14 +54,14 @@ def supervised(tmp_path: Path) -> Iterator[Supervised]:
 
 
 def test_stopping_leaves_no_process_and_goes_backwards(supervised: Supervised) -> None:
-    supervised.supervisor.start([supervised.part("store", SLEEP)])
-    worker = supervised.part("worker", WITH_CHILD)
-    supervised.supervisor.start([worker, supervised.part("api", SLEEP)])
+    supervised.supervisor.start([supervised.process("store", SLEEP)])
+    worker = supervised.process("worker", WITH_CHILD)
+    supervised.supervisor.start([worker, supervised.process("api", SLEEP)])
     block_until(lambda: psutil.Process(worker.server.pid).children())
     pids = [
         family.pid
-        for part in supervised.supervisor.parts
-        for family in [psutil.Process(part.server.pid), *psutil.Process(part.server.pid).children(recursive=True)]
+        for process in supervised.supervisor.processes
+        for family in [psutil.Process(process.server.pid), *psutil.Process(process.server.pid).children(recursive=True)]
     ]
     assert len(pids) == 4
     supervised.messages.clear()
@@ -71,45 +71,45 @@ def test_stopping_leaves_no_process_and_goes_backwards(supervised: Supervised) -
 
 
 def test_a_process_deaf_to_the_stop_signal_is_killed(supervised: Supervised) -> None:
-    part = supervised.part("deaf", DEAF)
-    supervised.supervisor.start([part])
-    block_until(lambda: "deaf" in part.server.log.read_text())
-    assert isinstance(part.server, ChildProcess)
-    assert part.server.stop(seconds=0.2) is False
-    assert part.server.exit_code == -signal.SIGKILL
+    process = supervised.process("deaf", DEAF)
+    supervised.supervisor.start([process])
+    block_until(lambda: "deaf" in process.server.log.read_text())
+    assert isinstance(process.server, ChildProcess)
+    assert process.server.stop(seconds=0.2) is False
+    assert process.server.exit_code == -signal.SIGKILL
 
 
 def test_a_process_that_dies_is_reported_and_started_again(supervised: Supervised) -> None:
-    part = supervised.part("worker", SLEEP)
-    supervised.supervisor.start([part])
-    first = part.server.pid
+    process = supervised.process("worker", SLEEP)
+    supervised.supervisor.start([process])
+    first = process.server.pid
     os.kill(first, signal.SIGKILL)
-    supervised.check_until(lambda: part.server.pid != first and part.server.running)
+    supervised.check_until(lambda: process.server.pid != first and process.server.running)
     assert any(line.startswith("worker died, exit code -9") for line in supervised.messages)
 
 
 def test_children_of_a_dead_process_are_killed_before_it_is_started_again(supervised: Supervised) -> None:
-    part = supervised.part("worker", WITH_CHILD)
-    supervised.supervisor.start([part])
-    block_until(lambda: psutil.Process(part.server.pid).children())
-    (orphan,) = psutil.Process(part.server.pid).children()
-    os.kill(part.server.pid, signal.SIGKILL)
-    supervised.check_until(lambda: part.server.running and not alive(orphan.pid))
+    process = supervised.process("worker", WITH_CHILD)
+    supervised.supervisor.start([process])
+    block_until(lambda: psutil.Process(process.server.pid).children())
+    (orphan,) = psutil.Process(process.server.pid).children()
+    os.kill(process.server.pid, signal.SIGKILL)
+    supervised.check_until(lambda: process.server.running and not alive(orphan.pid))
 
 
 def test_a_crash_loop_is_given_up_with_the_end_of_the_log(
     supervised: Supervised, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.lab.stack.restarts.FIRST_DELAY_SECONDS", 0.001)
-    supervised.supervisor.start([supervised.part("worker", "print('no such queue'); raise SystemExit(3)")])
+    supervised.supervisor.start([supervised.process("worker", "print('no such queue'); raise SystemExit(3)")])
     with pytest.raises(ProcessFailed, match="worker died too often, exit code 3:\nno such queue"):
         supervised.check_until(lambda: False)
 
 
 def test_a_part_that_ends_at_start_fails_it_with_the_end_of_the_log(supervised: Supervised) -> None:
-    part = supervised.part("api", "raise SystemExit('no such setting')", ready=lambda: False)
+    process = supervised.process("api", "raise SystemExit('no such setting')", ready=lambda: False)
     with pytest.raises(ProcessFailed, match="api ended at start, exit code 1:\nno such setting"):
-        supervised.supervisor.start([part])
+        supervised.supervisor.start([process])
 
 
 def test_a_signal_during_the_start_stops_it(supervised: Supervised) -> None:
@@ -117,11 +117,11 @@ def test_a_signal_during_the_start_stops_it(supervised: Supervised) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         return False
 
-    part = supervised.part("api", SLEEP, ready=interrupted)
+    process = supervised.process("api", SLEEP, ready=interrupted)
     with supervised.supervisor.signals_request_stop(), pytest.raises(StopRequested):
-        supervised.supervisor.start([part])
+        supervised.supervisor.start([process])
     supervised.supervisor.stop()
-    assert not part.server.running
+    assert not process.server.running
 
 
 def test_restarts_wait_longer_each_time_and_then_no_more() -> None:
