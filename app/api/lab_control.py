@@ -1,6 +1,6 @@
 """The control directory, through which the API of a lab reaches the process that runs the lab.
 
-A request is a file. The lab's main thread, the only one that may start processes, takes it at its next look, within
+A request is a file. The lab's main thread, the only one that may start processes, takes it at its next check, within
 0.2 s. The lab writes its state to one file. Only the user of the lab can write to the directory, and no port is open
 that a stranger could find.
 """
@@ -91,7 +91,7 @@ class LabControl:
             path.unlink()
         return taken
 
-    def tell(self, state: dict[str, Any]) -> None:
+    def write_state(self, state: dict[str, Any]) -> None:
         """Write the state of the lab. Called by the lab."""
         draft = self._state.with_suffix(".draft")
         draft.write_text(json.dumps(state))

@@ -50,7 +50,7 @@ class Faults:
             self._suspend_workers()  # includes a worker that was restarted meanwhile
         state = self._state()
         if state != self._written_state:
-            self._control.tell(state)
+            self._control.write_state(state)
             self._written_state = state
 
     def resume_drain(self) -> None:
