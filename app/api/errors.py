@@ -103,5 +103,5 @@ def refusal(outcome: SoldOut | KeyReused | NotOpen | CustomerLimitReached) -> Ap
             return CustomerLimitRefusal(
                 f"The customer holds {held} of at most {limit} tickets of this sale.", held=held, limit=limit
             )
-        case NotOpen(why, opens_in_seconds):
-            return NotOpenRefusal(f"The sale is {why}.", retry_after_seconds=opens_in_seconds, reason=why)
+        case NotOpen(reason, opens_in_seconds):
+            return NotOpenRefusal(f"The sale is {reason}.", retry_after_seconds=opens_in_seconds, reason=reason)

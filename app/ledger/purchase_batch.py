@@ -78,7 +78,7 @@ async def decide(connection: AsyncConnection, seen: Seen, purchases: Sequence[Pu
     The caller's transaction must have locked the inventory row from which `seen` was read.
     """
     sale = purchases[0].sale
-    asked = {
+    values = {
         "sale": sale,
         "round": seen.round,
         "customers": [purchase.customer for purchase in purchases],
@@ -86,11 +86,11 @@ async def decide(connection: AsyncConnection, seen: Seen, purchases: Sequence[Pu
     }
     first = {
         (row.customer, row.idempotency_key): Reserved(ReservationId.parse(row.reservation_id), row.quantity)
-        for row in await connection.execute(FIRST, asked)
+        for row in await connection.execute(FIRST, values)
     }
     held: defaultdict[str, int] = defaultdict(int)
     if seen.customer_limit is not None:
-        held.update({row.customer: row.tickets for row in await connection.execute(HELD, asked)})
+        held.update({row.customer: row.tickets for row in await connection.execute(HELD, values)})
     batch = Batch(seen, seen.remaining, first, held)
     outcomes = [batch.decide(purchase) for purchase in purchases]
     if batch.won:

@@ -91,7 +91,7 @@ async def refusal(
     With `lock_customer`, and if the sale has a limit, purchases of one customer wait for each other from here to their
     commit.
     """
-    first = await answer(connection, purchase, seen.round)
+    first = await earlier_outcome(connection, purchase, seen.round)
     if first is not None:
         return first
     return not_open(seen) or await limit_reached(connection, purchase, seen, lock_customer=lock_customer)
@@ -125,7 +125,7 @@ async def lock_customer_of(connection: AsyncConnection, purchase: Purchase) -> N
     await hold(connection, f"customer {purchase.sale} {purchase.customer}")
 
 
-async def answer(connection: AsyncConnection, purchase: Purchase, round_: int) -> Reserved | KeyReused | None:
+async def earlier_outcome(connection: AsyncConnection, purchase: Purchase, round_: int) -> Reserved | KeyReused | None:
     """Return the replay, or KeyReused, if the customer's key has a booking in this round; otherwise None."""
     buyer = {"sale": purchase.sale, "round": round_, "customer": purchase.customer, "key": purchase.key}
     first = (await connection.execute(OF_BUYER, buyer)).first()

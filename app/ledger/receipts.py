@@ -14,7 +14,7 @@ from app.ledger.availability import ledger_reachable
 from app.sales.acceptance import Acceptance
 
 PAGE = 1000  # rows of one insert
-NAMED = 100  # lost orders whose ids are returned; all are counted
+MAX_NAMED = 100  # lost orders whose ids are returned; all are counted
 
 KEEP = text("""
     INSERT INTO receipts (reservation_id, sale, round, epoch, number, customer, idempotency_key, quantity)
@@ -66,7 +66,7 @@ class Receipt:
 class Lost:
     """The orders that were accepted and are lost, and their tickets.
 
-    `named` holds the reservation ids of the first NAMED.
+    `named` holds the reservation ids of the first MAX_NAMED.
     """
 
     orders: int
@@ -89,14 +89,14 @@ class ReceiptRepository:
                     await connection.execute(
                         KEEP,
                         {
-                            "ids": [str(each.reservation) for each in page],
-                            "sales": [each.reservation.sale for each in page],
-                            "rounds": [each.reservation.round for each in page],
-                            "epochs": [each.epoch for each in page],
-                            "numbers": [each.number for each in page],
-                            "customers": [each.purchase.customer for each in page],
-                            "keys": [each.purchase.key for each in page],
-                            "quantities": [each.purchase.quantity for each in page],
+                            "ids": [str(acceptance.reservation) for acceptance in page],
+                            "sales": [acceptance.reservation.sale for acceptance in page],
+                            "rounds": [acceptance.reservation.round for acceptance in page],
+                            "epochs": [acceptance.epoch for acceptance in page],
+                            "numbers": [acceptance.number for acceptance in page],
+                            "customers": [acceptance.purchase.customer for acceptance in page],
+                            "keys": [acceptance.purchase.key for acceptance in page],
+                            "quantities": [acceptance.purchase.quantity for acceptance in page],
                         },
                     )
 
@@ -116,7 +116,7 @@ class ReceiptRepository:
             async with self._engine.connect() as connection:
                 row = (
                     await connection.execute(
-                        LOST, {"sale": sale, "round": round_, "in_stream": list(in_stream), "named": NAMED}
+                        LOST, {"sale": sale, "round": round_, "in_stream": list(in_stream), "named": MAX_NAMED}
                     )
                 ).one()
         return Lost(row.orders, row.tickets, tuple(row.named))

@@ -33,10 +33,10 @@ def is_managed(sale: Sale) -> bool:
 
 
 def refuse_reset(sale: Sale, stock: int | None) -> None:
-    """Raise ManagedByResource if the sale is managed."""
+    """Raise ManagedByResource if the sale is managed. `stock` is the requested one; None keeps the present stock."""
     if is_managed(sale):
         spec = {"round": sale.round + 1} | ({} if stock is None else {"stock": stock})
-        raise ManagedByResource(sale.name, patch(sale.name, spec))
+        raise ManagedByResource(sale.name, patch_command(sale.name, spec))
 
 
 def refuse_end(sale: Sale) -> None:
@@ -48,16 +48,16 @@ def refuse_end(sale: Sale) -> None:
 def refuse_other_terms(sale: Sale, terms: SaleTerms) -> None:
     """Raise ManagedByResource if the sale is managed."""
     if is_managed(sale):
-        asked = terms.as_change_of(sale.terms)
+        requested = terms.as_change_of(sale.terms)
         spec = {
-            field: getattr(asked, ours)
-            for ours, field in SPEC_FIELDS.items()
-            if getattr(asked, ours) != getattr(sale.terms, ours)
+            field: getattr(requested, attribute)
+            for attribute, field in SPEC_FIELDS.items()
+            if getattr(requested, attribute) != getattr(sale.terms, attribute)
         }
-        raise ManagedByResource(sale.name, patch(sale.name, spec))
+        raise ManagedByResource(sale.name, patch_command(sale.name, spec))
 
 
-def patch(name: str, spec: dict[str, Any]) -> str:
+def patch_command(name: str, spec: dict[str, Any]) -> str:
     """Return the command that changes the resource. Times are written as RFC 3339."""
     change = json.dumps({"spec": spec}, separators=(",", ":"), default=lambda moment: moment.isoformat())
     return f"kubectl patch flashsale {name} --type merge -p '{change}'"

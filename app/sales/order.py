@@ -55,29 +55,29 @@ class Unreadable:
 
 def parse(sale: str, entry: str, fields: Mapping[str, str]) -> Order | Unreadable:
     """Read the entry with the stream id `entry` of the sale `sale`. Never raises."""
-    wrong: list[str] = []
+    invalid: list[str] = []
 
-    def number(name: str, least: int, most: int) -> int:
+    def integer(name: str, least: int, most: int) -> int:
         text = fields.get(name, "")
         if text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most:
             return int(text)
-        wrong.append(name)
+        invalid.append(name)
         return 0
 
-    round_ = number("round", 1, 999_999_999)
-    epoch = number("epoch", 0, MAX_BIGINT)
-    count = number("number", 0, MAX_BIGINT)
-    quantity = number("quantity", 1, MAX_QUANTITY)
-    ticket = number("ticket", 0, MAX_INTEGER)
+    round_ = integer("round", 1, 999_999_999)
+    epoch = integer("epoch", 0, MAX_BIGINT)
+    number = integer("number", 0, MAX_BIGINT)
+    quantity = integer("quantity", 1, MAX_QUANTITY)
+    ticket = integer("ticket", 0, MAX_INTEGER)
     customer, key, nonce = fields.get("customer", ""), fields.get("key", ""), fields.get("nonce", "")
-    wrong.extend(name for name, text in (("customer", customer), ("key", key)) if not text)
+    invalid.extend(name for name, text in (("customer", customer), ("key", key)) if not text)
     reservation = ReservationId(sale, round_, entry, nonce)
     if RESERVATION_ID.fullmatch(str(reservation)) is None:
-        wrong.append("nonce")
+        invalid.append("nonce")
         nonce = ""
-    if wrong:
+    if invalid:
         return Unreadable(
-            sale=sale, entry=entry, nonce=nonce, round=round_, epoch=epoch, number=count, quantity=quantity,
-            reason=f"missing or out of range: {', '.join(wrong)}",
+            sale=sale, entry=entry, nonce=nonce, round=round_, epoch=epoch, number=number, quantity=quantity,
+            reason=f"missing or out of range: {', '.join(invalid)}",
         )  # fmt: skip
-    return Order(reservation, epoch, count, customer, key, quantity, ticket, fields.get("traceparent", ""))
+    return Order(reservation, epoch, number, customer, key, quantity, ticket, fields.get("traceparent", ""))

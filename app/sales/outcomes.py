@@ -38,9 +38,9 @@ class KeyReused:
 
 @dataclass(frozen=True, slots=True)
 class NotOpen:
-    """The sale is not open. `why`: scheduled, paused or closed. `opens_in_seconds`: known only while scheduled."""
+    """The sale is not open. `reason`: scheduled, paused or closed. `opens_in_seconds`: known only while scheduled."""
 
-    why: str
+    reason: str
     opens_in_seconds: float | None = None
 
 

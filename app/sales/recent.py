@@ -8,9 +8,9 @@ KNOWN_SALES = 10_000  # 10 MB if each has a queue; a process that drops a sale l
 Value = TypeVar("Value")
 
 
-def remember(names: OrderedDict[str, Value], name: str, value: Value, most: int) -> None:
-    """Add the name as the newest, and drop the oldest if there are more than `most`."""
-    names[name] = value
-    names.move_to_end(name)
-    if len(names) > most:
-        names.popitem(last=False)
+def remember(entries: OrderedDict[str, Value], key: str, value: Value, max_entries: int) -> None:
+    """Set the entry and mark it as the newest. Drop the oldest one if there are more than `max_entries`."""
+    entries[key] = value
+    entries.move_to_end(key)
+    if len(entries) > max_entries:
+        entries.popitem(last=False)

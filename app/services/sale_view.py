@@ -24,15 +24,15 @@ class Identity:
     holds: bool | None
 
     @classmethod
-    def of(cls, counter: Snapshot | None, tally: Tally, *, still: bool) -> "Identity":
-        """Return the identity. `still`: the counter had not changed when the tally was done."""
+    def of(cls, counter: Snapshot | None, tally: Tally, *, unchanged: bool) -> "Identity":
+        """Return the identity. `unchanged`: whether the counter was the same after the tally."""
         return cls(
             stock=tally.stock,
             remaining=None if counter is None else counter.remaining,
             backlog=None if counter is None else counter.backlog,
             set_aside=tally.set_aside,
             booked=tally.booked,
-            holds=None if counter is None else holds(counter, tally, still=still),
+            holds=None if counter is None else identity_holds(counter, tally, unchanged=unchanged),
         )
 
 
@@ -78,10 +78,10 @@ class SaleView:
     owner_generation: int | None = None
 
     @classmethod
-    def of(cls, sale: Sale, snapshot: Snapshot | None, tally: Tally, *, still: bool, now: datetime) -> "SaleView":
-        """Return the view. `snapshot` was taken before the tally. `still`: the counter had not changed at its end."""
+    def of(cls, sale: Sale, snapshot: Snapshot | None, tally: Tally, *, unchanged: bool, now: datetime) -> "SaleView":
+        """Return the view. `snapshot` was taken before the tally; `unchanged`: whether it was the same after it."""
         counter = snapshot if snapshot and (snapshot.round, snapshot.epoch) == (sale.round, sale.epoch) else None
-        identity = Identity.of(counter, tally, still=still)
+        identity = Identity.of(counter, tally, unchanged=unchanged)
         return cls(
             name=sale.name,
             strategy=sale.terms.strategy,
@@ -97,7 +97,7 @@ class SaleView:
             duplicates=tally.duplicates,
             oversold=max(0, tally.booked - tally.stock),
             undersold=None if counter is None else max(0, tally.stock - accounted_for(counter, tally)),
-            lost=tally.untraced if counter and counter.available and counter.backlog == 0 and still else None,
+            lost=tally.untraced if counter and counter.available and counter.backlog == 0 and unchanged else None,
             customer_limit=sale.terms.customer_limit,
             think_ms=sale.terms.think_ms,
             opens_at=sale.terms.opens_at,
@@ -116,11 +116,11 @@ def accounted_for(counter: Snapshot, tally: Tally) -> int:
     return counter.remaining + counter.backlog + tally.set_aside + tally.booked
 
 
-def holds(counter: Snapshot, tally: Tally, *, still: bool) -> bool | None:
+def identity_holds(counter: Snapshot, tally: Tally, *, unchanged: bool) -> bool | None:
     """Return whether the round adds up, or None if it is unknown.
 
     A wrong sum counts only if no order was on its way: an order that is booked between the two readings is in both.
     """
     if accounted_for(counter, tally) == tally.stock == counter.stock:
         return True
-    return False if still and counter.backlog == 0 else None
+    return False if unchanged and counter.backlog == 0 else None

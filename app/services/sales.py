@@ -86,8 +86,8 @@ class SalesService:
         snapshot = await self._snapshot(sale)
         tally = await self._sales.tally(name, sale.round)
         sale = replace(sale, epoch=tally.epoch)
-        still = snapshot is not None and snapshot == await self._snapshot(sale)
-        return SaleView.of(sale, snapshot, tally, still=still, now=datetime.now(UTC))
+        unchanged = snapshot is not None and snapshot == await self._snapshot(sale)
+        return SaleView.of(sale, snapshot, tally, unchanged=unchanged, now=datetime.now(UTC))
 
     async def _snapshot(self, sale: Sale) -> Snapshot | None:
         strategy = self._strategies.get(sale.terms.strategy)

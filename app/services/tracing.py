@@ -16,12 +16,12 @@ def describe(purchase: Purchase, strategy: str, outcome: Outcome) -> None:
             "atomictickets.sale": purchase.sale,
             "atomictickets.strategy": strategy,
             "atomictickets.quantity": purchase.quantity,
-            **told_of(outcome),
+            **outcome_attributes(outcome),
         }
     )
 
 
-def told_of(outcome: Outcome) -> Mapping[str, AttributeValue]:
+def outcome_attributes(outcome: Outcome) -> Mapping[str, AttributeValue]:
     """Return the attributes of an outcome. Ids and counts are attributes only, so that spans have few names."""
     match outcome:
         case Reserved(reservation):
@@ -33,7 +33,7 @@ def told_of(outcome: Outcome) -> Mapping[str, AttributeValue]:
             return {"atomictickets.remaining": remaining}
         case CustomerLimitReached(held, limit):
             return {"atomictickets.held": held, "atomictickets.limit": limit}
-        case NotOpen(why):
-            return {"atomictickets.reason": why}
+        case NotOpen(reason):
+            return {"atomictickets.reason": reason}
         case KeyReused():
             return {}

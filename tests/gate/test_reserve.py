@@ -121,7 +121,7 @@ async def test_the_window_follows_the_servers_own_clock(gate: Gate) -> None:
     sale = await open_sale(gate, a_sale(opens_at=now + timedelta(hours=1), closes_at=now + timedelta(hours=2)))
     (early,) = await buy(gate, a_purchase())
     assert isinstance(early, NotOpen)
-    assert early.why == "scheduled"
+    assert early.reason == "scheduled"
     assert early.opens_in_seconds == pytest.approx(3600, abs=60)
 
     past = replace(sale.terms, opens_at=now - timedelta(hours=2), closes_at=now - timedelta(hours=1))

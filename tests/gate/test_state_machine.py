@@ -47,8 +47,8 @@ def named(outcome: Outcome) -> str:
             return "limit"
         case KeyReused():
             return "key-reused"
-        case NotOpen(why=why):
-            return why
+        case NotOpen(reason=reason):
+            return reason
 
 
 class GateMachine(RuleBasedStateMachine):

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.ledger.receipts import NAMED, PAGE, Lost, Receipt, ReceiptRepository
+from app.ledger.receipts import MAX_NAMED, PAGE, Lost, Receipt, ReceiptRepository
 from app.ledger.sales import SaleRepository
 from app.sales.acceptance import Acceptance
 from app.sales.model import Purchase, ReservationId
@@ -34,16 +34,16 @@ async def test_a_receipt_is_kept_once(receipts: ReceiptRepository) -> None:
 async def test_more_than_a_page_is_kept(receipts: ReceiptRepository) -> None:
     await receipts.keep([acceptance(number) for number in range(1, PAGE + 3)])
     lost = await receipts.lost("drop", 1)
-    assert (lost.orders, lost.tickets, len(lost.named)) == (PAGE + 2, PAGE + 2, NAMED)
+    assert (lost.orders, lost.tickets, len(lost.named)) == (PAGE + 2, PAGE + 2, MAX_NAMED)
     assert lost.named[0] == str(acceptance(1).reservation)
 
 
 async def test_lost_is_what_is_neither_booked_nor_set_aside_nor_in_the_stream(
     receipts: ReceiptRepository, engine: AsyncEngine
 ) -> None:
-    all_told = [acceptance(number, quantity=number) for number in range(1, 8)]
-    names = [str(each.reservation) for each in all_told]
-    await receipts.keep([*all_told, acceptance(8, round_=2)])
+    promised = [acceptance(number, quantity=number) for number in range(1, 8)]
+    names = [str(promise.reservation) for promise in promised]
+    await receipts.keep([*promised, acceptance(8, round_=2)])
     await add_booking(engine, reservation_id=names[0])
     await add_booking(engine, reservation_id=names[1], status="rejected")
     await add_booking(engine, reservation_id=names[2], status="duplicate", alias_of=names[0])

@@ -176,7 +176,7 @@ async def test_a_sale_that_opens_later_tells_when(desk: Desk) -> None:
     await desk.open(opens_at=datetime.now(UTC) + timedelta(hours=1))
     outcome = await desk.buy()
     assert isinstance(outcome, NotOpen)
-    assert outcome.why == "scheduled"
+    assert outcome.reason == "scheduled"
     assert outcome.opens_in_seconds is not None
     assert 3500 < outcome.opens_in_seconds <= 3600
 
