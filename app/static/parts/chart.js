@@ -39,7 +39,7 @@ export function chart({ available, label, configure, id }) {
       "aria-label": label,
       id,
       draw: (/** @type {HTMLCanvasElement} */ canvas) => draw(canvas, configure),
-      gone: forget,
+      removed: destroy,
     }),
   );
 }
@@ -66,7 +66,7 @@ async function draw(canvas, configure) {
 }
 
 /** @param {HTMLCanvasElement} canvas */
-function forget(canvas) {
+function destroy(canvas) {
   charts.get(canvas)?.destroy();
   charts.delete(canvas);
 }

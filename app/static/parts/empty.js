@@ -2,6 +2,6 @@
 
 import { h } from "../core/vdom.js";
 
-/** @param {string} title @param {string} advice @param {import("../core/vdom.js").Loose[]} more */
+/** @param {string} title @param {string} advice @param {import("../core/vdom.js").Content[]} more */
 export const empty = (title, advice, ...more) =>
   h("section", { class: "empty" }, h("h1", null, title), h("p", null, advice), more);

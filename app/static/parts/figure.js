@@ -16,5 +16,5 @@ export function figure(name, value, { tone = "plain", title, id } = {}) {
   );
 }
 
-/** @param {import("../core/vdom.js").Loose[]} figures */
+/** @param {import("../core/vdom.js").Content[]} figures */
 export const figureList = (...figures) => h("dl", { class: "figures" }, figures);
