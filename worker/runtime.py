@@ -30,7 +30,7 @@ from app.sales.order import Order
 from app.settings import DrainSettings, GateSettings, LedgerSettings, ProbeSettings, StoreSettings
 
 STOP_SECONDS = 8.0  # for the current batch: at most two statements of 3 s; Kubernetes kills the process after 30 s
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
 log = structlog.get_logger()
 
@@ -123,7 +123,7 @@ async def _end_with_the_parent(drain: Drain, parent: int) -> None:
             log.warning("the parent process is gone; this process ends")
             os._exit(1)
         with suppress(TimeoutError):
-            await asyncio.wait_for(drain.stopping.wait(), LOOK_SECONDS)
+            await asyncio.wait_for(drain.stopping.wait(), POLL_SECONDS)
 
 
 async def _cancel_with(task: asyncio.Task[None], stopping: asyncio.Event) -> None:

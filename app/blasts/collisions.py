@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.blasts.trace_ratio import races, trace_ratio_of
-from app.blasts.witnesses import LOOKED_AT, Witnesses, when_complete
+from app.blasts.witnesses import PAIRS_READ, Witnesses, when_complete
 from app.ledger.attempts import AttemptRepository
 from app.ledger.availability import LedgerUnavailable
 from app.ledger.blasts import Blast
@@ -65,16 +65,16 @@ class BlastEvidence:
         Wait up to two seconds until as many writes are recorded as purchases were accepted.
         """
 
-        async def look() -> Witnesses:
+        async def fetch() -> Witnesses:
             extent = await self._attempts.extent(start.sale, start.round, start.latest, key_prefix=start.keys)
             found = await self._attempts.witnesses(
-                start.sale, start.round, after=start.latest, key_prefix=start.keys, limit=LOOKED_AT
+                start.sale, start.round, after=start.latest, key_prefix=start.keys, limit=PAIRS_READ
             )
             pairs = [WitnessOut.model_validate(witness).model_dump(mode="json", by_alias=True) for witness in found]
             return Witnesses.of(extent.witnesses, extent.written, pairs, self._trace_url)
 
         try:
-            return await when_complete(look, accepted if start.races else 0)
+            return await when_complete(fetch, accepted if start.races else 0)
         except LedgerUnavailable as error:
             log.warning("the witnesses of a blast are not known", sale=start.sale, error=error.detail)
             return None

@@ -45,10 +45,10 @@ class BlastReports:
             began = time.monotonic()
             summary = load.result().summary()
             cost = time.monotonic() - began
-            await self.tell(replace(blast, progress=summary))
+            await self.publish(replace(blast, progress=summary))
             await asyncio.sleep(max(REPORT_SECONDS, COST_FACTOR * cost))
 
-    async def tell(self, blast: Blast) -> None:
+    async def publish(self, blast: Blast) -> None:
         """Publish the blast once, and drop the event if the stream is away."""
         try:
             await self._stream.publish(Event.of("blast", blast))

@@ -86,36 +86,36 @@ class BlastRunner:
         running: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as tasks:
             while not self._stopping.is_set():
-                running = {each for each in running if not each.done()}
+                running = {task for task in running if not task.done()}
                 try:
                     await self._blasts.abandon_stale(STALE_SECONDS)
-                    taken = await self._take(AT_ONCE - len(running))
+                    claimed = await self._claim(AT_ONCE - len(running))
                 except LedgerUnavailable as error:
                     log.warning("the ledger is away", error=error.detail)
                     await self._pause(AWAY_SECONDS)
                     continue
-                running |= {tasks.create_task(self._carry_out(blast)) for blast in taken}
+                running |= {tasks.create_task(self._carry_out(blast)) for blast in claimed}
                 await self._pause(IDLE_SECONDS)
 
-    async def _take(self, most: int) -> list[Blast]:
-        """Claim up to `most` queued blasts. After the first one, wait 0.1 s for those that are queued with it.
+    async def _claim(self, limit: int) -> list[Blast]:
+        """Claim up to `limit` queued blasts. After the first one, wait 0.1 s for those that are queued with it.
 
         Raise LedgerUnavailable if the ledger is away and no blast was claimed.
         """
-        taken: list[Blast] = []
-        while len(taken) < most:
+        claimed: list[Blast] = []
+        while len(claimed) < limit:
             try:
                 blast = await self._blasts.claim(self._runner)
             except LedgerUnavailable:
-                if not taken:
+                if not claimed:
                     raise
                 break  # the blasts that are claimed already must not wait for the ledger
             if blast is None:
                 break
-            taken.append(blast)
-            if len(taken) == 1:
+            claimed.append(blast)
+            if len(claimed) == 1:
                 await self._pause(BATCHING_SECONDS)
-        return taken
+        return claimed
 
     async def _carry_out(self, blast: Blast) -> None:
         log.info("blast started", blast=blast.id, sale=blast.sale, requests=blast.requests)
@@ -123,16 +123,16 @@ class BlastRunner:
             start = await self._evidence.before(blast)
             load = Load(replace(plan_of(blast, self._api_url), trace_ratio=start.trace_ratio))
             async with self._reports.of(blast, load):
-                state = await self._attend(blast, load)
-            sent = load.result()
-            witnesses = await self._evidence.since(start, sent.accepted - sent.replayed)
-            result = sent.summary() | {"witnesses": witnesses and witnesses.as_json()}
+                state = await self._run_load(blast, load)
+            figures = load.result()
+            witnesses = await self._evidence.since(start, figures.accepted - figures.replayed)
+            result = figures.summary() | {"witnesses": witnesses and witnesses.as_json()}
         except AtomicTicketsError as error:  # for example an invalid plan, or an API that cannot be reached
             state, result = "aborted", {"failure": f"{error.title}: {error.detail}"}
         await self._finish(blast, state, result)
-        await self._reports.tell(replace(blast, state=state, result=result, finished_at=datetime.now(UTC)))
+        await self._reports.publish(replace(blast, state=state, result=result, finished_at=datetime.now(UTC)))
 
-    async def _attend(self, blast: Blast, load: Load) -> str:
+    async def _run_load(self, blast: Blast, load: Load) -> str:
         """Run the load, write its progress, and return the state in which the blast ends.
 
         The state is `finished`, `aborted` (the runner was stopped) or `cancelled` (see `_report`).

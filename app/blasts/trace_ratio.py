@@ -6,13 +6,13 @@ If the strategy races, all purchases are traced, because a collision is shown by
 from app.strategies.registry import STRATEGIES
 
 
-def trace_ratio_of(strategy: str, asked: float | None) -> float | None:
-    """Return the ratio that was asked for or, if there is none, 1 for a strategy that races.
+def trace_ratio_of(strategy: str, requested: float | None) -> float | None:
+    """Return the ratio that was requested or, if there is none, 1 for a strategy that races.
 
     For all others return None, so that the service decides.
     """
-    if asked is not None:
-        return asked
+    if requested is not None:
+        return requested
     return 1.0 if races(strategy) else None
 
 

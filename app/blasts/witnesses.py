@@ -8,10 +8,10 @@ from typing import Any
 
 from app.client import Document, SaleClient
 
-NAMED = 20  # pairs in a report; all are counted, and GET /sales/{sale}/witnesses returns them
-LOOKED_AT = 200  # pairs that are read to find some of two pods; most are of one pod, because each pod writes in batches
+MAX_PAIRS = 20  # pairs in a report; all are counted, and GET /sales/{sale}/witnesses returns them
+PAIRS_READ = 200  # to find some pairs of two pods; most are of one pod, because each pod writes in batches
 PATIENCE_SECONDS = 2.0  # API processes write attempts within 0.1 s; attempts that they dropped never arrive
-LOOK_SECONDS = 0.05
+POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Witnesses:
 
         `trace_url` is the address of a trace's page, with `{trace_id}` in it, or None if there is no such page.
         """
-        telling = sorted(pairs, key=lambda pair: bool(pair["first"]["pod"] == pair["second"]["pod"]))
-        return cls(total, written, tuple(_with_pages(pair, trace_url) for pair in telling[:NAMED]))
+        ordered = sorted(pairs, key=lambda pair: bool(pair["first"]["pod"] == pair["second"]["pod"]))
+        return cls(total, written, tuple(_with_pages(pair, trace_url) for pair in ordered[:MAX_PAIRS]))
 
     def as_json(self) -> dict[str, Any]:
         return {"total": self.total, "written": self.written, "pairs": list(self.pairs)}
@@ -45,12 +45,12 @@ class Witnesses:
         return [line for pair in self.pairs[:most] for line in _lines_of(pair)]
 
 
-async def when_complete(look: Callable[[], Awaitable[Witnesses]], accepted: int) -> Witnesses:
-    """Call `look` until as many writes are recorded as purchases were accepted, for at most two seconds."""
+async def when_complete(fetch: Callable[[], Awaitable[Witnesses]], accepted: int) -> Witnesses:
+    """Call `fetch` until as many writes are recorded as purchases were accepted, for at most two seconds."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while (seen := await look()).written < accepted and time.monotonic() < deadline:  # noqa: ASYNC110  as others write
-        await asyncio.sleep(LOOK_SECONDS)
-    return seen
+    while (found := await fetch()).written < accepted and time.monotonic() < deadline:  # noqa: ASYNC110  others write
+        await asyncio.sleep(POLL_SECONDS)
+    return found
 
 
 async def read(client: SaleClient, sale: str, after: int = 0) -> Witnesses:
@@ -58,7 +58,7 @@ async def read(client: SaleClient, sale: str, after: int = 0) -> Witnesses:
 
     `after` is the number of the last attempt before the load.
     """
-    page = await client.witnesses(sale, after=after, limit=LOOKED_AT)
+    page = await client.witnesses(sale, after=after, limit=PAIRS_READ)
     return Witnesses.of(page["total"], page["written"], page["witnesses"], page["trace_url"])
 
 

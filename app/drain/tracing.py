@@ -14,9 +14,9 @@ from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanContext, SpanKind
 from app.drain.stream import Delivery
 from app.ledger.bookings import Booked
 from app.sales.order import Order
-from app.telemetry.context import parse
+from app.telemetry.context import parse_traceparent
 from app.telemetry.names import OUTCOME
-from app.telemetry.spans import decided, start_decided
+from app.telemetry.spans import recorded_span, start_recorded_span
 
 SYSTEM = {"messaging.system": "redis", "messaging.operation.type": "process", "messaging.consumer.group.name": "ledger"}
 
@@ -53,7 +53,7 @@ class BatchTrace:
                 OUTCOME: outcomes.get(order.entry, "known"),
             }
             links = [Link(self._batch.get_span_context())]
-            booking = start_decided(
+            booking = start_recorded_span(
                 "ledger.book", reserve, attributes, kind=SpanKind.CONSUMER, links=links, start_time=self._began
             )
             booking.end()
@@ -65,7 +65,9 @@ def batch_trace(sale: str, orders: Sequence[Order], delivery: Delivery) -> Itera
 
     An error is recorded in the batch's span only, since its orders are tried again.
     """
-    sampled = [(order, context) for order in orders if order.traceparent and (context := parse(order.traceparent))]
+    sampled = [
+        (order, context) for order in orders if order.traceparent and (context := parse_traceparent(order.traceparent))
+    ]
     if not sampled:
         yield BatchTrace(delivery, sampled, INVALID_SPAN)
         return
@@ -75,5 +77,5 @@ def batch_trace(sale: str, orders: Sequence[Order], delivery: Delivery) -> Itera
         "atomictickets.delivery": delivery.value,
     }
     links = [Link(context) for _, context in sampled]
-    with decided("ledger.book batch", None, attributes, kind=SpanKind.CONSUMER, links=links) as batch:
+    with recorded_span("ledger.book batch", None, attributes, kind=SpanKind.CONSUMER, links=links) as batch:
         yield BatchTrace(delivery, sampled, batch)

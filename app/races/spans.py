@@ -15,7 +15,7 @@ from opentelemetry.util.types import AttributeValue
 
 from app.sales.attempt import Attempt, Hazard, Witness
 from app.telemetry.context import sampled_span
-from app.telemetry.spans import start_decided
+from app.telemetry.spans import start_recorded_span
 
 WINDOW = "race.window"
 COLLISIONS: Mapping[Hazard, str] = MappingProxyType(
@@ -45,7 +45,7 @@ def record_window(attempt: Attempt, pod: str) -> tuple[str, str] | None:
     request = get_current_span().get_span_context()
     if not request.trace_flags.sampled:
         return None
-    span = start_decided(WINDOW, request, attributes_of(attempt, pod), start_time=nanoseconds(attempt.read_at))
+    span = start_recorded_span(WINDOW, request, attributes_of(attempt, pod), start_time=nanoseconds(attempt.read_at))
     span.end(nanoseconds(attempt.wrote_at or time.time()))
     return hexadecimal(span.get_span_context())
 
@@ -63,7 +63,7 @@ def record_collision(witness: Witness) -> None:
             links.append(Link(sampled_span(other.trace_id, other.span_id)))
         end = nanoseconds(own.wrote_at)
         window = sampled_span(own.trace_id, own.span_id)
-        span = start_decided(COLLISIONS[witness.hazard], window, attributes, links=links, start_time=end - 1000)
+        span = start_recorded_span(COLLISIONS[witness.hazard], window, attributes, links=links, start_time=end - 1000)
         span.end(end)
 
 

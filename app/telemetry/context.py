@@ -10,7 +10,7 @@ TRACEPARENT = re.compile(
 )
 
 
-def parse(traceparent: str) -> SpanContext | None:
+def parse_traceparent(traceparent: str) -> SpanContext | None:
     """Return the remote span that the text names, or None if it names none."""
     match = TRACEPARENT.fullmatch(traceparent.encode("latin-1", "replace"))
     if match is None:

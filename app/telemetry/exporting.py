@@ -20,7 +20,7 @@ class QuietExporter(SpanExporter):
         self._lost = 0
         # Silence the exporter's own lines, which this class replaces, and the queue's line that it is full.
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
-        logging.getLogger("opentelemetry.sdk._shared_internal").addFilter(self._hears_of_a_full_queue)
+        logging.getLogger("opentelemetry.sdk._shared_internal").addFilter(self._filter_full_queue)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = self._exporter.export(spans)
@@ -30,7 +30,7 @@ class QuietExporter(SpanExporter):
             self._away, self._lost = False, 0
         else:
             self._lost += len(spans)
-            self._tell("the collector did not take a batch")
+            self._warn_once("the collector did not take a batch")
         return result
 
     def shutdown(self) -> None:
@@ -39,19 +39,19 @@ class QuietExporter(SpanExporter):
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._exporter.force_flush(timeout_millis)
 
-    def _tell(self, why: str) -> None:
+    def _warn_once(self, why: str) -> None:
         if not self._away:
             log.warning("spans are lost; nothing else is", why=why)
         self._away = True
 
-    def _hears_of_a_full_queue(self, record: logging.LogRecord) -> bool:
+    def _filter_full_queue(self, record: logging.LogRecord) -> bool:
         """Log the library's message about a full queue, at most one in 20 s, in this class's own words.
 
         This is a log filter. Return False for that message, so that the library's own line is dropped.
         """
         if not str(record.msg).startswith("Queue full"):
             return True
-        self._tell("spans arrive faster than the collector takes them")
+        self._warn_once("spans arrive faster than the collector takes them")
         return False
 
 

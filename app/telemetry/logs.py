@@ -7,7 +7,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from app.settings import ProcessSettings
-from app.telemetry.spans import names
+from app.telemetry.spans import span_ids
 
 
 def configure_logs(**context: str) -> None:
@@ -17,7 +17,7 @@ def configure_logs(**context: str) -> None:
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
-        name_the_span,
+        add_span_ids,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -43,6 +43,6 @@ def configure_logs(**context: str) -> None:
     structlog.contextvars.bind_contextvars(pid=os.getpid(), **context)
 
 
-def name_the_span(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+def add_span_ids(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Add the `trace_id` and `span_id` of the current span, unless the line names another one."""
-    return {**names(), **event}
+    return {**span_ids(), **event}

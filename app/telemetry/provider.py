@@ -42,12 +42,12 @@ def provider_of(service: str, exporter: SpanExporter | None, *, changes_only: bo
     `changes_only`: whether whole traces are kept or dropped when they end, whatever the sampler is. There are few of
     them.
     """
-    ours = Resource.create(
+    resource = Resource.create(
         {SERVICE_NAME: service, SERVICE_NAMESPACE: "atomictickets", SERVICE_VERSION: version("atomictickets")}
     ).merge(OTELResourceDetector().detect())
     provider = TracerProvider(
         sampler=_sampler(exporter, changes_only),
-        resource=HashedOnce(ours.attributes, ours.schema_url),
+        resource=HashedOnce(resource.attributes, resource.schema_url),
         shutdown_on_exit=False,  # it would wait 30 s for a silent collector
     )
     if exporter is not None:

@@ -1,6 +1,6 @@
 """Spans of this project's work. They do nothing in a process without a provider.
 
-There are two kinds: `span`, for which the sampler decides, and `decided`, which is known to be sampled.
+There are two kinds: `span`, for which the sampler decides, and `recorded_span`, which is known to be sampled.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,7 +55,7 @@ def span(
     return _Current(_TRACER.start_span(name, attributes=attributes), expected)
 
 
-def decided(
+def recorded_span(
     name: str,
     parent: SpanContext | None,
     attributes: Mapping[str, AttributeValue],
@@ -70,10 +70,12 @@ def decided(
     `parent`: the local or remote parent; None starts a trace.
     `start_time`: nanoseconds since 1970, if the span began earlier than now.
     """
-    return _Current(start_decided(name, parent, attributes, kind=kind, links=links, start_time=start_time), expected)
+    return _Current(
+        start_recorded_span(name, parent, attributes, kind=kind, links=links, start_time=start_time), expected
+    )
 
 
-def start_decided(
+def start_recorded_span(
     name: str,
     parent: SpanContext | None,
     attributes: Mapping[str, AttributeValue],
@@ -82,7 +84,7 @@ def start_decided(
     links: Sequence[Link] = (),
     start_time: int | None = None,
 ) -> Span:
-    """Start a span as `decided` does, without making it the current one. The caller must end it."""
+    """Start a span as `recorded_span` does, without making it the current one. The caller must end it."""
     if _RECORDER is None:
         return INVALID_SPAN
     return _RECORDER.start(name, parent, attributes, kind=kind, links=links, start_time=start_time)
@@ -108,19 +110,19 @@ class _Current:
         if isinstance(error, self._expected):
             self._span.set_attribute(OUTCOME, type(error).__name__)
         elif isinstance(error, Exception):
-            fail(error)
+            record_error(error)
         detach(self._token)
         self._span.end()
 
 
-def fail(error: Exception) -> None:
+def record_error(error: Exception) -> None:
     """Make `error` the status of the current span."""
     current = get_current_span()
     current.record_exception(error)
     current.set_status(StatusCode.ERROR, str(error))
 
 
-def names() -> dict[str, str]:
+def span_ids() -> dict[str, str]:
     """Return `trace_id` and `span_id` of the current span, in hexadecimal digits; empty if there is none."""
     context = get_current_span().get_span_context()
     if not context.is_valid:
@@ -130,7 +132,7 @@ def names() -> dict[str, str]:
 
 def trace_id() -> str:
     """Return the trace id of the current span, as 32 hexadecimal digits, or '' if there is none."""
-    return names().get("trace_id", "")
+    return span_ids().get("trace_id", "")
 
 
 def current_traceparent() -> str:

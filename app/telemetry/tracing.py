@@ -31,15 +31,15 @@ def start_tracing(service: str, *, changes_only: bool = False) -> Callable[[], N
     `changes_only`: whether only traces in which something changed are exported. Their spans have ids even if nothing is
     exported.
     """
-    asked = is_requested()
-    if not (asked or changes_only):
-        return _nothing
+    requested = is_requested()
+    if not (requested or changes_only):
+        return _no_op
     # These import an HTTP client and protobuf, which a process without exports does not need.
     from app.telemetry.exporting import exporter_from_environment  # noqa: PLC0415
     from app.telemetry.provider import provider_of  # noqa: PLC0415
     from app.telemetry.recorded import Recorder  # noqa: PLC0415
 
-    provider = provider_of(service, exporter_from_environment() if asked else None, changes_only=changes_only)
+    provider = provider_of(service, exporter_from_environment() if requested else None, changes_only=changes_only)
     trace.set_tracer_provider(provider)
     record_with(Recorder(provider))
     return lambda: _end(provider)
@@ -67,18 +67,20 @@ def is_requested() -> bool:
     affected.
     """
     otel = OtelSettings()
-    asked = otel.traces_exporter
+    exporter = otel.traces_exporter
     endpoint = otel.exporter_otlp_traces_endpoint or otel.exporter_otlp_endpoint
-    if otel.sdk_disabled.lower() == "true" or asked == "none" or not (asked or endpoint):
+    if otel.sdk_disabled.lower() == "true" or exporter == "none" or not (exporter or endpoint):
         return False
     protocol = otel.exporter_otlp_traces_protocol or otel.exporter_otlp_protocol or PROTOCOL
-    if asked not in ("", "otlp") or protocol != PROTOCOL:
-        log.warning("traces are not exported: only otlp over http/protobuf is there", exporter=asked, protocol=protocol)
+    if exporter not in ("", "otlp") or protocol != PROTOCOL:
+        log.warning(
+            "traces are not exported: only otlp over http/protobuf is there", exporter=exporter, protocol=protocol
+        )
         return False
     return True
 
 
-def _nothing() -> None:
+def _no_op() -> None:
     """Do nothing, at the end of a process without tracing."""
 
 

@@ -49,10 +49,10 @@ async def test_what_came_before_is_not_this_blasts(
     await ledger.keep([recorded(), recorded()])
     start = await evidence.before(blast)
     await ledger.keep([await bought(engine, blast, pod="api-2", trace_id="ab" * 16, span_id="cd" * 8)])
-    told = await evidence.since(start, 1)
-    assert told is not None
-    assert (told.total, told.written) == (1, 1)
-    [pair] = told.pairs
+    collected = await evidence.since(start, 1)
+    assert collected is not None
+    assert (collected.total, collected.written) == (1, 1)
+    [pair] = collected.pairs
     assert (pair["first"]["number"], pair["second"]["number"], pair["second"]["pod"]) == (2, 3, "api-2")
     assert pair["second"]["trace_url"] == "http://jaeger:16686/trace/" + "ab" * 16
     assert pair["first"]["trace_url"] is None
@@ -67,12 +67,12 @@ async def test_it_waits_for_what_the_processes_still_hold(
     asking = asyncio.create_task(evidence.since(start, 2))
     await ledger.keep([await bought(engine, blast)])
     await ledger.keep([await bought(engine, blast)])
-    told = await asking
-    assert told is not None
-    assert (told.total, told.written) == (1, 2)
+    collected = await asking
+    assert collected is not None
+    assert (collected.total, collected.written) == (1, 2)
 
 
-async def test_what_never_comes_is_not_waited_for_for_ever(
+async def test_the_wait_for_what_never_comes_is_bounded(
     engine: AsyncEngine, blast: Blast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(witnesses, "PATIENCE_SECONDS", 0.1)
@@ -80,16 +80,16 @@ async def test_what_never_comes_is_not_waited_for_for_ever(
     assert await evidence.since(await evidence.before(blast), 5) == Witnesses()
 
 
-async def test_so_many_are_named_and_all_are_counted(
+async def test_a_few_pairs_are_reported_and_all_are_counted(
     engine: AsyncEngine, ledger: AttemptRepository, blast: Blast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(witnesses, "NAMED", 3)
+    monkeypatch.setattr(witnesses, "MAX_PAIRS", 3)
     evidence = BlastEvidence(engine)
     start = await evidence.before(blast)
     await ledger.keep([await bought(engine, blast) for _ in range(10)])
-    told = await evidence.since(start, 10)
-    assert told is not None
-    assert (told.total, len(told.pairs)) == (9, 3)
+    collected = await evidence.since(start, 10)
+    assert collected is not None
+    assert (collected.total, len(collected.pairs)) == (9, 3)
 
 
 async def test_of_two_blasts_at_once_each_names_the_pairs_in_which_it_has_a_part(
@@ -97,17 +97,17 @@ async def test_of_two_blasts_at_once_each_names_the_pairs_in_which_it_has_a_part
 ) -> None:
     monkeypatch.setattr(witnesses, "PATIENCE_SECONDS", 0)
     evidence, other = BlastEvidence(engine), await another(engine)
-    starts = [await evidence.before(each) for each in (blast, other)]
+    starts = [await evidence.before(one) for one in (blast, other)]
     # Four attempts read one version and wrote: two of this blast, then two of the other one. Another version was read
     # by a purchase outside both blasts, and by one of this blast.
     for whose in (blast, blast, other, other):
         await ledger.keep([await bought(engine, whose)])
     await ledger.keep([recorded(version_read="800", reservation_id=await add_booking(engine, key="by hand"))])
     await ledger.keep([await bought(engine, blast, version_read="800")])
-    told = [await evidence.since(start, 0) for start in starts]
-    pairs = [[(pair["first"]["number"], pair["second"]["number"]) for pair in each.pairs] for each in told if each]
+    collected = [await evidence.since(start, 0) for start in starts]
+    pairs = [[(pair["first"]["number"], pair["second"]["number"]) for pair in one.pairs] for one in collected if one]
     assert pairs == [[(1, 2), (2, 3), (5, 6)], [(2, 3), (3, 4)]]
-    assert [(each.total, each.written) for each in told if each] == [(3, 3), (2, 2)]
+    assert [(one.total, one.written) for one in collected if one] == [(3, 3), (2, 2)]
 
 
 async def test_a_ledger_that_is_away_leaves_the_witnesses_unknown(engine: AsyncEngine, blast: Blast) -> None:
@@ -131,7 +131,7 @@ def test_of_a_race_every_purchase_is_traced(strategy: str, asked: float | None, 
     assert trace_ratio_of(strategy, asked) == ratio
 
 
-async def test_a_blast_may_wish_for_another_ratio(engine: AsyncEngine, blast: Blast) -> None:
+async def test_a_blast_may_ask_for_another_ratio(engine: AsyncEngine, blast: Blast) -> None:
     evidence = BlastEvidence(engine)
     assert (await evidence.before(blast)).trace_ratio == 1.0
     assert (await evidence.before(replace(blast, trace_ratio=0.5))).trace_ratio == 0.5

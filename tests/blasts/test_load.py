@@ -15,7 +15,7 @@ from tests.blasts.plans import losing_the_first_attempt, plan, silence
 from tests.support.stand_in_service import Answer, Request, problem, reserved, stand_in_service, stock_of
 
 
-async def test_counts_what_every_buyer_was_told() -> None:
+async def test_every_answer_is_counted() -> None:
     async with stand_in_service(stock_of(10)) as service:
         result = await run_load(plan(service, requests=100, concurrency=20, quantity=2))
     assert (result.accepted, result.sold_out, result.errors, result.unsent) == (10, 90, 0, 0)
@@ -23,9 +23,9 @@ async def test_counts_what_every_buyer_was_told() -> None:
     assert len({request.key for request in service.requests}) == 100
     assert len({request.customer for request in service.requests}) == 100
     assert {(request.path, request.quantity) for request in service.requests} == {("/buy-ticket", 2)}
-    assert [told.number for told in result.records] == list(range(100))
-    sold = {told.reservation_id for told in result.records if told.outcome == "accepted"}
-    assert sold == {f"drop.1.{told.key}" for told in result.records if told.status == 200}
+    assert [record.number for record in result.records] == list(range(100))
+    sold = {record.reservation_id for record in result.records if record.outcome == "accepted"}
+    assert sold == {f"drop.1.{record.key}" for record in result.records if record.status == 200}
     assert len(sold) == 10
 
 
@@ -57,7 +57,7 @@ async def test_a_lost_connection_is_retried_with_the_same_key() -> None:
         result = await run_load(plan(service, requests=20, concurrency=10, retries=2))
     assert (result.accepted, result.errors, result.retried, result.replayed) == (20, 0, 20, 20)
     assert set(Counter((request.key, request.customer) for request in service.requests).values()) == {2}
-    assert {told.attempts for told in result.records} == {2}
+    assert {record.attempts for record in result.records} == {2}
 
 
 async def test_without_retries_a_lost_connection_is_an_error() -> None:
@@ -65,7 +65,7 @@ async def test_without_retries_a_lost_connection_is_an_error() -> None:
         result = await run_load(plan(service, requests=20, concurrency=10))
     assert (result.accepted, result.errors) == (0, 20)
     assert result.outcomes == {"connection-lost": 20}
-    assert {told.status for told in result.records} == {0}
+    assert {record.status for record in result.records} == {0}
 
 
 async def test_503_is_asked_again_a_bounded_number_of_times() -> None:
@@ -79,7 +79,7 @@ async def test_503_is_asked_again_a_bounded_number_of_times() -> None:
     assert set(Counter(request.key for request in service.requests).values()) == {4}
 
 
-async def test_who_insists_outlasts_contention_which_is_no_retry() -> None:
+async def test_a_buyer_that_insists_outlasts_contention_without_a_retry() -> None:
     tries: Counter[str] = Counter()
 
     async def handler(request: Request) -> Answer:
@@ -91,14 +91,14 @@ async def test_who_insists_outlasts_contention_which_is_no_retry() -> None:
         tries.clear()
         other = await run_load(plan(service, requests=4, concurrency=2))
     assert result.outcomes == {"accepted": 4}
-    assert {told.attempts for told in result.records} == {4}
+    assert {record.attempts for record in result.records} == {4}
     assert other.outcomes == {"contention": 4}
 
 
-async def test_a_record_says_when_its_first_request_left() -> None:
+async def test_a_record_has_the_time_of_its_first_request() -> None:
     async with stand_in_service(stock_of(10)) as service:
         result = await run_load(plan(service, requests=4, concurrency=1))
-    sent = [told.sent_at for told in result.records]
+    sent = [record.sent_at for record in result.records]
     assert sent == sorted(sent)
     assert result.started_at <= sent[0]
     assert sent[-1] + result.records[-1].latency <= result.started_at + result.seconds + 0.001
@@ -125,7 +125,7 @@ async def test_a_server_that_closes_each_connection_loses_no_request() -> None:
     assert result.outcomes == {"accepted": 20}
 
 
-async def test_cancelling_closes_every_connection_and_keeps_what_was_told() -> None:
+async def test_cancelling_closes_every_connection_and_keeps_the_answers() -> None:
     sell = stock_of(100)
 
     async def stuck_after_five(request: Request) -> Answer:
@@ -173,7 +173,7 @@ async def test_nothing_is_sent_after_the_time_bound() -> None:
     assert result.errors == 0
 
 
-async def test_an_absent_server_is_said_before_anything_is_sent() -> None:
+async def test_an_absent_server_is_reported_before_anything_is_sent() -> None:
     with pytest.raises(TargetUnreachable):
         await run_load(LoadPlan(url="http://127.0.0.1:1", sale="drop"))
 

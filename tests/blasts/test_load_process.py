@@ -19,7 +19,7 @@ from tests.blasts.plans import losing_the_first_attempt, plan, silence
 from tests.support.stand_in_service import stand_in_service, stock_of
 
 
-async def test_its_own_process_tells_the_same() -> None:
+async def test_its_own_process_has_the_same_result() -> None:
     async with stand_in_service(stock_of(3)) as service:
         result = await run_in_process(plan(service, requests=40, concurrency=40))
     assert (result.accepted, result.sold_out) == (3, 37)
@@ -57,7 +57,7 @@ async def test_a_result_outlasts_an_interrupted_write(write: str, complete: bool
     assert (len(written) == 5_000_001) is complete
 
 
-async def test_its_own_process_says_why_it_failed() -> None:
+async def test_the_error_of_its_own_process_is_reported() -> None:
     with pytest.raises(LoadFailed, match="TargetUnreachable"):
         await run_in_process(LoadPlan(url="http://127.0.0.1:1", sale="drop"))
 
@@ -72,7 +72,7 @@ async def test_cancelling_ends_its_own_process() -> None:
         await service.until(lambda service: not service.connections)
 
 
-async def test_the_generator_does_not_outlive_whoever_started_it() -> None:
+async def test_the_generator_does_not_outlive_the_process_that_started_it() -> None:
     async with stand_in_service(silence) as service:
         child = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -2,16 +2,15 @@
 
 import re
 from collections import Counter
-from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
 
 from app.blasts.load import runner
-from app.blasts.load.plan import LoadPlan
 from app.blasts.load.runner import run_load
 from app.telemetry.names import OUTCOME
+from tests.blasts.plans import losing_the_first_attempt, plan
 from tests.support.stand_in_service import (
     Answer,
     Request,
@@ -29,10 +28,6 @@ TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-0([0-3])")  # 1: sam
 def tracing_on(monkeypatch: pytest.MonkeyPatch, exported: InMemorySpanExporter) -> InMemorySpanExporter:
     monkeypatch.setattr(runner, "tracing_is_on", lambda: True)
     return exported
-
-
-def plan(service: StandInService, **options: Any) -> LoadPlan:
-    return LoadPlan(**{"url": service.url, "sale": "drop", "concurrency": 5, "records": True, **options})
 
 
 def traceparents(service: StandInService) -> list[re.Match[str]]:
@@ -60,12 +55,11 @@ async def test_each_purchase_is_the_root_of_a_trace(tracing_on: InMemorySpanExpo
     sent = {match.groups()[:2] for match in traceparents(service) if is_sampled(match)}
     assert sent == made
     assert len(sent) == 20
-    told = Counter((root.attributes or {})[OUTCOME] for root in roots)
-    assert told == {"accepted": 10, "sold-out": 10}
+    assert Counter((root.attributes or {})[OUTCOME] for root in roots) == {"accepted": 10, "sold-out": 10}
     assert {root.status.status_code for root in roots} == {StatusCode.UNSET}
 
 
-async def test_what_is_not_sampled_says_so(tracing_on: InMemorySpanExporter) -> None:
+async def test_an_unsampled_purchase_has_an_unsampled_traceparent(tracing_on: InMemorySpanExporter) -> None:
     async with stand_in_service(stock_of(10)) as service:
         await run_load(plan(service, requests=200, trace_ratio=0.5))
     sampled = sum(map(is_sampled, traceparents(service)))
@@ -73,13 +67,7 @@ async def test_what_is_not_sampled_says_so(tracing_on: InMemorySpanExporter) -> 
 
 
 async def test_all_tries_of_a_purchase_are_one_trace(tracing_on: InMemorySpanExporter) -> None:
-    tries: Counter[str] = Counter()
-
-    async def losing_the_first(request: Request) -> Answer:
-        tries[request.key] += 1
-        return None if tries[request.key] == 1 else reserved(request)
-
-    async with stand_in_service(losing_the_first) as service:
+    async with stand_in_service(losing_the_first_attempt()) as service:
         await run_load(plan(service, requests=3, retries=2, trace_ratio=1.0))
     assert set(Counter(request.traceparent for request in service.requests).values()) == {2}
     assert [(root.attributes or {})["http.request.resend_count"] for root in tracing_on.get_finished_spans()] == [1] * 3
@@ -106,13 +94,13 @@ async def test_where_no_spans_are_collected_nothing_is_sent(
     assert exported.get_finished_spans() == ()
 
 
-async def test_a_record_keeps_the_trace_that_the_service_told_of() -> None:
-    async def telling(request: Request) -> Answer:
+async def test_a_record_keeps_the_trace_that_the_service_names() -> None:
+    async def traced(request: Request) -> Answer:
         return reserved(request, X_Trace_Id="ab" * 16)
 
-    async with stand_in_service(telling) as service:
-        told = await run_load(plan(service, requests=2))
+    async with stand_in_service(traced) as service:
+        with_trace = await run_load(plan(service, requests=2))
     async with stand_in_service(stock_of(2)) as service:
-        untold = await run_load(plan(service, requests=2))
-    assert [record.trace_id for record in told.records] == ["ab" * 16] * 2
-    assert [record.trace_id for record in untold.records] == [None] * 2
+        without_trace = await run_load(plan(service, requests=2))
+    assert [record.trace_id for record in with_trace.records] == ["ab" * 16] * 2
+    assert [record.trace_id for record in without_trace.records] == [None] * 2

@@ -33,6 +33,11 @@ INVENTORY = """
 @pytest.fixture
 async def blasts(engine: AsyncEngine) -> BlastRepository:
     """Return the blasts of a ledger that has the sale `drop`."""
+    return await blasts_of_drop(engine)
+
+
+async def blasts_of_drop(engine: AsyncEngine) -> BlastRepository:
+    """Insert the sale `drop`, and return the ledger's blasts."""
     async with engine.begin() as connection:
         await connection.execute(text("INSERT INTO sales (name, strategy) VALUES ('drop', 'atomic')"))
         await connection.execute(text(INVENTORY))
@@ -52,15 +57,15 @@ async def until_it_is(blasts: BlastRepository, blast_id: str, state: str) -> Bla
     return await blasts.get(blast_id)
 
 
-def unheard() -> BlastReports:
+def unreachable_reports() -> BlastReports:
     """Return reports to a broker that is unreachable: a blast must not need a broker."""
-    return BlastReports(LiveStream(make_redis("redis://127.0.0.1:1", "test", GateSettings()), "unheard"))
+    return BlastReports(LiveStream(make_redis("redis://127.0.0.1:1", "test", GateSettings()), "unreachable"))
 
 
 @asynccontextmanager
 async def working(blasts: BlastRepository, api_url: str) -> AsyncIterator[BlastRunner]:
     evidence = BlastEvidence(blasts._engine)  # noqa: SLF001  the engine that the test chose
-    blast_runner = BlastRunner(blasts, unheard(), evidence, api_url, "a test")
+    blast_runner = BlastRunner(blasts, unreachable_reports(), evidence, api_url, "a test")
     running = asyncio.create_task(blast_runner.run())
     try:
         yield blast_runner
@@ -70,14 +75,20 @@ async def working(blasts: BlastRepository, api_url: str) -> AsyncIterator[BlastR
             await running
 
 
+async def runner_process(database_url: str, api_url: str) -> asyncio.subprocess.Process:
+    """Start a blast runner as a process of its own."""
+    environment = os.environ | {"DATABASE_URL": database_url, "API_URL": api_url}
+    return await asyncio.create_subprocess_exec(sys.executable, "-m", "app.blasts.runner", env=environment)
+
+
 def stuck_after_five() -> Handler:
     sell = stock_of(100)
-    told = 0
+    answered = 0
 
     async def handler(request: Request) -> Answer:
-        nonlocal told
-        told += 1
-        if told > 5:
+        nonlocal answered
+        answered += 1
+        if answered > 5:
             await asyncio.Event().wait()
         return await sell(request)
 
@@ -95,7 +106,7 @@ async def test_carries_out_what_was_queued_side_by_side(blasts: BlastRepository)
     assert first.result is not None
     assert second.result is not None
     results = (first.result, second.result)
-    assert [sum(each[name] for each in results) for name in ("accepted", "sold_out", "errors")] == [10, 50, 0]
+    assert [sum(result[name] for result in results) for name in ("accepted", "sold_out", "errors")] == [10, 50, 0]
     assert (first.runner, second.runner) == ("a test", "a test")
     assert first.result["witnesses"] == {"total": 0, "written": 0, "pairs": []}
     assert {request.quantity for request in service.requests} == {2}
@@ -109,7 +120,7 @@ async def test_two_that_are_queued_together_run_at_the_same_time(blasts: BlastRe
     both_have_come = asyncio.Event()
 
     async def handler(request: Request) -> Answer:
-        if {each.key.rpartition("-")[0] for each in service.requests} == set(ids):
+        if {seen.key.rpartition("-")[0] for seen in service.requests} == set(ids):
             both_have_come.set()
         await both_have_come.wait()
         return await sell(request)
@@ -132,7 +143,7 @@ async def test_a_cancelled_blast_stops_and_keeps_what_it_measured(blasts: BlastR
     assert len(service.requests) == 10
 
 
-async def test_a_blast_runner_that_is_stopped_says_so(blasts: BlastRepository) -> None:
+async def test_a_blast_of_a_stopped_runner_is_aborted(blasts: BlastRepository) -> None:
     blast_id = await queue(blasts)
     async with stand_in_service(stuck_after_five()) as service, working(blasts, service.url) as blast_runner:
         await service.until(ten_asked)
@@ -156,12 +167,7 @@ async def test_the_blast_of_a_killed_runner_is_taken_for_abandoned(
     monkeypatch.setattr(runner_module, "STALE_SECONDS", 0.5)
     blast_id = await queue(blasts)
     async with stand_in_service(stuck_after_five()) as service:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "app.blasts.runner",
-            env=os.environ | {"DATABASE_URL": database_url, "API_URL": service.url},
-        )
+        process = await runner_process(database_url, service.url)
         try:
             await service.until(ten_asked)
         finally:
@@ -181,10 +187,7 @@ async def test_a_ledger_that_was_away_is_found_again(
     migration = await asyncio.create_subprocess_exec(sys.executable, "-m", "app.ledger.migrate", env=environment)
     assert await migration.wait() == 0
     engine = make_engine(server.url, "test", LedgerSettings(), pool_size=2)
-    blasts = BlastRepository(engine)
-    async with engine.begin() as connection:
-        await connection.execute(text("INSERT INTO sales (name, strategy) VALUES ('drop', 'atomic')"))
-        await connection.execute(text(INVENTORY))
+    blasts = await blasts_of_drop(engine)
     async with stand_in_service(stock_of(10)) as service, working(blasts, service.url):
         with capture_logs() as logs:
             server.kill()
@@ -197,12 +200,7 @@ async def test_a_ledger_that_was_away_is_found_again(
 async def test_sigterm_ends_the_process_in_order(blasts: BlastRepository, database_url: str) -> None:
     blast_id = await queue(blasts)
     async with stand_in_service(stuck_after_five()) as service:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "app.blasts.runner",
-            env=os.environ | {"DATABASE_URL": database_url, "API_URL": service.url},
-        )
+        process = await runner_process(database_url, service.url)
         await service.until(ten_asked)
         process.terminate()
         async with asyncio.timeout(10):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.blasts.load.buyer import LONGEST_PAUSE_SECONDS, pause_before
+from app.blasts.load.buyer import LONGEST_PAUSE_SECONDS, pause_after
 from app.blasts.load.failures import InvalidPlan, MalformedReply
 from app.blasts.load.plan import LoadPlan
 from app.blasts.load.wire import Reply, read_reply
@@ -73,9 +73,9 @@ def test_what_is_no_reply_is_refused(received: bytes) -> None:
 )
 def test_pauses_double_and_are_capped(attempt: int, asked: bytes | None, longest: float) -> None:
     head = b"http/1.1 503 x" + (b"" if asked is None else b"\r\nretry-after: " + asked)
-    pause = pause_before(attempt, Reply(503, head, b"", 0.0))
+    pause = pause_after(attempt, Reply(503, head, b"", 0.0))
     assert longest / 2 <= pause <= longest
 
 
 def test_a_long_retry_after_is_honoured_up_to_the_cap() -> None:
-    assert pause_before(1, Reply(503, b"http/1.1 503 x\r\nretry-after: 3600", b"", 0.0)) <= LONGEST_PAUSE_SECONDS
+    assert pause_after(1, Reply(503, b"http/1.1 503 x\r\nretry-after: 3600", b"", 0.0)) <= LONGEST_PAUSE_SECONDS

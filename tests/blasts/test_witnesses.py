@@ -39,6 +39,6 @@ def test_a_trace_has_a_page_where_jaeger_is_known_and_it_was_sampled() -> None:
     assert not any("trace" in line for line in unsampled.lines(most=1))
 
 
-def test_a_limit_is_told_in_what_the_customer_holds() -> None:
+def test_a_limit_is_described_by_what_the_customer_holds() -> None:
     lines = Witnesses.of(1, 2, [pair(("a", "b"), guards="customer", version_read="0", value_read=0)], None).lines(1)
     assert lines[0] == "lost-update: a and b read version 0, 0 held, and both wrote"

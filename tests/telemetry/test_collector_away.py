@@ -30,7 +30,7 @@ def port(request: pytest.FixtureRequest) -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-async def test_a_blast_goes_on_and_it_is_told_once(make_platform: MakePlatform, port: int) -> None:
+async def test_a_blast_goes_on_and_the_outage_is_logged_once(make_platform: MakePlatform, port: int) -> None:
     away = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{LOOPBACK}:{port}",
         "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
@@ -76,7 +76,7 @@ def test_what_waits_for_a_silent_collector_is_bounded(monkeypatch: pytest.Monkey
     with capture_logs():
         for _ in range(5_000):
             tracer.start_span("one of many").end()
-    kept = sum(1 for each in gc.get_objects() if isinstance(each, ReadableSpan) and each.name == "one of many")
+    kept = sum(1 for found in gc.get_objects() if isinstance(found, ReadableSpan) and found.name == "one of many")
     exporter.released.set()
     provider.shutdown()
     assert 100 <= kept <= 100 + 2 * 50
@@ -92,7 +92,7 @@ class Changing(SpanExporter):
         return self._results.pop(0)
 
 
-def test_an_outage_is_told_at_its_beginning_and_its_end() -> None:
+def test_an_outage_is_logged_at_its_beginning_and_its_end() -> None:
     failure, success = SpanExportResult.FAILURE, SpanExportResult.SUCCESS
     exporter = QuietExporter(Changing(success, failure, failure, failure, success, success))
     with capture_logs() as lines:

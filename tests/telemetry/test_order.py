@@ -79,7 +79,7 @@ def linked_to(collector: Collector, own: str, shared: str) -> list[tuple[Receive
     return found
 
 
-async def test_what_a_dead_worker_had_is_told_as_claimed(make_platform: MakePlatform, collector: Collector) -> None:
+async def test_orders_of_a_dead_worker_are_traced_as_claimed(make_platform: MakePlatform, collector: Collector) -> None:
     """The control is in the same test: the trace of an order whose entry names no trace falls apart."""
     platform = await make_platform(environment=collector.environment, idle=("worker-1",))
     sale = await platform.create_sale(stock=STOCK)
@@ -116,9 +116,7 @@ async def forget_the_trace(redis: Any, sale: str, customer: str) -> None:
     await redis.xadd(orders_of(sale), fields)
 
 
-async def test_a_sampler_that_takes_nothing_leaves_names_alone(
-    make_platform: MakePlatform, collector: Collector
-) -> None:
+async def test_a_sampler_that_takes_nothing_exports_nothing(make_platform: MakePlatform, collector: Collector) -> None:
     sampler = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0"}
     platform = await make_platform(environment=collector.environment | sampler)
     sale = await platform.create_sale(stock=1)

@@ -24,10 +24,10 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import AnyValue
 
 from app.telemetry import spans
-from app.telemetry.context import parse, traceparent_of
+from app.telemetry.context import parse_traceparent, traceparent_of
 from app.telemetry.names import SCOPE
 from app.telemetry.recorded import Recorder
-from app.telemetry.spans import current_traceparent, decided, start_decided
+from app.telemetry.spans import current_traceparent, recorded_span, start_recorded_span
 
 PARENT = SpanContext(0xA1, 0xB2, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 ELSEWHERE = SpanContext(0xC3, 0xD4, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
@@ -101,18 +101,18 @@ def test_what_travels_is_the_same(exported: InMemorySpanExporter) -> None:
     for parent in (None, PARENT):
         names = [traceparent_of(make(provider, parent).get_span_context()) for make in (by_the_sdk, by_the_recorder)]
         assert {name[-2:] for name in names} == {"03" if parent is None else "01"}
-        assert all(parse(name) for name in names)
+        assert all(parse_traceparent(name) for name in names)
 
 
 def test_what_is_decided_is_sampled_whatever_its_parent_is(exported: InMemorySpanExporter) -> None:
     unsampled = SpanContext(0xA1, 0xB2, is_remote=True, trace_flags=TraceFlags(TraceFlags.RANDOM_TRACE_ID))
-    with decided("buy", unsampled, {}, kind=SpanKind.SERVER):
+    with recorded_span("buy", unsampled, {}, kind=SpanKind.SERVER):
         assert current_traceparent().endswith("-03")
     assert [span.name for span in exported.get_finished_spans()] == ["buy"]
 
 
 def test_what_has_ended_is_changed_by_nothing(exported: InMemorySpanExporter) -> None:
-    span = start_decided("buy", None, GIVEN)
+    span = start_recorded_span("buy", None, GIVEN)
     span.end(ENDED)
     [before] = [each.to_json() for each in exported.get_finished_spans()]
     story(span)
@@ -123,9 +123,9 @@ def test_what_has_ended_is_changed_by_nothing(exported: InMemorySpanExporter) ->
 
 
 def test_it_is_the_current_one_for_as_long_as_it_is_open(exported: InMemorySpanExporter) -> None:
-    with decided("buy", PARENT, GIVEN, kind=SpanKind.SERVER) as outer:
+    with recorded_span("buy", PARENT, GIVEN, kind=SpanKind.SERVER) as outer:
         assert current_traceparent() == traceparent_of(outer.get_span_context())
-        with decided("reserve", outer.get_span_context(), {}, kind=SpanKind.PRODUCER):
+        with recorded_span("reserve", outer.get_span_context(), {}, kind=SpanKind.PRODUCER):
             pass
     assert get_current_span() is INVALID_SPAN
     reserve, buy = exported.get_finished_spans()
@@ -133,7 +133,7 @@ def test_it_is_the_current_one_for_as_long_as_it_is_open(exported: InMemorySpanE
 
 
 def test_an_error_passes_and_is_its_status(exported: InMemorySpanExporter) -> None:
-    with pytest.raises(ValueError, match="broken"), decided("buy", None, {}, kind=SpanKind.SERVER):
+    with pytest.raises(ValueError, match="broken"), recorded_span("buy", None, {}, kind=SpanKind.SERVER):
         raise ValueError("broken")
     [span] = exported.get_finished_spans()
     assert (span.status.status_code, [event.name for event in span.events]) == (StatusCode.ERROR, ["exception"])
@@ -141,6 +141,6 @@ def test_an_error_passes_and_is_its_status(exported: InMemorySpanExporter) -> No
 
 def test_where_nothing_is_exported_it_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spans, "_RECORDER", None)
-    with decided("buy", PARENT, GIVEN, kind=SpanKind.SERVER) as span:
+    with recorded_span("buy", PARENT, GIVEN, kind=SpanKind.SERVER) as span:
         assert not span.is_recording()
         assert current_traceparent() == ""

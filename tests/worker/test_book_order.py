@@ -17,7 +17,7 @@ async def publish(broker_url: str, *orders: Order) -> None:
     await publisher.close()
 
 
-async def test_an_order_is_booked_once_and_what_cannot_be_is_told(
+async def test_an_order_is_booked_once_and_what_cannot_be_is_logged(
     stall: Stall, make_worker: MakeWorker, broker_url: str
 ) -> None:
     worker = make_worker(DRAIN_SWEEP_SECONDS="3600")

@@ -72,7 +72,7 @@ async def test_a_worker_with_another_installations_ledger_drains_nothing(
     assert worker.stop(seconds=30)
 
 
-async def test_a_worker_whose_stores_never_belong_together_ends_when_told(
+async def test_a_worker_whose_stores_never_belong_together_ends_on_sigterm(
     stall: Stall, make_worker: MakeWorker, empty_database_url: str
 ) -> None:
     await stall.orders(3)
@@ -122,11 +122,11 @@ async def test_a_broker_that_dies_and_comes_back_costs_neither_orders_nor_the_wo
     broker = make_valkey(appendfsync="off")
     worker = make_worker(BROKER_URL=broker.url)
     (child,) = psutil.Process(worker.pid).children()
-    await until(lambda: said(worker, "ready."))
+    await until(lambda: tail_contains(worker, "ready."))
     broker.kill()
     await stall.orders(30)
     await until(lambda: all_booked(stall, 30))
-    await until(lambda: said(worker, "Trying again"))
+    await until(lambda: tail_contains(worker, "Trying again"))
     broker.start()
     await until(lambda: connected_again(worker))
     assert child.is_running()
@@ -147,7 +147,7 @@ async def test_a_worker_ends_gracefully_with_its_child_and_is_small(stall: Stall
     assert not any(process.is_running() for process in family)
 
 
-async def test_a_worker_told_to_end_finishes_the_batch_in_hand(stall: Stall, make_worker: MakeWorker) -> None:
+async def test_a_worker_that_is_stopped_finishes_the_batch_in_hand(stall: Stall, make_worker: MakeWorker) -> None:
     """Orders go on coming, so that the worker always has a batch in hand."""
     worker = make_worker(DRAIN_BATCH_ORDERS="2")
     written = 10
@@ -189,7 +189,7 @@ async def test_a_worker_killed_at_any_step_leaves_its_orders_to_the_next(
     await assert_settled(stall)
 
 
-async def said(worker: ChildProcess, words: str) -> bool:
+async def tail_contains(worker: ChildProcess, words: str) -> bool:
     """Return whether these words are in the latest lines of the worker's log."""
     return words in worker.log_tail()
 

@@ -26,12 +26,12 @@ async def load_of_standard_input() -> str:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin)
     plan = LoadPlan.from_json(json.loads(await stdin.readline()))
     load = asyncio.create_task(run_load(plan))
-    released = asyncio.create_task(stdin.read())
-    released.add_done_callback(lambda _: load.cancel())
+    input_ended = asyncio.create_task(stdin.read())
+    input_ended.add_done_callback(lambda _: load.cancel())
     try:
         return json.dumps((await load).as_json())
     finally:
-        released.cancel()
+        input_ended.cancel()
 
 
 async def load_of(plan: str) -> str:

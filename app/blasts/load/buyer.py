@@ -13,7 +13,7 @@ CONNECT_SECONDS = 5.0
 OPEN_TRIES = 5
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 2.0  # also limits a Retry-After, because a load has a time limit of its own
-ASK_AGAIN = frozenset({502, 503, 504})
+RETRYABLE_STATUSES = frozenset({502, 503, 504})
 CONTENTION = "contention"
 
 
@@ -33,13 +33,13 @@ class Buyer:
 
     async def open(self) -> None:
         """Connect, before the load begins. Raise TargetUnreachable after five tries."""
-        for tried in range(1, OPEN_TRIES + 1):
+        for attempt in range(1, OPEN_TRIES + 1):
             try:
                 await self._connected()
             except ConnectionLost as failure:
-                if tried == OPEN_TRIES:
+                if attempt == OPEN_TRIES:
                     raise TargetUnreachable(failure.detail) from failure
-                await asyncio.sleep(pause_before(tried, None))
+                await asyncio.sleep(pause_after(attempt, None))
             else:
                 return
 
@@ -58,7 +58,7 @@ class Buyer:
             if not should_repeat(answer):
                 break
             unknown += not (self._insists and is_contention(answer))
-            pause = pause_before(max(1, unknown), answer)
+            pause = pause_after(max(1, unknown), answer)
             if unknown > self._retries or monotonic() + pause >= deadline:
                 break
             await asyncio.sleep(pause)
@@ -94,7 +94,7 @@ def outcome_of(answer: Reply | NoReply) -> str:
 
 def should_repeat(answer: Reply | NoReply) -> bool:
     """Return whether the purchase should be sent again with the same key: there is no reply, or a 502, 503 or 504."""
-    return isinstance(answer, NoReply) or answer.status in ASK_AGAIN
+    return isinstance(answer, NoReply) or answer.status in RETRYABLE_STATUSES
 
 
 def is_contention(answer: Reply | NoReply) -> bool:
@@ -102,12 +102,12 @@ def is_contention(answer: Reply | NoReply) -> bool:
     return isinstance(answer, Reply) and answer.status == 503 and answer.problem == CONTENTION
 
 
-def pause_before(attempt: int, answer: Reply | NoReply | None) -> float:
+def pause_after(attempt: int, answer: Reply | NoReply | None) -> float:
     """Return the seconds to wait after the `attempt`-th attempt.
 
     That is the server's Retry-After, or a pause that doubles with each attempt. A random factor of 0.5 to 1 spreads the
     buyers.
     """
-    asked = answer.retry_after if isinstance(answer, Reply) else None
-    pause = FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) if asked is None else asked
+    retry_after = answer.retry_after if isinstance(answer, Reply) else None
+    pause = FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) if retry_after is None else retry_after
     return min(pause, LONGEST_PAUSE_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311  spreads a crowd, keeps no secret

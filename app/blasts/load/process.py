@@ -38,8 +38,8 @@ async def run_in_process(plan: LoadPlan) -> LoadResult:
                 child.kill()
             await child.wait()
     if child.returncode != 0:
-        words = errors.decode(errors="replace").strip().splitlines() or [f"exit code {child.returncode}"]
-        raise LoadFailed(words[-1])
+        lines = errors.decode(errors="replace").strip().splitlines() or [f"exit code {child.returncode}"]
+        raise LoadFailed(lines[-1])
     return LoadResult.from_json(json.loads(output))
 
 

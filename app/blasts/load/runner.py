@@ -93,9 +93,9 @@ class Load:
     async def _sell_to(self, buyers: list[Buyer]) -> None:
         watch = asyncio.create_task(self._give_up_on_overdue(buyers))
         try:
-            async with asyncio.TaskGroup() as crowd:
+            async with asyncio.TaskGroup() as tasks:
                 for buyer in buyers:
-                    crowd.create_task(self._buy_in_turn(buyer))
+                    tasks.create_task(self._buy_in_turn(buyer))
         finally:
             watch.cancel()
             await asyncio.wait({watch})
@@ -116,7 +116,7 @@ class Load:
             else:
                 answer, attempts = await self._traced.buy(buyer, request, deadline)
             self._lags.append(max(0.0, now - intended))
-            self._note(number, answer, attempts, intended, now)
+            self._record(number, answer, attempts, intended, now)
 
     async def _give_up_on_overdue(self, buyers: list[Buyer]) -> None:
         """Give up on overdue requests of all connections. A timer for each request would cost more than its parsing."""
@@ -126,7 +126,7 @@ class Load:
             for buyer in buyers:
                 buyer.abort_if_sent_before(moment)
 
-    def _note(self, number: int, answer: Reply | NoReply, attempts: int, intended: float, sent: float) -> None:
+    def _record(self, number: int, answer: Reply | NoReply, attempts: int, intended: float, sent: float) -> None:
         if isinstance(answer, Reply):
             status, ended = answer.status, answer.received_at
         else:
@@ -168,14 +168,14 @@ async def open_all(buyers: list[Buyer]) -> None:
     """Open the connections of all buyers. Raise TargetUnreachable as soon as one buyer gives up."""
     slots = asyncio.Semaphore(CONNECTING_AT_ONCE)
 
-    async def enter(buyer: Buyer) -> None:
+    async def open_one(buyer: Buyer) -> None:
         async with slots:
             await buyer.open()
 
     try:
-        async with asyncio.timeout(OPENING_SECONDS), asyncio.TaskGroup() as crowd:
+        async with asyncio.timeout(OPENING_SECONDS), asyncio.TaskGroup() as tasks:
             for buyer in buyers:
-                crowd.create_task(enter(buyer))
+                tasks.create_task(open_one(buyer))
     except TimeoutError as error:
         raise TargetUnreachable(f"{len(buyers)} connections did not open in {OPENING_SECONDS:.0f} s.") from error
     except ExceptionGroup as failed:

@@ -9,7 +9,7 @@ from app.blasts.load.failures import NoReply
 from app.blasts.load.plan import LoadPlan
 from app.blasts.load.wire import Reply
 from app.telemetry.names import OUTCOME
-from app.telemetry.spans import current_traceparent, decided
+from app.telemetry.spans import current_traceparent, recorded_span
 
 GENERATOR = "atomictickets-blast-runner"
 """The `service.name` of the load generator, in every process that runs a load."""
@@ -34,19 +34,19 @@ class TracedPurchases:
     async def buy(self, buyer: Buyer, request: bytes, deadline: float) -> tuple[Reply | NoReply, int]:
         """Send a purchase, as `buyer.buy` does. All attempts of a purchase are in one trace."""
         if random() >= self._ratio:  # noqa: S311  thins out a crowd, keeps no secret
-            return await buyer.buy(naming(request, UNSAMPLED % (getrandbits(128), getrandbits(64))), deadline)
-        with decided("buy", None, self._attributes, kind=SpanKind.CLIENT) as buying:
-            answer, attempts = await buyer.buy(naming(request, current_traceparent().encode()), deadline)
-            buying.set_attribute(OUTCOME, outcome_of(answer))
+            return await buyer.buy(with_traceparent(request, UNSAMPLED % (getrandbits(128), getrandbits(64))), deadline)
+        with recorded_span("buy", None, self._attributes, kind=SpanKind.CLIENT) as span:
+            answer, attempts = await buyer.buy(with_traceparent(request, current_traceparent().encode()), deadline)
+            span.set_attribute(OUTCOME, outcome_of(answer))
             if isinstance(answer, Reply):
-                buying.set_attribute("http.response.status_code", answer.status)
+                span.set_attribute("http.response.status_code", answer.status)
             if attempts > 1:
-                buying.set_attribute("http.request.resend_count", attempts - 1)
+                span.set_attribute("http.request.resend_count", attempts - 1)
             if should_repeat(answer):
-                buying.set_status(StatusCode.ERROR)
+                span.set_status(StatusCode.ERROR)
         return answer, attempts
 
 
-def naming(request: bytes, traceparent: bytes) -> bytes:
+def with_traceparent(request: bytes, traceparent: bytes) -> bytes:
     """Return the request with a `traceparent` header."""
     return request.replace(b"\r\n", b"\r\ntraceparent: %s\r\n" % traceparent, 1)
