@@ -17,10 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.errors import Ended
 from app.api.problems import problem_response
-from app.telemetry.context import parse
+from app.telemetry.context import parse_traceparent
 from app.telemetry.names import OUTCOME
 from app.telemetry.sampling import NEVER
-from app.telemetry.spans import decided, trace_id
+from app.telemetry.spans import recorded_span, trace_id
 from app.telemetry.tracing import tracing_is_on
 
 HEADER = b"x-trace-id"
@@ -78,8 +78,8 @@ def server_span(name: str, scope: Scope, traceparent: bytes, started: float) -> 
         "url.scheme": scope["scheme"],
     }
     began = time_ns() - int((perf_counter() - started) * 1e9)
-    parent = parse(traceparent.decode("latin-1"))
-    return decided(name, parent, attributes, kind=SpanKind.SERVER, start_time=began)
+    parent = parse_traceparent(traceparent.decode("latin-1"))
+    return recorded_span(name, parent, attributes, kind=SpanKind.SERVER, start_time=began)
 
 
 def trace_id_of(serving: Span) -> str:

@@ -13,8 +13,8 @@ from opentelemetry.util.types import AttributeValue
 
 from app.gate.replies import BatchReply, GateForgot
 from app.sales.outcomes import Reserved
-from app.telemetry.context import parse
-from app.telemetry.spans import decided
+from app.telemetry.context import parse_traceparent
+from app.telemetry.spans import recorded_span
 
 CALLS = {"EVALSHA": "EVALSHA reserve", "FCALL": "FCALL reserve"}
 """The name of the shared call's span, by Redis command."""
@@ -24,7 +24,7 @@ def reserve_span(sale: str) -> AbstractContextManager[Span]:
     """Return the current span of one sampled purchase, from the queue to the answer."""
     attributes = {"atomictickets.sale": sale, "messaging.system": "redis"}
     parent = get_current_span().get_span_context()
-    return decided("gate.reserve", parent, attributes, kind=SpanKind.PRODUCER, expected=(GateForgot,))
+    return recorded_span("gate.reserve", parent, attributes, kind=SpanKind.PRODUCER, expected=(GateForgot,))
 
 
 def call_span(command: str, sale: str, purchases: int) -> AbstractContextManager[Span]:
@@ -39,7 +39,7 @@ def call_span(command: str, sale: str, purchases: int) -> AbstractContextManager
         "db.operation.batch.size": purchases,
         "atomictickets.sale": sale,
     }
-    return decided(CALLS[command], None, attributes, kind=SpanKind.CLIENT, expected=(GateForgot,))
+    return recorded_span(CALLS[command], None, attributes, kind=SpanKind.CLIENT, expected=(GateForgot,))
 
 
 def record_reply(call: Span, reply: BatchReply, spans: Sequence[Span], seeded_by: str) -> None:
@@ -62,7 +62,7 @@ def record_reply(call: Span, reply: BatchReply, spans: Sequence[Span], seeded_by
             "atomictickets.remaining": reply.remaining,
         }
     )
-    seeding = parse(seeded_by)
+    seeding = parse_traceparent(seeded_by)
     for span in spans:
         if not span.is_recording():  # the buyer has disconnected
             continue

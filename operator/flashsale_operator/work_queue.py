@@ -8,7 +8,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
-from app.telemetry.spans import fail, span
+from app.telemetry.spans import record_error, span
 from flashsale_operator.requeue import backoff
 
 MOST_SECONDS_AFTER_ERROR = 30.0
@@ -87,7 +87,7 @@ class WorkQueue:
             self._due.setdefault(name, due)  # the next run of the queue starts with this sale
             raise
         except Exception as error:  # one broken sale must not keep the others from being reconciled
-            fail(error)
+            record_error(error)
             failures = self._failures[name] = self._failures.get(name, 0) + 1
             if failures == 1:
                 known = isinstance(error, (TemporarilyUnavailable, AtomicTicketsError))

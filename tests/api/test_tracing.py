@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from app.main import Settings
 from app.services.purchases import PurchaseService
-from app.telemetry.logs import name_the_span
+from app.telemetry.logs import add_span_ids
 from app.telemetry.names import OUTCOME
 from tests.api.conftest import Api
 from tests.support.spans import trace_of
@@ -101,7 +101,7 @@ async def test_a_defect_is_an_error_whose_line_and_answer_name_the_trace(
 
     monkeypatch.setattr(PurchaseService, "buy", breaks)
     monkeypatch.setattr("app.services.sales.SalesService.page", breaks)
-    with capture_logs(processors=[merge_contextvars, name_the_span]) as lines:
+    with capture_logs(processors=[merge_contextvars, add_span_ids]) as lines:
         bought, listed = await buy(traced), await traced.get("/sales")
     span = served(exported)
     assert span.status.status_code is StatusCode.ERROR

@@ -16,7 +16,7 @@ from structlog.contextvars import merge_contextvars
 
 from app.telemetry.changed_traces import ChangedTraces
 from app.telemetry.context import traceparent_of
-from app.telemetry.logs import name_the_span
+from app.telemetry.logs import add_span_ids
 from app.telemetry.names import CHANGED, OUTCOME
 from flashsale_operator.metrics import OperatorMetrics
 from flashsale_operator.pool import WorkerPool
@@ -110,7 +110,7 @@ class Operator:
         self.turns.check_soon("drop")
         queue = WorkQueue(once, at_once=1)
         queue.add("drop")
-        with structlog.testing.capture_logs(processors=[merge_contextvars, name_the_span]) as lines:
+        with structlog.testing.capture_logs(processors=[merge_contextvars, add_span_ids]) as lines:
             running = asyncio.create_task(queue.run())
             await over.wait()
             running.cancel()
