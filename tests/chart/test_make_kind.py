@@ -39,9 +39,9 @@ class StandInTools:
         """Return the commands that ran, in order. Raise CalledProcessError, with make's output, if make fails."""
         self._calls.write_text("")
         path = f"{self.programs}:{os.environ['PATH']}" if path is None else path
-        told = {"CALLS": str(self._calls), "IMAGE_ID": image, "CLUSTERS": clusters, "PATH": path}
+        stand_ins = {"CALLS": str(self._calls), "IMAGE_ID": image, "CLUSTERS": clusters, "PATH": path}
         command = (str(shutil.which("make")), "--no-print-directory", "kind")
-        environment = os.environ | {"MAKEFLAGS": ""} | told
+        environment = os.environ | {"MAKEFLAGS": ""} | stand_ins
         subprocess.run(command, cwd=PROJECT, env=environment, check=True, capture_output=True, text=True)
         return self._calls.read_text().splitlines()
 

@@ -34,7 +34,7 @@ def test_every_process_sends_to_the_bundled_jaeger(helm: OfflineHelm) -> None:
     assert environment_of(alone, "reconciler").keys() == environment_of(rendered, "api").keys()
 
 
-def test_a_span_says_which_pod_it_is_of(helm: OfflineHelm) -> None:
+def test_a_span_names_its_pod(helm: OfflineHelm) -> None:
     rendered = helm.render(release="shop", namespace="sales")
     assert attributes(rendered, "worker") == {
         "service.namespace": "shop-atomictickets",
@@ -50,7 +50,7 @@ def test_a_span_says_which_pod_it_is_of(helm: OfflineHelm) -> None:
     assert {"POD_UID", "NODE_NAME", "POD_NAME"} <= set(before), "Kubernetes fills in earlier variables alone"
 
 
-def test_a_collector_of_ones_own(helm: OfflineHelm) -> None:
+def test_an_external_collector(helm: OfflineHelm) -> None:
     rendered = helm.render(ELSEWHERE, "telemetry.headers.existingSecret.name=collector", "jaeger.enabled=false")
     assert "jaeger" not in dict(rendered.pods())
     assert environment_of(rendered, "api")["OTEL_EXPORTER_OTLP_ENDPOINT"] == "https://collector.example.com"
@@ -60,7 +60,7 @@ def test_a_collector_of_ones_own(helm: OfflineHelm) -> None:
     assert "ATOMICTICKETS_JAEGER_URL" not in rendered.environment("api")
 
 
-def test_nowhere_is_nothing(helm: OfflineHelm) -> None:
+def test_without_a_collector_nothing_is_configured(helm: OfflineHelm) -> None:
     rendered = helm.render("jaeger.enabled=false")
     assert not any(environment_of(rendered, component) for component in TRACED)
     assert not rendered.of("ConfigMap")
@@ -83,7 +83,7 @@ def test_links_lead_where_a_browser_finds_jaeger(helm: OfflineHelm) -> None:
     assert public.environment("api")["ATOMICTICKETS_JAEGER_URL"] == "https://jaeger.example.com"
 
 
-def test_jaeger_listens_to_others_and_starts_anew_with_another_configuration(helm: OfflineHelm) -> None:
+def test_jaeger_listens_on_all_addresses_and_restarts_with_another_configuration(helm: OfflineHelm) -> None:
     def configured(*sets: str) -> tuple[dict[str, object], str]:
         rendered = helm.render(*sets)
         annotations = rendered.one("Deployment", "jaeger")["spec"]["template"]["metadata"]["annotations"]
@@ -101,8 +101,8 @@ def test_jaeger_listens_to_others_and_starts_anew_with_another_configuration(hel
 def test_policies_lead_to_the_collector(helm: OfflineHelm) -> None:
     bundled = helm.render("networkPolicies.enabled=true")
     otlp, query = bundled.one("NetworkPolicy", "jaeger")["spec"]["ingress"]
-    askers = {peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for peer in otlp["from"]}
-    assert askers == set(TRACED)
+    senders = {peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for peer in otlp["from"]}
+    assert senders == set(TRACED)
     assert (otlp["ports"], query) == ([{"port": "otlp-http"}], {"ports": [{"port": "query"}]})
     own = helm.render("networkPolicies.enabled=true", ELSEWHERE, "networkPolicies.telemetry[0].ports[0].port=443")
     assert {"ports": [{"port": 443}]} in own.one("NetworkPolicy", "worker")["spec"]["egress"]

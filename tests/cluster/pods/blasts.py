@@ -17,10 +17,10 @@ def blast(
     `may_fail`: some buyers may be asked to retry later.
     """
     body = {"requests": requests, "concurrency": requests} | options
-    asked = crowd.ask("POST", f"{shop.url}/sales/{sale}/blasts", token=shop.admin_token(), body=body)
-    assert asked.status == 202, asked.document
-    address = f"{shop.url}/blasts/{asked.document['id']}"
-    block_until(lambda: crowd.ask("GET", address).document["state"] == "finished", seconds=WAIT_SECONDS)
-    result: dict[str, Any] = crowd.ask("GET", address).document["result"]
+    created = crowd.request("POST", f"{shop.url}/sales/{sale}/blasts", token=shop.admin_token(), body=body)
+    assert created.status == 202, created.document
+    address = f"{shop.url}/blasts/{created.document['id']}"
+    block_until(lambda: crowd.request("GET", address).document["state"] == "finished", seconds=WAIT_SECONDS)
+    result: dict[str, Any] = crowd.request("GET", address).document["result"]
     assert may_fail or result["errors"] == 0, result
     return result

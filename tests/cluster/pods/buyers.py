@@ -14,17 +14,17 @@ LOAD_SECONDS = 8
 PER_SECOND = 100  # the pods share two cores; more buyers would keep new pods from starting
 
 
-class Queue:
-    """A queue of buyers, which goes on until it is closed. Each buyer retries `retries` times with the same key."""
+class SteadyLoad:
+    """A steady load of buyers, until it is stopped. Each buyer retries `retries` times with the same key."""
 
     def __init__(self, shop: Shop, crowd: CrowdPod, sale: str, retries: int) -> None:
         self._shop, self._crowd, self._sale, self._retries = shop, crowd, sale, retries
-        self._closed = False
-        self.crowds: list[LoadResult] = []
+        self._stopped = False
+        self.results: list[LoadResult] = []
 
     def run(self) -> None:
-        while not self._closed:
-            bought = self._crowd.buy(
+        while not self._stopped:
+            result = self._crowd.buy(
                 self._shop.url,
                 self._sale,
                 requests=LOAD_SECONDS * PER_SECOND,
@@ -32,28 +32,31 @@ class Queue:
                 concurrency=40,
                 retries=self._retries,
             )
-            self.crowds.append(bought)
+            self.results.append(result)
 
-    def close(self) -> None:
-        self._closed = True
+    def stop(self) -> None:
+        """Let `run` return when the buyers that are under way have been answered."""
+        self._stopped = True
 
     def outcomes(self) -> dict[str, int]:
-        kinds = {outcome for crowd in self.crowds for outcome in crowd.outcomes}
-        return {kind: sum(crowd.outcomes.get(kind, 0) for crowd in self.crowds) for kind in kinds}
+        kinds = {kind for result in self.results for kind in result.outcomes}
+        return {kind: sum(result.outcomes.get(kind, 0) for result in self.results) for kind in kinds}
 
     def records(self) -> list[PurchaseRecord]:
-        return [told for crowd in self.crowds for told in crowd.records]
+        return [record for result in self.results for record in result.records]
 
 
 @contextmanager
-def buyers(shop: Shop, crowd: CrowdPod, beside: ThreadPoolExecutor, sale: str, *, retries: int = 0) -> Iterator[Queue]:
-    """Open a sale and let buyers queue for it until the block ends. By then every buyer has been answered."""
+def buyers(
+    shop: Shop, crowd: CrowdPod, background: ThreadPoolExecutor, sale: str, *, retries: int = 0
+) -> Iterator[SteadyLoad]:
+    """Open a sale and let buyers come until the block ends. Then every buyer has been answered."""
     shop.kubectl.apply(flashsale(sale, {"stock": STOCK}))
     shop.until_open(sale)
-    queue = Queue(shop, crowd, sale, retries)
-    running: Future[None] = beside.submit(queue.run)
+    load = SteadyLoad(shop, crowd, sale, retries)
+    running: Future[None] = background.submit(load.run)
     try:
-        yield queue
+        yield load
     finally:
-        queue.close()
+        load.stop()
         running.result()

@@ -49,16 +49,16 @@ def image(images: ImageStore) -> str:
 
 
 @pytest.fixture(scope="package")
-def market(admin: Kubectl, image: str) -> Iterator[Kubectl]:
+def shop_namespace(admin: Kubectl, image: str) -> Iterator[Kubectl]:
     """Yield kubectl in the namespace of the shop that most of these tests share."""
     assert image
     yield from restricted_namespace(admin)
 
 
 @pytest.fixture(scope="package")
-def shop(market: Kubectl, image: str) -> Shop:
+def shop(shop_namespace: Kubectl, image: str) -> Shop:
     """Return an installed release of which every pod is ready."""
-    shop = Shop(market, image)
+    shop = Shop(shop_namespace, image)
     begun = time.monotonic()
     shop.install()
     print(f"\nhelm install to all ready: {time.monotonic() - begun:.1f} s")
@@ -66,23 +66,23 @@ def shop(market: Kubectl, image: str) -> Shop:
 
 
 @pytest.fixture(scope="package")
-def crowd(market: Kubectl, image: str) -> CrowdPod:
-    crowd = CrowdPod(market, image)
-    crowd.arrive()
+def crowd(shop_namespace: Kubectl, image: str) -> CrowdPod:
+    crowd = CrowdPod(shop_namespace, image)
+    crowd.start()
     return crowd
 
 
 @pytest.fixture(scope="module")
-def own_market(admin: Kubectl, image: str) -> Iterator[Kubectl]:
+def own_namespace(admin: Kubectl, image: str) -> Iterator[Kubectl]:
     """Yield kubectl in a namespace for the tests of one module."""
     assert image
     yield from restricted_namespace(admin)
 
 
 @pytest.fixture(scope="module")
-def own_crowd(own_market: Kubectl, image: str) -> CrowdPod:
-    crowd = CrowdPod(own_market, image)
-    crowd.arrive()
+def own_crowd(own_namespace: Kubectl, image: str) -> CrowdPod:
+    crowd = CrowdPod(own_namespace, image)
+    crowd.start()
     return crowd
 
 
@@ -100,7 +100,7 @@ def killer(admin: Kubectl, image: str) -> Iterator[Killer]:
 
 
 @pytest.fixture
-def as_change_of() -> Iterator[ThreadPoolExecutor]:
+def background() -> Iterator[ThreadPoolExecutor]:
     """Yield threads for work that goes on while the test does something else."""
     with ThreadPoolExecutor() as threads:
         yield threads

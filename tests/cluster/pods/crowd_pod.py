@@ -13,7 +13,7 @@ MOST_RECORDS = 20_000
 EXEC_SECONDS = 180
 REPLY_SECONDS = 30.0  # how long a buyer waits for a pod on a busy machine
 IDLE = "import signal; signal.pause()"
-ASK = """
+REQUEST = """
 import json, sys, urllib.error, urllib.request
 method, url, token, body = json.load(sys.stdin)
 request = urllib.request.Request(url, method=method, data=json.dumps(body).encode() if body is not None else None)
@@ -39,7 +39,7 @@ class CrowdPod:
     kubectl: Kubectl
     image: str
 
-    def arrive(self) -> None:
+    def start(self) -> None:
         self.kubectl.apply(self._pod())
         self.kubectl("wait", f"pod/{NAME}", "--for=condition=Ready", "--timeout=60s")
 
@@ -67,12 +67,12 @@ class CrowdPod:
             reply_seconds=REPLY_SECONDS,
             records=True,
         )
-        told = self._python("-m", "app.blasts.load", json.dumps(plan.as_json()))
-        return LoadResult.from_json(json.loads(told))
+        printed = self._python("-m", "app.blasts.load", json.dumps(plan.as_json()))
+        return LoadResult.from_json(json.loads(printed))
 
-    def ask(self, method: str, url: str, *, token: str | None = None, body: Any = None) -> Answer:
+    def request(self, method: str, url: str, *, token: str | None = None, body: Any = None) -> Answer:
         """Send one HTTP request from the pod."""
-        status, _, text = self._python("-c", ASK, stdin=json.dumps([method, url, token, body])).partition("\n")
+        status, _, text = self._python("-c", REQUEST, stdin=json.dumps([method, url, token, body])).partition("\n")
         return Answer(int(status), json.loads(text))
 
     def _python(self, *arguments: str, stdin: str | None = None) -> str:

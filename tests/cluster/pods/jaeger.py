@@ -30,16 +30,16 @@ class Jaeger:
         return self._traces(traceID=sorted(set(ids)))
 
     def _traces(self, **query: Any) -> Spans:
-        traces = self._ask(f"traces?{urlencode(query, doseq=True)}")
+        traces = self._get(f"traces?{urlencode(query, doseq=True)}")
         return Spans([received(span, trace["processes"]) for trace in traces for span in trace["spans"]])
 
-    def _ask(self, what: str) -> Any:
+    def _get(self, query: str) -> Any:
         # Through the API server's proxy, which reaches Services on any kind of cluster.
-        address = f"/api/v1/namespaces/{self.kubectl.namespace}/services/{self.service}:16686/proxy/api/{what}"
+        address = f"/api/v1/namespaces/{self.kubectl.namespace}/services/{self.service}:16686/proxy/api/{query}"
         return json.loads(self.kubectl("get", "--raw", address))["data"]
 
 
-def when(look: Callable[[], Spans], complete: Callable[[Spans], bool]) -> Spans:
+def when(read: Callable[[], Spans], complete: Callable[[Spans], bool]) -> Spans:
     """Return the spans once they are complete, as each process sends its spans in its own time.
 
     Fail with the last ones seen if they do not become complete.
@@ -47,7 +47,7 @@ def when(look: Callable[[], Spans], complete: Callable[[Spans], bool]) -> Spans:
     seen = Spans()
 
     def arrived() -> bool:
-        seen.spans = look().spans
+        seen.spans = read().spans
         return complete(seen) and not seen.orphans()
 
     try:

@@ -39,7 +39,7 @@ class Killer:
         killed = self.kubectl("exec", name, "--", "python", "-c", KILL, pod["metadata"]["uid"])
         assert int(killed) > 0, f"{pod['metadata']['name']} had no process on {pod['spec']['nodeName']}"
 
-    def stand_ready(self, node: str) -> None:
+    def prepare(self, node: str) -> None:
         """Start the pod on this node, so that a later kill takes effect at once."""
         self._pod_on(node)
 

@@ -117,7 +117,7 @@ class Shop:
         """Return the rows of a SELECT on the ledger."""
         schema = f"{self.kubectl.namespace}-{self.release}"
         psql = ("psql", "--username=atomictickets", "--dbname=atomictickets", "--tuples-only", "--no-align")
-        told = self.kubectl(
+        printed = self.kubectl(
             *(
                 "exec",
                 self.ledger_pod or f"{self.name('postgres')}-0",
@@ -127,7 +127,7 @@ class Shop:
             ),
             *(*psql, f"--command=SELECT json_agg(each) FROM ({sql}) each"),  # noqa: S608  the tests' own
         )
-        return json.loads(told) if told.strip() else []
+        return json.loads(printed) if printed.strip() else []
 
     def bookings(self, sale: str) -> Counter[Order]:
         """Return how many bookings with the status `booked` each order has in the ledger."""

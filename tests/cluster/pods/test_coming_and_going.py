@@ -7,8 +7,8 @@ import pytest
 
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.manifests import flashsale
-from tests.cluster.pods import verdict
 from tests.cluster.pods.crowd_pod import CrowdPod
+from tests.cluster.pods.exactness import assert_exact, is_exact
 from tests.cluster.pods.shop import READY_SECONDS, Shop
 from tests.support.until import block_until
 
@@ -23,23 +23,23 @@ SMALL = (
 
 
 @pytest.fixture(scope="module")
-def shop(own_market: Kubectl, image: str) -> Shop:
-    shop = Shop(own_market, image)
+def shop(own_namespace: Kubectl, image: str) -> Shop:
+    shop = Shop(own_namespace, image)
     shop.install(*SMALL)
     return shop
 
 
-def test_what_goes_with_sales_running_leaves_only_what_must_stay_and_is_found_again(
-    shop: Shop, own_crowd: CrowdPod, beside: ThreadPoolExecutor
+def test_an_uninstall_keeps_sales_and_data_for_the_next_install(
+    shop: Shop, own_crowd: CrowdPod, background: ThreadPoolExecutor
 ) -> None:
     sale = "lasting"
     shop.kubectl.apply(flashsale(sale, {"stock": 1000}))
     shop.until_open(sale)
-    told = own_crowd.buy(shop.url, sale, requests=300, retries=3)
-    assert told.outcomes == {"accepted": 300}
-    verdict.check(shop, sale, told.records)
+    bought = own_crowd.buy(shop.url, sale, requests=300, retries=3)
+    assert bought.outcomes == {"accepted": 300}
+    assert_exact(shop, sale, bought.records)
     passwords, before = shop.passwords(), shop.kubectl.get(f"flashsale/{sale}")["status"]
-    blast = beside.submit(own_crowd.buy, shop.url, sale, requests=2000, rate=200, seconds=20)
+    blast = background.submit(own_crowd.buy, shop.url, sale, requests=2000, rate=200, seconds=20)
     block_until(lambda: shop.bookings(sale).total() > 300, seconds=30)
 
     shop.helm.uninstall()
@@ -50,20 +50,21 @@ def test_what_goes_with_sales_running_leaves_only_what_must_stay_and_is_found_ag
         "FlashSale": {sale},
         "Pod": {"crowd"},
     }
-    block_until(lambda: left_in(shop.kubectl) == left, seconds=60)  # the API's pods still finish their requests
+    # The API's pods still finish their requests.
+    block_until(lambda: remaining_objects(shop.kubectl) == left, seconds=60)
     shop.kubectl("get", DEFINITION)
 
     shop.install(*SMALL)
     assert shop.passwords() == passwords
-    after = shop.until_status(sale, lambda status: verdict.is_exact(status) and status["stock"]["booked"] > 300)
+    after = shop.until_status(sale, lambda status: is_exact(status) and status["stock"]["booked"] > 300)
     assert (after["round"], after["phase"]) == (
         before["round"],
         "SoldOut" if after["stock"]["remaining"] == 0 else "Open",
     )
-    verdict.check(shop, sale, [*told.records, *blast.result().records])
+    assert_exact(shop, sale, [*bought.records, *blast.result().records])
 
 
-def test_a_namespace_with_everything_in_it_goes(shop: Shop, admin: Kubectl) -> None:
+def test_a_namespace_can_be_deleted_with_everything_in_it(shop: Shop, admin: Kubectl) -> None:
     """This is the last test of its module, because it deletes the namespace that the tests before it use."""
     assert shop.kubectl.get("flashsales")["items"]
     admin("delete", "namespace", shop.kubectl.namespace, "--timeout=60s", seconds=70)
@@ -116,14 +117,14 @@ def owner_of_the_definition(shop: Shop) -> str:
 def sells_ten(shop: Shop, image: str) -> int:
     """Send a hundred buyers to this shop, and return how many of them got a ticket."""
     crowd = CrowdPod(shop.kubectl, image)
-    crowd.arrive()
-    told = crowd.buy(shop.url, "same-name", requests=100)
-    assert told.outcomes == {"accepted": 10, "sold-out": 90}
-    verdict.check(shop, "same-name", told.records)
+    crowd.start()
+    bought = crowd.buy(shop.url, "same-name", requests=100)
+    assert bought.outcomes == {"accepted": 10, "sold-out": 90}
+    assert_exact(shop, "same-name", bought.records)
     return shop.bookings("same-name").total()
 
 
-def left_in(kubectl: Kubectl) -> dict[str, set[str]]:
+def remaining_objects(kubectl: Kubectl) -> dict[str, set[str]]:
     """Return the objects left, by kind, except those that every namespace has and those that only record the past."""
     kinds = "all,secrets,configmaps,persistentvolumeclaims,serviceaccounts,roles,rolebindings,leases,flashsales"
     kinds += ",jobs,ingresses,networkpolicies,poddisruptionbudgets"

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.cluster.pods import verdict
 from tests.cluster.pods.buyers import buyers
 from tests.cluster.pods.crowd_pod import CrowdPod
+from tests.cluster.pods.exactness import assert_exact
 from tests.cluster.pods.killer import Killer
 from tests.cluster.pods.shop import Shop
 from tests.support.until import block_until
@@ -20,18 +20,18 @@ PATIENCE = 20  # retries of each buyer, with the same key: a store that restarts
 
 # With the install this takes 35 s: eight pods start, four of them twice, on the two cores that also run the buyers.
 def test_a_sale_stays_exact_while_a_pod_of_each_kind_is_killed(
-    shop: Shop, crowd: CrowdPod, killer: Killer, beside: ThreadPoolExecutor, nodes: list[str]
+    shop: Shop, crowd: CrowdPod, killer: Killer, background: ThreadPoolExecutor, nodes: list[str]
 ) -> None:
     for node in nodes:
-        killer.stand_ready(node)
+        killer.prepare(node)
     victims = [shop.pods(component)[0] for component in ("valkey", "worker", "operator", "api")]
-    with buyers(shop, crowd, beside, "story", retries=PATIENCE) as queue:
+    with buyers(shop, crowd, background, "story", retries=PATIENCE) as load:
         block_until(lambda: shop.bookings("story").total() > SOLD_BEFORE, seconds=60)
         for victim in victims:
             killer.kill(victim)
         # The waits run at the same time, and the latest of their results is when all pods are back.
-        back = max(beside.map(shop.wait_restarted, victims))
-    assert queue.outcomes().keys() == {"accepted"}, json.dumps(queue.outcomes())
-    settled = verdict.check(shop, "story", queue.records(), since=back)
-    assert settled["stock"]["booked"] == len(queue.records())
+        back = max(background.map(shop.wait_restarted, victims))
+    assert load.outcomes().keys() == {"accepted"}, json.dumps(load.outcomes())
+    settled = assert_exact(shop, "story", load.records(), since=back)
+    assert settled["stock"]["booked"] == len(load.records())
     assert "Phase:          Succeeded" in shop.helm.test()

@@ -22,7 +22,7 @@ def test_two_pods_that_read_one_version_and_both_sold(shop: Shop, crowd: CrowdPo
     sale = "race-in-jaeger"
     # The pause is longer than two pods need to begin, so that both read the first version even on a busy machine.
     terms = {"name": sale, "strategy": "naive", "stock": 10, "think_ms": 200}
-    created = crowd.ask("POST", f"{shop.url}/sales", token=shop.admin_token(), body=terms)
+    created = crowd.request("POST", f"{shop.url}/sales", token=shop.admin_token(), body=terms)
     assert created.status == 201, created.document
     # As many at a time as one pod has connections to the ledger: a buyer that waits too long for a connection gets a
     # 503, and its span is an error.
@@ -31,7 +31,7 @@ def test_two_pods_that_read_one_version_and_both_sold(shop: Shop, crowd: CrowdPo
     assert witnesses["written"] == result["accepted"] > 10
     spans = when(
         lambda: jaeger.search(API, LOST_UPDATE, {SALE: sale}),
-        lambda seen: len(seen.named(LOST_UPDATE)) == 2 * witnesses["total"] > 0,
+        lambda found: len(found.named(LOST_UPDATE)) == 2 * witnesses["total"] > 0,
     )
     of_two_pods = [span for span in spans.named(LOST_UPDATE) if span.attributes[POD] != span.attributes[OTHER_POD]]
     assert of_two_pods
@@ -40,7 +40,7 @@ def test_two_pods_that_read_one_version_and_both_sold(shop: Shop, crowd: CrowdPo
         assert own.trace_id != other.trace_id
         assert [pod_of(own), pod_of(other)] == [own.attributes[POD], other.attributes[POD]]
         assert {pod_of(own), pod_of(other)} <= names(shop, "api")
-    the_report_is_found(jaeger, witnesses["pairs"])
+    assert_pairs_are_found(jaeger, witnesses["pairs"])
     assert spans.errors() == []
 
 
@@ -53,7 +53,7 @@ def test_each_accepted_order_is_one_trace_from_the_buyer_to_the_ledger(
     result = blast(shop, crowd, sale, requests=BUYERS, trace_ratio=1.0)
     assert result["outcomes"] == {"accepted": STOCK, "sold-out": BUYERS - STOCK}
     spans = when(
-        lambda: jaeger.search(API, BUY, {SALE: sale, OUTCOME: RESERVED}), lambda seen: whole_orders(seen) == STOCK
+        lambda: jaeger.search(API, BUY, {SALE: sale, OUTCOME: RESERVED}), lambda found: whole_orders(found) == STOCK
     )
     bought = accepted(spans)
     assert len({span.trace_id for span in bought}) == STOCK
@@ -63,32 +63,32 @@ def test_each_accepted_order_is_one_trace_from_the_buyer_to_the_ledger(
         assert pod_of(book) in names(shop, "worker")
     refused = when(
         lambda: jaeger.search(API, BUY, {SALE: sale, OUTCOME: "sold-out"}),
-        lambda seen: len(seen.named(BUY)) == BUYERS - STOCK,
+        lambda found: len(found.named(BUY)) == BUYERS - STOCK,
     )
-    shared = what_orders_share(jaeger, spans)
+    shared = spans_that_orders_share(jaeger, spans)
     assert {span.name for span in shared.spans} >= {CALL, BATCH, "reconcile FlashSale"}
     assert {pod_of(span) for span in shared.spans if span.service == OPERATOR} == names(shop, "operator")
     assert spans.errors() == refused.errors() == shared.errors() == []
     assert jaeger.search(API, LOST_UPDATE, {SALE: sale}).spans == [], "an exact sale has no race"
 
 
-def the_report_is_found(jaeger: Jaeger, pairs: list[dict[str, dict[str, str]]]) -> None:
+def assert_pairs_are_found(jaeger: Jaeger, pairs: list[dict[str, dict[str, str]]]) -> None:
     """Find each pair that a blast's result names, by its ids alone. Assert that pairs of two pods come first."""
     sides = [(pair["first"], pair["second"]) for pair in pairs]
     found = jaeger.traces(side["trace_id"] for pair in sides for side in pair)
     for pair in sides:
         first, second = ((side["trace_id"], side["span_id"]) for side in pair)
         for side, window in zip(pair, both_windows(found, first, second), strict=True):
-            told = [window.attributes[name] for name in (POD, READ, WRITTEN)]
-            assert told == [side["pod"], side["version_read"], side["version_written"]]
+            attributes = [window.attributes[name] for name in (POD, READ, WRITTEN)]
+            assert attributes == [side["pod"], side["version_read"], side["version_written"]]
     assert sides[0][0]["pod"] != sides[0][1]["pod"]
 
 
-def what_orders_share(jaeger: Jaeger, spans: Spans) -> Spans:
+def spans_that_orders_share(jaeger: Jaeger, spans: Spans) -> Spans:
     """Return the spans that the orders' spans link to: script calls, workers' transactions, the seeding of the gate."""
     links = {link for span in spans.spans for link in span.links}
     traces = {trace_id for trace_id, _ in links}
-    return when(lambda: jaeger.traces(traces), lambda seen: links <= {span.ids for span in seen.spans})
+    return when(lambda: jaeger.traces(traces), lambda found: links <= {span.ids for span in found.spans})
 
 
 def pod_of(span: ReceivedSpan) -> str:

@@ -11,15 +11,15 @@ from tests.support.until import block_until
 EXACT_SECONDS = 30
 
 
-def check(shop: Shop, sale: str, told: Iterable[PurchaseRecord], *, since: float | None = None) -> Status:
+def assert_exact(shop: Shop, sale: str, purchases: Iterable[PurchaseRecord], *, since: float | None = None) -> Status:
     """Assert that the bookings match the buyers' answers, and return the resource's status once it agrees.
 
     Each accepted request has exactly one booking, each request without an answer at most one, and there are no others.
     The status must agree within 30 s after `since`, on the monotonic clock, or after now.
     """
-    told, deadline = list(told), (time.monotonic() if since is None else since) + EXACT_SECONDS
-    accepted = {(each.customer, each.key) for each in told if each.outcome == ACCEPTED}
-    unanswered = {(each.customer, each.key) for each in told if each.status == 0 or each.status >= 500}
+    purchases, deadline = list(purchases), (time.monotonic() if since is None else since) + EXACT_SECONDS
+    accepted = {(each.customer, each.key) for each in purchases if each.outcome == ACCEPTED}
+    unanswered = {(each.customer, each.key) for each in purchases if each.status == 0 or each.status >= 500}
     # The stock server itself is asked, because a status may be seconds old.
     block_until(lambda: shop.backlog(sale) == 0, seconds=deadline - time.monotonic())
     booked = shop.bookings(sale)
