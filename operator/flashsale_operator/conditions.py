@@ -8,7 +8,7 @@ from app.errors import AtomicTicketsError
 from app.reconcile.classify import Kind
 from app.reconcile.reconciler import Result
 from app.sales.phase import Phase
-from flashsale_operator.observed import Observed, WorkersSeen
+from flashsale_operator.observed import Observed, ObservedWorkers
 from flashsale_operator.resource.models import Condition, ConditionStatus, ConditionType, FlashSaleStatus
 
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
@@ -32,7 +32,7 @@ def condition_states(observed: Observed, phase: Phase) -> Mapping[ConditionType,
     return {
         ConditionType.READY: ready(observed, phase),
         ConditionType.STOCK_SEEDED: stock_seeded(observed, phase),
-        ConditionType.WORKERS_AVAILABLE: workers_available(observed.workers) if observed.workers.looked else None,
+        ConditionType.WORKERS_AVAILABLE: workers_available(observed.workers) if observed.workers.known else None,
         ConditionType.LEDGER_CONSISTENT: ledger_consistent(observed),
         ConditionType.ACCEPTING: accepting(observed, phase),
     }
@@ -96,7 +96,7 @@ def stock_seeded(observed: Observed, phase: Phase) -> ConditionState | None:
     return ConditionState(TRUE, "Seeded", f"Round {observed.view.round} has been seeded.")
 
 
-def workers_available(workers: WorkersSeen) -> ConditionState:
+def workers_available(workers: ObservedWorkers) -> ConditionState:
     """Return whether workers are ready to drain, or none are needed. A capped pool is a reason, not a fault."""
     if workers.problem:
         return ConditionState(UNKNOWN, "WorkersNotScaled", workers.problem)
@@ -123,7 +123,7 @@ def ledger_consistent(observed: Observed) -> ConditionState | None:
             FALSE, "Oversold", f"{view.oversold} tickets are booked beyond the stock of {view.stock}."
         )
     if observed.at_gate:
-        return None if observed.check is None else _of_check(observed.check)
+        return None if observed.check is None else _consistency(observed.check)
     if view.identity.holds is False:
         return ConditionState(
             FALSE, "CounterWrong", "The counter does not match the bookings: updates or tickets were lost."
@@ -131,7 +131,7 @@ def ledger_consistent(observed: Observed) -> ConditionState | None:
     return ConditionState(TRUE, "Consistent")
 
 
-def _of_check(check: Result) -> ConditionState | None:
+def _consistency(check: Result) -> ConditionState | None:
     if check.kind is None:
         return None
     return {

@@ -8,7 +8,7 @@ outage, during which the store can't be read, is identified by the status: by wh
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -53,15 +53,15 @@ class ObjectReference:
 
 def events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[EventRecord]:
     """Yield the events of a reconciliation, in the order in which they happened."""
-    yield from _of_the_row(before, after, observed)
-    yield from _of_drift(before, after, observed)
+    yield from _row_events(before, after, observed)
+    yield from _drift_events(before, after, observed)
     if after.phase in REPORTED_PHASES and before.phase is not after.phase:
         reason, message = REPORTED_PHASES[after.phase]
         yield EventRecord(reason, message, _occurrence(after.phase, observed))
-    yield from _of_stores(before, after)
+    yield from _outage_events(before, after)
 
 
-def _of_the_row(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[EventRecord]:
+def _row_events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[EventRecord]:
     seeded = _is(after, ConditionType.STOCK_SEEDED, ConditionStatus.TRUE)
     total = after.stock.total if after.stock else 0
     if observed.step is Step.ADOPT:
@@ -82,7 +82,7 @@ def _was_seeded(before: FlashSaleStatus, after: FlashSaleStatus) -> bool:
     return before.epoch != after.epoch or _is(before, ConditionType.STOCK_SEEDED, ConditionStatus.TRUE)
 
 
-def _of_drift(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[EventRecord]:
+def _drift_events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[EventRecord]:
     returns = f"{after.epoch} {_returns(observed)}"
     fresh = before.round != after.round  # a round that was never seeded has not lost its counter
     for check in observed.checks:
@@ -106,7 +106,7 @@ def _of_drift(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observe
         yield EventRecord("Oversold", "More tickets are booked than the stock.", "", "Warning")
 
 
-def _of_stores(before: FlashSaleStatus, after: FlashSaleStatus) -> Iterator[EventRecord]:
+def _outage_events(before: FlashSaleStatus, after: FlashSaleStatus) -> Iterator[EventRecord]:
     for kind, reason in (
         (ConditionType.LEDGER_CONSISTENT, "LedgerUnreachable"),
         (ConditionType.STOCK_SEEDED, "GateUnreachable"),
@@ -114,7 +114,7 @@ def _of_stores(before: FlashSaleStatus, after: FlashSaleStatus) -> Iterator[Even
         now = condition_of(after, kind)
         was = condition_of(before, kind)
         if now is not None and now.reason == reason and (was is None or was.reason != reason):
-            yield EventRecord(reason, now.message, _transition(before, kind), "Warning")
+            yield EventRecord(reason, now.message, _last_transition(before, kind), "Warning")
 
 
 def _occurrence(phase: Phase, observed: Observed) -> str:
@@ -131,18 +131,24 @@ def _returns(observed: Observed) -> str:
     return "" if observed.view is None else str(observed.view.returns)
 
 
-def body(record: EventRecord, about: ObjectReference, round_: int | None, now: datetime) -> dict[str, Any]:
-    """Return the Event object to post."""
-    identity = f"{about.uid} {round_} {record.reason} {record.occurrence}"
+def event_manifest(record: EventRecord, involved: ObjectReference, round_: int | None, now: datetime) -> dict[str, Any]:
+    """Return the Event object to post. `round_` is None if the event is not about a round."""
+    identity = f"{involved.uid} {round_} {record.reason} {record.occurrence}"
     moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{about.name}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}",
-            "namespace": about.namespace,
+            "name": f"{involved.name}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}",
+            "namespace": involved.namespace,
         },
-        "involvedObject": _reference(about),
+        "involvedObject": {
+            "apiVersion": involved.api_version,
+            "kind": involved.kind,
+            "name": involved.name,
+            "namespace": involved.namespace,
+            "uid": involved.uid,
+        },
         "type": record.type,
         "reason": record.reason,
         "message": record.message,
@@ -153,17 +159,7 @@ def body(record: EventRecord, about: ObjectReference, round_: int | None, now: d
     }
 
 
-def _reference(about: ObjectReference) -> Mapping[str, str]:
-    return {
-        "apiVersion": about.api_version,
-        "kind": about.kind,
-        "name": about.name,
-        "namespace": about.namespace,
-        "uid": about.uid,
-    }
-
-
-def _transition(status: FlashSaleStatus, kind: ConditionType) -> str:
+def _last_transition(status: FlashSaleStatus, kind: ConditionType) -> str:
     """Return when the condition last changed, which distinguishes one outage from the next."""
     condition = condition_of(status, kind)
     return "" if condition is None else condition.last_transition_time.isoformat()

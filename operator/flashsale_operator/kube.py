@@ -8,9 +8,10 @@ import aiohttp
 import kopf
 
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
+from flashsale_operator.resource.models import GROUP, KIND, PLURAL, VERSION
 
-API_PATH = "/apis/atomictickets.dev/v1alpha1"
-PAGE = 250  # resources of about 2 kB
+API_PATH = f"/apis/{GROUP}/{VERSION}"
+PAGE = 250  # resources, of about 2 kB each
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -69,18 +70,18 @@ class KubeApi:
             found = await self._call("GET", API_PATH)
         except KubeMissing:
             return False
-        return any(resource["kind"] == "FlashSale" for resource in found["resources"])
+        return any(resource["kind"] == KIND for resource in found["resources"])
 
     async def flashsales(self) -> list[Object]:
         """Return all FlashSales as of one instant, not before this call. Raise if any page of them fails."""
         found: list[Object] = []
-        position: dict[str, str] = {"limit": str(PAGE)}
+        query = {"limit": str(PAGE)}
         while True:
-            page = await self._call("GET", self._flashsale(""), params=position)
+            page = await self._call("GET", self._flashsale(""), params=query)
             found += page["items"]
-            if not (following := page["metadata"].get("continue")):
+            if not (token := page["metadata"].get("continue")):
                 return found
-            position["continue"] = following
+            query["continue"] = token
 
     async def flashsale(self, name: str) -> Object:
         return await self._call("GET", self._flashsale(f"/{name}"))
@@ -116,7 +117,7 @@ class KubeApi:
         await self._call("POST", f"/api/v1/namespaces/{self.namespace}/events", event)
 
     def _flashsale(self, rest: str) -> str:
-        return f"{API_PATH}/namespaces/{self.namespace}/flashsales{rest}"
+        return f"{API_PATH}/namespaces/{self.namespace}/{PLURAL}{rest}"
 
     def _apps(self, rest: str) -> str:
         return f"/apis/apps/v1/namespaces/{self.namespace}/{rest}"

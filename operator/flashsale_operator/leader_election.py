@@ -33,20 +33,22 @@ class LeaderElection:
         self._kube = kube
         self._settings = settings
         self._identity = identity
-        self._seen: tuple[str, float] = ("", 0.0)  # the Lease's resource version while another holds it, and since when
+        # The Lease's resource version while another process holds it, and since when it has been this one.
+        self._observed: tuple[str, float] = ("", 0.0)
         self._deadline: asyncio.TimerHandle | None = None
 
-    async def keep(self) -> None:
+    async def run(self) -> None:
         """Acquire and renew the Lease until cancelled."""
         if not self._settings.lease:
             self._hold()
             await asyncio.Event().wait()
         while True:
-            asked_at = asyncio.get_running_loop().time()
-            renewed = await self._try()
+            sent_at = asyncio.get_running_loop().time()
+            renewed = await self._try_renew()
             if renewed:
                 self._hold()
-                self._stop_at(asked_at + self._settings.renew_deadline_seconds)
+                # Counted from the request, not from the answer: the others count from when the Lease changed.
+                self._drop_at(sent_at + self._settings.renew_deadline_seconds)
             await asyncio.sleep(self._settings.retry_period_seconds if renewed else RETRY_SECONDS)
 
     async def release(self) -> None:
@@ -61,7 +63,7 @@ class LeaderElection:
             except AtomicTicketsError as error:
                 log.warning("lease not released; it will expire", error=error.detail)
 
-    async def _try(self) -> bool:
+    async def _try_renew(self) -> bool:
         try:
             async with asyncio.timeout(self._settings.retry_period_seconds):
                 return await self._renew()
@@ -78,7 +80,7 @@ class LeaderElection:
         lease = await self._kube.lease(self._settings.lease)
         spec = lease.get("spec") or {}
         holder = spec.get("holderIdentity") or ""
-        if holder not in ("", self._identity) and not self._stopped(lease):
+        if holder not in ("", self._identity) and not self._expired(lease):
             self._drop(f"held by {holder}")
             return False
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -93,16 +95,16 @@ class LeaderElection:
         await self._kube.replace_lease(lease)
         return True
 
-    def _stopped(self, lease: Object) -> bool:
+    def _expired(self, lease: Object) -> bool:
         """Return whether its holder has not renewed the Lease for `lease_seconds`."""
-        version, since = self._seen
+        version, since = self._observed
         if lease["metadata"]["resourceVersion"] != version:
-            self._seen = (lease["metadata"]["resourceVersion"], time.monotonic())
+            self._observed = (lease["metadata"]["resourceVersion"], time.monotonic())
             return False
         return time.monotonic() - since > self._settings.lease_seconds
 
-    def _stop_at(self, moment: float) -> None:
-        """Stop acting at `moment` unless renewed before. It is counted from when the last renewal was sent."""
+    def _drop_at(self, moment: float) -> None:
+        """Stop leading at `moment`, on the event loop's clock, unless the Lease is renewed before."""
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = asyncio.get_running_loop().call_at(moment, self._drop, "not renewed in time")

@@ -17,7 +17,7 @@ from app.sales.managed import is_managed
 from flashsale_operator.kube import KubeApi
 from flashsale_operator.leader_election import LeaderElection
 from flashsale_operator.metrics import OperatorMetrics
-from flashsale_operator.poll import Moved, Seen, poll
+from flashsale_operator.poll import Change, PollResult, poll
 from flashsale_operator.pool import WorkerPool
 from flashsale_operator.reconciler import FlashSaleReconciler
 from flashsale_operator.requeue import backoff, jitter
@@ -42,7 +42,7 @@ class FlashSaleLoop:
         stores: Stores,
         kube: KubeApi,
         election: LeaderElection,
-        meters: OperatorMetrics,
+        metrics: OperatorMetrics,
         settings: OperatorSettings,
     ) -> None:
         self._stores = stores
@@ -56,13 +56,13 @@ class FlashSaleLoop:
             kube=kube,
             resources=self._resources,
             pool=self._pool,
-            meters=meters,
+            metrics=metrics,
             settings=settings,
         )
         self._queue = WorkQueue(self._reconciler.reconcile, settings.sales_at_once)
         self._acting = False
         self._last_contact_at = time.monotonic()
-        self._last: Seen | None = None
+        self._last_poll: PollResult | None = None
         self._installation = ""
 
     def handle_event(self, kind: str | None, body: Mapping[str, Any]) -> None:
@@ -79,17 +79,17 @@ class FlashSaleLoop:
         """Return why this process must be restarted, or '' if it need not be."""
         now = time.monotonic()
         if now - self._last_contact_at > STUCK_WATCH_SECONDS:
-            return "no list and no watch event of FlashSales for 300 s"
+            return f"no list and no watch event of FlashSales for {STUCK_WATCH_SECONDS:.0f} s"
         if self._acting and now - self._queue.progressed_at > STUCK_QUEUE_SECONDS:
-            return "no reconciliation has completed for 90 s"
+            return f"no reconciliation has completed for {STUCK_QUEUE_SECONDS:.0f} s"
         return ""
 
     async def lead_forever(self) -> None:
         """Reconcile while this process holds the Lease. Run until cancelled."""
-        self._installation = await self._stores.own(DISCOVERY_SECONDS)
+        self._installation = await self._stores.claim(DISCOVERY_SECONDS)
         while True:
             await self._election.held.wait()
-            self._begin()
+            self._start_leading()
             acting = [asyncio.create_task(self._queue.run()), asyncio.create_task(self._poll_forever())]
             lost = asyncio.create_task(self._election.lost.wait())
             try:
@@ -108,7 +108,7 @@ class FlashSaleLoop:
         failures = 0
         while True:
             try:
-                await self._list()
+                await self._resync()
                 failures = 0
             except AtomicTicketsError as error:
                 # If the list fails or is forbidden, or the CRD is gone, no resource is taken for deleted.
@@ -117,9 +117,10 @@ class FlashSaleLoop:
             pause = self._settings.resync_seconds
             await asyncio.sleep(backoff(failures, pause) if failures else jitter(pause))
 
-    def _begin(self) -> None:
+    def _start_leading(self) -> None:
+        """Queue all known sales. Another process may have changed them, so the last poll is no longer compared with."""
         self._queue.progressed_at = time.monotonic()
-        self._acting, self._last = True, None
+        self._acting, self._last_poll = True, None
         for name in (*self._resources.known, *self._resources.deleted):
             self._enqueue(name)
 
@@ -142,13 +143,13 @@ class FlashSaleLoop:
             await asyncio.sleep(jitter(self._settings.poll_seconds))
 
     async def _poll(self) -> None:
-        seen = await poll(self._stores, self._installation)
-        for name, moved in seen.moved(self._last).items():
-            self._enqueue(name, check=moved is Moved.CHANGED)
-        self._last = seen
-        await self._pool.follow(seen.desired(self._resources.known))
+        result = await poll(self._stores, self._installation)
+        for name, change in result.changes_since(self._last_poll).items():
+            self._enqueue(name, check=change is Change.STATE)
+        self._last_poll = result
+        await self._pool.follow(result.desired(self._resources.known))
 
-    async def _list(self) -> None:
+    async def _resync(self) -> None:
         """Resync the cache with a complete list of the resources.
 
         The known resources and the ledger's sales are read before the list is requested. A resource that is among them

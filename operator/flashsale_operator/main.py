@@ -32,7 +32,7 @@ def login(settings: kopf.OperatorSettings, **_: Any) -> kopf.ConnectionInfo:
 
 @kopf.on.startup()
 async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
-    ours = OperatorSettings()
+    operator_settings = OperatorSettings()
     configure_logs(process="operator")
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # otherwise one line for each watch event
     memo.end_tracing = start_tracing("atomictickets-operator", changes_only=True)
@@ -43,18 +43,19 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     settings.watching.connect_timeout = 5
     settings.networking.connect_timeout = 5
     settings.networking.request_timeout = 10
-    kube = KubeApi(lambda: log_in(settings), ours.namespace)
+    kube = KubeApi(lambda: log_in(settings), operator_settings.namespace)
     await until_served(kube)
-    meters = OperatorMetrics()
-    if ours.metrics_port:
-        meters.serve(ours.metrics_port, lambda: kube.requests)
-    lease = LeaderElection(kube, ours, ours.identity or f"{socket.gethostname()}-{os.getpid()}")
-    memo.stores = Stores.open(ours.sales_at_once)
+    metrics = OperatorMetrics(lambda: kube.requests)
+    if operator_settings.metrics_port:
+        metrics.serve(operator_settings.metrics_port)
+    identity = operator_settings.identity or f"{socket.gethostname()}-{os.getpid()}"
+    election = LeaderElection(kube, operator_settings, identity)
+    memo.stores = Stores.open(operator_settings.sales_at_once)
     memo.kube = kube
-    memo.election = lease
-    memo.loop = FlashSaleLoop(memo.stores, kube, lease, meters, ours)
-    running = (lease.keep(), memo.loop.resync_forever(), memo.loop.lead_forever())
-    memo.tasks = [asyncio.create_task(forever) for forever in running]
+    memo.election = election
+    memo.loop = FlashSaleLoop(memo.stores, kube, election, metrics, operator_settings)
+    endless = (election.run(), memo.loop.resync_forever(), memo.loop.lead_forever())
+    memo.tasks = [asyncio.create_task(each) for each in endless]
 
 
 @kopf.on.cleanup()

@@ -18,9 +18,9 @@ DRIFT = ("leaked", "over_admitted", "lost")
 
 
 class OperatorMetrics:
-    """The metrics of one process. Another thread reads them, so it copies what it iterates over."""
+    """The metrics of one process. `api_requests` returns how many requests the API server was sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, api_requests: Callable[[], int]) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         for meter in (CHECKS, ACTIONS):
@@ -38,14 +38,14 @@ class OperatorMetrics:
             ["cause"],
             registry=self.registry,
         )
+        self.registry.register(_ScrapedMetrics(self._statuses, api_requests))
 
-    def serve(self, port: int, requests: Callable[[], int]) -> None:
-        """Serve /metrics on `port`, in a thread. `requests` returns how many requests the API server was sent."""
-        self.registry.register(_Readings(self._statuses, requests))
+    def serve(self, port: int) -> None:
+        """Serve /metrics on `port`, in a thread."""
         start_http_server(port, registry=self.registry)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def measured(self) -> Iterator[None]:
         """Measure one reconciliation. Count an error and let it propagate."""
         with self._reconciles.time():
             try:
@@ -54,30 +54,31 @@ class OperatorMetrics:
                 self._errors.labels(type(error).__name__).inc()
                 raise
 
-    def failed(self, cause: str) -> None:
+    def count_failure(self, cause: str) -> None:
         """Count a reconciliation that found a store away."""
         self._errors.labels(cause).inc()
 
-    def tell(self, sale: str, status: FlashSaleStatus) -> None:
-        """Record that the sale was reconciled, and its status."""
+    def record(self, sale: str, status: FlashSaleStatus) -> None:
+        """Record that the sale was reconciled just now, and its status."""
         self._statuses[sale] = (status, time.time())
 
-    def forget(self, sale: str) -> None:
+    def remove(self, sale: str) -> None:
+        """End the series of this sale."""
         self._statuses.pop(sale, None)
 
 
-class _Readings(Collector):
-    """Gauges of each sale that has a resource, computed at the scrape."""
+class _ScrapedMetrics(Collector):
+    """The requests to the API server and the gauges of each sale that has a resource, computed at the scrape."""
 
-    def __init__(self, statuses: dict[str, tuple[FlashSaleStatus, float]], requests: Callable[[], int]) -> None:
+    def __init__(self, statuses: dict[str, tuple[FlashSaleStatus, float]], api_requests: Callable[[], int]) -> None:
         self._statuses = statuses
-        self._requests = requests
+        self._api_requests = api_requests
 
     def collect(self) -> Iterable[Metric]:
         prefix = "atomictickets_flashsale"
-        asked = CounterMetricFamily("atomictickets_operator_api_requests", "Requests sent to the API server")
-        asked.add_metric([], self._requests())
-        yield asked
+        requests = CounterMetricFamily("atomictickets_operator_api_requests", "Requests sent to the API server")
+        requests.add_metric([], self._api_requests())
+        yield requests
         phase = GaugeMetricFamily(f"{prefix}_phase", "1 for the phase that the sale is in", labels=["sale", "phase"])
         stock = GaugeMetricFamily(f"{prefix}_tickets", "Tickets of the round, by where they are", labels=["sale", "of"])
         drift = GaugeMetricFamily(f"{prefix}_drift_tickets", "Drift in tickets, by kind", labels=["sale", "kind"])
@@ -89,7 +90,7 @@ class _Readings(Collector):
             f"{prefix}_seconds_since_reconcile", "Seconds since the sale was last reconciled", labels=["sale"]
         )
         now = time.time()
-        for sale, (status, at) in list(self._statuses.items()):
+        for sale, (status, at) in list(self._statuses.items()):  # a copy: the scrape runs in another thread
             since.add_metric([sale], now - at)
             epoch.add_metric([sale], status.epoch or 0)
             phase.add_metric([sale, str(status.phase)], 1)

@@ -9,25 +9,24 @@ from app.services.sale_view import SaleView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkersSeen:
+class ObservedWorkers:
     """The worker pool, as it is reported for one sale.
 
     desired: the workers that this sale alone asks for.
     pool: the replicas that the Deployment should have, for all sales.
-    replicas, ready: the replicas that it has, and how many of them are ready.
+    ready: how many of its pods are ready.
     capped: the sales ask for more workers than the maximum.
     scaled: False if the operator does not scale the workers.
-    looked: False until the Deployment has been read: nothing is known of it then.
+    known: False until the Deployment has been read.
     problem: why the Deployment can't be read or scaled, '' if it can.
     """
 
     desired: int = 0
     pool: int = 0
-    replicas: int = 0
     ready: int = 0
     capped: bool = False
     scaled: bool = True
-    looked: bool = True
+    known: bool = True
     problem: str = ""
 
 
@@ -41,6 +40,7 @@ class Observed:
     at_gate: whether the stock is in the gate. If not, only the strategy's own counter is compared with the bookings.
     refusal: why the row can't become what the resource declares.
     gate_away, ledger_away: the error of a store that could not be reached, '' if it could.
+    workers: the worker pool.
     """
 
     view: SaleView | None = None
@@ -50,7 +50,7 @@ class Observed:
     refusal: AtomicTicketsError | None = None
     gate_away: str = ""
     ledger_away: str = ""
-    workers: WorkersSeen = WorkersSeen()
+    workers: ObservedWorkers = ObservedWorkers()
 
     @property
     def check(self) -> Result | None:

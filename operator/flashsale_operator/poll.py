@@ -12,49 +12,49 @@ from enum import Enum, auto
 from app.gate.replies import GateSnapshot
 from app.sales.model import Sale
 from app.sales.phase import phase
-from flashsale_operator.resource.models import FlashSale
-from flashsale_operator.scaling import Bounds, DesiredWorkers, desired_workers
+from flashsale_operator.resource.models import FlashSale, WorkersSpec
+from flashsale_operator.scaling import DesiredWorkers, desired_workers
 from flashsale_operator.stores import Stores
 
 PAGE = 500  # sales
 
 
-class Moved(Enum):
-    """How a sale has changed. `SOLD`: only in its counters. `CHANGED`: in something that purchases don't change."""
+class Change(Enum):
+    """How a sale has changed. `COUNTERS`: only in what purchases change. `STATE`: in something else."""
 
-    SOLD = auto()
-    CHANGED = auto()
+    COUNTERS = auto()
+    STATE = auto()
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PollResult:
     """All sales that are not removed, with their gate snapshots, as they were at one poll."""
 
     sales: Mapping[str, Sale]
     gates: Mapping[str, GateSnapshot | None]
 
-    def moved(self, before: "Seen | None") -> dict[str, Moved]:
-        """Return the sales that have changed since `before`, by name."""
+    def changes_since(self, before: "PollResult | None") -> dict[str, Change]:
+        """Return the sales that have changed since `before`, by name; all of them if it is None."""
         if before is None:
-            return dict.fromkeys(self.sales, Moved.CHANGED)
-        found = {}
+            return dict.fromkeys(self.sales, Change.STATE)
+        changes = {}
         for name, sale in self.sales.items():
             was, now = before.gates.get(name), self.gates.get(name)
-            if before.sales.get(name) != sale or _fixed(was) != _fixed(now):
-                found[name] = Moved.CHANGED
+            if before.sales.get(name) != sale or _without_counters(was) != _without_counters(now):
+                changes[name] = Change.STATE
             elif was != now:
-                found[name] = Moved.SOLD
-        return found
+                changes[name] = Change.COUNTERS
+        return changes
 
     def desired(self, resources: Mapping[str, FlashSale]) -> list[DesiredWorkers]:
-        """Return the workers that each sale asks for. A sale without a resource has the default bounds."""
+        """Return the workers that each sale asks for. A sale without a resource has the default `spec.workers`."""
         now = datetime.now(UTC)
         return [
             desired_workers(
                 name,
                 phase(sale, None if gate is None else gate.as_counter(), now),
                 0 if gate is None else gate.backlog,
-                _bounds(resources.get(name)),
+                resources[name].spec.workers if name in resources else WorkersSpec(),
                 opens_at=sale.terms.opens_at,
                 now=now,
             )
@@ -63,7 +63,7 @@ class Seen:
         ]
 
 
-async def poll(stores: Stores, installation: str) -> Seen:
+async def poll(stores: Stores, installation: str) -> PollResult:
     """Read all sales. Raise TemporarilyUnavailable if a store is away or now belongs to another installation."""
     await stores.gate.claim(installation)
     sales: dict[str, Sale] = {}
@@ -74,7 +74,7 @@ async def poll(stores: Stores, installation: str) -> Seen:
         if len(page) < PAGE:
             break
     gated = [name for name, sale in sales.items() if _has_gate(stores, sale)]
-    return Seen(sales, dict(zip(gated, await stores.gate.snapshots(gated), strict=True)))
+    return PollResult(sales, dict(zip(gated, await stores.gate.snapshots(gated), strict=True)))
 
 
 def _has_gate(stores: Stores, sale: Sale) -> bool:
@@ -82,13 +82,6 @@ def _has_gate(stores: Stores, sale: Sale) -> bool:
     return strategy is not None and strategy.sells_at_gate
 
 
-def _fixed(gate: GateSnapshot | None) -> GateSnapshot | None:
+def _without_counters(gate: GateSnapshot | None) -> GateSnapshot | None:
     """Return the snapshot without the counters that every purchase changes."""
     return None if gate is None else replace(gate, remaining=0, backlog=0, accepted=0, last_entry="")
-
-
-def _bounds(flashsale: FlashSale | None) -> Bounds:
-    if flashsale is None:
-        return Bounds()
-    workers = flashsale.spec.workers
-    return Bounds(workers.min, workers.max, workers.backlog_per_worker)

@@ -13,11 +13,12 @@ from structlog.contextvars import bind_contextvars
 from app.settings import ReconcileSettings, SaleSettings
 from app.telemetry.names import OUTCOME
 from app.telemetry.spans import span, trace_id
-from flashsale_operator.events import EventRecord, ObjectReference, body, events
+from flashsale_operator.event_recorder import post_event
+from flashsale_operator.events import EventRecord, ObjectReference, events
 from flashsale_operator.kube import KubeApi, KubeMissing, KubeRefused
 from flashsale_operator.metrics import OperatorMetrics
 from flashsale_operator.observed import Observed
-from flashsale_operator.pool import WorkerPool, post
+from flashsale_operator.pool import WorkerPool
 from flashsale_operator.requeue import backoff, jitter, requeue_after
 from flashsale_operator.resource.models import GROUP, KIND, VERSION, FlashSale, FlashSaleStatus
 from flashsale_operator.resource_cache import ResourceCache
@@ -26,8 +27,8 @@ from flashsale_operator.settings import OperatorSettings
 from flashsale_operator.status import is_urgent, status_of
 from flashsale_operator.stores import Stores
 
-REPORT_SPARE_SECONDS = 60  # beyond two intervals, because a reconciliation may be late
-UID_DIFFERS = 422  # the code for a JSON patch whose `test` failed
+REPORT_MARGIN_SECONDS = 60  # beyond two intervals, because a reconciliation may be late
+UNPROCESSABLE = 422  # the JSON patch's test of the uid failed, or the CRD's schema refuses the status
 
 log = structlog.get_logger()
 
@@ -36,13 +37,13 @@ log = structlog.get_logger()
 class _Memory:
     """What the process remembers of a sale. Losing it costs one extra check. Times are monotonic seconds.
 
-    asked: a check was requested by an event, a poll or an earlier failure.
+    check_requested: by an event, a poll or an earlier failure.
     check_at: when the next check is due.
     written_at: when the status was last written.
     failures: reconciliations in a row that found a store away.
     """
 
-    asked: bool = False
+    check_requested: bool = False
     check_at: float = 0.0
     written_at: float = 0.0
     failures: int = 0
@@ -58,14 +59,14 @@ class FlashSaleReconciler:
         kube: KubeApi,
         resources: ResourceCache,
         pool: WorkerPool,
-        meters: OperatorMetrics,
+        metrics: OperatorMetrics,
         settings: OperatorSettings,
     ) -> None:
         self._stores = stores
         self._kube = kube
         self._resources = resources
         self._pool = pool
-        self._meters = meters
+        self._metrics = metrics
         self._settings = settings
         self._sync = SaleSync(stores, kube, SaleSettings())
         self._memory: dict[str, _Memory] = {}
@@ -73,7 +74,7 @@ class FlashSaleReconciler:
 
     def check_soon(self, name: str) -> None:
         """Make the next reconciliation of this sale compare the gate with the ledger."""
-        self._memory.setdefault(name, _Memory()).asked = True
+        self._memory.setdefault(name, _Memory()).check_requested = True
 
     async def reconcile(self, name: str) -> float | None:
         """Reconcile one sale. Return the seconds until it is due again, or None if nothing is left to do.
@@ -81,7 +82,7 @@ class FlashSaleReconciler:
         Raise TemporarilyUnavailable if a store or the API server is away.
         """
         get_current_span().set_attribute("k8s.namespace.name", self._kube.namespace)
-        with self._meters.turn():
+        with self._metrics.measured():
             for uid in list(self._resources.deleted.get(name, ())):
                 await self._sync.end(name, uid)
                 self._resources.deleted[name].discard(uid)
@@ -93,7 +94,7 @@ class FlashSaleReconciler:
             return await self._with_resource(name, flashsale)
 
     async def _without_resource(self, name: str) -> float | None:
-        self._meters.forget(name)
+        self._metrics.remove(name)
         sale = await self._stores.sales.get(name)
         if sale is None or sale.removed_at is not None:
             self._memory.pop(name, None)
@@ -110,15 +111,15 @@ class FlashSaleReconciler:
         metadata, status = flashsale.metadata, flashsale.status
         get_current_span().set_attribute("k8s.object.uid", metadata.uid)
         _bind_facts(generation=metadata.generation, round=status.round, epoch=status.epoch)
-        check = memory.asked or time.monotonic() >= memory.check_at
-        memory.asked = False  # a request from here on asks for another check
+        check = memory.check_requested or time.monotonic() >= memory.check_at
+        memory.check_requested = False  # a request from here on asks for another check
         try:
-            observed = await self._sync.sync_managed(flashsale, self._pool.seen_by(name), check=check)
+            observed = await self._sync.sync_managed(flashsale, self._pool.observed_for(name), check=check)
         except ResourceGone:
             self._resources.remove(name, flashsale.metadata.uid)
             return 0.0
         except BaseException:
-            memory.asked |= check
+            memory.check_requested |= check
             raise
         if observed.view is not None:
             _bind_facts(round=observed.view.round, epoch=observed.view.epoch)
@@ -127,10 +128,10 @@ class FlashSaleReconciler:
         if observed.gate_away or observed.ledger_away:
             get_current_span().set_status(StatusCode.ERROR, observed.gate_away or observed.ledger_away)
             memory.failures += 1
-            memory.asked |= check
-            self._meters.failed("gate" if observed.gate_away else "ledger")
+            memory.check_requested |= check
+            self._metrics.count_failure("gate" if observed.gate_away else "ledger")
             if memory.failures > 1:  # one slow answer is not an outage
-                await self._tell(flashsale, observed, memory)
+                await self._report(flashsale, observed, memory)
             return backoff(memory.failures, interval)
         memory.failures = 0
         if check:
@@ -139,15 +140,15 @@ class FlashSaleReconciler:
             memory.check_at = now + jitter(interval)
             if confirmed_at is not None and confirmed_at > now:
                 memory.check_at = min(memory.check_at, confirmed_at)
-        write_in = await self._tell(flashsale, observed, memory)
-        pause = max(0.0, min(memory.check_at - time.monotonic(), write_in))
+        write_delay = await self._report(flashsale, observed, memory)
+        pause = max(0.0, min(memory.check_at - time.monotonic(), write_delay))
         return requeue_after(pause, (flashsale.spec.opens_at, flashsale.spec.closes_at), datetime.now(UTC))
 
-    async def _tell(self, flashsale: FlashSale, observed: Observed, memory: _Memory) -> float:
+    async def _report(self, flashsale: FlashSale, observed: Observed, memory: _Memory) -> float:
         """Post events and write the status, if it changed.
 
         A status in which only counters changed is written at most once per `poll_seconds`. Return the seconds until
-        that is due, or infinity if nothing is left to write.
+        that is due, infinity if nothing is left to write, or 0 if the resource was deleted or replaced meanwhile.
         """
         name = flashsale.metadata.name
         known = self._resources.known.get(name)
@@ -155,30 +156,30 @@ class FlashSaleReconciler:
             return 0.0
         before, now = known.status, datetime.now(UTC)
         after = status_of(before, observed, flashsale.metadata.generation, now, trace_id())
-        self._meters.tell(name, after)
-        life_seconds = 2 * flashsale.spec.reconcile.interval_seconds + REPORT_SPARE_SECONDS
-        await self._stores.reports.store(name, _json(after), life_seconds)
+        self._metrics.record(name, after)
+        ttl_seconds = 2 * flashsale.spec.reconcile.interval_seconds + REPORT_MARGIN_SECONDS
+        await self._stores.reports.store(name, _json(after), ttl_seconds)
         if after == before:
             return float("inf")
         if not is_urgent(before, after):
             wait = memory.written_at + self._settings.poll_seconds - time.monotonic()
             if wait > 0:
                 return wait
-        await self._post(flashsale, after.round, list(events(before, after, observed)), now)
-        await self._write(flashsale, after)
+        await self._post_events(flashsale, after.round, list(events(before, after, observed)), now)
+        await self._write_status(flashsale, after)
         memory.written_at = time.monotonic()
         return float("inf")
 
-    async def _post(
+    async def _post_events(
         self, flashsale: FlashSale, round_: int | None, records: Sequence[EventRecord], now: datetime
     ) -> None:
         metadata = flashsale.metadata
-        about = ObjectReference(f"{GROUP}/{VERSION}", KIND, metadata.name, metadata.namespace, metadata.uid)
+        involved = ObjectReference(f"{GROUP}/{VERSION}", KIND, metadata.name, metadata.namespace, metadata.uid)
         for record in records:
             log.info(record.message, reason=record.reason, round=round_)
-            await post(self._kube, body(record, about, round_, now))
+            await post_event(self._kube, record, involved, round_, now)
 
-    async def _write(self, flashsale: FlashSale, status: FlashSaleStatus) -> None:
+    async def _write_status(self, flashsale: FlashSale, status: FlashSaleStatus) -> None:
         name, uid = flashsale.metadata.name, flashsale.metadata.uid
         try:
             with span("write status", expected=(KubeMissing,)):
@@ -186,7 +187,7 @@ class FlashSaleReconciler:
         except KubeMissing:
             log.info("resource deleted before its status was written")
         except KubeRefused as error:
-            if error.code != UID_DIFFERS:
+            if error.code != UNPROCESSABLE:
                 raise
             log.warning("status refused", error=error.detail)
 

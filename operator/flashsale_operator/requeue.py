@@ -6,7 +6,7 @@ from datetime import datetime
 
 JITTER = 0.1  # fraction of a pause, so that sales that were applied together don't stay in step
 FIRST_RETRY_SECONDS = 0.5
-JUST_AFTER_SECONDS = 0.05  # added to a time of a sale, because the stores' clock may be slightly behind ours
+JUST_AFTER_SECONDS = 0.05  # added to the time of an opening or a close: the stores' clocks may be slightly behind
 
 
 def requeue_after(pause_seconds: float, moments: Iterable[datetime | None], now: datetime) -> float:
@@ -16,9 +16,13 @@ def requeue_after(pause_seconds: float, moments: Iterable[datetime | None], now:
 
 
 def backoff(failures: int, interval_seconds: float) -> float:
-    """Return the seconds until the next try after so many failures in a row (from 1): doubling, up to the interval."""
+    """Return the seconds until the next try after this many failures in a row, at least one.
+
+    They double with each failure, up to the interval.
+    """
     return jitter(min(FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 20), interval_seconds))
 
 
 def jitter(seconds: float) -> float:
+    """Return the pause, randomly longer or shorter by up to a tenth."""
     return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  jitter, not secrecy

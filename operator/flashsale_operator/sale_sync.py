@@ -1,5 +1,7 @@
 """The I/O of a reconciliation: it reads and changes the state of one sale. Pure functions elsewhere decide."""
 
+from dataclasses import replace
+
 from app.errors import AtomicTicketsError
 from app.gate.replies import GateUnavailable
 from app.ledger.availability import LedgerUnavailable
@@ -13,7 +15,7 @@ from app.settings import ReconcileSettings, SaleSettings
 from app.telemetry.names import CHANGED, OUTCOME
 from app.telemetry.spans import span
 from flashsale_operator.kube import KubeApi, KubeMissing
-from flashsale_operator.observed import Observed, WorkersSeen
+from flashsale_operator.observed import Observed, ObservedWorkers
 from flashsale_operator.resource.models import FlashSale
 from flashsale_operator.stores import Stores
 
@@ -34,23 +36,23 @@ class SaleSync:
         self._kube = kube
         self._sales = sales
 
-    async def sync_managed(self, flashsale: FlashSale, workers: WorkersSeen, *, check: bool) -> Observed:
+    async def sync_managed(self, flashsale: FlashSale, workers: ObservedWorkers, *, check: bool) -> Observed:
         """Make the sale follow its resource. If `check` is True, compare the gate with the ledger and repair drift too.
 
         Return what was observed, including stores that are away. Raise KubeUnavailable if the API server is away, and
         ResourceGone if the resource was deleted.
         """
-        name, wanted = flashsale.metadata.name, desired_by(flashsale, self._sales)
+        name, desired = flashsale.metadata.name, desired_by(flashsale, self._sales)
         strategy, sale = None, None
         step, refusal, ledger_away = Step.NOTHING, None, ""
         try:
             with span("follow", expected=(*REFUSALS, ResourceGone)) as following:
                 strategy = strategy_named(flashsale.spec.strategy, self._stores.strategies)
-                seen = await self._stores.sales.get(name)
-                sale = seen if seen is not None and is_follower(wanted, seen) else None
-                if seen is not None and seen.ended_at is not None:
+                stored = await self._stores.sales.get(name)
+                sale = stored if stored is not None and is_follower(desired, stored) else None
+                if stored is not None and stored.ended_at is not None:
                     await self._must_exist(flashsale)
-                followed = await self._stores.managed.follow(wanted, seen, guarded=strategy.promises_exactness)
+                followed = await self._stores.managed.follow(desired, stored, guarded=strategy.promises_exactness)
                 sale, step = followed.sale, followed.step
                 following.set_attributes({OUTCOME: step.value, CHANGED: step is not Step.NOTHING})
         except REFUSALS as error:
@@ -66,7 +68,7 @@ class SaleSync:
         )
         if sale is None or strategy is None or ledger_away:
             return observed
-        return await self._look(sale, strategy, settings_of(flashsale), observed, check=check)
+        return await self._observe(sale, strategy, settings_of(flashsale), observed, check=check)
 
     async def sync_unmanaged(self, sale: Sale) -> Result:
         """Check and repair a sale without a resource: one that was created over HTTP or has ended.
@@ -90,9 +92,13 @@ class SaleSync:
             checking.set_attributes(check_attributes(result))
             return result
 
-    async def _look(
+    async def _observe(
         self, sale: Sale, strategy: Strategy, settings: ReconcileSettings, observed: Observed, *, check: bool
     ) -> Observed:
+        """Prepare the strategy if the row was changed, check the sale if `check`, and read it.
+
+        Return `observed` with what was found. A store that is away is reported in it and not raised.
+        """
         checks: list[Result] = []
         view, gate_away, ledger_away = None, "", ""
         try:
@@ -115,16 +121,7 @@ class SaleSync:
                 ledger_away = error.detail
         if view is not None and view.backlog:
             self._stores.hints.send(sale.name)
-        return Observed(
-            view=view,
-            step=observed.step,
-            checks=tuple(checks),
-            at_gate=observed.at_gate,
-            refusal=observed.refusal,
-            gate_away=gate_away,
-            ledger_away=ledger_away,
-            workers=observed.workers,
-        )
+        return replace(observed, view=view, checks=tuple(checks), gate_away=gate_away, ledger_away=ledger_away)
 
     async def _must_exist(self, flashsale: FlashSale) -> None:
         """Raise ResourceGone if the resource was deleted: one that is only in the cache must not start a new round."""
@@ -171,7 +168,7 @@ def check_attributes(result: Result) -> dict[str, str | int | bool]:
 
 
 def settings_of(flashsale: FlashSale) -> ReconcileSettings:
-    asked = flashsale.spec.reconcile
+    spec = flashsale.spec.reconcile
     return ReconcileSettings(
-        interval_seconds=asked.interval_seconds, grace_seconds=asked.grace_seconds, policy=asked.policy.value
+        interval_seconds=spec.interval_seconds, grace_seconds=spec.grace_seconds, policy=spec.policy.value
     )

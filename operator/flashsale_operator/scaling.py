@@ -11,22 +11,14 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from app.sales.phase import Phase
+from flashsale_operator.resource.models import WorkersSpec
 
 WARM_UP = timedelta(seconds=60)  # a sale asks for its minimum so long before it opens: a pod takes that long to start
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """The `spec.workers` of one sale. A sale that was created over HTTP has these defaults."""
-
-    minimum: int = 0
-    maximum: int = 5
-    backlog_per_worker: int = 500
-
-
-@dataclass(frozen=True, slots=True)
 class DesiredWorkers:
-    """The workers that one sale asks for: `standby` while it sells, and `for_backlog` to drain its backlog."""
+    """The workers that one sale asks for: `standby` even without a backlog, and `for_backlog` to drain its backlog."""
 
     sale: str
     standby: int
@@ -38,28 +30,28 @@ class DesiredWorkers:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class PoolSize:
     """The size for all sales together. `capped`: they ask for more than the maximum."""
 
-    wanted: int
+    size: int
     capped: bool
 
 
 def desired_workers(
-    sale: str, phase: Phase, backlog: int, bounds: Bounds, *, opens_at: datetime | None = None, now: datetime
+    sale: str, phase: Phase, backlog: int, spec: WorkersSpec, *, opens_at: datetime | None = None, now: datetime
 ) -> DesiredWorkers:
     """Return the workers that one sale asks for.
 
     A backlog is drained in every phase, also while the sale is paused: its buyers were promised their tickets.
     """
-    waiting = ceil(backlog / bounds.backlog_per_worker)
+    for_backlog = min(ceil(backlog / spec.backlog_per_worker), spec.max)
     selling = phase in (Phase.OPEN, Phase.DRAINING) or (phase is Phase.SOLD_OUT and backlog > 0)
     warming = phase is Phase.SCHEDULED and opens_at is not None and now >= opens_at - WARM_UP
-    standby = bounds.minimum if selling or warming else 0
-    return DesiredWorkers(sale, standby, min(waiting, bounds.maximum))
+    standby = spec.min if selling or warming else 0
+    return DesiredWorkers(sale, standby, for_backlog)
 
 
-def pool(desired: Iterable[DesiredWorkers], minimum: int, maximum: int) -> Pool:
+def pool_size(desired: Iterable[DesiredWorkers], minimum: int, maximum: int) -> PoolSize:
     """Return the size of the pool: backlogs add up, and standby workers are shared.
 
     Adding up the standby workers too would hold the pool at its maximum.
@@ -67,7 +59,7 @@ def pool(desired: Iterable[DesiredWorkers], minimum: int, maximum: int) -> Pool:
     desired = list(desired)
     standby = max((each.standby for each in desired), default=0)
     wanted = max(minimum, standby, sum(each.for_backlog for each in desired))
-    return Pool(min(wanted, maximum), capped=wanted > maximum)
+    return PoolSize(min(wanted, maximum), capped=wanted > maximum)
 
 
 class ScaleDownStabilizer:

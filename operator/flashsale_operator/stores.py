@@ -48,19 +48,19 @@ class Stores:
     @classmethod
     def open(cls, sales_at_once: int) -> "Stores":
         """Build all dependencies from the environment, without connecting yet."""
-        where, gate_settings = StoreSettings(), GateSettings()
+        addresses, gate_settings = StoreSettings(), GateSettings()
         # A reconciliation may hold one connection for its recount while it needs another to raise the epoch.
         pool_size = 2 * sales_at_once + SPARE_CONNECTIONS
-        engine = make_engine(where.database_url, "operator", LedgerSettings(), pool_size=pool_size)
-        redis = make_redis(where.redis_url, "operator", gate_settings)
-        broker = make_redis(where.broker_url, "operator", gate_settings)
-        gate, hints, sales = Gate(redis, gate_settings.key_prefix), Hints(where.broker_url), SaleRepository(engine)
+        engine = make_engine(addresses.database_url, "operator", LedgerSettings(), pool_size=pool_size)
+        redis = make_redis(addresses.redis_url, "operator", gate_settings)
+        broker = make_redis(addresses.broker_url, "operator", gate_settings)
+        gate, hints, sales = Gate(redis, gate_settings.key_prefix), Hints(addresses.broker_url), SaleRepository(engine)
         dependencies = StrategyDependencies(
             engine=engine,
             redis=redis,
             gate=gate,
             hints=hints,
-            broker_url=where.broker_url,
+            broker_url=addresses.broker_url,
             gate_settings=gate_settings,
         )
         strategies = build_strategies(dependencies)
@@ -78,8 +78,8 @@ class Stores:
             reports=ResourceReports(broker, gate_settings.key_prefix),
         )
 
-    async def own(self, pause_seconds: float) -> str:
-        """Wait until the stores are there and belong to one installation. Return its id, for `gate.claim`."""
+    async def claim(self, pause_seconds: float) -> str:
+        """Wait until the ledger and the stock server answer and belong together. Return the installation's id."""
         logged = False
         while True:
             try:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from app.errors import AtomicTicketsError, TemporarilyUnavailable
+from app.errors import AtomicTicketsError
 from app.telemetry.spans import record_error, span
 from flashsale_operator.requeue import backoff
 
@@ -36,7 +36,7 @@ class WorkQueue:
         self._woken = asyncio.Event()
 
     def add(self, name: str, after_seconds: float = 0.0) -> None:
-        """Reconcile the sale in at most `after_seconds`. An earlier time that it is already queued for stays."""
+        """Queue the sale to be reconciled after so many seconds, unless it is already queued for an earlier time."""
         at = time.monotonic() + after_seconds
         self._due[name] = min(at, self._due.get(name, at))
         self._woken.set()
@@ -44,12 +44,12 @@ class WorkQueue:
     async def run(self) -> None:
         """Run until cancelled. Cancelling also cancels the reconciliations in progress."""
         self._running.clear()
-        async with asyncio.TaskGroup() as turns:
+        async with asyncio.TaskGroup() as reconciliations:
             while True:
                 self._woken.clear()
                 for name in self._startable():
                     self._running.add(name)
-                    turns.create_task(self._process(name, self._due.pop(name)))
+                    reconciliations.create_task(self._process(name, self._due.pop(name)))
                 if not self._running:
                     self.progressed_at = time.monotonic()
                 try:
@@ -72,17 +72,17 @@ class WorkQueue:
 
     async def _process(self, name: str, due: float) -> None:
         with span("reconcile FlashSale", {"atomictickets.sale": name}), bound_contextvars(sale=name):
-            following = await self._outcome(name, due)
+            delay = await self._try_reconcile(name, due)
         self.progressed_at = time.monotonic()
         self._running.discard(name)
-        if following is not None:
-            self.add(name, following)
+        if delay is not None:
+            self.add(name, delay)
         self._woken.set()
 
-    async def _outcome(self, name: str, due: float) -> float | None:
+    async def _try_reconcile(self, name: str, due: float) -> float | None:
         """Return what the reconciliation returned, or the seconds until the next try if it failed."""
         try:
-            following = await self._reconcile(name)
+            delay = await self._reconcile(name)
         except asyncio.CancelledError:
             self._due.setdefault(name, due)  # the next run of the queue starts with this sale
             raise
@@ -90,9 +90,9 @@ class WorkQueue:
             record_error(error)
             failures = self._failures[name] = self._failures.get(name, 0) + 1
             if failures == 1:
-                known = isinstance(error, (TemporarilyUnavailable, AtomicTicketsError))
-                log.warning("reconciliation failed; requeued", error=str(error), exc_info=None if known else error)
+                unexpected = None if isinstance(error, AtomicTicketsError) else error
+                log.warning("reconciliation failed; requeued", error=str(error), exc_info=unexpected)
             return backoff(failures, MOST_SECONDS_AFTER_ERROR)
         else:
             self._failures.pop(name, None)
-            return following
+            return delay

@@ -41,8 +41,8 @@ RESOURCES = {
 class ApiServer:
     """The API server, seen from one namespace. Every method raises Refused with the server's message if it fails.
 
-    The argument `what` is `kind/name`, with the kind in lower case. `config` is the kubeconfig, reduced to its current
-    context.
+    The argument `resource` is `kind/name`, with the kind in lower case. `config` is the kubeconfig, reduced to its
+    current context.
     """
 
     client: httpx2.Client
@@ -52,12 +52,12 @@ class ApiServer:
     def within(self, namespace: str) -> Self:
         return replace(self, namespace=namespace)
 
-    def get(self, what: str) -> Object:
-        return self._call("GET", self._path(what))
+    def get(self, resource: str) -> Object:
+        return self._call("GET", self._path(resource))
 
-    def find(self, what: str) -> Object | None:
+    def find(self, resource: str) -> Object | None:
         """Return the object, or None if it does not exist."""
-        response = self.client.get(self._path(what))
+        response = self.client.get(self._path(resource))
         return None if response.status_code == httpx2.codes.NOT_FOUND else _answer(response)
 
     def all(self, kind: str, *, fields: str = "") -> list[Object]:
@@ -71,16 +71,16 @@ class ApiServer:
         for manifest in manifests:
             self._call("POST", self._path(manifest["kind"].lower()), manifest, params=query)
 
-    def patch(self, what: str, change: Object, *, subresource: str = "") -> None:
+    def patch(self, resource: str, change: Object, *, subresource: str = "") -> None:
         """Apply a JSON merge patch, in which null removes a field."""
-        self._change(what, change, MERGE, subresource)
+        self._change(resource, change, MERGE, subresource)
 
-    def patch_json(self, what: str, change: list[Object], *, subresource: str = "") -> None:
+    def patch_json(self, resource: str, change: list[Object], *, subresource: str = "") -> None:
         """Apply a JSON patch, which is a list of operations (RFC 6902)."""
-        self._change(what, change, JSON_PATCH, subresource)
+        self._change(resource, change, JSON_PATCH, subresource)
 
-    def delete(self, what: str) -> None:
-        self._call("DELETE", self._path(what))
+    def delete(self, resource: str) -> None:
+        self._call("DELETE", self._path(resource))
 
     def token(self, account: str) -> str:
         """Return a new token for a service account."""
@@ -92,16 +92,16 @@ class ApiServer:
         """Return whether the user has this right in this namespace."""
         api, plural = RESOURCES[kind]
         group = api.split("/")[2] if api.startswith("/apis/") else ""
-        asked = {
+        attributes = {
             "namespace": self.namespace, "verb": verb, "group": group, "resource": plural, "subresource": subresource,
         }  # fmt: skip
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",
-            "spec": {"user": user, "resourceAttributes": asked},
+            "spec": {"user": user, "resourceAttributes": attributes},
         }
-        told = self._call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
-        return bool(told["status"]["allowed"])
+        reviewed = self._call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        return bool(reviewed["status"]["allowed"])
 
     def create_namespace(self) -> None:
         """Create this namespace."""
@@ -121,12 +121,12 @@ class ApiServer:
         response = self.client.get(f"/api/v1/namespaces/{self.namespace}")
         return response.status_code != httpx2.codes.NOT_FOUND and bool(_answer(response))
 
-    def _change(self, what: str, change: Any, content_type: str, subresource: str) -> None:
-        path = self._path(what) + (f"/{subresource}" if subresource else "")
+    def _change(self, resource: str, change: Any, content_type: str, subresource: str) -> None:
+        path = self._path(resource) + (f"/{subresource}" if subresource else "")
         self._call("PATCH", path, change, content_type, params={"fieldValidation": "Strict"})
 
-    def _path(self, what: str) -> str:
-        kind, _, name = what.partition("/")
+    def _path(self, resource: str) -> str:
+        kind, _, name = resource.partition("/")
         api, plural = RESOURCES[kind]
         return f"{api}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
 
@@ -177,7 +177,7 @@ def _decoded(data: str) -> str:
 
 
 def _answer(response: httpx2.Response) -> Object:
-    told: Object = response.json()
+    document: Object = response.json()
     if response.is_error:
-        raise Refused(told["message"])
-    return told
+        raise Refused(document["message"])
+    return document

@@ -41,12 +41,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip the test without an API server. Skipped here and not in a fixture, all tests share a line of the summary."""
-    if item.get_closest_marker("cluster") and (reason := why_not()):
+    if item.get_closest_marker("cluster") and (reason := unavailable_reason()):
         pytest.skip(f"no Kubernetes: {reason}")
 
 
 @cache
-def why_not() -> str:
+def unavailable_reason() -> str:
     """Return why there is no API server for tests, or '' if there is one."""
     if kubeconfig := os.environ.get("KUBECONFIG"):
         if shutil.which("kubectl") is None:
@@ -78,7 +78,7 @@ def crd(admin: Kubectl) -> Kubectl:
     """
     admin("apply", "--server-side", "--force-conflicts", f"--filename={PROJECT / 'k8s' / 'crd.yaml'}")
     admin("wait", "--for=condition=Established", "crd/flashsales.atomictickets.dev", "--timeout=30s")
-    block_until(lambda: _described(admin), seconds=30)  # the API server publishes its schema a moment later
+    block_until(lambda: _is_explained(admin), seconds=30)  # the API server publishes its schema a moment later
     return admin
 
 
@@ -141,13 +141,13 @@ def running(installation: Installation) -> Installation:
 
 
 def _fresh_namespace(server: ApiServer) -> Iterator[ApiServer]:
-    within = server.within(f"test-{uuid.uuid4().hex[:12]}")
-    within.create_namespace()
-    yield within
-    within.delete_namespace()
+    fresh = server.within(f"test-{uuid.uuid4().hex[:12]}")
+    fresh.create_namespace()
+    yield fresh
+    fresh.delete_namespace()
 
 
-def _described(kubectl: Kubectl) -> bool:
+def _is_explained(kubectl: Kubectl) -> bool:
     try:
         return "stock" in kubectl("explain", "flashsale.spec")
     except Refused:

@@ -141,12 +141,12 @@ class Installation:
         """Return the messages of all conditions, joined."""
         return " ".join(one["message"] for one in self.status(sale).get("conditions", ()))
 
-    def reasons(self, about: str = "drop") -> list[str]:
+    def reasons(self, involved: str = "drop") -> list[str]:
         """Return the reasons of the events about an object, in the order in which they were posted."""
-        return [event["reason"] for event in self.events(about)]
+        return [event["reason"] for event in self.events(involved)]
 
-    def events(self, about: str = "drop") -> list[dict[str, Any]]:
-        found = self.api.all("event", fields=f"involvedObject.name={about}")
+    def events(self, involved: str = "drop") -> list[dict[str, Any]]:
+        found = self.api.all("event", fields=f"involvedObject.name={involved}")
         return sorted(found, key=lambda event: int(event["metadata"]["resourceVersion"]))
 
     def replicas(self) -> int:

@@ -68,12 +68,12 @@ class Kit:
     def environment(self) -> tuple[Path, str]:
         """Return KUBECONFIG, and the PATH with kubectl and helm on it. Raise KitFailed if the script fails."""
         shell = 'eval "$("$0" env)" && printf "%s\\n" "$KUBECONFIG" "$PATH"'
-        told = subprocess.run(
+        printed = subprocess.run(
             ["bash", "-c", shell, str(self.script)], capture_output=True, text=True, timeout=SECONDS, check=False
         )
-        if told.returncode != 0:
-            raise KitFailed(told.stderr.strip()[-200:])
-        kubeconfig, path = told.stdout.splitlines()
+        if printed.returncode != 0:
+            raise KitFailed(printed.stderr.strip()[-200:])
+        kubeconfig, path = printed.stdout.splitlines()
         return Path(kubeconfig), path
 
     def _set_ours(self, ours: bool) -> None:

@@ -45,14 +45,11 @@ class Kubectl:
     def within(self, namespace: str) -> Self:
         return replace(self, namespace=namespace)
 
-    def apply(self, *manifests: dict[str, Any], options: tuple[str, ...] = ()) -> str:
+    def apply(self, *manifests: dict[str, Any]) -> str:
         """Apply manifests. They are sent as JSON, which is valid YAML."""
-        return self("apply", "--filename=-", *options, stdin="\n---\n".join(map(json.dumps, manifests)))
+        return self("apply", "--filename=-", stdin="\n---\n".join(map(json.dumps, manifests)))
 
-    def get(self, *what: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self("get", *what, "--output=json"))
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """Return the object, or the list of objects, that `kubectl get` prints."""
+        found: dict[str, Any] = json.loads(self("get", *arguments, "--output=json"))
         return found
-
-    def patch(self, what: str, change: dict[str, Any], *options: str) -> str:
-        """Apply a JSON merge patch, in which null removes a field."""
-        return self("patch", what, "--type=merge", f"--patch={json.dumps(change)}", *options)

@@ -8,8 +8,8 @@ import httpx2
 from app.lab.stack.process import ChildProcess
 from tests.support.project import PROJECT
 
-TURNS = "atomictickets_operator_reconcile_seconds_count"
-TURN_SECONDS = 60.0  # for turns that take one second on an idle machine
+RECONCILIATIONS = "atomictickets_operator_reconcile_seconds_count"
+WAIT_SECONDS = 60.0  # for reconciliations that take one second on an idle machine
 
 HTTP = httpx2.Client(timeout=10, trust_env=False, limits=httpx2.Limits(max_keepalive_connections=0))
 """One client for all requests. It takes 20 ms to make one, because it loads certificates, which plain HTTP ignores."""
@@ -51,7 +51,7 @@ class OperatorProcess(ChildProcess):
         (line,) = (line for line in exposition.splitlines() if line.startswith(f"{name} "))
         return float(line.rpartition(" ")[2])
 
-    def turn(self, turns: int, *, seconds: float = TURN_SECONDS) -> None:
+    def until_reconciled(self, times: int) -> None:
         """Wait until the operator has reconciled sales this many more times."""
-        last = self.metric(TURNS) + turns
-        self.wait_ready(lambda: self.metric(TURNS) >= last, seconds=seconds)
+        last = self.metric(RECONCILIATIONS) + times
+        self.wait_ready(lambda: self.metric(RECONCILIATIONS) >= last, seconds=WAIT_SECONDS)

@@ -24,13 +24,13 @@ def until_status(
     """
     seen: Status = {}
 
-    def so() -> bool:
+    def met() -> bool:
         seen.clear()
         seen.update(read().get("status", {}))
         return bool(seen) and holds(seen)
 
     try:
-        wait(so)
+        wait(met)
     except (TimeoutError, ProcessFailed) as failed:
         raise AssertionError(f"{failed}\n{json.dumps(seen)}") from failed
     return seen

@@ -8,7 +8,7 @@ from flashsale_operator.reconciler import FlashSaleReconciler
 from flashsale_operator.work_queue import LOOP_SECONDS
 
 
-async def never(turns: FlashSaleReconciler, name: str) -> None:  # noqa: ARG001  the signature of the real one
+async def never(reconciler: FlashSaleReconciler, name: str) -> None:  # noqa: ARG001  the signature of the real one
     await asyncio.Event().wait()
 
 

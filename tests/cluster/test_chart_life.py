@@ -70,7 +70,7 @@ def test_an_install_finds_the_passwords_of_the_one_before(helm: Helm, api: ApiSe
 
 @pytest.mark.usefixtures("definition_is_left_alone")
 @pytest.mark.thorough
-def test_a_definition_of_somebody_else_is_used_and_left_alone(helm: Helm) -> None:
+def test_a_definition_that_another_tool_owns_is_used_and_left_alone(helm: Helm) -> None:
     before = helm.kubectl.get(DEFINITION)["metadata"]
     helm.install()
     helm.upgrade("api.replicas=1")
@@ -99,7 +99,7 @@ def test_the_negative_control_is_refused_by_the_restricted_standard(helm: Helm, 
     assert "allowPrivilegeEscalation" in failures()[0]
 
 
-def test_those_who_may_view_or_edit_the_namespace_may_view_or_edit_its_sales(helm: Helm, api: ApiServer) -> None:
+def test_the_roles_view_and_edit_of_a_namespace_cover_its_sales(helm: Helm, api: ApiServer) -> None:
     for user, role in (("viewer", "view"), ("editor", "edit")):
         helm.kubectl("create", "rolebinding", user, f"--clusterrole={role}", f"--user={user}")
     helm.install("crds.enabled=false")
@@ -143,8 +143,8 @@ def test_every_field_is_one_that_the_api_server_knows(helm: Helm, sets: tuple[st
     helm.kubectl("apply", "--dry-run=server", "--validate=strict", "--filename=-", stdin=rendered)
 
 
-def test_a_field_that_it_does_not_know_is_refused(helm: Helm) -> None:
-    """The control of the test above: an unknown field is refused."""
+def test_an_unknown_field_is_refused(helm: Helm) -> None:
+    """The control of the test above."""
     rendered = helm.template("crds.enabled=false", "serviceAccount.create=false", "podSecurityContext.runAsNobody=true")
     with pytest.raises(Refused, match="runAsNobody"):
         helm.kubectl("apply", "--dry-run=server", "--validate=strict", "--filename=-", stdin=rendered)
@@ -159,7 +159,7 @@ def test_two_releases_in_one_namespace_live_apart(helm: Helm, api: ApiServer) ->
     other.upgrade("api.replicas=1")
 
 
-def test_a_value_that_is_mistyped_installs_nothing(helm: Helm) -> None:
+def test_a_mistyped_value_installs_nothing(helm: Helm) -> None:
     with pytest.raises(HelmRefused, match="'replica' not allowed"):
         helm.install("api.replica=3")
     assert helm.kubectl.get("all")["items"] == []

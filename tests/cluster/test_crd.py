@@ -147,7 +147,7 @@ def test_a_name_that_the_http_api_would_not_take_is_refused(shared_api: ApiServe
 def test_a_bad_change_is_refused_with_a_sentence_that_helps(
     shared_api: ApiServer, spec: dict[str, Any], phase: str | None, change: dict[str, Any], sentence: str
 ) -> None:
-    sale = make(shared_api, spec, phase)
+    sale = declare(shared_api, spec, phase)
     with pytest.raises(Refused) as refused:
         shared_api.patch(sale, {"spec": change})
     assert sentence in str(refused.value)
@@ -157,7 +157,7 @@ def test_a_bad_change_is_refused_with_a_sentence_that_helps(
 def test_a_good_change_is_taken(
     shared_api: ApiServer, spec: dict[str, Any], phase: str | None, change: dict[str, Any]
 ) -> None:
-    sale = make(shared_api, spec, phase)
+    sale = declare(shared_api, spec, phase)
     shared_api.patch(sale, {"spec": change})
 
 
@@ -189,7 +189,7 @@ def test_a_number_is_taken_up_to_its_bounds_and_not_beyond(shared_api: ApiServer
     ],
 )
 def test_the_server_fills_in_what_the_model_would(shared_api: ApiServer, spec: dict[str, Any]) -> None:
-    stored = shared_api.get(make(shared_api, spec))
+    stored = shared_api.get(declare(shared_api, spec))
     read = FlashSale.model_validate(stored)
     filled_in = read.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
     times = {"opensAt", "closesAt"}  # the server keeps their text unchanged
@@ -205,16 +205,16 @@ def test_without_validation_an_unknown_field_is_pruned(shared_api: ApiServer) ->
 
 
 def test_a_status_reads_back_as_it_was_written(shared_api: ApiServer) -> None:
-    sale = make(shared_api, {})
-    tell(shared_api, sale, STATUS)
+    sale = declare(shared_api, {})
+    write_status(shared_api, sale, STATUS)
     assert FlashSale.model_validate(shared_api.get(sale)).status == STATUS
     empty = FlashSaleStatus(observed_generation=2)
-    tell(shared_api, sale, empty)
+    write_status(shared_api, sale, empty)
     assert FlashSale.model_validate(shared_api.get(sale)).status == empty
 
 
 def test_a_spec_and_its_status_are_written_apart(shared_api: ApiServer) -> None:
-    sale = make(shared_api, {}, "Open")
+    sale = declare(shared_api, {}, "Open")
     shared_api.patch(sale, {"spec": {"stock": 20}, "status": {"phase": "Closed"}})
     shared_api.patch(sale, {"spec": {"stock": 30}, "status": {"epoch": 4}}, subresource="status")
     stored = shared_api.get(sale)
@@ -224,7 +224,7 @@ def test_a_spec_and_its_status_are_written_apart(shared_api: ApiServer) -> None:
 
 def test_columns_show_where_a_sale_stands(api: ApiServer, kubectl: Kubectl) -> None:
     api.create(flashsale("friday-drop"))
-    tell(api, "flashsale/friday-drop", STATUS)
+    write_status(api, "flashsale/friday-drop", STATUS)
     for resource in ("fs", "sale", "flashsales", "atomictickets"):
         heading, row = kubectl("get", resource).splitlines()
         assert heading.split() == ["NAME", *(name.upper() for name, _, _, priority, _ in COLUMNS if not priority)]
@@ -235,8 +235,8 @@ def test_columns_show_where_a_sale_stands(api: ApiServer, kubectl: Kubectl) -> N
 
 
 def test_kubectl_waits_for_a_condition(crd: Kubectl, shared_api: ApiServer) -> None:
-    sale = make(shared_api, {})
-    tell(shared_api, sale, STATUS)
+    sale = declare(shared_api, {})
+    write_status(shared_api, sale, STATUS)
     kubectl = crd.within(shared_api.namespace)
     assert "condition met" in kubectl("wait", "--for=condition=Ready", sale, "--timeout=5s")
 
@@ -252,7 +252,7 @@ def test_explain_says_what_each_field_is_for(crd: Kubectl, field: str) -> None:
         assert properties["description"] in explained
 
 
-def make(api: ApiServer, spec: dict[str, Any], phase: str | None = None) -> str:
+def declare(api: ApiServer, spec: dict[str, Any], phase: str | None = None) -> str:
     """Declare a sale, and write its phase as the operator would. Return it as `kind/name`."""
     name = f"sale-{uuid.uuid4().hex[:8]}"
     api.create(flashsale(name, spec))
@@ -261,7 +261,7 @@ def make(api: ApiServer, spec: dict[str, Any], phase: str | None = None) -> str:
     return f"flashsale/{name}"
 
 
-def tell(api: ApiServer, sale: str, status: FlashSaleStatus) -> None:
+def write_status(api: ApiServer, sale: str, status: FlashSaleStatus) -> None:
     """Write the whole status, as the operator does."""
     written = status.model_dump(mode="json", by_alias=True, exclude_none=True)
     api.patch_json(sale, [{"op": "add", "path": "/status", "value": written}], subresource="status")

@@ -16,7 +16,7 @@ from tests.support.box_office import BoxOffice
 pytestmark = pytest.mark.cluster
 
 
-async def test_what_redis_forgot_comes_back_with_limits_and_answers(running: Installation, office: BoxOffice) -> None:
+async def test_a_forgotten_sale_comes_back_with_limits_and_answers(running: Installation, office: BoxOffice) -> None:
     running.api.create(quick(perCustomerLimit=1))
     running.until_phase("Open")
     sold = await office.sell(6)
@@ -43,7 +43,7 @@ async def test_leaked_tickets_return_once_after_the_grace_period(running: Instal
     assert condition(leaked, "LedgerConsistent") == ("False", "Leaked")
     mended = running.until_status(lambda status: condition(status, "LedgerConsistent")[0] == "True")
     assert mended["drift"] == {"leaked": 0, "overAdmitted": 0, "lost": 0}
-    running.operators[0].turn(4)  # in these turns it could return the tickets a second time
+    running.operators[0].until_reconciled(4)  # each time it could return the tickets once more
     snapshot = await office.snapshot()
     assert (snapshot.remaining, snapshot.repairs) == (10, 1)
     assert running.reasons() == ["Seeded", "SaleOpened", "DriftDetected", "TicketsReturned"]
@@ -54,12 +54,12 @@ async def test_leaked_tickets_return_once_after_the_grace_period(running: Instal
     assert (await office.snapshot()).remaining == 10
 
 
-async def test_who_only_observes_tells_and_leaves_it(running: Installation, office: BoxOffice) -> None:
+async def test_the_policy_observe_reports_drift_and_repairs_nothing(running: Installation, office: BoxOffice) -> None:
     running.api.create(quick(reconcile={"intervalSeconds": 1, "policy": "Observe", "graceSeconds": 1}))
     running.until_phase("Open")
     await office.leak(3)
     running.until_status(lambda status: status["drift"]["leaked"] == 3)
-    running.operators[0].turn(4)
+    running.operators[0].until_reconciled(4)
     assert running.sale()["status"]["drift"]["leaked"] == 3
     assert (await office.snapshot()).remaining == 7
 
@@ -72,7 +72,7 @@ async def test_an_unsafe_strategy_is_only_observed(running: Installation, sales:
     assert (ledger.stock, ledger.epoch) == (10, 1)
 
 
-def test_a_gate_that_is_away_is_told_and_nothing_is_guessed(
+def test_a_gate_that_is_away_is_reported_and_nothing_is_guessed(
     installation: Installation, make_valkey: Callable[..., ValkeyServer]
 ) -> None:
     server = make_valkey()

@@ -72,9 +72,9 @@ async def test_a_changed_spec_comes_into_force(running: Installation, office: Bo
     assert (await office.snapshot()).closes > 0
 
     running.api.patch("flashsale/drop", {"spec": {"round": 2, "stock": 3, "closesAt": None}})
-    afresh = running.until_phase("Open")
-    assert (afresh["round"], afresh["stock"]["remaining"]) == (2, 3)
-    ready = next(one for one in afresh["conditions"] if one["type"] == "Ready")
+    restarted = running.until_phase("Open")
+    assert (restarted["round"], restarted["stock"]["remaining"]) == (2, 3)
+    ready = next(one for one in restarted["conditions"] if one["type"] == "Ready")
     assert ready["observedGeneration"] == 5
 
 

@@ -17,16 +17,16 @@ Works = Callable[[Installation], bool]
 
 # For each right, as (resource, verb): a check that succeeds with the right and fails without it.
 NEEDED: dict[tuple[str, str], Works] = {
-    ("flashsales", "get"): lambda it: it.status().get("round") == 2,
-    ("flashsales", "list"): lambda it: it.status().get("phase") == "Open",
-    ("flashsales", "watch"): lambda it: it.status().get("phase") == "Open",
-    ("flashsales/status", "patch"): lambda it: it.status() != {},
-    ("deployments", "get"): lambda it: it.replicas() == 2,
-    ("deployments/scale", "get"): lambda it: it.replicas() == 2,
-    ("deployments/scale", "patch"): lambda it: it.replicas() == 2,
-    ("leases", "get"): lambda it: it.holder() != "",
-    ("leases", "update"): lambda it: it.holder() != "",
-    ("events", "create"): lambda it: "Seeded" in it.reasons("drop"),
+    ("flashsales", "get"): lambda installation: installation.status().get("round") == 2,
+    ("flashsales", "list"): lambda installation: installation.status().get("phase") == "Open",
+    ("flashsales", "watch"): lambda installation: installation.status().get("phase") == "Open",
+    ("flashsales/status", "patch"): lambda installation: installation.status() != {},
+    ("deployments", "get"): lambda installation: installation.replicas() == 2,
+    ("deployments/scale", "get"): lambda installation: installation.replicas() == 2,
+    ("deployments/scale", "patch"): lambda installation: installation.replicas() == 2,
+    ("leases", "get"): lambda installation: installation.holder() != "",
+    ("leases", "update"): lambda installation: installation.holder() != "",
+    ("events", "create"): lambda installation: "Seeded" in installation.reasons(),
 }
 
 

@@ -33,9 +33,9 @@ async def test_a_backlog_of_twenty_thousand_scales_the_workers_up_and_down_again
     running.until_status(lambda status: status["stock"]["booked"] == ORDERS)
     running.until(lambda: running.replicas() == 1)
     changes = [
-        (told["reason"], *sizes(told["message"]))
-        for told in running.events(WORKERS)
-        if told["source"]["component"] == COMPONENT
+        (event["reason"], *sizes(event["message"]))
+        for event in running.events(WORKERS)
+        if event["source"]["component"] == COMPONENT
     ]
     assert changes[0][1] == 1
     assert max(after for _, _, after in changes) == 5
@@ -46,7 +46,7 @@ async def test_a_backlog_of_twenty_thousand_scales_the_workers_up_and_down_again
 
 
 @pytest.mark.thorough  # takes 12 s: if nothing changes, the operator reads the Deployment every ten seconds
-async def test_the_pool_has_a_cap_and_is_kept_at_its_size(installation: Installation, office: BoxOffice) -> None:
+async def test_the_pool_has_a_maximum_and_is_kept_at_its_size(installation: Installation, office: BoxOffice) -> None:
     installation.set_up()
     installation.start_operator(OPERATOR_MAX_WORKERS="4")
     installation.api.create(quick(stock=100, workers={"min": 0, "max": 5, "backlogPerWorker": 10}))

@@ -17,33 +17,35 @@ from flashsale_operator.stores import Stores
 NOW = datetime(2026, 12, 1, 18, tzinfo=UTC)
 
 
-def test_the_next_look_is_at_the_next_moment_of_the_sale_if_that_is_sooner() -> None:
+def test_the_next_reconciliation_is_when_the_sale_opens_or_closes_if_that_is_sooner() -> None:
     assert requeue_after(10, (None, None), NOW) == 10
     assert requeue_after(10, (NOW - timedelta(seconds=1), NOW), NOW) == 10
     assert requeue_after(10, (NOW + timedelta(seconds=60), None), NOW) == 10
     assert 3 < requeue_after(10, (NOW + timedelta(seconds=3), NOW + timedelta(seconds=5)), NOW) < 3.1
 
 
-def test_tries_become_rarer_up_to_the_interval_and_keep_no_step() -> None:
+def test_retries_become_rarer_up_to_the_interval_and_are_jittered() -> None:
     assert all(0.5 * (1 - JITTER) <= backoff(1, 10) <= 0.5 * (1 + JITTER) for _ in range(50))
     assert all(10 * (1 - JITTER) <= backoff(1000, 10) <= 10 * (1 + JITTER) for _ in range(50))
     assert len({backoff(3, 10) for _ in range(50)}) > 40
 
 
-@pytest.mark.parametrize(("renew", "act", "lease"), [(5, 5, 15), (5, 15, 15), (5, 20, 15)])
-def test_a_holder_stops_before_another_may_start(renew: float, act: float, lease: float) -> None:
+@pytest.mark.parametrize(("retry_period", "renew_deadline", "lease"), [(5, 5, 15), (5, 15, 15), (5, 20, 15)])
+def test_a_holder_stops_before_another_may_start(retry_period: float, renew_deadline: float, lease: float) -> None:
     with pytest.raises(ValueError, match="must hold"):
-        OperatorSettings(retry_period_seconds=renew, renew_deadline_seconds=act, lease_seconds=lease)
+        OperatorSettings(retry_period_seconds=retry_period, renew_deadline_seconds=renew_deadline, lease_seconds=lease)
 
 
-async def test_who_hears_nothing_of_the_resources_is_stuck(
+async def test_an_operator_without_list_or_watch_events_is_stuck(
     environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     settings = OperatorSettings()
     kube = KubeApi(lambda: pytest.fail("a test without a cluster"), "shop")
-    loop = FlashSaleLoop(Stores.open(1), kube, LeaderElection(kube, settings, "me"), OperatorMetrics(), settings)
+    loop = FlashSaleLoop(
+        Stores.open(1), kube, LeaderElection(kube, settings, "me"), OperatorMetrics(lambda: 0), settings
+    )
     began = time.monotonic()
     assert loop.stuck() == ""
     monkeypatch.setattr(time, "monotonic", lambda: began + STUCK_WATCH_SECONDS + 60)

@@ -12,7 +12,7 @@ def resource(name: str = "drop", uid: str = "1", generation: int = 1, **spec: An
     }
 
 
-def test_only_what_a_user_decides_wakes() -> None:
+def test_only_a_change_by_the_user_counts() -> None:
     resources = ResourceCache()
     assert resources.upsert(resource())
     assert not resources.upsert(resource())
@@ -32,7 +32,7 @@ def test_an_older_generation_does_not_replace_a_newer() -> None:
     assert resources.known["drop"].spec.stock == 11
 
 
-def test_what_can_not_be_read_is_left_alone_and_not_taken_for_deleted() -> None:
+def test_an_unreadable_resource_is_not_taken_for_deleted() -> None:
     resources = ResourceCache()
     resources.upsert(resource())
     unreadable = resource(stock="many")
@@ -49,7 +49,7 @@ def test_a_deletion_is_of_one_uid() -> None:
     assert resources.deleted == {"drop": {"1"}}
 
 
-def test_a_list_tells_what_nobody_saw() -> None:
+def test_a_resync_finds_what_the_watch_missed() -> None:
     resources = ResourceCache()
     resources.upsert(resource("gone", uid="1"))
     resources.upsert(resource("stays", uid="2"))

@@ -12,7 +12,7 @@ from app.reconcile.reconciler import Reconciler
 from app.sales.phase import Phase
 from app.settings import ReconcileSettings, SaleSettings
 from app.strategies.registry import STRATEGIES
-from flashsale_operator.observed import Observed, WorkersSeen
+from flashsale_operator.observed import Observed, ObservedWorkers
 from flashsale_operator.resource.models import FlashSale
 from flashsale_operator.sale_sync import ResourceGone, SaleSync, desired_by
 from flashsale_operator.stores import Stores
@@ -69,8 +69,8 @@ class Story:
         for uid in {gone.metadata.uid, sale.owner_uid if sale and sale.owner_uid else ""}:  # the list misses both
             await self.sync.end("drop", uid)
 
-    async def turn(self) -> Observed:
-        return await self.sync.sync_managed(self.resource, WorkersSeen(), check=True)
+    async def reconcile(self) -> Observed:
+        return await self.sync.sync_managed(self.resource, ObservedWorkers(), check=True)
 
     async def buy(self, tickets: int) -> None:
         for _ in range(tickets):
@@ -78,15 +78,15 @@ class Story:
             await self.office.try_to_buy(f"buyer-{self.buyers}")
 
     async def settle(self) -> Observed:
-        """Book everything that waits, with three turns of the operator, so that it can find a drift twice."""
+        """Book everything that waits, and reconcile three times, so that a drift can be found twice."""
         for _ in range(3):
             await self.office.drain()
-            observed = await self.turn()
+            observed = await self.reconcile()
         return observed
 
 
-async def turn(story: Story, _: int) -> None:
-    await story.turn()
+async def reconcile(story: Story, _: int) -> None:
+    await story.reconcile()
 
 
 async def buy(story: Story, tickets: int) -> None:
@@ -131,10 +131,10 @@ async def apply_again(story: Story, _: int) -> None:
 
 async def restored(story: Story, _: int) -> None:
     """The resource comes back with another uid, as a backup restores it. Its deletion was never observed."""
-    await story.turn()
+    await story.reconcile()
     stock, story.kube.resource = story.spec.stock, {}
     story.apply(stock=stock + 1)
-    await story.turn()
+    await story.reconcile()
 
 
 async def forget_everything(story: Story, _: int) -> None:
@@ -155,8 +155,8 @@ async def fence(story: Story, _: int) -> None:
     await story.office.gate.fence("drop", 2**40)
 
 
-HAPPENINGS = (
-    turn, buy, drain, restart, half_followed, grow, pause_or_resume, limit, next_round, apply_again, restored,
+STEPS = (
+    reconcile, buy, drain, restart, half_followed, grow, pause_or_resume, limit, next_round, apply_again, restored,
     forget_everything, forget_counters, leak, fence,
 )  # fmt: skip
 
@@ -181,35 +181,35 @@ async def as_declared(story: Story) -> None:
 
 
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
-@given(steps=st.lists(st.tuples(st.sampled_from(HAPPENINGS), st.integers(0, 4)), max_size=14))
-async def test_whatever_happens_the_sale_becomes_as_it_is_declared(story: Story, steps: list[tuple[Any, int]]) -> None:
+@given(steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 4)), max_size=14))
+async def test_after_any_steps_the_sale_becomes_as_declared(story: Story, steps: list[tuple[Any, int]]) -> None:
     story.apply()
-    await story.turn()
-    for happens, number in steps:
-        await happens(story, number)
+    await story.reconcile()
+    for step, number in steps:
+        await step(story, number)
     await as_declared(story)
     await story.delete()
     await story.office.drain()
 
 
-async def test_a_deleted_resource_that_is_only_remembered_starts_no_next_round(story: Story) -> None:
+async def test_a_deleted_resource_that_is_only_cached_starts_no_next_round(story: Story) -> None:
     story.apply()
-    await story.turn()
-    remembered = story.resource
+    await story.reconcile()
+    cached = story.resource
     await story.delete()
     with pytest.raises(ResourceGone):
-        await story.sync.sync_managed(remembered, WorkersSeen(), check=True)
+        await story.sync.sync_managed(cached, ObservedWorkers(), check=True)
     story.apply()
     with pytest.raises(ResourceGone):
-        await story.sync.sync_managed(remembered, WorkersSeen(), check=True)
+        await story.sync.sync_managed(cached, ObservedWorkers(), check=True)
     assert (await story.office.sale()).ended_at is not None
     await as_declared(story)
     assert (await story.office.sale()).round == 2
 
 
-async def test_a_sale_that_states_no_pause_has_the_settings_from_the_rounds_start(story: Story) -> None:
+async def test_a_sale_without_a_pause_of_its_own_has_the_settings_of_the_rounds_start(story: Story) -> None:
     async def pause() -> int:
-        await story.turn()
+        await story.reconcile()
         return (await story.office.sale()).terms.think_ms
 
     story.apply()
@@ -226,15 +226,15 @@ async def test_a_sale_that_states_no_pause_has_the_settings_from_the_rounds_star
     assert await pause() == 900
 
 
-async def test_a_turn_sells_no_ticket_twice_where_the_obvious_repair_does(story: Story) -> None:
+async def test_no_repair_sells_a_ticket_twice_as_the_obvious_one_does(story: Story) -> None:
     """Six tickets wait to be booked while a seventh has leaked."""
     for repair_obviously in (False, True):
         story.apply()
-        await story.turn()
+        await story.reconcile()
         await story.buy(6)
         await story.office.leak(1)
-        await story.turn()
-        await story.turn()
+        await story.reconcile()
+        await story.reconcile()
         if repair_obviously:
             remaining = STOCK - await story.office.booked()
             await story.office.redis.hset(story.office.keys.sale, "remaining", remaining)

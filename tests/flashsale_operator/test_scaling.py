@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.sales.phase import Phase
-from flashsale_operator.scaling import Bounds, DesiredWorkers, Pool, ScaleDownStabilizer, desired_workers, pool
+from flashsale_operator.resource.models import WorkersSpec
+from flashsale_operator.scaling import DesiredWorkers, PoolSize, ScaleDownStabilizer, desired_workers, pool_size
 
 NOW = datetime(2026, 12, 1, 18, tzinfo=UTC)
-BOUNDS = Bounds(minimum=2, maximum=5, backlog_per_worker=100)
+SPEC = WorkersSpec(min=2, max=5, backlog_per_worker=100)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ BOUNDS = Bounds(minimum=2, maximum=5, backlog_per_worker=100)
 )
 def test_desired_workers(phase: Phase, backlog: int, opens_in: timedelta | None, expected: tuple[int, int]) -> None:
     opens_at = None if opens_in is None else NOW + opens_in
-    assert desired_workers("drop", phase, backlog, BOUNDS, opens_at=opens_at, now=NOW) == DesiredWorkers(
+    assert desired_workers("drop", phase, backlog, SPEC, opens_at=opens_at, now=NOW) == DesiredWorkers(
         "drop", *expected
     )
 
@@ -44,32 +45,32 @@ def test_desired_workers(phase: Phase, backlog: int, opens_in: timedelta | None,
 @pytest.mark.parametrize(
     ("desired", "minimum", "maximum", "expected"),
     [
-        ([], 1, 10, Pool(1, capped=False)),
-        ([], 0, 10, Pool(0, capped=False)),
-        ([(2, 0)] * 100, 1, 10, Pool(2, capped=False)),
-        ([(2, 3), (0, 4)], 1, 10, Pool(7, capped=False)),
-        ([(2, 5), (0, 5), (0, 5)], 1, 10, Pool(10, capped=True)),
-        ([(2, 5), (0, 5)], 1, 10, Pool(10, capped=False)),
-        ([(0, 0)], 3, 2, Pool(2, capped=True)),
+        ([], 1, 10, PoolSize(1, capped=False)),
+        ([], 0, 10, PoolSize(0, capped=False)),
+        ([(2, 0)] * 100, 1, 10, PoolSize(2, capped=False)),
+        ([(2, 3), (0, 4)], 1, 10, PoolSize(7, capped=False)),
+        ([(2, 5), (0, 5), (0, 5)], 1, 10, PoolSize(10, capped=True)),
+        ([(2, 5), (0, 5)], 1, 10, PoolSize(10, capped=False)),
+        ([(0, 0)], 3, 2, PoolSize(2, capped=True)),
     ],
 )
-def test_pool(desired: list[tuple[int, int]], minimum: int, maximum: int, expected: Pool) -> None:
+def test_pool_size(desired: list[tuple[int, int]], minimum: int, maximum: int, expected: PoolSize) -> None:
     assert (
-        pool([DesiredWorkers(f"sale-{number}", *one) for number, one in enumerate(desired)], minimum, maximum)
+        pool_size([DesiredWorkers(f"sale-{number}", *one) for number, one in enumerate(desired)], minimum, maximum)
         == expected
     )
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=20), st.integers(0, 9), st.integers(0, 40))
-def test_a_pool_is_never_beyond_its_cap_and_says_when_it_would_be(
+def test_the_pool_never_exceeds_its_maximum_and_says_when_it_would(
     desired: list[tuple[int, int]], minimum: int, maximum: int
 ) -> None:
-    sized = pool([DesiredWorkers("sale", *one) for one in desired], minimum, maximum)
-    assert sized.wanted <= maximum
-    assert sized.capped or sized.wanted >= min(maximum, max([minimum, *(max(one) for one in desired)]))
+    sized = pool_size([DesiredWorkers("sale", *one) for one in desired], minimum, maximum)
+    assert sized.size <= maximum
+    assert sized.capped or sized.size >= min(maximum, max([minimum, *(max(one) for one in desired)]))
 
 
-def test_up_at_once_and_down_after_the_quiet_time() -> None:
+def test_it_scales_up_at_once_and_down_after_the_stabilization_window() -> None:
     stabilizer = ScaleDownStabilizer(stabilization_seconds=60)
     sizes = [
         stabilizer.settle(wanted, now) for now, wanted in ((0, 1), (2, 5), (4, 2), (62, 2), (63, 2), (64, 1), (123, 1))
@@ -79,7 +80,7 @@ def test_up_at_once_and_down_after_the_quiet_time() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 9)), min_size=1, max_size=60))
-def test_the_size_is_the_most_of_the_quiet_time(steps: list[tuple[int, int]]) -> None:
+def test_the_size_is_the_largest_of_the_stabilization_window(steps: list[tuple[int, int]]) -> None:
     stabilizer, now, asked = ScaleDownStabilizer(stabilization_seconds=60), 0, []
     for pause, wanted in steps:
         now += pause
@@ -105,8 +106,10 @@ def simulate(stabilization_seconds: float, *, every: int = 20, orders: int = 300
         ready = min(sizes[-3:]) if sizes else 1
         backlog = max(0, backlog - 100 * ready)
         if now % 2 == 0:
-            asked = desired_workers("drop", Phase.OPEN, backlog, Bounds(0, 5, 500), now=NOW)
-            sizes.append(stabilizer.settle(pool([asked], 1, 10).wanted, now))
+            asked = desired_workers(
+                "drop", Phase.OPEN, backlog, WorkersSpec(min=0, max=5, backlog_per_worker=500), now=NOW
+            )
+            sizes.append(stabilizer.settle(pool_size([asked], 1, 10).size, now))
     return sizes
 
 
@@ -120,9 +123,9 @@ def test_a_backlog_that_comes_and_goes_does_not_make_the_pool_flap() -> None:
     assert max(sizes) == 5
 
 
-def test_without_the_quiet_time_it_flaps() -> None:
+def test_without_a_stabilization_window_it_flaps() -> None:
     assert changes(simulate(stabilization_seconds=0)) > 60
 
 
-def test_after_the_last_burst_the_pool_goes_back_to_its_floor() -> None:
+def test_after_the_last_burst_the_pool_returns_to_its_minimum() -> None:
     assert simulate(stabilization_seconds=60, every=600)[-1] == 1

@@ -106,11 +106,11 @@ def structural(node: dict[str, Any], definitions: dict[str, Any], path: str) -> 
     It has no references and no titles, and `X | None` becomes an optional X. `path` finds the rules of each node.
     """
     if reference := node.get("$ref"):
-        node = definitions[reference.rpartition("/")[2]] | _own(node)
+        node = definitions[reference.rpartition("/")[2]] | _structural_keys(node)
     if choices := node.get("anyOf"):
         (choice,) = (choice for choice in choices if choice != {"type": "null"})
-        return structural(choice | _own(node), definitions, path)
-    plain = {key: value for key, value in _own(node).items() if value is not None}
+        return structural(choice | _structural_keys(node), definitions, path)
+    plain = {key: value for key, value in _structural_keys(node).items() if value is not None}
     if properties := plain.get("properties"):
         plain["properties"] = {
             name: structural(value, definitions, f"{path}.{name}") for name, value in properties.items()
@@ -139,7 +139,7 @@ def render() -> str:
     return HEADER + yaml.safe_dump(definition(), sort_keys=False, width=120, allow_unicode=True)
 
 
-def _own(node: dict[str, Any]) -> dict[str, Any]:
+def _structural_keys(node: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in node.items() if key not in NOT_STRUCTURAL}
 
 

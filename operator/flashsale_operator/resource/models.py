@@ -45,7 +45,9 @@ _IN_CRD = WithJsonSchema(
     {"type": "string", "format": "date-time", "pattern": r"(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$"}, mode="validation"
 )
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc), _AS_JSON, _IN_CRD]
+"""A time in the spec, kept to the fraction of a second."""
 Time = Annotated[AwareDatetime, AfterValidator(_whole_second), _AS_JSON]
+"""A time in the status."""
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 
 

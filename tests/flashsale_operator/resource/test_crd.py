@@ -22,7 +22,7 @@ def test_the_committed_file_is_up_to_date() -> None:
     assert (PROJECT / "k8s" / "crd.yaml").read_text() == render(), "k8s/crd.yaml is stale: run `make crd`"
 
 
-def test_what_is_printed_is_what_is_meant() -> None:
+def test_the_printed_definition_reads_back() -> None:
     assert yaml.safe_load(render()) == definition()
 
 
@@ -62,7 +62,7 @@ def test_a_status_has_no_defaults() -> None:
     assert not [path for path, field in fields(schema()).items() if path.startswith("status") and "default" in field]
 
 
-def test_what_a_newer_crd_added_is_ignored() -> None:
+def test_fields_of_a_newer_crd_are_ignored() -> None:
     sale = FlashSale.model_validate(
         {
             "metadata": {"name": "drop", "namespace": "default", "uid": "u", "managedFields": []},

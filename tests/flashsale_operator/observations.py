@@ -7,7 +7,7 @@ from app.reconcile.classify import Kind
 from app.reconcile.reconciler import Result
 from app.sales.phase import Phase
 from app.services.sale_view import Identity, SaleView
-from flashsale_operator.observed import Observed, WorkersSeen
+from flashsale_operator.observed import Observed, ObservedWorkers
 
 IDENTITY = Identity(stock=10, remaining=10, backlog=0, set_aside=0, booked=0, holds=True)
 VIEW = SaleView(
@@ -17,14 +17,14 @@ VIEW = SaleView(
     owner_generation=1,
 )  # fmt: skip
 FINE = Result(sale="drop", round=1, epoch=1, kind=Kind.NONE)
-WORKERS = WorkersSeen(pool=1, replicas=1, ready=1)
-LOOK = Observed(view=VIEW, checks=(FINE,), workers=WORKERS)
+WORKERS = ObservedWorkers(pool=1, ready=1)
+OBSERVED = Observed(view=VIEW, checks=(FINE,), workers=WORKERS)
 
 
-def look(*, phase: Phase = Phase.OPEN, checks: tuple[Result, ...] = (FINE,), **changes: Any) -> Observed:
-    """Return an observation of a sale without any fault, changed by `changes`."""
-    seen = {name: changes.pop(name) for name in list(changes) if name in SaleView.__dataclass_fields__}
-    return replace(LOOK, view=replace(VIEW, phase=phase, **seen), checks=checks, **changes)
+def observation(*, phase: Phase = Phase.OPEN, checks: tuple[Result, ...] = (FINE,), **changes: Any) -> Observed:
+    """Return an observation of a sale without any fault, except for `changes` of it or of its view."""
+    of_view = {name: changes.pop(name) for name in list(changes) if name in SaleView.__dataclass_fields__}
+    return replace(OBSERVED, view=replace(VIEW, phase=phase, **of_view), checks=checks, **changes)
 
 
 def check(kind: Kind | None, tickets: int = 0, **changes: Any) -> Result:
