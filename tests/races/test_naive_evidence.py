@@ -75,7 +75,7 @@ async def test_with_the_row_locked_nobody_reads_what_another_has_read(engine: As
     assert len(attempts) == sum(isinstance(outcome, Reserved) for outcome in outcomes) == STOCK
     assert witnesses == []
     chain = sorted(attempts, key=lambda attempt: -attempt.value_read)
-    assert [each.version_read for each in chain[1:]] == [each.version_written for each in chain[:-1]]
+    assert [later.version_read for later in chain[1:]] == [earlier.version_written for earlier in chain[:-1]]
 
 
 async def test_a_limit_that_two_purchases_pass_at_once_is_a_write_skew(engine: AsyncEngine) -> None:

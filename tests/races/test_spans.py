@@ -19,7 +19,7 @@ def ids(context: SpanContext | None) -> tuple[str, str]:
 
 
 def named(exported: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
-    return [each for each in exported.get_finished_spans() if each.name == name]
+    return [span for span in exported.get_finished_spans() if span.name == name]
 
 
 async def test_a_window_is_a_child_of_its_request(
@@ -69,20 +69,20 @@ async def test_each_of_a_pair_names_the_other_in_its_own_trace(
     windows, collisions = named(exported, "race.window"), named(exported, name)
     assert len(windows) == len(collisions) == 2
     for number, (own, other) in enumerate(zip(windows, reversed(windows), strict=True)):
-        [collision] = [each for each in collisions if ids(each.context)[0] == ids(own.context)[0]]
+        [collision] = [found for found in collisions if ids(found.context)[0] == ids(own.context)[0]]
         trace_id, span_id = ids(other.context)
         assert collision.parent is not None
         assert ids(collision.parent) == ids(own.context)
         assert own.end_time is not None
         assert (collision.start_time, collision.end_time) == (own.end_time - 1000, own.end_time)
-        assert [ids(each.context) for each in collision.links] == [(trace_id, span_id)]
-        told = dict(collision.attributes or {})
-        assert told["atomictickets.conflict.trace_id"] == trace_id
-        assert told["atomictickets.conflict.span_id"] == span_id
-        assert told["atomictickets.conflict.pod"] == f"api-{1 - number}"
-        assert told["atomictickets.attempt.pod"] == f"api-{number}"
-        assert told[f"atomictickets.{guards.partition(':')[0]}.version_read"] == ATTEMPT["version_read"]
-        assert "@example" not in str(told)
+        assert [ids(link.context) for link in collision.links] == [(trace_id, span_id)]
+        attributes = dict(collision.attributes or {})
+        assert attributes["atomictickets.conflict.trace_id"] == trace_id
+        assert attributes["atomictickets.conflict.span_id"] == span_id
+        assert attributes["atomictickets.conflict.pod"] == f"api-{1 - number}"
+        assert attributes["atomictickets.attempt.pod"] == f"api-{number}"
+        assert attributes[f"atomictickets.{guards.partition(':')[0]}.version_read"] == ATTEMPT["version_read"]
+        assert "@example" not in str(attributes)
 
 
 async def test_a_request_that_is_not_sampled_has_no_window(

@@ -137,7 +137,7 @@ async def test_after_flushall_the_sale_goes_on_and_a_won_key_wins_no_second_tick
     await keep_receipts(office, kept + forgotten)
     result = await office.reconcile()
     assert (result.kind, result.action, result.done) == ("unvouched", "recount", True)
-    assert (result.lost.orders, set(result.lost.named)) == (2, {str(each) for each in forgotten})
+    assert (result.lost.orders, set(result.lost.named)) == (2, {str(reservation) for reservation in forgotten})
     again = await office.buy("buyer-0")
     assert isinstance(again, Reserved)
     assert (again.reservation, again.replayed) == (kept[0], True)

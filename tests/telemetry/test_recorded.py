@@ -114,10 +114,10 @@ def test_what_is_decided_is_sampled_whatever_its_parent_is(exported: InMemorySpa
 def test_what_has_ended_is_changed_by_nothing(exported: InMemorySpanExporter) -> None:
     span = start_recorded_span("buy", None, GIVEN)
     span.end(ENDED)
-    [before] = [each.to_json() for each in exported.get_finished_spans()]
+    [before] = [ended.to_json() for ended in exported.get_finished_spans()]
     story(span)
     span.set_status(Status(StatusCode.OK))
-    [after] = [each.to_json() for each in exported.get_finished_spans()]
+    [after] = [ended.to_json() for ended in exported.get_finished_spans()]
     assert before == after
     assert GIVEN["http.response.status_code"] == 200  # the caller's own mapping is unchanged
 

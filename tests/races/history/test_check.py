@@ -112,12 +112,12 @@ def test_what_cannot_be_judged_is_refused(lines: list[str], words: str) -> None:
 
 
 def test_bookings_may_come_in_pages_and_lines_may_be_empty() -> None:
-    *told, last = History().won("ada", "r1").lines
+    *purchases, last = History().won("ada", "r1").lines
     first = json.loads(last)
     first["value"]["complete"] = False
     rest = json.loads(last)
     rest["value"]["bookings"] = []
-    verdict = check([*told, "", json.dumps(first), json.dumps(rest)])
+    verdict = check([*purchases, "", json.dumps(first), json.dumps(rest)])
     assert (verdict.clean, verdict.bookings, verdict.purchases, verdict.events) == (True, 1, 1, 5)
 
 

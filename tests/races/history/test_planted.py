@@ -21,7 +21,7 @@ PLANTED: dict[str, tuple[History, dict[str, int]]] = {
         History(stock=1).restock("grow", 2.0, stock=2).won("ada", "r1", 3).won("bob", "r2", 3).won("eve", "r3", 3),
         {"oversold": 1},
     ),
-    "told of more than there is, and refused by the ledger": (
+    "accepted beyond the stock, and rejected by the ledger": (
         History(stock=1).won("ada", "r1").buy("bob", "r2").booking("r2", "bob", status="rejected"),
         {"over-accepted": 1, "rejected-order": 1},
     ),
@@ -81,11 +81,11 @@ PLANTED: dict[str, tuple[History, dict[str, int]]] = {
         History().won("ada", "r1").buy("ada", "r2", 5, replayed=True),
         {"replay-differs": 1},
     ),
-    "won, and then told sold out": (
+    "won, and then refused as sold out": (
         History(stock=1).won("ada", "r1").buy("ada", "sold-out", 5),
         {"replay-differs": 1},
     ),
-    "won, and then told that it is closed": (
+    "won, and then refused as closed": (
         History().won("ada", "r1").buy("ada", "not-open", 5),
         {"replay-differs": 1},
     ),
@@ -93,7 +93,7 @@ PLANTED: dict[str, tuple[History, dict[str, int]]] = {
         History().buy("ada", "r1", replayed=True).booking("r1", "ada"),
         {"false-replay": 1},
     ),
-    "a repetition that is not said to be one": (
+    "a repetition that is not marked as one": (
         History().won("ada", "r1").buy("ada", "r1", 5),
         {"false-replay": 1},
     ),
@@ -170,11 +170,11 @@ CLEAN: dict[str, History] = {
     .won("bob", "r2")
     .buy("eve", "sold-out", 5)
     .left(0),
-    "sold out told while the last ticket was being sold": History(stock=1)
+    "refused as sold out while the last ticket was being sold": History(stock=1)
     .buy("ada", "r1", 0.0, until=9.0)
     .booking("r1", "ada")
     .buy("bob", "sold-out", 2),
-    "asked before sold out was told": History(stock=1)
+    "asked before the refusal as sold out": History(stock=1)
     .buy("bob", "sold-out", 0.0, until=3.0)
     .buy("ada", "r1", 2.9, until=4.0)
     .booking("r1", "ada"),
@@ -184,7 +184,7 @@ CLEAN: dict[str, History] = {
     .buy("bob", "sold-out", 2)
     .restock("release", 4.0, reservation_id="r1")
     .won("eve", "r2", 6),
-    "tickets were coming back while sold out was told": History(stock=1)
+    "refused as sold out while tickets were coming back": History(stock=1)
     .buy("ada", "r1")
     .booking("r1", "ada", status="cancelled")
     .restock("release", 2.0, until=5.0, reservation_id="r1")
@@ -195,14 +195,14 @@ CLEAN: dict[str, History] = {
     .buy("bob", "sold-out", 2)
     .restock("grow", 4.0, stock=2)
     .won("eve", "r2", 6),
-    "a key that came again was told the same": History().won("ada", "r1").buy("ada", "r1", 5, replayed=True),
+    "a key that came again got the same answer": History().won("ada", "r1").buy("ada", "r1", 5, replayed=True),
     "a repetition that arrived first": History()
     .buy("ada", "r1", 0.0, until=5.0, process="slow")
     .buy("ada", "r1", 1.0, until=2.0, replayed=True)
     .booking("r1", "ada"),
     "an unknown answer that was booked": History().buy("ada", None).booking("r1", "ada"),
     "an unknown answer that was not": History().buy("ada", None),
-    "unknown, and then told of it": History().buy("ada", None).buy("ada", "r1", 5, replayed=True).booking("r1", "ada"),
+    "unknown, and then answered": History().buy("ada", None).buy("ada", "r1", 5, replayed=True).booking("r1", "ada"),
     "asked twice within one purchase": History().buy("ada", "r1", replayed=True, attempts=2).booking("r1", "ada"),
     "contention, and then a ticket": History().buy("ada", "contention").won("ada", "r1", 5),
     "an alias of the first booking": History().won("ada", "r1").booking("r0", "ada", status="duplicate"),
