@@ -151,7 +151,7 @@ async def read_ledger(
         "accepted": snapshot.accepted if snapshot else 0,
         "customers": [order.customer for order in orders] + blank,
         "keys": [order.key for order in orders] + blank,
-        "entries": [entry_key(order) for order in orders] + [name for name, _ in unreadable],
+        "entries": [entry_key(order) for order in orders] + [key for key, _ in unreadable],
         "quantities": [order.quantity for order in orders] + [tickets for _, tickets in unreadable],
     }
     with ledger_reachable():

@@ -15,7 +15,7 @@ class StreamBacklog:
     """The orders of one round that wait in the stream.
 
     orders: the first order of each buyer
-    unreadable: the tickets of each entry that can't be read, by the entry's name (app.drain.set_aside)
+    unreadable: the tickets of each entry that can't be read, by the entry's key (app.drain.set_aside.entry_key)
     backlog: the tickets of all entries of the round, including a buyer's second order, since each of them lowers the
         backlog when it is acknowledged
     entries: the number of entries that were read, including those of other rounds
