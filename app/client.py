@@ -10,8 +10,8 @@ from urllib.parse import quote, urlsplit
 
 from app.errors import AtomicTicketsError
 
-REPLY_SECONDS = 15.0  # reading a sale waits behind the naive buyers, which hold their connections while they think
-REPLY_LIMIT_BYTES = 4_194_304  # a page of 1,000 attempts takes 600 kB
+TIMEOUT_SECONDS = 15.0  # reading a sale waits behind the naive buyers, which hold their connections while they think
+MAX_REPLY_BYTES = 4_194_304  # a page of 1,000 attempts takes 600 kB
 IDEMPOTENCY_HEADER = "X-Idempotency-Key"
 
 Document = dict[str, Any]
@@ -48,42 +48,42 @@ class SaleClient:
 
     async def sale(self, name: str) -> Document | None:
         """Return the sale, or None if there is no such sale."""
-        return await self._read(f"/sales/{quote(name)}")
+        return await self._find(f"/sales/{quote(name)}")
 
     async def create(self, terms: Mapping[str, Any]) -> None:
         """Create a sale."""
-        await self._ask("POST", "/sales", terms)
+        await self._send("POST", "/sales", terms)
 
     async def reset(self, name: str) -> None:
         """Start the next round."""
-        await self._ask("POST", f"/sales/{quote(name)}/reset")
+        await self._send("POST", f"/sales/{quote(name)}/reset")
 
     async def end(self, name: str) -> None:
         """End the sale: nothing more is sold, and accepted orders are still booked."""
-        await self._ask("DELETE", f"/sales/{quote(name)}")
+        await self._send("DELETE", f"/sales/{quote(name)}")
 
     async def buy(self, sale: str, customer: str, key: str) -> Document:
         """Buy one ticket. Raise ApiRefused for a refused purchase too."""
-        return await self._ask("POST", "/buy-ticket", {"sale": sale, "customer": customer}, {IDEMPOTENCY_HEADER: key})
+        return await self._send("POST", "/buy-ticket", {"sale": sale, "customer": customer}, {IDEMPOTENCY_HEADER: key})
 
     async def reservation(self, reservation_id: str) -> Document | None:
         """Return the reservation, or None if there is no such reservation."""
-        return await self._read(f"/reservations/{quote(reservation_id)}")
+        return await self._find(f"/reservations/{quote(reservation_id)}")
 
     async def witnesses(self, sale: str, *, after: int, limit: int) -> Document:
         """Return a page of GET /sales/{sale}/witnesses, of the present round."""
-        return await self._ask("GET", f"/sales/{quote(sale)}/witnesses?after={after}&limit={limit}")
+        return await self._send("GET", f"/sales/{quote(sale)}/witnesses?after={after}&limit={limit}")
 
     async def attempts(self, sale: str, *, after: int) -> list[Document] | None:
         """Return the attempts of the present round after number `after`, or None if the service keeps none."""
-        page = await self._read(f"/sales/{quote(sale)}/attempts?after={after}")
+        page = await self._find(f"/sales/{quote(sale)}/attempts?after={after}")
         return None if page is None else list(page["attempts"])
 
-    async def _read(self, path: str) -> Document | None:
+    async def _find(self, path: str) -> Document | None:
         status, document = await asyncio.to_thread(self._exchange, "GET", path, None, {})
-        return None if status == 404 else answered(f"GET {path}", status, document)
+        return None if status == 404 else checked(f"GET {path}", status, document)
 
-    async def _ask(
+    async def _send(
         self,
         method: str,
         path: str,
@@ -91,16 +91,16 @@ class SaleClient:
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Document:
         status, document = await asyncio.to_thread(self._exchange, method, path, body, headers)
-        return answered(f"{method} {path}", status, document)
+        return checked(f"{method} {path}", status, document)
 
     def _exchange(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
     ) -> tuple[int, Document]:
-        connection = HTTPConnection(self._host, self._port, timeout=REPLY_SECONDS)
+        connection = HTTPConnection(self._host, self._port, timeout=TIMEOUT_SECONDS)
         try:
             connection.request(method, path, None if body is None else json.dumps(body), {**self._headers, **headers})
             response = connection.getresponse()
-            document = json.loads(response.read(REPLY_LIMIT_BYTES) or b"{}")
+            document = json.loads(response.read(MAX_REPLY_BYTES) or b"{}")
         except (OSError, HTTPException, ValueError) as error:
             raise ApiUnreachable(f"{method} {path}: {error or type(error).__name__}.") from error
         finally:
@@ -110,7 +110,7 @@ class SaleClient:
         return response.status, document
 
 
-def answered(request: str, status: int, document: Document) -> Document:
+def checked(request: str, status: int, document: Document) -> Document:
     """Return the document. Raise ApiNotReady or ApiRefused if the status is that of an error."""
     if status >= 400:
         refused = ApiNotReady if status == 503 else ApiRefused

@@ -31,8 +31,8 @@ Failpoint = Literal[
 Action = Literal["stop", "kill", "meet"]
 
 POLL_SECONDS = 0.002
-LONGEST_STOP_SECONDS = 30.0  # if a controller dies, no process stays stopped forever
-LONGEST_MEETING_SECONDS = 0.5  # short, because the holder of a lock meets nobody: the others wait for the lock
+MAX_STOP_SECONDS = 30.0  # if a controller dies, no process stays stopped forever
+MAX_MEETING_SECONDS = 0.5  # short: the holder of a lock waits here in vain, since the others wait for the lock
 
 directory = ProcessSettings().failpoints
 
@@ -48,11 +48,11 @@ async def failpoint(point: Failpoint) -> None:
     if _claim(directory, point, "stop"):
         log.info("stopped at a failpoint", point=point)
         stopped, go = _done(directory, point, "stop"), directory / f"{point}.go"
-        await _while(lambda: stopped.exists() and not go.exists(), LONGEST_STOP_SECONDS)
+        await _while(lambda: stopped.exists() and not go.exists(), MAX_STOP_SECONDS)
     expected = _arrive(directory, point)
     if expected:
         arrived = directory / f"{point}.arrived"
-        await _while(lambda: _size(arrived) < expected, LONGEST_MEETING_SECONDS)
+        await _while(lambda: _size(arrived) < expected, MAX_MEETING_SECONDS)
 
 
 async def _while(holds: Callable[[], bool], seconds: float) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.api.application import Application
 from app.api.dashboard import CHARTS
 from app.api.lab_control import LabControl
-from app.api.readiness import Readiness, stop
+from app.api.readiness import Readiness, cancel
 from app.api.services import Services
 from app.drain.hints import Hints
 from app.gate.connection import make_redis
@@ -113,9 +113,9 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
     dashboard_engine = make_engine(settings.stores.database_url, "sale-poller", settings.ledger)
     stack.push_async_callback(dashboard_engine.dispose)
     live = await open_live(settings, replace(dependencies, engine=dashboard_engine), readiness, stack)
-    connections = settings.ledger.pool_size + POOL_SIZES["sale-poller"]
-    preparing = asyncio.create_task(prepare_stores(readiness, engine, redis, gate, connections))
-    stack.push_async_callback(stop, preparing)
+    pool_sizes = settings.ledger.pool_size + POOL_SIZES["sale-poller"]
+    preparing = asyncio.create_task(prepare_stores(readiness, engine, redis, gate, pool_sizes))
+    stack.push_async_callback(cancel, preparing)
     return Services(
         purchases=PurchaseService(catalog),
         sales=SalesService(sales, strategies),
@@ -153,7 +153,7 @@ async def open_live(
     stack.push_async_callback(hub.close)
     facts = {
         "strategies": [
-            {"name": name, "promises_exactness": each.promises_exactness} for name, each in STRATEGIES.items()
+            {"name": name, "promises_exactness": strategy.promises_exactness} for name, strategy in STRATEGIES.items()
         ],
         "charts": CHARTS.is_file(),
         "lab": LabControl.from_environment() is not None,
@@ -169,24 +169,29 @@ async def open_live(
     )
 
 
-async def prepare_stores(readiness: Readiness, engine: AsyncEngine, redis: "Redis", gate: Gate, pool_size: int) -> None:
-    """Set the process ready once the stores have answered and belong together, and log doubts about them."""
+async def prepare_stores(
+    readiness: Readiness, engine: AsyncEngine, redis: "Redis", gate: Gate, pool_sizes: int
+) -> None:
+    """Set the process ready once the stores have answered and belong together, and log doubts about them.
+
+    `pool_sizes` is the number of connections that this process may open to the ledger.
+    """
+    too_few_connections: list[str] = []
+    not_durable: list[str] = []
 
     async def ledger() -> None:
         await installation_id(engine)
-        shortage[:] = await connections.doubts(engine, pool_size)
+        too_few_connections[:] = await connections.doubts(engine, pool_sizes)
 
     async def stock_server() -> None:
         await gate.claim(await installation_id(engine))
         await gate.load_scripts()
 
     async def durability() -> None:
-        doubts[:] = await durability_doubts(redis)
+        not_durable[:] = await durability_doubts(redis)
 
-    shortage: list[str] = []
-    doubts: list[str] = []
     await readiness.become_ready({"ledger": ledger, "stock server": stock_server, "durability": durability})
-    for doubt in doubts:
+    for doubt in not_durable:
         log.warning("THE STOCK SERVER DOES NOT KEEP WHAT IT ACCEPTS", why=doubt)
-    for doubt in shortage:
+    for doubt in too_few_connections:
         log.warning("THE LEDGER TAKES TOO FEW CONNECTIONS", why=doubt)

@@ -34,18 +34,18 @@ async def serve() -> None:
 
     try:
         async with asyncio.TaskGroup() as tasks:
-            work = [tasks.create_task(reconciler.run_forever(ready)), tasks.create_task(_tell(ready))]
+            work = [tasks.create_task(reconciler.run_forever(ready)), tasks.create_task(_report_ready(ready))]
             if port := ProbeSettings.of("RECONCILE_").probe_port:
                 work.append(tasks.create_task(serve_probes(port, ready.is_set)))
-            for ending in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(ending, cancel_until_done, *work)
+            for stop_signal in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(stop_signal, cancel_until_done, *work)
     finally:
         await redis.aclose()
         await engine.dispose()
         log.info("reconciliation stopped")
 
 
-async def _tell(ready: asyncio.Event) -> None:
+async def _report_ready(ready: asyncio.Event) -> None:
     """Log that every sale has been checked once, and create the ready file."""
     await ready.wait()
     log.info("reconciliation runs")

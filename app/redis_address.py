@@ -43,17 +43,17 @@ class RedisAddress:
         """Parse a URL. Raise ValueError if it is invalid; the text of the error contains no password."""
         scheme, netloc, rest = _split(url)
         parts = urlsplit(f"{scheme}://host{rest}")
-        protocol, _, how = parts.scheme.partition("+")
-        if protocol not in ("redis", "rediss") or how not in KINDS:
+        protocol, _, variant = parts.scheme.partition("+")
+        if protocol not in ("redis", "rediss") or variant not in KINDS:
             raise ValueError("a Redis URL begins with redis:// or rediss://, redis+sentinel:// or redis+cluster://")
-        kind, tls = KINDS[how], protocol == "rediss"
+        kind, tls = KINDS[variant], protocol == "rediss"
         options = _options(parts, (*(TLS_OPTIONS if tls else ()), *(SENTINEL_OPTIONS if kind == "sentinel" else ())))
         account, _, hosts = netloc.rpartition("@")
         username, _, password = account.partition(":")
         primary, database = _path(parts.path, kind)
         return cls(
             kind=kind,
-            hosts=tuple(_host(each, PORTS[kind]) for each in hosts.split(",")),
+            hosts=tuple(_host(host, PORTS[kind]) for host in hosts.split(",")),
             database=database,
             username=unquote(username) or None,
             password=unquote(password) or None,

@@ -50,12 +50,12 @@ class LingeringServer(uvicorn.Server):
         Uvicorn's own version raises the signal again at the end, which would kill the process instead of letting it
         exit.
         """
-        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGTERM, signal.SIGINT)}
+        before = {sig: signal.signal(sig, self.handle_exit) for sig in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield
         finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
+            for sig, handler in before.items():
+                signal.signal(sig, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  the base class's signature
         """Handle a signal to stop.

@@ -61,13 +61,13 @@ class StoreSettings(BaseSettings):
 
     @field_validator("redis_url")
     @classmethod
-    def _leads_somewhere(cls, url: str) -> str:
+    def _is_redis_url(cls, url: str) -> str:
         RedisAddress.of(url)
         return url
 
     @field_validator("broker_url")
     @classmethod
-    def _leads_to_a_broker(cls, url: str) -> str:
+    def _is_broker_url(cls, url: str) -> str:
         if RedisAddress.of(url).kind == "cluster":
             raise ValueError("Celery can't use a Redis Cluster as its broker; name one server, or Sentinels")
         return url

@@ -19,8 +19,8 @@ from app.errors import AtomicTicketsError
 from app.settings import ApiSettings, KubernetesSettings
 
 STOCK = 3
-PATIENCE_SECONDS = 60.0  # a worker may have to start first
-LOOK_SECONDS = 0.2
+BOOKING_TIMEOUT_SECONDS = 60.0  # a worker may have to start first
+POLL_SECONDS = 0.2
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -33,9 +33,7 @@ class SmokeFailed(AtomicTicketsError):
 async def check_sale(client: SaleClient) -> None:
     """Create a sale, buy two tickets, and check that they are booked and the sale adds up.
 
-    The sale is ended in any case.
-
-    Raise SmokeFailed if a check fails, or what the client raises.
+    The sale is ended in any case. Raise SmokeFailed if a check fails, or what the client raises.
     """
     sale = f"helm-test-{uuid.uuid4().hex[:12]}"
     await client.create({"name": sale, "strategy": "atomic", "stock": STOCK})
@@ -53,8 +51,11 @@ async def check_sale(client: SaleClient) -> None:
 
 
 async def _until_booked(client: SaleClient, reservation_id: str) -> None:
-    """Wait until the reservation is booked. Raise SmokeFailed after PATIENCE_SECONDS, or if it ends otherwise."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    """Wait until the reservation is booked.
+
+    Raise SmokeFailed after BOOKING_TIMEOUT_SECONDS, or if the reservation ends otherwise.
+    """
+    deadline = time.monotonic() + BOOKING_TIMEOUT_SECONDS
     while True:
         reservation = await client.reservation(reservation_id)
         status = "unknown" if reservation is None else reservation["status"]
@@ -62,7 +63,7 @@ async def _until_booked(client: SaleClient, reservation_id: str) -> None:
             return
         if status not in ("pending", "unknown") or time.monotonic() > deadline:
             raise SmokeFailed(f"The reservation {reservation_id} is {status} instead of booked.")
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _identity(client: SaleClient, sale: str) -> Document:
@@ -84,7 +85,7 @@ def check_served(resource: str) -> None:
     try:
         trusted = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
         with urllib.request.urlopen(request, timeout=10, context=trusted) as response:  # noqa: S310  the URL is https
-            served = [each["name"] for each in json.load(response)["resources"]]
+            served = [entry["name"] for entry in json.load(response)["resources"]]
     except OSError as error:
         raise SmokeFailed(f"The cluster does not serve {group_version}: {error}.") from error
     if plural not in served:

@@ -48,7 +48,7 @@ async def test_callers_that_meet_go_on_together(failpoints: FailpointController)
 
 async def test_no_caller_is_stopped_forever(failpoints: FailpointController, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the controller has died, a caller stops waiting by itself after a time."""
-    monkeypatch.setattr("app.failpoints.LONGEST_STOP_SECONDS", 0.0)
+    monkeypatch.setattr("app.failpoints.MAX_STOP_SECONDS", 0.0)
     failpoints.stop_at("lock_held")
     await failpoint("lock_held")
     assert failpoints.happened("lock_held", "stop")

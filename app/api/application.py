@@ -11,6 +11,7 @@ from app.api import (
     dashboard,
     docs_page,
     evidence,
+    exception_handlers,
     live,
     probes,
     problem_types,
@@ -18,13 +19,12 @@ from app.api import (
     sales,
     tickets,
 )
-from app.api import exception_handlers as faults
 from app.api.bodies import SmallBodies
 from app.api.lab import lab_router
 from app.api.lab_control import LabControl
 from app.api.problems import Problem
 from app.api.purchase_lane import PATH, answer_purchase
-from app.api.tracing import FRAMEWORK, named
+from app.api.tracing import FRAMEWORK, with_trace_id
 from app.telemetry.sampling import NEVER, Sampling
 from app.telemetry.tracing import tracing_is_on
 
@@ -53,7 +53,7 @@ class Application(FastAPI):
         )
         self._sampling = Sampling.from_environment() if tracing_is_on() else NEVER
         self.add_middleware(SmallBodies, limit_bytes=body_limit_bytes)
-        faults.install(self)
+        exception_handlers.install(self)
         docs_page.install(self)
         self.router.routes.append(buying.route())
         dashboard.install(self)
@@ -68,7 +68,7 @@ class Application(FastAPI):
         elif scope["method"] == "POST" and is_purchase(scope):
             await answer_purchase(self._sampling, scope, receive, send)
         else:
-            await named(super().__call__, scope, receive, send)
+            await with_trace_id(super().__call__, scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, with the schema of the problem documents to which the routes refer."""

@@ -10,10 +10,11 @@ from app.api.admin import require_admin
 from app.api.bodies import json_only
 from app.api.errors import BodyTooLarge, InvalidRequest, NotJson, NotReady, Unauthorized
 from app.api.problems import problems
+from app.api.sales import SaleName
 from app.api.services import InstalledServices, require_ready
 from app.errors import TemporarilyUnavailable
 from app.ledger.blasts import Blast, TooManyBlasts, UnknownBlast
-from app.sales.model import MAX_QUANTITY, SALE_NAME, UnknownSale
+from app.sales.model import MAX_QUANTITY, UnknownSale
 
 MAX_REQUESTS = 100_000
 MAX_CONCURRENCY = 1_000
@@ -25,7 +26,6 @@ router = APIRouter(
     responses=problems(InvalidRequest, NotReady, TemporarilyUnavailable),
 )
 
-SaleName = Annotated[str, Path(pattern=SALE_NAME, examples=["spring-tour"])]
 BlastId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", examples=["5f2c7e0a9d0b4c0e8a570f4d3f1f9e11"])]
 Count = Annotated[int, Field(strict=True, ge=1)]
 

@@ -66,7 +66,7 @@ class NotReady(TemporarilyUnavailable):
     title = "Not Ready"
 
 
-class Ended(TemporarilyUnavailable):
+class RequestAborted(TemporarilyUnavailable):
     """A request that was cancelled because the server's shutdown grace period is over. It may have taken effect."""
 
     def __init__(self) -> None:

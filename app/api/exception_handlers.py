@@ -8,8 +8,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.api.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound
-from app.api.invalid import field_errors
 from app.api.problems import problem_response
+from app.api.validation import field_errors
 from app.errors import AtomicTicketsError
 
 log = structlog.get_logger()
@@ -52,8 +52,8 @@ async def of_framework(request: Request, error: Exception) -> Response:
 
 def methods_at(application: FastAPI, path: str) -> set[str]:
     """Return all methods of the path. The framework itself reports only those of the first route that matches it."""
-    fitting = [each for each in iter_route_contexts(application.router.routes) if each.path_regex.match(path)]
-    return {method for each in fitting for method in each.methods or ()}
+    matching = [context for context in iter_route_contexts(application.router.routes) if context.path_regex.match(path)]
+    return {method for context in matching for method in context.methods or ()}
 
 
 async def unexpected(request: Request, error: Exception) -> Response:

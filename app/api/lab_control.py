@@ -14,9 +14,9 @@ from typing import Any
 
 from app.settings import LabSettings
 
-VARIABLE = "LAB_CONTROL_DIRECTORY"
+CONTROL_VARIABLE = "LAB_CONTROL_DIRECTORY"
 RACE_REPORT = "race.json"
-MOST_REQUESTS = 20  # waiting at the same time; if the lab hangs, they must not fill the disk
+MAX_WAITING = 20  # requests; if the lab hangs, they must not fill the disk
 
 
 class Fault(StrEnum):
@@ -40,13 +40,13 @@ class LabControl:
 
     @classmethod
     def from_environment(cls) -> "LabControl | None":
-        """Return the control of the lab that started this process, or None if there is none on loopback."""
+        """Return the control of the lab that started this process, or None outside of a lab on loopback."""
         directory = LabSettings().control_directory
         return LabControl(directory) if directory else None
 
     def request(self, fault: Fault) -> bool:
         """Queue the fault. Return False if so many requests wait that the lab does not seem to run."""
-        if len(self._requests()) >= MOST_REQUESTS:
+        if len(self._requests()) >= MAX_WAITING:
             return False
         draft = self._directory / f"{uuid.uuid4().hex}.draft"
         draft.write_text(fault.value)
@@ -68,8 +68,8 @@ class LabControl:
         strategies is 100 kB.
         """
         try:
-            seen = self._race.stat()
-            version = (seen.st_ino, seen.st_mtime_ns, seen.st_size)
+            stat = self._race.stat()
+            version = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
             if self._race_read is None or self._race_read[0] != version:
                 self._race_read = (version, json.loads(self._race.read_text()))
         except FileNotFoundError:
@@ -80,10 +80,10 @@ class LabControl:
     def open(self) -> None:
         """Create the directory, or clear what an earlier lab left in it. Called by the lab."""
         self._directory.mkdir(mode=0o700, exist_ok=True)
-        for left in self._directory.iterdir():
-            left.unlink()
+        for file in self._directory.iterdir():
+            file.unlink()
 
-    def take(self) -> list[Fault]:
+    def take_requests(self) -> list[Fault]:
         """Remove and return the waiting requests, the oldest first. Called by the lab."""
         taken = []
         for path in self._requests():

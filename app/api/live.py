@@ -13,7 +13,7 @@ from app.live.hub import Watcher
 from app.live.watching import Live
 
 EVENT_ID = r"^\d{1,19}-\d{1,19}$"
-STUCK_SECONDS = 20.0  # four heartbeats that could not be sent
+SEND_TIMEOUT_SECONDS = 20.0  # four heartbeats that could not be sent
 
 # Not in the schema: OpenAPI cannot describe a response without an end, and a tool that tries every route would wait
 # forever. The events are documented in docs/http-api.md.
@@ -21,7 +21,7 @@ router = APIRouter(dependencies=[Depends(require_ready)], include_in_schema=Fals
 log = structlog.get_logger()
 
 
-class Watching(StreamingResponse):
+class WatcherResponse(StreamingResponse):
     """The event stream of one watcher. The watcher leaves the hub, however the connection ends."""
 
     def __init__(self, live: Live, watcher: Watcher, last_event_id: str | None) -> None:
@@ -34,14 +34,14 @@ class Watching(StreamingResponse):
         self._watcher = watcher
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def promptly(message: Message) -> None:
-            async with asyncio.timeout(STUCK_SECONDS):
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
                 await send(message)
 
         try:
-            await super().__call__(scope, receive, promptly)
+            await super().__call__(scope, receive, send_in_time)
         except TimeoutError:
-            log.warning("a watcher stopped reading", after_seconds=STUCK_SECONDS)
+            log.warning("a watcher stopped reading", after_seconds=SEND_TIMEOUT_SECONDS)
         finally:
             await self._live.hub.leave(self._watcher)
 
@@ -51,9 +51,9 @@ async def watch(
     services: InstalledServices,
     last_event_id: Annotated[str | None, Header(pattern=EVENT_ID)] = None,
     after: Annotated[str | None, Query(pattern=EVENT_ID)] = None,
-) -> Watching:
+) -> WatcherResponse:
     """Stream the events after `Last-Event-ID`, or after `after`, for a page that has to reconnect by itself.
 
     Raise TooManyWatchers if this process serves as many watchers as it can.
     """
-    return Watching(services.live, services.live.hub.join(), last_event_id or after)
+    return WatcherResponse(services.live, services.live.hub.join(), last_event_id or after)

@@ -71,7 +71,7 @@ class ProblemType(BaseModel):
 @router.get("")
 async def list_problem_types() -> list[ProblemType]:
     """Return every problem type, ordered by status."""
-    return sorted(map(explained, EXPLANATIONS), key=lambda known: (known.status, known.type))
+    return sorted(map(describe, EXPLANATIONS), key=lambda problem_type: (problem_type.status, problem_type.type))
 
 
 @router.get("/{slug}", responses=problems(errors.NotFound, errors.InvalidRequest))
@@ -80,10 +80,10 @@ async def read_problem_type(slug: Annotated[str, Path(examples=["sold-out"])]) -
     error = BY_SLUG.get(slug)
     if error is None:
         raise errors.NotFound("There is no problem type of this name. GET /problems lists all of them.")
-    return explained(error)
+    return describe(error)
 
 
-def explained(error: type[AtomicTicketsError]) -> ProblemType:
+def describe(error: type[AtomicTicketsError]) -> ProblemType:
     """Return the problem type of this error class."""
     return ProblemType(
         type=f"/problems/{error.slug}", title=error.title, status=error.status, explanation=EXPLANATIONS[error]

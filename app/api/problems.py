@@ -75,7 +75,7 @@ def problem_response(error: AtomicTicketsError, instance: str, headers: Iterable
 def problems(*errors: type[AtomicTicketsError]) -> dict[int | str, dict[str, Any]]:
     """Return the `responses=` of a route: its problems by status, with one example for each type."""
     by_status: dict[int | str, dict[str, Any]] = {}
-    for error in sorted(errors, key=lambda one: (one.status, one.slug)):
+    for error in sorted(errors, key=lambda error: (error.status, error.slug)):
         response = by_status.setdefault(
             error.status, {"description": error.title, "content": {MEDIA_TYPE: {"schema": SCHEMA, "examples": {}}}}
         )

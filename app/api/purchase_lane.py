@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from starlette.types import Receive, Scope, Send
 
 from app.api.bodies import ClientGone, is_json, read_body
-from app.api.errors import Ended, InternalError, InvalidRequest, NotJson, refusal
+from app.api.errors import InternalError, InvalidRequest, NotJson, RequestAborted, refusal
 from app.api.idempotency import NAMES, idempotency_key
-from app.api.invalid import field_errors
 from app.api.orders import OrderIn
 from app.api.problems import MEDIA_TYPE, Header, rendered
 from app.api.services import Services
-from app.api.tracing import HEADER, answered, server_span, trace_id_of
+from app.api.tracing import HEADER, record_outcome, server_span, trace_id_of
+from app.api.validation import field_errors
 from app.errors import AtomicTicketsError
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, Reserved, SoldOut
@@ -53,16 +53,16 @@ async def answer_purchase(sampling: Sampling, scope: Scope, receive: Receive, se
     trace_id, sampled = sampling.decide(traceparent, head[3])
     try:
         if sampled:
-            with server_span(SPAN, scope, traceparent, started) as serving:
-                trace_id = trace_id_of(serving)
+            with server_span(SPAN, scope, traceparent, started) as span:
+                trace_id = trace_id_of(span)
                 outcome, answer = await decide(scope, receive, head, trace_id, current_traceparent())
-                answered(serving, outcome, answer[0])
+                record_outcome(span, outcome, answer[0])
         else:
             outcome, answer = await decide(scope, receive, head, trace_id)
     except ClientGone:
         return
     except asyncio.CancelledError:  # only by the server, when its shutdown grace period is over
-        await respond(send, rendered(Ended(), scope["path"], trace_id), trace_id)
+        await respond(send, rendered(RequestAborted(), scope["path"], trace_id), trace_id)
         raise
     scope["state"]["services"].metrics.purchase(outcome, perf_counter() - started, trace_id if sampled else "")
     await respond(send, answer, trace_id)
@@ -128,11 +128,11 @@ async def read_purchase(head: Head, receive: Receive, services: Services, tracep
 def render_outcome(outcome: Outcome, trace_id: str) -> tuple[str, Answer]:
     """Return the same as `decide`. The values put into the bodies need no escaping in JSON."""
     if type(outcome) is Reserved:
-        won = outcome.reservation
+        reservation = outcome.reservation
         replayed = "true" if outcome.replayed else "false"
         body = (
-            f'{{"status":"Ticket Reserved","reservation_id":"{won}","sale":"{won.sale}",'
-            f'"round":{won.round},"replayed":{replayed}}}'
+            f'{{"status":"Ticket Reserved","reservation_id":"{reservation}","sale":"{reservation.sale}",'
+            f'"round":{reservation.round},"replayed":{replayed}}}'
         ).encode()
         headers = [JSON, (b"content-length", b"%d" % len(body))]
         if outcome.replayed:

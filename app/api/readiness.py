@@ -9,8 +9,8 @@ import structlog
 from app.api.errors import NotReady
 
 FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 2.0  # a store that comes back is noticed within this time
-PROBE_SECONDS = 1.0
+MAX_PAUSE_SECONDS = 2.0  # a store that comes back is noticed within this time
+CHECK_TIMEOUT_SECONDS = 1.0
 
 Check = Callable[[], Awaitable[None]]
 
@@ -38,7 +38,7 @@ class Readiness:
             pause = FIRST_PAUSE_SECONDS
             while not await self._passes(name, check):
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                pause = min(2 * pause, MAX_PAUSE_SECONDS)
             del self.waiting_for[name]
         self.started = True
         log.info("ready")
@@ -67,17 +67,17 @@ class Readiness:
 
 async def _state(check: Check) -> str:
     try:
-        async with asyncio.timeout(PROBE_SECONDS):
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             await check()
     except TimeoutError:
-        return f"no answer within {PROBE_SECONDS:g} s"
+        return f"no answer within {CHECK_TIMEOUT_SECONDS:g} s"
     except Exception as error:  # noqa: BLE001  any error of a store's driver is reported as the reason
         return str(error) or type(error).__name__
     return "ok"
 
 
-async def stop(task: asyncio.Task[None]) -> None:
-    """Cancel the background task of `become_ready` and wait until it has ended."""
+async def cancel(task: asyncio.Task[None]) -> None:
+    """Cancel the task of `become_ready` and wait until it has ended."""
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

@@ -9,7 +9,7 @@ from app.errors import AtomicTicketsError
 from app.services.sale_view import SaleView
 
 MAX_SALES = 50
-PATIENCE_SECONDS = 2.0
+TIMEOUT_SECONDS = 2.0
 
 log = structlog.get_logger()
 
@@ -20,7 +20,7 @@ async def active_sales(services: Services) -> tuple[list[SaleView], bool]:
     if not services.readiness.started:
         return views, False
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             active = await services.sales.active(limit=MAX_SALES + 1)
             for sale in active[:MAX_SALES]:
                 views.append(await services.sales.view(sale.name))  # noqa: PERF401  a time-out keeps earlier views

@@ -1,16 +1,15 @@
 """The route that shows which tickets of a sale are sold, and which are sold more than once."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.errors import InvalidRequest, NotReady
 from app.api.problems import problems
+from app.api.sales import SaleName
 from app.api.services import InstalledServices, require_ready
 from app.errors import TemporarilyUnavailable
 from app.ledger.tickets import TicketMap
-from app.sales.model import SALE_NAME, UnknownSale
+from app.sales.model import UnknownSale
 
 router = APIRouter(tags=["sales"], dependencies=[Depends(require_ready)])
 
@@ -33,9 +32,7 @@ class TicketMapOut(BaseModel):
     response_model=TicketMapOut,
     responses=problems(UnknownSale, InvalidRequest, NotReady, TemporarilyUnavailable),
 )
-async def read_tickets(
-    sale: Annotated[str, Path(pattern=SALE_NAME, examples=["spring-tour"])], services: InstalledServices
-) -> TicketMap:
+async def read_tickets(sale: SaleName, services: InstalledServices) -> TicketMap:
     """Return the ticket map of the current round."""
     found = await services.sales.get(sale)
     return await services.tickets.map(sale, found.round, found.terms.stock)

@@ -15,7 +15,7 @@ from fastapi.telemetry import TelemetryConfig
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, format_trace_id, use_span
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.errors import Ended
+from app.api.errors import RequestAborted
 from app.api.problems import problem_response
 from app.telemetry.context import parse_traceparent
 from app.telemetry.names import OUTCOME
@@ -24,32 +24,32 @@ from app.telemetry.spans import recorded_span, trace_id
 from app.telemetry.tracing import tracing_is_on
 
 HEADER = b"x-trace-id"
-UNACCOUNTED = frozenset({"/healthz", "/readyz", "/metrics"})
+UNTRACED_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 FRAMEWORK = TelemetryConfig(
     tracing=True,
     metrics=False,
     logs=False,
     operation_spans=False,
     auto_configure=False,
-    exclude=lambda scope: scope["path"] in UNACCOUNTED,
+    exclude=lambda scope: scope["path"] in UNTRACED_PATHS,
 )
 
 
-async def named(application: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+async def with_trace_id(application: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Serve a request with the framework. Its response, log lines and problems carry the trace id, recorded or not."""
     last: Message = {"type": "nothing"}
 
-    async def send_named(message: Message) -> None:
+    async def send_with_trace_id(message: Message) -> None:
         nonlocal last
         last = message
         if message["type"] == "http.response.start":
             message["headers"] = [*message["headers"], (HEADER, trace_id().encode())]
         await send(message)
 
-    recorded = tracing_is_on() and scope["path"] not in UNACCOUNTED
+    recorded = tracing_is_on() and scope["path"] not in UNTRACED_PATHS
     with nullcontext() if recorded else unrecorded_span(scope):
         try:
-            await application(scope, receive, send_named)
+            await application(scope, receive, send_with_trace_id)
         except Exception:
             # Starlette raises an error again after app.api.exception_handlers have answered and logged it. If it
             # reached the server, the server would log the same traceback again, without the trace id. If the response
@@ -58,7 +58,7 @@ async def named(application: ASGIApp, scope: Scope, receive: Receive, send: Send
                 raise
         except asyncio.CancelledError:  # the shutdown grace period of the server is over
             if last["type"] == "nothing":
-                await problem_response(Ended(), scope["path"])(scope, receive, send_named)
+                await problem_response(RequestAborted(), scope["path"])(scope, receive, send_with_trace_id)
             raise
 
 
@@ -77,18 +77,18 @@ def server_span(name: str, scope: Scope, traceparent: bytes, started: float) -> 
         "url.path": scope["path"],
         "url.scheme": scope["scheme"],
     }
-    began = time_ns() - int((perf_counter() - started) * 1e9)
+    start_time = time_ns() - int((perf_counter() - started) * 1e9)
     parent = parse_traceparent(traceparent.decode("latin-1"))
-    return recorded_span(name, parent, attributes, kind=SpanKind.SERVER, start_time=began)
+    return recorded_span(name, parent, attributes, kind=SpanKind.SERVER, start_time=start_time)
 
 
-def trace_id_of(serving: Span) -> str:
+def trace_id_of(span: Span) -> str:
     """Return the trace id of the span, in 32 hexadecimal digits."""
-    return format_trace_id(serving.get_span_context().trace_id)
+    return format_trace_id(span.get_span_context().trace_id)
 
 
-def answered(serving: Span, outcome: str, status: int) -> None:
+def record_outcome(span: Span, outcome: str, status: int) -> None:
     """Record the outcome on the span. Only a status of 500 or above marks it as an error: a refusal is an outcome."""
-    serving.set_attributes({OUTCOME: outcome, "http.response.status_code": status})
+    span.set_attributes({OUTCOME: outcome, "http.response.status_code": status})
     if status >= 500:
-        serving.set_status(StatusCode.ERROR)
+        span.set_status(StatusCode.ERROR)

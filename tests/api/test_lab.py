@@ -16,14 +16,14 @@ async def test_faults_are_asked_for_from_this_machine_alone(serve: Callable[...,
     await served.ready()
     async with AsyncClient(base_url=served.url) as client:
         refused = await client.post("/lab/faults", json={"fault": "stop-worker"}, headers={"Host": "elsewhere.example"})
-        assert (refused.status_code, control.take()) == (404, [])
+        assert (refused.status_code, control.take_requests()) == (404, [])
         form = await client.post(
             "/lab/faults", content='{"fault": "stop-worker"}', headers={"Content-Type": "text/plain"}
         )
-        assert (form.status_code, control.take()) == (415, [])  # a foreign page may send it without preflight
+        assert (form.status_code, control.take_requests()) == (415, [])  # a foreign page may send it without preflight
         assert (await client.post("/lab/faults", json={"fault": "set-fire"})).status_code == 422
         assert (await client.post("/lab/faults", json={"fault": "stop-worker"})).status_code == 202
-        assert control.take() == [Fault.STOP_WORKER]
+        assert control.take_requests() == [Fault.STOP_WORKER]
         assert (await client.get("/lab")).json()["race_report"] is False
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.api.lab_control import VARIABLE, LabControl, is_loopback
+from app.api.lab_control import CONTROL_VARIABLE, LabControl, is_loopback
 from app.lab.cli.main import INTERRUPTED
 from app.lab.cli.options import between, processes, say
 from app.lab.stack import api_port
@@ -95,7 +95,7 @@ def _run_lab(args: argparse.Namespace, home: LabHome) -> int:
 
 def _start(args: argparse.Namespace, home: LabHome, supervisor: Supervisor) -> ServicePlan:
     stores = Stores(home, GivenStores(), say)
-    control = {VARIABLE: str(home.control)} if is_loopback(args.host) else {}
+    control = {CONTROL_VARIABLE: str(home.control)} if is_loopback(args.host) else {}
     plan = ServicePlan(home, args.host, args.port, stores.urls | control)
     supervisor.start(stores.processes)
     supervisor.run_to_end("migrate", plan.migration())

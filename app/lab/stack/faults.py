@@ -41,7 +41,7 @@ class Faults:
 
     def update(self) -> None:
         """Carry out the requested faults, end a pause that is over, and write the state if it changed."""
-        for fault in self._control.take():
+        for fault in self._control.take_requests():
             self._say(f"requested on the dashboard: {fault}")
             self._actions[fault]()
         if self._paused_until is not None and time.monotonic() >= self._paused_until:
