@@ -100,7 +100,7 @@ async def test_a_body_of_a_megabyte(client: AsyncClient) -> None:
 
 @pytest.mark.parametrize("path", ["/buy-ticket", "/sales", "/sales/spring-tour/reset", "/sales/spring-tour/blasts"])
 @pytest.mark.usefixtures("sale")
-async def test_a_body_that_does_not_tell_its_length(client: AsyncClient, path: str) -> None:
+async def test_a_body_of_undeclared_length(client: AsyncClient, path: str) -> None:
     read = 0
 
     async def chunks() -> AsyncIterator[bytes]:

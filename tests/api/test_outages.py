@@ -15,7 +15,7 @@ from app.lab.stack.servers.valkey import ValkeyServer
 from app.ledger.migrate import migrate
 from app.main import Settings
 from tests.api.conftest import Api, until_ready
-from tests.api.test_probes import elsewhere
+from tests.api.test_probes import with_stores
 from tests.support.silent_broker import SilentBroker
 from tests.support.until import until
 
@@ -47,7 +47,7 @@ def stock_server(make_valkey: Callable[..., ValkeyServer]) -> ValkeyServer:
 async def test_without_the_stock_server_nobody_is_refused_for_good(
     api: Api, settings: Settings, stock_server: ValkeyServer, sale_terms: dict[str, Any]
 ) -> None:
-    async with api(elsewhere(settings, redis_url=stock_server.url)) as client:
+    async with api(with_stores(settings, redis_url=stock_server.url)) as client:
         await client.post("/sales", json=sale_terms)
         stock_server.kill()
         away = await client.post("/buy-ticket", json=ORDER, headers=KEY)
@@ -56,8 +56,8 @@ async def test_without_the_stock_server_nobody_is_refused_for_good(
         assert (await client.get("/readyz")).status_code == 200
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/readyz?verbose")).json()["dependencies"]["stock server"] != "ok"
-        told = await client.get("/sales/spring-tour")
-        assert (told.status_code, told.json()["remaining"], told.json()["phase"]) == (200, None, "Degraded")
+        sale = await client.get("/sales/spring-tour")
+        assert (sale.status_code, sale.json()["remaining"], sale.json()["phase"]) == (200, None, "Degraded")
         assert (await client.get("/metrics")).status_code == 200
 
 
@@ -82,7 +82,7 @@ async def test_after_a_crash_of_the_stock_server_the_same_key_tells_the_truth(
     api: Api, settings: Settings, stock_server: ValkeyServer, sale_terms: dict[str, Any]
 ) -> None:
     """One order was accepted and one was not. The server is killed and restarts, and no buyer gets a second ticket."""
-    stores = elsewhere(settings, redis_url=stock_server.url)
+    stores = with_stores(settings, redis_url=stock_server.url)
     async with api(stores) as client:
         await client.post("/sales", json=sale_terms)
         won = await client.post("/buy-ticket", json=ORDER, headers=KEY)
@@ -104,7 +104,7 @@ async def test_a_ledger_that_is_away_is_a_503(
 ) -> None:
     postgres = make_postgres()
     await migrate(postgres.url)
-    async with api(elsewhere(settings, database_url=postgres.url)) as client:
+    async with api(with_stores(settings, database_url=postgres.url)) as client:
         await client.post("/sales", json=sale_terms)
         assert (await client.post("/buy-ticket", json=ORDER, headers=KEY)).status_code == 200
         postgres.kill()
@@ -131,7 +131,7 @@ async def test_a_start_without_stores_ends_well(
     api: Api, settings: Settings, stock_server: ValkeyServer, sale_terms: dict[str, Any]
 ) -> None:
     stock_server.kill()
-    async with api(elsewhere(settings, redis_url=stock_server.url), ready=False) as client:
+    async with api(with_stores(settings, redis_url=stock_server.url), ready=False) as client:
         assert (await client.get("/readyz")).status_code == 503
         stock_server.start()
         await until_ready(client)
@@ -142,7 +142,7 @@ async def test_a_start_without_stores_ends_well(
 async def test_a_broker_that_hangs_costs_no_buyer_anything(
     api: Api, settings: Settings, sale_terms: dict[str, Any], silent_broker: SilentBroker
 ) -> None:
-    async with api(elsewhere(settings, broker_url=silent_broker.url)) as client:
+    async with api(with_stores(settings, broker_url=silent_broker.url)) as client:
         assert (await client.post("/sales", json=sale_terms | {"stock": 200})).status_code == 201
         for number in range(40):
             orders = [ORDER | {"customer": f"ada-{number}-{each}", "quantity": 1} for each in range(5)]

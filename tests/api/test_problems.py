@@ -33,7 +33,7 @@ def error_classes(of: type[AtomicTicketsError] = AtomicTicketsError) -> Iterator
         yield from error_classes(derived)
 
 
-def test_every_error_that_a_user_may_be_told_of_is_explained() -> None:
+def test_every_error_that_a_user_may_see_is_explained() -> None:
     create_app()
     shown = {
         error.slug
@@ -75,7 +75,7 @@ def test_the_sold_out_problem_by_hand_is_the_rendered_one() -> None:
 
 
 @pytest.mark.parametrize("path", ["/buy-ticket", "/sales"])
-async def test_what_should_not_happen_tells_nothing_of_the_inside(
+async def test_an_unexpected_error_reveals_nothing_internal(
     client: AsyncClient, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     async def breaks(*_: object, **__: object) -> None:
@@ -140,7 +140,7 @@ async def test_a_defect_of_a_route_is_not_handed_to_the_server_again(
     assert [line["event"] for line in lines if "exc_info" in line] == ["a request failed unexpectedly"]
 
 
-async def test_a_wrong_method_is_told_all_the_right_ones(client: AsyncClient) -> None:
+async def test_a_wrong_method_is_answered_with_all_allowed_ones(client: AsyncClient) -> None:
     refused = await client.patch("/sales/spring-tour")
     assert (refused.status_code, refused.headers["allow"]) == (405, "DELETE, GET")
 

@@ -41,7 +41,7 @@ async def test_several_processes_share_a_port(serve: Serve, sale_terms: dict[str
         assert (await client.post("/buy-ticket", json=ORDER, headers=KEY)).status_code == 200
 
 
-async def test_any_process_tells_the_metrics_of_all(serve: Serve, sale_terms: dict[str, Any], tmp_path: Path) -> None:
+async def test_any_process_exposes_the_metrics_of_all(serve: Serve, sale_terms: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "metrics").mkdir()
     first, second = (serve(PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "metrics")) for _ in range(2))
     for served, key in ((first, "k-1"), (second, "k-2")):
@@ -76,7 +76,7 @@ async def test_a_request_in_flight_is_answered_before_the_end(
             await client.get("/healthz")
 
 
-async def test_a_purchase_that_outlasts_the_grace_is_told_to_come_again(
+async def test_a_purchase_that_outlasts_the_grace_is_asked_to_retry(
     serve: Serve, sale_terms: dict[str, Any], database_url: str
 ) -> None:
     served = serve(API_GRACEFUL_SECONDS="1")
@@ -105,7 +105,7 @@ async def is_thinking(database_url: str) -> bool:
     return bool(found)
 
 
-async def test_draining_tells_before_it_leaves(serve: Serve, sale_terms: dict[str, Any]) -> None:
+async def test_a_draining_process_is_not_ready_before_it_stops(serve: Serve, sale_terms: dict[str, Any]) -> None:
     served = serve(API_SHUTDOWN_DELAY_SECONDS="60")
     await served.ready()
     async with AsyncClient(base_url=served.url) as client:

@@ -53,7 +53,7 @@ def served(exported: InMemorySpanExporter) -> ReadableSpan:
 async def test_an_outcome_is_no_error_and_its_answer_names_the_trace(
     traced: AsyncClient, exported: InMemorySpanExporter
 ) -> None:
-    asked: list[tuple[dict[str, Any], int, str]] = [
+    cases: list[tuple[dict[str, Any], int, str]] = [
         ({"quantity": 8}, 200, "reserved"),
         ({"quantity": 8}, 200, "replayed"),
         ({"quantity": 7}, 422, "idempotency-key-reused"),
@@ -61,11 +61,15 @@ async def test_an_outcome_is_no_error_and_its_answer_names_the_trace(
         ({"quantity": 0}, 422, "invalid-request"),
         ({"sale": "nowhere"}, 404, "unknown-sale"),
     ]
-    for order, status, outcome in asked:
+    for order, status, outcome in cases:
         answer = await buy(traced, **order)
         span = served(exported)
-        told = span.attributes or {}
-        assert (answer.status_code, told["http.response.status_code"], told[OUTCOME]) == (status, status, outcome)
+        attributes = span.attributes or {}
+        assert (answer.status_code, attributes["http.response.status_code"], attributes[OUTCOME]) == (
+            status,
+            status,
+            outcome,
+        )
         assert span.status.status_code is StatusCode.UNSET
         assert answer.headers["x-trace-id"] == trace_of(span)
         assert status == 200 or answer.json()["trace_id"] == trace_of(span)

@@ -207,7 +207,7 @@ class Defective:
         return reply
 
 
-async def test_a_defect_is_told_to_all_who_share_the_call_and_logged_once(redis_url: str, key_prefix: str) -> None:
+async def test_a_defect_fails_every_purchase_of_the_call_and_is_logged_once(redis_url: str, key_prefix: str) -> None:
     defect = ValueError("not as many answers as purchases")
     orders = [a_purchase() for _ in range(3)]
     async with a_process(redis_url, key_prefix) as process:
@@ -270,7 +270,7 @@ async def test_of_many_sales_the_latest_are_known_and_all_are_sold(
     assert process.reports.count("behind") == 0
 
 
-async def test_whose_turn_it_was_last_is_known(
+async def test_a_sale_that_was_used_lately_stays_known(
     redis_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two sales the busy one stays known, so that its calls need not ask for the epoch again."""

@@ -57,7 +57,7 @@ async def test_a_purchase_takes_a_ticket_and_leaves_an_order(gate: Gate) -> None
     ]
 
 
-async def test_sold_out_is_told_with_what_is_left_and_takes_nothing(gate: Gate) -> None:
+async def test_sold_out_names_the_tickets_left_and_takes_nothing(gate: Gate) -> None:
     await open_sale(gate, a_sale(stock=2))
     outcomes = await buy(gate, a_purchase(quantity=3), a_purchase(quantity=2), a_purchase())
     assert outcomes[0] == SoldOut(2)

@@ -55,7 +55,9 @@ async def test_each_further_writer_is_one_witness_with_the_one_before(ledger: At
     ],
     ids=lambda other: next(iter(other)),
 )
-async def test_what_did_not_collide_is_none(ledger: AttemptRepository, other: dict[str, object]) -> None:
+async def test_attempts_that_did_not_collide_are_no_witness(
+    ledger: AttemptRepository, other: dict[str, object]
+) -> None:
     await ledger.keep([recorded()])
     assert (await ledger.keep([recorded(**other)])).witnesses == []
 
@@ -146,7 +148,7 @@ async def test_the_present_round_is_the_sales(ledger: AttemptRepository, sales: 
         await ledger.present_round("other")
 
 
-async def test_a_round_takes_so_many_and_says_which_it_did_not(
+async def test_a_round_keeps_a_bounded_number_and_reports_the_rest(
     ledger: AttemptRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_PER_ROUND", 3)

@@ -121,7 +121,7 @@ async def test_a_sign_of_life_keeps_a_blast_running(blasts: BlastRepository, eng
     assert (await blasts.get(blast.id)).state == "running"
 
 
-async def test_an_unknown_blast_is_said_to_be_unknown(blasts: BlastRepository) -> None:
+async def test_an_unknown_blast_is_an_error(blasts: BlastRepository) -> None:
     for ask in (blasts.get("0"), blasts.request_cancel("0")):
         with pytest.raises(UnknownBlast):
             await ask

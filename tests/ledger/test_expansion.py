@@ -37,7 +37,7 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.fixture
-async def anew(database_url: str) -> AsyncIterator[AsyncEngine]:
+async def newer_release(database_url: str) -> AsyncIterator[AsyncEngine]:
     """Yield the engine of the newer release's migration."""
     engine = make_engine(database_url, "migrate", LedgerSettings(statement_timeout_seconds=30))
     yield engine
@@ -94,15 +94,15 @@ async def housekeeping(engine: AsyncEngine) -> None:
 
 @pytest.mark.parametrize("use", [blasts, sales, orders, evidence, housekeeping])
 async def test_what_was_prepared_before_a_column_came_works_after_it(
-    engine: AsyncEngine, anew: AsyncEngine, use: Use
+    engine: AsyncEngine, newer_release: AsyncEngine, use: Use
 ) -> None:
     await sales(engine)
     await use(engine)
-    await add_a_column_to_each_table(anew)
+    await add_a_column_to_each_table(newer_release)
     await use(engine)
 
 
-async def test_a_star_does_not(engine: AsyncEngine, anew: AsyncEngine) -> None:
+async def test_a_star_does_not(engine: AsyncEngine, newer_release: AsyncEngine) -> None:
     """The control: a statement with `*` that was prepared before fails."""
 
     async def star() -> None:
@@ -110,6 +110,6 @@ async def test_a_star_does_not(engine: AsyncEngine, anew: AsyncEngine) -> None:
             await connection.execute(text("SELECT * FROM blasts"))
 
     await star()
-    await add_a_column_to_each_table(anew)
+    await add_a_column_to_each_table(newer_release)
     with pytest.raises(DBAPIError, match="cached statement plan is invalid"):
         await star()

@@ -146,7 +146,7 @@ async def test_a_migration_lets_those_pass_who_sell_meanwhile(
         assert await connection.run_sync(differences) == []
 
 
-async def test_a_migration_waits_for_its_server_as_long_as_it_is_told_to(
+async def test_a_migration_waits_for_its_server_for_the_given_time(
     make_postgres: Callable[..., PostgresServer],
 ) -> None:
     server = make_postgres()

@@ -52,7 +52,7 @@ async def test_lost_is_what_is_neither_booked_nor_set_aside_nor_in_the_stream(
     assert await receipts.lost("drop", 1, in_stream=[names[5]]) == Lost(2, 5 + 7, (names[4], names[6]))
 
 
-async def test_nothing_was_told(receipts: ReceiptRepository) -> None:
+async def test_without_receipts_nothing_is_lost(receipts: ReceiptRepository) -> None:
     await receipts.keep([])
     assert await receipts.lost("drop", 1) == Lost(0, 0)
     assert await receipts.get(reservation_id()) is None

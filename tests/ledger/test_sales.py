@@ -31,15 +31,15 @@ async def drop(sales: SaleRepository) -> Sale:
 
 
 async def test_a_sale_is_created_with_its_first_round(sales: SaleRepository, engine: AsyncEngine) -> None:
-    asked = terms(
+    requested = terms(
         opens_at=datetime(2026, 1, 1, tzinfo=UTC),
         closes_at=datetime(2030, 1, 1, tzinfo=UTC),
         customer_limit=2,
         think_ms=7,
     )
-    creation = await sales.create(asked, guarded=True)
+    creation = await sales.create(requested, guarded=True)
     assert creation.created
-    assert creation.sale.terms == asked
+    assert creation.sale.terms == requested
     assert (creation.sale.round, creation.sale.epoch, creation.sale.managed_by) == (1, 1, "http")
     assert await sales.get("drop") == creation.sale
     async with engine.connect() as connection:
@@ -77,8 +77,8 @@ async def test_of_creators_that_race_with_other_terms_one_has_its_way(
 ) -> None:
     outcomes = await asyncio.gather(
         *(
-            repository.create(terms(stock=100 * which + count), guarded=True)
-            for which, repository in enumerate((sales, elsewhere), start=1)
+            repository.create(terms(stock=100 * batch + count), guarded=True)
+            for batch, repository in enumerate((sales, elsewhere), start=1)
             for count in range(5)
         ),
         return_exceptions=True,
@@ -163,7 +163,7 @@ async def test_an_epoch_is_never_given_twice_while_rounds_and_raises_race(
     assert len(epochs) == 11
 
 
-async def test_a_raise_grants_the_wish_for_a_recount(sales: SaleRepository, engine: AsyncEngine, drop: Sale) -> None:
+async def test_a_raise_clears_the_request_for_a_recount(sales: SaleRepository, engine: AsyncEngine, drop: Sale) -> None:
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE inventory SET recount = true"))
     assert (await sales.tally(drop.name, 1)).recount
@@ -229,7 +229,7 @@ async def test_what_is_not_there_is_unknown(sales: SaleRepository) -> None:
 
 async def test_times_come_back_as_they_were_given(sales: SaleRepository) -> None:
     opens = datetime(2026, 3, 29, 2, 30, 0, 123456, tzinfo=UTC)
-    asked = terms(opens_at=opens, closes_at=opens + timedelta(microseconds=1))
-    creation = await sales.create(asked, guarded=True)
-    assert creation.sale.terms == asked
-    assert not (await sales.create(replace(asked), guarded=True)).created
+    requested = terms(opens_at=opens, closes_at=opens + timedelta(microseconds=1))
+    creation = await sales.create(requested, guarded=True)
+    assert creation.sale.terms == requested
+    assert not (await sales.create(replace(requested), guarded=True)).created

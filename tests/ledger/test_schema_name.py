@@ -58,7 +58,7 @@ async def test_stores_of_two_schemas_are_a_foreign_pair(
         await claim(stock_redis, key_prefix, await installation_id(south))
 
 
-async def test_who_is_at_work_in_one_schema_keeps_nobody_out_of_the_other(
+async def test_a_recount_in_one_schema_does_not_lock_the_other(
     shops: tuple[AsyncEngine, AsyncEngine],
 ) -> None:
     north, south = shops

@@ -102,7 +102,7 @@ async def test_an_ended_sale_keeps_its_strategy(
     assert await catalog.find(drop) is scripted
 
 
-async def test_a_strategy_of_another_release_is_said_to_be_unknown(catalog: SaleCatalog, sales: SaleRepository) -> None:
+async def test_a_strategy_of_another_release_is_unknown(catalog: SaleCatalog, sales: SaleRepository) -> None:
     await sales.create(SaleTerms(name="drop", strategy="of-tomorrow", stock=10), guarded=True)
     with pytest.raises(UnknownStrategy):
         await catalog.find("drop")

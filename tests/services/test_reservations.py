@@ -45,7 +45,7 @@ async def test_a_duplicate_names_the_first_booking(reservations: Reservations, e
     assert await reservations.status(second) == ReservationView(second, "drop", 1, "duplicate", first)
 
 
-async def test_what_is_in_the_ledger_is_told_while_the_strategy_is_away(
+async def test_the_ledger_answers_while_the_strategy_is_away(
     reservations: Reservations, engine: AsyncEngine, scripted: ScriptedStrategy
 ) -> None:
     scripted.away = True
@@ -85,7 +85,7 @@ async def test_what_nobody_remembers_is_unknown(reservations: Reservations) -> N
             await reservations.status(name)
 
 
-async def test_nothing_is_said_while_the_strategy_is_away(
+async def test_a_status_is_unavailable_while_the_strategy_is_away(
     reservations: Reservations, waiting: str, scripted: ScriptedStrategy
 ) -> None:
     scripted.away = True

@@ -29,7 +29,7 @@ from tests.support.rows import add_booking, reservation_id, set_aside
 DROP = SaleTerms(name="drop", strategy="scripted", stock=10)
 
 
-async def test_a_sale_is_created_and_its_strategy_told(service: SalesService, scripted: ScriptedStrategy) -> None:
+async def test_a_sale_is_created_and_its_strategy_prepared(service: SalesService, scripted: ScriptedStrategy) -> None:
     creation = await service.create(DROP)
     assert creation.created
     assert scripted.prepared == [creation.sale]
@@ -158,7 +158,7 @@ async def test_a_view_adds_up(service: SalesService, scripted: ScriptedStrategy,
 
 
 @pytest.mark.parametrize(
-    ("looks", "holds"),
+    ("snapshots", "holds"),
     [
         ([counter(remaining=8), counter(remaining=8)], False),  # one ticket is missing
         ([counter(remaining=10), counter(remaining=9)], None),  # a ticket was sold and booked between the reads
@@ -171,13 +171,13 @@ async def test_a_sum_that_is_off_is_believed_only_while_nothing_moves(
     service: SalesService,
     scripted: ScriptedStrategy,
     engine: AsyncEngine,
-    looks: list[Snapshot | None],
+    snapshots: list[Snapshot | None],
     *,
     holds: bool | None,
 ) -> None:
     await service.create(DROP)
     await add_booking(engine, quantity=1)
-    scripted.snapshots = looks
+    scripted.snapshots = snapshots
     assert (await service.view("drop")).identity.holds is holds
 
 
@@ -206,7 +206,7 @@ async def test_a_counter_of_another_round_is_not_shown(service: SalesService, sc
     ],
     ids=["still", "backlog", "moving", "fenced", "another epoch"],
 )
-async def test_lost_is_told_only_where_no_order_is_on_its_way(
+async def test_lost_is_known_only_if_no_order_is_on_its_way(
     service: SalesService, scripted: ScriptedStrategy, engine: AsyncEngine, snapshots: list[Snapshot], lost: int | None
 ) -> None:
     await service.create(DROP)
