@@ -75,7 +75,7 @@ async def client(settings: Settings) -> AsyncIterator[AsyncClient]:
 
 
 @pytest.fixture
-def guarded(settings: Settings) -> Settings:
+def protected(settings: Settings) -> Settings:
     """Return the same settings with the admin token `sesame`."""
     return Settings(
         stores=settings.stores,
