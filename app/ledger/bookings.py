@@ -116,7 +116,8 @@ class ConcurrentBookings(TemporarilyUnavailable):
 async def book(connection: AsyncConnection, sale: str, orders: Sequence[Order]) -> Booked:
     """Book the orders of one sale, in their order, in the caller's transaction.
 
-    Raise UnknownRound, LedgerMoved, or an error of the database. The caller must then roll back, and nothing is booked.
+    Raise UnknownRound, ConcurrentBookings, or an error of the database. The caller must then roll back, and nothing is
+    booked.
     """
     inventories = await _lock(connection, sale, orders)
     rows = _plan(orders, inventories, frozenset(), {})
