@@ -21,9 +21,9 @@ from app.drain.hints import Hints
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
 from app.gate.server import durability_doubts
-from app.ledger import connections
 from app.ledger.attempts import AttemptRepository
 from app.ledger.blasts import BlastRepository
+from app.ledger.connections import connection_problems
 from app.ledger.engine import POOL_SIZES, make_engine
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.reservations import ReservationRepository
@@ -181,7 +181,7 @@ async def prepare_stores(
 
     async def ledger() -> None:
         await installation_id(engine)
-        too_few_connections[:] = await connections.doubts(engine, pool_sizes)
+        too_few_connections[:] = await connection_problems(engine, pool_sizes)
 
     async def stock_server() -> None:
         await gate.claim(await installation_id(engine))

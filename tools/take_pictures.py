@@ -11,9 +11,9 @@ from playwright.async_api import Browser, Page, expect
 from running_lab import chromium, running_lab
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
-MOST_BYTES = 300_000  # of all pictures together, because they are part of every clone
+MAX_BYTES = 300_000  # of all pictures together, because they are part of every clone
 SIZE = {"width": 1180, "height": 760}
-PATIENCE_MS = 60_000
+TIMEOUT_MS = 60_000
 
 Theme = Literal["dark", "light"]
 THEMES: tuple[Theme, ...] = ("dark", "light")
@@ -33,8 +33,8 @@ async def sell_on_both_sides(page: Page) -> None:
     """Start both sales, and wait until both have finished."""
     await page.get_by_role("button", name="Start both sales").click()
     for side in ("left", "right"):
-        await expect(page.locator(f".side.{side} .verdict")).to_be_visible(timeout=PATIENCE_MS)
-        await expect(page.locator(f".side.{side} .progress")).to_contain_text("finished", timeout=PATIENCE_MS)
+        await expect(page.locator(f".side.{side} .verdict")).to_be_visible(timeout=TIMEOUT_MS)
+        await expect(page.locator(f".side.{side} .progress")).to_contain_text("finished", timeout=TIMEOUT_MS)
 
 
 async def main() -> None:
@@ -44,7 +44,7 @@ async def main() -> None:
         await sell_on_both_sides(await open_view(browser, lab.url, "two-sides", "dark"))
         for theme in THEMES:
             page = await open_view(browser, lab.url, "two-sides", theme)
-            await expect(page.locator(".side.left .verdict.bad")).to_be_visible(timeout=PATIENCE_MS)
+            await expect(page.locator(".side.left .verdict.bad")).to_be_visible(timeout=TIMEOUT_MS)
             await page.screenshot(path=IMAGES / f"two-sides-{theme}.png")
             page = await open_view(browser, lab.url, "race-lens", theme)
             await page.locator("canvas").wait_for()
@@ -54,8 +54,8 @@ async def main() -> None:
     sizes = {picture.name: picture.stat().st_size for picture in sorted(IMAGES.glob("*.png"))}
     for name, size in sizes.items():
         print(f"{name}: {size / 1000:.0f} kB")
-    if sum(sizes.values()) > MOST_BYTES:
-        raise SystemExit(f"Together the pictures are larger than {MOST_BYTES / 1000:.0f} kB.")
+    if sum(sizes.values()) > MAX_BYTES:
+        raise SystemExit(f"Together the pictures are larger than {MAX_BYTES / 1000:.0f} kB.")
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ from app.drain.hints import DRAIN_TASK, HINT_LIFE_SECONDS
 from app.drain.published import BOOK_TASK
 from app.ledger.bookings import UnknownRound
 from app.sales.model import SALE_NAME
-from app.sales.order import Order, parse
+from app.sales.order import Order, parse_entry
 from worker import runtime
 from worker.main import app
 
 BOOK_TRIES = 12  # about four minutes
 # Below the visibility timeout: a message that waits in this worker must not be delivered to another one too.
-LONGEST_PAUSE_SECONDS = 30
+MAX_PAUSE_SECONDS = 30
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ def drain_orders(sale: str) -> None:
 @app.task(name=BOOK_TASK, bind=True, max_retries=BOOK_TRIES)
 def book_order(self: "Task[..., None]", sale: str, entry: str, fields: Mapping[str, str]) -> None:
     """Book one order of which this message is the only copy. An order that can't be booked is lost, which is logged."""
-    order = parse(sale, entry, fields)
+    order = parse_entry(sale, entry, fields)
     if not isinstance(order, Order):
         log.error(
             "a published order can't be read; it is lost", sale=sale[:100], entry=entry[:100], reason=order.reason
@@ -58,5 +58,5 @@ def book_order(self: "Task[..., None]", sale: str, entry: str, fields: Mapping[s
             log.exception("a published order can't be booked; it is lost", sale=sale, order=order.reservation_id)
             return
         log.debug("a store is away; the published order comes again", sale=sale, order=order.reservation_id)
-        raise self.retry(exc=error, countdown=min(2**self.request.retries, LONGEST_PAUSE_SECONDS)) from error
+        raise self.retry(exc=error, countdown=min(2**self.request.retries, MAX_PAUSE_SECONDS)) from error
     log.debug("booked", sale=sale, booked=booked.booked, rejected=booked.rejected, duplicates=booked.duplicates)

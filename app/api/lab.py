@@ -18,7 +18,7 @@ class LabOut(BaseModel):
 
     drain_paused: bool = False
     faults: list[Fault] = []
-    parts: list[dict[str, Any]] = []
+    processes: list[dict[str, Any]] = []
     race_report: bool = False
 
 

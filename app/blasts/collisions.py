@@ -6,13 +6,13 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.blasts.trace_ratio import races, trace_ratio_of
-from app.blasts.witnesses import PAIRS_READ, Witnesses, when_complete
+from app.blasts.witnesses import PAIRS_READ, Witnesses, wait_until_complete
 from app.ledger.attempts import AttemptRepository
 from app.ledger.availability import LedgerUnavailable
 from app.ledger.blasts import Blast
 from app.ledger.sales import SaleRepository
 from app.races.schemas import WitnessOut
-from app.sales.model import UnknownSale
+from app.sales.model import unknown_sale
 
 log = structlog.get_logger()
 
@@ -53,7 +53,7 @@ class BlastEvidence:
         """Return the state before this blast. Raise LedgerUnavailable or UnknownSale."""
         sale = await self._sales.get(blast.sale)
         if sale is None:
-            raise UnknownSale(f"There is no sale {blast.sale!r}.")
+            raise unknown_sale(blast.sale)
         latest = (await self._attempts.extent(sale.name, sale.round)).latest
         strategy = sale.terms.strategy
         ratio = trace_ratio_of(strategy, blast.trace_ratio)
@@ -74,7 +74,7 @@ class BlastEvidence:
             return Witnesses.of(extent.witnesses, extent.written, pairs, self._trace_url)
 
         try:
-            return await when_complete(fetch, accepted if start.races else 0)
+            return await wait_until_complete(fetch, accepted if start.races else 0)
         except LedgerUnavailable as error:
             log.warning("the witnesses of a blast are not known", sale=start.sale, error=error.detail)
             return None

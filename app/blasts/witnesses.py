@@ -10,7 +10,7 @@ from app.client import Document, SaleClient
 
 MAX_PAIRS = 20  # pairs in a report; all are counted, and GET /sales/{sale}/witnesses returns them
 PAIRS_READ = 200  # to find some pairs of two pods; most are of one pod, because each pod writes in batches
-PATIENCE_SECONDS = 2.0  # API processes write attempts within 0.1 s; attempts that they dropped never arrive
+TIMEOUT_SECONDS = 2.0  # API processes write attempts within 0.1 s; attempts that they dropped never arrive
 POLL_SECONDS = 0.05
 
 
@@ -45,15 +45,15 @@ class Witnesses:
         return [line for pair in self.pairs[:most] for line in _lines_of(pair)]
 
 
-async def when_complete(fetch: Callable[[], Awaitable[Witnesses]], accepted: int) -> Witnesses:
+async def wait_until_complete(fetch: Callable[[], Awaitable[Witnesses]], accepted: int) -> Witnesses:
     """Call `fetch` until as many writes are recorded as purchases were accepted, for at most two seconds."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while (found := await fetch()).written < accepted and time.monotonic() < deadline:  # noqa: ASYNC110  others write
         await asyncio.sleep(POLL_SECONDS)
     return found
 
 
-async def read(client: SaleClient, sale: str, after: int = 0) -> Witnesses:
+async def read_witnesses(client: SaleClient, sale: str, after: int = 0) -> Witnesses:
     """Read the witnesses of the present round from the API.
 
     `after` is the number of the last attempt before the load.

@@ -37,7 +37,7 @@ from app.failpoints import failpoint
 from app.gate.keys import SaleKeys
 from app.gate.scripts import Scripts
 from app.ledger.bookings import Booked, UnknownRound, book
-from app.sales.order import Order, parse
+from app.sales.order import Order, parse_entry
 from app.settings import DrainSettings
 
 log = structlog.get_logger()
@@ -125,7 +125,7 @@ class Drain:
 
     async def settle(self, stream: OrderStream, name: str, entries: Sequence[Entry]) -> Drained:
         """Decide a batch in the ledger, then acknowledge its entries, except those that will be tried again."""
-        parsed = [parse(name, entry.id, entry.fields) for entry in entries]
+        parsed = [parse_entry(name, entry.id, entry.fields) for entry in entries]
         orders = [order for order in parsed if isinstance(order, Order)]
         unreadable = [Failure(entry, entry.reason) for entry in parsed if not isinstance(entry, Order)]
         with batch_trace(name, orders, entries[0].delivery) as trace:

@@ -17,7 +17,7 @@ from app.ledger.revisions import SchemaIncompatible
 from app.ledger.schema import installation_id
 
 FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 5.0
+MAX_PAUSE_SECONDS = 5.0
 
 log = structlog.get_logger()
 
@@ -41,5 +41,5 @@ async def wait_for_own_stores(redis: "Redis", prefix: str, engine: AsyncEngine, 
             return True
         with suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), pause)
-        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        pause = min(2 * pause, MAX_PAUSE_SECONDS)
     return False

@@ -19,7 +19,7 @@ async def allowed_connections(engine: AsyncEngine) -> int:
             return int((await connection.execute(ALLOWED)).scalar_one())
 
 
-async def doubts(engine: AsyncEngine, wanted: int) -> list[str]:
+async def connection_problems(engine: AsyncEngine, wanted: int) -> list[str]:
     """Return the reasons why `wanted` connections are too many, or an empty list.
 
     Connections of other applications are not counted.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.ledger.purchases import Seen, entry_now, not_open
+from app.ledger.purchases import SaleState, entry_now, not_open
 from app.sales.model import Purchase, ReservationId
 from app.sales.outcomes import CustomerLimitReached, KeyReused, Outcome, Reserved, SoldOut
 
@@ -41,7 +41,7 @@ class Batch:
     `won`: the purchases to book, each with its outcome and the number of its first ticket.
     """
 
-    seen: Seen
+    state: SaleState
     remaining: int
     first: dict[tuple[str, str], Reserved]
     held: defaultdict[str, int]
@@ -55,32 +55,32 @@ class Batch:
             replayed = first.reservation.nonce != purchase.nonce
             same = first.quantity == purchase.quantity
             return Reserved(first.reservation, first.quantity, replayed) if same else KeyReused(first.quantity)
-        refused = not_open(self.seen) or self._too_many(purchase)
+        refused = not_open(self.state) or self._too_many(purchase)
         if refused is not None:
             return refused
-        reservation = ReservationId(purchase.sale, self.seen.round, entry_now(), purchase.nonce)
+        reservation = ReservationId(purchase.sale, self.state.round, entry_now(), purchase.nonce)
         reserved = self.first[buyer] = Reserved(reservation, purchase.quantity)
-        self.won.append((purchase, reserved, self.seen.stock - self.remaining + 1))
+        self.won.append((purchase, reserved, self.state.stock - self.remaining + 1))
         self.remaining -= purchase.quantity
         self.held[purchase.customer] += purchase.quantity
         return reserved
 
     def _too_many(self, purchase: Purchase) -> CustomerLimitReached | SoldOut | None:
-        held, limit = self.held[purchase.customer], self.seen.customer_limit
+        held, limit = self.held[purchase.customer], self.state.customer_limit
         if limit is not None and held + purchase.quantity > limit:
             return CustomerLimitReached(held, limit)
         return SoldOut(self.remaining) if purchase.quantity > self.remaining else None
 
 
-async def decide(connection: AsyncConnection, seen: Seen, purchases: Sequence[Purchase]) -> list[Outcome]:
+async def decide(connection: AsyncConnection, state: SaleState, purchases: Sequence[Purchase]) -> list[Outcome]:
     """Decide the purchases in their order, book the accepted ones, and return the outcomes.
 
-    The caller's transaction must have locked the inventory row from which `seen` was read.
+    The caller's transaction must have locked the inventory row from which `state` was read.
     """
     sale = purchases[0].sale
     values = {
         "sale": sale,
-        "round": seen.round,
+        "round": state.round,
         "customers": [purchase.customer for purchase in purchases],
         "keys": [purchase.key for purchase in purchases],
     }
@@ -89,9 +89,9 @@ async def decide(connection: AsyncConnection, seen: Seen, purchases: Sequence[Pu
         for row in await connection.execute(FIRST, values)
     }
     held: defaultdict[str, int] = defaultdict(int)
-    if seen.customer_limit is not None:
+    if state.customer_limit is not None:
         held.update({row.customer: row.tickets for row in await connection.execute(HELD, values)})
-    batch = Batch(seen, seen.remaining, first, held)
+    batch = Batch(state, state.remaining, first, held)
     outcomes = [batch.decide(purchase) for purchase in purchases]
     if batch.won:
         await _book(connection, batch)
@@ -104,8 +104,8 @@ async def _book(connection: AsyncConnection, batch: Batch) -> None:
         BOOK,
         {
             "sale": purchases[0].sale,
-            "round": batch.seen.round,
-            "tickets": batch.seen.remaining - batch.remaining,
+            "round": batch.state.round,
+            "tickets": batch.state.remaining - batch.remaining,
             "ids": [str(reserved.reservation) for _, reserved, _ in batch.won],
             "customers": [purchase.customer for purchase in purchases],
             "keys": [purchase.key for purchase in purchases],

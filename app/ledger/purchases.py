@@ -38,7 +38,7 @@ BOOK = text("""
 class Held:
     """What one customer has in a round: booked tickets, and bookings of any status but `duplicate`.
 
-    `read_at` is as in Seen.
+    `read_at` is as in SaleState.
     """
 
     tickets: int
@@ -47,7 +47,7 @@ class Held:
 
 
 @dataclass(slots=True)  # made for every purchase: see app.sales.model.Purchase
-class Seen:
+class SaleState:
     """A sale and its counter, as one statement read them at `read_at` (Unix time in seconds of this machine's clock).
 
     `remaining`: the tickets left by the counter. `version`: for the strategy `optimistic`.
@@ -70,12 +70,12 @@ class Seen:
     held: Held | None = None
 
 
-async def read(connection: AsyncConnection, sale: str, locking: str = "") -> Seen:
+async def read(connection: AsyncConnection, sale: str, locking: str = "") -> SaleState:
     """Read the sale and its counter (alias `i`), with `locking` as the SELECT's locking clause. Raise UnknownSale."""
     row = (await connection.execute(_reading(locking), {"sale": sale})).first()
     if row is None:
         raise unknown_sale(sale)
-    return Seen(*row)
+    return SaleState(*row)
 
 
 @cache  # there are few clauses, and SQLAlchemy parses a new text() for parameters each time
@@ -84,40 +84,40 @@ def _reading(locking: str) -> TextClause:
 
 
 async def refusal(
-    connection: AsyncConnection, purchase: Purchase, seen: Seen, *, lock_customer: bool = False
+    connection: AsyncConnection, purchase: Purchase, state: SaleState, *, lock_customer: bool = False
 ) -> Outcome | None:
     """Return the outcome of a purchase that takes no tickets, a replay or a refusal; None means that it may go on.
 
     With `lock_customer`, and if the sale has a limit, purchases of one customer wait for each other from here to their
     commit.
     """
-    first = await earlier_outcome(connection, purchase, seen.round)
+    first = await earlier_outcome(connection, purchase, state.round)
     if first is not None:
         return first
-    return not_open(seen) or await limit_reached(connection, purchase, seen, lock_customer=lock_customer)
+    return not_open(state) or await limit_reached(connection, purchase, state, lock_customer=lock_customer)
 
 
-def not_open(seen: Seen) -> NotOpen | None:
+def not_open(state: SaleState) -> NotOpen | None:
     """Return the refusal if the sale is closed, paused or not open yet, or None."""
-    if seen.closed:
+    if state.closed:
         return NotOpen("closed")
-    if seen.paused:
+    if state.paused:
         return NotOpen("paused")
-    return NotOpen("scheduled", seen.opens_in_seconds) if seen.opens_in_seconds else None
+    return NotOpen("scheduled", state.opens_in_seconds) if state.opens_in_seconds else None
 
 
 async def limit_reached(
-    connection: AsyncConnection, purchase: Purchase, seen: Seen, *, lock_customer: bool
+    connection: AsyncConnection, purchase: Purchase, state: SaleState, *, lock_customer: bool
 ) -> CustomerLimitReached | None:
-    """Return the refusal if the purchase exceeds the customer's limit, or None. Set `seen.held` if there is a limit."""
-    if seen.customer_limit is None:
+    """Return the refusal if the purchase exceeds the customer's limit, or None. Set `state.held` if there is one."""
+    if state.customer_limit is None:
         return None
     if lock_customer:  # a separate statement: one that waits for the lock itself does not see later commits
         await lock_customer_of(connection, purchase)
-    buyer = {"sale": purchase.sale, "round": seen.round, "customer": purchase.customer}
-    seen.held = Held(*(await connection.execute(HELD, buyer)).one())
-    too_many = seen.held.tickets + purchase.quantity > seen.customer_limit
-    return CustomerLimitReached(seen.held.tickets, seen.customer_limit) if too_many else None
+    buyer = {"sale": purchase.sale, "round": state.round, "customer": purchase.customer}
+    state.held = Held(*(await connection.execute(HELD, buyer)).one())
+    too_many = state.held.tickets + purchase.quantity > state.customer_limit
+    return CustomerLimitReached(state.held.tickets, state.customer_limit) if too_many else None
 
 
 async def lock_customer_of(connection: AsyncConnection, purchase: Purchase) -> None:

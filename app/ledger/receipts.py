@@ -63,7 +63,7 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostOrders:
     """The orders that were accepted and are lost, and their tickets.
 
     `named` holds the reservation ids of the first MAX_NAMED.
@@ -107,7 +107,7 @@ class ReceiptRepository:
                 row = (await connection.execute(GET, {"id": reservation_id})).first()
         return None if row is None else Receipt(*row)
 
-    async def lost(self, sale: str, round_: int, in_stream: Sequence[str] = ()) -> Lost:
+    async def lost(self, sale: str, round_: int, in_stream: Sequence[str] = ()) -> LostOrders:
         """Count the round's receipts that have no booking of any status and are not set aside.
 
         `in_stream` are the reservation ids that wait in the stream at this moment and so are not lost.
@@ -119,4 +119,4 @@ class ReceiptRepository:
                         LOST, {"sale": sale, "round": round_, "in_stream": list(in_stream), "named": MAX_NAMED}
                     )
                 ).one()
-        return Lost(row.orders, row.tickets, tuple(row.named))
+        return LostOrders(row.orders, row.tickets, tuple(row.named))

@@ -2,8 +2,8 @@
 
 API processes may not ask the API server of Kubernetes, so they read the status here:
 
-`<prefix>:live:resource:<sale>`  string: the resource's status as JSON. Written by the operator in each turn of the
-                                 sale; expires two of its intervals and a minute later
+`<prefix>:live:resource:<sale>`  string: the resource's status as JSON. Written by the operator when it reconciles
+                                 the sale; expires two of its intervals and a minute later
 """
 
 import json
@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from app.live.stream import LiveUnavailable, broker_reachable
 
-AWAY_SECONDS = 10.0  # how long a broker that is away is not asked again, so that not every turn waits for it
+AWAY_SECONDS = 10.0  # how long a broker that is away is not asked again, so that not every reconciliation waits for it
 
 
 class ResourceReports:
@@ -26,16 +26,16 @@ class ResourceReports:
         self._prefix = f"{prefix}:live:resource"
         self._retry_at = 0.0
 
-    async def store(self, sale: str, status: Mapping[str, Any], life_seconds: int) -> None:
-        """Store the status for `life_seconds`. If the broker is away, drop it.
+    async def store(self, sale: str, status: Mapping[str, Any], ttl_seconds: int) -> None:
+        """Store the status for `ttl_seconds`. If the broker is away, drop it.
 
-        Nothing is lost then: the next turn stores the status again, and the status itself is in Kubernetes.
+        Nothing is lost then: the next reconciliation stores the status again, and the status itself is in Kubernetes.
         """
         if time.monotonic() < self._retry_at:
             return
         try:
             with broker_reachable():
-                await self._redis.set(f"{self._prefix}:{sale}", json.dumps(status), ex=life_seconds)
+                await self._redis.set(f"{self._prefix}:{sale}", json.dumps(status), ex=ttl_seconds)
         except LiveUnavailable:
             self._retry_at = time.monotonic() + AWAY_SECONDS
 

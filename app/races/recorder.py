@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class AttemptRecorder:
-    """The `Attempts` of a process that keeps evidence. No task runs while no purchase races.
+    """The `AttemptSink` of a process that keeps evidence. No task runs while no purchase races.
 
     A process that is killed loses the attempts in its memory, usually those of a tenth of a second: evidence, but no
     order. A process that dies between the commit and a pair's spans leaves a pair that is in the ledger and in no

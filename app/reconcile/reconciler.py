@@ -16,7 +16,7 @@ from app.errors import TemporarilyUnavailable
 from app.gate.gate import Gate
 from app.gate.server import ForeignStores
 from app.ledger.engine import POOL_SIZES
-from app.ledger.receipts import Lost, ReceiptRepository
+from app.ledger.receipts import LostOrders, ReceiptRepository
 from app.ledger.retention import prune
 from app.ledger.revisions import SchemaIncompatible
 from app.ledger.sales import SaleRepository
@@ -39,7 +39,7 @@ JITTER = 0.1  # of a pause, so that several reconcilers do not keep step
 PRUNE_SECONDS = 600.0
 FIRST_RETRY_FACTOR = 0.25  # of the interval: a restarted server is back within a second; its sales stand until then
 
-NONE_LOST = Lost(orders=0, tickets=0)
+NONE_LOST = LostOrders(orders=0, tickets=0)
 
 log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ class Result:
     action: Action = Action.NOTHING
     reason: str = ""
     done: bool = True
-    lost: Lost = NONE_LOST
+    lost: LostOrders = NONE_LOST
     confirmed_at: float | None = None
 
 
@@ -235,7 +235,7 @@ class Reconciler:
             lost=await self._lost(sale, in_stream),
         )
 
-    async def _lost(self, sale: Sale, in_stream: tuple[str, ...] | None) -> Lost:
+    async def _lost(self, sale: Sale, in_stream: tuple[str, ...] | None) -> LostOrders:
         """Count lost orders again whenever the stream is known: the API may store receipts after the recount."""
         before = self.results.get(sale.name)
         known = before.lost if before is not None and before.round == sale.round else NONE_LOST

@@ -39,7 +39,7 @@ from app.ledger.booking_plan import BookingStatus
 from app.reconcile.recount_lock import recount_lock
 from app.reconcile.stream_backlog import StreamBacklog, count_backlog, read_backlog
 from app.sales.model import ReservationId, Sale
-from app.sales.order import Order, parse
+from app.sales.order import Order, parse_entry
 
 PAGE = 1000  # rows; restoring them occupies the stock server for about 2 ms
 
@@ -158,7 +158,7 @@ async def _restore_set_aside(sale: Sale, gate: Gate, ledger: AsyncConnection, wa
             waiting.unreadable.pop(row.entry, None)
             if row.entry in purchase_keys:
                 waiting.orders.pop(purchase_keys[row.entry], None)
-            order = parse(sale.name, row.entry.partition(".")[0], json.loads(row.payload))
+            order = parse_entry(sale.name, row.entry.partition(".")[0], json.loads(row.payload))
             if isinstance(order, Order):
                 orders.append(_restored_order(order))
         if not await _restore(sale, gate, orders):

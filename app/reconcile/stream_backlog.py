@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from app.drain.set_aside import entry_key
 from app.gate.gate import Gate
-from app.sales.order import Order, parse
+from app.sales.order import Order, parse_entry
 
 PurchaseKey = tuple[str, str]
 """Customer and idempotency key. The ledger books each pair once, so a second order of a pair takes no tickets."""
@@ -40,7 +40,7 @@ async def read_backlog(
             break
         waiting.entries += len(page)
         for entry, fields in page:
-            order = parse(sale, entry, fields)
+            order = parse_entry(sale, entry, fields)
             if order.round != round_:
                 continue
             waiting.backlog += order.quantity
@@ -56,6 +56,6 @@ async def count_backlog(gate: Gate, sale: str, round_: int) -> tuple[int, int]:
     tickets = entries = 0
     async for page in gate.entries(sale):
         entries += len(page)
-        orders = (parse(sale, entry, fields) for entry, fields in page)
+        orders = (parse_entry(sale, entry, fields) for entry, fields in page)
         tickets += sum(order.quantity for order in orders if order.round == round_)
     return tickets, entries

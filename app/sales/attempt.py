@@ -46,13 +46,13 @@ class Attempt:
         return self.guards.partition(":")[0]
 
 
-class Attempts(Protocol):
+class AttemptSink(Protocol):
     """The sink for a process's attempts. `record` never waits: it counts and drops an attempt that cannot be kept."""
 
     def record(self, attempt: Attempt) -> None: ...
 
 
-class NoAttempts:
+class NullAttemptSink:
     """The sink of a process that sells and keeps no evidence."""
 
     def record(self, attempt: Attempt) -> None:

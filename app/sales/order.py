@@ -53,7 +53,7 @@ class Unreadable:
     reason: str
 
 
-def parse(sale: str, entry: str, fields: Mapping[str, str]) -> Order | Unreadable:
+def parse_entry(sale: str, entry: str, fields: Mapping[str, str]) -> Order | Unreadable:
     """Read the entry with the stream id `entry` of the sale `sale`. Never raises."""
     invalid: list[str] = []
 

@@ -4,7 +4,7 @@ import { listen } from "./core/live.js";
 import { route } from "./core/route.js";
 import { createStore } from "./core/store.js";
 import { h, show } from "./core/vdom.js";
-import { frame } from "./parts/frame.js";
+import { frame } from "./components/frame.js";
 import { applyEvent, sharedState } from "./state/events.js";
 import { initialState } from "./state/initial.js";
 import { refreshSilentBlasts } from "./state/silent-blasts.js";

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.counter import counter_update
 from app.ledger.locks import hold
-from app.ledger.purchases import Seen
+from app.ledger.purchases import SaleState
 from app.sales.model import Purchase
 from app.strategies.in_ledger.read_then_write import ReadThenWrite
 
@@ -30,6 +30,6 @@ class AdvisoryLockStrategy(ReadThenWrite):
     name: ClassVar[str] = "advisory-lock"
     write: ClassVar[TextClause] = counter_update("remaining = remaining - :quantity")
 
-    async def read_sale(self, connection: AsyncConnection, purchase: Purchase) -> Seen:
+    async def read_sale(self, connection: AsyncConnection, purchase: Purchase) -> SaleState:
         await hold(connection, f"sale {purchase.sale}")
         return await super().read_sale(connection, purchase)

@@ -28,7 +28,7 @@ from app.ledger.reservations import ReservationRepository
 from app.ledger.sales import SaleRepository
 from app.reconcile.follow import follow
 from app.reconcile.recount import recount
-from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
+from app.sales.model import Purchase, ReservationId, Sale, unknown_sale
 from app.sales.outcomes import KeyReused, NotOpen, Outcome
 from app.sales.recent import KNOWN_SALES, remember
 from app.sales.strategy import AcceptedIn, Snapshot
@@ -105,7 +105,7 @@ class AtomicStrategy:
         """
         sale = await self._sales.get(purchase.sale)
         if sale is None:
-            raise UnknownSale(f"There is no sale {purchase.sale!r}.") from forgot
+            raise unknown_sale(purchase.sale) from forgot
         if sale.ended_at is None:
             raise forgot
         won = await self._reservations.of_buyer(purchase.sale, sale.round, purchase.customer, purchase.key)

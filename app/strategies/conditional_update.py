@@ -17,7 +17,7 @@ from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.counter import READ_REMAINING, counter_update
-from app.ledger.purchases import Seen
+from app.ledger.purchases import SaleState
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.strategies.in_ledger.strategy import LedgerStrategy, Taken
@@ -28,10 +28,10 @@ class ConditionalUpdateStrategy(LedgerStrategy):
     locks_customer: ClassVar[bool] = True
     write: ClassVar[TextClause] = counter_update("remaining = remaining - :quantity", "remaining >= :quantity")
 
-    async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
-        if purchase.quantity > seen.remaining:  # most buyers of a flash sale come too late; refuse them without a lock
-            return SoldOut(seen.remaining)
-        values = {"sale": purchase.sale, "round": seen.round, "quantity": purchase.quantity}
+    async def take(self, connection: AsyncConnection, purchase: Purchase, state: SaleState) -> Taken | SoldOut:
+        if purchase.quantity > state.remaining:  # most buyers of a flash sale come too late; refuse them without a lock
+            return SoldOut(state.remaining)
+        values = {"sale": purchase.sale, "round": state.round, "quantity": purchase.quantity}
         written = (await connection.execute(self.write, values)).first()
         if written is None:
             return SoldOut((await connection.execute(READ_REMAINING, values)).scalar_one())

@@ -10,7 +10,7 @@ from app.strategies.meters import RETRIES
 
 TRIES = 8
 FIRST_PAUSE_SECONDS = 0.005  # about the duration of one small transaction
-LONGEST_PAUSE_SECONDS = 0.25
+MAX_PAUSE_SECONDS = 0.25
 
 Result = TypeVar("Result")
 
@@ -45,7 +45,7 @@ async def retried(strategy: str, attempt: Callable[[], Awaitable[Result]]) -> Re
         except Conflict as conflict:
             RETRIES.labels(strategy, conflict.why).inc()
         if turn + 1 < TRIES:
-            span_seconds = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**turn)
+            span_seconds = min(MAX_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**turn)
             await asyncio.sleep(random.uniform(0, span_seconds))  # noqa: S311  for spreading, not for secrecy
     raise Contention(
         f"Too many purchases of this sale at once: {TRIES} tries failed and nothing was taken. Retry with the same key."

@@ -23,7 +23,7 @@ from app.gate.replies import BatchReply, Decision, FencingToken, GateForgot
 from app.ledger.availability import ledger_reachable
 from app.ledger.purchase_batch import decide
 from app.ledger.purchases import read
-from app.sales.model import Purchase, UnknownSale
+from app.sales.model import Purchase, UnknownSale, unknown_sale
 from app.sales.outcomes import Outcome
 from app.settings import GateSettings
 from app.strategies.contention import retried
@@ -56,7 +56,7 @@ class DbGatheredStrategy(LedgerStrategy):
         try:
             return await self._batcher.buy(purchase)
         except GateForgot as missing:
-            raise UnknownSale(f"There is no sale {purchase.sale!r}.") from missing
+            raise unknown_sale(purchase.sale) from missing
 
     async def reserve(self, sale: str, purchases: Sequence[Purchase], token: FencingToken) -> BatchReply:
         """Decide one batch, for the batcher.
@@ -70,10 +70,10 @@ class DbGatheredStrategy(LedgerStrategy):
         with ledger_reachable(), lost_races_translated():
             async with self._engine.connect() as connection:
                 try:
-                    seen = await read(connection, sale, self.locking)
+                    state = await read(connection, sale, self.locking)
                 except UnknownSale:
                     return BatchReply(MISSING, token, hint_due=False, remaining=0, decisions=[])
-                outcomes = await decide(connection, seen, purchases)
+                outcomes = await decide(connection, state, purchases)
                 await connection.commit()
         return BatchReply(
             "decided", token, hint_due=False, remaining=0, decisions=[Decision(outcome) for outcome in outcomes]

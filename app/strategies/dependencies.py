@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.drain.hints import Hints
 from app.gate.gate import Gate
-from app.sales.attempt import Attempts, NoAttempts
+from app.sales.attempt import AttemptSink, NullAttemptSink
 from app.sales.strategy import Strategy
 from app.settings import GateSettings
 
@@ -23,7 +23,7 @@ class StrategyDependencies:
     hints: Hints
     broker_url: str
     gate_settings: GateSettings
-    attempts: Attempts = field(default_factory=NoAttempts)
+    attempts: AttemptSink = field(default_factory=NullAttemptSink)
 
 
 class RegisteredStrategy(Strategy, Protocol):

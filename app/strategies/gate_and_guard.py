@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.failpoints import failpoint
 from app.ledger.counter import counter_update
-from app.ledger.purchases import Seen
+from app.ledger.purchases import SaleState
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.strategies.contention import Conflict
@@ -42,13 +42,13 @@ class GateAndGuardStrategy(LedgerStrategy):
     def build(cls, dependencies: StrategyDependencies) -> Self:
         return cls(dependencies.engine, Prefilter(dependencies.redis, dependencies.gate_settings.key_prefix))
 
-    async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
-        if purchase.quantity > seen.remaining:
-            return SoldOut(seen.remaining)
-        if not await self._prefilter.admits(purchase.sale, seen.round, purchase.quantity, seen.remaining):
+    async def take(self, connection: AsyncConnection, purchase: Purchase, state: SaleState) -> Taken | SoldOut:
+        if purchase.quantity > state.remaining:
+            return SoldOut(state.remaining)
+        if not await self._prefilter.admits(purchase.sale, state.round, purchase.quantity, state.remaining):
             raise Conflict("promised")  # other purchases were admitted for all tickets left; they may book or fail
         await failpoint("after_decrement")
-        values = {"sale": purchase.sale, "round": seen.round, "quantity": purchase.quantity}
+        values = {"sale": purchase.sale, "round": state.round, "quantity": purchase.quantity}
         written = (await connection.execute(self.write, values)).first()
         if written is None:
             raise Conflict("outrun")  # the prefilter admitted too many; the next attempt reads what is left

@@ -21,7 +21,7 @@ from app.drain.published import OrderPublisher
 from app.failpoints import failpoint
 from app.gate.replies import GateBusy, GateForgot
 from app.ledger.sales import SaleRepository
-from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
+from app.sales.model import Purchase, ReservationId, Sale, unknown_sale
 from app.sales.outcomes import Outcome
 from app.sales.strategy import AcceptedIn, Snapshot
 from app.strategies.dependencies import StrategyDependencies
@@ -91,7 +91,7 @@ class LuaFireAndForgetStrategy:
         if sold is None:
             sale = await self._sales.get(purchase.sale)
             if sale is None:
-                raise UnknownSale(f"There is no sale {purchase.sale!r}.")
+                raise unknown_sale(purchase.sale)
             await self.prepare(sale)
             sold = await self._counter.sell(purchase)
         if sold is None:

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.ledger.purchases import Seen
+from app.ledger.purchases import SaleState
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.strategies.in_ledger.strategy import Taken
@@ -28,13 +28,13 @@ class RedisDecrStrategy(CountedStrategy):
 
     name: ClassVar[str] = "redis-decr"
 
-    async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
-        counted = await self.counter.add(purchase.sale, seen.round, -purchase.quantity)
+    async def take(self, connection: AsyncConnection, purchase: Purchase, state: SaleState) -> Taken | SoldOut:
+        counted = await self.counter.add(purchase.sale, state.round, -purchase.quantity)
         if counted is None:
-            await self.rebuild(connection, purchase, seen)
+            await self.rebuild(connection, purchase, state)
         if counted.left >= 0:
             return Taken(counted.ticket(purchase.quantity), counted.left)
-        counted = await self.counter.add(purchase.sale, seen.round, purchase.quantity)
+        counted = await self.counter.add(purchase.sale, state.round, purchase.quantity)
         if counted is None:
-            await self.rebuild(connection, purchase, seen)
-        return await self.sold_out(connection, purchase, seen, counted)
+            await self.rebuild(connection, purchase, state)
+        return await self.sold_out(connection, purchase, state, counted)

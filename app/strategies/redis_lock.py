@@ -1,8 +1,8 @@
 """`redis-lock`: The naive algorithm, one buyer at a time, under a lock in Redis. It fails when a lock expires early.
 
-How it works: SET NX PX with a random word; then read, pause for `think_ms`, write the absolute value, book and commit;
-then delete the lock if it still has the word. A purchase that does not get the lock tries again after a random pause, a
-bounded number of times.
+How it works: SET NX PX with a random value; then read, pause for `think_ms`, write the absolute value, book and commit;
+then delete the lock if it still has the value. A purchase that does not get the lock tries again after a random pause,
+a bounded number of times.
 Guarantees: It never oversells while each holder finishes before its lock expires. It answers after the commit.
 What breaks it: A holder that is slower than the two seconds of the lock: a paused process, a waiting statement, or a
 `think_ms` above 2000. Its key expires, the next holder reads the same number, and both write, because the ledger knows

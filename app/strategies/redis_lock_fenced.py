@@ -22,7 +22,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.counter import counter_update
-from app.ledger.purchases import Seen
+from app.ledger.purchases import SaleState
 from app.sales.model import Purchase
 from app.strategies.contention import Conflict
 from app.strategies.in_redis.locked import LockedStrategy
@@ -40,7 +40,7 @@ class RedisLockFencedStrategy(LockedStrategy):
     name: ClassVar[str] = "redis-lock-fenced"
     write: ClassVar[TextClause] = counter_update("remaining = :computed", "lock_token = :lock_token")
 
-    async def read_sale(self, connection: AsyncConnection, purchase: Purchase) -> Seen:
+    async def read_sale(self, connection: AsyncConnection, purchase: Purchase) -> SaleState:
         """Read the sale, with a token of this holder. Raise Conflict if the ledger has a token as high as that."""
         token = await self.lock.token(purchase.sale)
         await self.fence(connection, purchase.sale, token)

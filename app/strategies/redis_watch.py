@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.gate.availability import stock_server_reachable
 from app.gate.cluster import on_server_of
-from app.ledger.purchases import Seen
+from app.ledger.purchases import SaleState
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.strategies.contention import Conflict
@@ -36,12 +36,12 @@ class RedisWatchStrategy(CountedStrategy):
 
     name: ClassVar[str] = "redis-watch"
 
-    async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
-        counted, taken = await self._try(self.counter.key(purchase.sale, seen.round), purchase.quantity)
+    async def take(self, connection: AsyncConnection, purchase: Purchase, state: SaleState) -> Taken | SoldOut:
+        counted, taken = await self._try(self.counter.key(purchase.sale, state.round), purchase.quantity)
         if counted is None:
-            await self.rebuild(connection, purchase, seen)
+            await self.rebuild(connection, purchase, state)
         if not taken:
-            return await self.sold_out(connection, purchase, seen, counted)
+            return await self.sold_out(connection, purchase, state, counted)
         return Taken(counted.ticket(purchase.quantity), counted.left)
 
     def watched(self, key: str) -> str:

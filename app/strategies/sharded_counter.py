@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.ledger.purchases import Seen
+from app.ledger.purchases import SaleState
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.strategies.contention import Conflict
@@ -82,8 +82,8 @@ class ShardedCounterStrategy(LedgerStrategy):
         SELECT coalesce(sum(b.remaining), 0) FROM buckets b WHERE b.sale = i.sale AND b.round = i.round
     """
 
-    async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
-        round_key = {"sale": purchase.sale, "round": seen.round}
+    async def take(self, connection: AsyncConnection, purchase: Purchase, state: SaleState) -> Taken | SoldOut:
+        round_key = {"sale": purchase.sale, "round": state.round}
         bucket = random.randint(1, BUCKETS)  # noqa: S311  for spreading, not for secrecy
         ticket = await connection.scalar(TAKE, round_key | {"bucket": bucket, "quantity": purchase.quantity})
         if ticket is not None:

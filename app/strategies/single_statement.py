@@ -19,9 +19,9 @@ from sqlalchemy import Row, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.ledger.purchases import READ, Seen, entry_now, lock_customer_of, not_open
-from app.sales.attempt import Attempts
-from app.sales.model import Purchase, ReservationId, UnknownSale
+from app.ledger.purchases import READ, SaleState, entry_now, lock_customer_of, not_open
+from app.sales.attempt import AttemptSink
+from app.sales.model import Purchase, ReservationId, unknown_sale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, Outcome, Reserved, SoldOut
 from app.strategies.contention import Conflict
 from app.strategies.in_ledger.strategy import Isolation, LedgerStrategy
@@ -57,21 +57,21 @@ class SingleStatementStrategy(LedgerStrategy):
     name: ClassVar[str] = "single-statement"
     isolation: ClassVar[Isolation] = "AUTOCOMMIT"
 
-    def __init__(self, engine: AsyncEngine, attempts: Attempts | None = None) -> None:
+    def __init__(self, engine: AsyncEngine, attempts: AttemptSink | None = None) -> None:
         super().__init__(engine, attempts)
         self._transactions = engine.execution_options(isolation_level="READ COMMITTED")
 
     async def sell(self, connection: AsyncConnection, purchase: Purchase) -> Outcome:
         row = await self._run(connection, purchase, locked=False)
-        seen = Seen(*row[4:])
-        if row.won or row.first or not_open(seen) or seen.customer_limit is None:
-            return outcome(purchase, row, seen)
+        state = SaleState(*row[4:])
+        if row.won or row.first or not_open(state) or state.customer_limit is None:
+            return outcome(purchase, row, state)
         await connection.close()  # return it to the pool first: if every holder wanted a second one, none would get it
         async with self._transactions.connect() as transaction:
             await lock_customer_of(transaction, purchase)
             row = await self._run(transaction, purchase, locked=True)
             await transaction.commit()
-        return outcome(purchase, row, Seen(*row[4:]))
+        return outcome(purchase, row, SaleState(*row[4:]))
 
     async def _run(self, connection: AsyncConnection, purchase: Purchase, *, locked: bool) -> Row[Any]:
         """Run the statement and return its row.
@@ -94,11 +94,11 @@ class SingleStatementStrategy(LedgerStrategy):
                 raise
             raise Conflict("key") from error
         if row is None:
-            raise UnknownSale(f"There is no sale {purchase.sale!r}.")
+            raise unknown_sale(purchase.sale)
         return row
 
 
-def outcome(purchase: Purchase, row: Row[Any], seen: Seen) -> Outcome:
+def outcome(purchase: Purchase, row: Row[Any], state: SaleState) -> Outcome:
     """Return the outcome that the statement's row describes.
 
     Raise Conflict if the tickets that it saw were sold while it waited for the row.
@@ -110,11 +110,11 @@ def outcome(purchase: Purchase, row: Row[Any], seen: Seen) -> Outcome:
             return KeyReused(row.first_quantity)
         reservation = ReservationId.parse(row.first)
         return Reserved(reservation, purchase.quantity, replayed=reservation.nonce != purchase.nonce)
-    closed = not_open(seen)
+    closed = not_open(state)
     if closed is not None:
         return closed
-    if seen.customer_limit is not None and row.held + purchase.quantity > seen.customer_limit:
-        return CustomerLimitReached(row.held, seen.customer_limit)
-    if seen.remaining < purchase.quantity:
-        return SoldOut(seen.remaining)
+    if state.customer_limit is not None and row.held + purchase.quantity > state.customer_limit:
+        return CustomerLimitReached(row.held, state.customer_limit)
+    if state.remaining < purchase.quantity:
+        return SoldOut(state.remaining)
     raise Conflict("counter")

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.ledger.purchases import Seen
+from app.ledger.purchases import SaleState
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.strategies.contention import Conflict
@@ -57,8 +57,8 @@ class SkipLockedStrategy(LedgerStrategy):
     locks_customer: ClassVar[bool] = True
     dealt: ClassVar[str] = "SELECT count(*) FROM units u WHERE u.sale = i.sale AND u.round = i.round"
 
-    async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
-        round_key = {"sale": purchase.sale, "round": seen.round}
+    async def take(self, connection: AsyncConnection, purchase: Purchase, state: SaleState) -> Taken | SoldOut:
+        round_key = {"sale": purchase.sale, "round": state.round}
         tickets = await self._take_free(connection, round_key, purchase.quantity)
         if len(tickets) < purchase.quantity:
             left = (await connection.execute(LEFT, round_key)).one()

@@ -27,7 +27,7 @@ from flashsale_operator.stores import Stores
 from flashsale_operator.work_queue import WorkQueue
 
 DISCOVERY_SECONDS = 1.0
-MOST_POLL_PAUSE_SECONDS = 10.0  # while a store is away
+MAX_POLL_PAUSE_SECONDS = 10.0  # while a store is away
 STUCK_QUEUE_SECONDS = 90.0  # three times the longest backoff of the work queue
 STUCK_WATCH_SECONDS = 300.0
 
@@ -133,7 +133,7 @@ class FlashSaleLoop:
                 failures += 1
                 if failures == 1:
                     log.warning("a store is away; backlogs are not polled", error=error.detail)
-                await asyncio.sleep(backoff(failures, MOST_POLL_PAUSE_SECONDS))
+                await asyncio.sleep(backoff(failures, MAX_POLL_PAUSE_SECONDS))
                 continue
             if failures:
                 log.info("the stores are back", failed_polls=failures)

@@ -21,7 +21,7 @@ from flashsale_operator.stores import Stores
 
 REFUSALS = (NameTaken, StockShrinks, StrategyDiffers, UnknownStrategy)
 REPAIRS = (Action.AMEND, Action.CLEAR_RECOUNT_FLAG, Action.GIVE_BACK, Action.RECOUNT)
-MOST_CHECKS = 3  # each repair is followed by another check; a fourth can wait for the next reconciliation
+MAX_CHECKS = 3  # each repair is followed by another check; a fourth can wait for the next reconciliation
 
 
 class ResourceGone(AtomicTicketsError):
@@ -107,7 +107,7 @@ class SaleSync:
                     await strategy.prepare(sale)
             while check:
                 checks.append(await self._check(sale, settings))
-                check = checks[-1].done and checks[-1].action in REPAIRS and len(checks) < MOST_CHECKS
+                check = checks[-1].done and checks[-1].action in REPAIRS and len(checks) < MAX_CHECKS
             if not checks:
                 await strategy.snapshot(sale)  # raises if the gate is away: the view would report a lost counter
         except GateUnavailable as error:

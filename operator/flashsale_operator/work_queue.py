@@ -11,7 +11,7 @@ from app.errors import AtomicTicketsError
 from app.telemetry.spans import record_error, span
 from flashsale_operator.requeue import backoff
 
-MOST_SECONDS_AFTER_ERROR = 30.0
+MAX_SECONDS_AFTER_ERROR = 30.0
 LOOP_SECONDS = 5.0  # the loop wakes at least this often, which the liveness probe relies on
 
 Reconcile = Callable[[str], Awaitable[float | None]]
@@ -92,7 +92,7 @@ class WorkQueue:
             if failures == 1:
                 unexpected = None if isinstance(error, AtomicTicketsError) else error
                 log.warning("reconciliation failed; requeued", error=str(error), exc_info=unexpected)
-            return backoff(failures, MOST_SECONDS_AFTER_ERROR)
+            return backoff(failures, MAX_SECONDS_AFTER_ERROR)
         else:
             self._failures.pop(name, None)
             return delay

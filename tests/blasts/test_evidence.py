@@ -43,12 +43,12 @@ async def bought(engine: AsyncEngine, blast: Blast, **attempt: Any) -> RecordedA
 
 
 async def test_what_came_before_is_not_this_blasts(
-    engine: AsyncEngine, ledger: AttemptRepository, blast: Blast
+    engine: AsyncEngine, attempts: AttemptRepository, blast: Blast
 ) -> None:
     evidence = BlastEvidence(engine, JAEGER)
-    await ledger.keep([recorded(), recorded()])
+    await attempts.keep([recorded(), recorded()])
     start = await evidence.before(blast)
-    await ledger.keep([await bought(engine, blast, pod="api-2", trace_id="ab" * 16, span_id="cd" * 8)])
+    await attempts.keep([await bought(engine, blast, pod="api-2", trace_id="ab" * 16, span_id="cd" * 8)])
     collected = await evidence.since(start, 1)
     assert collected is not None
     assert (collected.total, collected.written) == (1, 1)
@@ -59,14 +59,14 @@ async def test_what_came_before_is_not_this_blasts(
 
 
 async def test_it_waits_for_what_the_processes_still_hold(
-    engine: AsyncEngine, ledger: AttemptRepository, blast: Blast, monkeypatch: pytest.MonkeyPatch
+    engine: AsyncEngine, attempts: AttemptRepository, blast: Blast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(witnesses, "PATIENCE_SECONDS", 60)
+    monkeypatch.setattr(witnesses, "TIMEOUT_SECONDS", 60)
     evidence = BlastEvidence(engine)
     start = await evidence.before(blast)
     asking = asyncio.create_task(evidence.since(start, 2))
-    await ledger.keep([await bought(engine, blast)])
-    await ledger.keep([await bought(engine, blast)])
+    await attempts.keep([await bought(engine, blast)])
+    await attempts.keep([await bought(engine, blast)])
     collected = await asking
     assert collected is not None
     assert (collected.total, collected.written) == (1, 2)
@@ -75,35 +75,35 @@ async def test_it_waits_for_what_the_processes_still_hold(
 async def test_the_wait_for_what_never_comes_is_bounded(
     engine: AsyncEngine, blast: Blast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(witnesses, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(witnesses, "TIMEOUT_SECONDS", 0.1)
     evidence = BlastEvidence(engine)
     assert await evidence.since(await evidence.before(blast), 5) == Witnesses()
 
 
 async def test_a_few_pairs_are_reported_and_all_are_counted(
-    engine: AsyncEngine, ledger: AttemptRepository, blast: Blast, monkeypatch: pytest.MonkeyPatch
+    engine: AsyncEngine, attempts: AttemptRepository, blast: Blast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(witnesses, "MAX_PAIRS", 3)
     evidence = BlastEvidence(engine)
     start = await evidence.before(blast)
-    await ledger.keep([await bought(engine, blast) for _ in range(10)])
+    await attempts.keep([await bought(engine, blast) for _ in range(10)])
     collected = await evidence.since(start, 10)
     assert collected is not None
     assert (collected.total, len(collected.pairs)) == (9, 3)
 
 
 async def test_of_two_blasts_at_once_each_names_the_pairs_in_which_it_has_a_part(
-    engine: AsyncEngine, ledger: AttemptRepository, blast: Blast, monkeypatch: pytest.MonkeyPatch
+    engine: AsyncEngine, attempts: AttemptRepository, blast: Blast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(witnesses, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(witnesses, "TIMEOUT_SECONDS", 0)
     evidence, other = BlastEvidence(engine), await another(engine)
     starts = [await evidence.before(one) for one in (blast, other)]
     # Four attempts read one version and wrote: two of this blast, then two of the other one. Another version was read
     # by a purchase outside both blasts, and by one of this blast.
     for whose in (blast, blast, other, other):
-        await ledger.keep([await bought(engine, whose)])
-    await ledger.keep([recorded(version_read="800", reservation_id=await add_booking(engine, key="by hand"))])
-    await ledger.keep([await bought(engine, blast, version_read="800")])
+        await attempts.keep([await bought(engine, whose)])
+    await attempts.keep([recorded(version_read="800", reservation_id=await add_booking(engine, key="by hand"))])
+    await attempts.keep([await bought(engine, blast, version_read="800")])
     collected = [await evidence.since(start, 0) for start in starts]
     pairs = [[(pair["first"]["number"], pair["second"]["number"]) for pair in one.pairs] for one in collected if one]
     assert pairs == [[(1, 2), (2, 3), (5, 6)], [(2, 3), (3, 4)]]

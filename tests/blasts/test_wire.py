@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.blasts.load.buyer import LONGEST_PAUSE_SECONDS, pause_after
+from app.blasts.load.buyer import MAX_PAUSE_SECONDS, pause_after
 from app.blasts.load.failures import InvalidPlan, MalformedReply
 from app.blasts.load.plan import LoadPlan
 from app.blasts.load.wire import Reply, read_reply
@@ -78,4 +78,4 @@ def test_pauses_double_and_are_capped(attempt: int, asked: bytes | None, longest
 
 
 def test_a_long_retry_after_is_honoured_up_to_the_cap() -> None:
-    assert pause_after(1, Reply(503, b"http/1.1 503 x\r\nretry-after: 3600", b"", 0.0)) <= LONGEST_PAUSE_SECONDS
+    assert pause_after(1, Reply(503, b"http/1.1 503 x\r\nretry-after: 3600", b"", 0.0)) <= MAX_PAUSE_SECONDS

@@ -31,7 +31,7 @@ async def test_its_conditions_and_workers_are_shown(platform: Platform, open_pag
     card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="managed"))
     await expect(card).to_contain_text("The operator has not reported on this sale lately.")
     async with Redis.from_url(platform.broker.url, decode_responses=True) as broker:
-        await ResourceReports(broker, GateSettings().key_prefix).store("managed", STATUS, life_seconds=60)
+        await ResourceReports(broker, GateSettings().key_prefix).store("managed", STATUS, ttl_seconds=60)
     await expect(card.get_by_text("Ready: True, AsDeclared")).to_have_class("identity good")
     await expect(card.get_by_text("LedgerConsistent: False, Oversold")).to_have_class("identity bad")
     await expect(card.get_by_text("Accepting: False, SoldOut")).to_be_visible()

@@ -11,7 +11,7 @@ from tests.support.platform import Platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PATIENCE_MS = 60_000
+TIMEOUT_MS = 60_000
 SIDES = {"left": "left-naive", "right": "right-atomic"}
 BOOKED = """
     SELECT coalesce(sum(quantity), 0) FROM bookings b JOIN sales s ON s.name = b.sale AND s.round = b.round
@@ -22,11 +22,11 @@ BOOKED = """
 async def start_both_sales(page: Page) -> None:
     """Start a run with the form's values, and return when both sides have finished with a verdict."""
     await page.get_by_role("button", name="Start both sales").click()
-    await expect(page.locator(".side.left .verdict.bad")).to_be_visible(timeout=PATIENCE_MS)
-    await expect(page.locator(".side.right .verdict.good")).to_be_visible(timeout=PATIENCE_MS)
-    await expect(page.get_by_role("button", name="Start both sales")).to_be_enabled(timeout=PATIENCE_MS)
+    await expect(page.locator(".side.left .verdict.bad")).to_be_visible(timeout=TIMEOUT_MS)
+    await expect(page.locator(".side.right .verdict.good")).to_be_visible(timeout=TIMEOUT_MS)
+    await expect(page.get_by_role("button", name="Start both sales")).to_be_enabled(timeout=TIMEOUT_MS)
     for side in SIDES:
-        await expect(page.locator(f".side.{side} .progress")).to_contain_text("finished", timeout=PATIENCE_MS)
+        await expect(page.locator(f".side.{side} .progress")).to_contain_text("finished", timeout=TIMEOUT_MS)
 
 
 async def test_what_the_page_says_is_what_the_ledger_has(platform: Platform, open_page: OpenPage) -> None:
@@ -64,11 +64,11 @@ async def test_a_run_can_be_cancelled(open_page: OpenPage) -> None:
     await page.get_by_label("Buyers").fill("2000")
     await page.get_by_label("Stock").fill("3000")
     await page.get_by_role("button", name="Start both sales").click()
-    await expect(page.locator(".side.left .progress")).to_contain_text("running", timeout=PATIENCE_MS)
+    await expect(page.locator(".side.left .progress")).to_contain_text("running", timeout=TIMEOUT_MS)
     accepted = page.locator('.side.left [data-figure="accepted"]')
-    await expect(accepted).to_have_text(re.compile("[1-9]"), timeout=PATIENCE_MS)
+    await expect(accepted).to_have_text(re.compile("[1-9]"), timeout=TIMEOUT_MS)
     await page.get_by_role("button", name="Cancel").click()
-    await expect(page.locator(".side.left .progress")).to_contain_text("cancelled", timeout=PATIENCE_MS)
+    await expect(page.locator(".side.left .progress")).to_contain_text("cancelled", timeout=TIMEOUT_MS)
     await expect(page.get_by_role("button", name="Start both sales")).to_be_enabled()
     assert 0 < await figure(page.locator(".side.left"), "accepted") < 2000
 
@@ -84,8 +84,8 @@ async def test_by_keyboard_alone(open_page: OpenPage) -> None:
     await page.keyboard.type("20")
     await expect(page.locator("h1")).to_contain_text("20 people")
     await page.keyboard.press("Enter")
-    await expect(page.locator(".side.right .progress")).to_contain_text("20 of 20 requests", timeout=PATIENCE_MS)
-    await expect(page.locator(".side.left .progress")).to_contain_text("20 of 20 requests", timeout=PATIENCE_MS)
+    await expect(page.locator(".side.right .progress")).to_contain_text("20 of 20 requests", timeout=TIMEOUT_MS)
+    await expect(page.locator(".side.left .progress")).to_contain_text("20 of 20 requests", timeout=TIMEOUT_MS)
 
 
 async def test_before_anything_is_sold_a_side_shows_what_will_happen(open_page: OpenPage) -> None:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
 VIEWS = ("two-sides", "race-lens", "way", "sales", "compare", "by-hand")
-MOST_BYTES = 400_000
+MAX_BYTES = 400_000
 
 
 FIGURES = {
@@ -86,7 +86,7 @@ async def test_all_that_the_page_loads_is_light(platform: Platform, open_page: O
     loaded = await page.evaluate("performance.getEntriesByType('resource').map((each) => new URL(each.name).pathname)")
     files = {path for path in loaded if path.startswith("/static/")} | {"/static/index.html"}
     assert "/static/views/race-lens.js" in files
-    assert sum([len((await platform.ask("GET", path)).content) for path in files]) < MOST_BYTES
+    assert sum([len((await platform.ask("GET", path)).content) for path in files]) < MAX_BYTES
 
 
 async def test_a_sale_is_created_reset_and_ended(platform: Platform, open_page: OpenPage) -> None:

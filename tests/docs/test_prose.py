@@ -10,7 +10,7 @@ from tests.support.project import PROJECT
 PROSE = ("app", "operator", "worker", "docs", "charts", "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 SUFFIXES = {".py", ".lua", ".md", ".js", ".ts", ".yaml", ".tpl", ".txt"}
 AVOIDED = re.compile(r"(?<![\w-])(whoever|anew|for ever|he|his|him)(?![\w-])", re.IGNORECASE)
-MOST_COLUMNS = 120
+MAX_COLUMNS = 120
 
 FILES = sorted(
     path
@@ -34,4 +34,4 @@ def test_no_file_uses_an_avoided_word() -> None:
 def test_no_line_of_markdown_is_too_long(path: Path) -> None:
     """Only the rows of tables may be longer."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert [line for line in lines if len(line) > MOST_COLUMNS and not line.startswith("|")] == []
+    assert [line for line in lines if len(line) > MAX_COLUMNS and not line.startswith("|")] == []

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.drain.drain import Drain
 from app.gate.connection import make_redis
 from app.settings import DrainSettings, GateSettings
-from tests.support.stall import Stall
+from tests.support.sale_stream import SaleStream
 
 MakeDrain = Callable[..., Drain]
 
@@ -23,9 +23,9 @@ async def redis(redis_url: str) -> AsyncIterator["Redis"]:
 
 
 @pytest.fixture
-def stall(redis: "Redis", engine: AsyncEngine, key_prefix: str) -> Stall:
+def sale_stream(redis: "Redis", engine: AsyncEngine, key_prefix: str) -> SaleStream:
     """Return a sale that is not open yet."""
-    return Stall(redis, engine, key_prefix)
+    return SaleStream(redis, engine, key_prefix)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from app.drain.drain import Drain, Drained
 from app.drain.stream import Entry, OrderStream
-from app.sales.order import parse
+from app.sales.order import parse_entry
 
 
 class WorkerDied(Exception):
@@ -15,5 +15,5 @@ class AcknowledgesFirst(Drain):
     """A drain with its steps in the wrong order: it acknowledges in the stream first, and then writes to the ledger."""
 
     async def settle(self, stream: OrderStream, name: str, entries: Sequence[Entry]) -> Drained:
-        await stream.acknowledge([parse(name, entry.id, entry.fields) for entry in entries])
+        await stream.acknowledge([parse_entry(name, entry.id, entry.fields) for entry in entries])
         return await super().settle(stream, name, entries)

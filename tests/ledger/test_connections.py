@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.lab.stack.connections import refuse_too_many
 from app.lab.stack.process import ProcessFailed
 from app.lab.stack.servers.postgres import SETTINGS
-from app.ledger.connections import allowed_connections, doubts
+from app.ledger.connections import allowed_connections, connection_problems
 from app.settings import LedgerSettings
 
 RESERVED = 3  # for superusers: PostgreSQL's default
@@ -15,8 +15,8 @@ RESERVED = 3  # for superusers: PostgreSQL's default
 async def test_what_is_reserved_for_superusers_is_not_to_be_had(engine: AsyncEngine) -> None:
     allowed = await allowed_connections(engine)
     assert allowed == int(SETTINGS["max_connections"]) - RESERVED
-    assert await doubts(engine, allowed) == []
-    (doubt,) = await doubts(engine, allowed + 1)
+    assert await connection_problems(engine, allowed) == []
+    (doubt,) = await connection_problems(engine, allowed + 1)
     assert f"up to {allowed + 1} connections" in doubt
     assert f"allows {allowed}" in doubt
 

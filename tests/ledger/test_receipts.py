@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.ledger.receipts import MAX_NAMED, PAGE, Lost, Receipt, ReceiptRepository
+from app.ledger.receipts import MAX_NAMED, PAGE, LostOrders, Receipt, ReceiptRepository
 from app.ledger.sales import SaleRepository
 from app.sales.acceptance import Acceptance
 from app.sales.model import Purchase, ReservationId
@@ -28,7 +28,7 @@ async def test_a_receipt_is_kept_once(receipts: ReceiptRepository) -> None:
     await receipts.keep([first, first])
     name = str(first.reservation)
     assert await receipts.get(name) == Receipt(name, "drop", 1, 1, 1, "customer-1", "key", 2)
-    assert await receipts.lost("drop", 1) == Lost(1, 2, (name,))
+    assert await receipts.lost("drop", 1) == LostOrders(1, 2, (name,))
 
 
 async def test_more_than_a_page_is_kept(receipts: ReceiptRepository) -> None:
@@ -49,10 +49,10 @@ async def test_lost_is_what_is_neither_booked_nor_set_aside_nor_in_the_stream(
     await add_booking(engine, reservation_id=names[2], status="duplicate", alias_of=names[0])
     await set_aside(engine, names[3])
     await set_aside(engine, names[4], given_up=False)
-    assert await receipts.lost("drop", 1, in_stream=[names[5]]) == Lost(2, 5 + 7, (names[4], names[6]))
+    assert await receipts.lost("drop", 1, in_stream=[names[5]]) == LostOrders(2, 5 + 7, (names[4], names[6]))
 
 
 async def test_without_receipts_nothing_is_lost(receipts: ReceiptRepository) -> None:
     await receipts.keep([])
-    assert await receipts.lost("drop", 1) == Lost(0, 0)
+    assert await receipts.lost("drop", 1) == LostOrders(0, 0)
     assert await receipts.get(reservation_id()) is None

@@ -27,13 +27,13 @@ class StumblingPoller(SalePoller):
 
 
 async def test_a_sale_that_can_not_be_polled_is_logged_once_and_hides_no_other(
-    parts: StrategyDependencies, sales: SaleRepository, broker: Redis, stream: LiveStream, key_prefix: str
+    dependencies: StrategyDependencies, sales: SaleRepository, broker: Redis, stream: LiveStream, key_prefix: str
 ) -> None:
-    service = SalesService(sales, {"naive": NaiveStrategy(parts.engine)})
+    service = SalesService(sales, {"naive": NaiveStrategy(dependencies.engine)})
     for name in ("broken", "fine"):
         await service.create(SaleTerms(name=name, strategy="naive", stock=10))
     resources = ResourceReports(broker, key_prefix)
-    sale_poller = StumblingPoller(stream, service, TicketRepository(parts.engine), resources, process="this")
+    sale_poller = StumblingPoller(stream, service, TicketRepository(dependencies.engine), resources, process="this")
 
     async def shown(name: str) -> bool:
         events = await stream.after("0-0")

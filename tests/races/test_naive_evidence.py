@@ -51,8 +51,8 @@ async def rush(engine: AsyncEngine, kind: type[NaiveStrategy], *, customers: int
 
 
 async def evidence(engine: AsyncEngine) -> tuple[list[RecordedAttempt], list[Witness]]:
-    ledger = AttemptRepository(engine)
-    return await ledger.attempts("drop", 1, limit=1000), await ledger.witnesses("drop", 1, limit=1000)
+    attempts = AttemptRepository(engine)
+    return await attempts.attempts("drop", 1, limit=1000), await attempts.witnesses("drop", 1, limit=1000)
 
 
 async def test_each_purchase_leaves_its_window_and_each_writer_too_many_is_named(engine: AsyncEngine) -> None:

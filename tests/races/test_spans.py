@@ -23,14 +23,14 @@ def named(exported: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
 
 
 async def test_a_window_is_a_child_of_its_request(
-    engine: AsyncEngine, ledger: AttemptRepository, exported: InMemorySpanExporter
+    engine: AsyncEngine, attempts: AttemptRepository, exported: InMemorySpanExporter
 ) -> None:
     recorder = AttemptRecorder(engine)
     with span("POST /buy-ticket") as request:
         recorder.record(an_attempt(reservation_id="drop.1.1-0.aa"))
     await recorder.close()
     [window] = named(exported, "race.window")
-    [attempt] = await ledger.attempts("drop", 1, limit=10)
+    [attempt] = await attempts.attempts("drop", 1, limit=10)
     assert window.parent == request.get_span_context()
     assert (window.start_time, window.end_time) == (1_700_000_000_250_000_000, 1_700_000_000_312_500_000)
     assert ids(window.context) == (attempt.trace_id, attempt.span_id)
@@ -86,12 +86,12 @@ async def test_each_of_a_pair_names_the_other_in_its_own_trace(
 
 
 async def test_a_request_that_is_not_sampled_has_no_window(
-    engine: AsyncEngine, ledger: AttemptRepository, exported: InMemorySpanExporter
+    engine: AsyncEngine, attempts: AttemptRepository, exported: InMemorySpanExporter
 ) -> None:
     recorder = AttemptRecorder(engine)
     recorder.record(an_attempt())
     await recorder.close()
-    [attempt] = await ledger.attempts("drop", 1, limit=10)
+    [attempt] = await attempts.attempts("drop", 1, limit=10)
     assert (attempt.trace_id, attempt.span_id) == (None, None)
     assert exported.get_finished_spans() == ()
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.sales.model import ReservationId
-from app.sales.order import Order, Unreadable, parse
+from app.sales.order import Order, Unreadable, parse_entry
 
 FIELDS = {
     "round": "2",
@@ -20,7 +20,7 @@ FIELDS = {
 
 
 def test_an_entry_as_the_gate_writes_it() -> None:
-    order = parse("concert", "170-0", FIELDS | {"traceparent": "00-aa-bb-01"})
+    order = parse_entry("concert", "170-0", FIELDS | {"traceparent": "00-aa-bb-01"})
     assert order == Order(
         ReservationId("concert", 2, "170-0", "0123456789abcdef"), 5, 17, "ada", "k-1", 3, 40, "00-aa-bb-01"
     )
@@ -50,7 +50,7 @@ def test_an_entry_as_the_gate_writes_it() -> None:
     ],
 )
 def test_a_field_that_the_ledger_could_not_hold_makes_the_entry_unreadable(field: str, value: str) -> None:
-    entry = parse("concert", "170-0", FIELDS | {field: value})
+    entry = parse_entry("concert", "170-0", FIELDS | {field: value})
     assert isinstance(entry, Unreadable)
     assert field in entry.reason
     assert entry.quantity == (0 if field == "quantity" else 3)
@@ -58,6 +58,6 @@ def test_a_field_that_the_ledger_could_not_hold_makes_the_entry_unreadable(field
 
 @given(st.dictionaries(st.sampled_from(sorted(FIELDS)), st.text(max_size=30)))
 def test_no_entry_stops_the_reading(fields: dict[str, str]) -> None:
-    entry = parse("concert", "170-0", FIELDS | fields)
+    entry = parse_entry("concert", "170-0", FIELDS | fields)
     assert entry.entry == "170-0"
     assert 0 <= entry.quantity <= 100

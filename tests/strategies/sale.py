@@ -14,17 +14,17 @@ from app.strategies.dependencies import StrategyDependencies
 
 
 async def create_sale(
-    strategy: Strategy, parts: StrategyDependencies, *, stock: int = 5, think_ms: int = 0, **terms: Any
+    strategy: Strategy, dependencies: StrategyDependencies, *, stock: int = 5, think_ms: int = 0, **terms: Any
 ) -> Sale:
     """Create the sale `drop` and prepare the strategy for it."""
     asked = SaleTerms(name="drop", strategy=strategy.name, stock=stock, think_ms=think_ms, **terms)
-    sale = (await SaleRepository(parts.engine).create(asked, guarded=strategy.promises_exactness)).sale
+    sale = (await SaleRepository(dependencies.engine).create(asked, guarded=strategy.promises_exactness)).sale
     await strategy.prepare(sale)
     return sale
 
 
-async def tally_of(parts: StrategyDependencies, sale: Sale) -> Tally:
-    return await SaleRepository(parts.engine).tally(sale.name, sale.round)
+async def tally_of(dependencies: StrategyDependencies, sale: Sale) -> Tally:
+    return await SaleRepository(dependencies.engine).tally(sale.name, sale.round)
 
 
 async def remaining(strategy: Strategy, sale: Sale) -> int:

@@ -55,16 +55,18 @@ class AtomicSale:
 
 
 @pytest.fixture
-async def atomic_sale(parts: StrategyDependencies) -> AsyncIterator[AtomicSale]:
-    strategy = AtomicStrategy(parts)
+async def atomic_sale(dependencies: StrategyDependencies) -> AsyncIterator[AtomicSale]:
+    strategy = AtomicStrategy(dependencies)
     yield AtomicSale(
         strategy=strategy,
-        sales=SaleRepository(parts.engine),
-        gate=parts.gate,
-        engine=parts.engine,
-        redis=parts.redis,
-        drain=Drain(parts.redis, parts.engine, DrainSettings(), key_prefix=parts.gate_settings.key_prefix),
-        reconciler=Reconciler(parts.engine, parts.gate, STRATEGIES, ReconcileSettings()),
+        sales=SaleRepository(dependencies.engine),
+        gate=dependencies.gate,
+        engine=dependencies.engine,
+        redis=dependencies.redis,
+        drain=Drain(
+            dependencies.redis, dependencies.engine, DrainSettings(), key_prefix=dependencies.gate_settings.key_prefix
+        ),
+        reconciler=Reconciler(dependencies.engine, dependencies.gate, STRATEGIES, ReconcileSettings()),
     )
     await strategy.close()
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.failpoints import FailpointController
 from app.ledger.counter import counter_update
-from app.ledger.purchases import Seen
+from app.ledger.purchases import SaleState
 from app.ledger.sales import SaleRepository
 from app.sales.model import Purchase, SaleTerms
 from app.sales.outcomes import Outcome, Reserved
@@ -64,7 +64,7 @@ class SerializableReadCommitted(SerializableStrategy):
 
 
 class Unadvised(AdvisoryLockStrategy):
-    async def read_sale(self, connection: AsyncConnection, purchase: Purchase) -> Seen:
+    async def read_sale(self, connection: AsyncConnection, purchase: Purchase) -> SaleState:
         return await LedgerStrategy.read_sale(self, connection, purchase)
 
 
@@ -120,7 +120,7 @@ def without_guards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def sell(
     strategy: type[LedgerStrategy],
-    parts: StrategyDependencies,
+    dependencies: StrategyDependencies,
     *,
     guarded: bool,
     customers: int = BUYERS,
@@ -131,9 +131,9 @@ async def sell(
     All of them have gone as far as they can before the counter's row is released.
     """
     terms = SaleTerms(name="drop", strategy="any", stock=STOCK, customer_limit=limit, think_ms=0)
-    await SaleRepository(parts.engine).create(terms, guarded=guarded)
-    instances = [strategy.build(parts) for _ in range(BUYERS)]
-    async with parts.engine.connect() as holder:
+    await SaleRepository(dependencies.engine).create(terms, guarded=guarded)
+    instances = [strategy.build(dependencies) for _ in range(BUYERS)]
+    async with dependencies.engine.connect() as holder:
         await holder.execute(HOLD)
         purchases = [
             asyncio.create_task(insist(instance, a_purchase(f"customer-{number % customers}")))
@@ -141,7 +141,7 @@ async def sell(
         ]
 
         async def all_wait_or_are_done() -> bool:
-            return await lock_waiters(parts.engine) + sum(task.done() for task in purchases) == BUYERS
+            return await lock_waiters(dependencies.engine) + sum(task.done() for task in purchases) == BUYERS
 
         await until(all_wait_or_are_done)
         await holder.rollback()
@@ -164,32 +164,34 @@ async def booked(engine: AsyncEngine) -> int:
 
 @pytest.mark.parametrize("strategy", CONTROLS, ids=lambda strategy: strategy.name)
 async def test_with_its_protection_it_sells_exactly_the_stock(
-    strategy: type[LedgerStrategy], parts: StrategyDependencies
+    strategy: type[LedgerStrategy], dependencies: StrategyDependencies
 ) -> None:
-    outcomes = await sell(strategy, parts, guarded=True)
-    assert (sold(outcomes), await booked(parts.engine)) == (STOCK, STOCK)
+    outcomes = await sell(strategy, dependencies, guarded=True)
+    assert (sold(outcomes), await booked(dependencies.engine)) == (STOCK, STOCK)
 
 
 @pytest.mark.usefixtures("without_guards")
 @pytest.mark.parametrize("strategy", CONTROLS, ids=lambda strategy: strategy.name)
-async def test_without_its_protection_it_oversells(strategy: type[LedgerStrategy], parts: StrategyDependencies) -> None:
-    outcomes = await sell(CONTROLS[strategy], parts, guarded=False)
-    assert sold(outcomes) == await booked(parts.engine) > STOCK
+async def test_without_its_protection_it_oversells(
+    strategy: type[LedgerStrategy], dependencies: StrategyDependencies
+) -> None:
+    outcomes = await sell(CONTROLS[strategy], dependencies, guarded=False)
+    assert sold(outcomes) == await booked(dependencies.engine) > STOCK
 
 
 @pytest.mark.usefixtures("without_guards")
-async def test_behind_a_mistake_in_a_strategy_the_ledger_has_a_guard(parts: StrategyDependencies) -> None:
+async def test_behind_a_mistake_in_a_strategy_the_ledger_has_a_guard(dependencies: StrategyDependencies) -> None:
     with pytest.raises(IntegrityError, match="never_oversold"):
-        await sell(Unlocked, parts, guarded=True)
-    assert await booked(parts.engine) <= STOCK
+        await sell(Unlocked, dependencies, guarded=True)
+    assert await booked(dependencies.engine) <= STOCK
 
 
 @pytest.mark.parametrize("strategy", [NaiveStrategy, NaiveRelativeStrategy], ids=lambda strategy: strategy.name)
 async def test_what_promises_nothing_sells_to_all_who_read_the_same(
-    strategy: type[LedgerStrategy], parts: StrategyDependencies
+    strategy: type[LedgerStrategy], dependencies: StrategyDependencies
 ) -> None:
-    outcomes = await sell(strategy, parts, guarded=False)
-    assert sold(outcomes) == await booked(parts.engine) == BUYERS
+    outcomes = await sell(strategy, dependencies, guarded=False)
+    assert sold(outcomes) == await booked(dependencies.engine) == BUYERS
 
 
 @pytest.mark.parametrize(
@@ -198,9 +200,9 @@ async def test_what_promises_nothing_sells_to_all_who_read_the_same(
     ids=lambda strategy: getattr(strategy, "__name__", ""),
 )
 async def test_a_limit_is_kept_by_the_lock_of_its_customer(
-    strategy: type[LedgerStrategy], parts: StrategyDependencies, *, kept: bool
+    strategy: type[LedgerStrategy], dependencies: StrategyDependencies, *, kept: bool
 ) -> None:
-    outcomes = await sell(strategy, parts, guarded=False, customers=1, limit=1)
+    outcomes = await sell(strategy, dependencies, guarded=False, customers=1, limit=1)
     assert (sold(outcomes) == 1) is kept
 
 
@@ -211,15 +213,15 @@ async def test_a_limit_is_kept_by_the_lock_of_its_customer(
 )
 async def test_a_limit_over_different_rows_is_write_skew_below_serializable(
     strategy: type[LedgerStrategy],
-    parts: StrategyDependencies,
+    dependencies: StrategyDependencies,
     monkeypatch: pytest.MonkeyPatch,
     failpoints: FailpointController,
     *,
     kept: bool,
 ) -> None:
     """Two purchases of one customer take from two buckets. Both count the customer's tickets before either writes."""
-    instance = strategy.build(parts)
-    await create_sale(instance, parts, stock=1000, customer_limit=1)
+    instance = strategy.build(dependencies)
+    await create_sale(instance, dependencies, stock=1000, customer_limit=1)
     won(await instance.buy(a_purchase("the first one deals to all buckets")))
     buckets = iter([1, 2] * 10)
     monkeypatch.setattr("app.strategies.sharded_counter.random.randint", lambda *_: next(buckets))

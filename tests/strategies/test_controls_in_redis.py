@@ -112,59 +112,62 @@ async def test_the_gate_decides_and_takes_in_one_call(
     strategy: type[AtomicStrategy],
     whole: type[Gate],
     apart: type[GateApart],
-    parts: StrategyDependencies,
+    dependencies: StrategyDependencies,
     both_have_read: asyncio.Barrier,
     *,
     protected: bool,
 ) -> None:
     """Without protection the ledger still rejects the second order, but its buyer was promised a ticket."""
-    prefix = parts.gate_settings.key_prefix
-    sale = await create_sale(AtomicStrategy.build(parts), parts, stock=1)
-    await parts.redis.function_load(LIBRARY, replace=True)
-    gates = [whole(parts.redis, prefix) if protected else apart(parts.redis, prefix, both_have_read) for _ in range(2)]
-    instances = [strategy(replace(parts, gate=gate)) for gate in gates]
+    prefix = dependencies.gate_settings.key_prefix
+    sale = await create_sale(AtomicStrategy.build(dependencies), dependencies, stock=1)
+    await dependencies.redis.function_load(LIBRARY, replace=True)
+    gates = [
+        whole(dependencies.redis, prefix) if protected else apart(dependencies.redis, prefix, both_have_read)
+        for _ in range(2)
+    ]
+    instances = [strategy(replace(dependencies, gate=gate)) for gate in gates]
     assert await statuses(*(instance.buy(a_purchase()) for instance in instances)) == LAST[protected]
-    await Drain(parts.redis, parts.engine, DrainSettings(), key_prefix=prefix).sale("drop", 5)
-    tally = await tally_of(parts, sale)
+    await Drain(dependencies.redis, dependencies.engine, DrainSettings(), key_prefix=prefix).sale("drop", 5)
+    tally = await tally_of(dependencies, sale)
     assert (tally.booked, tally.rejected) == (1, 0 if protected else 1)
     for instance in instances:
         await instance.close()
-    await parts.redis.function_delete(FUNCTION)
+    await dependencies.redis.function_delete(FUNCTION)
 
 
 @pytest.mark.parametrize("protected", [True, False])
 async def test_the_counter_is_read_and_taken_from_in_one_command(
-    parts: StrategyDependencies, both_have_read: asyncio.Barrier, *, protected: bool
+    dependencies: StrategyDependencies, both_have_read: asyncio.Barrier, *, protected: bool
 ) -> None:
-    prefix = parts.gate_settings.key_prefix
-    sale = await create_sale(RedisDecrStrategy.build(parts), parts, stock=1)
-    whole, apart = StockCounter(parts.redis, prefix), CounterApart(parts.redis, prefix, both_have_read)
-    instances = [RedisDecrStrategy(parts.engine, whole if protected else apart) for _ in range(2)]
+    prefix = dependencies.gate_settings.key_prefix
+    sale = await create_sale(RedisDecrStrategy.build(dependencies), dependencies, stock=1)
+    whole, apart = StockCounter(dependencies.redis, prefix), CounterApart(dependencies.redis, prefix, both_have_read)
+    instances = [RedisDecrStrategy(dependencies.engine, whole if protected else apart) for _ in range(2)]
     assert await statuses(*(instance.buy(a_purchase()) for instance in instances)) == LAST[protected]
-    assert (await tally_of(parts, sale)).booked == LAST[protected][0]
+    assert (await tally_of(dependencies, sale)).booked == LAST[protected][0]
 
 
 @pytest.mark.parametrize("protected", [True, False])
 async def test_the_standalone_counter_decides_and_takes_in_one_call(
-    parts: StrategyDependencies, both_have_read: asyncio.Barrier, *, protected: bool
+    dependencies: StrategyDependencies, both_have_read: asyncio.Barrier, *, protected: bool
 ) -> None:
-    prefix = parts.gate_settings.key_prefix
-    strategy = LuaFireAndForgetStrategy.build(parts)
-    sale = await create_sale(strategy, parts, stock=1)
+    prefix = dependencies.gate_settings.key_prefix
+    strategy = LuaFireAndForgetStrategy.build(dependencies)
+    sale = await create_sale(strategy, dependencies, stock=1)
     counters = [
-        StandaloneCounter(parts.redis, prefix)
+        StandaloneCounter(dependencies.redis, prefix)
         if protected
-        else StandaloneCounterApart(parts.redis, prefix, both_have_read)
+        else StandaloneCounterApart(dependencies.redis, prefix, both_have_read)
     ] * 2
 
     async def buy(counter: StandaloneCounter) -> Outcome:
         sold = await counter.sell(a_purchase())
         assert isinstance(sold, Sold)
         if sold.order is not None:
-            await book_published(parts.engine, sold.order)  # as the worker does that gets the task
+            await book_published(dependencies.engine, sold.order)  # as the worker does that gets the task
         return sold.outcome
 
     assert await statuses(*(buy(counter) for counter in counters)) == LAST[protected]
-    tally = await tally_of(parts, sale)
+    tally = await tally_of(dependencies, sale)
     assert (tally.booked, tally.rejected) == (1, 0 if protected else 1)
     await strategy.close()

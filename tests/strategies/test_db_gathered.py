@@ -26,11 +26,11 @@ SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 async def test_only_a_strategy_that_asks_the_gate_has_its_spans(
     sells: type[DbGatheredStrategy | AtomicStrategy],
     expected: set[str],
-    parts: StrategyDependencies,
+    dependencies: StrategyDependencies,
     exported: InMemorySpanExporter,
 ) -> None:
-    strategy = sells.build(parts)
-    await create_sale(strategy, parts)
+    strategy = sells.build(dependencies)
+    await create_sale(strategy, dependencies)
     purchase = a_purchase()
     purchase.traceparent = SAMPLED
     won(await strategy.buy(purchase))

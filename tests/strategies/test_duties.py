@@ -22,7 +22,7 @@ from tests.strategies.sale import won
 from tests.support.databases import MigratedDatabases
 from tests.support.toy_strategy import ToyStrategy
 
-MOST_TRIES = 20
+MAX_TRIES = 20
 SELL_BESIDE_THE_ROW = ("sharded-counter", "skip-locked", "redis-decr", "redis-watch")
 
 
@@ -32,7 +32,7 @@ class Desk:
 
     strategy: RegisteredStrategy
     sales: SaleRepository
-    parts: StrategyDependencies
+    dependencies: StrategyDependencies
     sale: str
 
     async def open(self, **terms: Any) -> Sale:
@@ -44,14 +44,14 @@ class Desk:
     async def buy(self, customer: str = "ada", key: str | None = None, quantity: int = 1) -> Outcome:
         """Buy, and try again on contention, as a client should."""
         key = key or secrets.token_hex(8)
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             with suppress(Contention):
                 return await self.strategy.buy(Purchase(self.sale, customer, key, quantity, secrets.token_hex(8)))
         raise AssertionError("nothing but contention")
 
     async def change(self, table_and_change: str, **values: Any) -> None:
         """Change the sale in the ledger, as the operator does, and prepare the strategy for the change."""
-        async with self.parts.engine.begin() as connection:
+        async with self.dependencies.engine.begin() as connection:
             statement = text(f"UPDATE {table_and_change} = :sale")
             await connection.execute(statement, {"sale": self.sale} | values)
         await self.strategy.prepare(await self.committed())
@@ -76,9 +76,9 @@ def database_url(migrated_databases: MigratedDatabases) -> Iterator[str]:
 
 
 @pytest.fixture(params=[*STRATEGIES.values(), ToyStrategy], ids=lambda strategy: strategy.name)
-async def desk(request: pytest.FixtureRequest, parts: StrategyDependencies) -> AsyncIterator[Desk]:
-    strategy = request.param.build(parts)
-    yield Desk(strategy, SaleRepository(parts.engine), parts, f"drop-{secrets.token_hex(4)}")
+async def desk(request: pytest.FixtureRequest, dependencies: StrategyDependencies) -> AsyncIterator[Desk]:
+    strategy = request.param.build(dependencies)
+    yield Desk(strategy, SaleRepository(dependencies.engine), dependencies, f"drop-{secrets.token_hex(4)}")
     await strategy.close()
 
 
@@ -96,7 +96,7 @@ async def test_the_ledgers_guard_counts_along_but_for_those_who_sell_beside_its_
         pytest.skip("booked by a worker: tests/drain/test_bookings.py")
     await desk.open()
     won(await desk.buy(quantity=3))
-    async with desk.parts.engine.connect() as connection:
+    async with desk.dependencies.engine.connect() as connection:
         statement = text("SELECT booked FROM inventory WHERE sale = :sale")
         counted = await connection.scalar(statement, {"sale": desk.sale})
     assert counted == (0 if desk.strategy.name in SELL_BESIDE_THE_ROW else 3)

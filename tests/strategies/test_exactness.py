@@ -33,9 +33,9 @@ class LongLocked(RedisLockStrategy):
     """
 
     @classmethod
-    def build(cls, parts: StrategyDependencies) -> Self:
-        lock = SaleLock(parts.redis, parts.gate_settings.key_prefix, LONG_LOCK_MS)
-        return cls(parts.engine, lock, parts.attempts)
+    def build(cls, dependencies: StrategyDependencies) -> Self:
+        lock = SaleLock(dependencies.redis, dependencies.gate_settings.key_prefix, LONG_LOCK_MS)
+        return cls(dependencies.engine, lock, dependencies.attempts)
 
 
 OFFERED: list[type[RegisteredStrategy]] = [*STRATEGIES.values(), ToyStrategy]
@@ -54,9 +54,11 @@ async def test_a_crowd_is_sold_exactly_the_stock(strategy: type[RegisteredStrate
 
 @pytest.mark.parametrize("strategy", IN_STREAM, ids=lambda strategy: strategy.name)
 async def test_a_crowd_whose_orders_are_booked_later_is_sold_exactly_the_stock(
-    strategy: type[RegisteredStrategy], crowd: Crowd, parts: StrategyDependencies
+    strategy: type[RegisteredStrategy], crowd: Crowd, dependencies: StrategyDependencies
 ) -> None:
-    drain = Drain(parts.redis, parts.engine, DrainSettings(), key_prefix=parts.gate_settings.key_prefix)
+    drain = Drain(
+        dependencies.redis, dependencies.engine, DrainSettings(), key_prefix=dependencies.gate_settings.key_prefix
+    )
 
     async def drained(sale: Sale) -> None:
         while (await drain.sale(sale.name, 5)).more:

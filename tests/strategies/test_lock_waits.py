@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.ledger.availability import LedgerUnavailable
 from app.ledger.engine import make_engine
 from app.ledger.locks import hold
-from app.ledger.purchases import Seen
+from app.ledger.purchases import SaleState
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.settings import LedgerSettings
@@ -27,10 +27,10 @@ Held = Callable[[AsyncEngine], AbstractAsyncContextManager[None]]
 
 
 @pytest.fixture
-async def hasty(parts: StrategyDependencies, database_url: str) -> AsyncIterator[StrategyDependencies]:
+async def hasty(dependencies: StrategyDependencies, database_url: str) -> AsyncIterator[StrategyDependencies]:
     """Yield the dependencies of a process whose statements have little time."""
     engine = make_engine(database_url, "test", LedgerSettings(statement_timeout_seconds=0.4))
-    yield replace(parts, engine=engine)
+    yield replace(dependencies, engine=engine)
     await engine.dispose()
 
 
@@ -60,30 +60,30 @@ async def sale_held(engine: AsyncEngine) -> AsyncIterator[None]:
     ],
 )
 async def test_a_lock_that_is_not_free_in_time_is_contention(
-    parts: StrategyDependencies, hasty: StrategyDependencies, name: str, held: Held
+    dependencies: StrategyDependencies, hasty: StrategyDependencies, name: str, held: Held
 ) -> None:
     strategy: RegisteredStrategy = STRATEGIES[name].build(hasty)
-    sale = await create_sale(strategy, parts)
-    async with held(parts.engine):
+    sale = await create_sale(strategy, dependencies)
+    async with held(dependencies.engine):
         with pytest.raises(Contention):
             await strategy.buy(a_purchase())
     won(await strategy.buy(a_purchase()))
-    assert (await tally_of(parts, sale)).booked == 1
+    assert (await tally_of(dependencies, sale)).booked == 1
     await strategy.close()
 
 
 class Slow(RowLockStrategy):
     """The control: a statement that takes too long without waiting for a lock."""
 
-    async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
+    async def take(self, connection: AsyncConnection, purchase: Purchase, state: SaleState) -> Taken | SoldOut:
         await connection.execute(text("SELECT pg_sleep(60)"))
-        return await super().take(connection, purchase, seen)
+        return await super().take(connection, purchase, state)
 
 
 async def test_a_statement_that_takes_too_long_by_itself_is_no_contention(
-    parts: StrategyDependencies, hasty: StrategyDependencies
+    dependencies: StrategyDependencies, hasty: StrategyDependencies
 ) -> None:
     strategy = Slow.build(hasty)
-    await create_sale(strategy, parts)
+    await create_sale(strategy, dependencies)
     with pytest.raises(LedgerUnavailable):
         await strategy.buy(a_purchase())

@@ -12,7 +12,7 @@ from app.errors import TemporarilyUnavailable
 from app.failpoints import FailpointController
 from app.ledger.sales import SaleRepository
 from app.sales.model import Sale
-from app.sales.order import Order, parse
+from app.sales.order import Order, parse_entry
 from app.sales.outcomes import SoldOut
 from app.settings import GateSettings
 from app.strategies.dependencies import StrategyDependencies
@@ -96,9 +96,9 @@ async def test_what_is_lost_with_the_api_and_with_the_broker_and_kept_by_a_worke
     assert reservation["status"] == "pending"
 
 
-async def test_a_broker_that_is_away_takes_the_order_along(parts: StrategyDependencies) -> None:
-    strategy = LuaFireAndForgetStrategy.build(replace(parts, broker_url="redis://127.0.0.1:1/0"))
-    sale = await create_sale(strategy, parts, stock=2)
+async def test_a_broker_that_is_away_takes_the_order_along(dependencies: StrategyDependencies) -> None:
+    strategy = LuaFireAndForgetStrategy.build(replace(dependencies, broker_url="redis://127.0.0.1:1/0"))
+    sale = await create_sale(strategy, dependencies, stock=2)
     with pytest.raises(TemporarilyUnavailable, match="No worker will book"):
         await strategy.buy(a_purchase(key="k"))
     assert won(await strategy.buy(a_purchase(key="k"))).replayed  # a repeated request is still answered as accepted
@@ -106,54 +106,58 @@ async def test_a_broker_that_is_away_takes_the_order_along(parts: StrategyDepend
     await strategy.close()
 
 
-async def test_an_order_that_comes_twice_is_booked_once(parts: StrategyDependencies) -> None:
-    strategy = LuaFireAndForgetStrategy.build(parts)
-    sale = await create_sale(strategy, parts, stock=2)
-    sold = await StandaloneCounter(parts.redis, parts.gate_settings.key_prefix).sell(a_purchase(quantity=2))
+async def test_an_order_that_comes_twice_is_booked_once(dependencies: StrategyDependencies) -> None:
+    strategy = LuaFireAndForgetStrategy.build(dependencies)
+    sale = await create_sale(strategy, dependencies, stock=2)
+    sold = await StandaloneCounter(dependencies.redis, dependencies.gate_settings.key_prefix).sell(
+        a_purchase(quantity=2)
+    )
     assert sold is not None
     assert sold.order is not None
     sent = message(sold.order)
-    order = parse(sent["sale"], sent["entry"], sent["fields"])
+    order = parse_entry(sent["sale"], sent["entry"], sent["fields"])
     assert order == sold.order
     assert isinstance(order, Order)
-    assert (await book_published(parts.engine, order)).booked == 1
-    assert (await book_published(parts.engine, order)).known == 1
-    assert (await tally_of(parts, sale)).booked == 2
+    assert (await book_published(dependencies.engine, order)).booked == 1
+    assert (await book_published(dependencies.engine, order)).known == 1
+    assert (await tally_of(dependencies, sale)).booked == 2
     await strategy.close()
 
 
-async def test_what_redis_forgot_is_sold_again_and_the_ledger_rejects_the_excess(parts: StrategyDependencies) -> None:
-    strategy = LuaFireAndForgetStrategy.build(parts)
-    sale = await create_sale(strategy, parts, stock=2)
-    counter = StandaloneCounter(parts.redis, parts.gate_settings.key_prefix)
+async def test_what_redis_forgot_is_sold_again_and_the_ledger_rejects_the_excess(
+    dependencies: StrategyDependencies,
+) -> None:
+    strategy = LuaFireAndForgetStrategy.build(dependencies)
+    sale = await create_sale(strategy, dependencies, stock=2)
+    counter = StandaloneCounter(dependencies.redis, dependencies.gate_settings.key_prefix)
     first = await counter.sell(a_purchase("ada", quantity=2))
-    await parts.redis.unlink(*RedisKeys(parts.gate_settings.key_prefix, "drop").standalone)
+    await dependencies.redis.unlink(*RedisKeys(dependencies.gate_settings.key_prefix, "drop").standalone)
     assert await counter.sell(a_purchase("bob", quantity=2)) is None
     await strategy.prepare(sale)
     second = await counter.sell(a_purchase("bob", quantity=2))
     for sold in (first, second):
         assert sold is not None
         assert sold.order is not None
-        await book_published(parts.engine, sold.order)
-    tally = await tally_of(parts, sale)
+        await book_published(dependencies.engine, sold.order)
+    tally = await tally_of(dependencies, sale)
     assert (tally.booked, tally.rejected) == (2, 2)
     await strategy.close()
 
 
-async def test_a_counter_that_redis_forgot_is_made_from_the_ledger(parts: StrategyDependencies) -> None:
-    strategy = LuaFireAndForgetStrategy.build(parts)
-    sale = await create_sale(strategy, parts, stock=2)
-    await parts.redis.unlink(*RedisKeys(parts.gate_settings.key_prefix, "drop").standalone)
+async def test_a_counter_that_redis_forgot_is_made_from_the_ledger(dependencies: StrategyDependencies) -> None:
+    strategy = LuaFireAndForgetStrategy.build(dependencies)
+    sale = await create_sale(strategy, dependencies, stock=2)
+    await dependencies.redis.unlink(*RedisKeys(dependencies.gate_settings.key_prefix, "drop").standalone)
     assert await strategy.snapshot(sale) is None
     won(await strategy.buy(a_purchase()))
     assert await remaining(strategy, sale) == 1
     await strategy.close()
 
 
-async def test_late_terms_of_an_earlier_round_change_nothing(parts: StrategyDependencies) -> None:
-    strategy = LuaFireAndForgetStrategy.build(parts)
-    first = await create_sale(strategy, parts, stock=2)
-    second = await SaleRepository(parts.engine).next_round("drop", 5)
+async def test_late_terms_of_an_earlier_round_change_nothing(dependencies: StrategyDependencies) -> None:
+    strategy = LuaFireAndForgetStrategy.build(dependencies)
+    first = await create_sale(strategy, dependencies, stock=2)
+    second = await SaleRepository(dependencies.engine).next_round("drop", 5)
     await strategy.prepare(second)
     await strategy.prepare(first)
     assert won(await strategy.buy(a_purchase())).reservation.round == 2
@@ -161,10 +165,10 @@ async def test_late_terms_of_an_earlier_round_change_nothing(parts: StrategyDepe
     await strategy.close()
 
 
-async def test_all_its_keys_end_by_themselves(parts: StrategyDependencies) -> None:
-    strategy = LuaFireAndForgetStrategy.build(parts)
-    await create_sale(strategy, parts, customer_limit=4)
+async def test_all_its_keys_end_by_themselves(dependencies: StrategyDependencies) -> None:
+    strategy = LuaFireAndForgetStrategy.build(dependencies)
+    await create_sale(strategy, dependencies, customer_limit=4)
     won(await strategy.buy(a_purchase()))
-    for key in RedisKeys(parts.gate_settings.key_prefix, "drop").standalone:
-        assert 0 < await parts.redis.ttl(key) <= LIFE_SECONDS, key
+    for key in RedisKeys(dependencies.gate_settings.key_prefix, "drop").standalone:
+        assert 0 < await dependencies.redis.ttl(key) <= LIFE_SECONDS, key
     await strategy.close()

@@ -28,9 +28,9 @@ async def cluster(make_cluster: MakeCluster) -> RedisCluster:
 
 
 @pytest.fixture
-async def on_cluster(parts: StrategyDependencies, cluster: RedisCluster) -> AsyncIterator[StrategyDependencies]:
-    redis = make_redis(cluster.url, "test", parts.gate_settings)
-    yield replace(parts, redis=redis, gate=Gate(redis, parts.gate_settings.key_prefix))
+async def on_cluster(dependencies: StrategyDependencies, cluster: RedisCluster) -> AsyncIterator[StrategyDependencies]:
+    redis = make_redis(cluster.url, "test", dependencies.gate_settings)
+    yield replace(dependencies, redis=redis, gate=Gate(redis, dependencies.gate_settings.key_prefix))
     await redis.aclose()
 
 

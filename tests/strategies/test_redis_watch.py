@@ -24,9 +24,9 @@ async def test_with_the_watch_it_is_sold_exactly_the_stock(crowd: Crowd) -> None
     assert (sold.oversold, sold.undersold, sold.snapshot.remaining) == (0, 0, 0)
 
 
-async def test_the_number_never_goes_below_zero(parts: StrategyDependencies) -> None:
-    strategy = RedisWatchStrategy.build(parts)
-    sale = await create_sale(strategy, parts, stock=3)
+async def test_the_number_never_goes_below_zero(dependencies: StrategyDependencies) -> None:
+    strategy = RedisWatchStrategy.build(dependencies)
+    sale = await create_sale(strategy, dependencies, stock=3)
     await strategy.buy(a_purchase(quantity=4))
     counted = await strategy.counter.read("drop", 1)
     assert counted is not None
@@ -35,10 +35,10 @@ async def test_the_number_never_goes_below_zero(parts: StrategyDependencies) -> 
     assert await remaining(strategy, sale) == 0
 
 
-async def test_a_counter_that_redis_forgot_is_made_from_the_ledger(parts: StrategyDependencies) -> None:
-    strategy = RedisWatchStrategy.build(parts)
-    sale = await create_sale(strategy, parts, stock=3)
+async def test_a_counter_that_redis_forgot_is_made_from_the_ledger(dependencies: StrategyDependencies) -> None:
+    strategy = RedisWatchStrategy.build(dependencies)
+    sale = await create_sale(strategy, dependencies, stock=3)
     won(await strategy.buy(a_purchase()))
-    await parts.redis.unlink(strategy.counter.key("drop", 1))
+    await dependencies.redis.unlink(strategy.counter.key("drop", 1))
     won(await strategy.buy(a_purchase(quantity=2)))
     assert await remaining(strategy, sale) == 0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.ledger.purchases import Seen
+from app.ledger.purchases import SaleState
 from app.sales.model import Purchase
 from app.sales.outcomes import Reserved, SoldOut
 from app.strategies import sharded_counter
@@ -64,18 +64,18 @@ def test_shares(undealt: int, shares: list[int], quantity: int, left: tuple[int,
     assert (rest.remaining, [share.remaining for share in buckets]) == left
 
 
-async def test_buyers_of_several_tickets_leave_none_over(parts: StrategyDependencies) -> None:
-    strategy = ShardedCounterStrategy.build(parts)
-    sale = await create_sale(strategy, parts, stock=100)
+async def test_buyers_of_several_tickets_leave_none_over(dependencies: StrategyDependencies) -> None:
+    strategy = ShardedCounterStrategy.build(dependencies)
+    sale = await create_sale(strategy, dependencies, stock=100)
     outcomes = await asyncio.gather(
         *(insist(strategy, a_purchase(f"customer-{number}", quantity=3)) for number in range(50))
     )
     assert sum(isinstance(outcome, Reserved) for outcome in outcomes) == 33
     assert {str(outcome) for outcome in outcomes if not isinstance(outcome, Reserved)} == {str(SoldOut(1))}
     won(await strategy.buy(a_purchase()))
-    assert (await tally_of(parts, sale)).booked == 100
+    assert (await tally_of(dependencies, sale)).booked == 100
     assert await remaining(strategy, sale) == 0
-    async with parts.engine.connect() as connection:
+    async with dependencies.engine.connect() as connection:
         first_tickets = list((await connection.execute(text("SELECT ticket FROM bookings"))).scalars())
     assert len(set(first_tickets)) == 34
 
@@ -89,18 +89,20 @@ TAKE_BACK_BUCKET_1 = text("""
 class Selfish(ShardedCounterStrategy):
     """The control: a purchase looks into one bucket only, even if that has too few tickets."""
 
-    async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
-        here = {"sale": purchase.sale, "round": seen.round, "bucket": 1, "quantity": purchase.quantity}
+    async def take(self, connection: AsyncConnection, purchase: Purchase, state: SaleState) -> Taken | SoldOut:
+        here = {"sale": purchase.sale, "round": state.round, "bucket": 1, "quantity": purchase.quantity}
         ticket = await connection.scalar(sharded_counter.TAKE, here)
         return SoldOut(0) if ticket is None else Taken(ticket)
 
 
-async def test_without_borrowing_a_buyer_is_sent_away_while_tickets_are_left(parts: StrategyDependencies) -> None:
-    strategy = ShardedCounterStrategy.build(parts)
-    sale = await create_sale(strategy, parts, stock=1000)
+async def test_without_borrowing_a_buyer_is_sent_away_while_tickets_are_left(
+    dependencies: StrategyDependencies,
+) -> None:
+    strategy = ShardedCounterStrategy.build(dependencies)
+    sale = await create_sale(strategy, dependencies, stock=1000)
     won(await strategy.buy(a_purchase()))
-    async with parts.engine.begin() as connection:
+    async with dependencies.engine.begin() as connection:
         await connection.execute(TAKE_BACK_BUCKET_1)
-    assert await Selfish.build(parts).buy(a_purchase()) == SoldOut(0)
+    assert await Selfish.build(dependencies).buy(a_purchase()) == SoldOut(0)
     assert await remaining(strategy, sale) == 999
     won(await strategy.buy(a_purchase()))

@@ -19,7 +19,7 @@ from app.reconcile.measure import Measurement, measure
 from app.reconcile.reconciler import Reconciler, Result
 from app.reconcile.recount import recount
 from app.sales.model import Purchase, ReservationId, Sale, SaleTerms
-from app.sales.order import Order, parse
+from app.sales.order import Order, parse_entry
 from app.sales.outcomes import Outcome, Reserved
 from app.settings import ReconcileSettings
 from app.strategies.registry import STRATEGIES
@@ -84,7 +84,7 @@ class BoxOffice:
     async def waiting(self, count: int | None = None) -> list[Order]:
         """Return the orders in the stream, or its first `count`."""
         entries = await self.redis.xrange(self.keys.orders, count=count)
-        return [order for entry, fields in entries if isinstance(order := parse(NAME, entry, fields), Order)]
+        return [order for entry, fields in entries if isinstance(order := parse_entry(NAME, entry, fields), Order)]
 
     async def book(self, orders: list[Order], status: str = "booked") -> None:
         """Insert the orders' bookings in one transaction, as the drain does, and count only those really inserted."""

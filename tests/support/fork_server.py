@@ -34,7 +34,7 @@ WARM = (
 OF_ONE_PROCESS = {"prometheus_client", "app.failpoints", "app.telemetry.sampling"}
 """Modules that read the environment or draw a random value at import. Each forked process must import them itself."""
 
-MOST_BYTES = 128 * 1024  # of a message, which holds the whole environment of a process
+MAX_BYTES = 128 * 1024  # of a message, which holds the whole environment of a process
 
 
 def serve(channel: socket.socket) -> dict[str, Any] | None:
@@ -55,7 +55,7 @@ def serve(channel: socket.socket) -> dict[str, Any] | None:
                     wakeup.recv(4096)
                     report_ended(channel)
                     continue
-                received = channel.recv(MOST_BYTES)
+                received = channel.recv(MAX_BYTES)
                 if not received:
                     return None
                 pid = os.fork()

@@ -74,7 +74,7 @@ class ForkServer:
         }
         with self._lock:
             message = json.dumps(request).encode()
-            if len(message) > fork_server.MOST_BYTES:
+            if len(message) > fork_server.MAX_BYTES:
                 raise ValueError(f"an environment of {len(message)} bytes is too large for the fork server")
             self._channel.sendall(message)
             while "started" not in (reply := self._next_message()):
@@ -105,7 +105,7 @@ class ForkServer:
             return bool(selector.select(timeout))
 
     def _next_message(self) -> dict[str, int]:
-        received = self._channel.recv(fork_server.MOST_BYTES)
+        received = self._channel.recv(fork_server.MAX_BYTES)
         if not received:
             raise RuntimeError("the fork server has ended")
         message: dict[str, int] = json.loads(received)

@@ -19,7 +19,7 @@ from app.settings import GateSettings, LedgerSettings
 from app.strategies.contention import Contention
 from app.strategies.dependencies import RegisteredStrategy, StrategyDependencies
 
-MOST_TRIES = 500  # of one buyer; contention alone does not take more
+MAX_TRIES = 500  # of one buyer; contention alone does not take more
 WARM_CONNECTIONS = 4  # of each process: limits the purchases under way at once, and the tries that lose to each winner
 
 
@@ -126,14 +126,14 @@ async def _sell(instance: RegisteredStrategy, sale: str, buyers: Buyers) -> Answ
         """Buy with one key, and repeat it as a client should until the outcome is known."""
         nonlocal contended
         key = secrets.token_hex(8)
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             try:
                 return await instance.buy(Purchase(sale, customer, key, buyers.quantity, secrets.token_hex(8)))
             except Contention:
                 contended += 1
             except TemporarilyUnavailable:
                 await asyncio.sleep(0.05)  # a client's pause before it tries again; the test waits for nothing here
-        raise AssertionError(f"{customer} was sent away {MOST_TRIES} times")
+        raise AssertionError(f"{customer} was sent away {MAX_TRIES} times")
 
     outcomes = await asyncio.gather(*(buy(customer) for customer in buyers.customers))
     return Answers(

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 
-LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 0.01, 1.0
+LEAST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.01, 1.0
 PAUSE_FACTOR = 2
 """The pause between two checks is this many times as long as a check took, so that checks do not load the machine."""
 
@@ -37,4 +37,4 @@ def block_until(holds: Callable[[], object], *, seconds: float = 60) -> None:
 
 def _pause_after(begun: float) -> float:
     """Return the seconds until the next check, after one that began at `begun` on the monotonic clock."""
-    return min(MOST_PAUSE_SECONDS, max(LEAST_PAUSE_SECONDS, PAUSE_FACTOR * (time.monotonic() - begun)))
+    return min(MAX_PAUSE_SECONDS, max(LEAST_PAUSE_SECONDS, PAUSE_FACTOR * (time.monotonic() - begun)))

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.lab.stack.process import ChildProcess
 from app.lab.stack.service import CELERY_WORKER
 from tests.support.project import PROJECT
-from tests.support.stall import Stall
+from tests.support.sale_stream import SaleStream
 
 START_SECONDS = 30
 
@@ -21,9 +21,9 @@ MakeWorker = Callable[..., ChildProcess]
 
 
 @pytest.fixture
-async def stall(stock_redis: Redis, engine: AsyncEngine, key_prefix: str) -> Stall:
+async def sale_stream(stock_redis: Redis, engine: AsyncEngine, key_prefix: str) -> SaleStream:
     """Return an open sale of 100 tickets."""
-    return await Stall(stock_redis, engine, key_prefix).open(100)
+    return await SaleStream(stock_redis, engine, key_prefix).open(100)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from app.blasts.load.wire import Reply
 CONNECT_SECONDS = 5.0
 OPEN_TRIES = 5
 FIRST_PAUSE_SECONDS = 0.05
-LONGEST_PAUSE_SECONDS = 2.0  # also limits a Retry-After, because a load has a time limit of its own
+MAX_PAUSE_SECONDS = 2.0  # also limits a Retry-After, because a load has a time limit of its own
 RETRYABLE_STATUSES = frozenset({502, 503, 504})
 CONTENTION = "contention"
 
@@ -110,4 +110,4 @@ def pause_after(attempt: int, answer: Reply | NoReply | None) -> float:
     """
     retry_after = answer.retry_after if isinstance(answer, Reply) else None
     pause = FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) if retry_after is None else retry_after
-    return min(pause, LONGEST_PAUSE_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311  spreads a crowd, keeps no secret
+    return min(pause, MAX_PAUSE_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311  spreads a crowd, keeps no secret

@@ -9,7 +9,7 @@ from app.errors import AtomicTicketsError
 from app.lab.bench.stage import Stage
 from app.lab.stack.waiting import POLL_SECONDS, in_background, poll, repeat
 
-PATIENCE_SECONDS = 120.0
+TIMEOUT_SECONDS = 120.0
 
 
 class NotBooked(AtomicTicketsError):
@@ -45,9 +45,9 @@ class Follower:
         async def first_empty() -> float | None:
             return next((reading.at for reading in self.readings if reading.at >= since and reading.backlog == 0), None)
 
-        at = await poll(first_empty, seconds=PATIENCE_SECONDS)
+        at = await poll(first_empty, seconds=TIMEOUT_SECONDS)
         if at is None:
-            raise NotBooked(f"After {PATIENCE_SECONDS:.0f} s the sale {self._sale} still has a backlog.")
+            raise NotBooked(f"After {TIMEOUT_SECONDS:.0f} s the sale {self._sale} still has a backlog.")
         return at
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import exp, log, sqrt
 from statistics import fmean, stdev
 
-MOST_ROUNDS = 30
+MAX_ROUNDS = 30
 # Student's t, two-sided 95 %, for 1, 2, ... 29 degrees of freedom.
 T_95 = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
@@ -25,7 +25,7 @@ class Interval:
 def interval_of(values: Sequence[float]) -> Interval | None:
     """Return the interval of these values, or None if there are fewer than two.
 
-    All values must be above 0, and there may be at most MOST_ROUNDS of them.
+    All values must be above 0, and there may be at most MAX_ROUNDS of them.
     """
     if len(values) < 2:
         return None

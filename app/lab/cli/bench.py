@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from app.lab.bench.arms import ARMS, QUICK, chosen_arms
 from app.lab.bench.disk import disk_of
-from app.lab.bench.interval import MOST_ROUNDS
+from app.lab.bench.interval import MAX_ROUNDS
 from app.lab.bench.report import BenchReport
 from app.lab.bench.rig import Rig
 from app.lab.bench.run import Arm, Bench, measure, warm_up
@@ -41,7 +41,7 @@ def add_parser(subparsers: "Subparsers") -> None:
         epilog="Exit code: 0 only if every threshold whose arms were measured is passed, with data on a real disk.",
     )
     add = parser.add_argument
-    add("--rounds", type=between(1, MOST_ROUNDS), default=None, metavar="N", help="turns of each arm (default: 7)")
+    add("--rounds", type=between(1, MAX_ROUNDS), default=None, metavar="N", help="turns of each arm (default: 7)")
     add(
         "--seconds",
         type=between(0.5, 60.0),

@@ -16,7 +16,7 @@ from app.blasts.load.result import LoadResult
 from app.blasts.load.runner import run_load
 from app.blasts.load.tracing import GENERATOR
 from app.blasts.trace_ratio import races, trace_ratio_of
-from app.blasts.witnesses import Witnesses, read, when_complete
+from app.blasts.witnesses import Witnesses, read_witnesses, wait_until_complete
 from app.client import ApiRefused, SaleClient
 from app.telemetry.tracing import tracing
 
@@ -103,7 +103,9 @@ async def blast(plan: LoadPlan) -> tuple[LoadResult, Witnesses]:
         return await run_load(plan), Witnesses()
     latest = (await client.witnesses(plan.sale, after=0, limit=1))["latest"]
     result = await run_load(replace(plan, trace_ratio=trace_ratio_of(strategy, plan.trace_ratio)))
-    return result, await when_complete(partial(read, client, plan.sale, latest), result.accepted - result.replayed)
+    return result, await wait_until_complete(
+        partial(read_witnesses, client, plan.sale, latest), result.accepted - result.replayed
+    )
 
 
 def table(result: LoadResult) -> str:

@@ -35,7 +35,7 @@ class BacklogWatch:
         Return None if there was none within 30 s.
         """
         try:
-            async with asyncio.timeout(waiting.PATIENCE_SECONDS):
+            async with asyncio.timeout(waiting.TIMEOUT_SECONDS):
                 while not (later := [answered_at for sent_at, answered_at in self._empty_polls if sent_at >= since]):
                     self._found_empty.clear()
                     await self._found_empty.wait()

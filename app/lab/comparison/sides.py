@@ -14,7 +14,7 @@ from app.blasts.load.plan import LoadPlan
 from app.blasts.load.process import run_in_process
 from app.blasts.load.result import ACCEPTED, LoadResult, PurchaseRecord
 from app.blasts.trace_ratio import trace_ratio_of
-from app.blasts.witnesses import read, when_complete
+from app.blasts.witnesses import read_witnesses, wait_until_complete
 from app.client import Document, SaleClient
 from app.errors import AtomicTicketsError
 from app.lab.comparison.backlog_watch import BacklogWatch
@@ -94,7 +94,7 @@ async def run_one(api_url: str, client: SaleClient, side: Side) -> SideFigures:
     missing = await count_not_booked(client, result.records)
     figures = figures_of(side, result, settled, consistent_at=consistent_at, accepted_but_not_booked=missing)
     written = 0 if side.promises_exactness else result.accepted - result.replayed
-    return replace(figures, witnesses=await when_complete(partial(read, client, side.sale), written))
+    return replace(figures, witnesses=await wait_until_complete(partial(read_witnesses, client, side.sale), written))
 
 
 async def stage(client: SaleClient, side: Side) -> None:

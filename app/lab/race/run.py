@@ -13,7 +13,7 @@ from app.lab.race.samples import SAMPLE_SECONDS, Counters, LedgerSamples, Ledger
 from app.lab.race.stage import plan_of, settled, staged
 from app.lab.race.target import Target
 from app.lab.race.workload import Contestant, Workload
-from app.lab.stack.waiting import PATIENCE_SECONDS, in_background, poll, repeat
+from app.lab.stack.waiting import TIMEOUT_SECONDS, in_background, poll, repeat
 from app.races.history.check import Verdict
 
 WARM_UP = Workload(stock=20, requests=40, concurrency=40, think_ms=0)
@@ -72,7 +72,7 @@ async def send_crowd(
             async def when_all_booked() -> float | None:
                 return watch.samples.first_with(result.accepted)
 
-            await poll(when_all_booked, seconds=PATIENCE_SECONDS, unless=sampling.done)
+            await poll(when_all_booked, seconds=TIMEOUT_SECONDS, unless=sampling.done)
     return result, watch.samples
 
 

@@ -19,7 +19,7 @@ from app.sales.strategy import AcceptedIn
 
 QUIET_SECONDS = 0.5  # while a worker takes a message, it is in no list of the broker for a few ms
 QUIET_SECONDS_WITHOUT_BROKER = 5.0  # used instead if the broker cannot be asked
-PATIENCE_SECONDS = 175.0  # messages of a dead worker return after 60 to 160 s: visibility timeout and Celery's poll
+TIMEOUT_SECONDS = 175.0  # messages of a dead worker return after 60 to 160 s: visibility timeout and Celery's poll
 UNACKED_KEY = "unacked"  # the key in which Celery's transport keeps messages that are taken and not acknowledged
 
 
@@ -71,7 +71,7 @@ async def settled(target: Target, contestant: Contestant, accepted: int) -> Docu
     orders_are_tasks = contestant.strategy.accepted_in is AcceptedIn.PROCESS
     quiet_seconds = QUIET_SECONDS_WITHOUT_BROKER if orders_are_tasks and target.broker_url is None else QUIET_SECONDS
     booked, quiet_since = -1, time.monotonic()
-    give_up_at = quiet_since + PATIENCE_SECONDS
+    give_up_at = quiet_since + TIMEOUT_SECONDS
     while True:
         view = await until(target.client, contestant.sale, "readable", every_figure_is_known)
         now = time.monotonic()

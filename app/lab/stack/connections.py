@@ -3,7 +3,7 @@
 import asyncio
 
 from app.lab.stack.process import ProcessFailed
-from app.ledger.connections import doubts
+from app.ledger.connections import connection_problems
 from app.ledger.engine import POOL_SIZES, make_engine
 from app.settings import LedgerSettings
 
@@ -20,6 +20,6 @@ def refuse_too_many(database_url: str, *, api_processes: int, workers: int) -> N
 async def _doubts(database_url: str, settings: LedgerSettings, wanted: int) -> list[str]:
     engine = make_engine(database_url, "migrate", settings)
     try:
-        return await doubts(engine, wanted)
+        return await connection_problems(engine, wanted)
     finally:
         await engine.dispose()

@@ -104,7 +104,7 @@ class Faults:
                 }.items()
                 if possible
             ],
-            "parts": [
+            "processes": [
                 {"name": process.name, "running": process.server.running} for process in self._supervisor.processes
             ],
         }

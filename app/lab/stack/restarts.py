@@ -3,7 +3,7 @@
 from collections import deque
 
 WINDOW_SECONDS = 60.0
-MOST_DEATHS = 5  # more deaths within the window are a crash loop, which restarts would only hide
+MAX_DEATHS = 5  # more deaths within the window are a crash loop, which restarts would only hide
 FIRST_DELAY_SECONDS = 0.25
 
 
@@ -18,6 +18,6 @@ class RestartPolicy:
         self._deaths.append(now)
         while now - self._deaths[0] > WINDOW_SECONDS:
             self._deaths.popleft()
-        if len(self._deaths) > MOST_DEATHS:
+        if len(self._deaths) > MAX_DEATHS:
             return None
         return float(FIRST_DELAY_SECONDS * 2 ** (len(self._deaths) - 1))

@@ -26,9 +26,9 @@ async def until(client: SaleClient, sale: str, event: str, holds: Callable[[Docu
                 return found
         return None
 
-    found = await poll(read, seconds=waiting.PATIENCE_SECONDS)
+    found = await poll(read, seconds=waiting.TIMEOUT_SECONDS)
     if found is None:
-        raise NotInTime(f"Within {waiting.PATIENCE_SECONDS:.0f} s the sale {sale} was not {event}.")
+        raise NotInTime(f"Within {waiting.TIMEOUT_SECONDS:.0f} s the sale {sale} was not {event}.")
     return found
 
 
@@ -37,7 +37,7 @@ async def when_ready(request: Callable[[], Awaitable[Answer]]) -> Answer:
 
     Raise the last ApiNotReady after 30 s.
     """
-    deadline = time.monotonic() + waiting.PATIENCE_SECONDS
+    deadline = time.monotonic() + waiting.TIMEOUT_SECONDS
     while True:
         try:
             return await request()

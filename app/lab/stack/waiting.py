@@ -11,7 +11,7 @@ from app.errors import AtomicTicketsError
 
 Result = TypeVar("Result")
 
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 POLL_SECONDS = 0.02
 
 

@@ -7,7 +7,7 @@ import * as sales from "./sales.js";
 import * as twoSides from "./two-sides.js";
 import * as way from "./way.js";
 
-/** @type {import("../parts/frame.js").Views} */
+/** @type {import("../components/frame.js").Views} */
 export const VIEWS = {
   "two-sides": twoSides,
   "race-lens": raceLens,

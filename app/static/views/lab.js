@@ -6,6 +6,7 @@ import { fill, form } from "../state/forms.js";
 import { notifyIfRefused } from "../state/notices.js";
 
 /** @import { State, Store } from "../core/types.js" */
+/** @typedef {{ name: string, running: boolean }} Running */
 
 const FAULTS = [
   {
@@ -36,7 +37,7 @@ let polling = false;
 
 /** @param {State} state @param {Store} store */
 export function lab(state, store) {
-  const known = form(state, "lab", { parts: [], faults: [], drain_paused: false });
+  const known = form(state, "lab", { processes: [], faults: [], drain_paused: false });
   if (!polling) queueMicrotask(() => poll(store));
   return h(
     "section",
@@ -44,8 +45,8 @@ export function lab(state, store) {
     h("h2", null, "Try a fault"),
     h(
       "ul",
-      { class: "parts", "aria-label": "Processes of the lab" },
-      known.parts.map((/** @type {{ name: string, running: boolean }} */ part) => process(part, known.drain_paused)),
+      { class: "processes", "aria-label": "Processes of the lab" },
+      known.processes.map((/** @type {Running} */ each) => process(each, known.drain_paused)),
     ),
     h(
       "div",
@@ -66,7 +67,7 @@ export function lab(state, store) {
   );
 }
 
-/** @param {{ name: string, running: boolean }} part @param {boolean} paused */
+/** @param {Running} _ @param {boolean} paused */
 function process({ name, running }, paused) {
   const state = !running ? "down" : paused && name.startsWith("worker") ? "paused" : "up";
   const sign = { up: "●", down: "✗", paused: "❚❚" }[state];

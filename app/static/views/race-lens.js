@@ -3,9 +3,9 @@
 
 import { counted, milliseconds, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
-import { empty } from "../parts/empty.js";
-import { choice } from "../parts/field.js";
-import { figure, figureList } from "../parts/figure.js";
+import { empty } from "../components/empty.js";
+import { choice } from "../components/field.js";
+import { figure, figureList } from "../components/figure.js";
 import { fill, form } from "../state/forms.js";
 import { laneOf, nearest, ROW_PX, schedule } from "./gantt.js";
 import { paint, positionOf } from "./gantt-canvas.js";

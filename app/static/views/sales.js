@@ -2,8 +2,8 @@
 
 import { clock, counted, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
-import { choice, numberField, textField } from "../parts/field.js";
-import { figure, figureList } from "../parts/figure.js";
+import { choice, numberField, textField } from "../components/field.js";
+import { figure, figureList } from "../components/figure.js";
 import { fill, form } from "../state/forms.js";
 import { drift, EQUATION } from "./drift.js";
 import { create, end, reset } from "./sales-actions.js";

@@ -2,8 +2,8 @@
 
 import { counted, rate, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
-import { empty } from "../parts/empty.js";
-import { choice } from "../parts/field.js";
+import { empty } from "../components/empty.js";
+import { choice } from "../components/field.js";
 import { drainRate, figures, hasEnded, newestBlast } from "../state/events.js";
 import { fill, form } from "../state/forms.js";
 import { drift, EQUATION } from "./drift.js";

@@ -10,7 +10,7 @@ from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.counter import counter_update
-from app.ledger.purchases import Seen
+from app.ledger.purchases import SaleState
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.strategies.contention import Conflict
@@ -25,17 +25,17 @@ class ReadThenWrite(LedgerStrategy):
 
     write: ClassVar[TextClause] = counter_update("remaining = :computed")
 
-    async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
-        if purchase.quantity > seen.remaining:
-            return SoldOut(seen.remaining)
-        await think(seen)
+    async def take(self, connection: AsyncConnection, purchase: Purchase, state: SaleState) -> Taken | SoldOut:
+        if purchase.quantity > state.remaining:
+            return SoldOut(state.remaining)
+        await think(state)
         values = {
             "sale": purchase.sale,
-            "round": seen.round,
+            "round": state.round,
             "quantity": purchase.quantity,
-            "computed": seen.remaining - purchase.quantity,
-            "version": seen.version,
-            "lock_token": seen.lock_token,
+            "computed": state.remaining - purchase.quantity,
+            "version": state.version,
+            "lock_token": state.lock_token,
         }
         written = (await connection.execute(self.write, values)).first()
         if written is None:

@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.failpoints import failpoint
 from app.ledger.availability import LOCK_NOT_AVAILABLE, ledger_reachable
-from app.ledger.purchases import Seen, book, read, refusal
-from app.sales.attempt import Attempts, Hazard, NoAttempts
+from app.ledger.purchases import SaleState, book, read, refusal
+from app.sales.attempt import AttemptSink, Hazard, NullAttemptSink
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import Outcome, Reserved, SoldOut
 from app.sales.strategy import AcceptedIn, Snapshot
@@ -67,15 +67,15 @@ class LedgerStrategy:
     hazard: ClassVar[Hazard | None] = None
     dealt: ClassVar[str] = "0"
 
-    def __init__(self, engine: AsyncEngine, attempts: Attempts | None = None) -> None:
+    def __init__(self, engine: AsyncEngine, attempts: AttemptSink | None = None) -> None:
         self._engine = engine.execution_options(isolation_level=self.isolation)
-        self._attempts = attempts or NoAttempts()
+        self._attempts = attempts or NullAttemptSink()
 
     @classmethod
     def build(cls, dependencies: StrategyDependencies) -> Self:
         return cls(dependencies.engine, dependencies.attempts)
 
-    async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
+    async def take(self, connection: AsyncConnection, purchase: Purchase, state: SaleState) -> Taken | SoldOut:
         """Take the tickets, uncommitted. Raise Conflict if the whole transaction should be tried again."""
         raise NotImplementedError
 
@@ -107,13 +107,15 @@ class LedgerStrategy:
     async def close(self) -> None:
         """Do nothing: no work outlives a purchase."""
 
-    async def read_sale(self, connection: AsyncConnection, purchase: Purchase) -> Seen:
+    async def read_sale(self, connection: AsyncConnection, purchase: Purchase) -> SaleState:
         """Read the sale and its counter."""
         return await read(connection, purchase.sale, self.locking)
 
-    async def complete(self, connection: AsyncConnection, purchase: Purchase, seen: Seen, taken: Taken) -> Reserved:
+    async def complete(
+        self, connection: AsyncConnection, purchase: Purchase, state: SaleState, taken: Taken
+    ) -> Reserved:
         """Book the taken tickets and commit. Raise Conflict if the same key was booked in the meantime."""
-        reserved = await book(connection, purchase, seen.round, taken.ticket)
+        reserved = await book(connection, purchase, state.round, taken.ticket)
         if reserved is None:
             raise Conflict("key")  # rolled back; the next attempt finds the booking, and answers with it
         await connection.commit()
@@ -127,25 +129,25 @@ class LedgerStrategy:
 
     async def sell(self, connection: AsyncConnection, purchase: Purchase) -> Outcome:
         """Run the steps of one purchase on the connection, and record its attempts if the strategy races."""
-        seen = await self.read_sale(connection, purchase)
-        outcome = await refusal(connection, purchase, seen, lock_customer=self.locks_customer)
+        state = await self.read_sale(connection, purchase)
+        outcome = await refusal(connection, purchase, state, lock_customer=self.locks_customer)
         if outcome is not None:
             return outcome
         await failpoint("after_stock_read")
-        taken = await self.take(connection, purchase, seen)
+        taken = await self.take(connection, purchase, state)
         if isinstance(taken, SoldOut):
             return taken
-        reserved = await self.complete(connection, purchase, seen, taken)
+        reserved = await self.complete(connection, purchase, state, taken)
         if self.hazard is not None:
             wrote = (taken.remaining, taken.row_version)
-            for attempt in attempts_of(purchase, seen, reserved, strategy=self.name, hazard=self.hazard, wrote=wrote):
+            for attempt in attempts_of(purchase, state, reserved, strategy=self.name, hazard=self.hazard, wrote=wrote):
                 self._attempts.record(attempt)
         return reserved
 
 
-async def think(seen: Seen) -> None:
+async def think(state: SaleState) -> None:
     """Pause between read and write, for the sale's `think_ms`. A real service does other work there."""
-    await asyncio.sleep(seen.think_ms / 1000)
+    await asyncio.sleep(state.think_ms / 1000)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.failpoints import failpoint
 from app.ledger.availability import ledger_reachable
-from app.ledger.purchases import Seen, book
+from app.ledger.purchases import SaleState, book
 from app.ledger.tally import tally
 from app.sales.model import Purchase, Sale
 from app.sales.outcomes import Reserved, SoldOut
@@ -59,7 +59,9 @@ class CountedStrategy(LedgerStrategy):
         left = max(0, counted.left)
         return Snapshot(round=sale.round, epoch=sale.epoch, stock=counted.stock, remaining=left, backlog=0)
 
-    async def complete(self, connection: AsyncConnection, purchase: Purchase, seen: Seen, taken: Taken) -> Reserved:
+    async def complete(
+        self, connection: AsyncConnection, purchase: Purchase, state: SaleState, taken: Taken
+    ) -> Reserved:
         """Book the taken tickets and commit; give them back if no booking was inserted.
 
         After the insert only the commit decides, so a failed commit gives nothing back. Raise Conflict if the same key
@@ -68,27 +70,29 @@ class CountedStrategy(LedgerStrategy):
         await failpoint("after_decrement")
         reserved = None
         try:
-            reserved = await book(connection, purchase, seen.round, taken.ticket)
+            reserved = await book(connection, purchase, state.round, taken.ticket)
         finally:
             if reserved is None:
-                await self.counter.add(purchase.sale, seen.round, purchase.quantity)
+                await self.counter.add(purchase.sale, state.round, purchase.quantity)
         if reserved is None:
             raise Conflict("key")  # rolled back; the next attempt finds the booking, and answers with it
         await connection.commit()
         return reserved
 
-    async def rebuild(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> NoReturn:
+    async def rebuild(self, connection: AsyncConnection, purchase: Purchase, state: SaleState) -> NoReturn:
         """Rebuild the counter that Redis has lost, and raise Conflict, so that the purchase starts over."""
-        await self._seed(connection, purchase.sale, seen.round, seen.stock)
+        await self._seed(connection, purchase.sale, state.round, state.stock)
         raise Conflict("forgotten")
 
-    async def sold_out(self, connection: AsyncConnection, purchase: Purchase, seen: Seen, counted: Counted) -> SoldOut:
+    async def sold_out(
+        self, connection: AsyncConnection, purchase: Purchase, state: SaleState, counted: Counted
+    ) -> SoldOut:
         """Return SoldOut, unless the ledger's stock has grown. Then let the counter grow and raise Conflict.
 
         The process that raised the stock may have died before it reached the counter.
         """
-        if counted.stock < seen.stock:
-            await self._seed(connection, purchase.sale, seen.round, seen.stock)
+        if counted.stock < state.stock:
+            await self._seed(connection, purchase.sale, state.round, state.stock)
             raise Conflict("grown")
         return SoldOut(max(0, counted.left))
 

@@ -7,7 +7,7 @@ docstring of the strategy says what that does to a sale.
                                            `seed`. Lives a week after the last purchase
 `<prefix>:{<sale>}:prefilter:<round>`      string: tickets for which purchases may still ask the ledger. gate-and-guard;
                                            made from the ledger by `admit`. Lives one second, used or not
-`<prefix>:{<sale>}:lock`                   string: the holder's own random word. redis-lock and redis-lock-fenced;
+`<prefix>:{<sale>}:lock`                   string: the holder's random value. redis-lock and redis-lock-fenced;
                                            deleted by its holder. Lives two seconds
 `<prefix>:{<sale>}:lock-token`             string: the newest token. redis-lock-fenced; the ledger has the highest one
                                            that was used. Lives a week after the last purchase

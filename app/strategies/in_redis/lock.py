@@ -36,14 +36,14 @@ class SaleLock:
     @asynccontextmanager
     async def held(self, sale: str) -> AsyncIterator[None]:
         """Take the lock, and release it afterwards. Raise Conflict if another purchase holds it."""
-        key, word = RedisKeys(self._prefix, sale).lock, secrets.token_hex(8)
+        key, value = RedisKeys(self._prefix, sale).lock, secrets.token_hex(8)
         with stock_server_reachable():
-            if not await self._redis.set(key, word, nx=True, px=self._lock_ms):
+            if not await self._redis.set(key, value, nx=True, px=self._lock_ms):
                 raise Conflict("locked")
         try:
             yield
         finally:
-            await self._release(key, word)
+            await self._release(key, value)
 
     async def token(self, sale: str) -> int:
         """Return a number higher than all before. Each holder of the lock takes one."""
@@ -67,13 +67,13 @@ class SaleLock:
         with stock_server_reachable():
             await self._redis.incrby(RedisKeys(self._prefix, sale).lock_token, tokens)
 
-    async def _release(self, key: str, word: str) -> None:
+    async def _release(self, key: str, value: str) -> None:
         """Delete the lock if it is still the caller's.
 
         If Redis is away, the lock expires by itself, and the work done under it stays valid.
         """
         try:
             with stock_server_reachable():
-                await self._unlock(keys=[key], args=[word])
+                await self._unlock(keys=[key], args=[value])
         except GateUnavailable as error:
             log.warning("a lock was not given back; it ends by itself", key=key, error=error.detail)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.failpoints import failpoint
 from app.ledger.purchases import read, refusal
-from app.sales.attempt import Attempts
+from app.sales.attempt import AttemptSink
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, SoldOut
 from app.strategies.contention import Contention
@@ -30,7 +30,7 @@ class LockedStrategy(ReadThenWrite):
     A purchase takes its connection to the ledger before it takes the lock, so no holder waits for a connection.
     """
 
-    def __init__(self, engine: AsyncEngine, lock: SaleLock, attempts: Attempts | None = None) -> None:
+    def __init__(self, engine: AsyncEngine, lock: SaleLock, attempts: AttemptSink | None = None) -> None:
         super().__init__(engine, attempts)
         self.lock = lock
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
@@ -76,8 +76,8 @@ class LockedStrategy(ReadThenWrite):
 
         Most buyers of a flash sale come too late, which the committed data already shows.
         """
-        seen = await read(connection, purchase.sale)
-        outcome = await refusal(connection, purchase, seen)
-        if outcome is None and purchase.quantity > seen.remaining:
-            return SoldOut(seen.remaining)
+        state = await read(connection, purchase.sale)
+        outcome = await refusal(connection, purchase, state)
+        if outcome is None and purchase.quantity > state.remaining:
+            return SoldOut(state.remaining)
         return outcome

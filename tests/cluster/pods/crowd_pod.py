@@ -9,7 +9,7 @@ from app.blasts.load.result import LoadResult
 from tests.cluster.kubectl import Kubectl
 
 NAME = "crowd"
-MOST_RECORDS = 20_000
+MAX_RECORDS = 20_000
 EXEC_SECONDS = 180
 REPLY_SECONDS = 30.0  # how long a buyer waits for a pod on a busy machine
 IDLE = "import signal; signal.pause()"
@@ -55,7 +55,7 @@ class CrowdPod:
         seconds: float = 60,
     ) -> LoadResult:
         """Send buyers, and return each one's answer when all have been answered."""
-        assert requests <= MOST_RECORDS
+        assert requests <= MAX_RECORDS
         plan = LoadPlan(
             url=url,
             sale=sale,

@@ -11,7 +11,7 @@ from tests.cluster.kubectl import Kubectl
 from tests.support.received import ReceivedSpan, Spans
 from tests.support.until import block_until
 
-MOST_TRACES = 1000
+MAX_TRACES = 1000
 WAIT_SECONDS = 30  # a process sends every 5 s
 
 
@@ -24,7 +24,7 @@ class Jaeger:
 
     def search(self, service: str, operation: str, tags: Mapping[str, str]) -> Spans:
         """Return all spans of the traces that have such a span."""
-        return self._traces(service=service, operation=operation, tags=json.dumps(tags), limit=MOST_TRACES)
+        return self._traces(service=service, operation=operation, tags=json.dumps(tags), limit=MAX_TRACES)
 
     def traces(self, ids: Iterable[str]) -> Spans:
         return self._traces(traceID=sorted(set(ids)))

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from app.lab.bench.interval import MOST_ROUNDS, T_95, interval_of, paired
+from app.lab.bench.interval import MAX_ROUNDS, T_95, interval_of, paired
 from app.lab.bench.judging import at_least, at_most, never_above
 
 
@@ -44,7 +44,7 @@ def test_the_interval_is_that_of_students_t() -> None:
 
 
 def test_the_table_of_t_covers_every_number_of_rounds() -> None:
-    assert len(T_95) == MOST_ROUNDS - 1
+    assert len(T_95) == MAX_ROUNDS - 1
     assert all(fewer > more for fewer, more in pairwise(T_95))
 
 

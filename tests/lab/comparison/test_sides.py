@@ -118,7 +118,7 @@ async def test_a_sale_with_other_terms_is_left_alone(service: Service) -> None:
 
 
 async def test_waiting_ends(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(waiting, "TIMEOUT_SECONDS", 0.1)
     service.answer = lambda _method, _path: sale(phase="Seeding")
     with pytest.raises(NotInTime, match="opened"):
         await until(SaleClient(service.url), "drop", "opened", lambda found: found["phase"] == "Open")
@@ -149,7 +149,7 @@ async def test_an_empty_backlog_counts_only_when_seen_after_the_last_acceptance(
 
 
 async def test_a_backlog_that_stays_has_no_such_moment(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(waiting, "TIMEOUT_SECONDS", 0.1)
     service.answer = lambda _method, _path: sale(backlog=1)
     watch = BacklogWatch(SaleClient(service.url), "drop")
     async with in_background(repeat(watch.poll, every_seconds=0.02)):

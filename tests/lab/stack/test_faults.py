@@ -48,7 +48,7 @@ def faults(control: LabControl, supervisor: Supervisor) -> Faults:
 
 
 def running(control: LabControl) -> dict[str, bool]:
-    return {process["name"]: process["running"] for process in control.state()["parts"]}
+    return {process["name"]: process["running"] for process in control.state()["processes"]}
 
 
 def conditions(process: psutil.Process) -> tuple[Condition, Condition]:

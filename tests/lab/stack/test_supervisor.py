@@ -12,7 +12,7 @@ import pytest
 
 from app.lab.stack.process import ChildProcess, ProcessFailed
 from app.lab.stack.registry import HOME_VARIABLE, ProcessRegistry
-from app.lab.stack.restarts import MOST_DEATHS, WINDOW_SECONDS, RestartPolicy
+from app.lab.stack.restarts import MAX_DEATHS, WINDOW_SECONDS, RestartPolicy
 from app.lab.stack.supervisor import ManagedProcess, StopRequested, Supervisor
 from tests.support.until import block_until
 
@@ -131,7 +131,7 @@ def test_restarts_wait_longer_each_time_and_then_no_more() -> None:
 
 def test_deaths_far_apart_are_never_a_crash_loop() -> None:
     policy = RestartPolicy()
-    delays = {policy.delay_after_death(number * (WINDOW_SECONDS + 1)) for number in range(3 * MOST_DEATHS)}
+    delays = {policy.delay_after_death(number * (WINDOW_SECONDS + 1)) for number in range(3 * MAX_DEATHS)}
     assert delays == {0.25}
 
 

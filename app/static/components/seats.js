@@ -5,13 +5,13 @@ import { h } from "../core/vdom.js";
 
 /** @import { Sale } from "../core/types.js" */
 
-const MOST_SEATS = 150; // drawn for a sale that has not begun
+const MAX_SEATS = 150; // drawn for a sale that has not begun
 const ROOMY = 60; // up to this number, a seat is large enough to show how many bookings it has
 const CLOSE = 150; // up to this number, a seat is larger than the smallest
 
 /** Shows the hall of a sale that has not begun. @param {number} stock */
 export function emptySeats(stock) {
-  const ticketsPerSeat = Math.max(1, Math.ceil(stock / MOST_SEATS));
+  const ticketsPerSeat = Math.max(1, Math.ceil(stock / MAX_SEATS));
   const none = Array(Math.ceil(stock / ticketsPerSeat)).fill(0);
   return seats({
     tickets: { round: 0, stock, tickets_per_cell: ticketsPerSeat, sold: none, sold_twice: none, most: none },
@@ -79,12 +79,12 @@ function description(stock, free, twice, oversold) {
   return `${counted(stock, "ticket")}: ${whole(stock - free)} sold${contested}, ${whole(free)} free.`;
 }
 
-const MOST_PEOPLE = 300; // up to this number, each ticket without a seat is drawn as one person
+const MAX_PEOPLE = 300; // up to this number, each ticket without a seat is drawn as one person
 
 /** Shows the tickets that were sold beyond the stock, as people without a seat. @param {Sale} sale */
 export function peopleWithoutSeat({ oversold }) {
   if (oversold === 0) return null;
-  const ticketsPerPerson = Math.ceil(oversold / MOST_PEOPLE);
+  const ticketsPerPerson = Math.ceil(oversold / MAX_PEOPLE);
   const drawn = Math.ceil(oversold / ticketsPerPerson);
   return h(
     "figure",

@@ -9,10 +9,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.gate.keys import GROUP, SaleKeys
-from app.sales.order import Order, Unreadable, parse
+from app.sales.order import Order, Unreadable, parse_entry
 
 
-class Stall:
+class SaleStream:
     """A sale with a name of its own, whose keys begin with `prefix`. `order` stands in for the gate."""
 
     def __init__(self, redis: "Redis", engine: AsyncEngine, prefix: str) -> None:
@@ -22,8 +22,8 @@ class Stall:
         self.keys = SaleKeys(prefix, self.name)
         self.round, self.epoch, self.number = 1, 1, 0
 
-    async def open(self, stock: int, *, guarded: bool = True) -> "Stall":
-        """Create the sale and start its first round. Return the stall itself."""
+    async def open(self, stock: int, *, guarded: bool = True) -> "SaleStream":
+        """Create the sale and start its first round. Return this SaleStream."""
         async with self.engine.begin() as connection:
             await connection.execute(
                 text("INSERT INTO sales (name, strategy) VALUES (:sale, 'atomic')"), {"sale": self.name}
@@ -69,7 +69,7 @@ class Stall:
     async def order(self, **other: Any) -> Order:
         """Write an order to the stream and return it."""
         fields = self.fields(**other)
-        return readable(parse(self.name, await self.write(fields), fields))
+        return readable(parse_entry(self.name, await self.write(fields), fields))
 
     async def orders(self, count: int, **other: Any) -> list[Order]:
         return [await self.order(**other) for _ in range(count)]
@@ -77,7 +77,7 @@ class Stall:
     def unwritten(self, **other: Any) -> Order:
         """Return an order that was never in a stream, for tests of the ledger alone."""
         fields = self.fields(**other)
-        return readable(parse(self.name, f"{1_700_000_000_000 + self.number}-0", fields))
+        return readable(parse_entry(self.name, f"{1_700_000_000_000 + self.number}-0", fields))
 
     async def backlog(self) -> int:
         return int(await self.redis.hget(self.keys.sale, "backlog") or 0)
