@@ -31,7 +31,8 @@ async def list_attempts(
     sale: SaleName, services: InstalledServices, round_: Round = None, after: After = 0, limit: Limit = MAX_LIMIT
 ) -> AttemptPage:
     """Return the attempts of a round that passed their checks, in the order of their numbers."""
-    round_ = round_ or await services.attempts.present_round(sale)
+    present = await services.attempts.present_round(sale)
+    round_ = round_ or present
     found = await services.attempts.attempts(sale, round_, after=after, limit=limit)
     return AttemptPage(
         sale=sale,
@@ -47,7 +48,8 @@ async def list_witnesses(
     sale: SaleName, services: InstalledServices, round_: Round = None, after: After = 0, limit: Limit = 100
 ) -> WitnessPage:
     """Return the pairs of attempts of a round that collided. `after` and `next` are numbers of second attempts."""
-    round_ = round_ or await services.attempts.present_round(sale)
+    present = await services.attempts.present_round(sale)
+    round_ = round_ or present
     extent = await services.attempts.extent(sale, round_, after)
     found = await services.attempts.witnesses(sale, round_, after=after, limit=limit)
     return WitnessPage(

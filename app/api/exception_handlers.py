@@ -53,7 +53,7 @@ async def of_framework(request: Request, error: Exception) -> Response:
 def methods_at(application: FastAPI, path: str) -> set[str]:
     """Return all methods of the path. The framework itself reports only those of the first route that matches it."""
     matching = [context for context in iter_route_contexts(application.router.routes) if context.path_regex.match(path)]
-    return {method for context in matching for method in context.methods or ()}
+    return {method for context in matching for method in context.methods or ()} or {"GET", "HEAD"}  # static files
 
 
 async def unexpected(request: Request, error: Exception) -> Response:

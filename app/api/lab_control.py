@@ -46,7 +46,7 @@ class LabControl:
 
     def request(self, fault: Fault) -> bool:
         """Queue the fault. Return False if so many requests wait that the lab does not seem to run."""
-        if len(self._requests()) >= MAX_WAITING:
+        if len(list(self._directory.glob("*.request"))) >= MAX_WAITING:  # the lab may take them meanwhile: no stat
             return False
         draft = self._directory / f"{uuid.uuid4().hex}.draft"
         draft.write_text(fault.value)
@@ -86,7 +86,7 @@ class LabControl:
     def take_requests(self) -> list[Fault]:
         """Remove and return the waiting requests, the oldest first. Called by the lab."""
         taken = []
-        for path in self._requests():
+        for path in sorted(self._directory.glob("*.request"), key=lambda path: path.stat().st_mtime_ns):
             taken.append(Fault(path.read_text()))
             path.unlink()
         return taken
@@ -96,9 +96,6 @@ class LabControl:
         draft = self._state.with_suffix(".draft")
         draft.write_text(json.dumps(state))
         draft.rename(self._state)
-
-    def _requests(self) -> list[Path]:
-        return sorted(self._directory.glob("*.request"), key=lambda path: path.stat().st_mtime_ns)
 
 
 def is_loopback(host: str) -> bool:

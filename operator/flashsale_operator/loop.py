@@ -163,7 +163,13 @@ class FlashSaleLoop:
         for name in self._resources.resync(bodies, expected):
             self._enqueue(name)
         if self._acting:
+            await self._prune()
+
+    async def _prune(self) -> None:
+        try:
             await self._stores.drift_reconciler.prune_old()
+        except TemporarilyUnavailable as error:
+            log.warning("old rows of the ledger are deleted at the next resync", error=error.detail)
 
     async def _owners(self) -> set[tuple[str, str]]:
         """Return name and uid of each resource that has a sale in the ledger; if it goes away, of those read so far."""

@@ -12,6 +12,7 @@ import socket
 from typing import Any
 
 import kopf
+import structlog
 
 from app.cancellation import cancel_until_done
 from app.telemetry.logs import configure_logs
@@ -23,6 +24,8 @@ from flashsale_operator.metrics import OperatorMetrics
 from flashsale_operator.resource.models import GROUP, PLURAL, VERSION
 from flashsale_operator.settings import OperatorSettings
 from flashsale_operator.stores import Stores
+
+log = structlog.get_logger()
 
 
 @kopf.on.login()
@@ -56,6 +59,14 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     memo.loop = FlashSaleLoop(memo.stores, kube, election, metrics, operator_settings)
     endless = (election.run(), memo.loop.resync_forever(), memo.loop.lead_forever())
     memo.tasks = [asyncio.create_task(each) for each in endless]
+    for task in memo.tasks:
+        task.add_done_callback(log_failure)
+
+
+def log_failure(task: asyncio.Task[None]) -> None:
+    """Log the error that ended a task. The process lives until the kubelet has seen its probe fail often enough."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("a task of the operator failed", exc_info=error)
 
 
 @kopf.on.cleanup()

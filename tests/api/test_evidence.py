@@ -102,7 +102,8 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
 
 @pytest.mark.parametrize("what", ["attempts", "witnesses"])
 async def test_what_is_wrong_is_named(client: AsyncClient, naive: str, what: str) -> None:
-    assert (await client.get(f"/sales/nobody/{what}")).json()["type"] == "/problems/unknown-sale"
+    for query in ("", "?round=1"):
+        assert (await client.get(f"/sales/nobody/{what}{query}")).json()["type"] == "/problems/unknown-sale"
     for query in ("limit=0", "limit=1001", "after=-1", "round=0"):
         refused = await client.get(f"/sales/{naive}/{what}?{query}")
         assert refused.status_code == 422

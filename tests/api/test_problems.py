@@ -140,9 +140,10 @@ async def test_a_defect_of_a_route_is_not_handed_to_the_server_again(
     assert [line["event"] for line in lines if "exc_info" in line] == ["a request failed unexpectedly"]
 
 
-async def test_a_wrong_method_is_answered_with_all_allowed_ones(client: AsyncClient) -> None:
-    refused = await client.patch("/sales/spring-tour")
-    assert (refused.status_code, refused.headers["allow"]) == (405, "DELETE, GET")
+@pytest.mark.parametrize(("path", "allowed"), [("/sales/spring-tour", "DELETE, GET"), ("/static/main.js", "GET, HEAD")])
+async def test_a_wrong_method_is_answered_with_all_allowed_ones(client: AsyncClient, path: str, allowed: str) -> None:
+    refused = await client.patch(path)
+    assert (refused.status_code, refused.headers["allow"]) == (405, allowed)
 
 
 async def test_the_front_page_is_the_dashboard(client: AsyncClient) -> None:

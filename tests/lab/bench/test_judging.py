@@ -15,6 +15,7 @@ from app.lab.bench.judging import at_least, at_most, never_above
         ((0.95, 0.96, 0.95, 0.97), "PASS"),
         ((0.70, 1.30, 0.80, 1.25), "FAIL"),  # the middle is above the threshold, but the interval's low end is not
         ((0.85, 0.86, 0.85, 0.84), "FAIL"),
+        ((0.95, 0.0, 0.95, 0.97), "FAIL"),  # nothing was measured in one round: not a reason to lose all others
         ((0.95,), "NOT MEASURED"),
         ((), "NOT MEASURED"),
     ],
