@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app.ledger import engine as engine_module
 from app.ledger.availability import LedgerUnavailable
 from app.ledger.engine import make_engine
 from app.ledger.locks import hold
@@ -26,12 +27,27 @@ from tests.support.sales import a_purchase
 Held = Callable[[AsyncEngine], AbstractAsyncContextManager[None]]
 
 
-@pytest.fixture
-async def hasty(dependencies: StrategyDependencies, database_url: str) -> AsyncIterator[StrategyDependencies]:
-    """Yield the dependencies of a process whose statements have little time."""
-    engine = make_engine(database_url, "test", LedgerSettings(statement_timeout_seconds=0.4))
+@asynccontextmanager
+async def process(
+    dependencies: StrategyDependencies, database_url: str, statement_seconds: float
+) -> AsyncIterator[StrategyDependencies]:
+    """Yield the dependencies of a process whose statements have `statement_seconds`."""
+    engine = make_engine(database_url, "test", LedgerSettings(statement_timeout_seconds=statement_seconds))
     yield replace(dependencies, engine=engine)
     await engine.dispose()
+
+
+@pytest.fixture
+async def hasty(
+    dependencies: StrategyDependencies, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[StrategyDependencies]:
+    """Yield the dependencies of a process that waits for a lock for 0.3 s.
+
+    Its statements have far longer. When they had 0.4 s, one was ended for its own length on a busy machine.
+    """
+    monkeypatch.setattr(engine_module, "LOCK_SHARE", 0.03)
+    async with process(dependencies, database_url, 10.0) as hasty:
+        yield hasty
 
 
 @asynccontextmanager
@@ -81,9 +97,18 @@ class Slow(RowLockStrategy):
 
 
 async def test_a_statement_that_takes_too_long_by_itself_is_no_contention(
-    dependencies: StrategyDependencies, hasty: StrategyDependencies
+    dependencies: StrategyDependencies, database_url: str
 ) -> None:
-    strategy = Slow.build(hasty)
-    await create_sale(strategy, dependencies)
-    with pytest.raises(LedgerUnavailable):
-        await strategy.buy(a_purchase())
+    async with process(dependencies, database_url, 0.4) as hasty:
+        strategy = Slow.build(hasty)
+        await create_sale(strategy, dependencies)
+        with pytest.raises(LedgerUnavailable):
+            await strategy.buy(a_purchase())
+
+
+async def test_a_lock_has_less_time_than_its_statement(dependencies: StrategyDependencies) -> None:
+    async with dependencies.engine.connect() as connection:
+        settings = "SELECT extract(epoch FROM current_setting(name)::interval) FROM unnest(CAST(:names AS text[])) name"
+        found = await connection.scalars(text(settings), {"names": ["lock_timeout", "statement_timeout"]})
+        lock, statement = found.all()
+    assert 0 < lock < statement
