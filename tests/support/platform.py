@@ -166,13 +166,13 @@ class Platform:
         The block begins when 200 purchases are answered and 100 are under way. A crowd of a fixed size could be served
         before the test's next step: 2,000 were, in one of twenty runs.
         """
-        plan = self._plan(sale, MAX_REQUESTS, concurrency=100)
-        load = Load(plan)
+        load = Load(self._plan(sale, MAX_REQUESTS, concurrency=100))
         running = asyncio.create_task(load.run())
         try:
             await until(lambda: running.done() or answered(load) >= WELL_UNDER_WAY)
             assert not running.done(), running
             yield load
+            assert not running.done(), "the buyers ended before the step was done"
         finally:
             load.stop()
             await running
