@@ -169,7 +169,7 @@ class FlashSaleLoop:
         try:
             await self._stores.drift_reconciler.prune_old()
         except TemporarilyUnavailable as error:
-            log.warning("old rows of the ledger are deleted at the next resync", error=error.detail)
+            log.warning("old rows not deleted, tried again at the next resync", error=error.detail)
 
     async def _owners(self) -> set[tuple[str, str]]:
         """Return name and uid of each resource that has a sale in the ledger; if it goes away, of those read so far."""

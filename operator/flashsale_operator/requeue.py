@@ -16,9 +16,9 @@ def requeue_after(pause_seconds: float, moments: Iterable[datetime | None], now:
 
 
 def backoff(failures: int, interval_seconds: float) -> float:
-    """Return the seconds until the next try after this many failures in a row, at least one.
+    """Return the seconds until the next try after this many failures in a row (1 or more).
 
-    They double with each failure, up to the interval.
+    The pause doubles with each failure, up to the interval.
     """
     return jitter(min(FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 20), interval_seconds))
 

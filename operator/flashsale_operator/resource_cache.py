@@ -1,4 +1,7 @@
-"""The cache of FlashSales, filled by the watch and corrected by resyncs. An older generation never replaces a newer."""
+"""The cache of FlashSales, filled by the watch and corrected by resyncs.
+
+An older generation of a resource never replaces a newer one.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -24,7 +24,7 @@ class OperatorSettings(BaseSettings):
     poll_seconds: PositiveFloat = 2.0  # a backlog is seen within this time; counters are written no more often
     resync_seconds: PositiveFloat = 30.0  # a deletion that the watch missed is found within this time
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0  # 0 disables the metrics
-    sales_at_once: Annotated[int, Field(ge=1, le=50)] = 8  # reconciled in parallel; each holds one ledger connection
+    sales_at_once: Annotated[int, Field(ge=1, le=50)] = 8  # reconciled in parallel; each holds up to two connections
 
     @model_validator(mode="after")
     def _stops_before_another_starts(self) -> Self:

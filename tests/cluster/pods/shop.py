@@ -18,7 +18,7 @@ from tests.support.until import block_until
 WAIT_SECONDS = 60
 READY_SECONDS = 90
 # On a busy machine the stock server may take more than a second to answer, which must not count as an outage.
-TIMEOUT_SECONDS = ("settings.GATE_COMMAND_TIMEOUT_SECONDS=5", "settings.GATE_QUEUE_SECONDS=10")
+LONGER_TIMEOUTS = ("settings.GATE_COMMAND_TIMEOUT_SECONDS=5", "settings.GATE_QUEUE_SECONDS=10")
 
 Object = dict[str, Any]
 Order = tuple[str, str]
@@ -51,7 +51,7 @@ class Shop:
     def sets(self, image: str = "") -> tuple[str, ...]:
         """Return the values that every install and upgrade of the release sets."""
         repository, _, tag = (image or self.image).rpartition(":")
-        return f"image.repository={repository}", f"image.tag={tag}", *TIMEOUT_SECONDS
+        return f"image.repository={repository}", f"image.tag={tag}", *LONGER_TIMEOUTS
 
     def install(self, *sets: str) -> str:
         """Install the release. Return when every pod is ready and the migration is done, which may take 90 s."""

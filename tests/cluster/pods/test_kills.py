@@ -16,7 +16,7 @@ from tests.support.until import block_until
 pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.thorough, pytest.mark.timeout(400)]
 
 SOME = 300
-TIMEOUT_SECONDS = 20  # retries of each buyer, with the same key: a store that restarts is away for seconds
+RETRIES = 20  # of each buyer, with the same key: a store that restarts is away for seconds
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def test_a_pod_killed_in_mid_blast(
 ) -> None:
     sale = f"{component}-dies"
     victim = shop.pods(component)[0]
-    with buyers(shop, crowd, background, sale, retries=TIMEOUT_SECONDS) as load:
+    with buyers(shop, crowd, background, sale, retries=RETRIES) as load:
         block_until(lambda: shop.bookings(sale).total() > SOME, seconds=60)
         killer.kill(victim)
         back = background.submit(shop.wait_restarted, victim)
@@ -65,6 +65,6 @@ def test_a_pod_that_starts_while_the_stock_server_is_away_waits_for_it(
         shop.kubectl("scale", stock_server, "--replicas=1")
     shop.wait_restarted(victim)
     shop.until_open(sale)
-    bought = crowd.buy(shop.url, sale, requests=20, retries=TIMEOUT_SECONDS)
+    bought = crowd.buy(shop.url, sale, requests=20, retries=RETRIES)
     assert bought.outcomes == {"accepted": 10, "sold-out": 10}
     assert_exact(shop, sale, bought.records)

@@ -15,7 +15,7 @@ from tests.support.until import block_until
 pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.timeout(400)]
 
 SOLD_BEFORE = 100
-TIMEOUT_SECONDS = 20  # retries of each buyer, with the same key: a store that restarts is away for seconds
+RETRIES = 20  # of each buyer, with the same key: a store that restarts is away for seconds
 
 
 # With the install this takes 35 s: eight pods start, four of them twice, on the two cores that also run the buyers.
@@ -25,7 +25,7 @@ def test_a_sale_stays_exact_while_a_pod_of_each_kind_is_killed(
     for node in nodes:
         killer.prepare(node)
     victims = [shop.pods(component)[0] for component in ("valkey", "worker", "operator", "api")]
-    with buyers(shop, crowd, background, "story", retries=TIMEOUT_SECONDS) as load:
+    with buyers(shop, crowd, background, "story", retries=RETRIES) as load:
         block_until(lambda: shop.bookings("story").total() > SOLD_BEFORE, seconds=60)
         for victim in victims:
             killer.kill(victim)
