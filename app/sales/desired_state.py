@@ -102,7 +102,7 @@ def asks_for_new_round(desired: DesiredSale, observed: Sale) -> bool:
     """Return whether the resource asks for a round that was not started yet.
 
     The ledger's row does not keep this resource's count if it follows another resource. A round that the sale has not
-    reached yet is new in any case.
+    reached yet is new by either count. A sale of the HTTP API is adopted first.
     """
     if is_follower(desired, observed):
         return desired.round > (observed.owner_round or 0)

@@ -43,7 +43,7 @@ class SaleView:
     A figure that only the counter knows is None while the counter is away.
 
     booked, rejected, duplicates, oversold: counted from the ledger's rows
-    undersold: tickets that are neither sold, nor on their way, nor left
+    undersold: tickets that are neither sold, nor on their way, nor set aside, nor left
     counter_says: how many tickets the counter believes are sold; beside `booked` it shows what a race has done to it
     lost: tickets that were promised to buyers and that no store has; None while orders are on their way, since one of
         them may be meant

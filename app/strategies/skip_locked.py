@@ -1,8 +1,9 @@
 """`skip-locked`: Each free ticket is a row, and a purchase takes rows that no other transaction has locked.
 
 How it works: DELETE of the first n rows that a SELECT ... FOR UPDATE SKIP LOCKED finds, so purchases pass each other
-instead of waiting. At most DEALT_TICKETS tickets have a row at a time: a purchase that finds too few locks the counter
-and deals more. A sale of millions thus needs no millions of rows beforehand, and a growing stock needs nothing done.
+instead of waiting. Tickets get their rows DEALT_TICKETS at a time: a purchase that finds too few free rows locks the
+counter and deals more. A sale of millions thus needs no millions of rows beforehand, and a growing stock needs nothing
+done.
 Guarantees: It never oversells, since a row is deleted once. It never undersells: rows that other purchases hold are
 locked, not sold, and those purchases may still fail. The purchase is therefore tried again, and fails with `contention`
 in the end. If it found fewer rows than it needs, it gives the rows back. A lock per customer keeps the limit.

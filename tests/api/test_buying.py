@@ -125,7 +125,7 @@ async def test_the_limit_of_a_customer(client: AsyncClient, sale_terms: dict[str
     assert (await buy(client, "spring-tour", "k-2", customer="bob")).status_code == 200
 
 
-async def test_a_sale_that_will_open_tells_when(client: AsyncClient, sale_terms: dict[str, Any]) -> None:
+async def test_a_sale_that_will_open_answers_when(client: AsyncClient, sale_terms: dict[str, Any]) -> None:
     opens_at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     await client.post("/sales", json=sale_terms | {"opens_at": opens_at})
     refused = await buy(client, "spring-tour")

@@ -109,7 +109,7 @@ async def test_a_sale_that_ended_before_its_round_was_seeded_sells_nothing_more(
     assert await atomic_sale.strategy.buy(a_purchase()) == NotOpen("closed")
 
 
-async def test_orders_that_redis_forgot_are_found_by_what_buyers_were_told(atomic_sale: AtomicSale) -> None:
+async def test_orders_that_redis_forgot_are_found_by_what_buyers_were_promised(atomic_sale: AtomicSale) -> None:
     sale = await atomic_sale.open()
     outcomes = [await atomic_sale.strategy.buy(a_purchase(key=f"k{number}")) for number in range(3)]
     await atomic_sale.drain.sale("drop", 5)

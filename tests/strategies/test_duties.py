@@ -172,7 +172,7 @@ async def test_the_limit_holds_for_requests_that_overlap(desk: Desk) -> None:
     assert outcomes.count(CustomerLimitReached(held=1, limit=1)) == 7
 
 
-async def test_a_sale_that_opens_later_tells_when(desk: Desk) -> None:
+async def test_a_sale_that_opens_later_answers_when(desk: Desk) -> None:
     await desk.open(opens_at=datetime.now(UTC) + timedelta(hours=1))
     outcome = await desk.buy()
     assert isinstance(outcome, NotOpen)

@@ -122,7 +122,7 @@ async def test_a_booking_is_never_pending(naive: NaiveStrategy, sales: SaleRepos
     assert not await naive.is_pending(won(await naive.buy(a_purchase())).reservation)
 
 
-async def test_a_buyer_without_a_free_connection_is_told_to_come_back(database_url: str, sales: SaleRepository) -> None:
+async def test_a_buyer_without_a_free_connection_is_asked_to_come_back(database_url: str, sales: SaleRepository) -> None:
     await create_sale(sales)
     engine = make_engine(database_url, "test", LedgerSettings(pool_size=1, statement_timeout_seconds=0.2))
     async with engine.connect():

@@ -43,7 +43,7 @@ async def test_a_death_between_decrement_and_booking_leaks_the_tickets(
     assert (await tally_of(dependencies, sale)).booked == 1
 
 
-async def test_while_one_gives_back_others_are_told_sold_out(
+async def test_while_one_gives_back_others_are_refused_as_sold_out(
     decr: RedisDecrStrategy, counter: StockCounter, dependencies: StrategyDependencies
 ) -> None:
     sale = await create_sale(decr, dependencies, stock=3)

@@ -20,7 +20,7 @@ class Anomaly(StrEnum):
     REPLAY_DIFFERS = "replay-differs"  # the same key was answered in two ways
     FALSE_REPLAY = "false-replay"  # an answer is marked as a replay without an earlier one, or not marked despite one
     LIMIT_EXCEEDED = "limit-exceeded"  # a customer holds more tickets than the limit
-    FALSE_SOLD_OUT = "false-sold-out"  # a purchase was refused as sold out, and a later one got tickets
+    FALSE_SOLD_OUT = "false-sold-out"  # a purchase was refused as sold out, and later ones got as many tickets
     UNDERSOLD = "undersold"  # purchases were refused as sold out, and tickets were never sold
     LEAKED = "leaked"  # tickets are neither sold nor left
     OVER_ADMITTED = "over-admitted"  # tickets are sold and still counted as left

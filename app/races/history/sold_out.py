@@ -1,4 +1,4 @@
-"""The rule of sold out: once a purchase is refused as sold out, no later one gets as many tickets.
+"""The rule of sold out: once a purchase is refused as sold out, later ones get fewer tickets than it asked for.
 
 This holds until tickets come back, are added, or a round begins.
 """

@@ -34,7 +34,7 @@ class RoundStock:
 
 
 class Stock:
-    """Receives the events of all rounds. `end` reports what is oversold, leaked or over-admitted."""
+    """Receives the events of all rounds. `end` reports what is oversold, over-accepted, leaked or over-admitted."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings

@@ -37,7 +37,7 @@ class Window(NamedTuple):
 
 
 class Versions:
-    """Receives the attempts, and reports each pair of writers of one version."""
+    """Receives the attempts, and reports each later writer of a version together with the first one."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings

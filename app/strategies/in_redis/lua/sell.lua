@@ -9,8 +9,8 @@ local counter = redis.call('HMGET', KEYS[1], 'round', 'epoch', 'stock', 'left', 
 for field = 1, 9 do
   if not counter[field] then return {} end
 end
-local round, epoch, stock, left, limit = tonumber(counter[1]), tonumber(counter[2]), tonumber(counter[3]), tonumber(counter[4]),
-  tonumber(counter[5])
+local round, epoch, stock = tonumber(counter[1]), tonumber(counter[2]), tonumber(counter[3])
+local left, limit = tonumber(counter[4]), tonumber(counter[5])
 local opens, closes, state, accepted = tonumber(counter[6]), tonumber(counter[7]), counter[8], tonumber(counter[9])
 local customer, quantity, nonce = ARGV[1], tonumber(ARGV[3]), ARGV[4]
 local field = customer .. ' ' .. ARGV[2]
