@@ -55,9 +55,9 @@ chart: $(VENV)/.dev ## Generate the chart's schema and tables from values.yaml a
 	@$(BIN)/python tools/document_chart.py
 
 image: ## Build the image atomictickets:dev, with the version and the commit in its labels
-	docker build --tag atomictickets:dev --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) .
+	docker build --tag atomictickets:dev --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) .
 
-kind: ## Install the chart on a local kind cluster and buy a ticket there
+kind: ## Install the chart on a local kind cluster and buy two tickets there
 	@missing=; for tool in docker kind kubectl helm; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	if [ -n "$$missing" ]; then echo "make kind needs$$missing: not found on the PATH"; exit 1; fi
 	@docker info >/dev/null 2>&1 || { echo "make kind needs Docker running: docker info fails"; exit 1; }

@@ -31,7 +31,7 @@ Failpoint = Literal[
 Action = Literal["stop", "kill", "meet"]
 
 POLL_SECONDS = 0.002
-MAX_STOP_SECONDS = 30.0  # if a controller dies, no process stays stopped forever
+MAX_STOP_SECONDS = 30.0  # if a controller dies, no caller stays stopped forever
 MAX_MEETING_SECONDS = 0.5  # short: the holder of a lock waits here in vain, since the others wait for the lock
 
 directory = ProcessSettings().failpoints
@@ -63,7 +63,7 @@ async def _while(holds: Callable[[], bool], seconds: float) -> None:
 
 
 def _claim(directory: Path, point: Failpoint, action: Action) -> bool:
-    """Return whether this process takes the armed action: of all processes that pass, the rename succeeds for one."""
+    """Return whether this caller takes the armed action: of all callers that pass, the rename succeeds for one."""
     try:
         (directory / f"{point}.{action}").rename(_done(directory, point, action))
     except FileNotFoundError:
@@ -76,7 +76,7 @@ def _done(directory: Path, point: Failpoint, action: Action) -> Path:
 
 
 def _arrive(directory: Path, point: Failpoint) -> int:
-    """Add a byte to the meeting's file, and return the number of expected processes; 0 if there is no meeting."""
+    """Add a byte to the meeting's file, and return the number of expected callers; 0 if there is no meeting."""
     try:
         expected = int((directory / f"{point}.meet").read_text())
     except FileNotFoundError:
@@ -92,7 +92,7 @@ def _size(file: Path) -> float:
 
 
 class FailpointController:
-    """The scenario's side: arms points, sees what happened at them, and releases processes.
+    """The scenario's side: arms points, sees what happened at them, and releases callers.
 
     One scenario at a time may use a directory.
     """
@@ -101,7 +101,7 @@ class FailpointController:
         self._directory = directory
 
     def clear(self) -> None:
-        """Disarm all points, delete all records of what happened, and let every stopped process go on."""
+        """Disarm all points, delete all records of what happened, and let every stopped caller go on."""
         self._directory.mkdir(parents=True, exist_ok=True)
         for file in self._directory.iterdir():
             file.unlink(missing_ok=True)
@@ -111,24 +111,27 @@ class FailpointController:
         self._arm(point, "kill")
 
     def stop_at(self, point: Failpoint) -> None:
-        """Stop the first process that reaches the point until `release`, half a minute at most. All others pass."""
+        """Stop the first caller that reaches the point until `release`, half a minute at most.
+
+        Its process goes on meanwhile, and all other callers pass.
+        """
         self._arm(point, "stop")
 
     def meet_at(self, point: Failpoint, expected: int) -> None:
-        """Hold all purchases that reach the point until there are `expected`, half a second at most."""
+        """Hold all callers that reach the point until there are `expected`, half a second at most."""
         self._arm(point, "meet", str(expected))
 
     def disarm(self, point: Failpoint) -> None:
-        """Let all processes pass from now on. One that is stopped at the point stays stopped."""
+        """Let all callers pass from now on. One that is stopped at the point stays stopped."""
         for action in ("stop", "kill", "meet"):
             (self._directory / f"{point}.{action}").unlink(missing_ok=True)
 
     def release(self, point: Failpoint) -> None:
-        """Let the process that is stopped at the point go on."""
+        """Let the caller that is stopped at the point go on."""
         (self._directory / f"{point}.go").touch()
 
     def happened(self, point: Failpoint, action: Action) -> bool:
-        """Return whether a process reached the point and was stopped or killed."""
+        """Return whether a caller was stopped at the point, or a process was killed there."""
         return _done(self._directory, point, action).exists()
 
     def _arm(self, point: Failpoint, action: Action, content: str = "") -> None:

@@ -1,4 +1,4 @@
-"""All settings, read from the environment. No other module reads it.
+"""The settings of the service, the workers and the lab, read from the environment. No other module of them reads it.
 
 There is one class per concern. Names contain the units.
 """
@@ -14,12 +14,15 @@ from app.redis_address import RedisAddress, with_password
 from app.sales.model import MAX_THINK_MS, THINK_MS
 
 
+LogLevel = Literal["NOTSET", "DEBUG", "INFO", "WARN", "WARNING", "ERROR", "FATAL", "CRITICAL"]
+
+
 class ProcessSettings(BaseSettings):
     """Settings of every process: its name, its logs, and where it runs."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
 
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = "INFO"
+    log_level: Annotated[LogLevel, BeforeValidator(str.upper)] = "INFO"
     pod_name: str = Field(default_factory=socket.gethostname)  # names this process in attempts
     # shared by the processes of one host; prometheus-client reads the variable too
     prometheus_multiproc_dir: Path | None = None
@@ -80,7 +83,7 @@ class StoreSettings(BaseSettings):
 
 
 class GivenStores(BaseSettings):
-    """The servers that the user of a lab names. The lab starts each server whose URL is empty."""
+    """The servers that the user of a lab, or of a race at a given URL, names. A lab starts each that has no URL."""
 
     redis_url: str = ""
     broker_url: str = ""
@@ -151,25 +154,30 @@ class ReconcileSettings(BaseSettings):
     retention_days: Annotated[int, Field(ge=1, le=36_500)] = 30
 
 
-class ApiSettings(BaseSettings):
-    """The HTTP server of one API process."""
+class AdminSettings(BaseSettings):
+    """The token of the API's administrator, as a client of the API needs it."""
 
     model_config = SettingsConfigDict(env_prefix="API_")
 
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)] = 8000
-    url: str = "http://127.0.0.1:8000"  # the target of blasts; a caller can never set it
     # not empty: an empty token would protect nothing
     admin_token: Annotated[SecretStr, Field(min_length=1)] | None = None
-    # after SIGTERM: time for a load balancer to stop sending requests
-    shutdown_delay_seconds: Annotated[float, Field(ge=0)] = 0.0
-    graceful_seconds: PositiveInt = 5
-    body_limit_bytes: PositiveInt = 16_384
 
     @property
     def token(self) -> str | None:
         """Return the admin token in clear text."""
         return _secret(self.admin_token)
+
+
+class ApiSettings(AdminSettings):
+    """The HTTP server of one API process."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    url: str = "http://127.0.0.1:8000"  # the target of blasts; a caller can never set it
+    # after SIGTERM: time for a load balancer to stop sending requests
+    shutdown_delay_seconds: Annotated[float, Field(ge=0)] = 0.0
+    graceful_seconds: PositiveInt = 5
+    body_limit_bytes: PositiveInt = 16_384
 
 
 class LabSettings(BaseSettings):

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from playwright.async_api import Browser, Page
-from running_lab import Lab, chromium, running_lab
+from running_lab import Lab, browser_path, chromium, running_lab
 
 WATCHERS = 10
 ROUNDS = 5
@@ -98,6 +98,7 @@ async def watching(url: str, count: int) -> AsyncIterator[None]:
 
 
 async def main() -> None:
+    browser_path()  # ends the script now, and not after minutes, if there is none
     async with running_lab() as client:
         await watchers_cost(client)
         async with chromium() as browser:

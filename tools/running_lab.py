@@ -27,8 +27,8 @@ class Lab(SaleClient):
 
     async def blast(self, sale: str, **load: Any) -> Document:
         """Send a blast, wait until it has ended, and return its result."""
-        blast = await self._ask("POST", f"/sales/{sale}/blasts", load)
-        while (current := await self._ask("GET", f"/blasts/{blast['id']}"))["result"] is None:  # noqa: ASYNC110  the end happens in another process
+        blast = await self._send("POST", f"/sales/{sale}/blasts", load)
+        while (current := await self._send("GET", f"/blasts/{blast['id']}"))["result"] is None:  # noqa: ASYNC110  the end happens in another process
             await asyncio.sleep(0.1)
         result: Document = current["result"]
         return result
@@ -60,13 +60,20 @@ async def running_lab() -> AsyncIterator[Lab]:
             await process.wait()
 
 
-@asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """Run the Chromium that is on the PATH. If there is none, end the script with a message."""
+def browser_path() -> str:
+    """Return the path of the Chromium on the PATH. If there is none, end the script with a message."""
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         sys.exit("There is no Chromium on the PATH (apt-get install chromium).")
+    return path
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """Run the Chromium that is on the PATH."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        browser = await playwright.chromium.launch(
+            executable_path=browser_path(), args=["--no-sandbox", "--disable-gpu"]
+        )
         yield browser
         await browser.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from playwright.async_api import Browser, Page, expect
-from running_lab import chromium, running_lab
+from running_lab import browser_path, chromium, running_lab
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 MAX_BYTES = 300_000  # of all pictures together, because they are part of every clone
@@ -39,6 +39,7 @@ async def sell_on_both_sides(page: Page) -> None:
 
 async def main() -> None:
     """Take all pictures, and print their sizes. Exit with an error if they are too large together."""
+    browser_path()  # ends the script before a lab is started, if there is none
     IMAGES.mkdir(exist_ok=True)
     async with running_lab() as lab, chromium() as browser:
         await sell_on_both_sides(await open_view(browser, lab.url, "two-sides", "dark"))

@@ -43,7 +43,8 @@ async def of_framework(request: Request, error: Exception) -> Response:
         case 404:
             return problem_response(NotFound("There is nothing at this path."), path)
         case 405:
-            allow = (b"allow", ", ".join(sorted(methods_at(request.app, path))).encode())
+            own_path = path.removeprefix(request.scope.get("root_path", ""))  # without the prefix of a mount or a proxy
+            allow = (b"allow", ", ".join(sorted(methods_at(request.app, own_path))).encode())
             return problem_response(MethodNotAllowed("The path does not support this method."), path, [allow])
         case 400:
             return problem_response(InvalidRequest([{"field": "body", "message": "The body is not valid JSON"}]), path)

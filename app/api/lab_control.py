@@ -46,7 +46,7 @@ class LabControl:
 
     def request(self, fault: Fault) -> bool:
         """Queue the fault. Return False if so many requests wait that the lab does not seem to run."""
-        if len(list(self._directory.glob("*.request"))) >= MAX_WAITING:  # the lab may take them meanwhile: no stat
+        if len(list(self._directory.glob("*.request"))) >= MAX_WAITING:  # no stat(): the lab may take one meanwhile
             return False
         draft = self._directory / f"{uuid.uuid4().hex}.draft"
         draft.write_text(fault.value)

@@ -46,7 +46,7 @@ EXPLANATIONS: dict[type[AtomicTicketsError], str] = {
     "the ledger. This request took nothing. Send it again, with the same idempotency key, after `Retry-After`.",
     errors.NotReady: "The process is starting or stopping.",
     errors.InvalidRequest: "The request is invalid. `errors` names each invalid field with the reason.",
-    errors.BodyTooLarge: "The body is longer than `limit_bytes`. It was not read.",
+    errors.BodyTooLarge: "The body is longer than `limit_bytes`. Nothing of it was used.",
     errors.NotJson: "The request body must have the content type application/json.",
     errors.Unauthorized: "Requests that change a sale need the admin token: `Authorization: Bearer <token>`.",
     errors.NotFound: "There is nothing at this path.",

@@ -21,14 +21,14 @@ CALLS = {"EVALSHA": "EVALSHA reserve", "FCALL": "FCALL reserve"}
 
 
 def reserve_span(sale: str) -> AbstractContextManager[Span]:
-    """Return the current span of one sampled purchase, from the queue to the answer."""
+    """Return a context manager with the span of one sampled purchase, from the queue to the answer."""
     attributes = {"atomictickets.sale": sale, "messaging.system": "redis"}
     parent = get_current_span().get_span_context()
     return recorded_span("gate.reserve", parent, attributes, kind=SpanKind.PRODUCER, expected=(GateForgot,))
 
 
 def call_span(command: str, sale: str, purchases: int) -> AbstractContextManager[Span]:
-    """Return the span of a shared call of which a purchase is sampled.
+    """Return a context manager with the span of a shared call that has a sampled purchase.
 
     `command` is a key of CALLS. `purchases` is the number of purchases that the call decides.
     """

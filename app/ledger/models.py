@@ -176,7 +176,7 @@ class SetAsideRow(Base):
 
 
 class ReceiptRow(Base):
-    """An acceptance that an API process sent to a buyer shortly before a fence. It makes a lost order count as lost."""
+    """An acceptance that an API process sent to a buyer shortly before a fence. Without any other trace it proves a lost order."""
 
     __tablename__ = "receipts"
     __table_args__ = (Index("ix_receipts_sale_round", "sale", "round"),)

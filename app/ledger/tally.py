@@ -10,7 +10,7 @@ from app.sales.model import UnknownSale
 
 TALLY = text(f"""
     SELECT i.epoch, i.stock, b.booked, b.rejected, b.duplicates, a.set_aside, i.remaining AS counter_remaining,
-        i.recount, u.untraced, coalesce(h.epoch, 0) AS highest_epoch, coalesce(h.number, 0) AS highest_number
+        i.recount, u.unaccounted, coalesce(h.epoch, 0) AS highest_epoch, coalesce(h.number, 0) AS highest_number
     FROM inventory i
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(quantity) FILTER (WHERE status = 'booked'), 0) AS booked,
@@ -22,7 +22,7 @@ TALLY = text(f"""
         SELECT coalesce(sum(quantity), 0) AS set_aside
         FROM set_aside WHERE sale = i.sale AND round = i.round AND set_aside_at IS NOT NULL
     ) a
-    CROSS JOIN LATERAL (SELECT coalesce(sum(r.quantity), 0) AS untraced {UNACCOUNTED}) u
+    CROSS JOIN LATERAL (SELECT coalesce(sum(r.quantity), 0) AS unaccounted {UNACCOUNTED}) u
     LEFT JOIN LATERAL (
         SELECT epoch, number FROM bookings WHERE sale = i.sale AND round = i.round AND epoch IS NOT NULL
         ORDER BY epoch DESC, number DESC LIMIT 1
@@ -38,7 +38,7 @@ class Tally:
     `counter_remaining`: the counter of the strategies that sell in Postgres.
     `highest`: the newest (epoch, number) of a booking of any status; (0, 0) if no booking came from the gate.
     `recount`: whether the round needs an exact check.
-    `untraced`: tickets of receipts without any other row in the ledger; lost, unless the order waits in the stream.
+    `unaccounted`: tickets of receipts without any other row in the ledger; lost, unless the order waits in the stream.
     """
 
     epoch: int
@@ -49,7 +49,7 @@ class Tally:
     set_aside: int
     counter_remaining: int
     recount: bool
-    untraced: int
+    unaccounted: int
     highest: tuple[int, int]
 
 

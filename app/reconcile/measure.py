@@ -101,7 +101,7 @@ class Measurement:
         if not self.complete or self.before is None or self.after is None:
             return False
         if self.before.state == "fenced":
-            return False  # a recount ran meanwhile: before it the gate had no tickets, and none of them leaked
+            return False  # a recount was under way at the first snapshot: the gate had no tickets yet, so none leaked
         return _fixed_fields(self.before) == _fixed_fields(self.after) and self.before.epoch == self.ledger.epoch
 
     @property

@@ -37,7 +37,7 @@ PAGE = 500  # sales
 AT_ONCE = POOL_SIZES["reconciler"]  # sales; each holds one connection to the ledger
 JITTER = 0.1  # of a pause, so that several reconcilers do not keep step
 PRUNE_SECONDS = 600.0
-FIRST_RETRY_FACTOR = 0.25  # of the interval: a restarted server is back within a second; its sales stand until then
+FIRST_RETRY_FACTOR = 0.25  # of the interval: a restarted server is back within a second, and its sales stand still
 
 NONE_LOST = LostOrders(orders=0, tickets=0)
 

@@ -48,7 +48,7 @@ class Sale:
     """A sale as the ledger knows it: its terms and its state.
 
     `round`: which staging of the sale this is; a reset raises it.
-    `epoch`: the fencing token of the gate; each new round raises it, and so does each recount after a loss; it never falls.
+    `epoch`: the fencing token of the gate; a new round and a recount after a loss raise it, and it never falls.
     `managed_by`: `http` or `flashsale`, the side that the sale is changed from.
     `owner_uid`, `owner_round`, `owner_generation`: the resource that it follows, and the resource's `spec.round` and
     generation that it last followed.

@@ -97,7 +97,7 @@ class SaleView:
             duplicates=tally.duplicates,
             oversold=max(0, tally.booked - tally.stock),
             undersold=None if counter is None else max(0, tally.stock - accounted_for(counter, tally)),
-            lost=tally.untraced if counter and counter.available and counter.backlog == 0 and unchanged else None,
+            lost=tally.unaccounted if counter and counter.available and counter.backlog == 0 and unchanged else None,
             customer_limit=sale.terms.customer_limit,
             think_ms=sale.terms.think_ms,
             opens_at=sale.terms.opens_at,

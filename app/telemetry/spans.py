@@ -36,7 +36,7 @@ _RECORDER: "Recorder | None" = None
 
 
 def record_with(recorder: "Recorder") -> None:
-    """Make this process create decided spans, from now on, with this recorder."""
+    """Make this process create recorded spans, from now on, with this recorder."""
     global _RECORDER  # noqa: PLW0603  one per process, like OpenTelemetry's provider
     _RECORDER = recorder
 

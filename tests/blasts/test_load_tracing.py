@@ -43,7 +43,7 @@ def is_sampled(traceparent: re.Match[str]) -> bool:
 
 async def test_each_purchase_is_the_root_of_a_trace(tracing_on: InMemorySpanExporter) -> None:
     async with stand_in_service(stock_of(10)) as service:
-        result = await run_load(plan(service, requests=20, trace_ratio=1.0))
+        result = await run_load(plan(service, requests=20, concurrency=5, trace_ratio=1.0))
     assert result.outcomes == {"accepted": 10, "sold-out": 10}
     roots = tracing_on.get_finished_spans()
     assert {(root.name, root.kind, root.parent) for root in roots} == {("buy", SpanKind.CLIENT, None)}
@@ -61,7 +61,7 @@ async def test_each_purchase_is_the_root_of_a_trace(tracing_on: InMemorySpanExpo
 
 async def test_an_unsampled_purchase_has_an_unsampled_traceparent(tracing_on: InMemorySpanExporter) -> None:
     async with stand_in_service(stock_of(10)) as service:
-        await run_load(plan(service, requests=200, trace_ratio=0.5))
+        await run_load(plan(service, requests=200, concurrency=5, trace_ratio=0.5))
     sampled = sum(map(is_sampled, traceparents(service)))
     assert 0 < sampled == len(tracing_on.get_finished_spans()) < 200
 

@@ -175,11 +175,13 @@ def test_entrances_lead_to_the_service(helm: OfflineHelm) -> None:
 
 
 def test_a_components_values_override_those_of_all_pods(helm: OfflineHelm) -> None:
-    sets = ("pods.priorityClassName=normal", "pods.nodeSelector.disk=ssd", "api.priorityClassName=high")
+    common = ("pods.priorityClassName=normal", "pods.nodeSelector.disk=ssd", "pods.tolerations[0].operator=Exists")
+    sets = (*common, "api.priorityClassName=high")
     specs = dict(helm.render(*sets).pods())
     assert specs["api"]["priorityClassName"] == "high"
     assert specs["postgres"]["priorityClassName"] == "normal"
     assert all(spec["nodeSelector"] == {"disk": "ssd"} for spec in specs.values())
+    assert all(spec["tolerations"] == [{"operator": "Exists"}] for spec in specs.values())
 
 
 def test_settings_and_variables_reach_the_processes(helm: OfflineHelm, tmp_path: Path) -> None:

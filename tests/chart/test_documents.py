@@ -40,6 +40,7 @@ def test_every_value_that_is_no_obvious_switch_is_explained() -> None:
     unexplained = {path for path, _, description in values.rows if not description}
     assert {path for path in unexplained if path.rpartition(".")[2] not in plain} <= {
         *("pods.nodeSelector", "pods.tolerations", "pods.affinity", "pods.priorityClassName"),
+        *("pods.podAnnotations", "pods.podLabels"),
         *("api.autoscaling.minReplicas", "api.autoscaling.maxReplicas"),
         *("api.autoscaling.targetCPUUtilizationPercentage", "api.ingress.className", "api.httpRoute.hostnames"),
         *("api.podDisruptionBudget.minAvailable", "api.podDisruptionBudget.maxUnavailable", "api.service.nodePort"),

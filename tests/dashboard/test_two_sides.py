@@ -92,6 +92,7 @@ async def test_before_anything_is_sold_a_side_shows_what_will_happen(open_page: 
     page = await open_page()
     for strategy, sentence in (
         ("naive-relative", "all of those will get a ticket"),
+        ("redis-lock", "does not promise to sell exactly 10 tickets"),
         ("row-lock", "10 tickets will be"),
     ):
         await page.get_by_label("Left: strategy").select_option(strategy)

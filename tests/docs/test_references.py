@@ -19,6 +19,7 @@ from tests.support.project import PROJECT
 FOLDERS = "app|worker|operator|alembic|charts|k8s|tools|tests|docs|requirements"
 PATH = re.compile(rf"(?<![\w/])((?:{FOLDERS})/[\w./-]*\w\.(?:py|lua|md|txt|toml|yaml|json))(?:::(\w+))?")
 LINK = re.compile(r"\]\(([^)#:]*\.md)?(?:#([\w-]+))?\)")
+IMAGE = re.compile(r'(?:src|srcset)="([^":]+)"')
 
 
 def defines(path: Path, name: str) -> bool:
@@ -44,6 +45,12 @@ def test_every_link_leads_to_a_page_and_a_heading(path: Path) -> None:
         if not target.is_file() or (anchor and anchor not in anchors(target)):
             broken.append((page_name, anchor))
     assert broken == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_picture_exists(path: Path) -> None:
+    named = IMAGE.findall(path.read_text(encoding="utf-8"))
+    assert [name for name in named if not (path.parent / name).is_file()] == []
 
 
 def test_a_missing_test_would_be_noticed() -> None:

@@ -14,7 +14,7 @@ from tests.support.project import PROJECT
 CLASSES = [each for each in vars(settings).values() if isinstance(each, type) and issubclass(each, BaseSettings)]
 CLASSES.remove(BaseSettings)
 CLASSES.append(OperatorSettings)
-READ = re.compile(r"""environ(?:\.get\(|\[)"([A-Z_]+)"|"([A-Z_]+)" (?:not )?in os\.environ""")
+READ = re.compile(r"""(?:environ(?:\.get\(|\[)|getenv\()"([A-Z_]+)"|"([A-Z_]+)" (?:not )?in os\.environ""")
 
 
 def variables(settings_class: type[BaseSettings]) -> dict[str, str]:
@@ -37,6 +37,13 @@ def test_every_setting_is_listed_with_its_default(settings_class: type[BaseSetti
 
 def test_no_variable_is_read_outside_the_settings() -> None:
     sources = [path for folder in ("app", "worker") for path in (PROJECT / folder).rglob("*.py")]
-    read = {name for path in sources for found in READ.findall(path.read_text()) for name in found if name}
-    known = {name for each in CLASSES for name in variables(each)}
-    assert read - known == set()
+    assert READ.search('os.environ["A"]')  # the control
+    assert {name for path in sources for found in READ.findall(path.read_text()) for name in found if name} == set()
+
+
+def test_the_prefixes_of_the_probes_are_listed() -> None:
+    sources = [path for folder in ("app", "worker") for path in (PROJECT / folder).rglob("*.py")]
+    prefixes = {found for path in sources for found in re.findall(r'ProbeSettings\.of\("(\w+)"\)', path.read_text())}
+    rows = table(page("settings.md"), "Their names, and when each process is ready:")
+    listed = {name for _, names, _ in rows for name in names.split(", ")}
+    assert listed == {f"{prefix}{name}" for prefix in prefixes for name in ("PROBE_PORT", "READY_FILE")}

@@ -98,10 +98,8 @@ async def test_acknowledged_before_the_commit_the_same_death_loses_the_orders(
     with pytest.raises(WorkerDied):
         await make_drain("dead", kind=DiesOnceAcknowledged).sale(sale_stream.name, 10)
     assert (await make_drain("alive").sale(sale_stream.name, 10)).orders == 0
-    assert (await sale_stream.booked(), await sale_stream.waiting()) == (
-        0,
-        0,
-    )  # three tickets are lost: no order for them is left
+    # Three tickets are lost: no order for them is left.
+    assert (await sale_stream.booked(), await sale_stream.waiting()) == (0, 0)
 
 
 async def test_booked_but_not_acknowledged_is_only_acknowledged(

@@ -48,7 +48,7 @@ async def test_a_stock_server_killed_in_mid_sale_forgets_nothing(make_platform: 
 async def test_without_a_log_of_its_own_a_killed_stock_server_forgets_what_was_not_booked(
     make_platform: MakePlatform,
 ) -> None:
-    """The control: without a durable log, orders are lost. They are noticed, counted and named, and not sold twice."""
+    """The control: with appendonly off, orders are lost. They are noticed, counted and named, and not sold twice."""
     platform = await make_platform(appendfsync="off", idle=("worker-1",))
     sale = await platform.create_sale(stock=30)
     crowd = await platform.blast(sale, 20)

@@ -100,7 +100,6 @@ async def test_creating_an_ended_sale_starts_its_next_round(
     assert (creation.sale.round, creation.sale.epoch) == (2, 3)
     assert creation.sale.terms == terms(stock=3, customer_limit=1)
     assert (creation.sale.ended_at, creation.sale.removed_at) == (None, None)
-    assert creation.sale.removed_at is None
 
 
 async def test_of_creators_that_race_for_an_ended_sale_one_starts_a_round(

@@ -123,6 +123,7 @@ async def test_more_promised_than_there_is_leaves_nothing_to_sell(office: BoxOff
     await office.redis.hset(office.keys.sale, "remaining", 2)
     await office.sell(2, "too-many")
     assert (await recounted(office)).remaining == 0
+    assert (await office.measure()).missing == -2
     assert await office.buy("late") == SoldOut(0)
 
 

@@ -106,8 +106,8 @@ async def test_other_terms_are_refused(service: SalesService) -> None:
 
 async def managed_sale(engine: AsyncEngine) -> Sale:
     """Create the sale as its resource does, and return it."""
-    wanted = DesiredSale(terms=DROP, uid="uid-1", generation=1)
-    return (await ManagedSales(engine).follow(wanted, None, guarded=True)).sale
+    desired = DesiredSale(terms=DROP, uid="uid-1", generation=1)
+    return (await ManagedSales(engine).follow(desired, None, guarded=True)).sale
 
 
 async def test_a_managed_sale_is_changed_by_its_resource_alone(

@@ -65,7 +65,7 @@ class BoxOffice:
         return sale
 
     async def try_to_buy(self, customer: str, key: str = "k", quantity: int = 1) -> BatchReply:
-        """Ask the gate once, with the sale's present fence, and return its reply."""
+        """Ask the gate once, with the sale's present fencing token, and return its reply."""
         sale = await self.sale()
         purchase = Purchase(NAME, customer, key, quantity, secrets.token_hex(8))
         return await self.gate.reserve(NAME, [purchase], FencingToken(sale.epoch, sale.round))

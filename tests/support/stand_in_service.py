@@ -48,7 +48,7 @@ class StandInService:
                     name.lower(): value.strip()
                     for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:] if line)
                 }
-                if head.startswith("GET "):  # this server knows no sale, it only sells
+                if head.startswith("GET "):  # this server only takes purchases and describes no sale
                     writer.write(problem(404, "unknown-sale"))
                     continue
                 await self._accept_pending_connections()

@@ -181,7 +181,8 @@ async def test_a_worker_killed_at_any_step_leaves_its_orders_to_the_next(
 ) -> None:
     await sale_stream.orders(30)
     failpoints.kill_at(point)
-    make_worker(DRAIN_CLAIM_IDLE_SECONDS="3600", wait=False)  # Celery's next child waits
+    # Celery starts another child in place of the killed one. It must not claim the orders before they are checked.
+    make_worker(DRAIN_CLAIM_IDLE_SECONDS="3600", wait=False)
     await until(lambda: failpoints.happened(point, "kill"))
     assert await sale_stream.pending() == 30
     assert await sale_stream.booked() == (30 if point == "after_batch_commit" else 0)

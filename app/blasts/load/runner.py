@@ -35,7 +35,7 @@ class Load:
     def __init__(self, plan: LoadPlan) -> None:
         self._plan = plan
         self._writer = PurchaseWriter(plan)
-        # If spans are not exported, no root span is made: the service's trace would have a root that is missing.
+        # If spans are not exported, no traceparent is sent: with it, the service's traces would lack their root.
         untraced = plan.trace_ratio is None or not tracing_is_on()
         self._traced = None if untraced else TracedPurchases(plan)
         self._numbers = iter(range(plan.requests))

@@ -23,11 +23,11 @@ class Interval:
 
 
 def interval_of(values: Sequence[float]) -> Interval | None:
-    """Return the interval of these values, or None if there are fewer than two.
+    """Return the interval of these values, at most MAX_ROUNDS of them.
 
-    All values must be above 0, and there may be at most MAX_ROUNDS of them.
+    Return None if there are fewer than two, or one of them is not above 0 and so has no logarithm.
     """
-    if len(values) < 2:
+    if len(values) < 2 or min(values) <= 0:
         return None
     logs = [log(value) for value in values]
     middle = fmean(logs)

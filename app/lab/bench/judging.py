@@ -11,7 +11,7 @@ Finding = tuple[Judgement, str]
 
 def at_least(values: Sequence[float], least: float) -> Finding:
     """Return PASS only if the whole interval is at or above `least`, and a text with the figures."""
-    if values and min(values) <= 0:  # such as a share of nothing: it has no logarithm
+    if len(values) > 1 and min(values) <= 0:  # such as a share of nothing: it has no logarithm
         return "FAIL", f"{min(values):.3f} in the worst of {len(values)} rounds"
     found = interval_of(values)
     return too_few(values) if found is None else (passed(found.low >= least), described(found, values))

@@ -78,7 +78,7 @@ class BenchReport:
         ratios = paired(rates(self.samples.of(arm)), rates(self.samples.of(FLOOR)))
         found = interval_of(ratios)
         if found is None:
-            return f"{ratios[0]:.2f}" if ratios else "-"
+            return f"{ratios[0]:.2f}" if len(ratios) == 1 else "-"
         return f"{found.middle:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
     def _figures(self) -> Iterator[str]:

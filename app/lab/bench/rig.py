@@ -132,13 +132,18 @@ class Rig(Installation):
 
 
 async def until_ready(process: ManagedProcess) -> None:
-    """Wait until the process is ready. Raise ProcessFailed, with the end of the log, if it is not ready in time."""
+    """Wait until the process is ready.
+
+    Raise ProcessFailed, with the end of its log, if it ends before or is not ready in time.
+    """
 
     async def is_ready() -> bool | None:
         return (process.ready is None or await asyncio.to_thread(process.ready)) or None
 
     if not await poll(is_ready, seconds=READY_SECONDS, unless=lambda: not process.server.running):
-        raise ProcessFailed(f"{process.name} was not ready after {READY_SECONDS:g} s:\n{process.server.log_tail()}")
+        exit_code = process.server.exit_code
+        why = f"was not ready after {READY_SECONDS:g} s" if exit_code is None else f"ended with exit code {exit_code}"
+        raise ProcessFailed(f"{process.name} {why}:\n{process.server.log_tail()}")
 
 
 def untraced(environment: Mapping[str, str]) -> dict[str, str]:

@@ -25,7 +25,7 @@ from app.lab.stack.service import ServicePlan, clear_metrics
 from app.lab.stack.stores import Stores
 from app.lab.stack.supervised import CHECK_SECONDS, supervised
 from app.lab.stack.supervisor import StopRequested, Supervisor
-from app.settings import ApiSettings, GivenStores
+from app.settings import AdminSettings, GivenStores
 
 if TYPE_CHECKING:
     from app.lab.cli.options import Subparsers
@@ -123,7 +123,7 @@ def _check_connections(database_url: str, args: argparse.Namespace) -> None:
 def _run_comparison(api_url: str, supervisor: Supervisor, json_file: Path | None) -> int:
     from app.lab.comparison.sides import run_all  # noqa: PLC0415 - only --once needs the load generator
 
-    work = run_all(api_url, progress=say, admin_token=ApiSettings().token)
+    work = run_all(api_url, progress=say, admin_token=AdminSettings().token)
     report = asyncio.run(supervised(work, supervisor))
     say(report.text())
     if json_file is not None:

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 HOME = Path("build/race")
 DEFAULT = "default: %(default)s"
 EXIT_CODE = (
-    "Exit code: 0 if every strategy that promises to be exact was exact in every run\n"
-    "of the crowd, and every scenario could be played; 1 otherwise."
+    "Exit code: 0 if every strategy could be raced, every one that promises to be exact\n"
+    "was exact in every run of the crowd, and every scenario could be played; 1 otherwise."
 )
 
 

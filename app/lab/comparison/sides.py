@@ -1,4 +1,4 @@
-"""The sides of `atomictickets lab --once`: a strategy that races and one that does not sell to the same crowd.
+"""The sides of `atomictickets lab --once`: the same crowd buys from a strategy that races and from one that does not.
 
 They use the service over HTTP only.
 """

@@ -96,7 +96,7 @@ class Entry:
 
     @property
     def exact(self) -> bool:
-        """Return whether every run sold exactly its stock and nothing was found in any history."""
+        """Return whether there was a run, none was oversold or undersold, and no history has an anomaly."""
         return (
             bool(self.runs) and not self.findings and all(not run.oversold and not run.undersold for run in self.runs)
         )

@@ -64,9 +64,10 @@ def plan_of(target: Target, contestant: Contestant, workload: Workload) -> LoadP
 async def settled(target: Target, contestant: Contestant, accepted: int) -> Document:
     """Wait until the sale has settled, and return it.
 
-    A sale has settled if the ledger has all accepted tickets, or if no order is on its way to the ledger. An order on
-    its way is in the backlog, or is a message of the broker. If the worker that took the message is dead, the message
-    returns when the broker's visibility timeout ends. After 175 s the sale is returned as it is.
+    A sale has settled if no order is on its way to the ledger, and the ledger has all accepted tickets or its bookings
+    have not changed for 0.5 s (5 s if the broker would have to be asked and cannot be). An order on its way is in the
+    backlog, or is a message of the broker. If the worker that took the message is dead, the message returns when the
+    broker's visibility timeout ends. After 175 s the sale is returned as it is.
     """
     orders_are_tasks = contestant.strategy.accepted_in is AcceptedIn.PROCESS
     quiet_seconds = QUIET_SECONDS_WITHOUT_BROKER if orders_are_tasks and target.broker_url is None else QUIET_SECONDS

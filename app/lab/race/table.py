@@ -55,9 +55,9 @@ STORES = (
 )
 NOTES = (
     "Figures are medians over the runs. Strategies that were exact come first, the fastest of them at the top.",
-    "A - means that the figure cannot be read from here. A ! means that the strategy broke its promise.",
+    "A - means that the figure cannot be read from here. A ! means: broke its promise, or was not raced.",
     "",
-    "promises              what the strategy promises: to sell exactly its stock, or nothing",
+    "promises              exact: the strategy promises to sell exactly its stock; nothing: it promises nothing",
     "order in              place of an accepted order when its buyer is answered: the ledger (committed), the stream",
     "                      in Redis (written with the decision), or only a process (lost if the process dies)",
     "accepted/s            accepted purchases per second, from the first request to the last acceptance",

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from app.lab.stack.restarts import RestartPolicy
 from app.lab.stack.servers.valkey import ValkeyServer
 from app.lab.stack.supervisor import ManagedProcess, Say
 from app.lab.stack.waiting import poll
-from app.settings import ApiSettings, GivenStores
+from app.settings import AdminSettings, GivenStores
 
 READY_SECONDS = 60.0
 # Shorter intervals for the scenarios in which something breaks, so that repairs follow at once.
@@ -74,7 +75,7 @@ class OwnTarget(Target):
         self._processes: dict[str, ManagedProcess] = {}
         self._held: set[str] = set()
         self._replicas = 0
-        super().__init__(api_url="", admin_token=ApiSettings().token)  # the API processes read the same setting
+        super().__init__(api_url="", admin_token=AdminSettings().token)  # the API processes read the same setting
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -98,7 +99,8 @@ class OwnTarget(Target):
         self._installation.__exit__()
 
     async def wait_until_ready(self) -> None:
-        """Wait until every process runs and is ready. Raise ProcessFailed if one is not within 60 s."""
+        """Wait until every process runs and is ready. Raise ProcessFailed if they are not all ready within 60 s."""
+        deadline = time.monotonic() + READY_SECONDS
 
         async def is_ready(process: ManagedProcess) -> bool | None:
             return (
@@ -106,7 +108,7 @@ class OwnTarget(Target):
             ) or None
 
         for process in self._processes.values():
-            if not await poll(partial(is_ready, process), seconds=READY_SECONDS):
+            if not await poll(partial(is_ready, process), seconds=deadline - time.monotonic()):
                 raise ProcessFailed(f"{process.name} was not ready after {READY_SECONDS:g} s.")
 
     def hold(self, names: Sequence[str]) -> None:
@@ -170,4 +172,4 @@ class OwnTarget(Target):
 
 def given_target(api_url: str, stores: GivenStores) -> Target:
     """Return a service that runs already as a target, with those of its stores that may be read."""
-    return Target(api_url, ApiSettings().token, stores.database_url or None, stores.redis_url or None)
+    return Target(api_url, AdminSettings().token, stores.database_url or None, stores.redis_url or None)

@@ -47,12 +47,19 @@ async def repeat(action: Callable[[], Awaitable[None]], *, every_seconds: float)
 
 @asynccontextmanager
 async def in_background(work: Coroutine[Any, Any, Result]) -> AsyncIterator["asyncio.Task[Result]"]:
-    """Run `work` while the block runs, and cancel it at its end. If the work failed before, raise its error."""
+    """Run `work` while the block runs, and cancel it at its end until it has ended, so its clean-up must be short.
+
+    If the work failed before, raise its error, even if the block failed too: that may only be a consequence.
+    """
     task = asyncio.create_task(work)
+    failed = False
     try:
         yield task
     finally:
+        failed = task.done() and not task.cancelled() and task.exception() is not None
         cancel_until_done(task)
         await asyncio.wait({task})
+        if failed:
+            task.result()
     if not task.cancelled():
         task.result()

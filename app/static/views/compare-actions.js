@@ -26,22 +26,25 @@ export async function open(store, file) {
 function parseReport(text) {
   try {
     const report = JSON.parse(text);
-    const complete =
-      Array.isArray(report.race) &&
-      report.workload &&
-      report.race.every((/** @type {any} */ entry) => entry.strategy && entry.figures && Array.isArray(entry.findings));
-    return complete ? report : null;
+    return isReport(report) ? report : null;
   } catch {
     return null; // the caller reports that the file is not a report
   }
 }
+
+/** @param {any} report @returns {report is RaceReport} */
+const isReport = (report) =>
+  Array.isArray(report.race) &&
+  report.workload &&
+  report.race.every((/** @type {any} */ entry) => entry.strategy && entry.figures && Array.isArray(entry.findings));
 
 /** Opens the report of the lab's last race, once. @param {Store} store */
 export async function openLast(store) {
   fill(store, VIEW, { requested: true });
   await notifyIfRefused(store, async () => {
     const { race_report } = await request("GET", "lab");
-    if (race_report) fill(store, VIEW, { report: await request("GET", "lab/race") });
+    const report = race_report ? await request("GET", "lab/race") : null;
+    if (report && isReport(report)) fill(store, VIEW, { report }); // an older release may have written it differently
   });
 }
 

@@ -149,10 +149,12 @@ function forecast(state, fields, side) {
   const strategy = (state.facts?.strategies ?? []).find(({ name }) => name === fields[side]);
   const stock = Math.max(0, Number(fields.stock) || 0);
   const buyers = counted(Number(fields.requests) || 0, "buyer");
-  const sentence = strategy?.promises_exactness
-    ? `${buyers} will ask at once. ${counted(Math.min(stock, Number(fields.requests)), "ticket")} will be sold, and everyone else will be answered “sold out”.`
-    : `${buyers} will ask at once. Many will read “${whole(stock)} left” before the first of them writes, and all of those will get a ticket.`;
-  return [h("p", { class: "hint first" }, sentence), emptySeats(stock)];
+  let expected = `This strategy does not promise to sell exactly ${counted(stock, "ticket")}.`;
+  if (strategy?.promises_exactness)
+    expected = `${counted(Math.min(stock, Number(fields.requests)), "ticket")} will be sold, and everyone else will be answered “sold out”.`;
+  else if (fields[side].startsWith("naive"))
+    expected = `Many will read “${whole(stock)} left” before the first of them writes, and all of those will get a ticket.`;
+  return [h("p", { class: "hint first" }, `${buyers} will ask at once. ${expected}`), emptySeats(stock)];
 }
 
 /** @param {Sale} sale @param {Blast | undefined} blast */

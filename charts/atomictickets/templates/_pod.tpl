@@ -5,12 +5,13 @@
 {{- index (index . 0).Values (index . 1 | camelcase | untitle) | default dict | toYaml -}}
 {{- end -}}
 
-{{/* The values in `pods`, overridden by those of the component. */}}
+{{/* The values in `pods`, overridden by those of the component that are not empty. */}}
 {{- define "atomictickets.placement" -}}
 {{- $common := (index . 0).Values.pods -}}
 {{- $own := include "atomictickets.values" . | fromYaml -}}
 {{- range $key := keys $own -}}
-{{- if not (hasKey $common $key) -}}
+{{- /* mergeOverwrite would let an empty default of the component replace the common value. */ -}}
+{{- if or (not (hasKey $common $key)) (empty (get $own $key)) -}}
 {{- $_ := unset $own $key -}}
 {{- end -}}
 {{- end -}}

@@ -17,6 +17,7 @@ from app.lab.bench.judging import at_least, at_most, never_above
         ((0.85, 0.86, 0.85, 0.84), "FAIL"),
         ((0.95, 0.0, 0.95, 0.97), "FAIL"),  # nothing was measured in one round: not a reason to lose all others
         ((0.95,), "NOT MEASURED"),
+        ((0.0,), "NOT MEASURED"),
         ((), "NOT MEASURED"),
     ],
 )

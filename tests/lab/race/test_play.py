@@ -47,7 +47,7 @@ async def test_a_process_held_when_a_scenario_fails_is_resumed_for_the_next_stra
 
 async def test_a_ledger_that_cannot_be_read_fails_each_strategy_and_not_the_race(make_platform: MakePlatform) -> None:
     platform = await make_platform(idle=("worker-1", "reconcile"))
-    stores = GivenStores(database_url=f"postgresql://nobody@127.0.0.1:{free_port()}/none")
+    stores = GivenStores.model_construct(database_url=f"postgresql://nobody@127.0.0.1:{free_port()}/none")
     workload = Workload(stock=1, requests=2, concurrency=1, think_ms=0)
     strategies = [ConditionalUpdateStrategy, NaiveStrategy]
     outcome = await race_all(given_target(platform.url, stores), strategies, workload, repeat=2, say=print)

@@ -106,7 +106,7 @@ def test_a_crash_loop_is_given_up_with_the_end_of_the_log(
         supervised.check_until(lambda: False)
 
 
-def test_a_part_that_ends_at_start_fails_it_with_the_end_of_the_log(supervised: Supervised) -> None:
+def test_a_process_that_ends_at_start_fails_it_with_the_end_of_the_log(supervised: Supervised) -> None:
     process = supervised.process("api", "raise SystemExit('no such setting')", ready=lambda: False)
     with pytest.raises(ProcessFailed, match="api ended at start, exit code 1:\nno such setting"):
         supervised.supervisor.start([process])

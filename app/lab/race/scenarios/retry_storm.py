@@ -12,7 +12,7 @@ from app.lab.race.target import OwnTarget
 from app.lab.race.workload import Contestant, Workload
 from app.strategies.dependencies import RegisteredStrategy
 
-CROWD = 30  # fewer than the connections of two API processes to the ledger, so that none waits for a connection
+CROWD = 30  # fewer than the 40 connections of two API processes to the ledger, as buyers spread unevenly over them
 WORKLOAD = Workload(stock=CROWD // 2, requests=2 * CROWD, concurrency=CROWD, think_ms=0, retries=20)
 
 

@@ -113,8 +113,8 @@ def _reaches(account: Account, directory: Path) -> bool:
 def _own_directory(path: Path, account: Account, *, mode: int) -> None:
     """Create the directory for `account`, or take over an existing one.
 
-    Raise ProcessFailed if it belongs to a third account, which may have created it first in a directory that all may
-    write to.
+    Raise ProcessFailed if it is a link, no directory, or belongs to a third account, which may have created it first
+    in a directory that all may write to.
     """
     try:
         path.mkdir(mode=mode)
