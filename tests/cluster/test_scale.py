@@ -31,15 +31,12 @@ async def test_a_backlog_of_twenty_thousand_scales_the_workers_up_and_down_again
     running.until(lambda: running.replicas() == 5)
     running.start_worker()
     running.until_status(lambda status: status["stock"]["booked"] == ORDERS)
-    running.until(lambda: running.replicas() == 1)
-    changes = [
-        (event["reason"], *sizes(event["message"]))
-        for event in running.events(WORKERS)
-        if event["source"]["component"] == COMPONENT
-    ]
+    # The operator posts the event after it has scaled the Deployment, so the test waits for the event.
+    running.until(lambda: [after for *_, after in size_changes(running)][-1:] == [1])
+    assert running.replicas() == 1
+    changes = size_changes(running)
     assert changes[0][1] == 1
     assert max(after for _, _, after in changes) == 5
-    assert changes[-1][2] == 1
     reasons = [reason for reason, *_ in changes]
     assert reasons == sorted(reasons, reverse=True)  # up and then down, without going back
     assert set(reasons) == {"ScaledUp", "ScaledDown"}
@@ -68,6 +65,15 @@ async def test_without_a_deployment_the_sale_says_so_and_sells(running: Installa
     assert status["phase"] == "Open"
     assert len(await office.sell(1)) == 1
     assert running.operators[0].probe() == 200
+
+
+def size_changes(installation: Installation) -> list[tuple[str, int, int]]:
+    """Return the reason, the size before and the size after of each change that the operator reported in an event."""
+    return [
+        (event["reason"], *sizes(event["message"]))
+        for event in installation.events(WORKERS)
+        if event["source"]["component"] == COMPONENT
+    ]
 
 
 def sizes(message: str) -> tuple[int, int]:
