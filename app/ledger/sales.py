@@ -141,19 +141,10 @@ class SaleRepository:
                 return await read_sale(connection, name)
 
     async def raise_epoch(self, name: str, seen_epoch: int, *, beyond: int = 0) -> Sale:
-        """Raise the epoch if it is still `seen_epoch`, so that two repairs of one finding raise it once.
-
-        The new epoch is one above the larger of the old one and `beyond`. `beyond` is the gate's epoch, which is ahead
-        if the ledger was restored from an older copy. The call also clears the round's request for a recount, because
-        the caller recounts after raising the epoch. Raise UnknownSale if there is no such sale.
-        """
+        """Raise the epoch as the function `raise_epoch` does, in a transaction of its own."""
         with ledger_reachable():
             async with self._engine.begin() as connection:
-                sale, _ = await lock_sale(connection, name)
-                await connection.execute(
-                    RAISE_EPOCH, {"sale": name, "round": sale.round, "seen": seen_epoch, "beyond": beyond}
-                )
-                return await read_sale(connection, name)
+                return await raise_epoch(connection, name, seen_epoch, beyond=beyond)
 
     async def end(self, name: str) -> Sale:
         """End the sale; ending it again changes nothing. Raise UnknownSale if there is no such sale."""
@@ -172,6 +163,18 @@ class SaleRepository:
         with ledger_reachable():
             async with self._engine.connect() as connection:
                 return [_sale(row) for row in await connection.execute(statement, {"after": after, "limit": limit})]
+
+
+async def raise_epoch(connection: AsyncConnection, name: str, seen_epoch: int, *, beyond: int = 0) -> Sale:
+    """Raise the epoch if it is still `seen_epoch`, so that two repairs of one finding raise it once.
+
+    The new epoch is one above the larger of the old one and `beyond`. `beyond` is the gate's epoch, which is ahead if
+    the ledger was restored from an older copy. The call also clears the round's request for a recount, because the
+    caller recounts after raising the epoch. Raise UnknownSale if there is no such sale.
+    """
+    sale, _ = await lock_sale(connection, name)
+    await connection.execute(RAISE_EPOCH, {"sale": name, "round": sale.round, "seen": seen_epoch, "beyond": beyond})
+    return await read_sale(connection, name)
 
 
 async def lock_sale(connection: AsyncConnection, name: str) -> tuple[Sale, bool]:

@@ -78,13 +78,14 @@ async def recount(sale: Sale, gate: Gate, engine: AsyncEngine) -> Recounted | No
     """
     with ledger_reachable():
         async with recount_lock(engine, sale.name, sale.epoch) as ledger:
-            if ledger is None or not await gate.seed(sale):
-                return None
-            return await _rebuild(sale, gate, ledger)
+            return None if ledger is None else await recount_locked(ledger, sale, gate)
 
 
-async def _rebuild(sale: Sale, gate: Gate, ledger: AsyncConnection) -> Recounted | None:
-    """Do steps 2 to 5, behind the fence. Return None if a newer recount is at work."""
+async def recount_locked(ledger: AsyncConnection, sale: Sale, gate: Gate) -> Recounted | None:
+    """Do the same with the connection that holds the recount lock."""
+    if not await gate.seed(sale):
+        return None
+    await ledger.execution_options(isolation_level="AUTOCOMMIT")  # no long read may hold back a vacuum
     waiting = await read_backlog(gate, sale.name, sale.round)
     in_stream = tuple(order.reservation_id for order in waiting.orders.values())
     booked = await _restore_bookings(sale, gate, ledger, waiting)

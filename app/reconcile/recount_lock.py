@@ -1,7 +1,7 @@
 """An advisory lock that shows that a sale is being recounted. It ends with its holder's connection.
 
 The lock is not needed for safety: the epoch provides that. It keeps two reconcilers from restarting each other's long
-recount.
+recount. A reconciler takes it before it raises the epoch, so nobody reads an epoch whose recount does not show yet.
 """
 
 from collections.abc import AsyncIterator
@@ -24,10 +24,11 @@ TAKEN = text(f"""
 
 @asynccontextmanager
 async def recount_lock(engine: AsyncEngine, sale: str, epoch: int) -> AsyncIterator[AsyncConnection | None]:
-    """Take the lock and yield its connection, in autocommit. Yield None if another process holds it for this epoch."""
+    """Take the lock and yield its connection. Yield None if another process holds the lock for this epoch."""
     async with engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        if not await connection.scalar(TAKE, {"lock": _lock_name(sale, epoch)}):
+        taken = await connection.scalar(TAKE, {"lock": _lock_name(sale, epoch)})
+        await connection.commit()  # the lock belongs to the session and stays
+        if not taken:
             yield None
             return
         try:

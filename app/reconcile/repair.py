@@ -6,10 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.gate.gate import Gate
 from app.ledger.availability import ledger_reachable
-from app.ledger.sales import SaleRepository
+from app.ledger.sales import raise_epoch
 from app.reconcile.measure import LedgerSide, Measurement
-from app.reconcile.recount import Recounted, recount
-from app.reconcile.recount_lock import recount_lock_held
+from app.reconcile.recount import Recounted, recount_locked
+from app.reconcile.recount_lock import recount_lock, recount_lock_held
 from app.sales.model import Sale
 
 CLEAR_RECOUNT_FLAG = text("""
@@ -30,22 +30,27 @@ async def fence_and_recount(sale: Sale, measurement: Measurement, gate: Gate, en
 
     Return None if another process is at work on the sale, or if the sale has ended.
 
-    If two reconcilers find the same loss, one raises the epoch and both use it; the gate lets one of them seed. Dying
-    after the fence or after the raise leaves the sale fenced or behind the ledger, which the next check finds.
+    If two reconcilers find the same loss, one holds the lock of the next epoch, and the other leaves the sale to it. If
+    that one has finished meanwhile, the gate is newer than the finding: nothing is fenced, and the finding is dropped.
+    Dying after the fence or after the raise leaves the sale fenced or behind the ledger, which the next check finds.
     """
     ledger_epoch = measurement.ledger.epoch
-    gate_epoch = measurement.after.epoch if measurement.after is not None else 0
+    first, last = (each.epoch if each is not None else 0 for each in (measurement.before, measurement.after))
     with ledger_reachable():
         if await recount_lock_held(engine, sale.name, ledger_epoch):
             return None
-    snapshot = await gate.snapshot(sale.name)
-    if snapshot is not None and snapshot.epoch > gate_epoch:
-        return None  # another process was at work: a sale that was just created or recounted is not lost
-    await gate.fence(sale.name, max(ledger_epoch, gate_epoch))
-    raised = await SaleRepository(engine).raise_epoch(sale.name, ledger_epoch, beyond=gate_epoch)
-    if raised.ended_at is not None:
-        return None
-    return await recount(raised, gate, engine)
+        async with recount_lock(engine, sale.name, max(ledger_epoch, last) + 1) as ledger:
+            if ledger is None:
+                return None
+            await gate.fence(sale.name, min(first, last))
+            snapshot = await gate.snapshot(sale.name)
+            if snapshot is not None and snapshot.epoch > min(first, last):
+                return None  # another process was at work: a sale that was just created or recounted is not lost
+            async with ledger.begin():
+                raised = await raise_epoch(ledger, sale.name, ledger_epoch, beyond=last)
+            if raised.ended_at is not None:
+                return None
+            return await recount_locked(ledger, raised, gate)
 
 
 async def clear_recount_flag(sale: Sale, checked: LedgerSide, engine: AsyncEngine) -> bool:

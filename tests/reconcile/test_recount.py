@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ import pytest
 from app.gate.gate import Gate
 from app.gate.replies import GateSnapshot, GateUnavailable
 from app.reconcile import recount as recount_module
+from app.ledger.sales import raise_epoch
+from app.reconcile import repair as repair_module
 from app.reconcile.recount import PAGE, recount
-from app.reconcile.recount_lock import recount_lock
+from app.reconcile.recount_lock import recount_lock, recount_lock_held
+from app.reconcile.repair import fence_and_recount
 from app.reconcile.stream_backlog import read_backlog
 from app.sales.outcomes import CustomerLimitReached, Reserved, SoldOut
 from tests.support.box_office import NAME, BoxOffice
@@ -234,6 +238,57 @@ async def test_a_recount_under_way_is_left_alone_and_a_dead_one_is_not(office: B
         assert (await office.sale()).epoch == sale.epoch
     assert (await office.reconcile()).done
     assert (await office.sale()).epoch == sale.epoch + 1
+
+
+@pytest.mark.parametrize("step", ["fence", "snapshot"])
+async def test_a_sale_recounted_by_another_is_neither_fenced_nor_recounted_again(
+    office: BoxOffice, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Another reconciler recounts it just before this step of one whose finding is from before."""
+    await office.create(stock=10)
+    await office.sell(4)
+    await office.redis.delete(office.keys.sale)
+    sale = await raised(office)
+    measurement, original = await office.measure(), getattr(office.gate, step)
+
+    async def after_another(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        assert await recount(sale, office.gate, office.engine)
+        return await original(*arguments)
+
+    monkeypatch.setattr(office.gate, step, after_another)
+    assert await fence_and_recount(sale, measurement, office.gate, office.engine) is None
+    await assert_open(office, epoch=2, remaining=6)
+
+
+async def test_a_sale_that_is_created_during_a_check_is_not_lost(office: BoxOffice) -> None:
+    """The check began before the gate had the sale, and ended when it was open."""
+    sale = await office.create(stock=10)
+    measurement = replace(await office.measure(), before=None)
+    assert await fence_and_recount(sale, measurement, office.gate, office.engine) is None
+    await assert_open(office, epoch=1, remaining=10)
+
+
+async def assert_open(office: BoxOffice, *, epoch: int, remaining: int) -> None:
+    snapshot = await office.snapshot()
+    assert (snapshot.epoch, snapshot.state, snapshot.remaining) == (epoch, "open", remaining)
+    assert (await office.sale()).epoch == epoch
+
+
+async def test_a_reconciler_holds_the_lock_of_an_epoch_before_anybody_can_read_it(
+    office: BoxOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sale = await office.create(stock=10)
+    await office.redis.delete(office.keys.sale)
+    measurement = await office.measure()
+
+    async def observed(*arguments: Any, **options: Any) -> Any:
+        assert await recount_lock_held(office.engine, NAME, sale.epoch + 1)
+        return await raise_epoch(*arguments, **options)
+
+    monkeypatch.setattr(repair_module, "raise_epoch", observed)
+    assert await fence_and_recount(sale, measurement, office.gate, office.engine)
+    assert not await recount_lock_held(office.engine, NAME, sale.epoch + 1)
 
 
 async def test_a_store_that_goes_away_raises_its_own_error(office: BoxOffice, monkeypatch: pytest.MonkeyPatch) -> None:
