@@ -13,7 +13,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.redis_address import RedisAddress, with_password
 from app.sales.model import MAX_THINK_MS, THINK_MS
 
-
 LogLevel = Literal["NOTSET", "DEBUG", "INFO", "WARN", "WARNING", "ERROR", "FATAL", "CRITICAL"]
 
 

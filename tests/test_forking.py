@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from app.lab.stack.process import ChildProcess, launch_dying_with_parent
 from tests.support.forking import ForkServer
+from tests.support.processes import alive
 from tests.support.project import PROJECT
 from tests.support.until import block_until
 
@@ -86,8 +86,4 @@ def test_it_ends_with_the_process_that_asked_for_it(tmp_path: Path) -> None:
     (tmp_path / "probe.py").write_text(PROBE)
     subprocess.run([sys.executable, "-c", ABANDON, str(tmp_path)], cwd=PROJECT, check=True)
     pid = int((tmp_path / "log").read_text())
-    block_until(lambda: not psutil.pid_exists(pid) or is_zombie(pid))
-
-
-def is_zombie(pid: int) -> bool:
-    return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    block_until(lambda: not alive(pid))

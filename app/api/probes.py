@@ -50,7 +50,8 @@ async def readyz(
     if readiness.draining:
         return problem_response(NotReady("The process is stopping."), request.url.path)
     if not readiness.started:
-        return problem_response(NotReady(f"The process is starting: {readiness.reason() or 'its first check runs'}"), request.url.path)
+        reason = readiness.reason() or "its first check runs"
+        return problem_response(NotReady(f"The process is starting: {reason}"), request.url.path)
     return Ready(dependencies=None if verbose is None else await readiness.dependencies())
 
 

@@ -18,7 +18,8 @@ router = APIRouter(prefix="/reservations", tags=["buying"], dependencies=[Depend
 class ReservationStatusOut(BaseModel):
     """The state of a reservation.
 
-    `pending`: accepted and not yet booked, or set aside for a person. `booked`: sold. `rejected`: no ticket was left for it in the ledger.
+    `pending`: accepted and not yet booked, or set aside for a person. `booked`: sold.
+    `rejected`: no ticket was left for it in the ledger.
     `duplicate`: the response was lost and the buyer bought again, so that another reservation holds the tickets.
     `cancelled`: given back. `lost`: the stock server forgot the order, and it is in no store.
     """

@@ -164,7 +164,8 @@ class SaleViewOut(BaseModel):
     oversold: int = Field(description="Tickets booked beyond the stock.")
     undersold: int | None = Field(description="Tickets that are neither sold nor left, once the backlog is 0.")
     lost: int | None = Field(
-        description="Tickets promised to buyers and then forgotten by the stock server. Null while orders are on their way, or if the counter cannot be read."
+        description="Tickets promised to buyers and then forgotten by the stock server. "
+        "Null while orders are on their way, or if the counter cannot be read."
     )
     customer_limit: int | None
     think_ms: int

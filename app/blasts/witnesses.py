@@ -10,7 +10,7 @@ from app.client import Document, SaleClient
 
 MAX_PAIRS = 20  # pairs in a report; all are counted, and GET /sales/{sale}/witnesses returns them
 PAIRS_READ = 200  # to find some pairs of two pods; most are of one pod, because each pod writes in batches
-TIMEOUT_SECONDS = 2.0  # API processes write attempts within 0.1 s; attempts that they dropped never arrive
+TIMEOUT_SECONDS = 5.0  # API processes write attempts within 0.1 s; attempts that they dropped never arrive
 POLL_SECONDS = 0.05
 
 

@@ -27,7 +27,8 @@ PUBLISH_SECONDS = 3.0  # the longest wait of a buyer: if the broker hangs, each 
 class OrderPublisher:
     """The publisher of one process. Use it from one event loop."""
 
-    def __init__(self, broker_url: str) -> None:
+    def __init__(self, broker_url: str, publish_seconds: float = PUBLISH_SECONDS) -> None:
+        self._publish_seconds = publish_seconds
         self._sender = make_sender(broker_url)
         self._threads = ThreadPoolExecutor(PUBLISHING_AT_ONCE, thread_name_prefix="publisher")
 
@@ -38,7 +39,7 @@ class OrderPublisher:
         received the order all the same. After PUBLISH_SECONDS the order stays queued: a slow broker gets it later.
         """
         publication = asyncio.get_running_loop().run_in_executor(self._threads, self._send, message(order))
-        done, _ = await asyncio.wait((publication,), timeout=PUBLISH_SECONDS)
+        done, _ = await asyncio.wait((publication,), timeout=self._publish_seconds)
         if not done:
             publication.add_done_callback(_discard_error)
             raise TemporarilyUnavailable("The broker is slow. It is not known yet whether the order will be booked.")

@@ -176,7 +176,10 @@ class SetAsideRow(Base):
 
 
 class ReceiptRow(Base):
-    """An acceptance that an API process sent to a buyer shortly before a fence. Without any other trace it proves a lost order."""
+    """An acceptance that an API process sent to a buyer shortly before a fence.
+
+    If the order has left no other trace, it proves that the order is lost.
+    """
 
     __tablename__ = "receipts"
     __table_args__ = (Index("ix_receipts_sale_round", "sale", "round"),)

@@ -17,7 +17,8 @@ from starlette.types import Receive, Scope, Send
 from app.lab.stack.process import ChildProcess
 from app.lab.stack.servers.ports import free_port
 from app.main import Settings, create_app
-from app.settings import ApiSettings, GateSettings, LedgerSettings, StoreSettings
+from app.settings import ApiSettings, StoreSettings
+from tests.support.patience import PATIENCE, PATIENT_GATE, PATIENT_LEDGER
 from tests.support.until import until
 
 Api = Callable[..., AbstractAsyncContextManager[AsyncClient]]
@@ -27,8 +28,8 @@ Api = Callable[..., AbstractAsyncContextManager[AsyncClient]]
 def settings(redis_url: str, broker_url: str, database_url: str, key_prefix: str) -> Settings:
     return Settings(
         stores=StoreSettings(redis_url=redis_url, broker_url=broker_url, database_url=database_url),
-        gate=GateSettings(key_prefix=key_prefix),
-        ledger=LedgerSettings(pool_size=5),
+        gate=PATIENT_GATE.model_copy(update={"key_prefix": key_prefix}),
+        ledger=PATIENT_LEDGER.model_copy(update={"pool_size": 5}),
         api=ApiSettings(),
     )
 
@@ -134,7 +135,7 @@ def serve(store_environment: dict[str, str], tmp_path: Path) -> Iterator[Callabl
             f"api {len(started)}",
             [sys.executable, "-m", "app.serve"],
             log=tmp_path / f"api-{len(started)}.log",
-            environment=os.environ | store_environment | {"API_PORT": str(port)} | environment,
+            environment=os.environ | store_environment | PATIENCE | {"API_PORT": str(port)} | environment,
         )
         process.start()
         started.append(Served(f"http://127.0.0.1:{port}", process))

@@ -38,6 +38,7 @@ async def test_a_race_leaves_its_windows_and_its_pairs(client: AsyncClient, naiv
     async def complete() -> bool:
         return bool((await page_of(client, f"/sales/{naive}/witnesses"))["written"] == 3)
 
+    await asyncio.gather(*(client.get(f"/sales/{naive}") for _ in range(3)))  # a connection for each, before they buy
     await asyncio.gather(*(buy(f"k-{number}") for number in range(3)))
     await until(complete)
     witnesses = await page_of(client, f"/sales/{naive}/witnesses")

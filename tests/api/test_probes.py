@@ -5,7 +5,7 @@ from httpx2 import AsyncClient
 
 from app.ledger.migrate import migrate
 from app.main import Settings
-from app.settings import GateSettings, StoreSettings
+from app.settings import StoreSettings
 from tests.api.conftest import Api, until_ready
 from tests.support.until import until
 
@@ -27,7 +27,8 @@ async def until_waiting_for(client: AsyncClient, reason: str) -> None:
     await until(named)
 
 
-async def test_a_ready_process_says_so(client: AsyncClient) -> None:
+async def test_a_ready_process_says_so(client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.api.readiness.CHECK_TIMEOUT_SECONDS", 30.0)
     assert (await client.get("/healthz")).json() == {"status": "ok"}
     assert (await client.get("/readyz")).json() == {"status": "ready"}
     verbose = (await client.get("/readyz?verbose")).json()
@@ -75,7 +76,7 @@ async def test_another_ledger_with_keys_of_its_own_is_no_foreigner(
             broker_url=settings.stores.broker_url,
             database_url=empty_database_url,
         ),
-        gate=GateSettings(key_prefix=f"{settings.gate.key_prefix}-2"),
+        gate=settings.gate.model_copy(update={"key_prefix": f"{settings.gate.key_prefix}-2"}),
         ledger=settings.ledger,
         api=settings.api,
     )
@@ -97,7 +98,8 @@ async def test_purchases_are_counted_by_outcome(client: AsyncClient, sale: str) 
     assert "atomictickets_purchase_seconds_count 4.0" in lines
 
 
-async def test_active_sales_have_gauges(client: AsyncClient, sale: str) -> None:
+async def test_active_sales_have_gauges(client: AsyncClient, sale: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.api.sale_gauges.TIMEOUT_SECONDS", 30.0)
     await client.post(
         "/buy-ticket", json={"sale": sale, "customer": "a", "quantity": 3}, headers={"X-Idempotency-Key": "k"}
     )

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from httpx2 import AsyncClient, ConnectError
 
+from app.failpoints import FailpointController
 from app.lab.stack.servers.ports import free_port
 from tests.api.conftest import Served
 from tests.support.until import until
@@ -58,15 +58,18 @@ async def test_any_process_exposes_the_metrics_of_all(serve: Serve, sale_terms: 
 
 
 async def test_a_request_in_flight_is_answered_before_the_end(
-    serve: Serve, sale_terms: dict[str, Any], database_url: str
+    serve: Serve, sale_terms: dict[str, Any], failpoints: FailpointController
 ) -> None:
-    served = serve()
+    served = serve(API_GRACEFUL_SECONDS="60")
     await served.ready()
-    async with AsyncClient(base_url=served.url) as client:
-        await client.post("/sales", json=sale_terms | {"strategy": "naive", "think_ms": 1500})
+    async with AsyncClient(base_url=served.url, timeout=60) as client:
+        await client.post("/sales", json=sale_terms | {"strategy": "naive"})
+        failpoints.stop_at("after_stock_read")
         buying = asyncio.create_task(client.post("/buy-ticket", json=ORDER, headers=KEY))
-        await until(lambda: is_thinking(database_url))
+        await until(lambda: failpoints.happened("after_stock_read", "stop"))
         served.signal(signal.SIGTERM)
+        await until(lambda: "Shutting down" in served.log.read_text())
+        failpoints.release("after_stock_read")
         won = await buying
     assert won.status_code == 200
     assert won.headers["connection"] == "close"
@@ -77,32 +80,20 @@ async def test_a_request_in_flight_is_answered_before_the_end(
 
 
 async def test_a_purchase_that_outlasts_the_grace_is_asked_to_retry(
-    serve: Serve, sale_terms: dict[str, Any], database_url: str
+    serve: Serve, sale_terms: dict[str, Any], failpoints: FailpointController
 ) -> None:
     served = serve(API_GRACEFUL_SECONDS="1")
     await served.ready()
-    async with AsyncClient(base_url=served.url) as client:
-        await client.post("/sales", json=sale_terms | {"strategy": "naive", "think_ms": 10_000})
+    async with AsyncClient(base_url=served.url, timeout=60) as client:
+        await client.post("/sales", json=sale_terms | {"strategy": "naive"})
+        failpoints.stop_at("after_stock_read")
         buying = asyncio.create_task(client.post("/buy-ticket", json=ORDER, headers=KEY))
-        await until(lambda: is_thinking(database_url))
+        await until(lambda: failpoints.happened("after_stock_read", "stop"))
         served.signal(signal.SIGTERM)
         cut_short = await buying
     assert (cut_short.status_code, cut_short.json()["type"]) == (503, "/problems/temporarily-unavailable")
     assert cut_short.json()["trace_id"] == cut_short.headers["x-trace-id"]
     assert await served.ended() == 0
-
-
-async def is_thinking(database_url: str) -> bool:
-    """Return whether a purchase is pausing inside its transaction."""
-    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
-    try:
-        found = await connection.fetchval(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND state = 'idle in transaction' AND application_name LIKE '%.api'"
-        )
-    finally:
-        await connection.close()
-    return bool(found)
 
 
 async def test_a_draining_process_is_not_ready_before_it_stops(serve: Serve, sale_terms: dict[str, Any]) -> None:

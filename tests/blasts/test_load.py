@@ -1,6 +1,7 @@
 """The load generator against a real HTTP server: what it counts, when it starts, and how it handles missing answers."""
 
 import asyncio
+import itertools
 from collections import Counter
 from typing import Any
 
@@ -48,7 +49,11 @@ async def test_without_the_barrier_the_first_request_leaves_alone(monkeypatch: p
 
     monkeypatch.setattr(runner, "open_all", no_barrier)
     async with stand_in_service(stock_of(10)) as service:
-        await run_load(plan(service, requests=5, concurrency=5, rate=20))
+        running = asyncio.create_task(run_load(plan(service, requests=5, concurrency=5, rate=0.1)))  # the next in 10 s
+        await service.until(lambda service: bool(service.requests))
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
     assert service.requests[0].open_connections == 1
 
 
@@ -128,8 +133,10 @@ async def test_a_server_that_closes_each_connection_loses_no_request() -> None:
 async def test_cancelling_closes_every_connection_and_keeps_the_answers() -> None:
     sell = stock_of(100)
 
+    started = itertools.count(1)
+
     async def stuck_after_five(request: Request) -> Answer:
-        return await (sell(request) if len(service.requests) <= 5 else silence(request))
+        return await (sell(request) if next(started) <= 5 else silence(request))
 
     async with stand_in_service(stuck_after_five) as service:
         load = Load(plan(service, requests=50, concurrency=5))

@@ -21,7 +21,8 @@ from app.lab.stack.servers.postgres import PostgresServer
 from app.ledger.blasts import Blast, BlastRepository
 from app.ledger.engine import make_engine
 from app.live.stream import LiveStream
-from app.settings import GateSettings, LedgerSettings
+from app.settings import GateSettings
+from tests.support.patience import PATIENT_LEDGER
 from tests.support.stand_in_service import Answer, Handler, Request, StandInService, stand_in_service, stock_of
 from tests.support.until import until
 
@@ -71,7 +72,7 @@ async def working(blasts: BlastRepository, api_url: str) -> AsyncIterator[BlastR
         yield blast_runner
     finally:
         blast_runner.stop()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await running
 
 
@@ -186,7 +187,7 @@ async def test_a_ledger_that_was_away_is_found_again(
     environment = os.environ | {"DATABASE_URL": server.url}
     migration = await asyncio.create_subprocess_exec(sys.executable, "-m", "app.ledger.migrate", env=environment)
     assert await migration.wait() == 0
-    engine = make_engine(server.url, "test", LedgerSettings(), pool_size=2)
+    engine = make_engine(server.url, "test", PATIENT_LEDGER, pool_size=2)
     blasts = await blasts_of_drop(engine)
     async with stand_in_service(stock_of(10)) as service, working(blasts, service.url):
         with capture_logs() as logs:
@@ -203,6 +204,6 @@ async def test_sigterm_ends_the_process_in_order(blasts: BlastRepository, databa
         process = await runner_process(database_url, service.url)
         await service.until(ten_asked)
         process.terminate()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await process.wait() == 0
     assert (await blasts.get(blast_id)).state == "aborted"

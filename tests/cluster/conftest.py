@@ -17,6 +17,7 @@ from tests.cluster.api_server import ApiServer, api_server
 from tests.cluster.installation import Installation
 from tests.cluster.kit import VARIABLE, Kit, KitFailed, exclusively, kit_of_environment
 from tests.cluster.kubectl import Kubectl, Refused
+from tests.support.patience import PATIENCE
 from tests.support.project import PROJECT
 from tests.support.until import block_until
 
@@ -76,7 +77,8 @@ def crd(admin: Kubectl) -> Kubectl:
 
     Another process of pytest may apply the definition as well, which changes nothing.
     """
-    admin("apply", "--server-side", "--force-conflicts", f"--filename={PROJECT / 'k8s' / 'crd.yaml'}")
+    with exclusively("definition"):  # a release that is installed at the same time may bring it as well
+        admin("apply", "--server-side", "--force-conflicts", f"--filename={PROJECT / 'k8s' / 'crd.yaml'}")
     admin("wait", "--for=condition=Established", "crd/flashsales.atomictickets.dev", "--timeout=30s")
     block_until(lambda: _is_explained(admin), seconds=30)  # the API server publishes its schema a moment later
     return admin
@@ -120,8 +122,7 @@ def kubectl(admin: Kubectl, api: ApiServer) -> Kubectl:
 @pytest.fixture
 def stores(store_environment: dict[str, str]) -> dict[str, str]:
     """Return the environment of every process of one installation."""
-    # The timeouts are longer than in production, because the machine is shared.
-    return store_environment | {"GATE_CONNECT_TIMEOUT_SECONDS": "5", "GATE_COMMAND_TIMEOUT_SECONDS": "5"}
+    return store_environment | PATIENCE
 
 
 @pytest.fixture

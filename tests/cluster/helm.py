@@ -45,7 +45,7 @@ class Helm:
         return self._chart("template", *sets, wait_seconds=0)
 
     def uninstall(self) -> str:
-        return self._run("uninstall", self.release, "--wait", "--timeout=60s")
+        return self._run("uninstall", self.release, "--wait", "--timeout=60s", wait_seconds=60)
 
     def rollback(self, revision: int, wait_seconds: int = 0) -> str:
         return self._run("rollback", self.release, str(revision), *waiting(wait_seconds), wait_seconds=wait_seconds)

@@ -21,6 +21,7 @@ from tests.cluster.api_server import ApiServer
 from tests.cluster.operator_process import OperatorProcess
 from tests.cluster.statuses import Status, until_status
 from tests.support.project import PROJECT
+from tests.support.until import block_until
 
 ACCOUNT, WORKERS, LEASE = "operator", "atomictickets-worker", "atomictickets-operator"
 ROLE: dict[str, Any] = yaml.safe_load((PROJECT / "k8s" / "operator-role.yaml").read_text())
@@ -70,6 +71,9 @@ class Installation:
             {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": LEASE}},
             DEPLOYMENT,
         )
+        user = f"system:serviceaccount:{self.api.namespace}:{ACCOUNT}"
+        # A new Role takes the API server a moment. No test takes both of these rights away.
+        block_until(lambda: any(self.api.may(user, verb, "flashsale") for verb in ("get", "list")))
 
     def start_operator(self, module: str = "flashsale_operator.main", **environment: str) -> OperatorProcess:
         """Start one more operator, with the rights of the Role alone, and return at once.

@@ -238,7 +238,7 @@ def test_kubectl_waits_for_a_condition(crd: Kubectl, shared_api: ApiServer) -> N
     sale = declare(shared_api, {})
     write_status(shared_api, sale, STATUS)
     kubectl = crd.within(shared_api.namespace)
-    assert "condition met" in kubectl("wait", "--for=condition=Ready", sale, "--timeout=5s")
+    assert "condition met" in kubectl("wait", "--for=condition=Ready", sale, "--timeout=30s")
 
 
 @pytest.mark.parametrize("field", ["spec", "status", *(f"spec.{part}" for part in ("workers", "reconcile"))])

@@ -102,7 +102,7 @@ async def test_a_namespace_goes_with_the_operator_stopped(running: Installation,
     running.until_phase("Open")
     assert running.operators[0].stop(seconds=30)
     running.api.delete_namespace()
-    await until(lambda: not running.api.has_namespace(), seconds=50)
+    await until(lambda: not running.api.has_namespace(), seconds=120)
     sale = await sales.get("drop")
     assert sale is not None
     assert sale.ended_at is None

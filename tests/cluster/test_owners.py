@@ -17,10 +17,11 @@ MANY = [f"drop-{number}" for number in range(10)]
 
 
 async def test_an_http_sale_keeps_its_name_until_the_resource_asks_for_it(
-    running: Installation, office: BoxOffice, sales: SaleRepository
+    installation: Installation, office: BoxOffice, sales: SaleRepository
 ) -> None:
     await office.create(stock=10)
     await office.sell(3)
+    running = begin(installation)  # which could otherwise find the sale before it is seeded
     running.api.create(quick())
     taken = running.until_status(lambda status: condition(status, "Ready")[1] == "NameTaken")
     assert taken["phase"] == "Pending"
@@ -34,11 +35,12 @@ async def test_an_http_sale_keeps_its_name_until_the_resource_asks_for_it(
     assert "Adopted" in running.reasons()
 
 
-async def test_an_http_sale_is_reconciled_as_well(running: Installation, office: BoxOffice) -> None:
+async def test_an_http_sale_is_reconciled_as_well(installation: Installation, office: BoxOffice) -> None:
     await office.create(stock=10)
     await office.sell(3)
     await office.drain()
     await office.redis.unlink(office.keys.sale)
+    running = begin(installation)
     running.until(lambda: running.holder() != "")
     await until(lambda: is_open(office), seconds=60)
     assert (await office.snapshot()).remaining == 7
@@ -97,9 +99,9 @@ async def test_two_operators_at_once_do_what_one_does(
         assert other is not None
         assert (other.round, other.stock, other.remaining) == (1, 10, 10)
         assert other.epoch == (await sales.tally(name, 1)).epoch
-        reasons = installation.reasons(name)
-        assert sorted(set(reasons)) == sorted(reasons)
-        assert "SaleOpened" in reasons
+        reported = Counter(installation.reasons(name))
+        assert 1 <= reported.pop("SaleOpened", 0) <= other.epoch  # once an epoch, as above
+        assert set(reported.values()) <= {1}
 
 
 def test_one_of_two_acts_and_the_other_takes_over(installation: Installation) -> None:
@@ -114,6 +116,13 @@ def test_one_of_two_acts_and_the_other_takes_over(installation: Installation) ->
     installation.api.patch("flashsale/drop", {"spec": {"paused": True}})
     installation.until_phase("Paused")
     assert installation.holder() == "operator-2"
+
+
+def begin(installation: Installation) -> Installation:
+    """Start the operator, which finds a sale that exists already."""
+    installation.set_up()
+    installation.start_operator()
+    return installation
 
 
 async def is_open(office: BoxOffice) -> bool:

@@ -50,8 +50,9 @@ async def test_the_pool_has_a_maximum_and_is_kept_at_its_size(installation: Inst
     installation.until_phase("Open")
     await office.sell(60)
     installation.until(lambda: installation.replicas() == 4)
-    status = installation.until_status(lambda status: status["workers"]["pool"] == 4)
-    assert status["workers"]["desired"] == 5
+    status = installation.until_status(
+        lambda status: (status["workers"]["pool"], status["workers"]["desired"]) == (4, 5)
+    )
     assert condition(status, "Ready")[0] == "True"
 
     installation.api.patch(f"deployment/{WORKERS}", {"spec": {"replicas": 2}})

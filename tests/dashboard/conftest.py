@@ -14,6 +14,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_p
 
 from app.lab.stack.home import LabHome
 from tests.support.databases import MigratedDatabases
+from tests.support.patience import PATIENCE
 from tests.support.platform import Platform
 from tests.support.project import PROJECT
 
@@ -67,7 +68,7 @@ async def platform(
         dashboard_database_url,
         api=2,
         blast_runner=True,
-        environment={"LEDGER_POOL_SIZE": "20", "LEDGER_STATEMENT_TIMEOUT_SECONDS": "30"},
+        environment=PATIENCE | {"LEDGER_POOL_SIZE": "20"},
     )  # the default pool size: fewer connections make a smaller race
     platform.stock.start()
     platform.broker.start()

@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.drain.drain import Drain
 from app.gate.connection import make_redis
-from app.settings import DrainSettings, GateSettings
+from app.settings import DrainSettings
+from tests.support.patience import PATIENT_GATE
 from tests.support.sale_stream import SaleStream
 
 MakeDrain = Callable[..., Drain]
@@ -17,7 +18,7 @@ MakeDrain = Callable[..., Drain]
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator["Redis"]:
-    client = make_redis(redis_url, "test", GateSettings())
+    client = make_redis(redis_url, "test", PATIENT_GATE)
     yield client
     await client.aclose()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import defaultdict
 
 import pytest
 
@@ -33,10 +34,10 @@ async def drain_with_deaths(sale_stream: SaleStream, make_drain: MakeDrain, kind
 
 @pytest.fixture
 def deaths(monkeypatch: pytest.MonkeyPatch) -> None:
-    dice = random.Random(20)  # noqa: S311  a fixed seed: the same deaths every time, as far as scheduling allows
+    dice: dict[Failpoint, random.Random] = defaultdict(lambda: random.Random(20))  # noqa: S311  a fixed seed: the same deaths at each point every time
 
     async def perhaps(point: Failpoint) -> None:
-        if dice.random() < CHANCE:
+        if dice[point].random() < CHANCE:
             raise WorkerDied(point)
 
     monkeypatch.setattr(drain_module, "failpoint", perhaps)

@@ -21,8 +21,9 @@ from app.lab.stack.servers.postgres import PostgresServer
 from app.lab.stack.servers.valkey import ValkeyServer
 from app.ledger.engine import make_engine
 from app.ledger.migrate import migrate
-from app.settings import DrainSettings, GateSettings, LedgerSettings
+from app.settings import DrainSettings
 from tests.drain.conftest import MakeDrain
+from tests.support.patience import PATIENT_GATE, PATIENT_LEDGER
 from tests.support.rows import mark_removed
 from tests.support.sale_stream import SaleStream
 from tests.support.until import until
@@ -85,7 +86,7 @@ async def test_a_foreign_key_in_the_place_of_a_stream_keeps_no_other_sale_from_i
 async def test_a_server_that_refuses_a_new_connection_is_a_store_that_is_away(
     redis: "Redis", engine: AsyncEngine, key_prefix: str
 ) -> None:
-    refusing = make_engine(str(engine.url.set(database="no_such_database")), "test", LedgerSettings(), pool_size=1)
+    refusing = make_engine(str(engine.url.set(database="no_such_database")), "test", PATIENT_LEDGER, pool_size=1)
     drain = Drain(redis, refusing, DrainSettings(), key_prefix=key_prefix)
     with pytest.raises(STORE_ERRORS, match="no_such_database"):
         await sweep(drain, refusing)
@@ -109,7 +110,7 @@ async def test_postgres_away_for_a_while_sets_no_order_aside(
 ) -> None:
     server = make_postgres()
     await migrate(server.url)
-    engine = make_engine(server.url, "test", LedgerSettings(), pool_size=2)
+    engine = make_engine(server.url, "test", PATIENT_LEDGER, pool_size=2)
     sale_stream = await SaleStream(redis, engine, key_prefix).open(100)
     drain = Drain(redis, engine, DrainSettings(sweep_seconds=0.05, poison_tries=1), key_prefix=key_prefix)
 
@@ -134,7 +135,7 @@ async def test_the_stock_server_killed_and_restarted_loses_no_order(
     engine: AsyncEngine, key_prefix: str, make_valkey: Callable[..., ValkeyServer]
 ) -> None:
     server = make_valkey()
-    redis = make_redis(server.url, "test", GateSettings())
+    redis = make_redis(server.url, "test", PATIENT_GATE)
     sale_stream = await SaleStream(redis, engine, key_prefix).open(100)
     drain = Drain(redis, engine, DrainSettings(sweep_seconds=0.05), key_prefix=key_prefix)
 

@@ -8,23 +8,24 @@ from app.ledger.migrate import migrate
 from app.settings import DrainSettings
 from tests.faults.consistency import assert_consistent
 from tests.fixtures.platform import MakePlatform
+from tests.support.patience import PATIENCE
 from tests.support.platform import PLENTY
 from tests.support.until import until
 
 
 async def test_a_whole_sale_without_a_broker_is_booked_by_the_sweep(make_platform: MakePlatform) -> None:
-    platform = await make_platform(api=2)
+    platform = await make_platform(api=2, idle=("reconcile",), environment=PATIENCE)
     platform.broker.kill()
-    sale = await platform.create_sale(stock=300)
-    crowd = await platform.blast(sale, 400, concurrency=100, retries=0)
+    sale = await platform.create_sale_of_first_epoch(stock=300)
+    crowd = await platform.blast(sale, 400, concurrency=100, retries=0, reply_seconds=30.0)
     assert crowd.outcomes == {"accepted": 300, "sold-out": 100}
     view = await assert_consistent(platform, sale, crowd.records)
     assert view["booked"] == 300
-    assert "the broker is away" in platform.log("api-1") + platform.log("api-2")
+    await until(lambda: "the broker is away" in platform.log("api-1") + platform.log("api-2"))
 
 
 async def test_a_ledger_that_is_away_for_a_while_costs_no_order(
-    make_platform: MakePlatform, make_postgres: Callable[..., PostgresServer]
+    make_postgres: Callable[..., PostgresServer], make_platform: MakePlatform
 ) -> None:
     """Each order is read more often than a poison entry may be tried, and yet none is set aside."""
     postgres = make_postgres()

@@ -19,8 +19,8 @@ async def scrape(platform: Platform) -> dict[str, float]:
 
 @pytest.mark.usefixtures("no_forks")  # the processes start by their commands, as in production
 async def test_metrics_include_workers_and_reconciler(make_platform: MakePlatform) -> None:
-    platform = await make_platform(workers=2)
-    sale = await platform.create_sale(stock=10)
+    platform = await make_platform(workers=2, idle=("reconcile",))
+    sale = await platform.create_sale_of_first_epoch(stock=10)
     await platform.blast(sale, 15)
     await platform.settled(sale)
 

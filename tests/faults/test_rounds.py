@@ -2,6 +2,7 @@
 
 from tests.faults.consistency import assert_consistent, assert_ledger_agrees, round_of
 from tests.fixtures.platform import MakePlatform
+from tests.support.patience import PATIENCE
 from tests.support.platform import PLENTY, WELL_UNDER_WAY, Platform, answered
 from tests.support.until import until
 
@@ -17,7 +18,7 @@ async def booked_in(platform: Platform, sale: str, round_: int) -> int:
 
 
 async def test_orders_of_the_round_before_a_reset_are_booked_to_it(make_platform: MakePlatform) -> None:
-    platform = await make_platform(api=2)
+    platform = await make_platform(api=2, environment=PATIENCE)  # an answer that is lost would be asked for again
     sale = await platform.create_sale(stock=PLENTY)
     async with platform.buyers(sale) as load:
         assert (await platform.ask("POST", f"/sales/{sale}/reset")).json()["round"] == 2
@@ -37,8 +38,9 @@ async def test_what_was_accepted_before_the_end_is_booked(make_platform: MakePla
     sale = await platform.create_sale(stock=PLENTY)
     keys = platform.gate.keys(sale)
 
-    async def removed() -> bool:
-        return not await platform.redis.exists(keys.sale, keys.orders)
+    async def removed() -> bool:  # the ledger says so after the keys are gone
+        (row,) = await platform.rows("SELECT removed_at FROM sales WHERE name = :sale", sale=sale)
+        return row.removed_at is not None and not await platform.redis.exists(keys.sale, keys.orders)
 
     async with platform.buyers(sale) as load:
         assert (await platform.ask("DELETE", f"/sales/{sale}")).status_code == 200

@@ -9,7 +9,7 @@ from tests.support.releases import THIS
 STOCK = 300
 
 
-async def test_two_installations_sell_from_one_database(make_platform: MakePlatform, empty_database_url: str) -> None:
+async def test_two_installations_sell_from_one_database(empty_database_url: str, make_platform: MakePlatform) -> None:
     schemas = ("shops-north", "shops-south")
     for schema in schemas:
         assert THIS.migrate(empty_database_url, LEDGER_SCHEMA_NAME=schema).returncode == 0

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import psutil
 import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
@@ -20,9 +21,10 @@ from app.lab.stack.servers.valkey import ValkeyServer
 from app.sales.model import Purchase
 from app.sales.outcomes import Reserved, SoldOut
 from app.settings import GateSettings
+from tests.support.patience import PATIENT_GATE
 from tests.support.sales import a_purchase, a_sale, open_sale
 
-SETTINGS = GateSettings(connect_timeout_seconds=5, command_timeout_seconds=5)
+SETTINGS = PATIENT_GATE
 
 
 @dataclass
@@ -129,12 +131,25 @@ async def test_the_queue_is_bounded_and_nothing_is_taken_beyond_it(redis_url: st
 
 
 async def test_what_waited_too_long_leaves_the_queue_untaken(redis_url: str, key_prefix: str) -> None:
+    class Held:
+        """A gate whose calls begin when `go` is set."""
+
+        async def reserve(self, sale: str, purchases: Sequence[Purchase], token: FencingToken) -> BatchReply:
+            await go.wait()
+            return await process.gate.reserve(sale, purchases, token)
+
+    go = asyncio.Event()
     slow = SETTINGS.model_copy(update={"queue_seconds": 0.05, "batch_purchases": 1, "batches_in_flight": 1})
-    async with a_process(redis_url, key_prefix, slow) as process:
+    async with a_process(redis_url, key_prefix) as process:
         await open_sale(process.gate, a_sale())
-        await process.batcher.buy(a_purchase())
-        await process.redis.client_pause(300, all=True)
-        outcomes = await asyncio.gather(*(process.batcher.buy(a_purchase()) for _ in range(3)), return_exceptions=True)
+        batcher = PurchaseBatcher(Held(), slow)
+        go.set()
+        await batcher.buy(a_purchase())
+        go.clear()
+        buyers = [asyncio.create_task(batcher.buy(a_purchase())) for _ in range(3)]
+        await asyncio.sleep(4 * slow.queue_seconds)
+        go.set()
+        outcomes = await asyncio.gather(*buyers, return_exceptions=True)
         seen = await process.gate.snapshot("drop")
     assert [type(outcome) for outcome in outcomes] == [Reserved, GateBusy, GateBusy]
     assert seen is not None
@@ -142,15 +157,19 @@ async def test_what_waited_too_long_leaves_the_queue_untaken(redis_url: str, key
 
 
 async def test_a_server_that_does_not_answer_is_an_unknown_outcome_that_the_same_key_resolves(
-    redis_url: str, key_prefix: str
+    make_valkey: Callable[..., ValkeyServer], key_prefix: str
 ) -> None:
-    hasty = SETTINGS.model_copy(update={"command_timeout_seconds": 0.1})
+    server = make_valkey()
+    hasty = SETTINGS.model_copy(update={"command_timeout_seconds": 1.0})
     purchase = a_purchase(key="k")
-    async with a_process(redis_url, key_prefix, hasty) as process, a_process(redis_url, key_prefix) as patient:
-        await open_sale(process.gate, a_sale(stock=1))
-        await patient.redis.client_pause(400, all=True)
+    async with a_process(server.url, key_prefix, hasty) as process, a_process(server.url, key_prefix) as patient:
+        await open_sale(patient.gate, a_sale(stock=1))
+        await process.redis.ping()  # it connects before the server stands still
+        stopped = psutil.Process(server.pid)
+        stopped.suspend()
         with pytest.raises(GateUnavailable):
             await process.batcher.buy(purchase)
+        stopped.resume()
         outcome = await patient.batcher.buy(replace(purchase, nonce="f" * 16))
         assert isinstance(outcome, Reserved)
         assert isinstance(await patient.batcher.buy(a_purchase(key="l")), SoldOut)
@@ -234,7 +253,7 @@ async def test_a_reply_that_lacks_an_answer_leaves_nobody_waiting(redis_url: str
     async with a_process(redis_url, key_prefix) as process:
         await open_sale(process.gate, a_sale())
         short = PurchaseBatcher(Short(), SETTINGS)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             answers = await asyncio.gather(*(short.buy(a_purchase()) for _ in range(3)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [Reserved, Reserved, DecisionFailed]
 

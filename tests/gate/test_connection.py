@@ -23,7 +23,7 @@ async def lost_cancellations(redis: Redis) -> int:
         for _ in range(1 + turn % 23):
             await asyncio.sleep(0)
         task.cancel()
-        _, running = await asyncio.wait({task}, timeout=5)
+        _, running = await asyncio.wait({task}, timeout=60)
         if running:
             lost += 1
             while not task.done():

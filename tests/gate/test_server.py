@@ -13,12 +13,12 @@ from app.gate.keys import instance_key
 from app.gate.replies import GateUnavailable
 from app.gate.server import ForeignStores, claim, read_durability
 from app.lab.stack.servers.valkey import ValkeyServer
-from app.settings import GateSettings
+from tests.support.patience import PATIENT_GATE
 
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    redis = make_redis(redis_url, "test", GateSettings())
+    redis = make_redis(redis_url, "test", PATIENT_GATE)
     yield redis
     await redis.aclose()
 
@@ -38,7 +38,7 @@ async def test_the_stock_server_of_the_lab_leaves_no_doubt(redis: Redis) -> None
 async def test_a_server_that_may_lose_orders_is_reported(
     make_valkey: Callable[..., ValkeyServer], option: str, value: str, named: str
 ) -> None:
-    redis = make_redis(make_valkey().url, "test", GateSettings())
+    redis = make_redis(make_valkey().url, "test", PATIENT_GATE)
     await redis.config_set(option, value)
     doubts = (await read_durability(redis)).doubts()
     assert len(doubts) == 1
@@ -47,7 +47,7 @@ async def test_a_server_that_may_lose_orders_is_reported(
 
 
 async def test_if_config_is_refused_info_is_read(make_valkey: Callable[..., ValkeyServer]) -> None:
-    redis = make_redis(make_valkey().url, "test", GateSettings())
+    redis = make_redis(make_valkey().url, "test", PATIENT_GATE)
     await redis.acl_setuser("default", enabled=True, commands=["-config"])
     durability = await read_durability(redis)
     assert (durability.appendonly, durability.maxmemory_policy) == (True, "noeviction")
@@ -65,7 +65,7 @@ async def test_the_keys_belong_to_the_first_who_claims_them(redis: Redis, key_pr
 
 
 async def test_a_server_that_is_away_is_no_foreigner() -> None:
-    redis = make_redis("redis://127.0.0.1:1/0", "test", GateSettings())
+    redis = make_redis("redis://127.0.0.1:1/0", "test", PATIENT_GATE)
     with pytest.raises(GateUnavailable):
         await claim(redis, "any", "ours")
     with pytest.raises(GateUnavailable):
@@ -84,7 +84,7 @@ async def test_a_refusal_that_does_not_pass_is_logged_once(redis: Redis, key_pre
 
 
 async def test_a_refusal_that_passes_is_not_logged(make_valkey: Callable[..., ValkeyServer]) -> None:
-    redis = make_redis(make_valkey().url, "test", GateSettings())
+    redis = make_redis(make_valkey().url, "test", PATIENT_GATE)
     await redis.config_set("maxmemory", 1)
     with capture_logs() as logs, pytest.raises(GateUnavailable), stock_server_reachable():
         await redis.set("any", "value")
@@ -94,7 +94,7 @@ async def test_a_refusal_that_passes_is_not_logged(make_valkey: Callable[..., Va
 
 async def test_a_full_server_still_reports_its_owner(make_valkey: Callable[..., ValkeyServer]) -> None:
     """A worker must be able to start with a full server, because it removes orders from it."""
-    redis = make_redis(make_valkey().url, "test", GateSettings())
+    redis = make_redis(make_valkey().url, "test", PATIENT_GATE)
     await claim(redis, "any", "ours")
     await redis.config_set("maxmemory", 1)
     await claim(redis, "any", "ours")

@@ -16,12 +16,22 @@ from app.ledger.availability import LedgerUnavailable, ledger_reachable
 from app.ledger.engine import make_engine
 from app.ledger.sales import SaleRepository
 from app.settings import LedgerSettings
+from tests.support.patience import PATIENT_LEDGER
+from tests.support.until import until
 
 
 async def run(engine: AsyncEngine, statement: str) -> None:
     with ledger_reachable():
         async with engine.connect() as connection:
             await connection.execute(text(statement))
+
+
+async def answers(engine: AsyncEngine) -> bool:
+    try:
+        await run(engine, "SELECT 1")
+    except LedgerUnavailable:
+        return False
+    return True
 
 
 async def test_nobody_listens() -> None:
@@ -31,9 +41,9 @@ async def test_nobody_listens() -> None:
     await engine.dispose()
 
 
-async def test_every_connection_is_taken(database_url: str) -> None:
-    settings = LedgerSettings(pool_size=1, statement_timeout_seconds=0.2)
-    engine = make_engine(database_url, "test", settings)
+async def test_every_connection_is_taken(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = make_engine(database_url, "test", PATIENT_LEDGER, pool_size=1)
+    monkeypatch.setattr(engine.pool, "_timeout", 0.2)  # the pool alone is hasty
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engine.dispose)
         await stack.enter_async_context(engine.connect())
@@ -50,7 +60,7 @@ async def test_a_statement_takes_too_long(database_url: str) -> None:
 
 async def test_the_server_dies_and_comes_back(make_postgres: Callable[..., PostgresServer]) -> None:
     server = make_postgres()
-    engine = make_engine(server.url, "test", LedgerSettings(pool_size=1))
+    engine = make_engine(server.url, "test", PATIENT_LEDGER, pool_size=1)
     await run(engine, "SELECT 1")
     server.kill()
     with pytest.raises(LedgerUnavailable):
@@ -65,7 +75,7 @@ async def test_the_server_is_silent(make_postgres: Callable[..., PostgresServer]
     server = make_postgres()
     settings = LedgerSettings(pool_size=1, statement_timeout_seconds=0.2, connect_timeout_seconds=1)
     engine = make_engine(server.url, "test", settings)
-    await run(engine, "SELECT 1")
+    await until(lambda: answers(engine))
     postmaster = psutil.Process(server.pid)
     stopped = [postmaster, *postmaster.children(recursive=True)]
     for process in stopped:
@@ -76,7 +86,7 @@ async def test_the_server_is_silent(make_postgres: Callable[..., PostgresServer]
                 await run(engine, "SELECT 1")
     for process in stopped:
         process.resume()
-    await run(engine, "SELECT 1")
+    await until(lambda: answers(engine))
     await engine.dispose()
 
 

@@ -13,14 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.ledger.engine import make_engine
 from app.ledger.sales import Creation, SaleEnded, SaleExists, SaleRepository
 from app.sales.model import Sale, UnknownSale
-from app.settings import LedgerSettings
+from tests.support.patience import PATIENT_LEDGER
 from tests.support.rows import add_booking, mark_removed, set_aside, terms
 
 
 @pytest.fixture
 async def elsewhere(database_url: str) -> AsyncIterator[SaleRepository]:
     """Yield the same ledger's sales over another engine, as another process has them."""
-    engine = make_engine(database_url, "test", LedgerSettings(), pool_size=5)
+    engine = make_engine(database_url, "test", PATIENT_LEDGER, pool_size=5)
     yield SaleRepository(engine)
     await engine.dispose()
 

@@ -45,4 +45,5 @@ async def test_a_sale_that_can_not_be_polled_is_logged_once_and_hides_no_other(
         await service.create(SaleTerms(name="late", strategy="naive", stock=10))
         await until(lambda: shown("late"), seconds=20)
         assert polling.cancel()
+        await asyncio.wait({polling})
     assert [(log["log_level"], log["sale"]) for log in logs] == [("error", "broken")]

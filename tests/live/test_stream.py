@@ -1,5 +1,7 @@
 """The events that the broker keeps, and the process whose turn it is to poll the sales."""
 
+import pytest
+
 from app.live import stream as stream_module
 from app.live.events import Event
 from app.live.stream import LiveStream
@@ -14,5 +16,6 @@ async def test_the_stream_stays_small(stream: LiveStream) -> None:
     assert await stream.reaches_back_to(str(kept[0].id))
 
 
-async def test_one_of_all_processes_polls_the_sales(stream: LiveStream) -> None:
+async def test_one_of_all_processes_polls_the_sales(stream: LiveStream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "POLLER_SECONDS", 60)
     assert [await stream.take_turn(name) for name in ("one", "other", "one", "other")] == [True, False, True, False]

@@ -12,6 +12,7 @@ from app.strategies.registry import STRATEGIES
 from tests.fixtures.platform import MakePlatform
 from tests.support.collector import Collector
 from tests.support.collisions import LOST_UPDATE, POD, READ, WRITTEN, both_windows, other_of
+from tests.support.patience import PATIENCE
 from tests.support.platform import Platform
 from tests.support.until import until
 
@@ -63,7 +64,7 @@ async def test_each_witness_is_found_among_the_spans_and_each_side_names_the_oth
     platform = await make_platform(
         api=2,
         workers=0,
-        environment={**collector.environment, "LEDGER_POOL_SIZE": "20", "LEDGER_STATEMENT_TIMEOUT_SECONDS": "30"},
+        environment={**collector.environment, **PATIENCE, "LEDGER_POOL_SIZE": "20"},
     )
     sale, page = await race(platform)
     view = await platform.view(sale)
@@ -97,13 +98,14 @@ async def test_each_hazard_is_found_among_the_spans(
     for hazard, terms in HAZARDS.items():
         sale = await platform.create_sale(f"sale-{hazard}", **{"stock": 1, "think_ms": 0} | terms)
         failpoints.stop_at("after_stock_read")
-        first = asyncio.create_task(platform.blast(sale, 1, concurrency=1, customers=1, trace_ratio=1.0))
+        one: dict[str, Any] = {"concurrency": 1, "customers": 1, "trace_ratio": 1.0}
+        first = asyncio.create_task(platform.blast(sale, 1, **one, reply_seconds=60.0))
 
         async def stands() -> bool:
             return failpoints.happened("after_stock_read", "stop")
 
         await until(stands)
-        second = await platform.blast(sale, 1, concurrency=1, customers=1, trace_ratio=1.0)
+        second = await platform.blast(sale, 1, **one)
         failpoints.release("after_stock_read")
         assert (second.accepted, (await first).accepted) == (1, 1)
         failpoints.clear()

@@ -9,8 +9,8 @@ import pytest
 
 from app.gate.gate import Gate
 from app.gate.replies import GateSnapshot, GateUnavailable
-from app.reconcile import recount as recount_module
 from app.ledger.sales import raise_epoch
+from app.reconcile import recount as recount_module
 from app.reconcile import repair as repair_module
 from app.reconcile.recount import PAGE, recount
 from app.reconcile.recount_lock import recount_lock, recount_lock_held

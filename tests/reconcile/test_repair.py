@@ -14,8 +14,8 @@ from app.reconcile.decide import Action
 from app.sales.acceptance import Acceptance
 from app.sales.model import Purchase, ReservationId
 from app.sales.outcomes import CustomerLimitReached, Reserved
-from app.settings import GateSettings
 from tests.support.box_office import NAME, BoxOffice
+from tests.support.patience import PATIENT_GATE
 
 MakeValkey = Callable[..., ValkeyServer]
 
@@ -28,7 +28,7 @@ async def own_server(make_valkey: MakeValkey) -> ValkeyServer:
 
 @pytest.fixture
 async def own_office(own_server: ValkeyServer, engine: AsyncEngine) -> AsyncIterator[BoxOffice]:
-    redis: Redis = make_redis(own_server.url, "test", GateSettings())
+    redis: Redis = make_redis(own_server.url, "test", PATIENT_GATE)
     yield BoxOffice(redis, "own", engine)
     await redis.aclose()
 

@@ -71,6 +71,9 @@ async def test_an_unknown_strategy_makes_no_sale(service: SalesService) -> None:
 async def test_strategies_that_promise_nothing_are_not_guarded(service: SalesService, engine: AsyncEngine) -> None:
     await service.create(replace(DROP, strategy="naive", stock=1, think_ms=50))
     purchases = PurchaseService(SaleCatalog(SaleRepository(engine), service._strategies))  # noqa: SLF001  the same instances
+    warm = [await engine.connect() for _ in range(5)]  # without it the first sells before the others are connected
+    for connection in warm:
+        await connection.close()
     outcomes = await asyncio.gather(
         *(purchases.buy(Purchase("drop", f"customer-{n}", "key", 1, secrets.token_hex(8))) for n in range(5))
     )

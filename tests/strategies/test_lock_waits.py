@@ -32,7 +32,8 @@ async def process(
     dependencies: StrategyDependencies, database_url: str, statement_seconds: float
 ) -> AsyncIterator[StrategyDependencies]:
     """Yield the dependencies of a process whose statements have `statement_seconds`."""
-    engine = make_engine(database_url, "test", LedgerSettings(statement_timeout_seconds=statement_seconds))
+    settings = LedgerSettings(connect_timeout_seconds=20, statement_timeout_seconds=statement_seconds)
+    engine = make_engine(database_url, "test", settings)
     yield replace(dependencies, engine=engine)
     await engine.dispose()
 

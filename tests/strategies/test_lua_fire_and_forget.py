@@ -3,11 +3,12 @@
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from threading import Barrier
+from typing import Self
 
 import pytest
 from httpx2 import HTTPError
 
-from app.drain.published import book_published, message
+from app.drain.published import OrderPublisher, book_published, message
 from app.errors import TemporarilyUnavailable
 from app.failpoints import FailpointController
 from app.ledger.sales import SaleRepository
@@ -26,6 +27,16 @@ from tests.support.platform import Platform
 from tests.support.rush import StoreAddresses
 from tests.support.sales import a_purchase
 from tests.support.until import until
+
+
+class Patient(LuaFireAndForgetStrategy):
+    """Its buyers wait for the broker, because an order whose buyer has given up may end with its process."""
+
+    @classmethod
+    def build(cls, dependencies: StrategyDependencies) -> Self:
+        counter = StandaloneCounter(dependencies.redis, dependencies.gate_settings.key_prefix)
+        publisher = OrderPublisher(dependencies.broker_url, publish_seconds=60.0)
+        return cls(counter, publisher, SaleRepository(dependencies.engine))
 
 
 async def booked(platform: Platform, customer: str) -> bool:
@@ -51,7 +62,7 @@ async def test_a_crowd_is_sold_exactly_the_stock(
     there = replace(
         addresses, redis_url=platform.stock.url, broker_url=platform.broker.url, key_prefix=GateSettings().key_prefix
     )
-    for sold in await Crowd(*crowd_processes, there, repeats).rush(LuaFireAndForgetStrategy, settle=all_are_booked):
+    for sold in await Crowd(*crowd_processes, there, repeats).rush(Patient, settle=all_are_booked):
         assert (sold.oversold, sold.undersold, sold.snapshot.remaining) == (0, 0, 0)
         assert len(sold.accepted) == 100
         assert {type(outcome) for outcome in sold.refused} == {SoldOut}

@@ -20,6 +20,7 @@ from app.settings import LedgerSettings
 from app.strategies.naive import NaiveStrategy
 from tests.strategies.sale import won
 from tests.support.locked_naive import LockedNaive
+from tests.support.patience import PATIENT_LEDGER
 from tests.support.rows import terms
 from tests.support.sales import a_purchase
 
@@ -29,7 +30,7 @@ STOCK, CROWD, THINK_MS = 5, 30, 50
 @pytest.fixture
 async def engines(database_url: str) -> AsyncIterator[list[AsyncEngine]]:
     """Yield two engines, as two processes have them, whose connections are opened before the race."""
-    engines = [make_engine(database_url, "test", LedgerSettings(), pool_size=CROWD // 2) for _ in range(2)]
+    engines = [make_engine(database_url, "test", PATIENT_LEDGER, pool_size=CROWD // 2) for _ in range(2)]
     for engine in engines:
         warm = [await engine.connect() for _ in range(CROWD // 2)]
         for connection in warm:
@@ -122,9 +123,12 @@ async def test_a_booking_is_never_pending(naive: NaiveStrategy, sales: SaleRepos
     assert not await naive.is_pending(won(await naive.buy(a_purchase())).reservation)
 
 
-async def test_a_buyer_without_a_free_connection_is_asked_to_come_back(database_url: str, sales: SaleRepository) -> None:
+async def test_a_buyer_without_a_free_connection_is_asked_to_come_back(
+    database_url: str, sales: SaleRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await create_sale(sales)
-    engine = make_engine(database_url, "test", LedgerSettings(pool_size=1, statement_timeout_seconds=0.2))
+    engine = make_engine(database_url, "test", PATIENT_LEDGER, pool_size=1)
+    monkeypatch.setattr(engine.pool, "_timeout", 0.2)  # the pool alone is hasty
     async with engine.connect():
         with pytest.raises(TemporarilyUnavailable, match="busy"):
             await NaiveStrategy(engine).buy(a_purchase())

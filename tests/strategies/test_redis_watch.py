@@ -15,7 +15,7 @@ class Unwatched(RedisWatchStrategy):
 
 
 async def test_without_the_watch_the_crowd_is_sold_more_than_there_is(crowd: Crowd) -> None:
-    (sold,) = await crowd.rush(Unwatched, stock=20, buyers=400, repeats=1)
+    (sold,) = await crowd.rush(Unwatched, stock=100, buyers=400, repeats=1)
     assert sold.oversold > 0
 
 

@@ -17,7 +17,7 @@ from app.strategies.contention import Contention
 from app.strategies.dependencies import StrategyDependencies
 from app.strategies.in_ledger.strategy import Taken
 from app.strategies.skip_locked import SkipLockedStrategy
-from tests.strategies.sale import create_sale, remaining, tally_of, won
+from tests.strategies.sale import create_sale, insist, remaining, tally_of, won
 from tests.strategies.waiting import lock_waiters
 from tests.support.sales import a_purchase
 from tests.support.until import until
@@ -109,7 +109,7 @@ async def test_tickets_are_dealt_as_often_as_it_takes(
     monkeypatch.setattr(skip_locked, "DEALT_TICKETS", 7)
     strategy = SkipLockedStrategy.build(dependencies)
     sale = await create_sale(strategy, dependencies, stock=30)
-    outcomes = await asyncio.gather(*(strategy.buy(a_purchase(quantity=3)) for _ in range(20)))
+    outcomes = await asyncio.gather(*(insist(strategy, a_purchase(quantity=3)) for _ in range(20)))
     assert sum(isinstance(outcome, Reserved) for outcome in outcomes) == 10
     assert (await tally_of(dependencies, sale)).booked == 30
     async with dependencies.engine.connect() as connection:

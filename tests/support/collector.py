@@ -29,7 +29,11 @@ class Collector(Spans):
     def take(self, request: ExportTraceServiceRequest) -> None:
         for sent in request.resource_spans:
             resource = plain(sent.resource.attributes)
-            self.spans += [received(span, resource) for scope in sent.scope_spans for span in scope.spans]
+            spans = [received(span, resource) for scope in sent.scope_spans for span in scope.spans]
+            known = {each.ids for each in self.spans}
+            self.spans += [
+                each for each in spans if each.ids not in known
+            ]  # the exporter repeats a batch whose answer is late
 
 
 def received(span: Span, resource: Mapping[str, Any]) -> ReceivedSpan:

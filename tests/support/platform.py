@@ -32,6 +32,7 @@ from app.lab.stack.service import ServicePlan
 from app.lab.stack.supervisor import ManagedProcess
 from app.ledger.engine import make_engine
 from app.settings import GateSettings, LedgerSettings
+from tests.support.patience import PATIENT_GATE, PATIENT_LEDGER
 from tests.support.until import until
 
 START_SECONDS = 60  # of a process; the machine may be busy
@@ -79,7 +80,8 @@ class Platform:
         self.redis = patient_redis(redis_url)
         self.gate = Gate(self.redis, GateSettings().key_prefix)
         schema = (environment or {}).get("LEDGER_SCHEMA_NAME", LedgerSettings().schema_name)
-        self.engine: AsyncEngine = make_engine(database_url, "test", LedgerSettings(schema_name=schema), pool_size=1)
+        patient = PATIENT_LEDGER.model_copy(update={"schema_name": schema})
+        self.engine: AsyncEngine = make_engine(database_url, "test", patient, pool_size=1)
         self._home = home
         self._sessions: set[int] = set()
         self._processes = {each.name: each for each in processes if blast_runner or each.name != "blast-runner"}
@@ -270,7 +272,7 @@ def patient_redis(url: str) -> Redis:
     For a cluster, or behind Sentinels, return the service's own client with longer timeouts.
     """
     if "+" in url:
-        return make_redis(url, "test", GateSettings(connect_timeout_seconds=10, command_timeout_seconds=10))
+        return make_redis(url, "test", PATIENT_GATE)
     return Redis.from_url(url, decode_responses=True, retry=Retry(ConstantBackoff(0.05), 100))
 
 

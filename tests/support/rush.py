@@ -15,9 +15,9 @@ from app.gate.gate import Gate
 from app.ledger.engine import make_engine
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, Reserved
-from app.settings import GateSettings, LedgerSettings
 from app.strategies.contention import Contention
 from app.strategies.dependencies import RegisteredStrategy, StrategyDependencies
+from tests.support.patience import PATIENT_GATE, PATIENT_LEDGER
 
 MAX_TRIES = 500  # of one buyer; contention alone does not take more
 WARM_CONNECTIONS = 4  # of each process: limits the purchases under way at once, and the tries that lose to each winner
@@ -84,9 +84,8 @@ async def _rush(strategy: type[RegisteredStrategy], addresses: StoreAddresses, b
 @asynccontextmanager
 async def dependencies_at(addresses: StoreAddresses) -> AsyncIterator[StrategyDependencies]:
     """Yield the dependencies of a strategy, in a process that has no fixtures."""
-    ledger = LedgerSettings(statement_timeout_seconds=60)  # a slow machine must not fail a test
-    engine = make_engine(addresses.database_url, "test", ledger, pool_size=WARM_CONNECTIONS)
-    settings = GateSettings(key_prefix=addresses.key_prefix, connect_timeout_seconds=10, command_timeout_seconds=10)
+    engine = make_engine(addresses.database_url, "test", PATIENT_LEDGER, pool_size=WARM_CONNECTIONS)
+    settings = PATIENT_GATE.model_copy(update={"key_prefix": addresses.key_prefix})
     redis = make_redis(addresses.redis_url, "test", settings)
     hints = Hints(addresses.broker_url)
     try:

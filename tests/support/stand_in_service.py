@@ -35,8 +35,8 @@ class StandInService:
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def until(self, holds: Callable[["StandInService"], bool]) -> None:
-        """Wait for the condition, which is checked after each request and each closed connection, for up to 20 s."""
-        async with asyncio.timeout(20), self.changed:
+        """Wait for the condition, which is checked after each request and each closed connection, for up to 60 s."""
+        async with asyncio.timeout(60), self.changed:
             await self.changed.wait_for(lambda: holds(self))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

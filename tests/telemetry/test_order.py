@@ -22,6 +22,7 @@ from tests.support.order_spans import (
     trace_of_order,
     whole_orders,
 )
+from tests.support.patience import PATIENCE
 from tests.support.received import ReceivedSpan
 from tests.support.until import until
 
@@ -45,8 +46,10 @@ async def test_every_accepted_order_is_one_unbroken_trace(
 ) -> None:
     for name, value in collector.environment.items():
         monkeypatch.setenv(name, value)  # the load generator's process inherits it
-    platform = await make_platform(api=2, workers=2, environment={"DRAIN_CLAIM_IDLE_SECONDS": "60"})
-    sale = await platform.create_sale(stock=STOCK)
+    platform = await make_platform(
+        api=2, workers=2, idle=("reconcile",), environment=PATIENCE | {"DRAIN_CLAIM_IDLE_SECONDS": "60"}
+    )
+    sale = await platform.create_sale_of_first_epoch(stock=STOCK)
     result = await platform.blast(sale, REQUESTS, trace_ratio=1.0)
     assert result.outcomes == {"accepted": STOCK, "sold-out": REQUESTS - STOCK}
     await platform.settled(sale)
@@ -81,8 +84,8 @@ def linked_to(collector: Collector, own: str, shared: str) -> list[tuple[Receive
 
 async def test_orders_of_a_dead_worker_are_traced_as_claimed(make_platform: MakePlatform, collector: Collector) -> None:
     """The control is in the same test: the trace of an order whose entry names no trace falls apart."""
-    platform = await make_platform(environment=collector.environment, idle=("worker-1",))
-    sale = await platform.create_sale(stock=STOCK)
+    platform = await make_platform(environment=collector.environment | PATIENCE, idle=("worker-1", "reconcile"))
+    sale = await platform.create_sale_of_first_epoch(stock=STOCK)
     await platform.buy(sale, "ada", "k-1")
     await taken_by_the_dead(platform.redis, sale)
     await platform.buy(sale, "bob", "k-2")
@@ -118,8 +121,8 @@ async def forget_the_trace(redis: Any, sale: str, customer: str) -> None:
 
 async def test_a_sampler_that_takes_nothing_exports_nothing(make_platform: MakePlatform, collector: Collector) -> None:
     sampler = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0"}
-    platform = await make_platform(environment=collector.environment | sampler)
-    sale = await platform.create_sale(stock=1)
+    platform = await make_platform(environment=collector.environment | sampler | PATIENCE, idle=("reconcile",))
+    sale = await platform.create_sale_of_first_epoch(stock=1)
     answers = [await platform.buy(sale, "ada", f"k-{number}") for number in range(2)]
     assert [answer.status_code for answer in answers] == [200, 400]
     assert answers[1].json()["trace_id"] == answers[1].headers["x-trace-id"]

@@ -15,7 +15,7 @@ from app.lab.stack.service import CELERY_WORKER
 from tests.support.project import PROJECT
 from tests.support.sale_stream import SaleStream
 
-START_SECONDS = 30
+START_SECONDS = 60
 
 MakeWorker = Callable[..., ChildProcess]
 

@@ -23,7 +23,7 @@ async def waits_for_hints(broker: ValkeyServer) -> bool:
 async def test_a_worker_that_drains_is_ready_and_alive(make_worker: MakeWorker) -> None:
     port = free_port()
     worker = make_worker(WORKER_PROBE_PORT=str(port))
-    assert (status(port, "/readyz"), status(port, "/healthz")) == (200, 200)
+    await until(lambda: (status(port, "/readyz"), status(port, "/healthz")) == (200, 200))
     assert worker.stop(seconds=30)
     assert status(port, "/healthz") == 0
 
@@ -44,5 +44,5 @@ async def test_a_child_that_follows_another_answers_on_the_same_port(
     await until(lambda: waits_for_hints(broker))
     (child,) = psutil.Process(worker.pid).children()
     child.kill()
-    child.wait(10)
+    child.wait(60)
     await until(lambda: status(port, "/readyz") == 200)

@@ -46,8 +46,12 @@ async def test_a_hint_is_worked_on_long_before_the_next_sweep(
     await sale_stream.orders(30)
     hint(broker_url, "no such sale / nonsense")
     hint(broker_url, "unknown-sale")
-    hint(broker_url, sale_stream.name)
-    await until(lambda: all_booked(sale_stream, 30))
+
+    async def booked_by_a_hint() -> bool:
+        hint(broker_url, sale_stream.name)  # again, because a hint that no consumer takes within 10 s expires
+        return await all_booked(sale_stream, 30)
+
+    await until(booked_by_a_hint)
     await assert_settled(sale_stream)
     assert worker.stop(seconds=30)
     assert worker.exit_code == 0
@@ -61,8 +65,12 @@ async def test_a_worker_with_another_installations_ledger_drains_nothing(
     await sale_stream.orders(30)
     worker = make_worker(wait=False, LOG_LEVEL="DEBUG")
     await until(lambda: logged(worker, "belong to installation 'another'"), seconds=START_SECONDS)
-    hint(broker_url, sale_stream.name)
-    await until(lambda: logged(worker, "It isn't known yet whose stores these are"), seconds=START_SECONDS)
+
+    def hinted_in_vain() -> bool:
+        hint(broker_url, sale_stream.name)  # again, because a hint that no consumer takes within 10 s expires
+        return logged(worker, "It isn't known yet whose stores these are")
+
+    await until(hinted_in_vain, seconds=START_SECONDS)
     assert (await sale_stream.booked(), await sale_stream.waiting()) == (0, 30)
     assert not logged(worker, "worker is ready")
 
@@ -157,7 +165,7 @@ async def test_a_worker_that_is_stopped_finishes_the_batch_in_hand(
     written = 10
     await sale_stream.orders(written)
     await until(lambda: all_booked(sale_stream, 10))
-    stopped = asyncio.create_task(asyncio.to_thread(worker.stop))
+    stopped = asyncio.create_task(asyncio.to_thread(worker.stop, seconds=30))
     while not stopped.done():
         await sale_stream.orders(5)
         written += 5

@@ -14,7 +14,7 @@ from app.sales.model import MAX_QUANTITY, SALE_NAME
 MAX_REQUESTS = 10_000_000  # fits into the 8 digits of a request's number, so all requests have the same length
 MAX_CONCURRENCY = 5_000
 MAX_SECONDS = 3_600
-MAX_RETRIES = 20
+MAX_RETRIES = 100
 KEY_PREFIX = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"  # with its number, a customer's name stays below 64 characters
 PATH = r"^/[A-Za-z0-9/_.-]*$"
 

@@ -25,12 +25,14 @@ from app.lab.stack.waiting import poll
 from app.settings import AdminSettings, GivenStores
 
 READY_SECONDS = 60.0
-# Shorter intervals for the scenarios in which something breaks, so that repairs follow at once.
-SHORT_INTERVALS = {
+# For the scenarios in which something breaks: repairs follow at once, and a busy machine is not taken for an outage.
+SCENARIO_ENVIRONMENT = {
     "RECONCILE_INTERVAL_SECONDS": "0.2",
     "RECONCILE_GRACE_SECONDS": "1",
     "DRAIN_SWEEP_SECONDS": "0.2",
     "DRAIN_CLAIM_IDLE_SECONDS": "0.5",
+    "GATE_CONNECT_TIMEOUT_SECONDS": "10",
+    "GATE_COMMAND_TIMEOUT_SECONDS": "10",
 }
 
 
@@ -71,7 +73,7 @@ class OwnTarget(Target):
         self.supervisor = self._installation.supervisor
         self._sizes = {"api_processes": api_processes, "workers": workers}
         self.failpoints = FailpointController(home.directory / "failpoints")
-        self._environment = SHORT_INTERVALS | {"FAILPOINTS": str(home.directory / "failpoints")} if faults else {}
+        self._environment = SCENARIO_ENVIRONMENT | {"FAILPOINTS": str(home.directory / "failpoints")} if faults else {}
         self._processes: dict[str, ManagedProcess] = {}
         self._held: set[str] = set()
         self._replicas = 0

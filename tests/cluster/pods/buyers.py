@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
+from app.blasts.load.failures import TargetUnreachable
 from app.blasts.load.result import LoadResult, PurchaseRecord
+from tests.cluster.kubectl import Refused
 from tests.cluster.manifests import flashsale
 from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.shop import Shop
 
 STOCK = 100_000
 LOAD_SECONDS = 8
+MAX_SECONDS = 100  # of a crowd that has to ask many times
 PER_SECOND = 100  # the pods share two cores; more buyers would keep new pods from starting
 
 
@@ -21,18 +24,26 @@ class SteadyLoad:
         self._shop, self._crowd, self._sale, self._retries = shop, crowd, sale, retries
         self._stopped = False
         self.results: list[LoadResult] = []
+        self.turned_away = 0  # crowds in which a buyer could not connect, so that nobody bought
 
     def run(self) -> None:
         while not self._stopped:
-            result = self._crowd.buy(
-                self._shop.url,
-                self._sale,
-                requests=LOAD_SECONDS * PER_SECOND,
-                rate=PER_SECOND,
-                concurrency=40,
-                retries=self._retries,
-            )
-            self.results.append(result)
+            try:
+                result = self._crowd.buy(
+                    self._shop.url,
+                    self._sale,
+                    requests=LOAD_SECONDS * PER_SECOND,
+                    rate=PER_SECOND,
+                    concurrency=40,
+                    retries=self._retries,
+                    seconds=MAX_SECONDS,
+                )
+            except Refused as refused:
+                if TargetUnreachable.__name__ not in str(refused):
+                    raise
+                self.turned_away += 1
+            else:
+                self.results.append(result)
 
     def stop(self) -> None:
         """Let `run` return when the buyers that are under way have been answered."""

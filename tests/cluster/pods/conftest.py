@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.cluster.kit import kit_of_environment
+from tests.cluster.kit import exclusively, kit_of_environment
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.images import CannotBuild, ImageStore
@@ -60,7 +60,8 @@ def shop(shop_namespace: Kubectl, image: str) -> Shop:
     """Return an installed release of which every pod is ready."""
     shop = Shop(shop_namespace, image)
     begun = time.monotonic()
-    shop.install()
+    with exclusively("definition"):  # the tests of the operator, which run at the same time, apply it too
+        shop.install()
     print(f"\nhelm install to all ready: {time.monotonic() - begun:.1f} s")
     return shop
 

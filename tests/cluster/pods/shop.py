@@ -17,8 +17,12 @@ from tests.support.until import block_until
 
 WAIT_SECONDS = 60
 READY_SECONDS = 90
-# On a busy machine the stock server may take more than a second to answer, which must not count as an outage.
-LONGER_TIMEOUTS = ("settings.GATE_COMMAND_TIMEOUT_SECONDS=5", "settings.GATE_QUEUE_SECONDS=10")
+RESTART_SECONDS = 120  # the kubelet waits longer after each death
+# On a busy machine a store may take more than a second to answer, which must not count as an outage.
+LONGER_TIMEOUTS = (
+    *("settings.GATE_CONNECT_TIMEOUT_SECONDS=5", "settings.GATE_COMMAND_TIMEOUT_SECONDS=5"),
+    *("settings.GATE_QUEUE_SECONDS=10", "settings.LEDGER_CONNECT_TIMEOUT_SECONDS=5"),
+)
 
 Object = dict[str, Any]
 Order = tuple[str, str]
@@ -93,7 +97,7 @@ class Shop:
             (before,) = pod["status"]["containerStatuses"]
             return bool(now["ready"] and now["restartCount"] > before["restartCount"])
 
-        block_until(came_back, seconds=WAIT_SECONDS)
+        block_until(came_back, seconds=RESTART_SECONDS)
         return time.monotonic()
 
     def replicas(self, component: str) -> int:

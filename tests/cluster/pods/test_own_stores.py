@@ -29,7 +29,8 @@ OWN = (
     *(f"{each}.resources.requests.cpu=20m" for each in ("api", "worker", "operator")),
 )
 WITHOUT_TLS = """
-    SELECT client_addr FROM pg_stat_activity JOIN pg_stat_ssl USING (pid) WHERE NOT ssl AND client_addr IS NOT NULL
+    SELECT client_addr FROM pg_stat_activity JOIN pg_stat_ssl USING (pid)
+    WHERE NOT ssl AND client_addr IS NOT NULL AND state <> 'starting'
 """
 
 

@@ -18,7 +18,7 @@ from app.lab.stack import api_port
 from app.lab.stack.home import LabHome
 from app.lab.stack.process import ProcessFailed
 from app.lab.stack.servers.ports import free_port
-from tests.lab.stack.test_supervisor import alive
+from tests.support.processes import alive
 from tests.support.running_lab import RunningLab
 from tests.support.until import block_until
 
@@ -81,8 +81,10 @@ def test_two_labs_run_side_by_side(start_lab: Callable[..., RunningLab]) -> None
     with Redis.from_url(one.notes["redis_url"]) as stock, Redis.from_url(other.notes["redis_url"]) as other_stock:
         stock.set("ticket", "1")
         assert other_stock.get("ticket") is None
+    pids = [process["pid"] for process in other.notes["processes"]]
     one.end(signal.SIGTERM)
-    assert all(alive(pid) for pid in other.pids)
+    assert pids
+    assert all(alive(pid) for pid in pids)
 
 
 def test_a_home_in_use_is_reported_in_one_line(

@@ -11,6 +11,7 @@ from app.lab.stack.process import ProcessFailed
 from app.lab.stack.servers.ports import free_port
 from app.lab.stack.servers.postgres import PostgresServer
 from app.lab.stack.servers.valkey import ValkeyServer
+from tests.support.processes import alive
 
 MakeValkey = Callable[..., ValkeyServer]
 MakePostgres = Callable[..., PostgresServer]
@@ -55,9 +56,9 @@ def test_valkey_is_configured_as_a_stock_server(make_valkey: MakeValkey, appendf
 def test_a_replica_receives_what_its_primary_has(make_valkey: MakeValkey) -> None:
     primary = make_valkey()
     replica = make_valkey(replica_of=primary)
-    with Redis.from_url(primary.url) as client:
+    with Redis.from_url(primary.url, socket_timeout=None) as client:  # WAITAOF is about its own connection's writes
         client.set("ticket", "1")
-        assert client.execute_command("WAITAOF", 0, 1, 10_000)[1] == 1
+        assert client.execute_command("WAITAOF", 0, 1, 60_000)[1] == 1
     with Redis.from_url(replica.url) as client:
         assert client.get("ticket") == b"1"
 
@@ -80,7 +81,7 @@ def test_postgres_keeps_a_row_through_kill_and_restart(make_postgres: MakePostgr
     backends = descendants(server.pid)
     assert backends
     server.kill()
-    assert not any(backend.is_running() and backend.status() != psutil.STATUS_ZOMBIE for backend in backends)
+    assert not any(alive(backend.pid) for backend in backends)
     server.start()
     assert server.run_sql("SELECT id FROM bookings", database=server.database) == "7"
 

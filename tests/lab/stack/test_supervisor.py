@@ -14,15 +14,12 @@ from app.lab.stack.process import ChildProcess, ProcessFailed
 from app.lab.stack.registry import HOME_VARIABLE, ProcessRegistry
 from app.lab.stack.restarts import MAX_DEATHS, WINDOW_SECONDS, RestartPolicy
 from app.lab.stack.supervisor import ManagedProcess, StopRequested, Supervisor
+from tests.support.processes import alive
 from tests.support.until import block_until
 
 SLEEP = "import time; time.sleep(1000)"
 WITH_CHILD = "import subprocess; subprocess.run(['sleep', '1000'])"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(1000)"
-
-
-def alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 class Supervised:
