@@ -7,6 +7,7 @@ from typing import Any
 import psutil
 import pytest
 from celery import Celery
+from redis.asyncio import Redis
 
 from app.failpoints import Failpoint, FailpointController
 from app.gate.keys import instance_key
@@ -155,6 +156,25 @@ async def test_a_worker_ends_gracefully_with_its_child_and_is_small(
     assert worker.stop(seconds=30)
     assert worker.exit_code == 0
     assert not any(process.is_running() for process in family)
+
+
+async def test_a_worker_that_is_stopped_does_not_wait_for_a_forgotten_hint(
+    sale_stream: SaleStream, make_worker: MakeWorker, make_valkey: Callable[..., ValkeyServer]
+) -> None:
+    """The child has not begun the hint at SIGTERM: the parent forgets it, and never reads that it was done."""
+    broker = make_valkey(appendfsync="off")
+    worker = make_worker(BROKER_URL=broker.url)
+    parent = psutil.Process(worker.pid)
+    (child,) = parent.children()
+    child.suspend()
+    hint(broker.url, sale_stream.name)
+    async with Redis.from_url(broker.url) as redis:
+        await until(lambda: redis.hlen("unacked"))
+    threads = parent.num_threads()
+    stopped = asyncio.create_task(asyncio.to_thread(worker.stop, seconds=20))
+    await until(lambda: parent.num_threads() > threads)  # Celery starts one while it waits for the child
+    child.resume()
+    assert await stopped
 
 
 async def test_a_worker_that_is_stopped_finishes_the_batch_in_hand(
