@@ -25,10 +25,10 @@ from worker import runtime
 # Celery 5.7 uses this warning only to ask for the setting that would end the children whenever the broker is lost.
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
-# A child that ends waits until its parent has read the results of its tasks, for 300 times 0.1 s. But a parent that ends
-# forgets the tasks whose start it has not read, and reads no more (Celery 5.7, billiard 4.3). One stop in fifty took
-# half a minute, which is all that Kubernetes allows. No result is kept here, and a message that nobody acknowledged is
-# delivered again.
+# A child that ends waits until its parent has read the results of its tasks, for 300 times 0.1 s. But a parent that
+# ends forgets the tasks whose start it has not read, and reads no more (Celery 5.7, billiard 4.3). One stop in fifty
+# took half a minute, which is all that Kubernetes allows. No result is kept here, and a message that nobody
+# acknowledged is delivered again.
 pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 10
 
 # Celery's command line reads BROKER_URL as its own option, stores it here, and would prefer it to the settings below.

@@ -46,7 +46,7 @@ class Witnesses:
 
 
 async def wait_until_complete(fetch: Callable[[], Awaitable[Witnesses]], accepted: int) -> Witnesses:
-    """Call `fetch` until as many writes are recorded as purchases were accepted, for at most two seconds."""
+    """Call `fetch` until as many writes are recorded as purchases were accepted, for TIMEOUT_SECONDS at most."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while (found := await fetch()).written < accepted and time.monotonic() < deadline:  # noqa: ASYNC110  others write
         await asyncio.sleep(POLL_SECONDS)

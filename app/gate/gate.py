@@ -1,6 +1,6 @@
 """The gate: purchases decided by scripts on the stock server (Redis or Valkey).
 
-One script call decides a purchase, and either all of it happened or none of it.
+One script call decides a purchase, and nobody sees half of it. (reserve.lua says what a failing script leaves.)
 """
 
 import asyncio

@@ -15,7 +15,7 @@ class PurchaseService:
     async def buy(self, purchase: Purchase) -> Outcome:
         """Return the outcome of the purchase.
 
-        Raise UnknownSale, or TemporarilyUnavailable if the outcome is unknown or nothing was taken.
+        Raise UnknownSale, TemporarilyUnavailable if the outcome is unknown or nothing was taken, or DecisionFailed.
         """
         strategy = self._catalog.known(purchase.sale) or await self._catalog.find(purchase.sale)
         outcome = await strategy.buy(purchase)

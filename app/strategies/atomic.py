@@ -56,7 +56,7 @@ class AtomicStrategy:
         self._receipts = ReceiptRepository(dependencies.engine)
         self._reservations = ReservationRepository(dependencies.engine)
         self._batcher = PurchaseBatcher(
-            dependencies.gate, dependencies.gate_settings, self._accepted, self._on_reply, dependencies.gate.command
+            dependencies.gate, dependencies.gate_settings, self._accepted, self._on_notice, dependencies.gate.command
         )
         self._recent = RecentAcceptances()
         self._epochs: OrderedDict[str, int] = OrderedDict()  # by sale: the newest in which this process accepted
@@ -121,7 +121,7 @@ class AtomicStrategy:
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self._watch_recent_sales())
 
-    def _on_reply(self, sale: str, token: FencingToken, reason: str) -> None:
+    def _on_notice(self, sale: str, token: FencingToken, reason: str) -> None:
         """Act on a reply of the gate.
 
         `reason` is `hint` (a hint is due), or the reason for suspecting that the gate lost orders: `fenced`, `stale`,
@@ -168,6 +168,6 @@ class AtomicStrategy:
                 except TemporarilyUnavailable:
                     continue  # the stock server is away, which is no loss; the next round of the loop asks again
                 if snapshot is None or snapshot.state == "fenced":
-                    self._on_reply(sale, FencingToken(epoch), "fenced")
+                    self._on_notice(sale, FencingToken(epoch), "fenced")
                 elif self._recent.of(sale, snapshot.epoch):
-                    self._on_reply(sale, FencingToken(snapshot.epoch), "stale")
+                    self._on_notice(sale, FencingToken(snapshot.epoch), "stale")

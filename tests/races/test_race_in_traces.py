@@ -16,13 +16,13 @@ from tests.support.patience import PATIENCE
 from tests.support.platform import Platform
 from tests.support.until import until
 
-HAZARDS: dict[Hazard, dict[str, Any]] = {
-    Hazard.LOST_UPDATE: {"strategy": "naive"},
-    Hazard.STALE_GUARD: {"strategy": "naive-relative"},
-    Hazard.WRITE_SKEW: {"strategy": "naive", "customer_limit": 1, "stock": 10},
-    Hazard.EXPIRED_LOCK: {"strategy": "redis-lock"},
-}
-"""For each hazard, the terms of a sale in which two purchases collide on the last ticket or on one customer's limit."""
+RACES: list[tuple[Hazard, dict[str, Any]]] = [
+    (Hazard.LOST_UPDATE, {"strategy": "naive"}),
+    (Hazard.STALE_GUARD, {"strategy": "naive-relative"}),
+    (Hazard.WRITE_SKEW, {"strategy": "naive", "customer_limit": 1, "stock": 10}),
+    (Hazard.EXPIRED_LOCK, {"strategy": "redis-lock"}),
+]
+"""A hazard, and the terms of a sale in which two purchases collide on the last ticket or on one customer's limit."""
 STOCK, BUYERS = 10, 100
 
 
@@ -95,8 +95,8 @@ async def test_each_hazard_is_found_among_the_spans(
 ) -> None:
     """The first purchase stops between its read and its write while another one buys."""
     platform = await make_platform(workers=0, environment=collector.environment)
-    for hazard, terms in HAZARDS.items():
-        sale = await platform.create_sale(f"sale-{hazard}", **{"stock": 1, "think_ms": 0} | terms)
+    for hazard, terms in RACES:
+        sale = await platform.create_sale(f"sale-{hazard}-{terms['strategy']}", **{"stock": 1, "think_ms": 0} | terms)
         failpoints.stop_at("after_stock_read")
         one: dict[str, Any] = {"concurrency": 1, "customers": 1, "trace_ratio": 1.0}
         first = asyncio.create_task(platform.blast(sale, 1, **one, reply_seconds=60.0))
@@ -113,9 +113,9 @@ async def test_each_hazard_is_found_among_the_spans(
 
 
 def test_every_hazard_and_every_strategy_that_races_is_among_them() -> None:
-    assert set(HAZARDS) == set(Hazard)
+    assert {hazard for hazard, _ in RACES} == set(Hazard)
     racing = {way.name for way in STRATEGIES.values() if not (way.promises_exactness and way.keeps_limit)}
-    assert racing == {terms["strategy"] for terms in HAZARDS.values()}
+    assert racing == {terms["strategy"] for _, terms in RACES}
 
 
 async def found(platform: Platform, collector: Collector, sale: str, hazard: Hazard) -> None:

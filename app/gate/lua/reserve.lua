@@ -15,7 +15,8 @@
 --             'sold-out', remaining, '', 0 | 'limit', held, limit, 0 | 'scheduled' | 'paused' | 'closed', '', '', 0
 --
 -- All reads and checks come before the first write, and the stock is lowered before an order is written. A failure part
--- way (out of memory) therefore leaks tickets, which reconciliation finds, and never admits too many purchases.
+-- way (a foreign key has the stream's name) therefore leaks tickets, which reconciliation finds, and never admits too
+-- many purchases.
 local WIDTH, FIRST = 5, 4
 local HINT_EVERY_MS = 250
 

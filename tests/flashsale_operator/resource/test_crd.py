@@ -28,7 +28,7 @@ def test_the_printed_definition_reads_back() -> None:
 
 def test_a_changed_schema_has_a_version_of_its_own() -> None:
     digest = hashlib.sha256(json.dumps(schema(), sort_keys=True).encode()).hexdigest()
-    assert DIGESTS[SCHEMA_VERSION] == digest[:16]
+    assert DIGESTS.get(SCHEMA_VERSION) == digest[:16]
 
 
 def test_every_strategy_of_the_registry_may_be_declared() -> None:
