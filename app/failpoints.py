@@ -21,7 +21,7 @@ Failpoint = Literal[
     # In a purchase:
     "after_stock_read",  # everything is read and checked, and nothing is written: between SELECT and UPDATE
     "lock_held",  # a lock outside the ledger is held, and nothing is read under it yet
-    "after_decrement",  # Redis has decided, and the buyer has no answer; under `atomic` also a refusal, or booked by now
+    "after_decrement",  # Redis has decided, and the buyer has no answer; under `atomic` it may be a refusal, or booked
     # In a worker:
     "task_taken",  # a published order was taken, and is not booked yet
     "after_batch_read",  # orders of the stream were delivered, and nothing is written yet

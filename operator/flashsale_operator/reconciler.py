@@ -145,7 +145,9 @@ class FlashSaleReconciler:
         return requeue_after(pause, (flashsale.spec.opens_at, flashsale.spec.closes_at), datetime.now(UTC))
 
     async def _report(self, flashsale: FlashSale, observed: Observed, memory: _Memory) -> float:
-        """Post events and then write the status, if it changed. Dying in between repeats the same events, which are refused.
+        """Post events and then write the status, if it changed.
+
+        If the operator dies in between, the next one posts the same events, which are refused.
 
         A status in which only counters changed is written at most once per `poll_seconds`. Return the seconds until
         that is due, infinity if nothing is left to write, or 0 if the resource was deleted or replaced meanwhile.
