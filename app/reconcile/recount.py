@@ -82,7 +82,7 @@ async def recount(sale: Sale, gate: Gate, engine: AsyncEngine) -> Recounted | No
 
 
 async def recount_locked(ledger: AsyncConnection, sale: Sale, gate: Gate) -> Recounted | None:
-    """Do the same with the connection that holds the recount lock."""
+    """Do the same with the connection that holds the recount lock and has no transaction open."""
     if not await gate.seed(sale):
         return None
     await ledger.execution_options(isolation_level="AUTOCOMMIT")  # no long read may hold back a vacuum

@@ -1,7 +1,8 @@
 """An advisory lock that shows that a sale is being recounted. It ends with its holder's connection.
 
 The lock is not needed for safety: the epoch provides that. It keeps two reconcilers from restarting each other's long
-recount. A reconciler takes it before it raises the epoch, so nobody reads an epoch whose recount does not show yet.
+recount. A reconciler takes it in the transaction that raises the epoch, so that nobody reads an epoch whose recount does
+not show yet. After a creation or a reset, the epoch can be read a moment earlier.
 """
 
 from collections.abc import AsyncIterator
@@ -25,17 +26,28 @@ TAKEN = text(f"""
 @asynccontextmanager
 async def recount_lock(engine: AsyncEngine, sale: str, epoch: int) -> AsyncIterator[AsyncConnection | None]:
     """Take the lock and yield its connection. Yield None if another process holds the lock for this epoch."""
+    async with own_session(engine) as connection:
+        async with connection.begin():
+            taken = await take(connection, sale, epoch)
+        yield connection if taken else None
+
+
+@asynccontextmanager
+async def own_session(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Yield a connection that is closed afterwards, because its locks end with its session.
+
+    If an answer is lost, the session may hold a lock that its process does not know of.
+    """
     async with engine.connect() as connection:
-        taken = await connection.scalar(TAKE, {"lock": _lock_name(sale, epoch)})
-        await connection.commit()  # the lock belongs to the session and stays
-        if not taken:
-            yield None
-            return
         try:
             yield connection
         finally:
-            # The lock belongs to the session and ends with it, whatever state an error has left the connection in.
             await connection.invalidate()
+
+
+async def take(connection: AsyncConnection, sale: str, epoch: int) -> bool:
+    """Take the lock for the session. Return False if another session holds it."""
+    return bool(await connection.scalar(TAKE, {"lock": _lock_name(sale, epoch)}))
 
 
 async def recount_lock_held(engine: AsyncEngine, sale: str, epoch: int) -> bool:

@@ -6,10 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.gate.gate import Gate
 from app.ledger.availability import ledger_reachable
-from app.ledger.sales import raise_epoch
+from app.ledger.sales import lock_sale, raise_epoch
 from app.reconcile.measure import LedgerSide, Measurement
 from app.reconcile.recount import Recounted, recount_locked
-from app.reconcile.recount_lock import recount_lock, recount_lock_held
+from app.reconcile.recount_lock import own_session, recount_lock_held, take
 from app.sales.model import Sale
 
 CLEAR_RECOUNT_FLAG = text("""
@@ -30,27 +30,42 @@ async def fence_and_recount(sale: Sale, measurement: Measurement, gate: Gate, en
 
     Return None if another process is at work on the sale, or if the sale has ended.
 
-    If two reconcilers find the same loss, one holds the lock of the next epoch, and the other leaves the sale to it. If
-    that one has finished meanwhile, the gate is newer than the finding: nothing is fenced, and the finding is dropped.
-    Dying after the fence or after the raise leaves the sale fenced or behind the ledger, which the next check finds.
+    If two reconcilers find the same loss, one raises the epoch. The other sees that it is at work, or that the ledger or
+    the gate is newer than the finding, and leaves the sale alone. Dying after the fence or after the raise leaves the
+    sale fenced or behind the ledger, which the next check finds.
     """
-    ledger_epoch = measurement.ledger.epoch
-    first, last = (each.epoch if each is not None else 0 for each in (measurement.before, measurement.after))
+    ledger_epoch, expected_epoch = measurement.ledger.epoch, _expected_epoch(measurement)
+    beyond = measurement.after.epoch if measurement.after is not None else 0
     with ledger_reachable():
         if await recount_lock_held(engine, sale.name, ledger_epoch):
             return None
-        async with recount_lock(engine, sale.name, max(ledger_epoch, last) + 1) as ledger:
-            if ledger is None:
-                return None
-            await gate.fence(sale.name, min(first, last))
-            snapshot = await gate.snapshot(sale.name)
-            if snapshot is not None and snapshot.epoch > min(first, last):
-                return None  # another process was at work: a sale that was just created or recounted is not lost
+        await gate.fence(sale.name, expected_epoch)
+        snapshot = await gate.snapshot(sale.name)
+        if snapshot is not None and snapshot.epoch > expected_epoch:
+            return None  # another process was at work: a sale that was just created or recounted is not lost
+        async with own_session(engine) as ledger:
             async with ledger.begin():
-                raised = await raise_epoch(ledger, sale.name, ledger_epoch, beyond=last)
-            if raised.ended_at is not None:
-                return None
+                present, _ = await lock_sale(ledger, sale.name)
+                if present.epoch != ledger_epoch or present.ended_at is not None:
+                    return None
+                raised = await raise_epoch(ledger, sale.name, ledger_epoch, beyond=beyond)
+                if not await take(ledger, sale.name, raised.epoch):
+                    return None
             return await recount_locked(ledger, raised, gate)
+
+
+def _expected_epoch(measurement: Measurement) -> int:
+    """Return the newest epoch that the gate may have if the finding still holds, or 0 if it must not have the sale.
+
+    If the gate has the sale only since the ledger was read, it may just have been created. But if the gate is older than
+    the ledger, it was restored from an older copy.
+    """
+    before, after, ledger = measurement.before, measurement.after, measurement.ledger
+    if after is None:
+        return 0
+    if after.epoch < ledger.epoch or (after.epoch, after.accepted) < ledger.highest:
+        return after.epoch
+    return min(before.epoch if before is not None else 0, after.epoch)
 
 
 async def clear_recount_flag(sale: Sale, checked: LedgerSide, engine: AsyncEngine) -> bool:

@@ -26,6 +26,7 @@ SHOWN = """words => new Promise((shown) => {
     const processes = document.querySelector(".processes");
     const look = () => [...processes.children].some((each) => new RegExp(words).test(each.textContent)) && shown();
     new MutationObserver(look).observe(processes, { childList: true, characterData: true, subtree: true });
+    look();
 })"""
 
 
@@ -95,6 +96,7 @@ async def test_each_fault_is_shown_and_repaired(lab: RunningLab, open_page: Open
     await expect(figure(page, "ledger")).to_have_text("3 tickets")
 
     down = asyncio.ensure_future(page.evaluate(SHOWN, r"worker.*\(down\)"))
+    await asyncio.sleep(0)  # lets the page begin to look before the click
     await page.get_by_role("button", name="Kill a worker").click()
     await asyncio.wait_for(down, 30)
     await expect(processes(page, r"\((down|paused)\)")).to_have_count(0)

@@ -1,34 +1,17 @@
 """A recount makes Redis follow the ledger from any state, and may die at any step."""
 
-import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from app.gate.gate import Gate
-from app.gate.replies import GateSnapshot, GateUnavailable
-from app.ledger.sales import raise_epoch
+from app.gate.replies import GateUnavailable
 from app.reconcile import recount as recount_module
-from app.reconcile import repair as repair_module
 from app.reconcile.recount import PAGE, recount
-from app.reconcile.recount_lock import recount_lock, recount_lock_held
-from app.reconcile.repair import fence_and_recount
 from app.reconcile.stream_backlog import read_backlog
 from app.sales.outcomes import CustomerLimitReached, Reserved, SoldOut
 from tests.support.box_office import NAME, BoxOffice
-
-
-async def raised(office: BoxOffice) -> Any:
-    """Raise the sale's epoch, as a caller of recount does before it, and return the sale."""
-    return await office.sales.raise_epoch(NAME, (await office.sale()).epoch)
-
-
-async def recounted(office: BoxOffice) -> GateSnapshot:
-    """Recount the sale under a newer epoch, and return the gate's snapshot afterwards."""
-    assert await recount(await raised(office), office.gate, office.engine)
-    return await office.snapshot()
 
 
 async def test_a_fresh_sale_opens_with_its_stock(office: BoxOffice) -> None:
@@ -57,7 +40,7 @@ async def test_what_is_booked_and_what_waits_are_both_counted_once(office: BoxOf
     await office.sell(7)
     await office.drain(3)
     await office.book(await office.waiting(2))  # committed and not acknowledged, so that both stores have them
-    result = await recount(await raised(office), office.gate, office.engine)
+    result = await recount(await office.raise_epoch(), office.gate, office.engine)
     assert result is not None
     assert len(result.in_stream) == 4
     seen = await office.snapshot()
@@ -99,7 +82,7 @@ async def test_without_its_answers_a_seeded_sale_gives_a_second_ticket(office: B
     (first,) = await office.sell(1)
     await office.drain()
     await office.redis.delete(office.keys.sale, office.keys.answers(1))
-    sale = await raised(office)
+    sale = await office.raise_epoch()
     assert await office.gate.seed(sale)
     assert await office.gate.open(sale, remaining=9, backlog=0)
     again = await office.buy("buyer-0")
@@ -153,7 +136,7 @@ async def test_a_backlog_counted_before_those_acknowledgements_never_comes_down(
     """The control: the sale is opened with the counted backlog, although orders have left the stream since."""
     await office.create(stock=10)
     await office.sell(6)
-    sale = await raised(office)
+    sale = await office.raise_epoch()
     assert await office.gate.seed(sale)
     await office.drain(4)
     assert not await office.gate.open(sale, remaining=4, backlog=6, entries=6)
@@ -200,95 +183,10 @@ async def test_a_death_on_the_way_leaves_a_fenced_sale_that_the_next_check_repai
 async def test_dying_between_the_raise_and_the_seed_is_found_as_well(office: BoxOffice) -> None:
     await office.create(stock=10)
     await office.sell(5)
-    await raised(office)
+    await office.raise_epoch()
     assert (await office.try_to_buy("meanwhile")).verdict == "behind"
     assert (await office.reconcile()).done
     assert (await office.snapshot()).remaining == 5
-
-
-async def test_of_two_recounts_at_once_one_opens_the_sale(office: BoxOffice) -> None:
-    await office.create(stock=10)
-    await office.sell(4)
-    await office.redis.delete(office.keys.sale)
-    results = await asyncio.gather(*(office.reconcile(office.reconciler()) for _ in range(4)))
-    assert sum(result.done for result in results) >= 1
-    settled = await office.reconcile()
-    assert settled.kind == "none"
-    assert (await office.snapshot()).remaining == 6
-    await office.drain()
-    assert await office.sell_out("late") == 6
-
-
-async def test_an_older_recount_that_is_overtaken_changes_nothing(office: BoxOffice) -> None:
-    sale = await office.create(stock=10)
-    newer = await raised(office)
-    assert await recount(newer, office.gate, office.engine)
-    await office.sell(4)
-    assert await recount(sale, office.gate, office.engine) is None
-    assert await recount(newer, office.gate, office.engine) is None
-    assert (await office.snapshot()).remaining == 6
-
-
-async def test_a_recount_under_way_is_left_alone_and_a_dead_one_is_not(office: BoxOffice) -> None:
-    await office.create(stock=10)
-    sale = await raised(office)
-    async with recount_lock(office.engine, NAME, sale.epoch):
-        assert await office.gate.seed(sale)
-        assert not (await office.reconcile()).done
-        assert (await office.sale()).epoch == sale.epoch
-    assert (await office.reconcile()).done
-    assert (await office.sale()).epoch == sale.epoch + 1
-
-
-@pytest.mark.parametrize("step", ["fence", "snapshot"])
-async def test_a_sale_recounted_by_another_is_neither_fenced_nor_recounted_again(
-    office: BoxOffice, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    """Another reconciler recounts it just before this step of one whose finding is from before."""
-    await office.create(stock=10)
-    await office.sell(4)
-    await office.redis.delete(office.keys.sale)
-    sale = await raised(office)
-    measurement, original = await office.measure(), getattr(office.gate, step)
-
-    async def after_another(*arguments: Any) -> Any:
-        monkeypatch.undo()
-        assert await recount(sale, office.gate, office.engine)
-        return await original(*arguments)
-
-    monkeypatch.setattr(office.gate, step, after_another)
-    assert await fence_and_recount(sale, measurement, office.gate, office.engine) is None
-    await assert_open(office, epoch=2, remaining=6)
-
-
-async def test_a_sale_that_is_created_during_a_check_is_not_lost(office: BoxOffice) -> None:
-    """The check began before the gate had the sale, and ended when it was open."""
-    sale = await office.create(stock=10)
-    measurement = replace(await office.measure(), before=None)
-    assert await fence_and_recount(sale, measurement, office.gate, office.engine) is None
-    await assert_open(office, epoch=1, remaining=10)
-
-
-async def assert_open(office: BoxOffice, *, epoch: int, remaining: int) -> None:
-    snapshot = await office.snapshot()
-    assert (snapshot.epoch, snapshot.state, snapshot.remaining) == (epoch, "open", remaining)
-    assert (await office.sale()).epoch == epoch
-
-
-async def test_a_reconciler_holds_the_lock_of_an_epoch_before_anybody_can_read_it(
-    office: BoxOffice, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sale = await office.create(stock=10)
-    await office.redis.delete(office.keys.sale)
-    measurement = await office.measure()
-
-    async def observed(*arguments: Any, **options: Any) -> Any:
-        assert await recount_lock_held(office.engine, NAME, sale.epoch + 1)
-        return await raise_epoch(*arguments, **options)
-
-    monkeypatch.setattr(repair_module, "raise_epoch", observed)
-    assert await fence_and_recount(sale, measurement, office.gate, office.engine)
-    assert not await recount_lock_held(office.engine, NAME, sale.epoch + 1)
 
 
 async def test_a_store_that_goes_away_raises_its_own_error(office: BoxOffice, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +197,7 @@ async def test_a_store_that_goes_away_raises_its_own_error(office: BoxOffice, mo
 
     monkeypatch.setattr(office.gate, "restore", away)
     with pytest.raises(GateUnavailable):
-        await recount(await raised(office), office.gate, office.engine)
+        await recount(await office.raise_epoch(), office.gate, office.engine)
     monkeypatch.undo()
     assert (await office.reconcile()).done
 

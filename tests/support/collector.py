@@ -1,7 +1,7 @@
 """An OpenTelemetry collector in the test's own process. It reads OTLP over HTTP, as every process exports it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -16,6 +16,7 @@ class Collector(Spans):
     """The spans that a collector has received. `url` is its address, for OTEL_EXPORTER_OTLP_ENDPOINT."""
 
     url: str = ""
+    taken: set[bytes] = field(default_factory=set)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -27,13 +28,13 @@ class Collector(Spans):
         }
 
     def take(self, request: ExportTraceServiceRequest) -> None:
+        """Read the spans of the request, unless it came before: an exporter repeats a request whose answer is late."""
+        if (serialized := request.SerializeToString()) in self.taken:
+            return
+        self.taken.add(serialized)
         for sent in request.resource_spans:
             resource = plain(sent.resource.attributes)
-            spans = [received(span, resource) for scope in sent.scope_spans for span in scope.spans]
-            known = {each.ids for each in self.spans}
-            self.spans += [
-                each for each in spans if each.ids not in known
-            ]  # the exporter repeats a batch whose answer is late
+            self.spans += [received(span, resource) for scope in sent.scope_spans for span in scope.spans]
 
 
 def received(span: Span, resource: Mapping[str, Any]) -> ReceivedSpan:

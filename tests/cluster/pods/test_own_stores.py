@@ -30,7 +30,7 @@ OWN = (
 )
 WITHOUT_TLS = """
     SELECT client_addr FROM pg_stat_activity JOIN pg_stat_ssl USING (pid)
-    WHERE NOT ssl AND client_addr IS NOT NULL AND state <> 'starting'
+    WHERE NOT ssl AND client_addr IS NOT NULL AND state IS DISTINCT FROM 'starting'
 """
 
 
