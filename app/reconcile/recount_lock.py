@@ -1,8 +1,8 @@
 """An advisory lock that shows that a sale is being recounted. It ends with its holder's connection.
 
 The lock is not needed for safety: the epoch provides that. It keeps two reconcilers from restarting each other's long
-recount. A reconciler takes it in the transaction that raises the epoch, so that nobody reads an epoch whose recount does
-not show yet. After a creation or a reset, the epoch can be read a moment earlier.
+recount. A reconciler takes it in the transaction that raises the epoch, so that nobody reads an epoch whose recount
+does not show yet. After a creation or a reset, the epoch can be read a moment earlier.
 """
 
 from collections.abc import AsyncIterator

@@ -30,9 +30,9 @@ async def fence_and_recount(sale: Sale, measurement: Measurement, gate: Gate, en
 
     Return None if another process is at work on the sale, or if the sale has ended.
 
-    If two reconcilers find the same loss, one raises the epoch. The other sees that it is at work, or that the ledger or
-    the gate is newer than the finding, and leaves the sale alone. Dying after the fence or after the raise leaves the
-    sale fenced or behind the ledger, which the next check finds.
+    If two reconcilers find the same loss, one raises the epoch. The other sees that it is at work, or that the ledger
+    or the gate is newer than the finding, and leaves the sale alone. Dying after the fence or after the raise leaves
+    the sale fenced or behind the ledger, which the next check finds.
     """
     ledger_epoch, expected_epoch = measurement.ledger.epoch, _expected_epoch(measurement)
     beyond = measurement.after.epoch if measurement.after is not None else 0
@@ -57,8 +57,8 @@ async def fence_and_recount(sale: Sale, measurement: Measurement, gate: Gate, en
 def _expected_epoch(measurement: Measurement) -> int:
     """Return the newest epoch that the gate may have if the finding still holds, or 0 if it must not have the sale.
 
-    If the gate has the sale only since the ledger was read, it may just have been created. But if the gate is older than
-    the ledger, it was restored from an older copy.
+    If the gate has the sale only since the ledger was read, it may just have been created. But if the gate is older
+    than the ledger, it was restored from an older copy.
     """
     before, after, ledger = measurement.before, measurement.after, measurement.ledger
     if after is None:

@@ -14,6 +14,12 @@ from app.sales.outcomes import CustomerLimitReached, Reserved, SoldOut
 from tests.support.box_office import NAME, BoxOffice
 
 
+async def recounted(office: BoxOffice) -> GateSnapshot:
+    """Recount the sale under a newer epoch, and return the gate's snapshot afterwards."""
+    assert await recount(await office.raise_epoch(), office.gate, office.engine)
+    return await office.snapshot()
+
+
 async def test_a_fresh_sale_opens_with_its_stock(office: BoxOffice) -> None:
     await office.create(stock=10)
     seen = await office.snapshot()
