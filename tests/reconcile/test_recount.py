@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.gate.gate import Gate
-from app.gate.replies import GateUnavailable
+from app.gate.replies import GateSnapshot, GateUnavailable
 from app.reconcile import recount as recount_module
 from app.reconcile.recount import PAGE, recount
 from app.reconcile.stream_backlog import read_backlog
