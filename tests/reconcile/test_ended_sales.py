@@ -42,13 +42,13 @@ async def test_keys_of_a_next_round_are_not_removed_for_the_ended_one(office: Bo
     assert (await office.sale()).removed_at is None
 
 
-async def test_an_ended_sale_without_keys_is_not_seeded_again(own_office: BoxOffice) -> None:
-    await own_office.create(stock=10)
-    await own_office.sales.end(NAME)
-    await own_office.redis.flushall()
-    assert (await own_office.reconcile()).action == "remove"
-    assert await own_office.gate.snapshot(NAME) is None
-    assert (await own_office.sale()).removed_at is not None
+async def test_an_ended_sale_without_keys_is_not_seeded_again(office: BoxOffice) -> None:
+    await office.create(stock=10)
+    await office.sales.end(NAME)
+    await office.redis.delete(office.keys.sale)
+    assert (await office.reconcile()).action == "remove"
+    assert await office.gate.snapshot(NAME) is None
+    assert (await office.sale()).removed_at is not None
 
 
 async def test_a_sale_that_promises_nothing_is_only_observed(office: BoxOffice) -> None:
