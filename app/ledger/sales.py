@@ -44,7 +44,7 @@ ADD_ROUND = text("""
 SET_ROUND = text("UPDATE sales SET round = :round WHERE name = :name")
 RAISE_EPOCH = text("""
     UPDATE inventory SET epoch = greatest(epoch, :beyond) + 1, recount = false
-    WHERE sale = :sale AND round = :round AND epoch = :seen
+    WHERE sale = :sale AND round = :round
 """)
 END = text("UPDATE sales SET ended_at = now() WHERE name = :name AND ended_at IS NULL")
 
@@ -141,10 +141,14 @@ class SaleRepository:
                 return await read_sale(connection, name)
 
     async def raise_epoch(self, name: str, seen_epoch: int, *, beyond: int = 0) -> Sale:
-        """Raise the epoch as the function `raise_epoch` does, in a transaction of its own."""
+        """Raise the epoch if it is still `seen_epoch`, so that two repairs of one finding raise it once.
+
+        `beyond` is the same as in the function `raise_epoch`. Raise UnknownSale if there is no such sale.
+        """
         with ledger_reachable():
             async with self._engine.begin() as connection:
-                return await raise_epoch(connection, name, seen_epoch, beyond=beyond)
+                sale, _ = await lock_sale(connection, name)
+                return sale if sale.epoch != seen_epoch else await raise_epoch(connection, sale, beyond=beyond)
 
     async def end(self, name: str) -> Sale:
         """End the sale; ending it again changes nothing. Raise UnknownSale if there is no such sale."""
@@ -165,16 +169,15 @@ class SaleRepository:
                 return [_sale(row) for row in await connection.execute(statement, {"after": after, "limit": limit})]
 
 
-async def raise_epoch(connection: AsyncConnection, name: str, seen_epoch: int, *, beyond: int = 0) -> Sale:
-    """Raise the epoch if it is still `seen_epoch`, so that two repairs of one finding raise it once.
+async def raise_epoch(connection: AsyncConnection, sale: Sale, *, beyond: int = 0) -> Sale:
+    """Raise the epoch of a sale that this transaction has locked, and return the changed sale.
 
     The new epoch is one above the larger of the old one and `beyond`. `beyond` is the gate's epoch, which is ahead if
     the ledger was restored from an older copy. The call also clears the round's request for a recount, because the
-    caller recounts after raising the epoch. Raise UnknownSale if there is no such sale.
+    caller recounts after raising the epoch.
     """
-    sale, _ = await lock_sale(connection, name)
-    await connection.execute(RAISE_EPOCH, {"sale": name, "round": sale.round, "seen": seen_epoch, "beyond": beyond})
-    return await read_sale(connection, name)
+    await connection.execute(RAISE_EPOCH, {"sale": sale.name, "round": sale.round, "beyond": beyond})
+    return await read_sale(connection, sale.name)
 
 
 async def lock_sale(connection: AsyncConnection, name: str) -> tuple[Sale, bool]:

@@ -48,7 +48,7 @@ async def fence_and_recount(sale: Sale, measurement: Measurement, gate: Gate, en
                 present, _ = await lock_sale(ledger, sale.name)
                 if present.epoch != ledger_epoch or present.ended_at is not None:
                     return None
-                raised = await raise_epoch(ledger, sale.name, ledger_epoch, beyond=beyond)
+                raised = await raise_epoch(ledger, present, beyond=beyond)
                 if not await take(ledger, sale.name, raised.epoch):
                     return None
             return await recount_locked(ledger, raised, gate)

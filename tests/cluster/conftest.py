@@ -136,9 +136,7 @@ def installation(api: ApiServer, tmp_path: Path, stores: dict[str, str]) -> Iter
 @pytest.fixture
 def running(installation: Installation) -> Installation:
     """Return an installation with one running operator."""
-    installation.set_up()
-    installation.start_operator()
-    return installation
+    return installation.begin()
 
 
 def _fresh_namespace(server: ApiServer) -> Iterator[ApiServer]:

@@ -75,6 +75,12 @@ class Installation:
         # A new Role takes the API server a moment. No test takes both of these rights away.
         block_until(lambda: any(self.api.may(user, verb, "flashsale") for verb in ("get", "list")))
 
+    def begin(self) -> "Installation":
+        """Set it up, start one operator, and return the installation."""
+        self.set_up()
+        self.start_operator()
+        return self
+
     def start_operator(self, module: str = "flashsale_operator.main", **environment: str) -> OperatorProcess:
         """Start one more operator, with the rights of the Role alone, and return at once.
 

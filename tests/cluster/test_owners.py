@@ -21,7 +21,7 @@ async def test_an_http_sale_keeps_its_name_until_the_resource_asks_for_it(
 ) -> None:
     await office.create(stock=10)
     await office.sell(3)
-    running = begin(installation)  # which could otherwise find the sale before it is seeded
+    running = installation.begin()  # an operator that runs already could find the sale before it is seeded
     running.api.create(quick())
     taken = running.until_status(lambda status: condition(status, "Ready")[1] == "NameTaken")
     assert taken["phase"] == "Pending"
@@ -40,7 +40,7 @@ async def test_an_http_sale_is_reconciled_as_well(installation: Installation, of
     await office.sell(3)
     await office.drain()
     await office.redis.unlink(office.keys.sale)
-    running = begin(installation)
+    running = installation.begin()
     running.until(lambda: running.holder() != "")
     await until(lambda: is_open(office), seconds=60)
     assert (await office.snapshot()).remaining == 7
@@ -116,13 +116,6 @@ def test_one_of_two_acts_and_the_other_takes_over(installation: Installation) ->
     installation.api.patch("flashsale/drop", {"spec": {"paused": True}})
     installation.until_phase("Paused")
     assert installation.holder() == "operator-2"
-
-
-def begin(installation: Installation) -> Installation:
-    """Start the operator, which finds a sale that exists already."""
-    installation.set_up()
-    installation.start_operator()
-    return installation
 
 
 async def is_open(office: BoxOffice) -> bool:

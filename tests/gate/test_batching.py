@@ -24,8 +24,6 @@ from app.settings import GateSettings
 from tests.support.patience import PATIENT_GATE
 from tests.support.sales import a_purchase, a_sale, open_sale
 
-SETTINGS = PATIENT_GATE
-
 
 @dataclass
 class Reports:
@@ -53,7 +51,7 @@ class Process:
 
 
 @asynccontextmanager
-async def a_process(url: str, prefix: str, settings: GateSettings = SETTINGS) -> AsyncIterator[Process]:
+async def a_process(url: str, prefix: str, settings: GateSettings = PATIENT_GATE) -> AsyncIterator[Process]:
     """Yield a batcher and its gate, as one process has them."""
     redis, reports = make_redis(url, "test", settings), Reports()
     gate = Gate(redis, prefix)
@@ -121,7 +119,7 @@ async def test_a_buyer_who_gives_up_leaves_the_shared_call_alone(redis_url: str,
 
 
 async def test_the_queue_is_bounded_and_nothing_is_taken_beyond_it(redis_url: str, key_prefix: str) -> None:
-    async with a_process(redis_url, key_prefix, SETTINGS.model_copy(update={"queue_purchases": 5})) as process:
+    async with a_process(redis_url, key_prefix, PATIENT_GATE.model_copy(update={"queue_purchases": 5})) as process:
         await open_sale(process.gate, a_sale(stock=100))
         outcomes = await asyncio.gather(*(process.batcher.buy(a_purchase()) for _ in range(8)), return_exceptions=True)
         seen = await process.gate.snapshot("drop")
@@ -131,15 +129,13 @@ async def test_the_queue_is_bounded_and_nothing_is_taken_beyond_it(redis_url: st
 
 
 async def test_what_waited_too_long_leaves_the_queue_untaken(redis_url: str, key_prefix: str) -> None:
-    class Held:
-        """A gate whose calls begin when `go` is set."""
-
+    class Held:  # a gate whose calls begin when `go` is set
         async def reserve(self, sale: str, purchases: Sequence[Purchase], token: FencingToken) -> BatchReply:
             await go.wait()
             return await process.gate.reserve(sale, purchases, token)
 
     go = asyncio.Event()
-    slow = SETTINGS.model_copy(update={"queue_seconds": 0.05, "batch_purchases": 1, "batches_in_flight": 1})
+    slow = PATIENT_GATE.model_copy(update={"queue_seconds": 0.05, "batch_purchases": 1, "batches_in_flight": 1})
     async with a_process(redis_url, key_prefix) as process:
         await open_sale(process.gate, a_sale())
         batcher = PurchaseBatcher(Held(), slow)
@@ -160,7 +156,7 @@ async def test_a_server_that_does_not_answer_is_an_unknown_outcome_that_the_same
     make_valkey: Callable[..., ValkeyServer], key_prefix: str
 ) -> None:
     server = make_valkey()
-    hasty = SETTINGS.model_copy(update={"command_timeout_seconds": 1.0})
+    hasty = PATIENT_GATE.model_copy(update={"command_timeout_seconds": 1.0})
     purchase = a_purchase(key="k")
     async with a_process(server.url, key_prefix, hasty) as process, a_process(server.url, key_prefix) as patient:
         await open_sale(patient.gate, a_sale(stock=1))
@@ -231,7 +227,7 @@ async def test_a_defect_fails_every_purchase_of_the_call_and_is_logged_once(redi
     orders = [a_purchase() for _ in range(3)]
     async with a_process(redis_url, key_prefix) as process:
         await open_sale(process.gate, a_sale())
-        broken = PurchaseBatcher(Defective(process.gate, defect), SETTINGS)
+        broken = PurchaseBatcher(Defective(process.gate, defect), PATIENT_GATE)
         with capture_logs() as lines:
             answers = await asyncio.gather(*map(broken.buy, orders), return_exceptions=True)
             await broken.close()
@@ -252,7 +248,7 @@ async def test_a_reply_that_lacks_an_answer_leaves_nobody_waiting(redis_url: str
 
     async with a_process(redis_url, key_prefix) as process:
         await open_sale(process.gate, a_sale())
-        short = PurchaseBatcher(Short(), SETTINGS)
+        short = PurchaseBatcher(Short(), PATIENT_GATE)
         async with asyncio.timeout(60):
             answers = await asyncio.gather(*(short.buy(a_purchase()) for _ in range(3)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [Reserved, Reserved, DecisionFailed]
@@ -261,7 +257,7 @@ async def test_a_reply_that_lacks_an_answer_leaves_nobody_waiting(redis_url: str
 async def test_a_call_that_ends_with_its_process_is_an_unknown_outcome(redis_url: str, key_prefix: str) -> None:
     async with a_process(redis_url, key_prefix) as process:
         await open_sale(process.gate, a_sale())
-        broken = PurchaseBatcher(Defective(process.gate, asyncio.CancelledError()), SETTINGS)
+        broken = PurchaseBatcher(Defective(process.gate, asyncio.CancelledError()), PATIENT_GATE)
         with pytest.raises(GateUnavailable):
             await broken.buy(a_purchase())
 

@@ -25,6 +25,7 @@ from app.services.sale_view import Identity
 from app.services.sales import SalesService
 from tests.services.scripted_strategy import ScriptedStrategy, counter
 from tests.support.rows import add_booking, reservation_id, set_aside
+from tests.support.warm import warm_up
 
 DROP = SaleTerms(name="drop", strategy="scripted", stock=10)
 
@@ -71,9 +72,7 @@ async def test_an_unknown_strategy_makes_no_sale(service: SalesService) -> None:
 async def test_strategies_that_promise_nothing_are_not_guarded(service: SalesService, engine: AsyncEngine) -> None:
     await service.create(replace(DROP, strategy="naive", stock=1, think_ms=50))
     purchases = PurchaseService(SaleCatalog(SaleRepository(engine), service._strategies))  # noqa: SLF001  the same instances
-    warm = [await engine.connect() for _ in range(5)]  # without it the first sells before the others are connected
-    for connection in warm:
-        await connection.close()
+    await warm_up(engine, 5)  # without it the first sells before the others are connected
     outcomes = await asyncio.gather(
         *(purchases.buy(Purchase("drop", f"customer-{n}", "key", 1, secrets.token_hex(8))) for n in range(5))
     )

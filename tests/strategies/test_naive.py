@@ -23,6 +23,7 @@ from tests.support.locked_naive import LockedNaive
 from tests.support.patience import PATIENT_LEDGER
 from tests.support.rows import terms
 from tests.support.sales import a_purchase
+from tests.support.warm import warm_up
 
 STOCK, CROWD, THINK_MS = 5, 30, 50
 
@@ -32,9 +33,7 @@ async def engines(database_url: str) -> AsyncIterator[list[AsyncEngine]]:
     """Yield two engines, as two processes have them, whose connections are opened before the race."""
     engines = [make_engine(database_url, "test", PATIENT_LEDGER, pool_size=CROWD // 2) for _ in range(2)]
     for engine in engines:
-        warm = [await engine.connect() for _ in range(CROWD // 2)]
-        for connection in warm:
-            await connection.close()
+        await warm_up(engine, CROWD // 2)
     yield engines
     for engine in engines:
         await engine.dispose()

@@ -18,6 +18,7 @@ from app.sales.outcomes import Outcome, Reserved
 from app.strategies.contention import Contention
 from app.strategies.dependencies import RegisteredStrategy, StrategyDependencies
 from tests.support.patience import PATIENT_GATE, PATIENT_LEDGER
+from tests.support.warm import warm_up
 
 MAX_TRIES = 500  # of one buyer; contention alone does not take more
 WARM_CONNECTIONS = 4  # of each process: limits the purchases under way at once, and the tries that lose to each winner
@@ -109,9 +110,7 @@ async def selling(
 ) -> AsyncIterator[RegisteredStrategy]:
     """Yield an instance of the strategy, with as many connections to the ledger open as purchases run at once."""
     instance = strategy.build(dependencies)
-    warm = [await dependencies.engine.connect() for _ in range(WARM_CONNECTIONS)]
-    for connection in warm:
-        await connection.close()
+    await warm_up(dependencies.engine, WARM_CONNECTIONS)
     try:
         yield instance
     finally:

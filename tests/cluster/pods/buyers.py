@@ -13,6 +13,7 @@ from tests.cluster.pods.shop import Shop
 
 STOCK = 100_000
 LOAD_SECONDS = 8
+RETRIES = 60  # with the same key: a pod that was killed before starts again only after 10 or 20 s
 MAX_SECONDS = 100  # of a crowd that has to ask many times
 PER_SECOND = 100  # the pods share two cores; more buyers would keep new pods from starting
 

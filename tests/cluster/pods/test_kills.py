@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.cluster.manifests import flashsale
-from tests.cluster.pods.buyers import buyers
+from tests.cluster.pods.buyers import RETRIES, buyers
 from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.exactness import assert_exact
 from tests.cluster.pods.killer import Killer
@@ -16,7 +16,6 @@ from tests.support.until import block_until
 pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.thorough, pytest.mark.timeout(400)]
 
 SOME = 300
-RETRIES = 60  # of each buyer, with the same key: a pod that was killed before starts again only after 10 or 20 s
 
 
 @pytest.fixture(autouse=True)

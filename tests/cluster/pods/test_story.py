@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.cluster.pods.buyers import buyers
+from tests.cluster.pods.buyers import RETRIES, buyers
 from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.exactness import assert_exact
 from tests.cluster.pods.killer import Killer
@@ -15,7 +15,6 @@ from tests.support.until import block_until
 pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.timeout(400)]
 
 SOLD_BEFORE = 100
-RETRIES = 60  # of each buyer, with the same key: a pod that was killed before starts again only after 10 or 20 s
 
 
 # With the install this takes 35 s: eight pods start, four of them twice, on the two cores that also run the buyers.
