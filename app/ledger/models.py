@@ -1,4 +1,7 @@
-"""The tables of the ledger. A convention fixes the names of constraints, so that a migration can drop them by name."""
+"""The tables of the ledger. They stay in one file, so that the whole schema is read in one place.
+
+A convention fixes the names of constraints, so that a migration can drop them by name.
+"""
 
 from datetime import datetime
 from typing import Any

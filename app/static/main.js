@@ -1,10 +1,10 @@
 // The entry point: creates the state, listens to the live events, and shows the view that the address names.
 
+import { frame } from "./components/frame.js";
 import { listen } from "./core/live.js";
 import { route } from "./core/route.js";
 import { createStore } from "./core/store.js";
 import { h, show } from "./core/vdom.js";
-import { frame } from "./components/frame.js";
 import { applyEvent, sharedState } from "./state/events.js";
 import { initialState } from "./state/initial.js";
 import { refreshSilentBlasts } from "./state/silent-blasts.js";

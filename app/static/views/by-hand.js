@@ -1,9 +1,9 @@
 // A form that buys with an idempotency key: press the button twice, or press it in several tabs at the same moment.
 
-import { counted, milliseconds, whole } from "../core/format.js";
-import { h } from "../core/vdom.js";
 import { choice, numberField, textField } from "../components/field.js";
 import { figure, figureList } from "../components/figure.js";
+import { counted, milliseconds, whole } from "../core/format.js";
+import { h } from "../core/vdom.js";
 import { fill, form } from "../state/forms.js";
 import { buy, buyInAllTabs, createSale, joinOtherTabs, newKey, VIEW } from "./by-hand-actions.js";
 

@@ -1,9 +1,9 @@
 // A comparison of the strategies, from the report of a race.
 
-import { counted, whole } from "../core/format.js";
-import { h } from "../core/vdom.js";
 import { chart } from "../components/chart.js";
 import { choice } from "../components/field.js";
+import { counted, whole } from "../core/format.js";
+import { h } from "../core/vdom.js";
 import { fill, form } from "../state/forms.js";
 import { exportCsv, exportJson, exportPng, open, openLast, VIEW } from "./compare-actions.js";
 import { COLUMNS, columnNamed, medianOf, sorted, verdictOf } from "./compare-table.js";

@@ -1,11 +1,11 @@
 // The attempts of a round as windows in time, with a lane for each process. If two attempts read the same version and
 // both wrote, one update is lost.
 
-import { counted, milliseconds, whole } from "../core/format.js";
-import { h } from "../core/vdom.js";
 import { empty } from "../components/empty.js";
 import { choice } from "../components/field.js";
 import { figure, figureList } from "../components/figure.js";
+import { counted, milliseconds, whole } from "../core/format.js";
+import { h } from "../core/vdom.js";
 import { fill, form } from "../state/forms.js";
 import { laneOf, nearest, ROW_PX, schedule } from "./gantt.js";
 import { paint, positionOf } from "./gantt-canvas.js";

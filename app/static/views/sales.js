@@ -1,9 +1,9 @@
 // All sales, with the phase of each and whether it adds up.
 
-import { clock, counted, whole } from "../core/format.js";
-import { h } from "../core/vdom.js";
 import { choice, numberField, textField } from "../components/field.js";
 import { figure, figureList } from "../components/figure.js";
+import { clock, counted, whole } from "../core/format.js";
+import { h } from "../core/vdom.js";
 import { fill, form } from "../state/forms.js";
 import { drift, EQUATION } from "./drift.js";
 import { create, end, reset } from "./sales-actions.js";

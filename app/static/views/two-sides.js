@@ -1,11 +1,11 @@
 // Two strategies side by side, with the same crowd of buyers at the same moment.
 
-import { counted, milliseconds, rate, whole } from "../core/format.js";
-import { h } from "../core/vdom.js";
 import { chart } from "../components/chart.js";
 import { choice, numberField } from "../components/field.js";
 import { figure, figureList } from "../components/figure.js";
 import { emptySeats, peopleWithoutSeat, seats } from "../components/seats.js";
+import { counted, milliseconds, rate, whole } from "../core/format.js";
+import { h } from "../core/vdom.js";
 import { figures, hasEnded, newestBlast } from "../state/events.js";
 import { fill, form } from "../state/forms.js";
 import { cancel, run, saleOf, VIEW } from "./two-sides-actions.js";

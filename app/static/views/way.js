@@ -1,9 +1,9 @@
 // The path of an order from the buyer to the ledger, with the current figure of each station. In a lab, faults to try.
 
-import { counted, rate, whole } from "../core/format.js";
-import { h } from "../core/vdom.js";
 import { empty } from "../components/empty.js";
 import { choice } from "../components/field.js";
+import { counted, rate, whole } from "../core/format.js";
+import { h } from "../core/vdom.js";
 import { drainRate, figures, hasEnded, newestBlast } from "../state/events.js";
 import { fill, form } from "../state/forms.js";
 import { drift, EQUATION } from "./drift.js";
