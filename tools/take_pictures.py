@@ -7,12 +7,12 @@ import asyncio
 from pathlib import Path
 from typing import Literal
 
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, ViewportSize, expect
 from running_lab import browser_path, chromium, running_lab
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 MAX_BYTES = 300_000  # of all pictures together, because they are part of every clone
-SIZE = {"width": 1220, "height": 720}
+SIZE: ViewportSize = {"width": 1220, "height": 720}
 SEATS_END = 684  # px: the picture of both sides ends below the seats
 TIMEOUT_MS = 60_000
 
