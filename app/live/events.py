@@ -1,7 +1,7 @@
 """The server-sent events that a watcher receives.
 
 `snapshot`   all sales, the newest blasts and facts of the installation; replaces everything that the watcher has
-`sale`       one sale as GET /sales/{sale} returns it, with its tickets as GET /sales/{sale}/tickets returns them
+`sale`       one sale: its SaleView, its `resource`, and its tickets as GET /sales/{sale}/tickets returns them
 `blast`      one blast as GET /blasts/{blast} returns it; while it runs, `progress` has the figures so far
 `source`     whether this process receives live events at present: {"state": "ok" | "away", "why"?}
 `heartbeat`  nothing happened; the connection is alive

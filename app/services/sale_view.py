@@ -38,7 +38,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaleView:
-    """A sale as GET /sales/{sale} returns it. Figures are in tickets.
+    """A sale and the figures of its round, in tickets. GET /sales/{sale} returns the fields of SaleViewOut.
 
     A figure that only the counter knows is None while the counter is away.
 

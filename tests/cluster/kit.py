@@ -1,7 +1,7 @@
 """The script that CLUSTER_KIT names. It starts a Kubernetes cluster for tests, which all processes of pytest share.
 
-Its commands are `status`, `up --control-plane`, `down`, `env` (prints shell exports of KUBECONFIG and PATH), and
-`build TAG CONTEXT`.
+Its commands are `status`, `up --control-plane`, `up` and `images` (for `.ci/run`), `down`, `env` (prints shell exports
+of KUBECONFIG and PATH), and `build TAG CONTEXT`.
 """
 
 import fcntl
