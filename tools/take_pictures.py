@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/images from a real run: `make pictures`. It needs a Chromium on the PATH.
+"""Take the pictures of docs/images from a real run: `make pictures`. It needs a Chromium on the PATH.
 
 It starts a lab, sends a crowd to both sides, and takes each view in the dark and in the light theme.
 """

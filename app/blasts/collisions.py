@@ -1,4 +1,4 @@
-"""Reads the evidence of a blast against a strategy that races, which the API processes write to the ledger."""
+"""Read the evidence of a blast against a strategy that races, which the API processes write to the ledger."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Publishes the progress of blasts to watchers, up to 20 times a second.
+"""Publish the progress of blasts to watchers, up to 20 times a second.
 
 An event that cannot be published now is dropped, because the ledger has the figures too.
 """

@@ -1,4 +1,4 @@
-"""Decides which share of a load's purchases is traced.
+"""Decide which share of a load's purchases is traced.
 
 If the strategy races, all purchases are traced, because a collision is shown by the traces of two purchases.
 """

@@ -1,4 +1,4 @@
-"""Distinguishes an unavailable stock server from other failures."""
+"""Distinguish an unavailable stock server from other failures."""
 
 import time
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""Distinguishes a ledger that is away or too busy from one that refuses a statement."""
+"""Distinguish a ledger that is away or too busy from one that refuses a statement."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

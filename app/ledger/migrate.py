@@ -1,4 +1,4 @@
-"""Upgrades the ledger's schema to this release's revision: `python -m app.ledger.migrate [--wait SECONDS]`.
+"""Upgrade the ledger's schema to this release's revision: `python -m app.ledger.migrate [--wait SECONDS]`.
 
 Several processes may run it at once: an advisory lock admits one, and the others find nothing to do. A newer schema on
 which this release works is left unchanged, and the migration succeeds, because a release that is rolled back runs it

@@ -1,4 +1,4 @@
-"""Carries the attempts of one process to the ledger in the background, and reports the pairs that collided."""
+"""Carry the attempts of one process to the ledger in the background, and report the pairs that collided."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Posts events to the API server. `events.py` decides which."""
+"""Post events to the API server. `events.py` decides which."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Scales the worker Deployment to the size that all sales together ask for."""
+"""Scale the worker Deployment to the size that all sales together ask for."""
 
 import time
 from collections.abc import Iterable, Sequence

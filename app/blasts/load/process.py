@@ -1,4 +1,4 @@
-"""Runs a load in a process of its own, so that the generator and its caller do not share an event loop."""
+"""Run a load in a process of its own, so that the generator and its caller do not share an event loop."""
 
 import asyncio
 import json

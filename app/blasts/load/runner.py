@@ -1,4 +1,4 @@
-"""Runs one load in this process. All connections are open before the first request is sent.
+"""Run one load in this process. All connections are open before the first request is sent.
 
 Closed and open loop differ only in the intended time of a request, from which its latency is counted. In the open loop
 this is the time of the schedule, even if no connection is free then, so a slow server cannot delay its own measurement.

@@ -1,4 +1,4 @@
-"""Makes each sampled purchase the root span of a trace, and names it in the request's `traceparent` header."""
+"""Make each sampled purchase the root span of a trace, and name it in the request's `traceparent` header."""
 
 from random import getrandbits, random
 

@@ -1,4 +1,4 @@
-"""Writes purchases as HTTP requests and reads the replies.
+"""Write purchases as HTTP requests and read the replies.
 
 The requests of a load differ only in two numbers, so everything else is built once for each load.
 """

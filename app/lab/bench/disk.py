@@ -1,4 +1,4 @@
-"""Measures the disk that a benchmark writes to, because its figures depend on it."""
+"""Measure the disk that a benchmark writes to, because its figures depend on it."""
 
 import os
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Reads a sale's counters repeatedly while orders are accepted or booked, and computes rates from the readings."""
+"""Read a sale's counters repeatedly while orders are accepted or booked, and compute rates from the readings."""
 
 import time
 from collections.abc import AsyncIterator, Sequence

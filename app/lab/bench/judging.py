@@ -1,4 +1,4 @@
-"""Judges thresholds by the unfavourable end of an interval, never by its middle."""
+"""Judge thresholds by the unfavourable end of an interval, never by its middle."""
 
 from collections.abc import Sequence
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Sends a load to a group of processes, and measures the CPU time that it cost."""
+"""Send a load to a group of processes, and measure the CPU time that it cost."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Measures the peak of the resident memory of processes while a load runs."""
+"""Measure the peak of the resident memory of processes while a load runs."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress

@@ -1,4 +1,4 @@
-"""Serves another application exactly as `app.serve` serves the service: same loop, parser, socket and limits."""
+"""Serve another application exactly as `app.serve` serves the service: same loop, parser, socket and limits."""
 
 import asyncio
 

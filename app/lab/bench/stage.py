@@ -1,4 +1,4 @@
-"""Creates a new sale for each measurement, and reads its counters and sizes directly from the stock server."""
+"""Create a new sale for each measurement, and read its counters and sizes directly from the stock server."""
 
 import secrets
 from collections.abc import AsyncIterator, Mapping

@@ -1,4 +1,4 @@
-"""Measures CPU time: that of chosen processes, and that of all other programs on the machine."""
+"""Measure CPU time: that of chosen processes, and that of all other programs on the machine."""
 
 import resource
 from collections.abc import Sequence

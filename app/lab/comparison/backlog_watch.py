@@ -1,4 +1,4 @@
-"""Polls the backlog of a sale while the load runs, because afterwards nothing shows when it became empty."""
+"""Poll the backlog of a sale while the load runs, because afterwards nothing shows when it became empty."""
 
 import asyncio
 import time

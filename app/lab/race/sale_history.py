@@ -1,4 +1,4 @@
-"""Builds the history of one sale from the buyers' answers, the bookings, the counters and the attempts."""
+"""Build the history of one sale from the buyers' answers, the bookings, the counters and the attempts."""
 
 from collections.abc import Sequence
 from functools import partial

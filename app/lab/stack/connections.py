@@ -1,4 +1,4 @@
-"""Compares the sum of all connection pools of a lab with the limit of its ledger, so that a lab fails at the start."""
+"""Compare the sum of all connection pools of a lab with the limit of its ledger, so that a lab fails at the start."""
 
 import asyncio
 

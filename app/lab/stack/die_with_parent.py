@@ -1,4 +1,4 @@
-"""Runs a command that ends together with the process that started it.
+"""Run a command that ends together with the process that started it.
 
 Usage: `die_with_parent.py PARENT SIGNAL UID GID COMMAND ...`, with the pid of the parent.
 

@@ -1,4 +1,4 @@
-"""Carries out the faults that are requested on the dashboard, on the lab's own processes.
+"""Carry out the faults that are requested on the dashboard, on the lab's own processes.
 
 Each is undone by itself within a minute.
 """

@@ -1,4 +1,4 @@
-"""Describes the machine of a measurement. A report may be published, so it has no host name, address or path."""
+"""Describe the machine of a measurement. A report may be published, so it has no host name, address or path."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Decides when a process that died is started again, and when the supervisor gives up."""
+"""Decide when a process that died is started again, and when the supervisor gives up."""
 
 from collections import deque
 

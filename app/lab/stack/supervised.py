@@ -1,4 +1,4 @@
-"""Runs work while the supervisor checks the lab's processes."""
+"""Run work while the supervisor checks the lab's processes."""
 
 import asyncio
 from collections.abc import Coroutine

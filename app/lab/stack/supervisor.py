@@ -1,4 +1,4 @@
-"""Starts the processes of a lab in order, restarts those that die, and stops all in the opposite order.
+"""Start the processes of a lab in order, restart those that die, and stop all in the opposite order.
 
 Everything happens in the calling thread. It must be the main thread, because the processes end with it
 (die_with_parent.py) and signals arrive there. A signal only sets a flag, so no process is ever started without being

@@ -1,4 +1,4 @@
-"""Generates the CustomResourceDefinition in `k8s/crd.yaml`: `python -m flashsale_operator.resource.crd` prints it."""
+"""Generate the CustomResourceDefinition in `k8s/crd.yaml`: `python -m flashsale_operator.resource.crd` prints it."""
 
 import sys
 from typing import Any

@@ -1,4 +1,4 @@
-"""Hides from every process of an installation the facts by which it would notice a failover.
+"""Hide from every process of an installation the facts by which it would notice a failover.
 
 Python imports a module of this name at each start if PYTHONPATH has its directory. BLINDFOLD lists what is hidden:
 `run-id` (the server's run id, which some managed services hide too) and `numbers` (that an order's number was used

@@ -1,4 +1,4 @@
-"""Stops a purchase that passes no failpoint: another transaction holds the row of the sale's counter.
+"""Stop a purchase that passes no failpoint: another transaction holds the row of the sale's counter.
 
 A purchase that is one statement, or one transaction without a pause, has no line of code between reading and writing at
 which it could be stopped. It must write the row of the counter, and waits there while the row is locked.

@@ -1,4 +1,4 @@
-"""Chooses the account and the directories of PostgreSQL, which refuses to run as root.
+"""Choose the account and the directories of PostgreSQL, which refuses to run as root.
 
 If the lab runs as root, PostgreSQL runs as an unprivileged account, which must reach the binaries and the data. If it
 cannot enter a directory above them (as for a home under /root), they are placed in `/var/tmp` instead. The directories

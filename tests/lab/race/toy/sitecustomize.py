@@ -1,4 +1,4 @@
-"""Registers the toy strategy in every process of an installation: PYTHONPATH makes Python import this at each start."""
+"""Register the toy strategy in every process of an installation: PYTHONPATH makes Python import this at each start."""
 
 import sys
 from typing import Any, cast
