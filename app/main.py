@@ -149,7 +149,7 @@ async def open_live(
     stream = LiveStream(broker, settings.gate.key_prefix)
     resources = ResourceReports(broker, settings.gate.key_prefix)
     sale_poller = SalePoller(stream, sales, TicketRepository(dependencies.engine), resources, process=uuid.uuid4().hex)
-    hub = Hub(stream, sale_poller, leaving=lambda: readiness.draining)
+    hub = Hub(stream, sale_poller, leaving=lambda: readiness.leaving)
     stack.push_async_callback(hub.close)
     facts = {
         "strategies": [
@@ -192,6 +192,6 @@ async def prepare_stores(
 
     await readiness.become_ready({"ledger": ledger, "stock server": stock_server, "durability": durability})
     for doubt in not_durable:
-        log.warning("THE STOCK SERVER DOES NOT KEEP WHAT IT ACCEPTS", why=doubt)
+        log.warning("THE STOCK SERVER DOES NOT KEEP WHAT IT ACCEPTS", reason=doubt)
     for doubt in too_few_connections:
-        log.warning("THE LEDGER TAKES TOO FEW CONNECTIONS", why=doubt)
+        log.warning("THE LEDGER TAKES TOO FEW CONNECTIONS", reason=doubt)

@@ -60,8 +60,8 @@ class LingeringServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  the base class's signature
         """Handle a signal to stop.
 
-        The first signal starts the drain, the second stops the server, and the third abandons the requests in flight.
-        Without a shutdown delay the first one stops the server at once.
+        The first signal starts the shutdown delay, the second stops the server, and the third abandons the requests in
+        flight. Without a shutdown delay the first one stops the server at once.
         """
         if self.should_exit:
             self.force_exit = True
@@ -69,8 +69,8 @@ class LingeringServer(uvicorn.Server):
             self._leaving_at = time.monotonic() + self._shutdown_delay_seconds
         else:
             self.should_exit = True
-        if not self._readiness.draining:
-            self._readiness.draining = True
+        if not self._readiness.leaving:
+            self._readiness.leaving = True
             # Every answer from now on closes its connection, so that none is open when the listener closes.
             self.config.encoded_headers.append((b"connection", b"close"))
             self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]

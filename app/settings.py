@@ -137,7 +137,7 @@ class DrainSettings(BaseSettings):
 
     batch_orders: Annotated[int, Field(ge=1, le=5000)] = 500
     task_seconds: PositiveFloat = 2.0  # a task works for this long at most, then sends another hint
-    sweep_seconds: PositiveFloat = 2.0  # how often a worker looks for orders by itself, without broker or beat
+    sweep_seconds: PositiveFloat = 2.0  # how often a worker looks for orders by itself, even if the broker is away
     claim_idle_seconds: PositiveFloat = 5.0
     poison_tries: PositiveInt = 3  # an entry that fails alone this many times is set aside
 

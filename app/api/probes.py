@@ -47,7 +47,7 @@ async def readyz(
     A store that is lost later does not change the answer. A purchase is then answered with 503.
     """
     readiness = services.readiness
-    if readiness.draining:
+    if readiness.leaving:
         return problem_response(NotReady("The process is stopping."), request.url.path)
     if not readiness.started:
         reason = readiness.reason() or "its first check runs"

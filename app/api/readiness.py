@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 class Readiness:
-    """The readiness of one process. It is ready once every check has passed, and then until it drains.
+    """The readiness of one process. It is ready once every check has passed, and then until it is asked to end.
 
     The loss of a store does not end readiness: all replicas would leave the load balancer at once, and buyers would get
     a refused connection instead of a 503 with `Retry-After`.
@@ -28,7 +28,7 @@ class Readiness:
         self._checks: Mapping[str, Check] = {}
         self.waiting_for: dict[str, str] = {}
         self.started = False
-        self.draining = False
+        self.leaving = False
 
     async def become_ready(self, checks: Mapping[str, Check]) -> None:
         """Repeat each check until it passes, in the given order: a check may rely on what an earlier one prepared."""
@@ -60,7 +60,7 @@ class Readiness:
     async def _passes(self, name: str, check: Check) -> bool:
         state = await _state(check)
         if state != self.waiting_for[name] and state != "ok":
-            log.warning("not ready yet", waiting_for=name, why=state)
+            log.warning("not ready yet", waiting_for=name, reason=state)
         self.waiting_for[name] = state
         return state == "ok"
 

@@ -25,6 +25,6 @@ async def active_sales(services: Services) -> tuple[list[SaleView], bool]:
             for sale in active[:MAX_SALES]:
                 views.append(await services.sales.view(sale.name))  # noqa: PERF401  a time-out keeps earlier views
     except (AtomicTicketsError, TimeoutError) as error:
-        log.warning("a scrape is incomplete", why=str(error) or "too slow", sales=len(views))
+        log.warning("a scrape is incomplete", reason=str(error) or "too slow", sales=len(views))
         return views, False
     return views, len(active) <= MAX_SALES

@@ -162,7 +162,10 @@ class SaleViewOut(BaseModel):
     rejected: int
     duplicates: int
     oversold: int = Field(description="Tickets booked beyond the stock.")
-    undersold: int | None = Field(description="Tickets that are neither sold nor left, once the backlog is 0.")
+    undersold: int | None = Field(
+        description="Tickets that are neither sold, in the backlog, set aside nor left. "
+        "Null if the counter cannot be read."
+    )
     lost: int | None = Field(
         description="Tickets promised to buyers and then forgotten by the stock server. "
         "Null while orders are on their way, or if the counter cannot be read."

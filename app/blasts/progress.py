@@ -54,7 +54,7 @@ class BlastReports:
             await self._stream.publish(Event.of("blast", blast))
         except LiveUnavailable as error:
             if not self._away:
-                log.warning("nobody can watch the blasts", why=error.detail)
+                log.warning("nobody can watch the blasts", reason=error.detail)
             self._away = True
         else:
             self._away = False

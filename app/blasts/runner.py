@@ -75,7 +75,7 @@ class BlastRunner:
                 await installation_id(engine)
             except TemporarilyUnavailable as error:
                 if not logged:
-                    log.warning("waiting for the ledger", why=error.detail)
+                    log.warning("waiting for the ledger", reason=error.detail)
                 logged = True
                 await self._pause(AWAY_SECONDS)
             else:

@@ -35,8 +35,8 @@ class OrderPublisher:
     async def publish(self, order: Order) -> None:
         """Publish the order, and return once the broker has it.
 
-        Raise TemporarilyUnavailable if the broker can't be reached or takes longer than PUBLISH_SECONDS; it may have
-        received the order all the same. After PUBLISH_SECONDS the order stays queued: a slow broker gets it later.
+        Raise TemporarilyUnavailable if the broker can't be reached or takes longer than `publish_seconds`; it may
+        have received the order all the same. After that time the order stays queued: a slow broker gets it later.
         """
         publication = asyncio.get_running_loop().run_in_executor(self._threads, self._send, message(order))
         done, _ = await asyncio.wait((publication,), timeout=self._publish_seconds)

@@ -80,7 +80,7 @@ class PurchaseBatcher:
 
     `on_accepted(sale, token, acceptances)` is called after each call that accepted purchases.
     `on_notice(sale, token, notice)` is called if a reply is a reason to send a hint (the notice is 'hint') or to check
-    the sale ('behind' or a verdict other than 'decided').
+    the sale ('behind' or a result other than 'decided').
     `command` is the Redis command that calls the gate; it names the call's span.
     """
 
@@ -203,17 +203,17 @@ class PurchaseBatcher:
         for _ in range(2):
             highest_before, token = queue.highest_number, queue.token
             reply = await self._counter.reserve(queue.sale, purchases, token)
-            if reply.verdict == "decided":
+            if reply.result == "decided":
                 self._check_numbers(queue, reply, highest_before)
                 return reply
-            if reply.verdict != "stale":
+            if reply.result != "stale":
                 break
             if reply.token > queue.token:
                 queue.token, queue.highest_number, queue.seeded_by = reply.token, 0, reply.seeded_by
                 self._on_notice(queue.sale, reply.token, "stale")
-        if reply.verdict != "stale":
-            self._on_notice(queue.sale, queue.token, reply.verdict)
-        raise GateForgot(f"{REFUSAL_DETAILS[reply.verdict]}; nothing was taken.", reply.verdict)
+        if reply.result != "stale":
+            self._on_notice(queue.sale, queue.token, reply.result)
+        raise GateForgot(f"{REFUSAL_DETAILS[reply.result]}; nothing was taken.", reply.result)
 
     def _check_numbers(self, queue: SaleQueue, reply: BatchReply, highest_before: int) -> None:
         """Record the reply's order numbers and report 'behind' or 'hint' if there is reason to.

@@ -95,7 +95,7 @@ class Gate:
         for order in orders:
             arguments += (order.customer, order.key, order.entry, order.nonce, order.quantity, order.counted)
         names = (keys.sale, keys.answers(sale.round), keys.customers(sale.round))
-        return await self._verdict("restore", names, arguments) == "restored"
+        return await self._result("restore", names, arguments) == "restored"
 
     async def open(self, sale: Sale, *, remaining: int, backlog: int, entries: int | None = None) -> bool:
         """Lift the fence and set the state that the ledger asks for.
@@ -107,11 +107,11 @@ class Gate:
         names = (keys.sale, keys.answers(sale.round), keys.customers(sale.round), keys.orders)
         counted = "" if entries is None else entries
         arguments = (sale.epoch, state_of(sale), remaining, backlog, _expiry(sale), counted)
-        return await self._verdict("open", names, arguments) == "opened"
+        return await self._result("open", names, arguments) == "opened"
 
     async def fence(self, sale: str, epoch: int) -> bool:
         """Stop a sale at once. Return False if the gate has a newer epoch of the sale, or does not have the sale."""
-        return await self._verdict("fence", (self.keys(sale).sale,), (epoch,)) == "fenced"
+        return await self._result("fence", (self.keys(sale).sale,), (epoch,)) == "fenced"
 
     async def amend(self, sale: Sale) -> bool:
         """Apply the ledger's stock, limit, window and state to a running sale. Return False if it needs a recount."""
@@ -126,7 +126,7 @@ class Gate:
             milliseconds(terms.closes_at),
             _expiry(sale),
         )
-        return await self._verdict("amend", names, arguments) == "amended"
+        return await self._result("amend", names, arguments) == "amended"
 
     async def release(self, reservation: ReservationId, epoch: int, customer: str, quantity: int) -> str:
         """Give a cancelled reservation's tickets back, once.
@@ -136,12 +136,12 @@ class Gate:
         keys = self.keys(reservation.sale)
         names = (keys.sale, keys.released(reservation.round), keys.customers(reservation.round))
         arguments = (reservation.round, epoch, str(reservation), customer, quantity)
-        return await self._verdict("release", names, arguments)
+        return await self._result("release", names, arguments)
 
     async def give_back(self, sale: str, decided_on: GateSnapshot, tickets: int) -> bool:
         """Give leaked tickets back to the stock. Return False if the sale has changed since `decided_on`."""
         arguments = (decided_on.round, decided_on.epoch, decided_on.repairs, decided_on.released, tickets)
-        return await self._verdict("give_back", (self.keys(sale).sale,), arguments) == "given-back"
+        return await self._result("give_back", (self.keys(sale).sale,), arguments) == "given-back"
 
     async def snapshot(self, sale: str) -> GateSnapshot | None:
         """Return the sale as the gate has it, or None if the gate has no such sale."""
@@ -174,7 +174,7 @@ class Gate:
             start = f"({entries[-1][0]}"
 
     async def has_entry(self, reservation: ReservationId) -> bool:
-        """Report whether this order (the same entry and the same nonce) waits in the stream."""
+        """Return whether this order (the same entry and the same nonce) waits in the stream."""
         orders = self.keys(reservation.sale).orders
         found = await self._call(self._redis.xrange(orders, reservation.entry, reservation.entry))
         return bool(found) and found[0][1].get("nonce") == reservation.nonce
@@ -196,19 +196,19 @@ class Gate:
     ) -> str:
         """Run a script on `names` and on the keys of the gate's round, which may be older than the ledger's.
 
-        `round_` is the round to try first. Return the script's verdict. It is 'elsewhere' if the gate's round changed
+        `round_` is the round to try first. Return the script's result. It is 'elsewhere' if the gate's round changed
         at each of the MAX_ROUND_TRIES tries, because the sale is being reset.
         """
-        verdict = ""
+        result = ""
         for _ in range(MAX_ROUND_TRIES):
             of_round = (keys.answers(round_), keys.customers(round_), keys.released(round_))
-            verdict, gate_round = await self._run(script, (*names, *of_round), (*arguments, round_))
-            if verdict != "elsewhere":
+            result, gate_round = await self._run(script, (*names, *of_round), (*arguments, round_))
+            if result != "elsewhere":
                 break
             round_ = gate_round
-        return verdict
+        return result
 
-    async def _verdict(self, name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> str:
+    async def _result(self, name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> str:
         """Run a script and return the first value of its reply."""
         return str((await self._run(name, keys, arguments))[0])
 
@@ -246,7 +246,7 @@ class Gate:
 
 
 def has_terms(snapshot: GateSnapshot, sale: Sale) -> bool:
-    """Report whether the gate decides by the limit, the window and the state of `sale`. The stock is not compared."""
+    """Return whether the gate decides by the limit, the window and the state of `sale`. The stock is not compared."""
     limit, opens, closes = sale.terms.customer_limit or 0, sale.terms.opens_at, sale.terms.closes_at
     in_force = (limit, milliseconds(opens), milliseconds(closes), state_of(sale))
     return (snapshot.limit, snapshot.opens, snapshot.closes, snapshot.state) == in_force

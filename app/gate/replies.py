@@ -9,7 +9,7 @@ from app.sales.model import Purchase, ReservationId
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
 from app.sales.strategy import Snapshot
 
-HEADER = 6  # values of reserve.lua's reply before the answers: verdict, round, epoch, hint, ms until open, remaining
+HEADER = 6  # values of reserve.lua's reply before the answers: result, round, epoch, hint, ms until open, remaining
 WIDTH = 4  # values of one purchase's answer
 
 
@@ -24,15 +24,15 @@ class GateBusy(TemporarilyUnavailable):
 class GateForgot(TemporarilyUnavailable):
     """The stock server answers but can't vouch for the sale, whose keys are missing, fenced, or of another epoch.
 
-    `verdict` is the verdict of reserve.lua. Nothing was taken.
+    `result` is the first value of reserve.lua's reply. Nothing was taken.
     """
 
     title = "Sale Being Recounted"
     slug = "sale-recounting"
 
-    def __init__(self, detail: str, verdict: str) -> None:
+    def __init__(self, detail: str, result: str) -> None:
         super().__init__(detail, retry_after_seconds=2.0)
-        self.verdict = verdict
+        self.result = result
 
 
 class DecisionFailed(AtomicTicketsError):
@@ -69,14 +69,14 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class BatchReply:
-    """The reply to one call of `reserve`. If `verdict` is not 'decided', there are no decisions and nothing was taken.
+    """The reply to one call of `reserve`. If `result` is not 'decided', there are no decisions and nothing was taken.
 
     `hint_due`: whether the caller should send a hint to the workers. `remaining`: tickets after the call.
-    `seeded_by`: if the verdict is 'stale', the traceparent of the span that seeded the present epoch; '' if that span
+    `seeded_by`: if the result is 'stale', the traceparent of the span that seeded the present epoch; '' if that span
     is not sampled.
     """
 
-    verdict: str
+    result: str
     token: FencingToken
     hint_due: bool
     remaining: int
@@ -86,16 +86,16 @@ class BatchReply:
     @classmethod
     def of(cls, sale: str, purchases: Sequence[Purchase], reply: list[Any]) -> Self:
         """Return the reply from the values that reserve.lua returns."""
-        verdict, round_, epoch, hint, opens_in_ms, remaining = reply[:HEADER]
+        result, round_, epoch, hint, opens_in_ms, remaining = reply[:HEADER]
         decisions = []
-        if verdict == "decided":
+        if result == "decided":
             answers = (reply[start : start + WIDTH] for start in range(HEADER, len(reply), WIDTH))
             decisions = [
                 decision(sale, round_, purchase, answer, opens_in_ms)
                 for purchase, answer in zip(purchases, answers, strict=True)
             ]
-        seeded_by = reply[HEADER] if verdict == "stale" else ""
-        return cls(verdict, FencingToken(epoch, round_), hint == 1, remaining, decisions, seeded_by)
+        seeded_by = reply[HEADER] if result == "stale" else ""
+        return cls(result, FencingToken(epoch, round_), hint == 1, remaining, decisions, seeded_by)
 
 
 @dataclass(frozen=True, slots=True)

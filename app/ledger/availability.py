@@ -33,7 +33,7 @@ def ledger_reachable() -> Iterator[None]:
 
 
 def is_transient(error: OSError | asyncpg.PostgresError | DBAPIError) -> bool:
-    """Report whether a later retry may succeed.
+    """Return whether a later retry may succeed.
 
     While a connection is being opened, errors of asyncpg arrive without SQLAlchemy's wrapper.
     """

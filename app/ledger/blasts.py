@@ -166,7 +166,7 @@ class BlastRepository:
         return await self._execute(PROGRESS, id=blast_id, counts=dict(counts)) == 1
 
     async def should_stop(self, blast_id: str) -> bool:
-        """Report whether the runner should stop, because the blast was cancelled or is no longer running."""
+        """Return whether the runner should stop, because the blast was cancelled or is no longer running."""
         with ledger_reachable():
             async with self._engine.connect() as connection:
                 return (await connection.execute(STILL_RUNNING, {"id": blast_id})).first() is None

@@ -148,7 +148,7 @@ def main() -> None:
     try:
         asyncio.run(migrate(StoreSettings().database_url, wait_seconds))
     except AtomicTicketsError as error:
-        log.error("the schema was not migrated", why=error.detail)  # noqa: TRY400  the detail is enough
+        log.error("the schema was not migrated", reason=error.detail)  # noqa: TRY400  the detail is enough
         sys.exit(1)
 
 

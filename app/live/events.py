@@ -3,9 +3,9 @@
 `snapshot`   all sales, the newest blasts and facts of the installation; replaces everything that the watcher has
 `sale`       one sale: its SaleView, its `resource`, and its tickets as GET /sales/{sale}/tickets returns them
 `blast`      one blast as GET /blasts/{blast} returns it; while it runs, `progress` has the figures so far
-`source`     whether this process receives live events at present: {"state": "ok" | "away", "why"?}
+`source`     whether this process receives live events at present: {"state": "ok" | "away", "reason"?}
 `heartbeat`  nothing happened; the connection is alive
-`goodbye`    the server ends this connection: {"why": "leaving" | "lagging" | "unavailable"}; the client reconnects
+`goodbye`    the server ends this connection: {"reason": "leaving" | "lagging" | "unavailable"}; the client reconnects
 """
 
 from collections.abc import Mapping
@@ -43,13 +43,13 @@ def position(id_: str) -> tuple[int, int]:
     return int(milliseconds), int(sequence or 0)
 
 
-def source(why: str | None = None) -> Event:
-    """Return a `source` event. `why` is the reason if live events are not received."""
-    data: Mapping[str, str] = {"state": "ok"} if why is None else {"state": "away", "why": why}
+def source(reason: str | None = None) -> Event:
+    """Return a `source` event. `reason`: why live events are not received."""
+    data: Mapping[str, str] = {"state": "ok"} if reason is None else {"state": "away", "reason": reason}
     return Event.of("source", data)
 
 
 HEARTBEAT = Event.of("heartbeat", {})
-LEAVING = Event.of("goodbye", {"why": "leaving"})
-UNAVAILABLE = Event.of("goodbye", {"why": "unavailable"})
-LAGGING = Event.of("goodbye", {"why": "lagging"})
+LEAVING = Event.of("goodbye", {"reason": "leaving"})
+UNAVAILABLE = Event.of("goodbye", {"reason": "unavailable"})
+LAGGING = Event.of("goodbye", {"reason": "lagging"})

@@ -129,7 +129,7 @@ class Hub:
         if away is None:
             log.info("live events are received again")
         else:
-            log.warning("no live events", why=away)
+            log.warning("no live events", reason=away)
         self._away = away
         self._broadcast(source(away))
 

@@ -19,7 +19,7 @@ from app.sales.model import UnknownSale
 from app.services.sales import SalesService
 
 TURN_SECONDS = 0.1
-LIST_SECONDS = 1.0
+RESYNC_SECONDS = 1.0
 MAX_SALES = 50
 MIN_PAUSE_SECONDS = 0.2  # five payloads a second for a sale that changes
 IDLE_SECONDS = 2.0
@@ -112,13 +112,13 @@ class SalePoller:
             self._away = away
 
     async def _poll_due_sales(self) -> None:
-        if time.monotonic() - self._listed_at >= LIST_SECONDS:
-            await self._list()
+        if time.monotonic() - self._listed_at >= RESYNC_SECONDS:
+            await self._resync()
         for name, polled in list(self._polled.items()):
             if time.monotonic() >= polled.due_at:
                 await self._poll_sale(name, polled)
 
-    async def _list(self) -> None:
+    async def _resync(self) -> None:
         """Read which sales to poll."""
         self._listed_at = time.monotonic()
         active = {sale.name for sale in await self._sales.active(limit=MAX_SALES)}

@@ -97,7 +97,7 @@ class Measurement:
 
     @property
     def exact(self) -> bool:
-        """True if the sums are of one instant: the sale did not change meanwhile, and the whole backlog was read."""
+        """Return whether the sums are of one instant: the sale did not change, and all its backlog was read."""
         if not self.complete or self.before is None or self.after is None:
             return False
         if self.before.state == "fenced":
@@ -106,7 +106,7 @@ class Measurement:
 
     @property
     def missing(self) -> int:
-        """Tickets of the gate's stock that are neither left nor promised; negative if more are promised than exist."""
+        """Return how many of the gate's tickets are neither left nor promised; negative if too many are promised."""
         assert self.before is not None  # noqa: S101  the caller has checked `exact`
         ledger = self.ledger
         return self.before.stock - (self.before.remaining + ledger.waiting + ledger.set_aside + ledger.booked)

@@ -45,8 +45,8 @@ class SaleView:
     booked, rejected, duplicates, oversold: counted from the ledger's rows
     undersold: tickets that are neither sold, nor on their way, nor set aside, nor left
     counter_says: how many tickets the counter believes are sold; beside `booked` it shows what a race has done to it
-    lost: tickets that were promised to buyers and that no store has; None while orders are on their way, since one of
-        them may be meant
+    lost: tickets that were promised to buyers and that no store has; None while orders are on their way, because a
+        receipt may belong to one of those orders
     returns: how often tickets have come back to the counter in this epoch
     owner_generation: the generation of the resource that the sale last followed
     """

@@ -73,7 +73,7 @@ class AtomicStrategy:
         try:
             outcome = await self._batcher.buy(purchase)
         except GateForgot as forgot:
-            if forgot.verdict != "missing":
+            if forgot.result != "missing":
                 raise
             return await self._answer_from_ledger(purchase, forgot)
         await failpoint("after_decrement")

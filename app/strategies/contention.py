@@ -25,12 +25,12 @@ class Contention(TemporarilyUnavailable):
 class Conflict(Exception):
     """Another purchase was faster and nothing was taken, so the whole attempt may be repeated.
 
-    `why`: a word for the label of the retry counter.
+    `reason`: a word for the label of the retry counter.
     """
 
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 async def retried(strategy: str, attempt: Callable[[], Awaitable[Result]]) -> Result:
@@ -43,7 +43,7 @@ async def retried(strategy: str, attempt: Callable[[], Awaitable[Result]]) -> Re
         try:
             return await attempt()
         except Conflict as conflict:
-            RETRIES.labels(strategy, conflict.why).inc()
+            RETRIES.labels(strategy, conflict.reason).inc()
         if turn + 1 < TRIES:
             span_seconds = min(MAX_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**turn)
             await asyncio.sleep(random.uniform(0, span_seconds))  # noqa: S311  for spreading, not for secrecy

@@ -1,6 +1,6 @@
 """`db-gathered`: Purchases that wait in one process at the same moment share one transaction.
 
-How it works: As `atomic` gathers purchases for its script, this strategy gathers them for the database. Up to 128
+How it works: As `atomic` batches purchases for its script, this strategy batches them for the database. Up to 128
 purchases of a sale lock the counter once, are decided in their order in memory, and are booked by one statement and one
 commit. A lone purchase does not wait for others.
 Guarantees: It never oversells or undersells and keeps the limit, because what is read under the lock stays true until

@@ -6,6 +6,6 @@ RETRIES = Counter(
     "atomictickets_purchase_retries",
     "Attempts at a purchase that were repeated, by reason: version, key, counter, locked, fenced, watched, forgotten, "
     "grown, promised, outrun, or an SQLSTATE",
-    ["strategy", "why"],
+    ["strategy", "reason"],
     registry=None,
 )

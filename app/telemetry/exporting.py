@@ -39,9 +39,9 @@ class QuietExporter(SpanExporter):
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._exporter.force_flush(timeout_millis)
 
-    def _warn_once(self, why: str) -> None:
+    def _warn_once(self, reason: str) -> None:
         if not self._away:
-            log.warning("spans are lost; nothing else is", why=why)
+            log.warning("spans are lost; nothing else is", reason=reason)
         self._away = True
 
     def _filter_full_queue(self, record: logging.LogRecord) -> bool:

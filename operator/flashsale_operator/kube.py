@@ -20,7 +20,7 @@ Object = dict[str, Any]
 
 
 def log_in(settings: kopf.OperatorSettings) -> kopf.ConnectionInfo:
-    """Return the credentials of the pod's service account, or else of KUBECONFIG's current context. Reads files.
+    """Read and return the credentials of the pod's service account, or else of KUBECONFIG's current context.
 
     Raise PermanentError if there are neither.
     """

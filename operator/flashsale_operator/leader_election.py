@@ -115,8 +115,8 @@ class LeaderElection:
         self.held.set()
         self.lost.clear()
 
-    def _drop(self, why: str) -> None:
+    def _drop(self, reason: str) -> None:
         if self.held.is_set():
-            log.warning("stopped leading", why=why)
+            log.warning("stopped leading", reason=reason)
         self.held.clear()
         self.lost.set()

@@ -118,7 +118,7 @@ class FlashSaleLoop:
             await asyncio.sleep(backoff(failures, pause) if failures else jitter(pause))
 
     def _start_leading(self) -> None:
-        """Queue all known sales. Another process may have changed them, so the last poll is no longer compared with."""
+        """Queue all known sales. Another process may have changed them, so the next poll queues all of them too."""
         self._queue.progressed_at = time.monotonic()
         self._acting, self._last_poll = True, None
         for name in (*self._resources.known, *self._resources.deleted):

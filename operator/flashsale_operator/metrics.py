@@ -34,8 +34,8 @@ class OperatorMetrics:
         )
         self._errors = Counter(
             "atomictickets_operator_reconcile_errors",
-            "Reconciliations that were not completed, by cause",
-            ["cause"],
+            "Reconciliations that were not completed, by reason",
+            ["reason"],
             registry=self.registry,
         )
         self.registry.register(_ScrapedMetrics(self._statuses, api_requests))
@@ -54,9 +54,9 @@ class OperatorMetrics:
                 self._errors.labels(type(error).__name__).inc()
                 raise
 
-    def count_failure(self, cause: str) -> None:
+    def count_failure(self, reason: str) -> None:
         """Count a reconciliation that found a store away."""
-        self._errors.labels(cause).inc()
+        self._errors.labels(reason).inc()
 
     def record(self, sale: str, status: FlashSaleStatus) -> None:
         """Record that the sale was reconciled just now, and its status."""

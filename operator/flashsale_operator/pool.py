@@ -61,8 +61,8 @@ class WorkerPool:
             except AtomicTicketsError as error:
                 self._observed = ObservedWorkers(problem=_problem(error))
                 return
-        wanted = pool_size(desired, self._settings.min_workers, self._settings.max_workers)
-        size = self._stabilizer.settle(wanted.size, now)
+        target = pool_size(desired, self._settings.min_workers, self._settings.max_workers)
+        size = self._stabilizer.settle(target.size, now)
         if size == self._size and now - self._read_at < READ_SECONDS:
             return
         try:
@@ -76,7 +76,7 @@ class WorkerPool:
             self._observed = ObservedWorkers(problem=problem)
             return
         self._size, self._read_at = size, now
-        self._observed = ObservedWorkers(pool=size, ready=ready, capped=wanted.capped)
+        self._observed = ObservedWorkers(pool=size, ready=ready, capped=target.capped)
 
     async def _scale_to(self, size: int, desired: Sequence[DesiredWorkers]) -> int:
         """Scale the Deployment to `size`, unless it has that size. Return how many of its pods are ready."""

@@ -46,7 +46,7 @@ class SaleSync:
         strategy, sale = None, None
         step, refusal, ledger_away = Step.NOTHING, None, ""
         try:
-            with span("follow", expected=(*REFUSALS, ResourceGone)) as following:
+            with span("follow", expected=(*REFUSALS, ResourceGone)) as follow_span:
                 strategy = strategy_named(flashsale.spec.strategy, self._stores.strategies)
                 stored = await self._stores.sales.get(name)
                 sale = stored if stored is not None and is_follower(desired, stored) else None
@@ -54,7 +54,7 @@ class SaleSync:
                     await self._must_exist(flashsale)
                 followed = await self._stores.managed.follow(desired, stored, guarded=strategy.promises_exactness)
                 sale, step = followed.sale, followed.step
-                following.set_attributes({OUTCOME: step.value, CHANGED: step is not Step.NOTHING})
+                follow_span.set_attributes({OUTCOME: step.value, CHANGED: step is not Step.NOTHING})
         except REFUSALS as error:
             refusal = error
         except LedgerUnavailable as error:

@@ -58,26 +58,26 @@ def pool_size(desired: Iterable[DesiredWorkers], minimum: int, maximum: int) -> 
     """
     desired = list(desired)
     standby = max((each.standby for each in desired), default=0)
-    wanted = max(minimum, standby, sum(each.for_backlog for each in desired))
-    return PoolSize(min(wanted, maximum), capped=wanted > maximum)
+    size = max(minimum, standby, sum(each.for_backlog for each in desired))
+    return PoolSize(min(size, maximum), capped=size > maximum)
 
 
 class ScaleDownStabilizer:
     """Delays scaling down, as the stabilization window of a HorizontalPodAutoscaler does.
 
-    The size rises at once, and falls to the largest size that was wanted within the window. A backlog that comes and
+    The size rises at once, and falls to the largest size that was desired within the window. A backlog that comes and
     goes within the window does not change the size.
     """
 
     def __init__(self, stabilization_seconds: float) -> None:
         self._stabilization_seconds = stabilization_seconds
-        self._wanted: deque[tuple[float, int]] = deque()  # times rise, sizes fall: a larger size drops those before it
+        self._desired: deque[tuple[float, int]] = deque()  # times rise, sizes fall: a larger size drops those before it
 
-    def settle(self, wanted: int, now: float) -> int:
+    def settle(self, desired: int, now: float) -> int:
         """Return the size for `now` (monotonic seconds). The first call should pass the present number of replicas."""
-        while self._wanted and self._wanted[-1][1] <= wanted:
-            self._wanted.pop()
-        self._wanted.append((now, wanted))
-        while self._wanted[0][0] < now - self._stabilization_seconds:
-            self._wanted.popleft()
-        return self._wanted[0][1]
+        while self._desired and self._desired[-1][1] <= desired:
+            self._desired.pop()
+        self._desired.append((now, desired))
+        while self._desired[0][0] < now - self._stabilization_seconds:
+            self._desired.popleft()
+        return self._desired[0][1]

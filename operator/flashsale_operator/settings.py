@@ -20,7 +20,7 @@ class OperatorSettings(BaseSettings):
     workers: str = ""  # the name of the worker Deployment; '' disables scaling
     min_workers: NonNegativeInt = 1
     max_workers: NonNegativeInt = 10
-    stabilization_seconds: NonNegativeFloat = 60.0  # scale-down waits until no larger size was wanted for so long
+    stabilization_seconds: NonNegativeFloat = 60.0  # scale-down waits until no larger size was desired for so long
     poll_seconds: PositiveFloat = 2.0  # a backlog is seen within this time; counters are written no more often
     resync_seconds: PositiveFloat = 30.0  # a deletion that the watch missed is found within this time
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0  # 0 disables the metrics

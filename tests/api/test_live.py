@@ -82,7 +82,7 @@ async def test_the_stream_ends_when_the_process_is_to_end(serve: Callable[..., S
     async with asyncio.timeout(30), watching(served.url) as events:
         await first(events, "snapshot")
         served.signal(signal.SIGTERM)
-        assert (await first(events, "goodbye")).data == {"why": "leaving"}
+        assert (await first(events, "goodbye")).data == {"reason": "leaving"}
     async with asyncio.timeout(30):
         assert await served.ended() == 0
     assert "Traceback" not in served.log.read_text()

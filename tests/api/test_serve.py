@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from httpx2 import AsyncClient, ConnectError
+from httpx2 import AsyncClient, ConnectError, Response
 
 from app.failpoints import FailpointController
 from app.lab.stack.servers.ports import free_port
@@ -63,10 +63,7 @@ async def test_a_request_in_flight_is_answered_before_the_end(
     served = serve(API_GRACEFUL_SECONDS="60")
     await served.ready()
     async with AsyncClient(base_url=served.url, timeout=60) as client:
-        await client.post("/sales", json=sale_terms | {"strategy": "naive"})
-        failpoints.stop_at("after_stock_read")
-        buying = asyncio.create_task(client.post("/buy-ticket", json=ORDER, headers=KEY))
-        await until(lambda: failpoints.happened("after_stock_read", "stop"))
+        buying = await stopped_purchase(client, sale_terms, failpoints)
         served.signal(signal.SIGTERM)
         await until(lambda: "Shutting down" in served.log.read_text())
         failpoints.release("after_stock_read")
@@ -85,10 +82,7 @@ async def test_a_purchase_that_outlasts_the_grace_is_asked_to_retry(
     served = serve(API_GRACEFUL_SECONDS="1")
     await served.ready()
     async with AsyncClient(base_url=served.url, timeout=60) as client:
-        await client.post("/sales", json=sale_terms | {"strategy": "naive"})
-        failpoints.stop_at("after_stock_read")
-        buying = asyncio.create_task(client.post("/buy-ticket", json=ORDER, headers=KEY))
-        await until(lambda: failpoints.happened("after_stock_read", "stop"))
+        buying = await stopped_purchase(client, sale_terms, failpoints)
         served.signal(signal.SIGTERM)
         cut_short = await buying
     assert (cut_short.status_code, cut_short.json()["type"]) == (503, "/problems/temporarily-unavailable")
@@ -96,7 +90,7 @@ async def test_a_purchase_that_outlasts_the_grace_is_asked_to_retry(
     assert await served.ended() == 0
 
 
-async def test_a_draining_process_is_not_ready_before_it_stops(serve: Serve, sale_terms: dict[str, Any]) -> None:
+async def test_a_leaving_process_is_not_ready_before_it_stops(serve: Serve, sale_terms: dict[str, Any]) -> None:
     served = serve(API_SHUTDOWN_DELAY_SECONDS="60")
     await served.ready()
     async with AsyncClient(base_url=served.url) as client:
@@ -148,3 +142,14 @@ async def test_a_chunked_body_without_end_is_cut_short(serve: Serve) -> None:
     assert head.startswith(b"HTTP/1.1 413 ")
     assert b"connection: close" in head.lower()
     writer.close()
+
+
+async def stopped_purchase(
+    client: AsyncClient, sale_terms: dict[str, Any], failpoints: FailpointController
+) -> asyncio.Task[Response]:
+    """Start a purchase, and return its task once the purchase is stopped after its read."""
+    await client.post("/sales", json=sale_terms | {"strategy": "naive"})
+    failpoints.stop_at("after_stock_read")
+    buying = asyncio.create_task(client.post("/buy-ticket", json=ORDER, headers=KEY))
+    await until(lambda: failpoints.happened("after_stock_read", "stop"))
+    return buying

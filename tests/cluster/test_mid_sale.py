@@ -87,7 +87,7 @@ async def buy_until_sold_out(office: BoxOffice, promised: set[str]) -> None:
     while True:
         number += 1
         reply = await office.try_to_buy(f"buyer-{number}")
-        if reply.verdict != "decided":
+        if reply.result != "decided":
             continue
         outcome = reply.decisions[0].outcome
         if not isinstance(outcome, Reserved):

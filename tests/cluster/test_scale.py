@@ -27,7 +27,7 @@ async def test_a_backlog_of_twenty_thousand_scales_the_workers_up_and_down_again
     assert running.replicas() == 1
     for first in range(0, ORDERS, AT_ONCE):
         purchases = [a_purchase(f"buyer-{number}") for number in range(first, first + AT_ONCE)]
-        assert (await office.gate.reserve("drop", purchases, FencingToken(1, 1))).verdict == "decided"
+        assert (await office.gate.reserve("drop", purchases, FencingToken(1, 1))).result == "decided"
     running.until(lambda: running.replicas() == 5)
     running.start_worker()
     running.until_status(lambda status: status["stock"]["booked"] == ORDERS)

@@ -34,7 +34,7 @@ async def test_twice_acknowledged_lowers_the_backlog_once(sale_stream: SaleStrea
     await read_all(sale_stream)
     assert await acknowledge(sale_stream.redis, sale_stream, first.entry, 1, 3) == [1, 3]
     assert await acknowledge(sale_stream.redis, sale_stream, first.entry, 1, 3) == [0, 3]
-    assert (await sale_stream.waiting(), await sale_stream.pending(), await sale_stream.backlog()) == (1, 1, 3)
+    assert (await sale_stream.length(), await sale_stream.pending(), await sale_stream.backlog()) == (1, 1, 3)
 
 
 async def test_an_order_of_an_earlier_round_lowers_nothing(sale_stream: SaleStream) -> None:
@@ -59,7 +59,7 @@ async def test_a_sale_whose_hash_is_gone_is_not_made_again(sale_stream: SaleStre
     await sale_stream.redis.delete(sale_stream.keys.sale)
     assert await acknowledge(sale_stream.redis, sale_stream, order.entry, 1, 1) == [1, -1]
     assert not await sale_stream.redis.exists(sale_stream.keys.sale)
-    assert await sale_stream.waiting() == 0
+    assert await sale_stream.length() == 0
 
 
 async def test_a_server_out_of_memory_still_lets_orders_go(
@@ -91,7 +91,7 @@ async def test_a_server_out_of_memory_is_drained(
     await sale_stream.orders(3)
     await full.config_set("maxmemory", "1")
     assert (await drain.sale(sale_stream.name, 10)).booked == 3
-    assert (await sale_stream.waiting(), await sale_stream.pending(), await sale_stream.backlog()) == (0, 0, 0)
+    assert (await sale_stream.length(), await sale_stream.pending(), await sale_stream.backlog()) == (0, 0, 0)
     await full.aclose()
 
 
@@ -113,4 +113,4 @@ async def test_forgetting_the_same_consumer_without_a_look_drops_its_order(sale_
     await sale_stream.order()
     await read_all(sale_stream)
     await sale_stream.redis.xgroup_delconsumer(sale_stream.keys.orders, GROUP, "worker-1")
-    assert (await sale_stream.pending(), await sale_stream.waiting()) == (0, 1)
+    assert (await sale_stream.pending(), await sale_stream.length()) == (0, 1)

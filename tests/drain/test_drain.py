@@ -33,7 +33,7 @@ async def test_a_turn_drains_the_stream_in_batches(sale_stream: SaleStream, make
     assert (
         await sale_stream.booked(),
         await sale_stream.backlog(),
-        await sale_stream.waiting(),
+        await sale_stream.length(),
         await sale_stream.pending(),
     ) == (10, 0, 0, 0)
 
@@ -87,7 +87,7 @@ async def test_what_a_dead_worker_left_is_claimed_and_booked_once(
         await make_drain("dead", kind=DiesBeforeTheCommit).sale(sale_stream.name, 10)
     assert (await sale_stream.pending(), await sale_stream.backlog(), await sale_stream.statuses()) == (3, 3, {})
     assert (await make_drain("alive").sale(sale_stream.name, 10)).booked == 3
-    assert (await sale_stream.booked(), await sale_stream.backlog(), await sale_stream.waiting()) == (3, 0, 0)
+    assert (await sale_stream.booked(), await sale_stream.backlog(), await sale_stream.length()) == (3, 0, 0)
 
 
 async def test_acknowledged_before_the_commit_the_same_death_loses_the_orders(
@@ -99,7 +99,7 @@ async def test_acknowledged_before_the_commit_the_same_death_loses_the_orders(
         await make_drain("dead", kind=DiesOnceAcknowledged).sale(sale_stream.name, 10)
     assert (await make_drain("alive").sale(sale_stream.name, 10)).orders == 0
     # Three tickets are lost: no order for them is left.
-    assert (await sale_stream.booked(), await sale_stream.waiting()) == (0, 0)
+    assert (await sale_stream.booked(), await sale_stream.length()) == (0, 0)
 
 
 async def test_booked_but_not_acknowledged_is_only_acknowledged(
@@ -113,7 +113,7 @@ async def test_booked_but_not_acknowledged_is_only_acknowledged(
             await make_drain("dead").sale(sale_stream.name, 10)
     assert (await sale_stream.booked(), await sale_stream.backlog()) == (3, 3)
     assert await make_drain("alive").sale(sale_stream.name, 10) == Drained(orders=3)
-    assert (await sale_stream.booked(), await sale_stream.backlog(), await sale_stream.waiting()) == (3, 0, 0)
+    assert (await sale_stream.booked(), await sale_stream.backlog(), await sale_stream.length()) == (3, 0, 0)
 
 
 async def test_after_a_failed_turn_the_same_consumer_begins_with_its_own_entries(

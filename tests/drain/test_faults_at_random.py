@@ -22,7 +22,7 @@ async def drain_with_deaths(sale_stream: SaleStream, make_drain: MakeDrain, kind
 
     async def worker(number: int) -> None:
         life = 0
-        while await sale_stream.waiting():
+        while await sale_stream.length():
             life += 1
             try:
                 await make_drain(f"worker-{number}-{life}", kind=kind, batch_orders=7).sale(sale_stream.name, 10)
@@ -60,7 +60,7 @@ async def test_every_order_is_decided_once(sold_out: SaleStream, make_drain: Mak
     await drain_with_deaths(sold_out, make_drain, Drain)
     assert await sold_out.statuses() == {"booked": STOCK, "rejected": ORDERS - 1 - STOCK, "duplicate": 1}
     assert await sold_out.booked() == STOCK
-    assert (await sold_out.backlog(), await sold_out.waiting(), await sold_out.pending()) == (0, 0, 0)
+    assert (await sold_out.backlog(), await sold_out.length(), await sold_out.pending()) == (0, 0, 0)
 
 
 @pytest.mark.usefixtures("deaths")

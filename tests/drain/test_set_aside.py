@@ -35,7 +35,7 @@ async def test_a_poison_entry_is_set_aside_after_its_tries_while_the_rest_flows(
 
     assert await drain.sale(sale_stream.name, 10) == Drained(orders=12, booked=12)
     assert [(row.tries, row.waits) for row in await sale_stream.rows(TRIES)] == [(1, False)]
-    assert (await sale_stream.waiting(), await sale_stream.pending(), await sale_stream.backlog()) == (1, 1, 2)
+    assert (await sale_stream.length(), await sale_stream.pending(), await sale_stream.backlog()) == (1, 1, 2)
 
     await sale_stream.orders(3)
     assert await drain.sale(sale_stream.name, 10) == Drained(orders=3, booked=3)
@@ -44,7 +44,7 @@ async def test_a_poison_entry_is_set_aside_after_its_tries_while_the_rest_flows(
     assert (row.tries, row.waits, row.quantity) == (3, True, quantity)
     assert reason in row.reason
     assert {name: str(value) for name, value in poison.items()}.items() <= json.loads(row.payload).items()
-    assert (await sale_stream.waiting(), await sale_stream.pending(), await sale_stream.booked()) == (0, 0, 15)
+    assert (await sale_stream.length(), await sale_stream.pending(), await sale_stream.booked()) == (0, 0, 15)
 
 
 async def test_a_stray_byte_stops_nothing(sale_stream: SaleStream, make_drain: MakeDrain) -> None:

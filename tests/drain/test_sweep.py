@@ -102,7 +102,7 @@ async def test_new_orders_are_found_without_a_hint(sale_stream: SaleStream, make
 
 
 async def booked_exactly(sale_stream: SaleStream, tickets: int) -> bool:
-    return await sale_stream.booked() == tickets and await sale_stream.waiting() == 0
+    return await sale_stream.booked() == tickets and await sale_stream.length() == 0
 
 
 async def test_postgres_away_for_a_while_sets_no_order_aside(

@@ -217,7 +217,7 @@ class Defective:
 
     async def reserve(self, sale: str, purchases: Sequence[Purchase], token: FencingToken) -> BatchReply:
         reply = await self._gate.reserve(sale, purchases, token)
-        if reply.verdict == "decided":
+        if reply.result == "decided":
             raise self._defect
         return reply
 

@@ -42,11 +42,11 @@ async def gate(redis: Redis) -> Gate:
 
 
 async def buy(gate: Gate, sale: str) -> str:
-    """Make one purchase. Return `reserved` or `refused` if it was decided, and the verdict otherwise."""
+    """Make one purchase. Return `reserved` or `refused` if it was decided, and the result otherwise."""
     reply = await gate.reserve(sale, [a_purchase(sale=sale)], KNOWN)
-    if reply.verdict == "decided":
+    if reply.result == "decided":
         return "reserved" if isinstance(reply.decisions[0].outcome, Reserved) else "refused"
-    return reply.verdict
+    return reply.result
 
 
 async def test_sales_on_every_primary_are_sold_measured_and_read(cluster: RedisCluster, gate: Gate) -> None:
@@ -81,7 +81,7 @@ async def test_a_sale_whose_slot_has_moved_is_found_and_has_to_be_recounted(clus
 
     await gate.seed(a_sale(name, epoch=2))
     await gate.open(a_sale(name, epoch=2), remaining=9, backlog=1)
-    assert (await gate.reserve(name, [a_purchase(sale=name)], FencingToken(2, 1))).verdict == "decided"
+    assert (await gate.reserve(name, [a_purchase(sale=name)], FencingToken(2, 1))).result == "decided"
 
 
 async def test_a_sale_whose_slot_is_being_moved_is_away_meanwhile(cluster: RedisCluster, gate: Gate) -> None:

@@ -36,8 +36,8 @@ async def calls(redis: Redis, command: str) -> tuple[int, int]:
     return seen.get("calls", 0), seen.get("failed_calls", 0)
 
 
-async def verdict(gate: Gate) -> str:
-    return (await gate.reserve("drop", [a_purchase()], NOW)).verdict
+async def result(gate: Gate) -> str:
+    return (await gate.reserve("drop", [a_purchase()], NOW)).result
 
 
 async def test_it_decides_as_the_script_does(redis: Redis) -> None:
@@ -58,11 +58,11 @@ async def test_it_outlives_a_restart_and_a_flush_of_the_scripts(server: ValkeySe
     await gate.load_scripts()
     await open_sale(gate, a_sale())
     await redis.script_flush()
-    assert await verdict(gate) == "decided"
+    assert await result(gate) == "decided"
     server.kill()
     server.start()
     await redis.connection_pool.disconnect()
-    assert await verdict(gate) == "moved"  # the function answers, and itself detects the server's new run id
+    assert await result(gate) == "moved"  # the function answers, and itself detects the server's new run id
     assert await calls(redis, "fcall") == (1, 0)
     assert await calls(redis, "function|load") == (0, 0)
 
@@ -73,12 +73,12 @@ async def test_the_script_is_forgotten_by_both(server: ValkeyServer, redis: Redi
     await gate.load_scripts()
     await open_sale(gate, a_sale())
     await redis.script_flush()
-    assert await verdict(gate) == "decided"
+    assert await result(gate) == "decided"
     assert (await calls(redis, "evalsha"))[1] == 1
     server.kill()
     server.start()
     await redis.connection_pool.disconnect()
-    assert await verdict(gate) == "moved"
+    assert await result(gate) == "moved"
     assert (await calls(redis, "evalsha"))[1] == 1
 
 
@@ -88,7 +88,7 @@ async def test_a_function_that_somebody_deleted_is_loaded_again(redis: Redis) ->
     await gate.load_scripts()  # any number of processes may load them
     await open_sale(gate, a_sale())
     await redis.function_delete(library_name("reserve"))
-    assert await verdict(gate) == "decided"
+    assert await result(gate) == "decided"
     (loaded,) = await redis.function_list()
     assert function_name("reserve") in str(loaded)
 
@@ -103,4 +103,4 @@ async def test_a_full_server_refuses_even_replays(redis: Redis) -> None:
     await redis.config_set("maxmemory", 1)
     with pytest.raises(GateUnavailable):
         await gate.reserve("drop", [won], NOW)
-    assert (await Gate(redis, "test").reserve("drop", [won], NOW)).verdict == "decided"
+    assert (await Gate(redis, "test").reserve("drop", [won], NOW)).result == "decided"

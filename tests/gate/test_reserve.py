@@ -18,7 +18,7 @@ NOW = FencingToken(epoch=1, round=1)
 
 async def buy(gate: Gate, *purchases: Purchase, token: FencingToken = NOW) -> list[Outcome]:
     reply = await gate.reserve("drop", purchases, token)
-    assert reply.verdict == "decided"
+    assert reply.result == "decided"
     return [decision.outcome for decision in reply.decisions]
 
 
@@ -131,7 +131,7 @@ async def test_the_window_follows_the_servers_own_clock(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "verdict"),
+    ("token", "result"),
     [
         (FencingToken(0, 0), "stale"),
         (FencingToken(1, 1), "stale"),
@@ -139,23 +139,23 @@ async def test_the_window_follows_the_servers_own_clock(gate: Gate) -> None:
         (FencingToken(3, 2), "behind"),
     ],
 )
-async def test_only_the_epoch_that_rules_may_buy(gate: Gate, token: FencingToken, verdict: str) -> None:
+async def test_only_the_epoch_that_rules_may_buy(gate: Gate, token: FencingToken, result: str) -> None:
     await open_sale(gate, a_sale(epoch=2, round_=2))
     reply = await refusal(gate, token)
-    assert (reply.verdict, reply.token, reply.decisions) == (verdict, FencingToken(2, 2), [])
+    assert (reply.result, reply.token, reply.decisions) == (result, FencingToken(2, 2), [])
 
 
 async def test_a_sale_that_is_fenced_or_not_here_decides_nothing(gate: Gate) -> None:
-    assert (await refusal(gate)).verdict == "missing"
+    assert (await refusal(gate)).result == "missing"
     await open_sale(gate, a_sale())
     assert await gate.fence("drop", 1)
-    assert (await refusal(gate)).verdict == "fenced"
+    assert (await refusal(gate)).result == "fenced"
 
 
 async def test_a_sale_seeded_on_another_server_decides_nothing(gate: Gate, stock_redis: Redis) -> None:
     await open_sale(gate, a_sale())
     await stock_redis.hset(gate.keys("drop").sale, "server", "f" * 40)
-    assert (await refusal(gate)).verdict == "moved"
+    assert (await refusal(gate)).result == "moved"
 
 
 async def test_a_hint_is_due_at_most_four_times_a_second_over_all_callers(gate: Gate, stock_redis: Redis) -> None:

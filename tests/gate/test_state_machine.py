@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
-from app.gate.replies import FencingToken, GateSnapshot
+from app.gate.replies import FencingToken
 from app.sales.model import Purchase, Sale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
 from app.settings import GateSettings
@@ -60,7 +60,6 @@ class GateMachine(RuleBasedStateMachine):
         self.gate = Gate(self.redis, f"machine-{secrets.token_hex(6)}")
         self.reservations: dict[str, tuple[Reserved, ModelOrder]] = {}
         self.last_batch: list[Purchase] = []
-        self.old_snapshot: GateSnapshot | None = None
 
     def run(self, call: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(call)
@@ -111,7 +110,7 @@ class GateMachine(RuleBasedStateMachine):
     def an_older_epoch_is_refused(self, behind: int) -> None:
         token = FencingToken(self.model.epoch - behind, self.model.round)
         purchase = Purchase("drop", "a", "k", 1, secrets.token_hex(8))
-        assert self.run(self.gate.reserve("drop", [purchase], token)).verdict == "stale"
+        assert self.run(self.gate.reserve("drop", [purchase], token)).result == "stale"
 
     @rule()
     def pause_or_resume(self) -> None:

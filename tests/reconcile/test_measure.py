@@ -90,7 +90,7 @@ async def test_twins_of_one_buyer_are_one_order(office: BoxOffice) -> None:
     assert (await office.measure()).missing == 1
     await office.drain(1)
     assert (await office.measure()).missing == 1
-    second = await office.waiting()
+    second = await office.orders_in_stream()
     await office.acknowledge(second)
     assert (await office.measure()).missing == 1
 

@@ -45,7 +45,7 @@ async def test_what_is_booked_and_what_waits_are_both_counted_once(office: BoxOf
     await office.create(stock=10)
     await office.sell(7)
     await office.drain(3)
-    await office.book(await office.waiting(2))  # committed and not acknowledged, so that both stores have them
+    await office.book(await office.orders_in_stream(2))  # committed and not acknowledged, so that both stores have them
     result = await recount(await office.raise_epoch(), office.gate, office.engine)
     assert result is not None
     assert len(result.in_stream) == 4
@@ -99,7 +99,7 @@ async def test_without_its_answers_a_seeded_sale_gives_a_second_ticket(office: B
 async def test_an_order_set_aside_is_owed_once_while_it_is_in_the_stream_too(office: BoxOffice) -> None:
     await office.create(stock=10)
     (bought,) = await office.sell(1)
-    (order,) = await office.waiting()
+    (order,) = await office.orders_in_stream()
     await office.set_aside(order)
     assert (await recounted(office)).remaining == 9
     await office.acknowledge([order])
@@ -178,7 +178,7 @@ async def test_a_death_on_the_way_leaves_a_fenced_sale_that_the_next_check_repai
         await office.reconcile()
     monkeypatch.undo()
     assert (await office.snapshot()).state == "fenced"
-    assert (await office.try_to_buy("meanwhile")).verdict in ("fenced", "moved", "behind")
+    assert (await office.try_to_buy("meanwhile")).result in ("fenced", "moved", "behind")
     assert (await office.reconcile()).done
     assert (await office.snapshot()).remaining == 5
     assert await office.sell_out("late") == 5
@@ -190,7 +190,7 @@ async def test_dying_between_the_raise_and_the_seed_is_found_as_well(office: Box
     await office.create(stock=10)
     await office.sell(5)
     await office.raise_epoch()
-    assert (await office.try_to_buy("meanwhile")).verdict == "behind"
+    assert (await office.try_to_buy("meanwhile")).result == "behind"
     assert (await office.reconcile()).done
     assert (await office.snapshot()).remaining == 5
 

@@ -133,7 +133,7 @@ async def test_after_flushall_the_sale_goes_on_and_a_won_key_wins_no_second_tick
     await office.drain()
     forgotten = await office.sell(2, "forgotten")
     await office.redis.flushall()
-    assert (await office.try_to_buy("meanwhile")).verdict == "missing"
+    assert (await office.try_to_buy("meanwhile")).result == "missing"
     await keep_receipts(office, kept + forgotten)
     result = await office.reconcile()
     assert (result.kind, result.action, result.done) == ("unvouched", "recount", True)
@@ -195,7 +195,7 @@ async def test_an_order_that_a_worker_held_while_redis_forgot_it_is_found_at_onc
     office = own_office
     await office.create(stock=10)
     await office.sell(3)
-    held = await office.waiting()
+    held = await office.orders_in_stream()
     await office.redis.flushall()
     assert (await office.reconcile()).done
     assert (await office.snapshot()).remaining == 10
@@ -230,7 +230,7 @@ async def test_a_restarted_server_is_recounted_and_nothing_is_lost(
     own_server.kill()
     own_server.start()
     await office.redis.connection_pool.disconnect()
-    assert (await office.try_to_buy("meanwhile")).verdict == "moved"
+    assert (await office.try_to_buy("meanwhile")).result == "moved"
     await keep_receipts(office, bought)
     result = await office.reconcile()
     assert (result.action, result.done, result.lost.orders) == ("recount", True, 0)

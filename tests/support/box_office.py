@@ -77,7 +77,7 @@ class BoxOffice:
     async def buy(self, customer: str, key: str = "k", quantity: int = 1) -> Outcome:
         """Return the outcome of a purchase that the gate must decide."""
         reply = await self.try_to_buy(customer, key, quantity)
-        assert reply.verdict == "decided"
+        assert reply.result == "decided"
         return reply.decisions[0].outcome
 
     async def sell(self, count: int, who: str = "buyer") -> list[ReservationId]:
@@ -85,7 +85,7 @@ class BoxOffice:
         outcomes = [await self.buy(f"{who}-{number}") for number in range(count)]
         return [outcome.reservation for outcome in outcomes if isinstance(outcome, Reserved)]
 
-    async def waiting(self, count: int | None = None) -> list[Order]:
+    async def orders_in_stream(self, count: int | None = None) -> list[Order]:
         """Return the orders in the stream, or its first `count`."""
         entries = await self.redis.xrange(self.keys.orders, count=count)
         return [order for entry, fields in entries if isinstance(order := parse_entry(NAME, entry, fields), Order)]
@@ -137,7 +137,7 @@ class BoxOffice:
 
     async def drain(self, count: int | None = None) -> int:
         """Book and acknowledge the waiting orders, or the first `count`, and return their number."""
-        orders = await self.waiting(count)
+        orders = await self.orders_in_stream(count)
         await self.book(orders)
         await self.acknowledge(orders)
         return len(orders)

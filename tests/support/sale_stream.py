@@ -82,7 +82,7 @@ class SaleStream:
     async def backlog(self) -> int:
         return int(await self.redis.hget(self.keys.sale, "backlog") or 0)
 
-    async def waiting(self) -> int:
+    async def length(self) -> int:
         """Return how many entries the stream holds."""
         return int(await self.redis.xlen(self.keys.orders))
 

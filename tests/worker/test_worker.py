@@ -32,7 +32,7 @@ def hint(broker_url: str, sale: Any) -> None:
 
 
 async def all_booked(sale_stream: SaleStream, tickets: int) -> bool:
-    return await sale_stream.booked() == tickets and await sale_stream.waiting() == 0
+    return await sale_stream.booked() == tickets and await sale_stream.length() == 0
 
 
 async def assert_settled(sale_stream: SaleStream) -> None:
@@ -72,7 +72,7 @@ async def test_a_worker_with_another_installations_ledger_drains_nothing(
         return logged(worker, "It isn't known yet whose stores these are")
 
     await until(hinted_in_vain, seconds=START_SECONDS)
-    assert (await sale_stream.booked(), await sale_stream.waiting()) == (0, 30)
+    assert (await sale_stream.booked(), await sale_stream.length()) == (0, 30)
     assert not logged(worker, "worker is ready")
 
     await sale_stream.redis.delete(instance_key(key_prefix))
@@ -89,7 +89,7 @@ async def test_a_worker_whose_stores_never_belong_together_ends_on_sigterm(
     await until(lambda: logged(worker, "The ledger has no schema yet"), seconds=START_SECONDS)
     assert worker.stop(seconds=30)
     assert worker.exit_code == 0
-    assert await sale_stream.waiting() == 3
+    assert await sale_stream.length() == 3
 
 
 async def test_a_worker_of_a_release_too_old_for_the_schema_books_nothing(
@@ -100,7 +100,7 @@ async def test_a_worker_of_a_release_too_old_for_the_schema_books_nothing(
     worker = make_worker(wait=False)
     await until(lambda: logged(worker, f"needs a release of revision {NEXT} or newer"), seconds=START_SECONDS)
     assert worker.stop(seconds=30)
-    assert (await sale_stream.booked(), await sale_stream.waiting()) == (0, 3)
+    assert (await sale_stream.booked(), await sale_stream.length()) == (0, 3)
 
 
 async def test_with_a_dead_broker_from_the_start_orders_are_booked_by_the_sweep(
@@ -192,7 +192,7 @@ async def test_a_worker_that_is_stopped_finishes_the_batch_in_hand(
     assert await stopped
     decided = sum((await sale_stream.statuses()).values())
     assert 0 < decided < written
-    assert await sale_stream.waiting() == written - decided
+    assert await sale_stream.length() == written - decided
     assert await sale_stream.pending() == 0
 
 

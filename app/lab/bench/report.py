@@ -39,7 +39,7 @@ class BenchReport:
 
         A report without thresholds, or with data in memory, does not hold.
         """
-        return bool(self.judged) and self.on_a_real_disk and all(each.verdict == "PASS" for each in self.judged)
+        return bool(self.judged) and self.on_a_real_disk and all(each.judgement == "PASS" for each in self.judged)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -60,7 +60,7 @@ class BenchReport:
             "\n".join(["Other figures, medians", *self._figures()]),
             "\n".join(["Rounds that do not count", *(list(self._uncounted()) or ["  none"])]),
             "\n".join(["Thresholds, compared with the unfavourable end of the interval",
-                       *(f"  {each.verdict:<13} {each.threshold}: {each.found}" for each in self.judged)]),
+                       *(f"  {each.judgement:<13} {each.threshold}: {each.found}" for each in self.judged)]),
             self._circumstances(),
         ]  # fmt: skip
         return "\n\n".join(parts) + "\n"

@@ -17,17 +17,17 @@ SAME_COST = 1.25  # one stock is a million times the other, so a cost that grows
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A threshold with its verdict.
+    """A threshold with its judgement.
 
     NOT MEASURED means that fewer than two rounds counted, or that the arm was left out. It is not a PASS.
     """
 
     threshold: str
-    verdict: Judgement
+    judgement: Judgement
     found: str
 
     def as_json(self) -> dict[str, Any]:
-        return {"threshold": self.threshold, "verdict": self.verdict, "found": self.found}
+        return {"threshold": self.threshold, "judgement": self.judgement, "found": self.found}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,12 @@ def ratio(above: str, below: str, least: float) -> Callable[[Samples], Finding]:
     """
 
     def judge(samples: Samples) -> Finding:
-        verdict, why = at_least(paired(rates(samples.counted(above)), rates(samples.counted(below))), least)
-        if verdict == "NOT MEASURED":
+        judgement, why = at_least(paired(rates(samples.counted(above)), rates(samples.counted(below))), least)
+        if judgement == "NOT MEASURED":
             why += (
                 "; over all rounds: " + at_least(paired(rates(samples.of(above)), rates(samples.of(below))), least)[1]
             )
-        return verdict, why
+        return judgement, why
 
     return judge
 

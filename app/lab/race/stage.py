@@ -17,8 +17,8 @@ from app.lab.stack.sales import every_figure_is_known, is_open, until, when_read
 from app.lab.stack.waiting import POLL_SECONDS
 from app.sales.strategy import AcceptedIn
 
-QUIET_SECONDS = 0.5  # while a worker takes a message, it is in no list of the broker for a few ms
-QUIET_SECONDS_WITHOUT_BROKER = 5.0  # used instead if the broker cannot be asked
+UNCHANGED_SECONDS = 0.5  # while a worker takes a message, it is in no list of the broker for a few ms
+UNCHANGED_SECONDS_WITHOUT_BROKER = 5.0  # used instead if the broker cannot be asked
 TIMEOUT_SECONDS = 175.0  # messages of a dead worker return after 60 to 160 s: visibility timeout and Celery's poll
 UNACKED_KEY = "unacked"  # the key in which Celery's transport keeps messages that are taken and not acknowledged
 
@@ -70,9 +70,10 @@ async def settled(target: Target, contestant: Contestant, accepted: int) -> Docu
     broker's visibility timeout ends. After 175 s the sale is returned as it is.
     """
     orders_are_tasks = contestant.strategy.accepted_in is AcceptedIn.PROCESS
-    quiet_seconds = QUIET_SECONDS_WITHOUT_BROKER if orders_are_tasks and target.broker_url is None else QUIET_SECONDS
-    booked, quiet_since = -1, time.monotonic()
-    give_up_at = quiet_since + TIMEOUT_SECONDS
+    blind = orders_are_tasks and target.broker_url is None
+    unchanged_seconds = UNCHANGED_SECONDS_WITHOUT_BROKER if blind else UNCHANGED_SECONDS
+    booked, unchanged_since = -1, time.monotonic()
+    give_up_at = unchanged_since + TIMEOUT_SECONDS
     while True:
         view = await until(target.client, contestant.sale, "readable", every_figure_is_known)
         now = time.monotonic()
@@ -80,8 +81,8 @@ async def settled(target: Target, contestant: Contestant, accepted: int) -> Docu
         if (view["booked"] >= accepted and not under_way) or now > give_up_at:
             return view
         if under_way or view["booked"] != booked:
-            booked, quiet_since = view["booked"], now
-        elif now - quiet_since > quiet_seconds:
+            booked, unchanged_since = view["booked"], now
+        elif now - unchanged_since > unchanged_seconds:
             return view
         await asyncio.sleep(POLL_SECONDS)
 

@@ -21,7 +21,7 @@ export function applyEvent(state, name, data, now) {
     case "blast":
       return withBlast(state, data);
     case "source":
-      return { ...state, connection: { ...state.connection, away: data.state === "ok" ? null : data.why } };
+      return { ...state, connection: { ...state.connection, away: data.state === "ok" ? null : data.reason } };
     default:
       return state;
   }

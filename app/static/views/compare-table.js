@@ -12,7 +12,7 @@ export const COLUMNS = [
   { name: "oversold", title: "Oversold", unit: "tickets", digits: 0 },
   { name: "undersold", title: "Undersold", unit: "tickets", digits: 0 },
   { name: "errors", title: "No clear answer", unit: "requests", digits: 0 },
-  { name: "accepted_per_second", title: "Accepted", unit: "tickets/s", digits: 0 },
+  { name: "accepted_per_second", title: "Accepted", unit: "orders/s", digits: 0 },
   { name: "persisted_per_second", title: "In the ledger", unit: "tickets/s", digits: 0 },
   { name: "seconds_to_consistent", title: "Consistent after", unit: "s", digits: 2 },
   { name: "p50_ms", title: "p50", unit: "ms", digits: 1 },

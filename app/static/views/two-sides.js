@@ -238,7 +238,7 @@ function curvePanels(state, fields, blasts) {
     "div",
     { class: "panels" },
     panel("Latency p99 so far", "ms", (point) => point.p99, "chart-latency"),
-    panel("Accepted per second so far", "tickets/s", (point) => point.accepted_per_second, "chart-accepted"),
+    panel("Accepted per second so far", "orders/s", (point) => point.accepted_per_second, "chart-accepted"),
   );
 }
 

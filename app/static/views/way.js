@@ -1,4 +1,4 @@
-// The path of an order from the buyer to the ledger, with the current figure of each station. In a lab, faults to try.
+// The way of an order from the buyer to the ledger, with the current figure of each station. In a lab, faults to try.
 
 import { empty } from "../components/empty.js";
 import { choice } from "../components/field.js";
@@ -12,7 +12,7 @@ import { sendCrowd } from "./way-actions.js";
 
 /** @import { Sale, State, Store } from "../core/types.js" */
 
-export const title = "Order path";
+export const title = "Way of an order";
 const VIEW = "way";
 
 /** @param {State} state @param {Store} store */

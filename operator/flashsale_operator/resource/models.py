@@ -248,7 +248,7 @@ class Metadata(CamelModel):
 
     @property
     def adopts(self) -> bool:
-        """Whether the resource may take over a sale that was created over HTTP."""
+        """Return whether the resource may take over a sale that was created over HTTP."""
         return self.annotations.get(ADOPT) == "true"
 
 

@@ -68,9 +68,7 @@ def shop(shop_namespace: Kubectl, image: str) -> Shop:
 
 @pytest.fixture(scope="package")
 def crowd(shop_namespace: Kubectl, image: str) -> CrowdPod:
-    crowd = CrowdPod(shop_namespace, image)
-    crowd.start()
-    return crowd
+    return started_crowd(shop_namespace, image)
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +80,7 @@ def own_namespace(admin: Kubectl, image: str) -> Iterator[Kubectl]:
 
 @pytest.fixture(scope="module")
 def own_crowd(own_namespace: Kubectl, image: str) -> CrowdPod:
-    crowd = CrowdPod(own_namespace, image)
-    crowd.start()
-    return crowd
+    return started_crowd(own_namespace, image)
 
 
 @pytest.fixture(scope="package")
@@ -114,3 +110,10 @@ def restricted_namespace(admin: Kubectl) -> Iterator[Kubectl]:
     admin("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
     yield admin.within(name)
     admin("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+def started_crowd(namespace: Kubectl, image: str) -> CrowdPod:
+    """Return a started pod that sends crowds."""
+    crowd = CrowdPod(namespace, image)
+    crowd.start()
+    return crowd

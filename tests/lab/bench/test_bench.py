@@ -1,4 +1,4 @@
-"""The benchmark's verdicts, as tables: a threshold that no figure can fail proves nothing. No timing is asserted."""
+"""The benchmark's judgements, as tables: a threshold that no figure can fail proves nothing. No timing is asserted."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -87,7 +87,7 @@ def not_passed(samples: Samples) -> list[str]:
     return [
         judged.threshold
         for judged in (threshold.judged(samples) for threshold in THRESHOLDS)
-        if judged.verdict != "PASS"
+        if judged.judgement != "PASS"
     ]
 
 
@@ -141,11 +141,11 @@ def test_a_long_tail_fails_its_threshold() -> None:
         for round_ in ROUNDS
     )
     tail = next(threshold for threshold in THRESHOLDS if "p99" in threshold.sentence)
-    assert tail.judged(samples).verdict == "FAIL"
+    assert tail.judged(samples).judgement == "FAIL"
 
 
 def test_nothing_measured_passes_nothing() -> None:
-    assert {threshold.judged(Samples()).verdict for threshold in THRESHOLDS} == {"NOT MEASURED"}
+    assert {threshold.judged(Samples()).judgement for threshold in THRESHOLDS} == {"NOT MEASURED"}
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_rounds_do_not_count_where_a_second_generator_raised_the_floor() -> None
     """The API could serve more than one generator sent, so the floor was too low and every ratio too high."""
     samples = a_run({DOUBLED: 11_000.0})
     assert not samples.counted("purchases")
-    assert [judged.verdict for judged in (threshold.judged(samples) for threshold in THRESHOLDS[:2])] == [
+    assert [judged.judgement for judged in (threshold.judged(samples) for threshold in THRESHOLDS[:2])] == [
         "NOT MEASURED"
     ] * 2
 
@@ -233,7 +233,7 @@ def a_report(samples: Samples, *, on_a_real_disk: bool = True) -> BenchReport:
     )
 
 
-def test_the_table_has_every_arm_and_every_verdict() -> None:
+def test_the_table_has_every_arm_and_every_judgement() -> None:
     text = a_report(a_run({"purchases": 8_000.0})).text()
     assert all(arm in text for arm in RATES)
     assert "purchases           accepted; fsync always, 1 API process             8,000" in text

@@ -10,7 +10,7 @@ from app.lab.bench.judging import at_least, at_most, never_above
 
 
 @pytest.mark.parametrize(
-    ("values", "verdict"),
+    ("values", "judgement"),
     [
         ((0.95, 0.96, 0.95, 0.97), "PASS"),
         ((0.70, 1.30, 0.80, 1.25), "FAIL"),  # the middle is above the threshold, but the interval's low end is not
@@ -21,16 +21,16 @@ from app.lab.bench.judging import at_least, at_most, never_above
         ((), "NOT MEASURED"),
     ],
 )
-def test_at_least_looks_at_the_low_end(values: Sequence[float], verdict: str) -> None:
-    assert at_least(values, 0.9)[0] == verdict
+def test_at_least_looks_at_the_low_end(values: Sequence[float], judgement: str) -> None:
+    assert at_least(values, 0.9)[0] == judgement
 
 
 @pytest.mark.parametrize(
-    ("values", "verdict"),
+    ("values", "judgement"),
     [((2.0, 2.1, 2.2), "PASS"), ((1.5, 3.9, 2.0), "FAIL"), ((3.1, 3.1, 3.2), "FAIL"), ((2.0,), "NOT MEASURED")],
 )
-def test_at_most_looks_at_the_high_end(values: Sequence[float], verdict: str) -> None:
-    assert at_most(values, 3.0)[0] == verdict
+def test_at_most_looks_at_the_high_end(values: Sequence[float], judgement: str) -> None:
+    assert at_most(values, 3.0)[0] == judgement
 
 
 def test_the_worst_time_decides_what_must_hold_each_time() -> None:

@@ -2,7 +2,7 @@
 -- KEYS  1 counter (hash)  2 answers, 3 customers and 4 orders (hashes)
 -- ARGV  1 customer  2 key  3 quantity (tickets)  4 nonce  5 life (seconds)
 -- returns {} if the counter is missing, else {round, epoch, milliseconds until it opens, first ticket, and the four
---   values of a purchase's answer as in reserve.lua: the verdict and its details}. The ticket is valid only if the
+--   values of a purchase's outcome as in reserve.lua: the outcome and its details}. The ticket is valid only if the
 --   number, the last of the four, is not 0
 local counter = redis.call('HMGET', KEYS[1], 'round', 'epoch', 'stock', 'left', 'limit', 'opens', 'closes', 'state',
   'accepted')
@@ -19,8 +19,8 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if state == 'open' and opens > now then state = 'scheduled' end
 if closes > 0 and closes <= now then state = 'closed' end
-local function reply(verdict, first, second, number)
-  return {round, epoch, math.max(0, opens - now), stock - left + 1, verdict, first, second, number}
+local function reply(outcome, first, second, number)
+  return {round, epoch, math.max(0, opens - now), stock - left + 1, outcome, first, second, number}
 end
 
 local answer = redis.call('HGET', KEYS[2], field)
