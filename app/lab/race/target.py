@@ -1,12 +1,9 @@
 """The installation that a race is run against: one on embedded servers of its own, or one that runs already."""
 
-import asyncio
 import math
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import Self, cast
 
 import psutil
@@ -18,13 +15,12 @@ from app.lab.stack.connections import refuse_too_many
 from app.lab.stack.home import LabHome
 from app.lab.stack.installation import Installation
 from app.lab.stack.process import ProcessFailed
+from app.lab.stack.readiness import until_ready
 from app.lab.stack.restarts import RestartPolicy
 from app.lab.stack.servers.valkey import ValkeyServer
 from app.lab.stack.supervisor import ManagedProcess, Say
-from app.lab.stack.waiting import poll
 from app.settings import AdminSettings, GivenStores
 
-READY_SECONDS = 60.0
 # For the scenarios in which something breaks: repairs follow at once, and a busy machine is not taken for an outage.
 SCENARIO_ENVIRONMENT = {
     "RECONCILE_INTERVAL_SECONDS": "0.2",
@@ -101,17 +97,9 @@ class OwnTarget(Target):
         self._installation.__exit__()
 
     async def wait_until_ready(self) -> None:
-        """Wait until every process runs and is ready. Raise ProcessFailed if they are not all ready within 60 s."""
-        deadline = time.monotonic() + READY_SECONDS
-
-        async def is_ready(process: ManagedProcess) -> bool | None:
-            return (
-                process.server.running and (process.ready is None or await asyncio.to_thread(process.ready))
-            ) or None
-
+        """Wait until every process runs and is ready. Raise ProcessFailed if one is not ready within 60 s."""
         for process in self._processes.values():
-            if not await poll(partial(is_ready, process), seconds=deadline - time.monotonic()):
-                raise ProcessFailed(f"{process.name} was not ready after {READY_SECONDS:g} s.")
+            await until_ready(process, restarts=True)
 
     def hold(self, names: Sequence[str]) -> None:
         """Kill these processes with SIGKILL, and do not restart them until `resume`."""
