@@ -74,4 +74,4 @@ async def test_what_is_no_conflict_is_not_tried_again() -> None:
 async def test_an_api_process_exposes_how_often_tries_failed() -> None:
     await retried("exposed", losing(2))
     exposition = Metrics(RETRIES).exposition([], sales_complete=True).decode()
-    assert 'atomictickets_purchase_retries_total{strategy="exposed",reason="version"} 2.0' in exposition
+    assert 'atomictickets_purchase_retries_total{reason="version",strategy="exposed"} 2.0' in exposition

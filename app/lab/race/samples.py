@@ -21,7 +21,7 @@ ACTIVITY = """
 """
 BOOKED = "SELECT coalesce(sum(quantity), 0) FROM bookings WHERE sale = $1 AND status = 'booked'"
 RETRIES = re.compile(
-    rb'^atomictickets_purchase_retries_total\{strategy="([^"]+)",reason="([^"]+)"\} ([0-9.e+]+)$', re.MULTILINE
+    rb'^atomictickets_purchase_retries_total\{reason="([^"]+)",strategy="([^"]+)"\} ([0-9.e+]+)$', re.MULTILINE
 )
 ABORTS = frozenset({"40001", "40P01"})  # SQLSTATEs with which PostgreSQL aborts: serialization failure, deadlock
 NO_PURCHASE = ("client|", "config|", "info", "hello", "ping", "function|", "script|", "auth", "select", "command|")
@@ -133,4 +133,4 @@ def retries_at(api_url: str) -> list[tuple[str, str, int]]:
         return []
     finally:
         connection.close()
-    return [(name.decode(), reason.decode(), int(float(count))) for name, reason, count in RETRIES.findall(page)]
+    return [(name.decode(), reason.decode(), int(float(count))) for reason, name, count in RETRIES.findall(page)]
