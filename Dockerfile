@@ -1,4 +1,4 @@
-# One image for every process: API, worker, operator, reconciler, blaster and migration differ by their command alone.
+# One image for all processes: API, worker, operator, reconciler, blast runner and migration differ only by command.
 #
 #   docker build -t atomictickets:dev .
 ARG PYTHON=python:3.13-slim
@@ -13,15 +13,15 @@ FROM ${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 RUN apt-get update -qq && apt-get install -qq --no-install-recommends binutils >/dev/null
-# pip stays outside: the environment has nothing that could install more.
+# The application's environment has no pip of its own; the builder's pip installs into it.
 RUN python -m venv --without-pip /opt/atomictickets && python -m venv /opt/builder
 COPY requirements/operator.txt requirements/build.txt requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m pip --python /opt/atomictickets/bin/python install --quiet --require-hashes -r requirements/operator.txt \
-    # Without the symbols for a debugger the image is 45 MB smaller.
+    # Stripping the debug symbols makes the image 45 MB smaller.
     && find /opt/atomictickets -name '*.so' -exec strip --strip-unneeded {} + \
     && /opt/builder/bin/python -m pip install --quiet --require-hashes -r requirements/build.txt
-# A change of the source repeats only what is from here on, and changes a layer of 3 MB: the packages have their own.
+# A change of the source rebuilds only from here on and replaces a layer of 3 MB. The packages have their own layer.
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY worker worker
@@ -36,7 +36,7 @@ FROM ${PYTHON}
 ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="atomictickets" \
-      org.opencontainers.image.description="Sells the tickets of flash sales, exactly: API, worker, operator and tools" \
+      org.opencontainers.image.description="A flash-sale platform: API, worker, operator and tools" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
@@ -46,7 +46,7 @@ WORKDIR /srv/atomictickets
 COPY alembic.ini ./
 COPY alembic alembic
 COPY --from=build /opt/application /opt/application
-# The root file system may be read-only, and the user is none of its own: libraries ask for a home and for a name.
+# The root file system may be read-only, and the user has no passwd entry, but libraries ask for a home and a user name.
 ENV PATH=/opt/application/bin:/opt/atomictickets/bin:$PATH \
     PYTHONPATH=/opt/application \
     PYTHONUNBUFFERED=1 \
@@ -57,5 +57,5 @@ ENV PATH=/opt/application/bin:/opt/atomictickets/bin:$PATH \
     API_HOST=0.0.0.0
 USER 10001:10001
 EXPOSE 8000
-# Signals reach Python itself: no shell stands before it.
+# No shell in between, so that signals reach Python itself.
 CMD ["python", "-m", "app.serve"]

@@ -1,4 +1,4 @@
-"""Runs the migrations over a connection that app.ledger.migrate opened (and locked)."""
+"""Alembic's environment: it runs the migrations over the connection that app.ledger.migrate has opened and locked."""
 
 from sqlalchemy import Connection
 

@@ -1,1 +1,1 @@
-"""AtomicTickets: the service, and everything that more than one of its processes needs."""
+"""AtomicTickets: the service, and all code that more than one of its processes needs."""

@@ -1,10 +1,17 @@
-"""The root of every error that a user may be told of. How it is rendered is the HTTP edge's concern."""
+"""The base classes of all errors that may be shown to a user. The HTTP layer renders them."""
 
 from typing import ClassVar
 
 
 class AtomicTicketsError(Exception):
-    """An error that knows how it is told: status (HTTP), slug (the problem's type), title (fixed) and a sentence."""
+    """An error that knows how it is shown to a user.
+
+    `status`: the HTTP status.
+    `slug`: the name of the problem type.
+    `title`: fixed for the type.
+    `detail`: a sentence about this occurrence.
+    `retry_after_seconds`: when to try again, if that helps.
+    """
 
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal-error"
@@ -17,7 +24,7 @@ class AtomicTicketsError(Exception):
 
 
 class TemporarilyUnavailable(AtomicTicketsError):
-    """A store is away. The same request, with the same idempotency key, may be sent again."""
+    """A store is away. The same request may be sent again, with the same idempotency key."""
 
     status = 503
     slug = "temporarily-unavailable"

@@ -1,7 +1,7 @@
-"""Named points at which a test or a scenario stops a process or kills it, so that a race is not a matter of luck.
+"""Named points in the code at which a test or a scenario stops or kills a process, to force a race.
 
-FAILPOINTS names a directory; if it is unset, a point is one comparison. What is to happen at a point is a file in that
-directory. So it works across processes, and what happened outlives the process that it happened to.
+The setting FAILPOINTS names a directory. If it is unset, a failpoint costs one comparison. The action at a point is a
+file in that directory, so it works across processes, and what happened at a point outlives the process.
 """
 
 import asyncio
@@ -15,30 +15,32 @@ from typing import Literal
 
 import structlog
 
+from app.settings import ProcessSettings
+
 Failpoint = Literal[
     # In a purchase:
-    "after_stock_read",  # all was read and checked, nothing is written yet: between SELECT and UPDATE
-    "lock_held",  # a lock outside the ledger was won, and nothing is read under it yet
-    "after_decrement",  # the stock in Redis went down; the order is not in the ledger, the buyer not answered
+    "after_stock_read",  # everything is read and checked, and nothing is written: between SELECT and UPDATE
+    "lock_held",  # a lock outside the ledger is held, and nothing is read under it yet
+    "after_decrement",  # Redis has decided, and the buyer has no answer; under `atomic` it may be a refusal, or booked
     # In a worker:
     "task_taken",  # a published order was taken, and is not booked yet
     "after_batch_read",  # orders of the stream were delivered, and nothing is written yet
-    "before_batch_commit",  # they are written to the ledger, and not committed
-    "after_batch_commit",  # they are committed, and not acknowledged
+    "before_batch_commit",  # they are written to the ledger, and not committed yet
+    "after_batch_commit",  # they are committed, and not acknowledged yet
 ]
 Action = Literal["stop", "kill", "meet"]
 
 POLL_SECONDS = 0.002
-LONGEST_STOP_SECONDS = 30.0  # a controller that died must not leave anybody standing forever
-LONGEST_MEETING_SECONDS = 0.5  # the holder of a lock meets nobody: the others wait for the lock
+MAX_STOP_SECONDS = 30.0  # if a controller dies, no caller stays stopped forever
+MAX_MEETING_SECONDS = 0.5  # short: the holder of a lock waits here in vain, since the others wait for the lock
 
-directory = Path(os.environ["FAILPOINTS"]) if "FAILPOINTS" in os.environ else None
+directory = ProcessSettings().failpoints
 
 log = structlog.get_logger()
 
 
 async def failpoint(point: Failpoint) -> None:
-    """Return at once, unless a controller armed this point."""
+    """Return at once, unless a controller armed this point. See FailpointController for the actions."""
     if directory is None:
         return
     if _claim(directory, point, "kill"):
@@ -46,21 +48,22 @@ async def failpoint(point: Failpoint) -> None:
     if _claim(directory, point, "stop"):
         log.info("stopped at a failpoint", point=point)
         stopped, go = _done(directory, point, "stop"), directory / f"{point}.go"
-        await _while(lambda: stopped.exists() and not go.exists(), LONGEST_STOP_SECONDS)
+        await _while(lambda: stopped.exists() and not go.exists(), MAX_STOP_SECONDS)
     expected = _arrive(directory, point)
     if expected:
         arrived = directory / f"{point}.arrived"
-        await _while(lambda: _size(arrived) < expected, LONGEST_MEETING_SECONDS)
+        await _while(lambda: _size(arrived) < expected, MAX_MEETING_SECONDS)
 
 
 async def _while(holds: Callable[[], bool], seconds: float) -> None:
+    """Wait until the condition is false, for `seconds` at most."""
     deadline = time.monotonic() + seconds
-    while holds() and time.monotonic() < deadline:  # noqa: ASYNC110  what is waited for happens in other processes
+    while holds() and time.monotonic() < deadline:  # noqa: ASYNC110  other processes make the condition false
         await asyncio.sleep(POLL_SECONDS)
 
 
 def _claim(directory: Path, point: Failpoint, action: Action) -> bool:
-    """Tell whether it happens to this caller: of all that pass, the rename succeeds for one."""
+    """Return whether this caller takes the armed action: of all callers that pass, the rename succeeds for one."""
     try:
         (directory / f"{point}.{action}").rename(_done(directory, point, action))
     except FileNotFoundError:
@@ -73,7 +76,7 @@ def _done(directory: Path, point: Failpoint, action: Action) -> Path:
 
 
 def _arrive(directory: Path, point: Failpoint) -> int:
-    """Sign in with a byte, and return how many are expected; 0 if nobody meets."""
+    """Add a byte to the meeting's file, and return the number of expected callers; 0 if there is no meeting."""
     try:
         expected = int((directory / f"{point}.meet").read_text())
     except FileNotFoundError:
@@ -84,49 +87,55 @@ def _arrive(directory: Path, point: Failpoint) -> int:
 
 
 def _size(file: Path) -> float:
-    """Return the size in bytes, or infinity for a meeting that was called off: enough have come."""
+    """Return the size in bytes, or infinity if the file is gone because the meeting was called off."""
     return file.stat().st_size if file.exists() else math.inf
 
 
 class FailpointController:
-    """The scenario's side: arms points, sees what happened at them, lets go. One scenario at a time in a directory."""
+    """The scenario's side: arms points, sees what happened at them, and releases callers.
+
+    One scenario at a time may use a directory.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def clear(self) -> None:
-        """Disarm all points, forget what happened, and let everybody go on who stands at one."""
+        """Disarm all points, delete all records of what happened, and let every stopped caller go on."""
         self._directory.mkdir(parents=True, exist_ok=True)
         for file in self._directory.iterdir():
             file.unlink(missing_ok=True)
 
     def kill_at(self, point: Failpoint) -> None:
-        """Kill the first process that comes to the point, by SIGKILL; all others pass, its successor too."""
+        """Kill the first process that reaches the point, by SIGKILL. All others pass, including its successor."""
         self._arm(point, "kill")
 
     def stop_at(self, point: Failpoint) -> None:
-        """Stop the first one that comes to the point until `release`, half a minute at most; all others pass."""
+        """Stop the first caller that reaches the point until `release`, half a minute at most.
+
+        Its process goes on meanwhile, and all other callers pass.
+        """
         self._arm(point, "stop")
 
     def meet_at(self, point: Failpoint, expected: int) -> None:
-        """Hold all that come to the point until they are `expected`, half a second at most."""
+        """Hold all callers that reach the point until there are `expected`, half a second at most."""
         self._arm(point, "meet", str(expected))
 
     def disarm(self, point: Failpoint) -> None:
-        """Let all pass from now on; one that stands there remains."""
+        """Let all callers pass from now on. One that is stopped at the point stays stopped."""
         for action in ("stop", "kill", "meet"):
             (self._directory / f"{point}.{action}").unlink(missing_ok=True)
 
     def release(self, point: Failpoint) -> None:
-        """Let the one that stands at the point go on."""
+        """Let the caller that is stopped at the point go on."""
         (self._directory / f"{point}.go").touch()
 
     def happened(self, point: Failpoint, action: Action) -> bool:
-        """Tell whether somebody came to the point and was stopped or killed."""
+        """Return whether a caller was stopped at the point, or a process was killed there."""
         return _done(self._directory, point, action).exists()
 
     def _arm(self, point: Failpoint, action: Action, content: str = "") -> None:
-        """Write by a rename, so that no process reads a file that is half written."""
+        """Write the file by a rename, so that no process reads half of it."""
         unfinished = self._directory / f"{point}-{action}"
         unfinished.write_text(content)
         unfinished.replace(self._directory / f"{point}.{action}")

@@ -1,4 +1,4 @@
-"""Answers the platform's probes from the loop that does a process's work: where it is stuck, nothing answers."""
+"""Answer health probes from the event loop that does the process's work. If the loop is stuck, nothing answers."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,11 @@ ANSWERS = {True: b"200 OK", False: b"503 Service Unavailable"}
 
 
 async def serve_probes(port: int, ready: Callable[[], bool]) -> None:
-    """GET /readyz: what `ready` says. Else: the loop turns. Runs until it is cancelled."""
+    """Serve the probes until this task is cancelled.
+
+    GET /readyz answers 200 if `ready` returns True, and 503 otherwise. Any other path answers 200, which shows that the
+    loop runs.
+    """
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -21,9 +25,9 @@ async def serve_probes(port: int, ready: Callable[[], bool]) -> None:
                 await writer.drain()
         writer.close()
 
-    # A child that died hands its port to the next one, whatever connections still linger.
+    # reuse_address: a successor can bind the port of a process that died, even if connections linger.
     server = await asyncio.start_server(answer, port=port, limit=HEAD_BYTES, reuse_address=True)
     try:
         await asyncio.Event().wait()
     finally:
-        server.close()  # and no waiting for connections: a prober that lingers must not hold up the end of a worker
+        server.close()  # without waiting for connections: a prober that lingers must not delay the end of a worker

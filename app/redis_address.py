@@ -1,10 +1,10 @@
-"""The URLs that lead to a Redis or Valkey: one server, one that Sentinels know, or a Redis Cluster.
+"""The URLs of a Redis or Valkey: one server, one behind Sentinels, or a Redis Cluster.
 
 `redis://[user[:password]@]host[:port][/database]`
 `redis+sentinel://[user[:password]@]host[:port][,host[:port]...]/<name of the primary>[/database]`
 `redis+cluster://[user[:password]@]host[:port][,host[:port]...]`
 
-`rediss` in place of `redis` is TLS, by which certificate and host name are always verified.
+`rediss` in place of `redis` means TLS. Certificate and host name are always verified.
 """
 
 import re
@@ -21,9 +21,11 @@ SENTINEL_OPTIONS = ("sentinel_username", "sentinel_password")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisAddress:
-    """`hosts`: the server, the Sentinels, or some of the cluster's nodes. `primary`: its name at the Sentinels.
+    """The parts of such a URL.
 
-    `tls`: the options that were given for it, by redis-py's names (paths of files); None is no TLS.
+    `hosts`: the server, the Sentinels, or some of the cluster's nodes.
+    `primary`: the name of the primary at the Sentinels.
+    `tls`: the options of TLS by redis-py's names (paths of files); None without TLS.
     """
 
     kind: Kind
@@ -38,20 +40,20 @@ class RedisAddress:
 
     @classmethod
     def of(cls, url: str) -> "RedisAddress":
-        """Raises ValueError, whose text holds no password."""
+        """Parse a URL. Raise ValueError if it is invalid; the text of the error contains no password."""
         scheme, netloc, rest = _split(url)
         parts = urlsplit(f"{scheme}://host{rest}")
-        protocol, _, how = parts.scheme.partition("+")
-        if protocol not in ("redis", "rediss") or how not in KINDS:
-            raise ValueError("it begins with redis:// or rediss://, redis+sentinel:// or redis+cluster://")
-        kind, tls = KINDS[how], protocol == "rediss"
+        protocol, _, variant = parts.scheme.partition("+")
+        if protocol not in ("redis", "rediss") or variant not in KINDS:
+            raise ValueError("a Redis URL begins with redis:// or rediss://, redis+sentinel:// or redis+cluster://")
+        kind, tls = KINDS[variant], protocol == "rediss"
         options = _options(parts, (*(TLS_OPTIONS if tls else ()), *(SENTINEL_OPTIONS if kind == "sentinel" else ())))
         account, _, hosts = netloc.rpartition("@")
         username, _, password = account.partition(":")
         primary, database = _path(parts.path, kind)
         return cls(
             kind=kind,
-            hosts=tuple(_host(each, PORTS[kind]) for each in hosts.split(",")),
+            hosts=tuple(_host(host, PORTS[kind]) for host in hosts.split(",")),
             database=database,
             username=unquote(username) or None,
             password=unquote(password) or None,
@@ -63,7 +65,7 @@ class RedisAddress:
 
 
 def with_password(url: str, password: str | None) -> str:
-    """The URL with this password, if it has none of its own."""
+    """Return the URL with this password, unless it has one of its own."""
     scheme, netloc, rest = _split(url)
     account, _, hosts = netloc.rpartition("@")
     username, _, own = account.partition(":")
@@ -73,13 +75,17 @@ def with_password(url: str, password: str | None) -> str:
 
 
 def _split(url: str) -> tuple[str, str, str]:
-    """The scheme, account and hosts, and the rest: to Python's own parser a list of hosts with `[` in it is no URL."""
+    """Return the scheme, the account with the hosts, and the rest.
+
+    Python's own parser rejects a list of hosts that contains `[`.
+    """
     scheme, _, after = url.partition("://")
     netloc = re.split("[/?#]", after, maxsplit=1)[0]
     return scheme, netloc, after[len(netloc) :]
 
 
 def _options(parts: SplitResult, known: tuple[str, ...]) -> dict[str, str]:
+    """Return the query's parameters. Raise ValueError if one is unknown."""
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     if unknown := [name for name in options if name not in known]:
         known_here = ", ".join(known) or "none"
@@ -88,25 +94,26 @@ def _options(parts: SplitResult, known: tuple[str, ...]) -> dict[str, str]:
 
 
 def _host(text: str, default_port: int) -> tuple[str, int]:
+    """Return host and port. Raise ValueError if there is no valid host."""
     try:
         parts = urlsplit(f"//{text}")
         host, port = parts.hostname, parts.port or default_port
     except ValueError:
-        host, port = None, 0  # the library's own text would tell the password that stands there by mistake
+        host, port = None, 0  # the library's text might contain a password that was not percent-encoded
     if not host:
-        raise ValueError("it names no host and port; special characters of a password must be percent-encoded")
+        raise ValueError("the URL names no host and port; special characters of a password must be percent-encoded")
     return host, port
 
 
 def _path(path: str, kind: Kind) -> tuple[str, int]:
-    """The primary's name and the database."""
+    """Return the name of the primary and the database. Raise ValueError if they do not fit the kind."""
     steps = [unquote(step) for step in path.strip("/").split("/") if step]
     primary = steps.pop(0) if kind == "sentinel" and steps else ""
     if kind == "sentinel" and not primary:
-        raise ValueError("it needs the primary's name at the Sentinels: redis+sentinel://host/<name>")
+        raise ValueError("the URL needs the primary's name at the Sentinels: redis+sentinel://host/<name>")
     if len(steps) > 1 or not all(step.isdecimal() for step in steps):
-        raise ValueError("what follows the host is not a database's number")
+        raise ValueError("the path after the host is not a database's number")
     database = int(steps[0]) if steps else 0
     if kind == "cluster" and database:
-        raise ValueError("a cluster has database 0 only")
+        raise ValueError("a Redis Cluster has database 0 only")
     return primary, database

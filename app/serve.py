@@ -1,4 +1,7 @@
-"""One API process: `python -m app.serve`. Several share one port: each binds a socket of its own with SO_REUSEPORT."""
+"""One API process: `python -m app.serve`.
+
+Several processes share one port: each binds a socket of its own with SO_REUSEPORT.
+"""
 
 import asyncio
 import errno
@@ -21,46 +24,54 @@ from app.settings import ApiSettings
 from app.telemetry.logs import configure_logs
 from app.telemetry.tracing import tracing
 
-BACKLOG = 4096  # a flash sale's crowd connects at once; the kernel's somaxconn bounds it too
-KEEP_ALIVE_SECONDS = 75  # longer than the 60 s of common load balancers, which must be the ones to close
+BACKLOG = 4096  # the crowd of a flash sale connects at once; the kernel's somaxconn limits it too
+KEEP_ALIVE_SECONDS = 75  # longer than the 60 s of common load balancers, so that they close connections first
 
 log = structlog.get_logger()
 
 
 class PortInUse(Exception):
-    """Another program listens there, or one of this kind that doesn't share its port."""
+    """Another program listens on the port, or another API process that does not share it."""
 
 
-class DrainingServer(uvicorn.Server):
-    """Uvicorn's server, which on SIGTERM first tells that it will leave, then leaves, and exits with 0."""
+class LingeringServer(uvicorn.Server):
+    """Uvicorn's server, which on SIGTERM reports not ready, waits, then stops, and exits with 0."""
 
-    def __init__(self, config: uvicorn.Config, readiness: Readiness, drain_seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, readiness: Readiness, shutdown_delay_seconds: float) -> None:
         super().__init__(config)
         self._readiness = readiness
-        self._drain_seconds = drain_seconds
+        self._shutdown_delay_seconds = shutdown_delay_seconds
         self._leaving_at: float | None = None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Uvicorn's own raises the signal again when it is done, and the process would die of it instead of exit."""
-        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGTERM, signal.SIGINT)}
+        """Handle SIGTERM and SIGINT while the server runs.
+
+        Uvicorn's own version raises the signal again at the end, which would kill the process instead of letting it
+        exit.
+        """
+        before = {sig: signal.signal(sig, self.handle_exit) for sig in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield
         finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
+            for sig, handler in before.items():
+                signal.signal(sig, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  the base class's signature
-        """Once: drain. Again: leave now. A third time: leave requests in flight behind."""
+        """Handle a signal to stop.
+
+        The first signal starts the shutdown delay, the second stops the server, and the third abandons the requests in
+        flight. Without a shutdown delay the first one stops the server at once.
+        """
         if self.should_exit:
             self.force_exit = True
-        elif self._leaving_at is None and self._drain_seconds > 0:
-            self._leaving_at = time.monotonic() + self._drain_seconds
+        elif self._leaving_at is None and self._shutdown_delay_seconds > 0:
+            self._leaving_at = time.monotonic() + self._shutdown_delay_seconds
         else:
             self.should_exit = True
-        if not self._readiness.draining:
-            self._readiness.draining = True
-            # Every answer from now on closes its connection, so that none is left when the listener goes.
+        if not self._readiness.leaving:
+            self._readiness.leaving = True
+            # Every answer from now on closes its connection, so that none is open when the listener closes.
             self.config.encoded_headers.append((b"connection", b"close"))
             self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
 
@@ -71,7 +82,7 @@ class DrainingServer(uvicorn.Server):
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Raises PortInUse."""
+    """Return a bound socket. Raise PortInUse if another program uses the port."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)
     try:
@@ -87,7 +98,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 def settle_garbage_collector() -> None:
-    """What the imports made is never garbage, and need not be looked through for it again and again.
+    """Exclude the objects made by imports from garbage collection, and collect less often.
 
     With Python's own thresholds the collector took 12 % of a purchase's time (py-spy, 100 buyers).
     """
@@ -96,8 +107,8 @@ def settle_garbage_collector() -> None:
     gc.set_threshold(10_000, 20, 50)
 
 
-def make_server(application: ASGIApp, readiness: Readiness, settings: ApiSettings) -> DrainingServer:
-    """The server of one process, on the faster loop and parser, without a log line for each request."""
+def make_server(application: ASGIApp, readiness: Readiness, settings: ApiSettings) -> LingeringServer:
+    """Return the server of one process: uvloop and httptools, which are faster, and no log line per request."""
     settle_garbage_collector()
     config = uvicorn.Config(
         application,
@@ -112,11 +123,11 @@ def make_server(application: ASGIApp, readiness: Readiness, settings: ApiSetting
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.graceful_seconds,
     )
-    return DrainingServer(config, readiness, settings.drain_seconds)
+    return LingeringServer(config, readiness, settings.shutdown_delay_seconds)
 
 
 def main() -> int:
-    """Serves until SIGTERM or SIGINT. Returns the exit code."""
+    """Serve until SIGTERM or SIGINT, and return the exit code."""
     configure_logs(process="api")
     settings = ApiSettings()
     try:

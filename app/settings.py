@@ -1,21 +1,59 @@
-"""Settings, read from the environment. One class per concern, one prefix per class; units are in the names."""
+"""The settings of the service, the workers and the lab, read from the environment. No other module of them reads it.
 
+There is one class per concern. Names contain the units.
+"""
+
+import socket
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.redis_address import RedisAddress, with_password
 from app.sales.model import MAX_THINK_MS, THINK_MS
 
+LogLevel = Literal["NOTSET", "DEBUG", "INFO", "WARN", "WARNING", "ERROR", "FATAL", "CRITICAL"]
 
-class StoreSettings(BaseSettings):
-    """Where the stores are. The broker is a logical server of its own, so that a flooded queue can't hurt the stock.
 
-    The forms of a URL are told in app.redis_address. A password may be given apart, where nobody can percent-encode it.
+class ProcessSettings(BaseSettings):
+    """Settings of every process: its name, its logs, and where it runs."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
+
+    log_level: Annotated[LogLevel, BeforeValidator(str.upper)] = "INFO"
+    pod_name: str = Field(default_factory=socket.gethostname)  # names this process in attempts
+    # shared by the processes of one host; prometheus-client reads the variable too
+    prometheus_multiproc_dir: Path | None = None
+    failpoints: Path | None = None  # see app.failpoints
+    alembic_config: Path | None = None  # the alembic.ini of the migrations, if it is not in the release's own place
+
+
+class ProbeSettings(BaseSettings):
+    """How a process without an HTTP API reports its health.
+
+    Each kind of process has its own prefix: `ProbeSettings.of("WORKER_")`.
     """
 
-    model_config = SettingsConfigDict(hide_input_in_errors=True)  # a URL may hold a password
+    model_config = SettingsConfigDict(env_ignore_empty=True)
+
+    probe_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    ready_file: Path | None = None
+
+    @classmethod
+    def of(cls, prefix: str) -> Self:
+        """Read the variables with this prefix."""
+        return cls(_env_prefix=prefix)
+
+
+class StoreSettings(BaseSettings):
+    """The addresses of the stores.
+
+    The broker is a logical server of its own, so that a flooded queue cannot hurt the stock. app.redis_address
+    describes the forms of a URL. A password may be set in a variable of its own, which saves percent-encoding it.
+    """
+
+    model_config = SettingsConfigDict(hide_input_in_errors=True)  # a URL may contain a password
 
     redis_url: str = "redis://127.0.0.1:6379/0"
     redis_password: SecretStr | None = None
@@ -25,13 +63,13 @@ class StoreSettings(BaseSettings):
 
     @field_validator("redis_url")
     @classmethod
-    def _leads_somewhere(cls, url: str) -> str:
+    def _is_redis_url(cls, url: str) -> str:
         RedisAddress.of(url)
         return url
 
     @field_validator("broker_url")
     @classmethod
-    def _leads_to_a_broker(cls, url: str) -> str:
+    def _is_broker_url(cls, url: str) -> str:
         if RedisAddress.of(url).kind == "cluster":
             raise ValueError("Celery can't use a Redis Cluster as its broker; name one server, or Sentinels")
         return url
@@ -43,8 +81,20 @@ class StoreSettings(BaseSettings):
         return self
 
 
+class GivenStores(BaseSettings):
+    """The servers that the user of a lab, or of a race at a given URL, names. A lab starts each that has no URL."""
+
+    redis_url: str = ""
+    broker_url: str = ""
+    database_url: str = ""
+
+    def by_variable(self) -> dict[str, str]:
+        """Return the URLs by the names of their environment variables."""
+        return {"REDIS_URL": self.redis_url, "BROKER_URL": self.broker_url, "DATABASE_URL": self.database_url}
+
+
 class GateSettings(BaseSettings):
-    """The stock server as one process sees it."""
+    """The stock server as one process uses it."""
 
     model_config = SettingsConfigDict(env_prefix="GATE_")
 
@@ -52,26 +102,28 @@ class GateSettings(BaseSettings):
     connect_timeout_seconds: PositiveFloat = 0.5
     command_timeout_seconds: PositiveFloat = 1.0
     max_connections: PositiveInt = 16
-    batch_purchases: Annotated[int, Field(ge=1, le=128)] = 128  # 6.6 us each in the server: 128 hold it for 0.8 ms
-    batches_in_flight: PositiveInt = 2  # per process and sale: one on the wire while one is decided
-    queue_purchases: PositiveInt = 4096  # per process and sale; beyond it a buyer is told at once to come back
-    queue_seconds: PositiveFloat = 2.0  # a purchase still unsent after this leaves the queue untaken
+    # each takes 6.6 us in the server, so 128 occupy it for 0.8 ms
+    batch_purchases: Annotated[int, Field(ge=1, le=128)] = 128
+    batches_in_flight: PositiveInt = 2  # per process and sale: one is on the wire while one is decided
+    queue_purchases: PositiveInt = 4096  # per process and sale; if it is full, a buyer is asked at once to retry later
+    queue_seconds: PositiveFloat = 2.0  # a purchase that is still unsent after this leaves the queue; nothing was taken
 
 
 class LedgerSettings(BaseSettings):
-    """Postgres as one process sees it."""
+    """Postgres as one process uses it."""
 
     model_config = SettingsConfigDict(env_prefix="LEDGER_")
 
-    # Two installations may share a database. Postgres cuts longer names off.
+    # Two installations may share a database, each with its own schema. Postgres truncates longer names.
     schema_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")] = "public"
     pool_size: PositiveInt = 20  # the naive strategy holds a connection while it thinks
     connect_timeout_seconds: PositiveFloat = 2.0
-    statement_timeout_seconds: PositiveFloat = 3.0  # shorter than DRAIN_CLAIM_IDLE_SECONDS: a stuck batch dies first
+    # shorter than DRAIN_CLAIM_IDLE_SECONDS, so that a stuck batch ends before it is claimed
+    statement_timeout_seconds: PositiveFloat = 3.0
 
 
 class SaleSettings(BaseSettings):
-    """What a sale has where its terms say nothing."""
+    """The defaults of a sale whose terms do not set them."""
 
     model_config = SettingsConfigDict(env_prefix="SALE_")
 
@@ -79,19 +131,19 @@ class SaleSettings(BaseSettings):
 
 
 class DrainSettings(BaseSettings):
-    """How accepted orders reach the ledger."""
+    """How workers carry accepted orders to the ledger."""
 
     model_config = SettingsConfigDict(env_prefix="DRAIN_")
 
     batch_orders: Annotated[int, Field(ge=1, le=5000)] = 500
-    task_seconds: PositiveFloat = 2.0  # a task works this long at most, then hints again
-    sweep_seconds: PositiveFloat = 2.0  # every worker looks by itself, without broker or beat
+    task_seconds: PositiveFloat = 2.0  # a task works for this long at most, then sends another hint
+    sweep_seconds: PositiveFloat = 2.0  # how often a worker looks for orders by itself, even if the broker is away
     claim_idle_seconds: PositiveFloat = 5.0
-    poison_tries: PositiveInt = 3  # an entry that fails alone this often is set aside
+    poison_tries: PositiveInt = 3  # an entry that fails alone this many times is set aside
 
 
 class ReconcileSettings(BaseSettings):
-    """How often, and how patiently, Redis is compared with the ledger."""
+    """How often the reconciler compares Redis with the ledger, and when it acts."""
 
     model_config = SettingsConfigDict(env_prefix="RECONCILE_")
 
@@ -101,22 +153,69 @@ class ReconcileSettings(BaseSettings):
     retention_days: Annotated[int, Field(ge=1, le=36_500)] = 30
 
 
-class ApiSettings(BaseSettings):
-    """The HTTP edge of one process."""
+class AdminSettings(BaseSettings):
+    """The token of the API's administrator, as a client of the API needs it."""
 
     model_config = SettingsConfigDict(env_prefix="API_")
 
+    # not empty: an empty token would protect nothing
+    admin_token: Annotated[SecretStr, Field(min_length=1)] | None = None
+
+    @property
+    def token(self) -> str | None:
+        """Return the admin token in clear text."""
+        return _secret(self.admin_token)
+
+
+class ApiSettings(AdminSettings):
+    """The HTTP server of one API process."""
+
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
-    url: str = "http://127.0.0.1:8000"  # where blasts are sent; never an address a caller names
-    admin_token: Annotated[SecretStr, Field(min_length=1)] | None = None  # an empty one would open what it should close
-    drain_seconds: Annotated[float, Field(ge=0)] = 0.0  # after SIGTERM: time for a load balancer to look away
+    url: str = "http://127.0.0.1:8000"  # the target of blasts; a caller can never set it
+    # after SIGTERM: time for a load balancer to stop sending requests
+    shutdown_delay_seconds: Annotated[float, Field(ge=0)] = 0.0
     graceful_seconds: PositiveInt = 5
     body_limit_bytes: PositiveInt = 16_384
 
 
+class LabSettings(BaseSettings):
+    """How an API process reaches the lab that started it. Unset outside of a lab on loopback."""
+
+    model_config = SettingsConfigDict(env_prefix="LAB_", env_ignore_empty=True)
+
+    control_directory: Path | None = None
+
+
+class OtelSettings(BaseSettings):
+    """The OpenTelemetry variables that decide whether traces are exported, and which.
+
+    The SDK reads its other variables by itself.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="OTEL_", str_strip_whitespace=True)
+
+    sdk_disabled: str = ""
+    traces_exporter: str = ""
+    exporter_otlp_endpoint: str = ""
+    exporter_otlp_traces_endpoint: str = ""
+    exporter_otlp_protocol: str = ""
+    exporter_otlp_traces_protocol: str = ""
+    traces_sampler: str = ""
+    traces_sampler_arg: str = ""
+
+
+class KubernetesSettings(BaseSettings):
+    """The address of the API server of the cluster in which a pod runs."""
+
+    model_config = SettingsConfigDict(env_prefix="KUBERNETES_SERVICE_")
+
+    host: str = ""
+    port: str = "443"
+
+
 class TraceSettings(BaseSettings):
-    """Where traces are looked at. Where they are sent is for OpenTelemetry's own variables to say."""
+    """Where traces can be viewed. OpenTelemetry's own variables say where they are sent."""
 
     model_config = SettingsConfigDict(env_prefix="ATOMICTICKETS_")
 
@@ -124,7 +223,7 @@ class TraceSettings(BaseSettings):
 
     @property
     def trace_url(self) -> str | None:
-        """The page of one trace, with `{trace_id}` in it."""
+        """Return the URL of a trace's page, with `{trace_id}` in it, or None if Jaeger's address is not set."""
         return None if self.jaeger_url is None else f"{self.jaeger_url.rstrip('/')}/trace/{{trace_id}}"
 
 

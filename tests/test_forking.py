@@ -1,4 +1,4 @@
-"""A forked process is what its command would have started: in what it sees, and in how it ends."""
+"""A forked process sees the same and ends the same way as a process started by its command."""
 
 import json
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.lab.process import ChildProcess, launch_tethered
+from app.lab.stack.process import ChildProcess, launch_dying_with_parent
 from tests.support.forking import ForkServer
 from tests.support.processes import alive
 from tests.support.project import PROJECT
@@ -30,7 +30,7 @@ sys.exit(int(sys.argv[1]))
 ABANDON = """
 import os, sys, time
 from pathlib import Path
-from app.lab.process import ChildProcess
+from app.lab.stack.process import ChildProcess
 from tests.support.forking import ForkServer
 home = Path(sys.argv[1])
 ChildProcess.launcher = ForkServer(home / "server.log").launch
@@ -59,15 +59,15 @@ def probe(home: Path, argument: str) -> ChildProcess:
 def test_it_sees_and_returns_what_the_command_does(
     forks: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = []
-    for launcher in (staticmethod(launch_tethered), forks.launch):
+    results = []
+    for launcher in (staticmethod(launch_dying_with_parent), forks.launch):
         monkeypatch.setattr(ChildProcess, "launcher", launcher)
         process = probe(tmp_path, "3")
         process.start()
         block_until(lambda process=process: not process.running)  # type: ignore[misc]  # a default binds it
-        told.append((process.exit_code, json.loads(process.log_tail())))
-    assert told[0] == told[1]
-    assert (told[0][0], told[0][1]["variable"], told[0][1]["leads"]) == (3, "value", True)
+        results.append((process.exit_code, json.loads(process.log_tail())))
+    assert results[0] == results[1]
+    assert (results[0][0], results[0][1]["variable"], results[0][1]["leads"]) == (3, "value", True)
 
 
 def test_its_signals_and_its_end_are_known(forks: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

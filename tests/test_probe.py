@@ -1,4 +1,4 @@
-"""The probes of the processes that have no port of their own, asked as the kubelet asks: a connection each."""
+"""The probes of the processes that serve no HTTP otherwise, requested as by the kubelet, on a new connection each."""
 
 import os
 import sys
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from app.lab.process import ChildProcess
-from app.lab.servers.ports import free_port
+from app.lab.stack.process import ChildProcess
+from app.lab.stack.servers.ports import free_port
 from tests.support.probe import status
 from tests.support.until import until
 
-PROCESSES = [("app.reconcile", "RECONCILE_PROBE_PORT"), ("app.lab.blaster", "BLASTER_PROBE_PORT")]
-DEAD_DATABASE = "postgresql+asyncpg://postgres@127.0.0.1:1/nothing"  # port 1 refuses
+PROCESSES = [("app.reconciler", "RECONCILE_PROBE_PORT"), ("app.blasts.runner", "BLAST_RUNNER_PROBE_PORT")]
+DEAD_DATABASE = "postgresql+asyncpg://postgres@127.0.0.1:1/nothing"  # port 1 refuses connections
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The forms of a Redis URL, what is refused, and what an error may say."""
+"""The forms of a Redis URL, the URLs that are refused, and that errors show no password."""
 
 from urllib.parse import quote
 
@@ -9,7 +9,7 @@ from app.drain.broker import broker_settings
 from app.redis_address import RedisAddress
 from app.settings import StoreSettings
 
-PASSWORD = "p@ss:w/or?d#1%&é [x]"  # noqa: S105  made up
+PASSWORD = "p@ss:w/or?d#1%&é [x]"  # noqa: S105  an invented one
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_a_cluster_is_no_broker() -> None:
 @pytest.mark.parametrize("url", ["redis://app@stock/1", "redis://stock/1", "redis+sentinel://app@a,b/tickets"])
 def test_a_password_that_is_given_apart_goes_into_the_url(url: str) -> None:
     settings = StoreSettings(redis_url=url, redis_password=PASSWORD, broker_url=url, broker_password=PASSWORD)
-    for told in (settings.redis_url, settings.broker_url):
-        before, after = RedisAddress.of(url), RedisAddress.of(told)
+    for url_with_password in (settings.redis_url, settings.broker_url):
+        before, after = RedisAddress.of(url), RedisAddress.of(url_with_password)
         assert after.password == PASSWORD
         assert (after.username, after.hosts, after.database) == (before.username, before.hosts, before.database)
     assert PASSWORD not in str(settings)
@@ -81,7 +81,7 @@ def test_a_password_in_the_url_comes_first() -> None:
 
 
 def test_the_broker_verifies_who_answers() -> None:
-    """Left to itself Celery takes any certificate."""
+    """By default Celery accepts any certificate."""
     plain, tls = broker_settings("redis://broker"), broker_settings("rediss://broker?ssl_ca_certs=/ca.crt")
     assert plain["broker_use_ssl"] is False
     assert (tls["broker_use_ssl"]["ssl_cert_reqs"].name, tls["broker_use_ssl"]["ssl_ca_certs"]) == (

@@ -1,4 +1,4 @@
-"""The stores over TLS by a private CA: who is known is spoken to, and nobody else."""
+"""The stores over TLS with a private CA: clients connect only to a server whose certificate they can verify."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,19 +14,19 @@ from app.drain.broker import broker_settings
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
 from app.gate.replies import GateUnavailable
-from app.lab.servers.postgres import PostgresServer
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.postgres import PostgresServer
+from app.lab.stack.servers.valkey import ValkeyServer
 from app.ledger.availability import LedgerUnavailable
 from app.ledger.engine import make_engine
 from app.ledger.schema import installation_id
 from app.settings import GateSettings, LedgerSettings, StoreSettings
 from tests.fixtures.tls import MakeFront
 
-PASSWORD = "p@ss:w/or?d#1%&é [x]"  # noqa: S105  made up
+PASSWORD = "p@ss:w/or?d#1%&é [x]"  # noqa: S105  an invented one
 
 
 async def gate_answers(url: str) -> bool:
-    """Whether the gate could load its scripts there."""
+    """Return whether the gate can load its scripts at this URL."""
     redis = make_redis(url, "test", GateSettings(connect_timeout_seconds=10, command_timeout_seconds=10))
     try:
         await Gate(redis, "test").load_scripts()
@@ -37,14 +37,14 @@ async def gate_answers(url: str) -> bool:
     return True
 
 
-async def test_the_stock_server_must_be_vouched_for(
+async def test_the_stock_server_must_have_a_trusted_certificate(
     valkey_server: ValkeyServer, private_ca: Path, tls_front: MakeFront
 ) -> None:
     port = await tls_front(valkey_server.port)
     known = f"?ssl_ca_certs={private_ca / 'ca.crt'}"
     assert await gate_answers(f"rediss://localhost:{port}{known}")
-    assert not await gate_answers(f"rediss://localhost:{port}")  # a CA that nobody knows
-    assert not await gate_answers(f"rediss://127.0.0.1:{port}{known}")  # a name that the certificate isn't for
+    assert not await gate_answers(f"rediss://localhost:{port}")  # an unknown CA
+    assert not await gate_answers(f"rediss://127.0.0.1:{port}{known}")  # not a name in the certificate
     assert not await gate_answers(f"redis://localhost:{port}")
 
 
@@ -56,7 +56,7 @@ async def test_the_ca_may_be_that_of_the_whole_process(
     assert await gate_answers(f"rediss://localhost:{port}")
 
 
-async def test_the_broker_must_be_vouched_for(
+async def test_the_broker_must_have_a_trusted_certificate(
     broker_server: ValkeyServer, private_ca: Path, tls_front: MakeFront, key_prefix: str
 ) -> None:
     port = await tls_front(broker_server.port)
@@ -67,7 +67,7 @@ async def test_the_broker_must_be_vouched_for(
             sender.send_task("drain_orders", ("drop",), queue=key_prefix, retry=False, ignore_result=True)
 
     await asyncio.to_thread(hint, f"rediss://localhost:{port}?ssl_ca_certs={private_ca / 'ca.crt'}")
-    another_port = await tls_front(broker_server.port)  # Celery keeps connections by their address, whatever the CA is
+    another_port = await tls_front(broker_server.port)  # Celery reuses a connection by its address, whatever the CA
     for untrusted in (
         f"rediss://localhost:{another_port}",
         f"rediss://127.0.0.1:{port}?ssl_ca_certs={private_ca / 'ca.crt'}",
@@ -79,7 +79,7 @@ async def test_the_broker_must_be_vouched_for(
         broker.delete(key_prefix)
 
 
-async def test_the_ledger_must_be_vouched_for(
+async def test_the_ledger_must_have_a_trusted_certificate(
     postgres_server: PostgresServer,
     database_url: str,
     private_ca: Path,

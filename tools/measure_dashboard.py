@@ -1,23 +1,17 @@
-"""Measures the dashboard on this machine, with a lab and a Chromium of its own: `python tools/measure_dashboard.py`.
+"""Measure the dashboard on this machine, with its own lab and Chromium: `python tools/measure_dashboard.py`.
 
-Prints how soon it paints, what it weighs, how many frames a second the race lens shows while 5,000 requests run, and
-what watchers cost the buyers: p99 of purchases without and with ten of them, in turns. It judges nothing: on a busy
-machine each figure is worse.
+It prints the time to the first contentful paint, the size of the resources that are loaded, the frame rate of the race
+lens while 5,000 requests run, and the cost of watchers for buyers: the p99 of purchases without and with ten watchers,
+measured alternately. It does not judge the figures, which are worse on a busy machine.
 """
 
 import asyncio
-import shutil
 import statistics
-import sys
-import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import asynccontextmanager
 
-from playwright.async_api import Browser, Page, async_playwright
-
-from app.lab.sale_client import ApiRefused, ApiUnreachable, Document, SaleClient
-from app.lab.servers.ports import free_port
+from playwright.async_api import Browser, Page
+from running_lab import Lab, browser_path, chromium, running_lab
 
 WATCHERS = 10
 ROUNDS = 5
@@ -38,48 +32,8 @@ PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 WEIGHT = "performance.getEntriesByType('resource').reduce((sum, each) => sum + each.decodedBodySize, 0)"
 
 
-class Lab(SaleClient):
-    """The HTTP API of the lab, with blasts."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.url = url
-
-    async def blast(self, sale: str) -> Document:
-        """Its result."""
-        blast = await self._ask("POST", f"/sales/{sale}/blasts", CROWD)
-        while (told := await self._ask("GET", f"/blasts/{blast['id']}"))["result"] is None:  # noqa: ASYNC110  another process ends it
-            await asyncio.sleep(0.1)
-        result: Document = told["result"]
-        return result
-
-
-@asynccontextmanager
-async def lab() -> AsyncIterator[Lab]:
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="atomictickets-measure-") as home:
-        command = ["-m", "app.lab.cli", "lab", "--port", str(port), "--home", str(Path(home) / "lab")]
-        process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.DEVNULL)
-        try:
-            client = Lab(f"http://127.0.0.1:{port}")
-            async with asyncio.timeout(120):
-                while not await answers(client):  # noqa: ASYNC110  as said
-                    await asyncio.sleep(0.2)
-            yield client
-        finally:
-            with suppress(ProcessLookupError):
-                process.terminate()
-            await process.wait()
-
-
-async def answers(client: Lab) -> bool:
-    try:
-        return await client.sale("nobody-made-it") is None
-    except (ApiUnreachable, ApiRefused):  # not yet, or not ready yet
-        return False
-
-
 async def first_paint(browser: Browser, url: str) -> None:
+    """Measure the time to the first contentful paint, and the size of the loaded resources."""
     paints = []
     for _ in range(ROUNDS):
         page = await browser.new_page()
@@ -93,36 +47,39 @@ async def first_paint(browser: Browser, url: str) -> None:
 
 
 async def frames(page: Page, client: Lab) -> None:
+    """Measure the frame rate of the race lens while a blast runs."""
     await client.create({"name": "lens", "strategy": "naive", "stock": 10_000, "think_ms": 20})
     await page.goto(f"{client.url}/static/index.html#/race-lens")
-    running = asyncio.create_task(client.blast("lens"))
+    running = asyncio.create_task(client.blast("lens", **CROWD))
     await page.locator("canvas").wait_for()
-    seen = await page.evaluate(FRAMES)
+    measured = await page.evaluate(FRAMES)
     drawn = await page.locator('[data-figure="Windows"]').inner_text()
     await running
-    rate = seen["frames"] / seen["seconds"]
+    rate = measured["frames"] / measured["seconds"]
     print(f"race lens while {CROWD['requests']} requests run, {drawn} drawn by then: {rate:.0f} frames/s")
-    print(f"the longest frame: {seen['longest']:.0f} ms")
+    print(f"the longest frame: {measured['longest']:.0f} ms")
 
 
 async def watchers_cost(client: Lab) -> None:
-    alone: list[float] = []
+    """Measure the p99 of purchases without and with watchers, alternately."""
+    unwatched: list[float] = []
     watched: list[float] = []
     await client.create({"name": "watched", "strategy": "atomic", "stock": 100_000})
-    await client.blast("watched")  # warm
+    await client.blast("watched", **CROWD)  # warm-up
     for _ in range(ROUNDS):
-        for watchers, p99 in ((0, alone), (WATCHERS, watched)):
+        for watchers, p99 in ((0, unwatched), (WATCHERS, watched)):
             async with watching(client.url, watchers):
-                p99.append((await client.blast("watched"))["latency_ms"]["p99"])
-    without, with_them = statistics.median(alone), statistics.median(watched)
+                p99.append((await client.blast("watched", **CROWD))["latency_ms"]["p99"])
+    without, with_watchers = statistics.median(unwatched), statistics.median(watched)
     print(
-        f"p99 of purchases, median of {ROUNDS}: {without:.1f} ms, with {WATCHERS} watchers {with_them:.1f} ms "
-        f"({with_them / without:.2f} times)"
+        f"p99 of purchases, median of {ROUNDS}: {without:.1f} ms, with {WATCHERS} watchers {with_watchers:.1f} ms "
+        f"({with_watchers / without:.2f} times)"
     )
 
 
 @asynccontextmanager
 async def watching(url: str, count: int) -> AsyncIterator[None]:
+    """Keep this many watchers connected while the block runs. They read events and discard them."""
     host, _, port = url.removeprefix("http://").partition(":")
 
     async def watch() -> None:
@@ -141,16 +98,12 @@ async def watching(url: str, count: int) -> AsyncIterator[None]:
 
 
 async def main() -> None:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        sys.exit("no Chromium on the PATH")
-    async with lab() as client:
+    browser_path()  # ends the script now, and not after minutes, if there is none
+    async with running_lab() as client:
         await watchers_cost(client)
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        async with chromium() as browser:
             await first_paint(browser, client.url)
             await frames(await browser.new_page(), client)
-            await browser.close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The tasks, by name. They hold no rule of their own."""
+"""The Celery tasks, by name. They contain no rules of their own: they call app.drain."""
 
 import re
 from collections.abc import Mapping
@@ -7,33 +7,32 @@ import structlog
 from celery import Task
 from kombu.exceptions import OperationalError
 
-from app.drain.entry import Order, parse
 from app.drain.failures import STORE_ERRORS, is_poison
 from app.drain.hints import DRAIN_TASK, HINT_LIFE_SECONDS
 from app.drain.published import BOOK_TASK
 from app.ledger.bookings import UnknownRound
 from app.sales.model import SALE_NAME
+from app.sales.order import Order, parse_entry
 from worker import runtime
 from worker.main import app
 
 BOOK_TRIES = 12  # about four minutes
-LONGEST_PAUSE_SECONDS = (
-    30  # below the visibility timeout: a message that waits here must not be delivered elsewhere too
-)
+# Below the visibility timeout: a message that waits in this worker must not be delivered to another one too.
+MAX_PAUSE_SECONDS = 30
 
 log = structlog.get_logger()
 
 
 @app.task(name=DRAIN_TASK)
 def drain_orders(sale: str) -> None:
-    """A sale has orders. Works for `task_seconds` at most, and hints again where there are more."""
+    """Drain a sale that has orders, for `task_seconds` at most. Send another hint if it has more."""
     if not re.fullmatch(SALE_NAME, sale):
-        log.warning("a hint names no sale", sale=sale[:100])
+        log.warning("a hint has no valid sale name", sale=sale[:100])
         return
     try:
         drained = runtime.running().drain(sale)
     except STORE_ERRORS as error:
-        log.debug("a store is away; the sweep goes on", sale=sale, error=str(error))  # the sweep warns, once
+        log.debug("a store is away; the sweep goes on", sale=sale, error=str(error))  # the sweep logs the warning, once
         return
     log.debug("drained", sale=sale, orders=drained.orders, booked=drained.booked, more=drained.more)
     if drained.more:
@@ -45,8 +44,8 @@ def drain_orders(sale: str) -> None:
 
 @app.task(name=BOOK_TASK, bind=True, max_retries=BOOK_TRIES)
 def book_order(self: "Task[..., None]", sale: str, entry: str, fields: Mapping[str, str]) -> None:
-    """One order that is nowhere but in this message. What can't be booked is lost, and told."""
-    order = parse(sale, entry, fields)
+    """Book one order of which this message is the only copy. An order that can't be booked is lost, which is logged."""
+    order = parse_entry(sale, entry, fields)
     if not isinstance(order, Order):
         log.error(
             "a published order can't be read; it is lost", sale=sale[:100], entry=entry[:100], reason=order.reason
@@ -59,5 +58,5 @@ def book_order(self: "Task[..., None]", sale: str, entry: str, fields: Mapping[s
             log.exception("a published order can't be booked; it is lost", sale=sale, order=order.reservation_id)
             return
         log.debug("a store is away; the published order comes again", sale=sale, order=order.reservation_id)
-        raise self.retry(exc=error, countdown=min(2**self.request.retries, LONGEST_PAUSE_SECONDS)) from error
+        raise self.retry(exc=error, countdown=min(2**self.request.retries, MAX_PAUSE_SECONDS)) from error
     log.debug("booked", sale=sale, booked=booked.booked, rejected=booked.rejected, duplicates=booked.duplicates)

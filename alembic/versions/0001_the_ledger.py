@@ -1,4 +1,4 @@
-"""the ledger"""
+"""Create the tables of the ledger."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql

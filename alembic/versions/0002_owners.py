@@ -1,4 +1,4 @@
-"""which round and generation of its resource a sale follows"""
+"""Record the round and the generation of the resource that a sale follows."""
 
 import sqlalchemy as sa
 

@@ -1,4 +1,4 @@
-"""which releases work on this schema"""
+"""Record the oldest release that works on this schema."""
 
 import sqlalchemy as sa
 

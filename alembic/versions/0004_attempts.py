@@ -1,4 +1,4 @@
-"""the evidence of races: attempts, and the pairs that collided"""
+"""Create the tables for the evidence of races: attempts, and witnesses, which are pairs of attempts that collided."""
 
 import sqlalchemy as sa
 

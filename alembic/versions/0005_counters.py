@@ -1,4 +1,4 @@
-"""what the ways to sell in Postgres count with: versions, tokens, buckets and single tickets"""
+"""Add the counters of the strategies that sell in Postgres: versions, lock tokens, buckets and single tickets."""
 
 import sqlalchemy as sa
 
@@ -40,7 +40,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """What lies in buckets and on shelves goes back to the counter first."""
+    """Return the tickets in `buckets` and `units` to `inventory.remaining` before these tables are dropped."""
     op.execute("""
         UPDATE inventory i SET remaining = i.remaining + d.tickets
         FROM (

@@ -1,4 +1,4 @@
-"""FastAPI, but for two things: the purchase route's own lane, and problem documents in the OpenAPI document."""
+"""The FastAPI application, with a faster lane for purchases and with problem documents in its OpenAPI document."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from app.api import (
     dashboard,
     docs_page,
     evidence,
-    faults,
+    exception_handlers,
     live,
     probes,
     problem_types,
@@ -20,27 +20,28 @@ from app.api import (
     tickets,
 )
 from app.api.bodies import SmallBodies
-from app.api.lab import router_of
+from app.api.lab import lab_router
+from app.api.lab_control import LabControl
 from app.api.problems import Problem
 from app.api.purchase_lane import PATH, answer_purchase
-from app.api.tracing import FRAMEWORK, named
-from app.lab.door import Door
-from app.telemetry.sampling import NOTHING, Sampling
+from app.api.tracing import FRAMEWORK, with_trace_id
+from app.telemetry.sampling import NEVER, Sampling
 from app.telemetry.tracing import tracing_is_on
 
 DESCRIPTION = """
-Sells the tickets of flash sales, with many replicas and more buyers than tickets: in every way that a sale's `strategy`
-names, from the race (`naive`) to its cure (`atomic`), behind one API.
+Sells the tickets of flash sales, over many replicas and to more buyers than there are tickets. The `strategy` of a sale
+decides how it sells, from the strategy that races (`naive`) to the one that cures the race (`atomic`).
 
-* `POST /buy-ticket` is safe to repeat with the same idempotency key.
-* Errors are `application/problem+json` (RFC 9457); each type is explained at its `type`, and all at `/problems`.
+* `POST /buy-ticket` may be repeated safely with the same idempotency key.
+* Errors are `application/problem+json` (RFC 9457). The `type` of a problem is the path that explains it; `/problems`
+  lists all types.
 """
 
 
 class Application(FastAPI):
-    """Routes, errors and limits of the service. What they call comes with the lifespan's state."""
+    """The routes, error handlers and limits of the service. The lifespan provides the services that they call."""
 
-    def __init__(self, *, body_limit_bytes: int, lab: Door | None = None, **options: Any) -> None:
+    def __init__(self, *, body_limit_bytes: int, lab: LabControl | None = None, **options: Any) -> None:
         super().__init__(
             title="AtomicTickets",
             description=DESCRIPTION,
@@ -50,16 +51,16 @@ class Application(FastAPI):
             telemetry=FRAMEWORK,
             **options,
         )
-        self._sampling = Sampling.of_environment() if tracing_is_on() else NOTHING
+        self._sampling = Sampling.from_environment() if tracing_is_on() else NEVER
         self.add_middleware(SmallBodies, limit_bytes=body_limit_bytes)
-        faults.install(self)
+        exception_handlers.install(self)
         docs_page.install(self)
         self.router.routes.append(buying.route())
         dashboard.install(self)
         for module in (reservations, sales, tickets, blasts, evidence, live, probes, problem_types):
             self.include_router(module.router)
         if lab is not None:
-            self.include_router(router_of(lab))
+            self.include_router(lab_router(lab))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -67,10 +68,10 @@ class Application(FastAPI):
         elif scope["method"] == "POST" and is_purchase(scope):
             await answer_purchase(self._sampling, scope, receive, send)
         else:
-            await named(super().__call__, scope, receive, send)
+            await with_trace_id(super().__call__, scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
-        """Adds the problem document's schema, to which every route's `problems(...)` refers."""
+        """Return the OpenAPI document, with the schema of the problem documents to which the routes refer."""
         if self.openapi_schema is None:
             problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             nested = problem.pop("$defs")
@@ -79,6 +80,6 @@ class Application(FastAPI):
 
 
 def is_purchase(scope: Scope) -> bool:
-    """Under a path prefix too, where the application is mounted in another."""
+    """Return whether the path is the purchase route, also under the prefix of an application that mounts this one."""
     path: str = scope["path"]
     return path == PATH or path == scope.get("root_path", "") + PATH

@@ -1,4 +1,4 @@
-"""Bursts of load against one sale, carried out by the load generator's own process."""
+"""Routes for blasts: bursts of load against one sale, sent by the blast runner in a process of its own."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -10,10 +10,11 @@ from app.api.admin import require_admin
 from app.api.bodies import json_only
 from app.api.errors import BodyTooLarge, InvalidRequest, NotJson, NotReady, Unauthorized
 from app.api.problems import problems
+from app.api.sales import SaleName
 from app.api.services import InstalledServices, require_ready
 from app.errors import TemporarilyUnavailable
 from app.ledger.blasts import Blast, TooManyBlasts, UnknownBlast
-from app.sales.model import MAX_QUANTITY, SALE_NAME, UnknownSale
+from app.sales.model import MAX_QUANTITY, UnknownSale
 
 MAX_REQUESTS = 100_000
 MAX_CONCURRENCY = 1_000
@@ -25,32 +26,35 @@ router = APIRouter(
     responses=problems(InvalidRequest, NotReady, TemporarilyUnavailable),
 )
 
-SaleName = Annotated[str, Path(pattern=SALE_NAME, examples=["spring-tour"])]
 BlastId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", examples=["5f2c7e0a9d0b4c0e8a570f4d3f1f9e11"])]
 Count = Annotated[int, Field(strict=True, ge=1)]
 
 
 class BlastIn(BaseModel):
-    """`requests` purchases, `concurrency` at the same moment."""
+    """The load to send: `requests` purchases in total, `concurrency` of them at the same time."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"requests": 100, "concurrency": 100}]})
 
     requests: Count = Field(100, le=MAX_REQUESTS)
     concurrency: Count = Field(100, le=MAX_CONCURRENCY)
     customers: Annotated[int, Field(strict=True, ge=1, le=MAX_REQUESTS)] | None = Field(
-        None, description="How many buyers share the requests; null: each request is another buyer's."
+        None, description="The number of buyers that share the requests. If null, each request has its own buyer."
     )
-    quantity: Count = Field(1, le=MAX_QUANTITY)
-    retries: Annotated[int, Field(strict=True, ge=0)] = Field(0, le=MAX_RETRIES, description="With the same key.")
+    quantity: Count = Field(1, le=MAX_QUANTITY, description="The number of tickets in each purchase.")
+    retries: Annotated[int, Field(strict=True, ge=0)] = Field(
+        0,
+        le=MAX_RETRIES,
+        description="How often to repeat a purchase, with the same idempotency key, if its outcome is unknown.",
+    )
     trace_ratio: Annotated[float, Field(strict=True, ge=0, le=1)] | None = Field(
         None,
-        description="How many of the purchases are traced; null: all of a strategy that races, else what the service "
-        "samples by itself.",
+        description="The share of the purchases to trace. If null, every purchase of a strategy that races is traced; "
+        "for the other strategies the service decides by its own sampling.",
     )
 
 
 class BlastOut(BaseModel):
-    """Where a blast is. `progress` and `result` are the load generator's own figures."""
+    """The state of a blast. `progress` (while it runs) and `result` are figures that the blast runner measured."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -88,17 +92,17 @@ class BlastOut(BaseModel):
     ),
 )
 async def create_blast(
-    sale: SaleName, services: InstalledServices, response: Response, wish: BlastIn | None = None
+    sale: SaleName, services: InstalledServices, response: Response, body: BlastIn | None = None
 ) -> Blast:
-    """Queues a blast. `Location` tells where to look after it."""
-    blast = await services.blasts.create(sale, **(wish or BlastIn()).model_dump())
+    """Queue a blast. The `Location` header is the address of its state."""
+    blast = await services.blasts.create(sale, **(body or BlastIn()).model_dump())
     response.headers["Location"] = f"/blasts/{blast.id}"
     return blast
 
 
 @router.get("/blasts/{blast}", response_model=BlastOut, responses=problems(UnknownBlast))
 async def read_blast(blast: BlastId, services: InstalledServices) -> Blast:
-    """How far it is, and in the end what came of it."""
+    """Return the progress of a blast and, once it has ended, its result."""
     return await services.blasts.get(blast)
 
 
@@ -109,5 +113,5 @@ async def read_blast(blast: BlastId, services: InstalledServices) -> Blast:
     responses=problems(UnknownBlast, Unauthorized),
 )
 async def cancel_blast(blast: BlastId, services: InstalledServices) -> Blast:
-    """Asks for its end. A queued blast is cancelled at once, a running one within a second."""
-    return await services.blasts.ask_cancel(blast)
+    """Cancel a blast. A queued blast is cancelled at once, a running one within a second."""
+    return await services.blasts.request_cancel(blast)

@@ -1,4 +1,4 @@
-"""Request bodies: small, and JSON."""
+"""The limits of request bodies: their size and their content type."""
 
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,7 +14,11 @@ class ClientGone(Exception):
 
 
 async def read_body(declared_bytes: int, receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises BodyTooLarge as soon as more than `limit` bytes are announced or have come."""
+    """Return the whole body.
+
+    Raise BodyTooLarge as soon as more than `limit` bytes are declared or received, and ClientGone if the client
+    disconnects.
+    """
     if declared_bytes > limit:
         raise too_large(limit)
     message = await receive()
@@ -32,25 +36,25 @@ async def read_body(declared_bytes: int, receive: Receive, limit: int) -> bytes:
 
 
 def too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"A body may have {limit} bytes at most.", limit_bytes=limit)
+    return BodyTooLarge(f"A request body may have at most {limit} bytes.", limit_bytes=limit)
 
 
 def is_json(content_type: bytes) -> bool:
-    """`application/json`, whatever its parameters."""
+    """Return whether the content type is `application/json`, with or without parameters."""
     return content_type == b"application/json" or (
         content_type.partition(b";")[0].strip().lower() == b"application/json"
     )
 
 
 async def json_only(request: Request) -> None:
-    """A route's dependency. Raises NotJson where a body comes with another type."""
+    """Raise NotJson if the request has a body of another content type. A dependency of routes."""
     content_type = request.headers.get("content-type", "")
     if await request.body() and not is_json(content_type.encode("latin-1")):
         raise NotJson("Send the body as application/json.")
 
 
 class SmallBodies:
-    """Reads each body before the framework does, and refuses what is too large, also where its length is not told."""
+    """Middleware that reads each body and refuses one that is too large, also if its length is not declared."""
 
     def __init__(self, app: ASGIApp, limit_bytes: int) -> None:
         self._app = app

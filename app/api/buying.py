@@ -1,4 +1,4 @@
-"""POST /buy-ticket as FastAPI matches and documents it. The application hands it to `purchase_lane`."""
+"""POST /buy-ticket as FastAPI matches and documents it. `Application` sends the requests to `purchase_lane`."""
 
 from typing import Annotated
 
@@ -40,23 +40,25 @@ async def buy_ticket(
         Header(
             alias="X-Idempotency-Key",
             pattern=IDEMPOTENCY_KEY,
-            description="A key of the client's own making, new for each purchase and the same for its retries; "
-            "`Idempotency-Key` is the same header by its other name, and a quoted string is taken without its quotes. "
-            "Scope: sale, round and customer. Life: at least 24 hours beyond the end of the round.",
+            description="A key that the client generates: new for each purchase, and the same for all its retries. "
+            "The header `Idempotency-Key` is accepted as well. The quotes of a quoted string are not part of the key. "
+            "A key is scoped to the sale, the round and the customer. It is remembered for at least 24 hours after the "
+            "end of the round.",
             examples=["5f2c7e0a-9d0b-4c0e-8a57-0f4d3f1f9e11"],
         ),
     ],
 ) -> ReservationOut:
-    """Reserves tickets, or says why not. Safe to repeat with the same key: it never buys twice.
+    """Reserve tickets, or refuse the purchase with the reason.
 
-    A refusal (sold out, limit reached, not open) took nothing and is not remembered: the same key may succeed later.
-    After a 503, or no answer at all, send the same request with the same key: it finds out what became of the first.
+    A request may be repeated safely with the same idempotency key: it never buys twice. A refusal (sold out, customer
+    limit reached, sale not open) takes nothing and is not remembered, so the same key may succeed later. After a 503,
+    or if no response arrives, send the same request with the same key: the response reports the outcome of the first.
     """
-    raise NotImplementedError("documents the route; purchase_lane answers it")
+    raise NotImplementedError("This function only documents the route. purchase_lane answers the requests.")
 
 
 def route() -> APIRoute:
-    """The route as FastAPI documents and matches it."""
+    """Return the route for FastAPI to match and document."""
     return APIRoute(
         PATH,
         buy_ticket,

@@ -1,4 +1,4 @@
-"""The dashboard's files, with headers that let them load nothing from elsewhere and run nothing inline."""
+"""The files of the dashboard, with headers that forbid other origins and inline scripts."""
 
 import os
 from importlib.resources import files
@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 FOLDER = files("app") / "static"
 CHARTS = FOLDER / "vendor" / "chart.js"
-"""Chart.js, fetched at set-up. The page works without it, and without its charts."""
+"""Chart.js, fetched at set-up. Without it the dashboard works, but shows no charts."""
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -19,13 +19,15 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-cache",  # kept, and asked for by its ETag each time: a new release is seen at once
+    "Cache-Control": "no-cache",  # cached, but revalidated by ETag each time: a new release is seen at once
 }
 
 router = APIRouter(include_in_schema=False)
 
 
 class DashboardFiles(StaticFiles):
+    """Static files that are sent with HEADERS."""
+
     def file_response(
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
@@ -36,10 +38,11 @@ class DashboardFiles(StaticFiles):
 
 @router.get("/")
 async def front_page() -> Response:
-    """Relative, so that it works behind a path prefix too."""
+    """Redirect to the dashboard. The address is relative, so that it also works behind a path prefix."""
     return RedirectResponse("static/index.html")
 
 
 def install(application: FastAPI) -> None:
+    """Add the dashboard to the application, at / and /static."""
     application.mount("/static", DashboardFiles(directory=str(FOLDER)))
     application.include_router(router)

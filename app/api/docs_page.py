@@ -1,4 +1,4 @@
-"""/docs without a content delivery network: the page's script and style come with a package, and from this origin."""
+"""The page /docs. Its script and style come from a Python package and this origin, not from a CDN."""
 
 from importlib.resources import files
 
@@ -14,7 +14,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/docs")
 async def docs() -> HTMLResponse:
-    """The address of everything it loads is relative, so that it works behind a path prefix too."""
+    """Return the API documentation page. All its addresses are relative, so that it also works behind a path prefix."""
     return get_swagger_ui_html(
         openapi_url="openapi.json",
         title="AtomicTickets: the HTTP API",
@@ -25,5 +25,6 @@ async def docs() -> HTMLResponse:
 
 
 def install(application: FastAPI) -> None:
+    """Add /docs and its files to the application."""
     application.mount(ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static")))
     application.include_router(router)

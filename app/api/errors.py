@@ -1,4 +1,4 @@
-"""What the HTTP edge itself refuses, and how the outcomes of a purchase are told. One class per problem type."""
+"""The problem types of the HTTP layer, one class for each, including those for the refusals of a purchase."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -8,7 +8,7 @@ from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, SoldOut
 
 
 class ApiError(AtomicTicketsError):
-    """An error with members of its own beside those of every problem document, and with headers of its own."""
+    """An error that may add members to its problem document and headers to its response."""
 
     headers: ClassVar[Mapping[str, str]] = {}
 
@@ -18,13 +18,13 @@ class ApiError(AtomicTicketsError):
 
 
 class InvalidRequest(ApiError):
-    """`errors`: [{"field", "message"}], one for each thing that is wrong."""
+    """A request with invalid fields. `errors` has one {"field", "message"} for each mistake."""
 
     status, slug, title = 422, "invalid-request", "Invalid Request"
 
     def __init__(self, errors: Sequence[Mapping[str, str]]) -> None:
         named = ", ".join(dict.fromkeys(error["field"] for error in errors))
-        super().__init__(f"Not acceptable: {named}.", errors=list(errors))
+        super().__init__(f"The request has invalid fields: {named}. See `errors`.", errors=list(errors))
 
 
 class MissingIdempotencyKey(ApiError):
@@ -37,7 +37,7 @@ class InvalidIdempotencyKey(ApiError):
 
 class Unauthorized(ApiError):
     status, slug, title = 401, "unauthorized", "Unauthorized"
-    headers = {"WWW-Authenticate": 'Bearer realm="sales"'}  # noqa: RUF012  a ClassVar of the base, and never changed
+    headers = {"WWW-Authenticate": 'Bearer realm="sales"'}  # noqa: RUF012  a ClassVar of the base class, never changed
 
 
 class NotFound(ApiError):
@@ -50,7 +50,7 @@ class MethodNotAllowed(ApiError):
 
 class BodyTooLarge(ApiError):
     status, slug, title = 413, "body-too-large", "Body Too Large"
-    headers = {"Connection": "close"}  # noqa: RUF012  as above; what is still on its way is not worth reading
+    headers = {"Connection": "close"}  # noqa: RUF012  as above; the rest of the body is not read
 
 
 class NotJson(ApiError):
@@ -66,11 +66,11 @@ class NotReady(TemporarilyUnavailable):
     title = "Not Ready"
 
 
-class Ended(TemporarilyUnavailable):
-    """The server's grace is over, and the request was cancelled: what it asked for may have happened."""
+class RequestAborted(TemporarilyUnavailable):
+    """A request that was cancelled because the server's shutdown grace period is over. It may have taken effect."""
 
     def __init__(self) -> None:
-        super().__init__("The process ended before the request was answered; send it again, with the same key.")
+        super().__init__("The process stopped before it answered the request. Send it again with the same key.")
 
 
 class SoldOutRefusal(ApiError):
@@ -90,15 +90,18 @@ class CustomerLimitRefusal(ApiError):
 
 
 def refusal(outcome: SoldOut | KeyReused | NotOpen | CustomerLimitReached) -> ApiError:
-    """The problem that tells of a purchase that was decided against. Nothing was taken."""
+    """Return the problem for a refused purchase. A refusal takes nothing."""
     match outcome:
         case SoldOut(remaining):
             return SoldOutRefusal("Fewer tickets are left than were asked for.", remaining=remaining)
         case KeyReused(quantity):
-            return KeyReusedRefusal(f"This key has already bought {quantity} for this customer.", quantity=quantity)
+            return KeyReusedRefusal(
+                f"This key has already bought another quantity ({quantity}) for this customer. Use a new key.",
+                quantity=quantity,
+            )
         case CustomerLimitReached(held, limit):
             return CustomerLimitRefusal(
                 f"The customer holds {held} of at most {limit} tickets of this sale.", held=held, limit=limit
             )
-        case NotOpen(why, opens_in_seconds):
-            return NotOpenRefusal(f"The sale is {why}.", retry_after_seconds=opens_in_seconds, reason=why)
+        case NotOpen(reason, opens_in_seconds):
+            return NotOpenRefusal(f"The sale is {reason}.", retry_after_seconds=opens_in_seconds, reason=reason)

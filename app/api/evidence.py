@@ -1,15 +1,15 @@
-"""What the strategies that race left behind: the attempts of a round, and the pairs of them that collided."""
+"""Routes for the evidence of a race: the attempts of a round, and the pairs of attempts that collided."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
 from app.api.errors import InvalidRequest, NotReady
-from app.api.evidence_models import AttemptOut, AttemptPage, WitnessOut, WitnessPage
 from app.api.problems import problems
 from app.api.sales import SaleName
 from app.api.services import InstalledServices, require_ready
 from app.errors import TemporarilyUnavailable
+from app.races.schemas import AttemptOut, AttemptPage, WitnessOut, WitnessPage
 from app.sales.model import UnknownSale
 
 MAX_LIMIT = 1000
@@ -21,8 +21,8 @@ router = APIRouter(
     responses=problems(InvalidRequest, UnknownSale, NotReady, TemporarilyUnavailable),
 )
 
-Round = Annotated[int | None, Query(alias="round", ge=1, le=2**31 - 1, description="Left out: the present one.")]
-After = Annotated[int, Query(ge=0, le=2**31 - 1, description="The `next` of the page before.")]
+Round = Annotated[int | None, Query(alias="round", ge=1, le=2**31 - 1, description="The default is the current round.")]
+After = Annotated[int, Query(ge=0, le=2**31 - 1, description="The `next` of the previous page.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 
 
@@ -30,8 +30,9 @@ Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 async def list_attempts(
     sale: SaleName, services: InstalledServices, round_: Round = None, after: After = 0, limit: Limit = MAX_LIMIT
 ) -> AttemptPage:
-    """The attempts of a round that got past their checks, in the order of their numbers."""
-    round_ = round_ or await services.attempts.present_round(sale)
+    """Return the attempts of a round that passed their checks, in the order of their numbers."""
+    present = await services.attempts.present_round(sale)
+    round_ = round_ or present
     found = await services.attempts.attempts(sale, round_, after=after, limit=limit)
     return AttemptPage(
         sale=sale,
@@ -46,8 +47,9 @@ async def list_attempts(
 async def list_witnesses(
     sale: SaleName, services: InstalledServices, round_: Round = None, after: After = 0, limit: Limit = 100
 ) -> WitnessPage:
-    """The pairs of a round that collided. `after` and `next` are the numbers of their second attempts."""
-    round_ = round_ or await services.attempts.present_round(sale)
+    """Return the pairs of attempts of a round that collided. `after` and `next` are numbers of second attempts."""
+    present = await services.attempts.present_round(sale)
+    round_ = round_ or present
     extent = await services.attempts.extent(sale, round_, after)
     found = await services.attempts.witnesses(sale, round_, after=after, limit=limit)
     return WitnessPage(

@@ -1,4 +1,4 @@
-"""The idempotency key of a request: `X-Idempotency-Key` or `Idempotency-Key`, as it stands or as a quoted string."""
+"""The idempotency key of a request, from `X-Idempotency-Key` or `Idempotency-Key`, plain or as a quoted string."""
 
 import re
 
@@ -13,23 +13,25 @@ _escaped = re.compile(rb'\\(["\\])')
 
 
 def idempotency_key(values: list[bytes]) -> str:
-    """The key that all of the request's `values` agree on.
+    """Return the idempotency key. `values` are all headers of the request that carry it.
 
-    Raises MissingIdempotencyKey or InvalidIdempotencyKey.
+    Raise MissingIdempotencyKey if there is none, and InvalidIdempotencyKey if it is malformed or the values differ.
     """
     if not values:
-        raise MissingIdempotencyKey("Send a key of your own in X-Idempotency-Key: a retry with it buys nothing twice.")
+        raise MissingIdempotencyKey(
+            "Send an X-Idempotency-Key of your own. A retry with the same key never buys twice."
+        )
     key = unquoted(values[0])
     if any(unquoted(other) != key for other in values[1:]):
-        raise InvalidIdempotencyKey("The request carries two different keys.")
+        raise InvalidIdempotencyKey("The request has two different idempotency keys. Send one.")
     text = key.decode("latin-1")
     if _is_key(text) is None:
-        raise InvalidIdempotencyKey("A key is 1 to 255 visible ASCII characters.")
+        raise InvalidIdempotencyKey("An idempotency key must be 1 to 255 visible ASCII characters.")
     return text
 
 
 def unquoted(value: bytes) -> bytes:
-    """The content of a Structured Field string (RFC 9651), which the IETF draft asks for; else the value as it is."""
+    """Return the content of a Structured Field string (RFC 9651, as the IETF draft asks), or else the value itself."""
     if value[:1] == b'"' and _is_quoted(value):
         return _escaped.sub(rb"\1", value[1:-1])
     return value

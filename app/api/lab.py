@@ -1,4 +1,4 @@
-"""What a page may do to the processes of a lab. These routes exist in a lab on loopback and nowhere else."""
+"""Routes with which the dashboard controls the processes of a lab. They exist only in a lab on loopback."""
 
 from typing import Any
 
@@ -8,47 +8,53 @@ from pydantic import BaseModel, ConfigDict
 from app.api.admin import require_admin
 from app.api.bodies import json_only
 from app.api.errors import BodyTooLarge, InvalidRequest, NotFound, NotJson, Unauthorized
+from app.api.lab_control import Fault, LabControl, is_loopback
 from app.api.problems import problems
 from app.errors import TemporarilyUnavailable
-from app.lab.door import Door, Fault, is_loopback
 
 
 class LabOut(BaseModel):
-    """`faults` are those that can be tried now; they are done within a second of being asked for."""
+    """The state of the lab. `faults` can be requested now; the lab carries out a request within a second."""
 
     drain_paused: bool = False
     faults: list[Fault] = []
-    parts: list[dict[str, Any]] = []
+    processes: list[dict[str, Any]] = []
     race_report: bool = False
 
 
 class FaultIn(BaseModel):
+    """A fault to carry out."""
+
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"fault": "stop-worker"}]})
 
     fault: Fault
 
 
-async def from_this_machine(request: Request) -> None:
-    """Raises NotFound. A name that isn't loopback's comes from a page of elsewhere whose name was made to lead here."""
+async def require_loopback(request: Request) -> None:
+    """Raise NotFound unless both the peer and the `Host` header are loopback.
+
+    A foreign host name comes from a page of another site whose name resolves to this machine (DNS rebinding).
+    """
     peer = request.client.host if request.client else ""
     if not (is_loopback(peer) and is_loopback(request.url.hostname or "")):
-        raise NotFound("The lab's processes are this machine's alone.")
+        raise NotFound("The lab answers requests from this machine only. Use a loopback address.")
 
 
-def router_of(door: Door) -> APIRouter:
-    router = APIRouter(prefix="/lab", tags=["lab"], dependencies=[Depends(from_this_machine)])
+def lab_router(control: LabControl) -> APIRouter:
+    """Return the routes of the lab that `control` reaches."""
+    router = APIRouter(prefix="/lab", tags=["lab"], dependencies=[Depends(require_loopback)])
 
     @router.get("", responses=problems(NotFound))
     async def read_lab() -> LabOut:
-        """The processes of the lab, and the faults that can be tried on them."""
-        return LabOut(**door.state(), race_report=door.race_report() is not None)
+        """Return the processes of the lab, and the faults that can be requested now."""
+        return LabOut(**control.state(), race_report=control.race_report() is not None)
 
     @router.get("/race", responses=problems(NotFound))
     async def read_race_report() -> dict[str, Any]:
-        """The report that `atomictickets race` left in the lab's home."""
-        report = door.race_report()
+        """Return the last report that `atomictickets race` wrote to the lab's home."""
+        report = control.race_report()
         if report is None:
-            raise NotFound("No race was run in this lab yet: atomictickets race.")
+            raise NotFound("No race has been run in this lab yet. Run: atomictickets race.")
         return report
 
     @router.post(
@@ -57,10 +63,10 @@ def router_of(door: Door) -> APIRouter:
         dependencies=[Depends(require_admin), Depends(json_only)],
         responses=problems(NotFound, InvalidRequest, Unauthorized, NotJson, BodyTooLarge, TemporarilyUnavailable),
     )
-    async def try_fault(wish: FaultIn) -> FaultIn:
-        """Asks the lab's own process for it."""
-        if not door.wish(wish.fault):
-            raise TemporarilyUnavailable("The lab does not take wishes just now; is it stopped?")
-        return wish
+    async def try_fault(body: FaultIn) -> FaultIn:
+        """Request a fault from the process that runs the lab."""
+        if not control.request(body.fault):
+            raise TemporarilyUnavailable("The lab does not take requests at the moment. Check that it is running.")
+        return body
 
     return router

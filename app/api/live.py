@@ -1,4 +1,4 @@
-"""GET /live: what happens, as it happens, as server-sent events."""
+"""GET /live: the live events of the installation, as server-sent events."""
 
 import asyncio
 from typing import Annotated
@@ -13,34 +13,35 @@ from app.live.hub import Watcher
 from app.live.watching import Live
 
 EVENT_ID = r"^\d{1,19}-\d{1,19}$"
-STUCK_SECONDS = 20.0  # four heartbeats that the connection did not take
+SEND_TIMEOUT_SECONDS = 20.0  # four heartbeats that could not be sent
 
-# OpenAPI has no words for an answer without an end, and who tries all routes would wait for it: see docs/http-api.md.
+# Not in the schema: OpenAPI cannot describe a response without an end, and a tool that tries every route would wait
+# forever. The events are documented in docs/http-api.md.
 router = APIRouter(dependencies=[Depends(require_ready)], include_in_schema=False)
 log = structlog.get_logger()
 
 
-class Watching(StreamingResponse):
-    """The answer to one watcher. Its place is free again however the connection ends."""
+class WatcherResponse(StreamingResponse):
+    """The event stream of one watcher. The watcher leaves the hub, however the connection ends."""
 
     def __init__(self, live: Live, watcher: Watcher, last_event_id: str | None) -> None:
         super().__init__(
             live.watch(watcher, last_event_id),
             media_type="text/event-stream",
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},  # nginx would hold events back
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},  # nginx would buffer the events
         )
         self._live = live
         self._watcher = watcher
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def promptly(message: Message) -> None:
-            async with asyncio.timeout(STUCK_SECONDS):
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
                 await send(message)
 
         try:
-            await super().__call__(scope, receive, promptly)
+            await super().__call__(scope, receive, send_in_time)
         except TimeoutError:
-            log.warning("a watcher stopped reading", after_seconds=STUCK_SECONDS)
+            log.warning("a watcher stopped reading", after_seconds=SEND_TIMEOUT_SECONDS)
         finally:
             await self._live.hub.leave(self._watcher)
 
@@ -50,9 +51,9 @@ async def watch(
     services: InstalledServices,
     last_event_id: Annotated[str | None, Header(pattern=EVENT_ID)] = None,
     after: Annotated[str | None, Query(pattern=EVENT_ID)] = None,
-) -> Watching:
-    """Continues after the event that the header names; or `after`, for a page that has to connect anew by itself.
+) -> WatcherResponse:
+    """Stream the events after `Last-Event-ID`, or after `after`, for a page that has to reconnect by itself.
 
-    Raises TooManyWatchers.
+    Raise TooManyWatchers if this process serves as many watchers as it can.
     """
-    return Watching(services.live, services.live.hub.join(), last_event_id or after)
+    return WatcherResponse(services.live, services.live.hub.join(), last_event_id or after)

@@ -1,4 +1,4 @@
-"""A purchase as JSON."""
+"""The JSON bodies of a purchase."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from app.sales.model import CUSTOMER, MAX_QUANTITY, SALE_NAME
 
 
 class OrderIn(BaseModel):
-    """What is to be bought, and by whom."""
+    """A purchase of `quantity` tickets by one customer."""
 
     model_config = ConfigDict(
         strict=True,
@@ -17,15 +17,19 @@ class OrderIn(BaseModel):
     )
 
     sale: str = Field(pattern=SALE_NAME, description="The name of the sale.")
-    customer: str = Field(pattern=CUSTOMER, description="Whoever limits are counted for. Keys are scoped to it.")
-    quantity: int = Field(1, ge=1, le=MAX_QUANTITY, description="Tickets: all of them or none.")
+    customer: str = Field(
+        pattern=CUSTOMER, description="The customer, to whom customer limits and idempotency keys apply."
+    )
+    quantity: int = Field(
+        1, ge=1, le=MAX_QUANTITY, description="The number of tickets. All of them are reserved, or none."
+    )
 
 
 class ReservationOut(BaseModel):
-    """Tickets are reserved for the customer; the booking follows within seconds."""
+    """A reservation of tickets for the customer. The booking in the ledger follows within seconds."""
 
     status: Literal["Ticket Reserved"]
     reservation_id: str
     sale: str
     round: int
-    replayed: bool = Field(description="The same key had won before; this is that answer again.")
+    replayed: bool = Field(description="Whether this repeats the response to an earlier request with the same key.")

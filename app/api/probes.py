@@ -1,4 +1,4 @@
-"""What the platform asks: is it alive, may it be sent requests, how is it doing."""
+"""Routes for the platform: liveness, readiness and metrics."""
 
 from typing import Annotated, Literal
 
@@ -16,17 +16,21 @@ router = APIRouter(tags=["operations"])
 
 
 class Alive(BaseModel):
+    """The process is alive."""
+
     status: Literal["ok"] = "ok"
 
 
 class Ready(BaseModel):
+    """The process may be sent requests. `dependencies` is present if `verbose` was requested."""
+
     status: Literal["ready"] = "ready"
     dependencies: dict[str, str] | None = None
 
 
 @router.get("/healthz")
 async def healthz() -> Alive:
-    """The event loop turns. Says nothing of the stores: a restart would not bring them back."""
+    """Answer 200 while the event loop runs. The stores are not checked, since a restart would not bring them back."""
     return Alive()
 
 
@@ -36,15 +40,18 @@ async def healthz() -> Alive:
 async def readyz(
     request: Request,
     services: InstalledServices,
-    verbose: Annotated[str | None, Query(description="Names each dependency with its present state.")] = None,
+    verbose: Annotated[str | None, Query(description="Report the current state of each dependency.")] = None,
 ) -> Ready | Response:
-    """Everything was in place once, and no end was asked for. A store lost later does not count: see the 503 of a
-    purchase instead."""
+    """Answer 200 once all dependencies have been ready, until the process is asked to stop.
+
+    A store that is lost later does not change the answer. A purchase is then answered with 503.
+    """
     readiness = services.readiness
-    if readiness.draining:
-        return problem_response(NotReady("The process is ending."), request.url.path)
+    if readiness.leaving:
+        return problem_response(NotReady("The process is stopping."), request.url.path)
     if not readiness.started:
-        return problem_response(NotReady("Starting: " + readiness.reason()), request.url.path)
+        reason = readiness.reason() or "its first check runs"
+        return problem_response(NotReady(f"The process is starting: {reason}"), request.url.path)
     return Ready(dependencies=None if verbose is None else await readiness.dependencies())
 
 
@@ -54,8 +61,11 @@ async def readyz(
     responses={200: {"content": {"text/plain": {}, "application/openmetrics-text": {}}}},
 )
 async def metrics(request: Request, services: InstalledServices) -> Response:
-    """Prometheus text, or that of OpenMetrics where it is asked for: it names a trace beside each count of purchases.
-    Gauges of the active sales are read at the scrape, and left out while a store is away."""
+    """Return the metrics as Prometheus text, or as OpenMetrics text if the `Accept` header asks for it.
+
+    OpenMetrics adds a trace id to each count of purchases. The gauges of the active sales are read during the scrape,
+    and left out while a store is away.
+    """
     sales, complete = await active_sales(services)
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
     text = services.metrics.exposition(sales, sales_complete=complete, encode=encode)

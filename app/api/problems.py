@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): the one renderer, and how OpenAPI is told which of them a route may answer."""
+"""Problem documents (RFC 9457): their only renderer, and their description in the OpenAPI document."""
 
 import json
 import math
@@ -19,26 +19,28 @@ Header = tuple[bytes, bytes]
 
 
 class FieldError(BaseModel):
+    """One invalid field and the reason."""
+
     field: str
     message: str
 
 
 class Problem(BaseModel):
-    """The members that every problem has; some types add others."""
+    """A problem document (RFC 9457). Some problem types add members of their own."""
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field(examples=["/problems/sold-out"], description="Where the type is explained.")
+    type: str = Field(examples=["/problems/sold-out"], description="The path that explains the type.")
     title: str
     status: int
     detail: str
-    instance: str = Field(description="The path that was asked for.")
-    trace_id: str = Field(description="Names the request in logs and traces; the header `X-Trace-Id` is the same.")
-    errors: list[FieldError] | None = Field(None, description="Of `invalid-request` only.")
+    instance: str = Field(description="The path of the request.")
+    trace_id: str = Field(description="The trace id of the request, as in logs, traces and the header `X-Trace-Id`.")
+    errors: list[FieldError] | None = Field(None, description="The invalid fields; in `invalid-request` only.")
 
 
 def document(error: AtomicTicketsError, instance: str, trace_id: str) -> dict[str, Any]:
-    """The members of the problem document that tells of `error`."""
+    """Return the problem document of `error`."""
     common = {
         "type": f"/problems/{error.slug}",
         "title": error.title,
@@ -51,11 +53,11 @@ def document(error: AtomicTicketsError, instance: str, trace_id: str) -> dict[st
 
 
 def rendered(error: AtomicTicketsError, instance: str, trace_id: str) -> tuple[int, list[Header], bytes]:
-    """Status, headers and body, as ASGI wants them."""
+    """Return the status, the headers and the body of the response to `error`, in the form that ASGI needs."""
     body = json.dumps(document(error, instance, trace_id), separators=(",", ":")).encode()
     headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(body))]
     if error.retry_after_seconds is not None:
-        # Whole seconds, at least one: 0 would call the whole crowd back at once.
+        # Whole seconds, at least one: with 0 the whole crowd would come back at once.
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_seconds))))
     if isinstance(error, ApiError):
         headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
@@ -63,7 +65,7 @@ def rendered(error: AtomicTicketsError, instance: str, trace_id: str) -> tuple[i
 
 
 def problem_response(error: AtomicTicketsError, instance: str, headers: Iterable[Header] = ()) -> Response:
-    """The same for a route of the framework; `headers` come on top."""
+    """Return the response to `error` for a FastAPI route. `headers` are added to those of the error."""
     status, own_headers, body = rendered(error, instance, trace_id())
     response = Response(body, status_code=status)
     response.raw_headers = [*own_headers, *headers]
@@ -71,9 +73,9 @@ def problem_response(error: AtomicTicketsError, instance: str, headers: Iterable
 
 
 def problems(*errors: type[AtomicTicketsError]) -> dict[int | str, dict[str, Any]]:
-    """For `responses=`: the problems a route may answer, by status, with one example for each type."""
+    """Return the `responses=` of a route: its problems by status, with one example for each type."""
     by_status: dict[int | str, dict[str, Any]] = {}
-    for error in sorted(errors, key=lambda one: (one.status, one.slug)):
+    for error in sorted(errors, key=lambda error: (error.status, error.slug)):
         response = by_status.setdefault(
             error.status, {"description": error.title, "content": {MEDIA_TYPE: {"schema": SCHEMA, "examples": {}}}}
         )
@@ -84,11 +86,12 @@ def problems(*errors: type[AtomicTicketsError]) -> dict[int | str, dict[str, Any
 
 
 def example(error: type[AtomicTicketsError]) -> dict[str, Any]:
+    """Return an example of a problem of this class."""
     return {
         "type": f"/problems/{error.slug}",
         "title": error.title,
         "status": error.status,
-        "detail": "What exactly, in a sentence.",
+        "detail": "A sentence that describes this occurrence.",
         "instance": "/the/path",
         "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
     }

@@ -1,4 +1,4 @@
-"""Whether this process may be sent requests."""
+"""The readiness of the process: whether it may be sent requests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,8 +9,8 @@ import structlog
 from app.api.errors import NotReady
 
 FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 2.0  # a store that comes back is noticed within this
-PROBE_SECONDS = 1.0
+MAX_PAUSE_SECONDS = 2.0  # a store that comes back is noticed within this time
+CHECK_TIMEOUT_SECONDS = 1.0
 
 Check = Callable[[], Awaitable[None]]
 
@@ -18,65 +18,66 @@ log = structlog.get_logger()
 
 
 class Readiness:
-    """Ready once every check has passed; from then on only draining ends it.
+    """The readiness of one process. It is ready once every check has passed, and then until it is asked to end.
 
-    The loss of a store is no reason: all replicas would leave the load balancer at once, and buyers would meet
-    a refused connection where they now meet a 503 that tells them when to come back.
+    The loss of a store does not end readiness: all replicas would leave the load balancer at once, and buyers would get
+    a refused connection instead of a 503 with `Retry-After`.
     """
 
     def __init__(self) -> None:
         self._checks: Mapping[str, Check] = {}
         self.waiting_for: dict[str, str] = {}
         self.started = False
-        self.draining = False
+        self.leaving = False
 
     async def become_ready(self, checks: Mapping[str, Check]) -> None:
-        """Repeats each check, in order, until it passes. An order, since one may rely on what another has prepared."""
+        """Repeat each check until it passes, in the given order: a check may rely on what an earlier one prepared."""
         self._checks = checks
-        self.waiting_for = dict.fromkeys(checks, "not asked yet")
+        self.waiting_for = dict.fromkeys(checks, "not checked yet")
         for name, check in checks.items():
             pause = FIRST_PAUSE_SECONDS
             while not await self._passes(name, check):
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                pause = min(2 * pause, MAX_PAUSE_SECONDS)
             del self.waiting_for[name]
         self.started = True
         log.info("ready")
 
     def require(self) -> None:
-        """Raises NotReady before the first time that everything was in place."""
+        """Raise NotReady if not every check has passed yet."""
         if not self.started:
-            raise NotReady("The service is starting; nothing was taken.")
+            raise NotReady("The service is starting. Nothing was taken.")
 
     def reason(self) -> str:
+        """Return what the process waits for, and why, in one line."""
         return "; ".join(f"{name}: {why}" for name, why in self.waiting_for.items())
 
     async def dependencies(self) -> dict[str, str]:
-        """What each check says at this moment: 'ok', or why not."""
+        """Run every check now and return its result: 'ok', or the reason why it failed."""
         states = await asyncio.gather(*map(_state, self._checks.values()))
         return dict(zip(self._checks, states, strict=True))
 
     async def _passes(self, name: str, check: Check) -> bool:
         state = await _state(check)
         if state != self.waiting_for[name] and state != "ok":
-            log.warning("not ready yet", waiting_for=name, why=state)
+            log.warning("not ready yet", waiting_for=name, reason=state)
         self.waiting_for[name] = state
         return state == "ok"
 
 
 async def _state(check: Check) -> str:
     try:
-        async with asyncio.timeout(PROBE_SECONDS):
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             await check()
     except TimeoutError:
-        return f"no answer within {PROBE_SECONDS:g} s"
-    except Exception as error:  # noqa: BLE001  whatever a store's driver raises is the reason that is told and logged
+        return f"no answer within {CHECK_TIMEOUT_SECONDS:g} s"
+    except Exception as error:  # noqa: BLE001  any error of a store's driver is reported as the reason
         return str(error) or type(error).__name__
     return "ok"
 
 
-async def stop(task: asyncio.Task[None]) -> None:
-    """Ends the background task of `become_ready`."""
+async def cancel(task: asyncio.Task[None]) -> None:
+    """Cancel the task of `become_ready` and wait until it has ended."""
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

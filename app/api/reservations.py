@@ -1,4 +1,4 @@
-"""What became of a reservation."""
+"""The route that reports the state of a reservation."""
 
 from typing import Annotated, Literal
 
@@ -10,13 +10,19 @@ from app.api.problems import problems
 from app.api.services import InstalledServices, require_ready
 from app.errors import TemporarilyUnavailable
 from app.sales.model import UnknownReservation
-from app.sales.reservations import ReservationView
+from app.services.reservations import ReservationView
 
 router = APIRouter(prefix="/reservations", tags=["buying"], dependencies=[Depends(require_ready)])
 
 
 class ReservationStatusOut(BaseModel):
-    """`duplicate`: the answer was lost and the buyer had bought again. `lost`: the stock server forgot it."""
+    """The state of a reservation.
+
+    `pending`: accepted and not yet booked, or set aside for a person. `booked`: sold.
+    `rejected`: no ticket was left for it in the ledger.
+    `duplicate`: the response was lost and the buyer bought again, so that another reservation holds the tickets.
+    `cancelled`: given back. `lost`: the stock server forgot the order, and it is in no store.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -24,7 +30,7 @@ class ReservationStatusOut(BaseModel):
     sale: str
     round: int
     status: Literal["pending", "booked", "rejected", "duplicate", "cancelled", "lost"]
-    alias_of: str | None = Field(None, description="Of a duplicate: the reservation that holds the tickets.")
+    alias_of: str | None = Field(None, description="For a duplicate only: the reservation that holds the tickets.")
 
 
 @router.get(
@@ -37,5 +43,5 @@ async def read_reservation(
     reservation_id: Annotated[str, Path(max_length=200, examples=["spring-tour.1.1790000000000-0.9f86d081884c7d65"])],
     services: InstalledServices,
 ) -> ReservationView:
-    """Where the order is: pending in the stream, or decided in the ledger."""
+    """Return the state of a reservation: pending in the stream, decided in the ledger, or lost."""
     return await services.reservations.status(reservation_id)

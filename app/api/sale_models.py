@@ -1,4 +1,4 @@
-"""Sales as JSON."""
+"""The JSON bodies of sales."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Self
@@ -13,14 +13,14 @@ EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo
 
 
 def in_utc(moment: datetime) -> datetime:
-    """Bounded, since neither asyncpg nor the conversion to UTC takes every year that ISO 8601 can write."""
+    """Convert to UTC. The years are bounded: asyncpg and the conversion do not accept every year of ISO 8601."""
     if not EARLIEST <= moment <= LATEST:
         raise PydanticCustomError("moment", "Input should be between the years 2000 and 2200")
     return moment.astimezone(UTC)
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(in_utc)]
-Stock = Annotated[int, Field(strict=True, ge=1, le=MAX_STOCK, description="Tickets.")]
+Stock = Annotated[int, Field(strict=True, ge=1, le=MAX_STOCK, description="The number of tickets.")]
 
 
 class SaleIn(BaseModel):
@@ -43,22 +43,22 @@ class SaleIn(BaseModel):
         },
     )
 
-    name: str = Field(pattern=SALE_NAME, description="A DNS label: its identity for ever.")
+    name: str = Field(pattern=SALE_NAME, description="A DNS label. A sale keeps its name forever.")
     strategy: str = Field(
         max_length=64,
-        description="How it is sold, for its whole life.",
+        description="The strategy that sells the tickets. A sale keeps it forever.",
         json_schema_extra={"enum": list(strategy_names())},
     )
     stock: Stock
     opens_at: Moment | None = None
     closes_at: Moment | None = None
     customer_limit: Annotated[int, Field(strict=True, ge=1, le=MAX_STOCK)] | None = Field(
-        None, description="The most tickets that one customer may hold."
+        None, description="The highest number of tickets that one customer may hold in a round."
     )
     think_ms: Annotated[int, Field(strict=True, ge=0, le=MAX_THINK_MS)] | None = Field(
         None,
-        description="The pause between read and write of the strategies that have one. Left out, it is the "
-        "platform's own (`SALE_THINK_MS`) as the round starts.",
+        description="The pause in milliseconds between read and write, for strategies that have one. The default is "
+        "the value of `SALE_THINK_MS` when the round starts.",
     )
 
     @model_validator(mode="after")
@@ -68,15 +68,15 @@ class SaleIn(BaseModel):
         return self
 
     def as_terms(self, think_ms: int) -> SaleTerms:
-        """`think_ms`: where none is asked for."""
+        """Return the terms. `think_ms` is the default for a request that names none."""
         terms = self.model_dump()
         if self.think_ms is None:
-            terms |= {"think_ms": think_ms, "think_asked": False}
+            terms |= {"think_ms": think_ms, "think_is_explicit": False}
         return SaleTerms(**terms)
 
 
 class ResetIn(BaseModel):
-    """What the next round changes."""
+    """The terms that change with the next round."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"stock": 20}]})
 
@@ -84,12 +84,12 @@ class ResetIn(BaseModel):
 
 
 class SaleOut(BaseModel):
-    """A sale as the ledger knows it, without its figures."""
+    """A sale in the ledger, without its figures."""
 
     name: str
     strategy: str
-    round: int = Field(description="Which staging of the sale this is.")
-    epoch: int = Field(description="The fencing token: raised by every seed, reset and repair.")
+    round: int = Field(description="The number of the round. A reset starts the next one.")
+    epoch: int = Field(description="The fencing token, raised by every round and every recount.")
     stock: int
     customer_limit: int | None
     think_ms: int
@@ -102,6 +102,7 @@ class SaleOut(BaseModel):
 
     @classmethod
     def of(cls, sale: Sale) -> Self:
+        """Return the JSON body of the sale."""
         terms = sale.terms
         return cls(
             name=terms.name,
@@ -121,12 +122,17 @@ class SaleOut(BaseModel):
 
 
 class SalePage(BaseModel):
+    """A page of sales. `next` is the `after` of the next page, or null on the last page, which may be empty."""
+
     sales: list[SaleOut]
     next: str | None
 
 
 class IdentityOut(BaseModel):
-    """stock = remaining + backlog + set_aside + booked, in tickets."""
+    """The identity stock = remaining + backlog + set_aside + booked, in tickets.
+
+    `holds` is null if it cannot be checked: the counter is away, or orders moved while the stores were read.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -139,7 +145,7 @@ class IdentityOut(BaseModel):
 
 
 class SaleViewOut(BaseModel):
-    """A sale and the tickets of its present round."""
+    """A sale and the figures of its current round, in tickets."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -149,16 +155,20 @@ class SaleViewOut(BaseModel):
     epoch: int
     phase: str
     stock: int
-    remaining: int | None = Field(description="What the strategy's own counter has left.")
-    backlog: int | None = Field(description="Accepted, and not yet in the ledger.")
-    set_aside: int = Field(description="Of orders that no worker could book; they wait for a person.")
-    booked: int = Field(description="Counted from the ledger's bookings.")
+    remaining: int | None = Field(description="Tickets left, according to the strategy's counter. Null if it is away.")
+    backlog: int | None = Field(description="Tickets accepted and not yet in the ledger.")
+    set_aside: int = Field(description="Tickets of orders that no worker could book and that wait for a person.")
+    booked: int = Field(description="Tickets sold, counted from the bookings in the ledger.")
     rejected: int
     duplicates: int
-    oversold: int = Field(description="Booked beyond the stock.")
-    undersold: int | None = Field(description="Neither sold nor left, once the backlog is 0.")
+    oversold: int = Field(description="Tickets booked beyond the stock.")
+    undersold: int | None = Field(
+        description="Tickets that are neither sold, in the backlog, set aside nor left. "
+        "Null if the counter cannot be read."
+    )
     lost: int | None = Field(
-        description="Told to buyers and then forgotten by the stock server. Null while orders are on their way."
+        description="Tickets promised to buyers and then forgotten by the stock server. "
+        "Null while orders are on their way, or if the counter cannot be read."
     )
     customer_limit: int | None
     think_ms: int
@@ -167,4 +177,4 @@ class SaleViewOut(BaseModel):
     paused: bool
     managed_by: str
     identity: IdentityOut
-    counter_says: int | None = Field(description="How many tickets the counter believes are sold.")
+    counter_says: int | None = Field(description="Tickets sold, according to the counter.")

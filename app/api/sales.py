@@ -1,4 +1,4 @@
-"""The life of a sale: create, list, read, next round, end."""
+"""Routes that create, list, read, reset and end sales."""
 
 from typing import Annotated, Any
 
@@ -12,10 +12,10 @@ from app.api.sale_models import ResetIn, SaleIn, SaleOut, SalePage, SaleViewOut
 from app.api.services import InstalledServices, require_ready
 from app.errors import TemporarilyUnavailable
 from app.ledger.sales import SaleEnded, SaleExists
-from app.sales.catalog import UnknownStrategy
 from app.sales.managed import ManagedByResource
 from app.sales.model import SALE_NAME, UnknownSale
-from app.sales.view import SaleView
+from app.services.catalog import UnknownStrategy
+from app.services.sale_view import SaleView
 
 router = APIRouter(
     prefix="/sales",
@@ -24,7 +24,7 @@ router = APIRouter(
     responses=problems(InvalidRequest, NotReady, TemporarilyUnavailable),
 )
 REPEATED: dict[int | str, dict[str, Any]] = {
-    200: {"description": "It was there already, with these very terms", "model": SaleOut}
+    200: {"description": "The sale exists already, with the same terms", "model": SaleOut}
 }
 CHANGES = [Depends(require_admin), Depends(json_only)]
 REFUSALS = (Unauthorized, BodyTooLarge, NotJson)
@@ -39,7 +39,7 @@ SaleName = Annotated[str, Path(pattern=SALE_NAME, examples=["spring-tour"])]
     responses=REPEATED | problems(SaleExists, ManagedByResource, UnknownStrategy, InvalidRequest, *REFUSALS),
 )
 async def create_sale(terms: SaleIn, services: InstalledServices, response: Response) -> SaleOut:
-    """Creates a sale, or starts the next round of an ended one. Safe to repeat."""
+    """Create a sale, or start the next round of an ended sale. The request may be repeated safely."""
     creation = await services.sales.create(terms.as_terms(services.think_ms))
     if not creation.created:
         response.status_code = 200
@@ -51,30 +51,33 @@ async def create_sale(terms: SaleIn, services: InstalledServices, response: Resp
 async def list_sales(
     services: InstalledServices,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    after: Annotated[str, Query(pattern=SALE_NAME, description="The last name of the page before.")] = "",
+    after: Annotated[str, Query(pattern=SALE_NAME, description="The name of the last sale of the previous page.")] = "",
 ) -> SalePage:
-    """The sales in the order of their names, ended ones too. `next`, where there is more, is the following `after`."""
+    """Return the sales in the order of their names, ended sales included. Pass `next` as `after` for the next page."""
     sales = await services.sales.page(after, limit)
     return SalePage(sales=[SaleOut.of(sale) for sale in sales], next=sales[-1].name if len(sales) == limit else None)
 
 
 @router.get("/{sale}", response_model=SaleViewOut, responses=problems(UnknownSale))
 async def read_sale(sale: SaleName, services: InstalledServices) -> SaleView:
-    """The terms, and how the tickets of this round add up, counted from the ledger's bookings."""
+    """Return the terms of a sale and the figures of its current round. Sold tickets are counted from the bookings."""
     return await services.sales.view(sale)
 
 
 @router.post(
     "/{sale}/reset", dependencies=CHANGES, responses=problems(UnknownSale, SaleEnded, ManagedByResource, *REFUSALS)
 )
-async def reset_sale(sale: SaleName, services: InstalledServices, wish: ResetIn | None = None) -> SaleOut:
-    """Starts the next round, with the same stock or another. Orders of the round before are still booked to it."""
-    return SaleOut.of(await services.sales.reset(sale, stock=wish.stock if wish else None))
+async def reset_sale(sale: SaleName, services: InstalledServices, body: ResetIn | None = None) -> SaleOut:
+    """Start the next round, with the same stock or another. Orders of the previous round are still booked to it."""
+    return SaleOut.of(await services.sales.reset(sale, stock=body.stock if body else None))
 
 
 @router.delete(
     "/{sale}", dependencies=[Depends(require_admin)], responses=problems(UnknownSale, ManagedByResource, Unauthorized)
 )
 async def end_sale(sale: SaleName, services: InstalledServices) -> SaleOut:
-    """Ends the sale: nothing more is sold, what was accepted is booked. Its name stays known. Safe to repeat."""
+    """End a sale. Nothing more is sold, and the accepted orders are still booked. The ended sale can still be read.
+
+    The request may be repeated safely.
+    """
     return SaleOut.of(await services.sales.end(sale))

@@ -1,4 +1,4 @@
-"""What the routes call: built once by the application's lifespan, and carried by each request's state."""
+"""The services that the routes call. The application's lifespan builds them; each request's state carries them."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -10,15 +10,17 @@ from app.ledger.attempts import AttemptRepository
 from app.ledger.blasts import BlastRepository
 from app.ledger.tickets import TicketRepository
 from app.live.watching import Live
-from app.sales.desk import SalesDesk
-from app.sales.reservations import Reservations
-from app.sales.service import SalesService
+from app.services.purchases import PurchaseService
+from app.services.reservations import Reservations
+from app.services.sales import SalesService
 from app.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    desk: SalesDesk
+    """The services and settings of one API process."""
+
+    purchases: PurchaseService
     sales: SalesService
     reservations: Reservations
     tickets: TicketRepository
@@ -34,6 +36,7 @@ class Services:
 
 
 async def installed_services(request: Request) -> Services:
+    """Return the services of the process. A dependency of routes."""
     services: Services = request.state.services
     return services
 
@@ -42,5 +45,5 @@ InstalledServices = Annotated[Services, Depends(installed_services)]
 
 
 async def require_ready(services: InstalledServices) -> None:
-    """Raises NotReady while the process starts: before that the stores may be those of another installation."""
+    """Raise NotReady until the process has started: before that, the stores may belong to another installation."""
     services.readiness.require()

@@ -1,4 +1,7 @@
-"""The broker as Celery is told of it. Beside one server Celery knows Sentinels; a Redis Cluster it does not know."""
+"""Celery's settings for the broker, made from a URL in one of the forms of app.redis_address.
+
+Celery supports a single server and a server behind Redis Sentinels. It does not support a Redis Cluster.
+"""
 
 from ssl import CERT_REQUIRED
 from typing import Any
@@ -11,9 +14,12 @@ from app.redis_address import RedisAddress
 
 
 def broker_settings(url: str, **transport_options: Any) -> dict[str, Any]:
-    """Celery's settings for a broker at `url`, one of app.redis_address but for a cluster."""
+    """Return Celery's settings for the broker at `url`, which must not be the URL of a cluster.
+
+    `transport_options` are added to the settings under `broker_transport_options`.
+    """
     address = RedisAddress.of(url)
-    # Left to itself Celery would not verify the certificate of a rediss:// URL.
+    # Without these options Celery would not verify the certificate of a rediss:// URL.
     tls = None if address.tls is None else {"ssl_cert_reqs": CERT_REQUIRED, "ssl_check_hostname": True, **address.tls}
     if address.kind == "sentinel":
         own = {"username": address.sentinel_username, "password": address.sentinel_password}
@@ -21,7 +27,7 @@ def broker_settings(url: str, **transport_options: Any) -> dict[str, Any]:
         over_tls = {} if tls is None else {"ssl": True, **tls}
         transport_options |= {
             "master_name": address.primary,
-            # Without a retry of their own: the next Sentinel is asked instead.
+            # A Sentinel that fails is not tried again: the next Sentinel is asked instead.
             "sentinel_kwargs": own | timeouts | over_tls | {"retry": Retry(NoBackoff(), 0)},
         }
     return {
@@ -33,6 +39,6 @@ def broker_settings(url: str, **transport_options: Any) -> dict[str, Any]:
 
 def _url(address: RedisAddress, host: str, port: int) -> str:
     scheme = "sentinel" if address.kind == "sentinel" else "redis" if address.tls is None else "rediss"
-    account = ":".join(quote(each or "", safe="") for each in (address.username, address.password))
+    account = ":".join(quote(part or "", safe="") for part in (address.username, address.password))
     bracketed = f"[{host}]" if ":" in host else host
     return f"{scheme}://{account}@{bracketed}:{port}/{address.database}"

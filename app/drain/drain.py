@@ -1,18 +1,20 @@
-"""From the stream to the ledger: reads a batch, books it in one transaction, and only then acknowledges it.
+"""Drain orders from a sale's stream into the ledger: read a batch, book it in one transaction, then acknowledge it.
 
-What a worker's death leaves, at each step:
+A worker that dies leaves the following behind:
 
-- after the read: the batch is pending under this consumer's name. Another worker claims it once it has been idle for
-  `claim_idle_seconds`. Nothing is booked.
-- after the insert, before the commit: Postgres rolls back when the connection ends. As above.
-- after the commit, before the acknowledgement: the batch is booked and still pending. Whoever claims it finds all its
-  reservation ids in the ledger, books nothing, and acknowledges.
+- After the read: the batch is pending under this consumer's name, and nothing is booked. Another worker claims the
+  batch once it has been idle for `claim_idle_seconds`.
+- After the insert, before the commit: Postgres rolls back when the connection ends. The rest is as above.
+- After the commit, before the acknowledgement: the batch is booked and still pending. The worker that claims it finds
+  all its reservation ids in the ledger, books nothing, and acknowledges the batch.
 
-The same holds where nothing dies and a reply is lost instead: a turn that fails leaves its batch pending, and the next
-turn of this process begins with its own pending entries. Acknowledging before the commit would lose the first two.
+The same holds if no process dies and a reply is lost instead: a turn that fails leaves its batch pending, and the next
+turn of this process starts with its own pending entries. An acknowledgement before the commit would lose the batch in
+the first two cases.
 
-A store that is away fails the turn and counts against no order. An order that Postgres refuses for what it contains is
-found by bisecting its batch, and fails alone (app.drain.set_aside); the rest of the batch is booked.
+If a store is away, the turn fails and no order is charged with a failed try. If Postgres refuses an order because of
+its content, the drain finds the order by bisecting the batch. Only that order fails (app.drain.set_aside); the rest of
+the batch is booked.
 """
 
 import asyncio
@@ -26,7 +28,6 @@ from redis.asyncio import Redis
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.drain.entry import Order, parse
 from app.drain.failures import is_poison, reason
 from app.drain.meters import BATCH_SECONDS, ORDERS
 from app.drain.set_aside import Failure, count_tries, forget_tries
@@ -36,6 +37,7 @@ from app.failpoints import failpoint
 from app.gate.keys import SaleKeys
 from app.gate.scripts import Scripts
 from app.ledger.bookings import Booked, UnknownRound, book
+from app.sales.order import Order, parse_entry
 from app.settings import DrainSettings
 
 log = structlog.get_logger()
@@ -43,7 +45,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """What a turn did, in orders; `orders` left the stream. `more`: it stopped before the stream was empty."""
+    """The result of one turn, in orders. `orders` is the number of orders that left the stream.
+
+    `more` is True if the turn stopped before the stream was empty.
+    """
 
     orders: int = 0
     booked: int = 0
@@ -64,7 +69,10 @@ class Drained:
 
 
 class Drain:
-    """Drains the sales of one process, each in one turn at a time. Set `stopping` to end turns after their batch."""
+    """The drain of one process. Each sale has at most one turn at a time.
+
+    Set `stopping` to end every turn after its current batch.
+    """
 
     def __init__(
         self, redis: "Redis", engine: AsyncEngine, settings: DrainSettings, *, key_prefix: str, consumer: str = ""
@@ -80,14 +88,15 @@ class Drain:
         self._interrupted: set[str] = set()
 
     async def sale(self, name: str, seconds: float) -> Drained:
-        """Drains one sale until its stream is empty or `seconds` have passed; at least one batch.
+        """Drain one sale until its stream is empty or `seconds` have passed, but at least one batch.
 
-        Raises one of STORE_ERRORS where Redis or Postgres is away. Nothing is lost or counted then: try again later.
+        Raise one of STORE_ERRORS if Redis or Postgres is away. No order is lost or charged with a failed try then; the
+        caller may try again later.
         """
         lock = self._turns.setdefault(name, asyncio.Lock())
         async with lock:
             interrupted = name in self._interrupted
-            self._interrupted.add(name)  # until the turn has come to its end, whatever ends it before
+            self._interrupted.add(name)  # and removed only if the turn completes
             drained = await self._turn(name, interrupted, asyncio.get_running_loop().time() + seconds)
             self._interrupted.discard(name)
             return drained
@@ -115,8 +124,8 @@ class Drain:
         return drained
 
     async def settle(self, stream: OrderStream, name: str, entries: Sequence[Entry]) -> Drained:
-        """Decides a batch in the ledger; then lets go of it in the stream, but for what is to be tried again."""
-        parsed = [parse(name, entry.id, entry.fields) for entry in entries]
+        """Decide a batch in the ledger, then acknowledge its entries, except those that will be tried again."""
+        parsed = [parse_entry(name, entry.id, entry.fields) for entry in entries]
         orders = [order for order in parsed if isinstance(order, Order)]
         unreadable = [Failure(entry, entry.reason) for entry in parsed if not isinstance(entry, Order)]
         with batch_trace(name, orders, entries[0].delivery) as trace:
@@ -124,16 +133,16 @@ class Drain:
             failures = unreadable + refused
             set_aside = await self._count_tries(name, entries, failures) if failures else frozenset()
             await failpoint("after_batch_commit")
-            waiting = {failure.entry.entry for failure in failures} - set_aside
-            done = [entry for entry in parsed if entry.entry not in waiting]
-            if done:
-                await stream.acknowledge(done)
-            trace.tell(booked, failed=waiting, set_aside=set_aside)
+            failed = {failure.entry.entry for failure in failures} - set_aside
+            settled = [entry for entry in parsed if entry.entry not in failed]
+            if settled:
+                await stream.acknowledge(settled)
+            trace.record(booked, failed=failed, set_aside=set_aside)
         _count(booked, len(set_aside))
-        return Drained(len(done), booked.booked, booked.rejected, booked.duplicates, len(set_aside))
+        return Drained(len(settled), booked.booked, booked.rejected, booked.duplicates, len(set_aside))
 
     async def _book(self, name: str, orders: Sequence[Order]) -> tuple[Booked, list[Failure]]:
-        """Books the orders; where they are refused together, by halves, until those that fail alone are known."""
+        """Book the orders. If Postgres refuses them together, book them by halves, to find those that fail alone."""
         if not orders:
             return Booked(), []
         try:
@@ -156,7 +165,7 @@ class Drain:
         return booked
 
     async def _count_tries(self, name: str, entries: Sequence[Entry], failures: Sequence[Failure]) -> frozenset[str]:
-        """Counts a try for each failure; returns the stream ids of those that are set aside with it."""
+        """Count a try for each failure, and return the stream ids of the entries that are now set aside."""
         fields = {entry.id: entry.fields for entry in entries}
         async with self._engine.begin() as connection:
             given_up = await count_tries(connection, name, failures, fields, self.settings.poison_tries)
@@ -171,7 +180,10 @@ class Drain:
 
 
 def _count(booked: Booked, set_aside: int) -> None:
-    """By orders; a death before this leaves them uncounted, since they may be delivered again."""
+    """Add the orders of a batch to the metrics.
+
+    If the worker dies before this call, the batch is not counted; its orders may be delivered again.
+    """
     fates = {
         "booked": booked.booked,
         "rejected": booked.rejected,
@@ -185,7 +197,11 @@ def _count(booked: Booked, set_aside: int) -> None:
 
 
 async def batches(stream: OrderStream, interrupted: bool) -> AsyncGenerator[list[Entry], None]:
-    """First what was left unfinished, by this consumer (where its last turn was) and by others; then what is new."""
+    """Yield the unfinished batches first, then the new ones.
+
+    If this consumer's last turn was interrupted, its own pending entries come first. Entries that any consumer has
+    abandoned come next.
+    """
     if interrupted:
         async for entries in stream.own():
             yield entries

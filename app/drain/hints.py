@@ -1,7 +1,9 @@
-"""Tells the workers that a sale has orders. A hint that is lost loses nothing: every worker also looks by itself.
+"""Send hints to the workers. A hint says that a sale has orders.
 
-Publishing blocks (0.6 s against a dead broker, 1.0 s against one that hangs, measured), so that it happens in one
-thread, one hint at a time; what comes meanwhile is remembered per sale, which bounds it by the number of sales.
+A lost hint loses no order, because every worker also sweeps all sales.
+
+Publishing blocks (measured: 0.6 s if the broker is dead, 1.0 s if it hangs), so it runs in one thread, one hint at a
+time. Sales whose hints are due in the meantime are kept in a set, whose size is bounded by the number of sales.
 """
 
 import asyncio
@@ -14,14 +16,14 @@ from app.drain.sender import make_sender
 
 DRAIN_TASK = "drain_orders"
 DRAIN_QUEUE = "orders"
-HINT_LIFE_SECONDS = 10  # older than this a sweep has been there already
-TRAILING_SECONDS = 0.3  # just over the 250 ms in which the gate says `hint due` once
+HINT_LIFE_SECONDS = 10  # by then a sweep has found the orders
+TRAILING_SECONDS = 0.3  # just over the 250 ms in which the gate reports `hint due` only once
 
 log = structlog.get_logger()
 
 
 class Hints:
-    """The sender of one process. Use it from one event loop."""
+    """The sender of one process's hints. Use it from one event loop."""
 
     def __init__(self, broker_url: str) -> None:
         self._celery = make_sender(broker_url)
@@ -32,23 +34,26 @@ class Hints:
         self._broker_away = False
 
     def send(self, sale: str) -> None:
-        """Asks for a drain of `sale`. Returns at once."""
+        """Request a drain of `sale`. Return at once."""
         self._due.add(sale)
         if self._publishing is None or self._publishing.done():
             self._publishing = asyncio.create_task(self._publish_due())
 
-    def owe(self, sale: str) -> None:
-        """Owes one hint after the last acceptance: the gate may have said `hint due` only before it."""
+    def send_later(self, sale: str) -> None:
+        """Send a hint for `sale` after TRAILING_SECONDS, unless one is scheduled already.
+
+        This covers the orders that were accepted after the gate last reported `hint due`.
+        """
         if sale not in self._trailing:
             loop = asyncio.get_running_loop()
-            self._trailing[sale] = loop.call_later(TRAILING_SECONDS, self._pay, sale)
+            self._trailing[sale] = loop.call_later(TRAILING_SECONDS, self._send_due, sale)
 
-    def _pay(self, sale: str) -> None:
+    def _send_due(self, sale: str) -> None:
         del self._trailing[sale]
         self.send(sale)
 
     async def close(self) -> None:
-        """Sends what is owed, once, as long as the broker answers, and stops the thread."""
+        """Send the outstanding hints, each once, as long as the broker answers. Then stop the thread."""
         for sale, timer in self._trailing.items():
             timer.cancel()
             self._due.add(sale)
@@ -69,7 +74,7 @@ class Hints:
                 if not self._broker_away:
                     log.warning("the broker is away; orders wait for the workers' own sweep", error=str(error))
                 self._broker_away = True
-                self._due.clear()  # each would wait in vain for a broker that hangs, and come later than the sweep
+                self._due.clear()  # if the broker hangs, each would wait in vain and arrive later than the sweep
             else:
                 self._broker_away = False
 

@@ -1,7 +1,8 @@
-"""Orders that are published as tasks of their own, by a strategy without an outbox. Such an order is its message.
+"""Orders that a strategy without an outbox publishes as Celery tasks. The message is the only copy of such an order.
 
-Who dies before the message is with the broker, and a broker that forgets, take the order along. From there on it is
-booked once: a worker lets go of the message after the commit, and the ledger knows an order that comes again.
+The order is lost if the API process dies before the broker has the message, or if the broker loses the message.
+Otherwise the order is booked once: a worker acknowledges the message after the commit, and the ledger recognizes an
+order that is delivered again.
 """
 
 import asyncio
@@ -11,16 +12,16 @@ from typing import Any
 from kombu.exceptions import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.drain.entry import Order
 from app.drain.hints import DRAIN_QUEUE
 from app.drain.sender import make_sender
 from app.errors import TemporarilyUnavailable
 from app.failpoints import failpoint
 from app.ledger.bookings import Booked, book
+from app.sales.order import Order
 
 BOOK_TASK = "book_order"
 PUBLISHING_AT_ONCE = 4  # threads, each with a connection of its own
-PUBLISH_SECONDS = 3.0  # a buyer's wait: behind a broker that hangs each would wait for all before him
+PUBLISH_SECONDS = 3.0  # the longest wait of a buyer: if the broker hangs, each would wait for all earlier ones
 
 
 class OrderPublisher:
@@ -32,22 +33,23 @@ class OrderPublisher:
         self._threads = ThreadPoolExecutor(PUBLISHING_AT_ONCE, thread_name_prefix="publisher")
 
     async def publish(self, order: Order) -> None:
-        """Returns when the broker has it. Raises TemporarilyUnavailable: it may have, or not.
+        """Publish the order, and return once the broker has it.
 
-        Who is told to come back leaves his order in the queue: a broker that is slow gets it later.
+        Raise TemporarilyUnavailable if the broker can't be reached or takes longer than `publish_seconds`; it may
+        have received the order all the same. After that time the order stays queued: a slow broker gets it later.
         """
         publication = asyncio.get_running_loop().run_in_executor(self._threads, self._send, message(order))
         done, _ = await asyncio.wait((publication,), timeout=self._publish_seconds)
         if not done:
-            publication.add_done_callback(_look_away)
-            raise TemporarilyUnavailable("The broker is slow; it isn't known yet whether the order will be booked.")
+            publication.add_done_callback(_discard_error)
+            raise TemporarilyUnavailable("The broker is slow. It is not known yet whether the order will be booked.")
         try:
             publication.result()
         except (OperationalError, OSError) as error:
-            raise TemporarilyUnavailable("The broker can't be reached; nobody will book this order.") from error
+            raise TemporarilyUnavailable("The broker can't be reached. No worker will book this order.") from error
 
     async def close(self) -> None:
-        """Waits for what is being published; what still waits for its turn is lost, as its buyer had to expect."""
+        """Wait for the publications in progress. Orders that still wait for a thread are lost."""
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
         self._sender.close()
 
@@ -55,14 +57,14 @@ class OrderPublisher:
         self._sender.send_task(BOOK_TASK, kwargs=order, queue=DRAIN_QUEUE, retry=False)
 
 
-def _look_away(publication: "asyncio.Future[None]") -> None:
-    """Its buyer has gone; how it ended concerns nobody any more."""
+def _discard_error(publication: "asyncio.Future[None]") -> None:
+    """Discard the error of a publication whose buyer has already been answered."""
     if not publication.cancelled():
         publication.exception()
 
 
 def message(order: Order) -> dict[str, Any]:
-    """The arguments of the task: the sale, and an entry as the gate would have written it to the sale's stream."""
+    """Return the arguments of the task: the sale, and an entry as the gate would have written it to the stream."""
     return {
         "sale": order.id.sale,
         "entry": order.entry,
@@ -81,7 +83,7 @@ def message(order: Order) -> dict[str, Any]:
 
 
 async def book_published(engine: AsyncEngine, order: Order) -> Booked:
-    """The worker's side: one order, one transaction. Raises what `book` raises; nothing is booked then."""
+    """Book one published order in one transaction, in a worker. Raise what `book` raises; nothing is booked then."""
     await failpoint("task_taken")
     async with engine.begin() as connection:
         return await book(connection, order.id.sale, [order])

@@ -1,4 +1,4 @@
-"""A Celery application that only publishes: promptly, or not at all."""
+"""A Celery application that only publishes, and that gives up soon if the broker does not answer."""
 
 from celery import Celery
 
@@ -6,7 +6,10 @@ from app.drain.broker import broker_settings
 
 
 def make_sender(broker_url: str) -> Celery:
-    """Against a broker that is away or hangs a publication ends within 1.5 s; use it in a thread."""
+    """Return the application.
+
+    Publish in a thread: a publication blocks for up to 1.5 s if the broker is away or hangs.
+    """
     sender = Celery(set_as_current=False)
     sender.conf.update(
         task_ignore_result=True,

@@ -1,8 +1,8 @@
-"""Entries that fail alone: their tries are counted in the ledger, and after enough of them a person must look.
+"""Entries that fail alone. The ledger counts their tries; after enough of them an entry is set aside for a person.
 
-A row without `set_aside_at` only counts tries; its entry is still pending in the stream, and the backlog has its
-tickets. From `set_aside_at` on the entry may leave the stream, and the row has the tickets, still owed.
-A later try that succeeds removes the row in the booking's own transaction, so that no ticket is counted twice.
+A row without `set_aside_at` only counts tries: its entry is still pending in the stream, and its tickets are in the
+backlog. Once `set_aside_at` is set, the entry may leave the stream, and the row holds the tickets, which are still
+owed. A later try that succeeds deletes the row in the booking's own transaction, so that no ticket is counted twice.
 """
 
 import json
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.drain.entry import Order, Unreadable
+from app.sales.order import Order, Unreadable
 
-# The lock and the look at bookings: another worker that holds the same entry may be booking it at this moment.
+# The lock and the check of bookings are needed because another worker with the same entry may be booking it right now.
 LOCK = text("SELECT 1 FROM inventory WHERE sale = :sale AND round = ANY(:rounds) ORDER BY round FOR NO KEY UPDATE")
 COUNT_TRY = text("""
     INSERT INTO set_aside (sale, entry, round, epoch, number, quantity, payload, reason, tries, set_aside_at)
     SELECT :sale, :entry, :round, :epoch, :number, :quantity, :payload, :reason, 1,
-        CASE WHEN :enough <= 1 THEN now() END
+        CASE WHEN :max_tries <= 1 THEN now() END
     WHERE NOT EXISTS (SELECT FROM bookings WHERE reservation_id = :reservation_id)
     ON CONFLICT (sale, entry) DO UPDATE SET
         tries = least(set_aside.tries + 1, 32767), reason = excluded.reason,
-        set_aside_at = coalesce(set_aside.set_aside_at, CASE WHEN set_aside.tries + 1 >= :enough THEN now() END)
+        set_aside_at = coalesce(set_aside.set_aside_at, CASE WHEN set_aside.tries + 1 >= :max_tries THEN now() END)
     RETURNING set_aside_at IS NOT NULL
 """)
 FORGET = text("DELETE FROM set_aside WHERE sale = :sale AND entry = ANY(:entries)")
@@ -31,14 +31,14 @@ FORGET = text("DELETE FROM set_aside WHERE sale = :sale AND entry = ANY(:entries
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An entry that failed alone, and why."""
+    """An entry that failed alone, and the reason."""
 
     entry: Order | Unreadable
     reason: str
 
 
-def name_of(entry: Order | Unreadable) -> str:
-    """Stream id and nonce: a stream id alone may come again after Redis went back in time."""
+def entry_key(entry: Order | Unreadable) -> str:
+    """Return the stream id and the nonce of an entry. The stream id alone may be reused if Redis goes back in time."""
     nonce = entry.id.nonce if isinstance(entry, Order) else entry.nonce
     return f"{entry.entry}.{nonce}"
 
@@ -48,9 +48,12 @@ async def count_tries(
     sale: str,
     failures: Sequence[Failure],
     fields: Mapping[str, Mapping[str, str]],
-    enough: int,
+    max_tries: int,
 ) -> frozenset[str]:
-    """Counts a try for each failure; `fields` by stream id. Returns the stream ids of those that had `enough`."""
+    """Count a try for each failure, and return the stream ids of the entries that have had `max_tries` tries.
+
+    `fields` maps the stream id of each entry to its fields.
+    """
     rounds = sorted({failure.entry.round for failure in failures})
     await connection.execute(LOCK, {"sale": sale, "rounds": rounds})
     given_up = set()
@@ -60,7 +63,7 @@ async def count_tries(
             COUNT_TRY,
             {
                 "sale": sale,
-                "entry": name_of(entry),
+                "entry": entry_key(entry),
                 "reservation_id": entry.reservation_id if isinstance(entry, Order) else "",
                 "round": entry.round,
                 "epoch": entry.epoch,
@@ -68,7 +71,7 @@ async def count_tries(
                 "quantity": entry.quantity,
                 "payload": json.dumps(dict(fields[entry.entry])),
                 "reason": failure.reason,
-                "enough": enough,
+                "max_tries": max_tries,
             },
         )
         if result.scalar_one_or_none():
@@ -77,5 +80,5 @@ async def count_tries(
 
 
 async def forget_tries(connection: AsyncConnection, sale: str, orders: Sequence[Order]) -> None:
-    """The orders are decided now, in the caller's transaction, however often they had failed before."""
-    await connection.execute(FORGET, {"sale": sale, "entries": [name_of(order) for order in orders]})
+    """Delete the tries of orders that the caller's transaction decides."""
+    await connection.execute(FORGET, {"sale": sale, "entries": [entry_key(order) for order in orders]})

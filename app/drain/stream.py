@@ -1,7 +1,7 @@
 """The stream of one sale's orders, read as one consumer of the group `ledger`.
 
-The group starts at 0, the stream's beginning: also where a server that forgot the group is taught it anew, since an
-order that is read twice is booked once, and one that is never read is lost.
+The group always starts at 0, the beginning of the stream. That includes a group that is created again on a server that
+forgot it: an order that is read twice is booked once, but an order that is never read is lost.
 """
 
 import os
@@ -12,24 +12,25 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
-from app.drain.entry import Order, Unreadable
 from app.gate.keys import GROUP, SaleKeys
 from app.gate.scripts import Scripts
+from app.sales.order import Order, Unreadable
 
 FORGET_AFTER_CLAIMS = 60
-"""A consumer silent for this many claim times (5 minutes) is taken for gone. A live one comes back by itself."""
+"""A consumer that is idle for this many claim times (5 minutes) is considered gone. If it is alive, its next read adds
+it again."""
 
 
 class Delivery(StrEnum):
-    """How a consumer came to an entry."""
+    """How a consumer received an entry."""
 
-    FIRST = "first"  # nobody had it before
-    AGAIN = "again"  # it had it before, and its turn didn't come to an end
-    CLAIMED = "claimed"  # another one had it, and didn't finish
+    FIRST = "first"  # no consumer had it before
+    AGAIN = "again"  # this consumer had it before, and its turn did not complete
+    CLAIMED = "claimed"  # another consumer had it and did not finish
 
 
 class Entry(NamedTuple):
-    """A stream entry as it came."""
+    """A stream entry as the group delivered it. `id` is its stream id."""
 
     id: str
     fields: Mapping[str, str]
@@ -37,12 +38,15 @@ class Entry(NamedTuple):
 
 
 def consumer_name() -> str:
-    """Who this process is in the group. Make it after the fork."""
+    """Return the name of this process in the group: its host and its process id. Call it after the fork."""
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
 class OrderStream:
-    """Reads in batches of at most `count` entries. Every batch it yields is pending until it is acknowledged."""
+    """The stream of one sale, in batches of at most `count` entries. A batch is pending until it is acknowledged.
+
+    Entries that another consumer has left pending for `claim_idle_seconds` may be claimed.
+    """
 
     def __init__(
         self, redis: "Redis", scripts: Scripts, keys: SaleKeys, *, consumer: str, count: int, claim_idle_seconds: float
@@ -55,23 +59,22 @@ class OrderStream:
         self._claim_idle_ms = int(claim_idle_seconds * 1000)
 
     async def join(self) -> bool:
-        """Makes sure of the group; False where there is no stream, and so nothing to do."""
+        """Create the group unless it exists. Return False if there is no stream, and so nothing to drain."""
         return bool(await self._scripts.run("join", [self._keys.orders], [GROUP]))
 
     async def own(self) -> AsyncGenerator[list[Entry], None]:
-        """What this consumer was given before and didn't finish, from the beginning, once each."""
+        """Yield the entries that this consumer received before and did not finish, oldest first, each once."""
         after = "0"
         while batch := await self._read(after):
             after = batch[-1].id
-            if gone := [
-                entry.id for entry in batch if not entry.fields
-            ]:  # finished by another, known to us by id alone
+            # An entry that another consumer has finished comes without fields.
+            if gone := [entry.id for entry in batch if not entry.fields]:
                 await self._redis.xack(self._keys.orders, GROUP, *gone)
             if present := [entry._replace(delivery=Delivery.AGAIN) for entry in batch if entry.fields]:
                 yield present
 
     async def abandoned(self) -> AsyncGenerator[list[Entry], None]:
-        """What any consumer, also a dead one, has left pending for too long. It becomes this consumer's own."""
+        """Claim and yield the entries that any consumer, even a dead one, has left pending for too long."""
         cursor = "0-0"
         while True:
             cursor, batch = await self._claim(cursor)
@@ -81,19 +84,19 @@ class OrderStream:
                 return
 
     async def new(self) -> AsyncGenerator[list[Entry], None]:
-        """What no consumer has been given yet, until there is no more."""
+        """Yield the entries that no consumer has received yet, until there are no more."""
         while batch := await self._read(">"):
             yield batch
             if len(batch) < self._count:
                 return
 
     async def acknowledge(self, entries: Iterable[Order | Unreadable]) -> None:
-        """Takes the entries out of the group, the stream and the backlog, in one script."""
+        """Remove the entries from the group, the stream and the backlog, in one script."""
         triples = [part for entry in entries for part in (entry.entry, entry.round, entry.quantity)]
         await self._scripts.run("acknowledge", [self._keys.sale, self._keys.orders], [GROUP, *triples])
 
     async def forget_consumers(self) -> None:
-        """Removes the names of consumers that are gone and have nothing pending."""
+        """Remove the consumers that are gone and have nothing pending from the group."""
         idle_ms = self._claim_idle_ms * FORGET_AFTER_CLAIMS
         await self._scripts.run("forget_consumers", [self._keys.orders], [GROUP, idle_ms])
 

@@ -1,4 +1,4 @@
-"""Tells a stock server that is away from everything else that may go wrong."""
+"""Distinguish an unavailable stock server from other failures."""
 
 import time
 from collections import OrderedDict
@@ -19,35 +19,36 @@ from redis.exceptions import (
 from app.gate.replies import GateUnavailable
 from app.sales.recent import remember
 
-PASSING = (AskError, ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
-"""What a server refuses for a while: it is full, or its cluster is just changing."""
-TELL_SECONDS = 60.0  # until the same refusal is told again: there may be hundreds a second
-MOST_TOLD = 100
+TRANSIENT = (AskError, ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
+"""Refusals that pass: the server is full, or its cluster is changing."""
+LOG_INTERVAL_SECONDS = 60.0  # between two log lines of the same refusal, which may occur hundreds of times a second
+MAX_REMEMBERED = 100  # refusals that are remembered
 
 log = structlog.get_logger()
-told_at: OrderedDict[str, float] = OrderedDict()
-"""Seconds, monotonic, by what was refused."""
+logged_at: OrderedDict[str, float] = OrderedDict()
+"""When each refusal was logged last, in seconds of the monotonic clock."""
 
 
 @contextmanager
 def stock_server_reachable() -> Iterator[None]:
-    """Raises GateUnavailable where an error says that Redis can't be asked now; what was sent may have happened.
+    """Raise GateUnavailable in place of an error of Redis or of the connection. The command may have been executed.
 
-    A refusal that no time mends, of a command that isn't allowed or a key of another type, is told in the log too: the
-    buyer is asked to come back, and somebody has to see to it.
+    A refusal that does not pass by itself, of a forbidden command or of a key of the wrong type, is logged too: the
+    buyer is asked to retry, and a person has to correct the cause.
     """
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:
-        if isinstance(error, ResponseError) and not isinstance(error, PASSING):
-            _tell(f"{type(error).__name__}: {error}")
+        if isinstance(error, ResponseError) and not isinstance(error, TRANSIENT):
+            _log_refusal(f"{type(error).__name__}: {error}")
         raise GateUnavailable(
-            f"The stock server can't be asked just now ({type(error).__name__}); retry with the same key."
+            f"The stock server is unavailable ({type(error).__name__}). Retry with the same key."
         ) from error
 
 
-def _tell(refusal: str) -> None:
+def _log_refusal(refusal: str) -> None:
+    """Log the refusal unless it was logged in the last LOG_INTERVAL_SECONDS."""
     now = time.monotonic()
-    if now - told_at.get(refusal, float("-inf")) >= TELL_SECONDS:
-        remember(told_at, refusal, now, MOST_TOLD)
+    if now - logged_at.get(refusal, float("-inf")) >= LOG_INTERVAL_SECONDS:
+        remember(logged_at, refusal, now, MAX_REMEMBERED)
         log.warning("the stock server refused a command", error=refusal)

@@ -1,11 +1,12 @@
-"""A Redis Cluster as one client. Each command goes to the primary that has its key, over that server's own connections.
+"""A client of a Redis Cluster. Each command goes to the primary that has its key, over that server's own connections.
 
-The library's cluster client is not used: it sends again by itself what may have been carried out, and it can't tell
-which server's run a connection leads to.
+redis-py's cluster client is not used, because it resends commands that may have been executed already, and because it
+does not show to which run of which server a connection leads.
 
-A redirection (MOVED) is followed once: the server that sends it has done nothing. What was on its way when a server
-went away has an unknown outcome, as with one server. While a slot is being moved its sales can't be asked (ASK,
-TRYAGAIN: a script needs all of a sale's keys in one place); afterwards another server's run id tells of the move.
+A redirection (MOVED) is followed once, since the server that sends it has done nothing. A command that was under way
+when a server went away has an unknown outcome, as with a single server. While a slot is being moved, commands on its
+sales fail (ASK, TRYAGAIN), because a script needs all keys of a sale on one server. Afterwards the run id of the new
+server shows that the sale has moved.
 """
 
 import asyncio
@@ -23,14 +24,17 @@ Address = tuple[str, int]
 Connect = Callable[[Address], "Redis"]
 Reply = TypeVar("Reply")
 
-LOOK_SECONDS = 0.1  # at most so often is a cluster that has lost a server asked how it is made up
-LEARN_SECONDS = 2.0
+REFRESH_INTERVAL_SECONDS = 0.1  # the shortest time between two reads of the layout of a cluster that has lost a server
+REFRESH_TIMEOUT_SECONDS = 2.0  # of one read of the layout, including the wait for another caller's
 
 WITHOUT_KEY = ("INFO", "CONFIG", "SCRIPT", "CLUSTER", "PING")
 
 
 class ClusterRedis(Redis):
-    """Speaks to the primaries of the cluster that `seeds` belong to. What has no key is asked of each primary."""
+    """A client of the primaries of the cluster to which `seeds` belong.
+
+    Commands without a key are not accepted: the caller sends them to each of the `primaries`.
+    """
 
     def __init__(self, seeds: Sequence[Address], connect: Connect) -> None:
         self._connect = connect
@@ -38,31 +42,31 @@ class ClusterRedis(Redis):
         self._nodes: dict[Address, Redis] = {}
         self._by_slot: list[Redis | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
         self._stale = True
-        self._learned_at = 0.0
-        self._learning = asyncio.Lock()
+        self._refreshed_at = 0.0
+        self._refresh_lock = asyncio.Lock()
         super().__init__(connection_pool=next(iter(self._seeds.values())).connection_pool)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        return await self.ask(_key(args), lambda server: server.execute_command(*args, **options))  # type: ignore[no-untyped-call]  # redis-py types it not
+        return await self.on_server_of(_key(args), lambda server: server.execute_command(*args, **options))  # type: ignore[no-untyped-call]  # redis-py does not type it
 
-    async def ask(self, key: str, call: Callable[["Redis"], Awaitable[Reply]]) -> Reply:
-        """What `call` comes to on the server that has `key`."""
+    async def on_server_of(self, key: str, call: Callable[["Redis"], Awaitable[Reply]]) -> Reply:
+        """Return the result of `call` on the server that has `key`, following one redirection."""
         try:
             server = await self.server_of(key)
             try:
                 return await call(server)
             except MovedError:
-                await self._learn(since=asyncio.get_running_loop().time(), first=server)
+                await self._refresh_layout(since=asyncio.get_running_loop().time(), first=server)
                 return await call(await self.server_of(key))
         except (RedisConnectionError, RedisTimeoutError, ClusterDownError, OSError):
-            self._stale = True  # the next caller asks who has taken over
+            self._stale = True  # the next call reads the layout again
             raise
 
     async def server_of(self, key: str) -> "Redis":
-        """The primary that has `key`, as far as is known."""
+        """Return the primary that has `key` in the last known layout. Raise ConnectionError if there is none."""
         now = asyncio.get_running_loop().time()
-        if self._stale and now - self._learned_at >= LOOK_SECONDS:
-            await self._learn(since=now)
+        if self._stale and now - self._refreshed_at >= REFRESH_INTERVAL_SECONDS:
+            await self._refresh_layout(since=now)
         server = self._by_slot[key_slot(key.encode())]
         if server is None:
             self._stale = True
@@ -70,18 +74,22 @@ class ClusterRedis(Redis):
         return server
 
     async def primaries(self) -> list["Redis"]:
-        """Each server that has a slot."""
-        await self._learn(since=asyncio.get_running_loop().time())
+        """Return each server that has a slot."""
+        await self._refresh_layout(since=asyncio.get_running_loop().time())
         return list(self._nodes.values())
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: ARG002  the library's signature
         for server in {**self._seeds, **self._nodes}.values():
             await server.aclose()
 
-    async def _learn(self, *, since: float, first: "Redis | None" = None) -> None:
-        """Asks how the cluster is made up, unless that was learned after `since` while this caller waited."""
-        async with asyncio.timeout(LEARN_SECONDS), self._learning:
-            if self._learned_at > since:
+    async def _refresh_layout(self, *, since: float, first: "Redis | None" = None) -> None:
+        """Read the layout of the cluster, unless another caller has read it after `since`.
+
+        `since` is a time of the event loop's clock. `first` is the server to ask first. Raise ConnectionError if no
+        server answers.
+        """
+        async with asyncio.timeout(REFRESH_TIMEOUT_SECONDS), self._refresh_lock:
+            if self._refreshed_at > since:
                 return
             known = [*self._nodes.values(), *self._seeds.values()]
             failure: Exception | None = None
@@ -91,31 +99,34 @@ class ClusterRedis(Redis):
                 except (RedisError, OSError, TimeoutError) as error:
                     failure = error
                 else:
-                    await self._take(slots, asked=server.connection_pool.connection_kwargs["host"])
+                    await self._apply_layout(slots, asked_host=server.connection_pool.connection_kwargs["host"])
                     return
             raise RedisConnectionError("No server of the cluster answers.") from failure
 
-    async def _take(self, slots: list[Any], *, asked: str) -> None:
-        """Makes the answer to CLUSTER SLOTS what is known. Servers that have no slot any more are let go.
+    async def _apply_layout(self, slots: list[Any], *, asked_host: str) -> None:
+        """Replace the known layout by an answer to CLUSTER SLOTS, and close the clients of servers without a slot.
 
-        A server that doesn't know its own host leaves it out: it is the one that was asked for it.
+        A server that does not know its own host leaves it out of its answer; `asked_host` is that host.
         """
         nodes: dict[Address, Redis] = {}
         by_slot: list[Redis | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
         for start, end, (host, port, *_), *_ in slots:
-            address = str(host or asked), int(port)
+            address = str(host or asked_host), int(port)
             known = nodes.get(address) or self._nodes.get(address) or self._seeds.get(address)
             nodes[address] = known or self._connect(address)
             by_slot[start : end + 1] = [nodes[address]] * (end + 1 - start)
-        gone = [server for address, server in self._nodes.items() if address not in nodes]
+        removed = [server for address, server in self._nodes.items() if address not in nodes]
         self._nodes, self._by_slot = nodes, by_slot
-        self._stale, self._learned_at = False, asyncio.get_running_loop().time()
-        for server in gone:
+        self._stale, self._refreshed_at = False, asyncio.get_running_loop().time()
+        for server in removed:
             await server.aclose()
 
 
 def _key(command: Sequence[Any]) -> str:
-    """The key of a command, or the first of several: all keys of a sale are in one slot."""
+    """Return the key of a command, or the first of its keys, since all keys of a sale are in one slot.
+
+    Raise TypeError if the command has no key.
+    """
     name = str(command[0])
     if name.startswith(WITHOUT_KEY):
         raise TypeError(f"{name} has no key; ask each of the primaries")
@@ -128,16 +139,16 @@ def _key(command: Sequence[Any]) -> str:
             return str(command[1])
 
 
-async def ask(redis: "Redis", key: str, call: Callable[["Redis"], Awaitable[Reply]]) -> Reply:
-    """What `call` comes to on the server that has `key`. Its commands are carried out there, one after another."""
-    return await (redis.ask(key, call) if isinstance(redis, ClusterRedis) else call(redis))
+async def on_server_of(redis: "Redis", key: str, call: Callable[["Redis"], Awaitable[Reply]]) -> Reply:
+    """Return the result of `call`, which runs all of its commands on the server that has `key`."""
+    return await (redis.on_server_of(key, call) if isinstance(redis, ClusterRedis) else call(redis))
 
 
 async def server_of(redis: "Redis", key: str) -> "Redis":
-    """The server that has `key`, as far as is known."""
+    """Return the server that has `key` in the last known layout."""
     return await redis.server_of(key) if isinstance(redis, ClusterRedis) else redis
 
 
 async def servers(redis: "Redis") -> list["Redis"]:
-    """All that may decide purchases."""
+    """Return all servers that may decide purchases."""
     return await redis.primaries() if isinstance(redis, ClusterRedis) else [redis]

@@ -1,4 +1,7 @@
-"""How a process reaches the stock server: bounded waits, bounded connections, and no retries behind our back."""
+"""Connections to the stock server, with bounded waits, a bounded number of connections and no automatic retries.
+
+redis-py's own defaults are 10 retries and 5 s: a buyer would wait a minute.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -20,11 +23,11 @@ from app.settings import GateSettings
 Locate = Callable[[], Awaitable[Address]]
 
 
-class PromptConnection(redis.Connection):
-    """Sends without asyncio.wait_for, in which Python 3.11 loses a cancellation that comes as the send ends.
+class CancellableConnection(redis.Connection):
+    """A connection that sends without asyncio.wait_for, which on Python 3.11 may lose a cancellation as the send ends.
 
-    Of 200 cancelled calls 78 ran on (measured); and each send was a task of its own. `locate` is asked, before each
-    connect, where the server is.
+    With wait_for 78 of 200 cancelled calls ran on (measured), and each send was a task of its own.
+    `locate` is called before each connect and returns the server's address.
     """
 
     def __init__(self, *, locate: Locate | None = None, **options: Any) -> None:
@@ -34,10 +37,13 @@ class PromptConnection(redis.Connection):
     async def _connect(self) -> None:
         if self._locate is not None:
             self.host, self.port = await self._locate()
-        await super()._connect()  # type: ignore[no-untyped-call]  # redis-py types it not
+        await super()._connect()  # type: ignore[no-untyped-call]  # redis-py does not type it
 
     async def read_response(self, *arguments: Any, **options: Any) -> Any:
-        """As usual; but a server that has become a replica is left, so that the next connect finds its successor."""
+        """Return the response. If the server has become a replica, disconnect and raise a ConnectionError.
+
+        The next connect then finds the new primary.
+        """
         try:
             return await super().read_response(*arguments, **options)
         except ReadOnlyError as error:
@@ -57,18 +63,18 @@ class PromptConnection(redis.Connection):
                 writer.writelines([command] if isinstance(command, bytes) else command)
                 await writer.drain()
         except BaseException as error:
-            await self.disconnect(nowait=True)  # it may have sent half a command
+            await self.disconnect(nowait=True)  # half a command may have been sent
             if isinstance(error, OSError):
                 raise RedisConnectionError(f"The command was not sent: {error!r}") from error
             raise
 
 
-class PromptTlsConnection(PromptConnection, redis.SSLConnection):
-    """The same over TLS."""
+class CancellableTlsConnection(CancellableConnection, redis.SSLConnection):
+    """A CancellableConnection over TLS."""
 
 
 class SentinelRedis(redis.Redis):
-    """A client that closes its connections to the Sentinels too."""
+    """A client that also closes its connections to the Sentinels."""
 
     def __init__(self, pool: redis.BlockingConnectionPool, sentinels: Sentinel) -> None:
         super().__init__(connection_pool=pool)
@@ -80,18 +86,18 @@ class SentinelRedis(redis.Redis):
         await self._sentinels.aclose()
 
 
-async def _greet(connection: AbstractConnection) -> None:
-    """Connects as usual, then asks who is there: the scripts compare it with the server that a sale was seeded on.
+async def _handshake(connection: AbstractConnection) -> None:
+    """Set up the connection and read the server's run id, which the scripts compare with the one at the sale's seed.
 
-    So a restart or a failover is noticed by the very first purchase over a new connection, before it is decided.
+    The first purchase over a new connection thus detects a restart or a failover before it is decided.
     """
     await connection.on_connect()
     await connection.send_command("INFO", "server")
-    connection.run_id = _run_id(await connection.read_response())  # type: ignore[attr-defined]  # our own attribute
+    connection.run_id = _run_id(await connection.read_response())  # type: ignore[attr-defined]  # an attribute of ours
 
 
 def _run_id(info: Any) -> str:
-    """The run id in an answer to INFO; '' where a managed service hides it."""
+    """Return the run id in an answer to INFO, or '' if a managed service hides it."""
     text = info.decode() if isinstance(info, bytes) else str(info)
     for line in text.splitlines():
         name, _, value = line.partition(":")
@@ -101,15 +107,15 @@ def _run_id(info: Any) -> str:
 
 
 def make_redis(url: str, process: str, settings: GateSettings) -> redis.Redis:
-    """A client whose every wait ends. redis-py's own defaults are 10 retries and 5 s: a buyer would wait a minute.
+    """Return a client whose every wait is bounded by `settings`. `process` is part of the client's name.
 
-    Raises ValueError where the URL has none of the forms of app.redis_address.
+    Raise ValueError if the URL has none of the forms of app.redis_address.
     """
     address = RedisAddress.of(url)
 
     def pool(host: Address, locate: Locate | None = None) -> redis.BlockingConnectionPool:
         return redis.BlockingConnectionPool(
-            connection_class=PromptConnection if address.tls is None else PromptTlsConnection,
+            connection_class=CancellableConnection if address.tls is None else CancellableTlsConnection,
             max_connections=settings.max_connections,
             timeout=settings.command_timeout_seconds,
             host=host[0],
@@ -117,11 +123,11 @@ def make_redis(url: str, process: str, settings: GateSettings) -> redis.Redis:
             db=address.database,
             username=address.username,
             password=address.password,
-            encoding_errors="backslashreplace",  # a stray byte in a stream must not stop the reading of what follows
+            encoding_errors="backslashreplace",  # a stray byte in an entry must not block the next ones
             client_name=f"atomictickets.{process}",
-            redis_connect_func=_greet,
+            redis_connect_func=_handshake,
             locate=locate,
-            **_common(address, settings),
+            **_common_options(address, settings),
         )
 
     match address.kind:
@@ -136,18 +142,18 @@ def make_redis(url: str, process: str, settings: GateSettings) -> redis.Redis:
 
 
 def _sentinels(address: RedisAddress, settings: GateSettings) -> Sentinel:
-    """They are asked in turn; the one that has answered comes first the next time."""
+    """Return a client that asks the Sentinels in turn, and moves the one that answers to the front of the list."""
     options = {
         "username": address.sentinel_username,
         "password": address.sentinel_password,
         "ssl": address.tls is not None,
-        **_common(address, settings),
+        **_common_options(address, settings),
     }
-    return Sentinel(address.hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]  # redis-py types it not
+    return Sentinel(address.hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]  # redis-py does not type it
 
 
-def _common(address: RedisAddress, settings: GateSettings) -> dict[str, Any]:
-    """What holds for every connection. Over TLS redis-py verifies certificate and host name unless told otherwise."""
+def _common_options(address: RedisAddress, settings: GateSettings) -> dict[str, Any]:
+    """Return the options of every connection. Over TLS redis-py verifies certificate and host name by default."""
     return {
         "socket_connect_timeout": settings.connect_timeout_seconds,
         "socket_timeout": settings.command_timeout_seconds,

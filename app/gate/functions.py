@@ -1,7 +1,8 @@
-"""The gate whose `reserve` is a function that the stock server keeps, made from the script's own text.
+"""A gate that calls `reserve` as a function of the stock server. The function is made from the script's text.
 
-Libraries are persisted and replicated with the data, which scripts are not: neither a restart, nor a failover, nor
-SCRIPT FLUSH makes the server forget it. Its name has the text's digest, so that two releases sell side by side.
+Function libraries are persisted and replicated with the data, and scripts are not: the server keeps the function over a
+restart, a failover and SCRIPT FLUSH. The function's name contains the text's digest, so two releases can sell side by
+side.
 """
 
 from collections.abc import Sequence
@@ -15,12 +16,12 @@ from app.gate.cluster import servers
 from app.gate.gate import Gate
 from app.gate.scripts import digest, source
 
-FORGOTTEN = "Function not found"
+NOT_FOUND = "Function not found"
 
 
 @cache
 def function_name(script: str) -> str:
-    """What FCALL calls the script; the same on every server."""
+    """Return the name by which FCALL calls the script; it is the same on every server."""
     return f"{script}_{digest(script)}"
 
 
@@ -29,7 +30,7 @@ def library_name(script: str) -> str:
 
 
 def library(script: str) -> str:
-    """What FUNCTION LOAD takes."""
+    """Return the library's text for FUNCTION LOAD."""
     return (
         f"#!lua name={library_name(script)}\n"
         f"redis.register_function('{function_name(script)}', function(KEYS, ARGV)\n{source(script)}\nend)\n"
@@ -37,25 +38,26 @@ def library(script: str) -> str:
 
 
 class FunctionGate(Gate):
-    """Decides by FCALL; all else is the gate's."""
+    """A gate that decides purchases by FCALL and otherwise works as Gate."""
 
     command: ClassVar[str] = "FCALL"
 
     async def load_scripts(self) -> None:
-        """Teaches each server the scripts, and the function unless it has it."""
+        """Load the scripts on each server, and the function on each server that lacks it."""
         await super().load_scripts()
-        for server in await self._guarded(servers(self._redis)):
-            if not await self._guarded(server.function_list(library_name("reserve"))):
-                await self._guarded(server.function_load(library("reserve"), replace=True))
+        for server in await self._call(servers(self._redis)):
+            if not await self._call(server.function_list(library_name("reserve"))):
+                await self._call(server.function_load(library("reserve"), replace=True))
 
-    def _called(self, script: str) -> str:
+    def _call_name(self, script: str) -> str:
         return function_name(script)
 
     async def _evaluate(self, server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        """Call the function. If the server lacks it, load it there and call again."""
         try:
             return await super()._evaluate(server, name, keys, arguments)
         except ResponseError as error:
-            if FORGOTTEN not in str(error):
+            if NOT_FOUND not in str(error):
                 raise
         await server.function_load(library(name), replace=True)
         return await super()._evaluate(server, name, keys, arguments)

@@ -1,4 +1,7 @@
-"""The gate: one script call decides, and either everything of a purchase happened or nothing did."""
+"""The gate: purchases decided by scripts on the stock server (Redis or Valkey).
+
+One script call decides a purchase, and nobody sees half of it. (reserve.lua says what a failing script leaves.)
+"""
 
 import asyncio
 import time
@@ -12,19 +15,16 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ResponseError
 
 from app.gate.availability import stock_server_reachable
-from app.gate.cluster import ask
+from app.gate.cluster import on_server_of
 from app.gate.keys import ANSWER_LIFE_SECONDS, SaleKeys
-from app.gate.replies import BatchReply, Decision, Entry, Fence, GateSnapshot, Remembered
+from app.gate.replies import BatchReply, Entry, FencingToken, GateSnapshot, RestoredOrder
 from app.gate.scripts import Scripts, digest
 from app.gate.server import claim
 from app.sales.model import Purchase, ReservationId, Sale
-from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Reserved, SoldOut
 from app.telemetry.spans import current_traceparent
 
-HEADER = 6  # verdict, round, epoch, hint, milliseconds until it opens, remaining
-WIDTH = 4  # of one purchase's answer
-AT_ONCE = 8  # snapshots
-ROUND_GUESSES = 3
+CONCURRENT_SNAPSHOTS = 8
+MAX_ROUND_TRIES = 3
 SCRIPTS = (
     *("reserve", "seed", "restore", "open", "fence", "amend"),
     *("release", "give_back", "snapshot", "acknowledge", "remove"),
@@ -32,9 +32,9 @@ SCRIPTS = (
 
 
 class Gate:
-    """The stock server, as the domain speaks of it. Raises GateUnavailable where it is away.
+    """The stock server in the terms of the domain. Methods raise GateUnavailable if the server is away.
 
-    `command`: by which `reserve` is called.
+    `command` is the Redis command that calls the script `reserve`.
     """
 
     command: ClassVar[str] = "EVALSHA"
@@ -48,28 +48,28 @@ class Gate:
         return SaleKeys(self._prefix, sale)
 
     async def load_scripts(self) -> None:
-        """Teaches each server every script, so that no buyer meets NOSCRIPT."""
-        await self._guarded(self._scripts.load(*SCRIPTS))
+        """Load the scripts of SCRIPTS on each server, so that no purchase meets NOSCRIPT."""
+        await self._call(self._scripts.load(*SCRIPTS))
 
     async def claim(self, installation: str) -> None:
-        """Marks the keys as those of `installation`. Raises ForeignStores where they are another's."""
+        """Mark the keys as those of `installation`. Raise ForeignStores if they belong to another installation."""
         await claim(self._redis, self._prefix, installation)
 
-    async def reserve(self, sale: str, purchases: Sequence[Purchase], known: Fence) -> BatchReply:
-        """Decides `purchases` of one sale, first come first served, in one round trip."""
+    async def reserve(self, sale: str, purchases: Sequence[Purchase], token: FencingToken) -> BatchReply:
+        """Decide `purchases` of one sale in their order, in one round trip. `token` is the newest that is known."""
         keys = self.keys(sale)
-        arguments: list[str | int] = [known.round, known.epoch]
+        arguments: list[str | int] = [token.round, token.epoch]
         for purchase in purchases:
             arguments += (purchase.customer, purchase.key, purchase.quantity, purchase.nonce, purchase.traceparent)
-        names = (keys.sale, keys.orders, keys.answers(known.round), keys.customers(known.round))
+        names = (keys.sale, keys.orders, keys.answers(token.round), keys.customers(token.round))
 
-        async def evaluate(server: "Redis") -> Any:
+        async def call(server: "Redis") -> Any:
             return await self._evaluate(server, "reserve", names, arguments)
 
-        return _batch(sale, purchases, await self._guarded(self._scripts.evaluated("reserve", names, evaluate)))
+        return BatchReply.of(sale, purchases, await self._call(self._scripts.evaluate("reserve", names, call)))
 
     async def seed(self, sale: Sale) -> bool:
-        """Puts the sale behind a closed fence at its epoch. False: what is here is as new."""
+        """Seed the sale in the state `fenced`. Return False if the gate's epoch is not older, or during a reset."""
         terms = sale.terms
         arguments = (
             sale.round,
@@ -83,34 +83,38 @@ class Gate:
             current_traceparent(),
         )
         keys = self.keys(sale.name)
-        return await self._of_round_here("seed", keys, (keys.sale,), max(1, sale.round - 1), arguments) == "seeded"
+        return await self._run_on_gate_round("seed", keys, (keys.sale,), max(1, sale.round - 1), arguments) == "seeded"
 
-    async def restore(self, sale: Sale, orders: Sequence[Remembered], *, first: bool) -> bool:
-        """Rebuilds a page of answers and customers' tickets behind the fence. False: somebody newer is at work."""
+    async def restore(self, sale: Sale, orders: Sequence[RestoredOrder], *, first: bool) -> bool:
+        """Rebuild a page of answers and customers' tickets while the sale is fenced. `first` empties both before.
+
+        Return False if the sale is no longer fenced at this epoch.
+        """
         keys = self.keys(sale.name)
         arguments: list[str | int] = [sale.epoch, "first" if first else "next"]
         for order in orders:
             arguments += (order.customer, order.key, order.entry, order.nonce, order.quantity, order.counted)
         names = (keys.sale, keys.answers(sale.round), keys.customers(sale.round))
-        return bool((await self._run("restore", names, arguments))[0] == "restored")
+        return await self._result("restore", names, arguments) == "restored"
 
     async def open(self, sale: Sale, *, remaining: int, backlog: int, entries: int | None = None) -> bool:
-        """Lifts the fence, into the state that the ledger asks for. `entries`: those in which the backlog was counted.
+        """Lift the fence and set the state that the ledger asks for.
 
-        False: the drain has taken some of them away since, or somebody newer is at work.
+        `entries` is the number of stream entries when the backlog was counted; None opens whatever their number.
+        Return False if the drain has removed entries since, or if the sale is no longer fenced at this epoch.
         """
         keys = self.keys(sale.name)
         names = (keys.sale, keys.answers(sale.round), keys.customers(sale.round), keys.orders)
         counted = "" if entries is None else entries
         arguments = (sale.epoch, state_of(sale), remaining, backlog, _expiry(sale), counted)
-        return bool((await self._run("open", names, arguments))[0] == "opened")
+        return await self._result("open", names, arguments) == "opened"
 
     async def fence(self, sale: str, epoch: int) -> bool:
-        """Stops a sale at once. False where a newer epoch rules, or the sale is not here at all."""
-        return bool((await self._run("fence", (self.keys(sale).sale,), (epoch,)))[0] == "fenced")
+        """Stop a sale at once. Return False if the gate has a newer epoch of the sale, or does not have the sale."""
+        return await self._result("fence", (self.keys(sale).sale,), (epoch,)) == "fenced"
 
     async def amend(self, sale: Sale) -> bool:
-        """Makes a running sale follow the ledger: growth, pause, window, end. False: it has to be recounted instead."""
+        """Apply the ledger's stock, limit, window and state to a running sale. Return False if it needs a recount."""
         keys, terms = self.keys(sale.name), sale.terms
         names = (keys.sale, keys.answers(sale.round), keys.customers(sale.round), keys.released(sale.round))
         arguments = (
@@ -122,38 +126,45 @@ class Gate:
             milliseconds(terms.closes_at),
             _expiry(sale),
         )
-        return bool((await self._run("amend", names, arguments))[0] == "amended")
+        return await self._result("amend", names, arguments) == "amended"
 
     async def release(self, reservation: ReservationId, epoch: int, customer: str, quantity: int) -> str:
-        """Returns a cancelled reservation's tickets, once: 'released', 'already', or 'stale' (ask the ledger again)."""
+        """Give a cancelled reservation's tickets back, once.
+
+        Return 'released', 'already' or 'stale'; after 'stale' the caller must read the ledger again.
+        """
         keys = self.keys(reservation.sale)
         names = (keys.sale, keys.released(reservation.round), keys.customers(reservation.round))
-        reply = await self._run("release", names, (reservation.round, epoch, str(reservation), customer, quantity))
-        return str(reply[0])
+        arguments = (reservation.round, epoch, str(reservation), customer, quantity)
+        return await self._result("release", names, arguments)
 
     async def give_back(self, sale: str, decided_on: GateSnapshot, tickets: int) -> bool:
-        """Returns leaked tickets. False: the sale is no longer as in the snapshot that this was decided on."""
+        """Give leaked tickets back to the stock. Return False if the sale has changed since `decided_on`."""
         arguments = (decided_on.round, decided_on.epoch, decided_on.repairs, decided_on.released, tickets)
-        return bool((await self._run("give_back", (self.keys(sale).sale,), arguments))[0] == "given-back")
+        return await self._result("give_back", (self.keys(sale).sale,), arguments) == "given-back"
 
     async def snapshot(self, sale: str) -> GateSnapshot | None:
-        """What the gate believes; None where it has no such sale."""
+        """Return the sale as the gate has it, or None if the gate has no such sale."""
         keys = self.keys(sale)
         fields = await self._run("snapshot", (keys.sale, keys.orders), ())
         return GateSnapshot.of(fields) if fields else None
 
     async def snapshots(self, sales: Sequence[str]) -> list[GateSnapshot | None]:
-        """The same for many, each at an instant of its own; a few at a time, so that no call waits for a connection."""
+        """Return the snapshot of each sale. A few at a time are taken, so that no call waits for a connection."""
         found: list[GateSnapshot | None] = []
-        for start in range(0, len(sales), AT_ONCE):
-            found += await asyncio.gather(*(self.snapshot(sale) for sale in sales[start : start + AT_ONCE]))
+        for start in range(0, len(sales), CONCURRENT_SNAPSHOTS):
+            some = sales[start : start + CONCURRENT_SNAPSHOTS]
+            found += await asyncio.gather(*(self.snapshot(sale) for sale in some))
         return found
 
     async def entries(self, sale: str, up_to: str = "+", page: int = 1000) -> AsyncIterator[list[Entry]]:
-        """The orders that are not yet in the ledger, oldest first, in pages. `up_to`: the last stream id to read."""
+        """Yield the orders that wait in the stream, oldest first, in pages.
+
+        `up_to` is the last stream id to read; '' reads nothing.
+        """
         start = "-"
         while up_to:
-            entries: list[Entry] = await self._guarded(
+            entries: list[Entry] = await self._call(
                 self._redis.xrange(self.keys(sale).orders, start, up_to, count=page)
             )
             if entries:
@@ -163,63 +174,70 @@ class Gate:
             start = f"({entries[-1][0]}"
 
     async def has_entry(self, reservation: ReservationId) -> bool:
-        """Whether this very order (its entry and its nonce) waits in the stream."""
+        """Return whether this order (the same entry and the same nonce) waits in the stream."""
         orders = self.keys(reservation.sale).orders
-        found = await self._guarded(self._redis.xrange(orders, reservation.entry, reservation.entry))
+        found = await self._call(self._redis.xrange(orders, reservation.entry, reservation.entry))
         return bool(found) and found[0][1].get("nonce") == reservation.nonce
 
     async def run_id(self, sale: str) -> str:
-        """Which run of which server has the sale; a restart changes it. '' where a managed service hides it."""
-        info = await self._guarded(ask(self._redis, self.keys(sale).sale, lambda server: server.info("server")))
+        """Return the run id of the sale's server, which a restart changes, or '' if a managed service hides it."""
+        key = self.keys(sale).sale
+        info = await self._call(on_server_of(self._redis, key, lambda server: server.info("server")))
         return str(info.get("run_id", ""))
 
     async def remove(self, sale: Sale) -> bool:
-        """Removes an ended and drained sale; its answers go by themselves within a day. False: it is being reset."""
+        """Remove an ended and drained sale; its answers expire within a day. Return False if it is being reset."""
         keys = self.keys(sale.name)
         names = (keys.sale, keys.orders)
-        return await self._of_round_here("remove", keys, names, sale.round, (_expiry(sale),)) == "removed"
+        return await self._run_on_gate_round("remove", keys, names, sale.round, (_expiry(sale),)) == "removed"
 
-    async def _of_round_here(
-        self, script: str, keys: SaleKeys, names: Sequence[str], guess: int, arguments: Sequence[str | int]
+    async def _run_on_gate_round(
+        self, script: str, keys: SaleKeys, names: Sequence[str], round_: int, arguments: Sequence[str | int]
     ) -> str:
-        """Runs a script on `names` and the keys of the round that Redis has, which may be older than the ledger's.
+        """Run a script on `names` and on the keys of the gate's round, which may be older than the ledger's.
 
-        'elsewhere' where the rounds changed again and again meanwhile: somebody else resets the sale.
+        `round_` is the round to try first. Return the script's result. It is 'elsewhere' if the gate's round changed
+        at each of the MAX_ROUND_TRIES tries, because the sale is being reset.
         """
-        verdict = ""
-        for _ in range(ROUND_GUESSES):
-            of_round = (keys.answers(guess), keys.customers(guess), keys.released(guess))
-            verdict, here = await self._run(script, (*names, *of_round), (*arguments, guess))
-            if verdict != "elsewhere":
+        result = ""
+        for _ in range(MAX_ROUND_TRIES):
+            of_round = (keys.answers(round_), keys.customers(round_), keys.released(round_))
+            result, gate_round = await self._run(script, (*names, *of_round), (*arguments, round_))
+            if result != "elsewhere":
                 break
-            guess = here
-        return verdict
+            round_ = gate_round
+        return result
+
+    async def _result(self, name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> str:
+        """Run a script and return the first value of its reply."""
+        return str((await self._run(name, keys, arguments))[0])
 
     async def _run(self, name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
-        return await self._guarded(self._scripts.run(name, keys, arguments))
+        return await self._call(self._scripts.run(name, keys, arguments))
 
-    async def _guarded(self, call: Awaitable[Any]) -> Any:
+    async def _call(self, call: Awaitable[Any]) -> Any:
+        """Return the call's result. Raise GateUnavailable if the server is away or refuses the call."""
         with stock_server_reachable():
             return await call
 
-    def _called(self, script: str) -> str:
-        """What the command calls the script."""
+    def _call_name(self, script: str) -> str:
+        """Return the name by which `command` calls the script."""
         return digest(script)
 
     async def _evaluate(self, server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
-        """Calls the script with the run id of the connection's own server as third argument."""
+        """Call the script with the run id of the connection's server inserted as third argument."""
         pool = server.connection_pool
-        connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py types it not
+        connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py does not type it
         try:
             run_id: str = connection.run_id  # type: ignore[attr-defined]  # set by app.gate.connection
-            command = (self.command, self._called(name), len(keys), *keys, *arguments[:2], run_id, *arguments[2:])
-            # hiredis packs in C: 3 us a purchase less than redis-py's own packing, of 10 in all.
-            await connection.send_packed_command([pack_command(command)])  # type: ignore[arg-type]  # its stub forgets an ellipsis
+            command = (self.command, self._call_name(name), len(keys), *keys, *arguments[:2], run_id, *arguments[2:])
+            # hiredis packs in C, which saves 3 us of the 10 us that a purchase costs with redis-py's own packing.
+            await connection.send_packed_command([pack_command(command)])  # type: ignore[arg-type]  # its stub lacks an ellipsis
             reply = await connection.read_response()
         except ResponseError:
             raise
         except BaseException:
-            # A reply that nobody read would be taken for the next command's: this connection is not used again.
+            # A reply left unread would be taken for the next command's, so this connection must not be used again.
             await connection.disconnect(nowait=True)
             raise
         finally:
@@ -228,59 +246,29 @@ class Gate:
 
 
 def has_terms(snapshot: GateSnapshot, sale: Sale) -> bool:
-    """Whether the gate decides by the limit, the window and the state of `sale`. Its stock is another question."""
+    """Return whether the gate decides by the limit, the window and the state of `sale`. The stock is not compared."""
     limit, opens, closes = sale.terms.customer_limit or 0, sale.terms.opens_at, sale.terms.closes_at
     in_force = (limit, milliseconds(opens), milliseconds(closes), state_of(sale))
     return (snapshot.limit, snapshot.opens, snapshot.closes, snapshot.state) == in_force
 
 
 def milliseconds(moment: datetime | None) -> int:
-    """Since the epoch, as the scripts take it; 0 for none."""
+    """Return the Unix time in milliseconds, as the scripts take it, or 0 for None."""
     return 0 if moment is None else int(moment.timestamp() * 1000)
 
 
 def state_of(sale: Sale) -> str:
-    """What the ledger asks for; the window is the script's to judge."""
+    """Return the state that the ledger asks for: closed, paused or open. The script itself checks the window."""
     if sale.ended_at is not None:
         return "closed"
     return "paused" if sale.paused else "open"
 
 
 def _expiry(sale: Sale) -> int:
-    """When the answers may go (seconds since the epoch), 0 while nobody knows.
+    """Return the Unix time in seconds at which the answers may expire, or 0 if the sale has no end yet.
 
-    Never at once: terms amended or recounted long after the close must not take the memory of keys and releases.
+    It is at least ANSWER_LIFE_SECONDS ahead: an amendment or a recount long after the close must not delete the
+    answers and the releases.
     """
     last = sale.ended_at or sale.terms.closes_at
     return 0 if last is None else int(max(last.timestamp(), time.time())) + ANSWER_LIFE_SECONDS
-
-
-def _batch(sale: str, purchases: Sequence[Purchase], reply: list[Any]) -> BatchReply:
-    verdict, round_, epoch, hint, opens_in_ms, remaining = reply[:HEADER]
-    decisions = []
-    if verdict == "decided":
-        answers = (reply[start : start + WIDTH] for start in range(HEADER, len(reply), WIDTH))
-        decisions = [
-            decision(sale, round_, purchase, answer, opens_in_ms)
-            for purchase, answer in zip(purchases, answers, strict=True)
-        ]
-    seeded_by = reply[HEADER] if verdict == "stale" else ""
-    return BatchReply(verdict, Fence(epoch, round_), hint == 1, remaining, decisions, seeded_by)
-
-
-def decision(sale: str, round_: int, purchase: Purchase, answer: Sequence[Any], opens_in_ms: int) -> Decision:
-    """Reads the four values that a script answers to one purchase (see reserve.lua)."""
-    code, first, second, number = answer
-    match code:
-        case "reserved":
-            return Decision(Reserved(ReservationId(sale, round_, first, second), purchase.quantity), number)
-        case "sold-out":
-            return Decision(SoldOut(first))
-        case "replayed":
-            return Decision(Reserved(ReservationId(sale, round_, first, second), purchase.quantity, replayed=True))
-        case "key-reused":
-            return Decision(KeyReused(first))
-        case "limit":
-            return Decision(CustomerLimitReached(held=first, limit=second))
-        case _:
-            return Decision(NotOpen(code, opens_in_ms / 1000 if code == "scheduled" else None))

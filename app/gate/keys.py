@@ -1,44 +1,45 @@
-"""Every key of a sale, its type, its owner and how long it lives.
+"""The keys of a sale: their types, who writes them, and how long they live.
 
-All keys of a sale share one hash tag, so that one script reaches them on a Redis Cluster too.
+All keys of a sale share one hash tag, so that one script can use them on a Redis Cluster too.
 
-`<prefix>:{<sale>}:sale`               hash: terms, counters and fence. Written by the scripts; unlinked by the
-                                       reconciliation when the sale has ended and is drained
+`<prefix>:{<sale>}:sale`               hash: terms, counters and fence. Written by the scripts. The reconciler removes
+                                       it when the sale has ended and is drained
 `<prefix>:{<sale>}:orders`             stream with the group `ledger`: reserve adds an entry, acknowledge deletes it
                                        when its booking is committed. Lives as long as the hash
 `<prefix>:{<sale>}:answers:<round>`    hash: `<customer> <key>` to `<entry> <nonce> <quantity>`. Lives until 24 h after
-                                       the sale closed, ended or was reset: the sale's hash says so, for whoever makes
-                                       these three; a reset or the removal at the latest
-`<prefix>:{<sale>}:customers:<round>`  hash: customer to tickets held, where the sale has a limit. Lives as the answers
-`<prefix>:{<sale>}:released:<round>`   set of reservation ids whose tickets came back. Lives as the answers
-`<prefix>:instance`                    string: the id of the installation, which the ledger holds too. Has no end
+                                       the sale closed, ended or was reset. The script that creates this key or one of
+                                       the next two takes that time from the sale's hash; a reset or the removal sets
+                                       it at the latest
+`<prefix>:{<sale>}:customers:<round>`  hash: customer to tickets held, if the sale has a limit. Lives as the answers
+`<prefix>:{<sale>}:released:<round>`   set of reservation ids whose tickets were given back. Lives as the answers
+`<prefix>:instance`                    string: the id of the installation, which the ledger holds too. Never expires
 """
 
 from dataclasses import dataclass
 
 GROUP = "ledger"
-ANSWER_LIFE_SECONDS = 24 * 3600  # as long as Stripe keeps an idempotency key at least
+ANSWER_LIFE_SECONDS = 24 * 3600  # Stripe keeps an idempotency key at least as long
 
 
 def instance_key(prefix: str) -> str:
-    """The id of the installation; the ledger holds the same one."""
+    """Return the key of the installation's id."""
     return f"{prefix}:instance"
 
 
-def key_of_sale(prefix: str, sale: str, what: str) -> str:
-    """The braces are the hash tag."""
-    return f"{prefix}:{{{sale}}}:{what}"
+def key_of_sale(prefix: str, sale: str, suffix: str) -> str:
+    """Return the key `<prefix>:{<sale>}:<suffix>`. The braces are the hash tag."""
+    return f"{prefix}:{{{sale}}}:{suffix}"
 
 
 @dataclass(frozen=True, slots=True)
 class SaleKeys:
-    """The keys of one sale."""
+    """The names of one sale's keys."""
 
     prefix: str
     name: str
 
-    def _key(self, what: str) -> str:
-        return key_of_sale(self.prefix, self.name, what)
+    def _key(self, suffix: str) -> str:
+        return key_of_sale(self.prefix, self.name, suffix)
 
     @property
     def sale(self) -> str:

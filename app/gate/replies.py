@@ -1,43 +1,59 @@
-"""What the gate says, and the ways in which it can't."""
+"""The replies of the gate, and the errors raised if it can't decide."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
-from app.sales.outcomes import Outcome
+from app.sales.model import Purchase, ReservationId
+from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
+from app.sales.strategy import Snapshot
+
+HEADER = 6  # values of reserve.lua's reply before the answers: result, round, epoch, hint, ms until open, remaining
+WIDTH = 4  # values of one purchase's answer
 
 
 class GateUnavailable(TemporarilyUnavailable):
-    """The stock server is away or slow. What was sent may have happened: only the same key can tell."""
+    """The stock server is away or slow. A purchase sent may have been accepted: a retry with the same key shows it."""
 
 
 class GateBusy(TemporarilyUnavailable):
-    """The purchase never left this process: nothing was taken."""
+    """The purchase was not sent, and nothing was taken."""
 
 
 class GateForgot(TemporarilyUnavailable):
-    """The stock server is there and can't vouch for the sale: its keys are gone, fenced, or of another time."""
+    """The stock server answers but can't vouch for the sale, whose keys are missing, fenced, or of another epoch.
+
+    `result` is the first value of reserve.lua's reply. Nothing was taken.
+    """
 
     title = "Sale Being Recounted"
     slug = "sale-recounting"
 
-    def __init__(self, detail: str, verdict: str) -> None:
+    def __init__(self, detail: str, result: str) -> None:
         super().__init__(detail, retry_after_seconds=2.0)
-        self.verdict = verdict
+        self.result = result
 
 
 class DecisionFailed(AtomicTicketsError):
-    """A defect, no outage, met a shared call. It may have happened all the same: only the same key can tell."""
+    """A shared call failed because of a defect, not an outage.
+
+    Its purchases may have been accepted: a retry with the same key shows it.
+    """
 
     def __init__(self, defect: Exception) -> None:
-        super().__init__("The request failed; it is logged. Whether it took tickets, the same key finds out.")
+        super().__init__(
+            "The request failed, and the error is logged. Retry with the same key to learn whether it took tickets."
+        )
         self.__cause__ = defect
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Fence:
-    """The newest (epoch, round) that a caller knows of a sale. (0, 0) knows nothing, and is told."""
+class FencingToken:
+    """The newest (epoch, round) of a sale that a caller knows.
+
+    (0, 0) means that it knows none; the gate then answers 'stale' with the current ones.
+    """
 
     epoch: int = 0
     round: int = 0
@@ -45,7 +61,7 @@ class Fence:
 
 @dataclass(slots=True)  # not frozen, as Purchase
 class Decision:
-    """The outcome of one purchase; `number` is the order's own in its epoch, 0 where none was made by this call."""
+    """The outcome of one purchase. `number` is the order's number in its epoch, or 0 if this call made no order."""
 
     outcome: Outcome
     number: int = 0
@@ -53,25 +69,43 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class BatchReply:
-    """What one call of `reserve` came to. Without decisions (`verdict` is not 'decided') nothing was taken.
+    """The reply to one call of `reserve`. If `result` is not 'decided', there are no decisions and nothing was taken.
 
-    `remaining`: tickets afterwards. `seeded_by`: where the verdict is 'stale', the traceparent of whoever seeded the
-    epoch that rules now; '' where that isn't sampled.
+    `hint_due`: whether the caller should send a hint to the workers. `remaining`: tickets after the call.
+    `seeded_by`: if the result is 'stale', the traceparent of the span that seeded the present epoch; '' if that span
+    is not sampled.
     """
 
-    verdict: str
-    fence: Fence
+    result: str
+    token: FencingToken
     hint_due: bool
     remaining: int
     decisions: list[Decision]
     seeded_by: str = ""
 
+    @classmethod
+    def of(cls, sale: str, purchases: Sequence[Purchase], reply: list[Any]) -> Self:
+        """Return the reply from the values that reserve.lua returns."""
+        result, round_, epoch, hint, opens_in_ms, remaining = reply[:HEADER]
+        decisions = []
+        if result == "decided":
+            answers = (reply[start : start + WIDTH] for start in range(HEADER, len(reply), WIDTH))
+            decisions = [
+                decision(sale, round_, purchase, answer, opens_in_ms)
+                for purchase, answer in zip(purchases, answers, strict=True)
+            ]
+        seeded_by = reply[HEADER] if result == "stale" else ""
+        return cls(result, FencingToken(epoch, round_), hint == 1, remaining, decisions, seeded_by)
+
 
 @dataclass(frozen=True, slots=True)
 class GateSnapshot:
-    """A sale as the gate has it, at one instant. Tickets, but for `accepted`: the number of the newest order.
+    """A sale as the gate has it, at one instant.
 
-    `limit`, `opens` and `closes` (ms since the epoch) are the terms it decides by; 0 stands for none.
+    `stock`, `remaining` and `backlog` are in tickets. `accepted` is the number of the newest order in the epoch.
+    `repairs` counts how often leaked tickets were given back, and `released` the reservations that were released.
+    `server` is the run id of the server that the sale was seeded on. `last_entry` is the newest stream id, or ''.
+    `limit`, `opens` and `closes` (Unix time in ms) are the terms in force; 0 means none.
     """
 
     round: int
@@ -91,6 +125,7 @@ class GateSnapshot:
 
     @classmethod
     def of(cls, fields: list[str]) -> Self:
+        """Return the snapshot from the fields that snapshot.lua returns."""
         round_, epoch, state, stock, remaining, backlog, accepted, repairs, released, server, *terms, last = fields
         limit, opens, closes = terms
         return cls(
@@ -110,10 +145,22 @@ class GateSnapshot:
             int(closes),
         )
 
+    def as_counter(self) -> Snapshot:
+        """Return the snapshot in the form that the counters of all strategies have."""
+        return Snapshot(
+            round=self.round,
+            epoch=self.epoch,
+            stock=self.stock,
+            remaining=self.remaining,
+            backlog=self.backlog,
+            available=self.state != "fenced",
+            returns=self.repairs + self.released,
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
-    """An order to restore: its answer, and the tickets that count towards the customer's limit."""
+class RestoredOrder:
+    """An order to restore: its answer, and the tickets (`counted`) that count towards the customer's limit."""
 
     customer: str
     key: str
@@ -124,3 +171,22 @@ class Remembered:
 
 
 Entry = tuple[str, Mapping[str, str]]
+"""The id and the fields of an entry of the stream."""
+
+
+def decision(sale: str, round_: int, purchase: Purchase, answer: Sequence[Any], opens_in_ms: int) -> Decision:
+    """Return the decision that the four values of one purchase's answer stand for (see reserve.lua)."""
+    code, first, second, number = answer
+    match code:
+        case "reserved":
+            return Decision(Reserved(ReservationId(sale, round_, first, second), purchase.quantity), number)
+        case "sold-out":
+            return Decision(SoldOut(first))
+        case "replayed":
+            return Decision(Reserved(ReservationId(sale, round_, first, second), purchase.quantity, replayed=True))
+        case "key-reused":
+            return Decision(KeyReused(first))
+        case "limit":
+            return Decision(CustomerLimitReached(held=first, limit=second))
+        case _:
+            return Decision(NotOpen(code, opens_in_ms / 1000 if code == "scheduled" else None))

@@ -1,8 +1,9 @@
-"""What a process checks of the stock server before it sells anything: that it keeps its word, and whose it is."""
+"""Checks of the stock server before a process sells anything: its durability, and the installation that owns it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
@@ -11,68 +12,72 @@ from app.gate.cluster import servers
 from app.gate.keys import instance_key
 from app.gate.replies import GateUnavailable
 
-log = structlog.get_logger()
-
 
 class ForeignStores(TemporarilyUnavailable):
-    """Redis and Postgres belong to two installations: each would sell the other's tickets."""
+    """Redis and Postgres belong to two installations, each of which would sell the other's tickets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Durability:
-    """What the server's configuration promises. None: a managed service doesn't tell."""
+    """The durability settings of a server. `appendfsync` is None if a managed service hides it."""
 
     appendonly: bool
     appendfsync: str | None
     maxmemory_policy: str
 
     def doubts(self) -> list[str]:
-        """What an accepted order may not survive; empty where it survives the death of any process."""
+        """Return the ways in which an accepted order may be lost. Empty: orders survive the death of any process."""
         found = []
         if not self.appendonly:
-            found.append("appendonly is off: a restart of the stock server forgets every order not yet booked")
+            found.append("appendonly is off: a restart of the stock server loses every order not booked yet")
         elif self.appendfsync is None:
             found.append("appendfsync can't be read here: make sure that it is 'always'")
         elif self.appendfsync != "always":
-            found.append(f"appendfsync is {self.appendfsync!r}, not 'always': a crash may forget accepted orders")
+            found.append(f"appendfsync is {self.appendfsync!r}, not 'always': a crash may lose accepted orders")
         if self.maxmemory_policy != "noeviction":
-            found.append(f"maxmemory-policy is {self.maxmemory_policy!r}, not 'noeviction': a full server drops sales")
+            found.append(f"maxmemory-policy is {self.maxmemory_policy!r}, not 'noeviction': a full server evicts sales")
         return found
 
 
-async def read_durability(redis: "Redis") -> Durability:
-    """Reads the configuration, or what INFO tells where CONFIG is refused. Raises GateUnavailable."""
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Raise GateUnavailable in place of an error of Redis or of the connection."""
     try:
+        yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise GateUnavailable(f"The stock server can't be reached: {error}") from error
+
+
+async def read_durability(redis: "Redis") -> Durability:
+    """Read the settings from CONFIG, or from INFO if CONFIG is refused. Raise GateUnavailable if the server is away."""
+    with _answering():
         try:
             config = await redis.config_get("appendonly", "appendfsync", "maxmemory-policy")
         except ResponseError:
             info = await redis.info("everything")
             return Durability(bool(info.get("aof_enabled")), None, str(info.get("maxmemory_policy", "unknown")))
-    except (RedisError, OSError, TimeoutError) as error:
-        raise GateUnavailable(f"The stock server can't be reached: {error}") from error
     return Durability(config["appendonly"] == "yes", config["appendfsync"], str(config["maxmemory-policy"]))
 
 
 async def durability_doubts(redis: "Redis") -> list[str]:
-    """What an accepted order may not survive on any of the servers. Raises GateUnavailable."""
-    try:
+    """Return the ways in which an accepted order may be lost on any of the servers.
+
+    Raise GateUnavailable if one of them is away.
+    """
+    with _answering():
         found = [doubt for server in await servers(redis) for doubt in (await read_durability(server)).doubts()]
-    except (RedisError, OSError, TimeoutError) as error:
-        raise GateUnavailable(f"The stock server can't be reached: {error}") from error
-    return list(dict.fromkeys(found))  # servers of a cluster are mostly alike
+    return list(dict.fromkeys(found))  # the servers of a cluster mostly have the same settings
 
 
 async def claim(redis: "Redis", prefix: str, installation: str) -> None:
-    """Marks the keys under `prefix` as those of `installation`. Raises ForeignStores where they are another's.
+    """Mark the keys under `prefix` as those of `installation`.
 
-    It reads first: a server that is full refuses even a SET that would change nothing.
+    Raise ForeignStores if they belong to another installation, or GateUnavailable if the server is away.
+    The key is read first, because a full server refuses even a SET that would change nothing.
     """
-    try:
-        owner = await redis.get(instance_key(prefix)) or await redis.set(
-            instance_key(prefix), installation, nx=True, get=True
-        )
-    except (RedisError, OSError, TimeoutError) as error:
-        raise GateUnavailable(f"The stock server can't be reached: {error}") from error
+    key = instance_key(prefix)
+    with _answering():
+        owner = await redis.get(key) or await redis.set(key, installation, nx=True, get=True)
     if owner not in (None, installation):
         raise ForeignStores(
             f"The stock server's keys under {prefix!r} belong to installation {owner!r}, the ledger to "

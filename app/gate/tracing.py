@@ -1,8 +1,8 @@
-"""The spans of the gate: one for each sampled purchase in its buyer's trace, and one for the call that they share.
+"""The spans of the gate: one for each sampled purchase, in its buyer's trace, and one for the call that they share.
 
-`gate.reserve` lasts from the queue to the answer, and it is what the order's entry in the stream names: the worker's
-span becomes its child. The call decides up to 128 purchases, of many traces, so that it begins a trace of its own, to
-which each of them links. (Links back would double what the call's span costs, and tell nothing that these don't.)
+`gate.reserve` lasts from the queue to the answer. The order's entry in the stream names this span, so the worker's span
+becomes its child. The shared call decides up to 128 purchases of many traces. It therefore begins its own trace, and
+the span of each purchase links to it. (Links back would double the cost of the call's span and add no information.)
 """
 
 from collections.abc import Sequence
@@ -13,22 +13,25 @@ from opentelemetry.util.types import AttributeValue
 
 from app.gate.replies import BatchReply, GateForgot
 from app.sales.outcomes import Reserved
-from app.telemetry.context import parse
-from app.telemetry.spans import decided
+from app.telemetry.context import parse_traceparent
+from app.telemetry.spans import recorded_span
 
 CALLS = {"EVALSHA": "EVALSHA reserve", "FCALL": "FCALL reserve"}
-"""The span of the shared call, by the command that it is."""
+"""The name of the shared call's span, by Redis command."""
 
 
-def reserving(sale: str) -> AbstractContextManager[Span]:
-    """The way of one sampled purchase through the gate."""
-    asked = {"atomictickets.sale": sale, "messaging.system": "redis"}
+def reserve_span(sale: str) -> AbstractContextManager[Span]:
+    """Return a context manager with the span of one sampled purchase, from the queue to the answer."""
+    attributes = {"atomictickets.sale": sale, "messaging.system": "redis"}
     parent = get_current_span().get_span_context()
-    return decided("gate.reserve", parent, asked, kind=SpanKind.PRODUCER, expected=(GateForgot,))
+    return recorded_span("gate.reserve", parent, attributes, kind=SpanKind.PRODUCER, expected=(GateForgot,))
 
 
-def calling(command: str, sale: str, purchases: int) -> AbstractContextManager[Span]:
-    """The shared call, where one of its purchases is sampled. `command`: of CALLS. `purchases`: how many it decides."""
+def call_span(command: str, sale: str, purchases: int) -> AbstractContextManager[Span]:
+    """Return a context manager with the span of a shared call that has a sampled purchase.
+
+    `command` is a key of CALLS. `purchases` is the number of purchases that the call decides.
+    """
     attributes: dict[str, AttributeValue] = {
         "db.system.name": "redis",
         "db.operation.name": command,
@@ -36,11 +39,15 @@ def calling(command: str, sale: str, purchases: int) -> AbstractContextManager[S
         "db.operation.batch.size": purchases,
         "atomictickets.sale": sale,
     }
-    return decided(CALLS[command], None, attributes, kind=SpanKind.CLIENT, expected=(GateForgot,))
+    return recorded_span(CALLS[command], None, attributes, kind=SpanKind.CLIENT, expected=(GateForgot,))
 
 
-def tell(call: Span, reply: BatchReply, spans: Sequence[Span], seeded_by: str) -> None:
-    """What the call came to; and of the first one in an epoch, which reconciliation (or request) seeded it."""
+def record_reply(call: Span, reply: BatchReply, spans: Sequence[Span], seeded_by: str) -> None:
+    """Record the reply on the call's span, and link the purchases' `spans` to the call.
+
+    `seeded_by` is the traceparent of the reconciliation or request that seeded the epoch, for the first call in the
+    epoch; the spans link to it too. It is '' for later calls.
+    """
     accepted = taken = 0
     for decision in reply.decisions:
         if decision.number and type(decision.outcome) is Reserved:
@@ -48,18 +55,18 @@ def tell(call: Span, reply: BatchReply, spans: Sequence[Span], seeded_by: str) -
             taken += decision.outcome.quantity
     call.set_attributes(
         {
-            "atomictickets.round": reply.fence.round,
-            "atomictickets.epoch": reply.fence.epoch,
+            "atomictickets.round": reply.token.round,
+            "atomictickets.epoch": reply.token.epoch,
             "atomictickets.accepted": accepted,
             "atomictickets.remaining_before": reply.remaining + taken,
             "atomictickets.remaining": reply.remaining,
         }
     )
-    seeding = parse(seeded_by)
-    for each in spans:
-        if not each.is_recording():  # its buyer went away meanwhile
+    seeding = parse_traceparent(seeded_by)
+    for span in spans:
+        if not span.is_recording():  # the buyer has disconnected
             continue
-        each.add_link(call.get_span_context())
-        each.set_attribute("atomictickets.epoch", reply.fence.epoch)
+        span.add_link(call.get_span_context())
+        span.set_attribute("atomictickets.epoch", reply.token.epoch)
         if seeding is not None:
-            each.add_link(seeding, {"atomictickets.link": "seeded by"})
+            span.add_link(seeding, {"atomictickets.link": "seeded by"})

@@ -1,10 +1,10 @@
-"""Where the attempts of racing strategies are kept, and where two of them are found to be a witness.
+"""Storage of the attempts of strategies that race, and the search for witnesses: pairs of conflicting attempts.
 
-Two processes that store one half of a pair each must not both miss it. Under READ COMMITTED a statement sees what was
-committed before it began, so a finder that runs beside another's uncommitted insert sees nothing of it. Therefore
-whoever stores attempts of a sale holds that sale's lock from before its insert until its commit: the later one of any
-two finds what the earlier one stored. The same lock makes numbers rise in the order of the commits, so that a reader
-who goes on after the highest number that it has seen misses nothing.
+Two processes that each store one half of a pair must not both miss the pair. Under READ COMMITTED a statement sees only
+rows that were committed before it began, so it does not see an insert of another process that is not committed yet.
+Therefore a process that stores attempts of a sale holds that sale's lock from before its insert until its commit: of
+any two such processes the later one finds what the earlier one stored. The lock also makes numbers rise in the order of
+the commits, so a reader that continues after the highest number that it has seen misses nothing.
 """
 
 import json
@@ -17,21 +17,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.ledger.availability import ledger_reachable
 from app.ledger.locks import hold
-from app.races.attempt import Hazard, RecordedAttempt, Witness
-from app.sales.model import UnknownSale
+from app.sales.attempt import Hazard, RecordedAttempt, Witness
+from app.sales.model import unknown_sale
 
-MOST_PER_ROUND = 100_000  # attempts, 30 MB or so: what more comes is counted and not kept
+MAX_PER_ROUND = 100_000  # attempts, about 30 MB; further attempts are counted and not stored
 
-NAMES = tuple(field.name for field in fields(RecordedAttempt))
-TYPES = {"round": "integer", "quantity": "integer", "value_read": "integer", "value_written": "integer"} | {
+COLUMNS = tuple(field.name for field in fields(RecordedAttempt))
+COLUMN_TYPES = {"round": "integer", "quantity": "integer", "value_read": "integer", "value_written": "integer"} | {
     "read_at": "double precision",
     "wrote_at": "double precision",
 }
-SENT = ", ".join(f"{name} {TYPES.get(name, 'text')}" for name in NAMES if name != "number")
+RECORD_COLUMNS = ", ".join(f"{name} {COLUMN_TYPES.get(name, 'text')}" for name in COLUMNS if name != "number")
 
 KEEP = text(f"""
     WITH sent AS (
-        SELECT * FROM jsonb_to_recordset(CAST(:attempts AS jsonb)) AS s ({SENT})
+        SELECT * FROM jsonb_to_recordset(CAST(:attempts AS jsonb)) AS s ({RECORD_COLUMNS})
         WHERE NOT EXISTS (SELECT FROM attempts a WHERE a.id = s.id)
     ), rounds AS MATERIALIZED (
         SELECT sale, round,
@@ -41,9 +41,9 @@ KEEP = text(f"""
         SELECT sent.*, latest + row_number() OVER (PARTITION BY sale, round ORDER BY read_at, id) AS number
         FROM sent JOIN rounds USING (sale, round)
     )
-    INSERT INTO attempts ({", ".join(NAMES)}) SELECT {", ".join(NAMES)} FROM numbered WHERE number <= :most
-""")  # noqa: S608  our own names, no input
-FIND = text("""
+    INSERT INTO attempts ({", ".join(COLUMNS)}) SELECT {", ".join(COLUMNS)} FROM numbered WHERE number <= :most
+""")  # noqa: S608  constants only
+FIND_WITNESSES = text("""
     INSERT INTO witnesses (sale, round, first_number, second_number, hazard)
     SELECT later.sale, later.round, earlier.number, later.number, later.hazard
     FROM attempts later
@@ -56,71 +56,77 @@ FIND = text("""
     WHERE later.id = ANY(:ids) AND later.wrote_at IS NOT NULL
     ON CONFLICT DO NOTHING
 """)
-KEPT = text("SELECT id FROM attempts WHERE id = ANY(:ids)")
+STORED_IDS = text("SELECT id FROM attempts WHERE id = ANY(:ids)")
 
-# LATERAL: as joins they read all rows of the sale for each pair, for the same reason as in AttemptRow.
-BOTH = ", ".join(f"{side}.{name} AS {side}_{name}" for side in ("first", "second") for name in NAMES)
-FIRST = """
+# LATERAL ... LIMIT 1: with plain joins the planner reads all rows of the sale for each pair, as AttemptRow explains.
+PAIR_COLUMNS = ", ".join(f"{side}.{name} AS {side}_{name}" for side in ("first", "second") for name in COLUMNS)
+JOIN_FIRST = """
     CROSS JOIN LATERAL (
         SELECT * FROM attempts a WHERE a.sale = w.sale AND a.round = w.round AND a.number = w.first_number LIMIT 1
     ) first
 """
 WITNESSES_OF = text(f"""
-    SELECT w.hazard, {BOTH} FROM attempts second
+    SELECT w.hazard, {PAIR_COLUMNS} FROM attempts second
     CROSS JOIN LATERAL (
         SELECT * FROM witnesses w
         WHERE w.sale = second.sale AND w.round = second.round AND w.second_number = second.number LIMIT 1
-    ) w {FIRST}
+    ) w {JOIN_FIRST}
     WHERE second.id = ANY(:ids) ORDER BY second.sale, second.round, second.number
-""")  # noqa: S608  our own names, no input
-# Whose purchase it was, by its idempotency key. Scalar: as a join the planner might read all bookings for each attempt.
-OURS = "starts_with((SELECT b.idempotency_key FROM bookings b WHERE b.reservation_id = {reservation}), :keys)"
+""")  # noqa: S608  constants only
+# Whether the idempotency key of an attempt's purchase begins with :key_prefix. It is a scalar subquery: for a join the
+# planner might read all bookings for each attempt.
+KEY_MATCHES = "starts_with((SELECT b.idempotency_key FROM bookings b WHERE b.reservation_id = {}), :key_prefix)"
 RESERVATION = "(SELECT a.reservation_id FROM attempts a WHERE a.sale = w.sale AND a.round = w.round AND a.number = {})"
-ONE_IS_OURS = f"""(
-    :keys = '' OR {OURS.format(reservation=RESERVATION.format("w.second_number"))}
-    OR {OURS.format(reservation=RESERVATION.format("w.first_number"))}
+EITHER_KEY_MATCHES = f"""(
+    :key_prefix = '' OR {KEY_MATCHES.format(RESERVATION.format("w.second_number"))}
+    OR {KEY_MATCHES.format(RESERVATION.format("w.first_number"))}
 )"""
 WITNESSES_AFTER = text(f"""
-    SELECT w.hazard, {BOTH} FROM (
-        SELECT * FROM witnesses w WHERE sale = :sale AND round = :round AND second_number > :after AND {ONE_IS_OURS}
+    SELECT w.hazard, {PAIR_COLUMNS} FROM (
+        SELECT * FROM witnesses w
+        WHERE sale = :sale AND round = :round AND second_number > :after AND {EITHER_KEY_MATCHES}
         ORDER BY second_number LIMIT :limit
-    ) w {FIRST}
+    ) w {JOIN_FIRST}
     CROSS JOIN LATERAL (
         SELECT * FROM attempts a WHERE a.sale = w.sale AND a.round = w.round AND a.number = w.second_number LIMIT 1
     ) second
     ORDER BY w.second_number
-""")  # noqa: S608  our own names, no input
+""")  # noqa: S608  constants only
 ATTEMPTS_AFTER = text(f"""
-    SELECT {", ".join(NAMES)} FROM attempts WHERE sale = :sale AND round = :round AND number > :after
+    SELECT {", ".join(COLUMNS)} FROM attempts WHERE sale = :sale AND round = :round AND number > :after
     ORDER BY number LIMIT :limit
-""")  # noqa: S608  our own names, no input
+""")  # noqa: S608  constants only
 ROUND = text("SELECT round FROM sales WHERE name = :sale")
 EXTENT = text(f"""
     SELECT (SELECT coalesce(max(number), 0) FROM attempts WHERE sale = :sale AND round = :round) AS latest,
         (SELECT count(DISTINCT nonce) FROM attempts a
             WHERE sale = :sale AND round = :round AND number > :after AND wrote_at IS NOT NULL
-                AND (:keys = '' OR {OURS.format(reservation="a.reservation_id")})) AS written,
+                AND (:key_prefix = '' OR {KEY_MATCHES.format("a.reservation_id")})) AS written,
         (SELECT count(*) FROM witnesses w
-            WHERE sale = :sale AND round = :round AND second_number > :after AND {ONE_IS_OURS}) AS witnesses
-""")  # noqa: S608  our own names, no input
+            WHERE sale = :sale AND round = :round AND second_number > :after AND {EITHER_KEY_MATCHES}) AS witnesses
+""")  # noqa: S608  constants only
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What came of a batch. `beyond`: attempts that found their round full. `witnesses`: whose second one is in it."""
+class KeptBatch:
+    """The result of storing a batch.
 
-    beyond: list[RecordedAttempt]
+    `round_full`: the attempts that were not stored, because their round has MAX_PER_ROUND already.
+    `witnesses`: the pairs whose second attempt is in the batch.
+    """
+
+    round_full: list[RecordedAttempt]
     witnesses: list[Witness]
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much evidence there is of a round, or of what came in it after some number.
+    """The amount of evidence of a round, or of the part of it after some number.
 
-    latest     the highest number
-    written    purchases (with these keys, where keys are asked for) of which a committed write is recorded. The
-               evidence is complete when these are as many as were accepted
-    witnesses  pairs whose second attempt came after
+    `latest`: the highest number in the round.
+    `written`: purchases of which a committed write is recorded. The evidence is complete when they are as many as the
+    accepted purchases.
+    `witnesses`: pairs whose second attempt has a number after the given one.
     """
 
     latest: int
@@ -129,73 +135,78 @@ class Extent:
 
 
 class AttemptRepository:
-    """Each call is a transaction of its own and raises LedgerUnavailable where Postgres is away."""
+    """The stored attempts. Each call is one transaction and raises LedgerUnavailable if Postgres is away."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def keep(self, batch: Sequence[RecordedAttempt]) -> Kept:
-        """Stores a batch and finds the witnesses in it. Sent again, it is kept once and finds the same."""
+    async def keep(self, batch: Sequence[RecordedAttempt]) -> KeptBatch:
+        """Store a batch and find its witnesses. If it is stored again, nothing is added and the result is the same."""
         with ledger_reachable():
             async with self._engine.begin() as connection:
                 return await keep(connection, batch)
 
     async def present_round(self, sale: str) -> int:
-        """Raises UnknownSale."""
+        """Return the number of the sale's present round. Raise UnknownSale if there is no such sale."""
         with ledger_reachable():
             async with self._engine.connect() as connection:
                 round_ = (await connection.execute(ROUND, {"sale": sale})).scalar()
         if round_ is None:
-            raise UnknownSale(f"There is no sale {sale!r}.")
+            raise unknown_sale(sale)
         return int(round_)
 
-    async def extent(self, sale: str, round_: int, after: int = 0, *, keys: str = "") -> Extent:
-        """All zero where nothing was recorded, or no such round is known. `keys`: as `witnesses` has it."""
+    async def extent(self, sale: str, round_: int, after: int = 0, *, key_prefix: str = "") -> Extent:
+        """Return the amount of evidence after the number `after`. `key_prefix` selects purchases as in `witnesses`.
+
+        All figures are 0 if nothing is recorded or there is no such round.
+        """
         with ledger_reachable():
             async with self._engine.connect() as connection:
-                values = {"sale": sale, "round": round_, "after": after, "keys": keys}
+                values = {"sale": sale, "round": round_, "after": after, "key_prefix": key_prefix}
                 row = (await connection.execute(EXTENT, values)).one()
         return Extent(*row)
 
     async def attempts(self, sale: str, round_: int, *, after: int = 0, limit: int) -> list[RecordedAttempt]:
-        """Those with a higher number than `after`, in the order of their numbers."""
+        """Return up to `limit` attempts with a number above `after`, in the order of their numbers."""
         values = {"sale": sale, "round": round_, "after": after, "limit": limit}
         with ledger_reachable():
             async with self._engine.connect() as connection:
                 rows = (await connection.execute(ATTEMPTS_AFTER, values)).all()
         return [_recorded(row) for row in rows]
 
-    async def witnesses(self, sale: str, round_: int, *, after: int = 0, keys: str = "", limit: int) -> list[Witness]:
-        """Those whose second attempt has a higher number than `after`, in the order of that number.
+    async def witnesses(
+        self, sale: str, round_: int, *, after: int = 0, key_prefix: str = "", limit: int
+    ) -> list[Witness]:
+        """Return up to `limit` witnesses whose second attempt has a number above `after`, in the order of that number.
 
-        `keys`: only those in which the idempotency key of one of the two purchases, or of both, begins so.
+        The idempotency key of at least one of the two purchases must begin with `key_prefix`.
         """
-        values = {"sale": sale, "round": round_, "after": after, "keys": keys, "limit": limit}
+        values = {"sale": sale, "round": round_, "after": after, "key_prefix": key_prefix, "limit": limit}
         with ledger_reachable():
             async with self._engine.connect() as connection:
                 rows = (await connection.execute(WITNESSES_AFTER, values)).all()
         return [_witness(row) for row in rows]
 
 
-async def keep(connection: AsyncConnection, batch: Sequence[RecordedAttempt]) -> Kept:
-    """Within the caller's transaction: until its end nobody else stores attempts of these sales."""
+async def keep(connection: AsyncConnection, batch: Sequence[RecordedAttempt]) -> KeptBatch:
+    """Store a batch in the caller's transaction. It holds the lock of each sale of the batch until it ends."""
     ids = [attempt.id for attempt in batch]
-    rows = json.dumps([{name: getattr(attempt, name) for name in NAMES} for attempt in batch])
-    for sale in sorted({attempt.sale for attempt in batch}):  # so that two batches can't wait for each other
+    rows = json.dumps([{name: getattr(attempt, name) for name in COLUMNS} for attempt in batch])
+    for sale in sorted({attempt.sale for attempt in batch}):  # one order for all batches, so that two can't deadlock
         await hold(connection, f"attempts {sale}")
-    await connection.execute(KEEP, {"attempts": rows, "most": MOST_PER_ROUND})
-    await connection.execute(FIND, {"ids": ids})
-    kept = set((await connection.execute(KEPT, {"ids": ids})).scalars())
+    await connection.execute(KEEP, {"attempts": rows, "most": MAX_PER_ROUND})
+    await connection.execute(FIND_WITNESSES, {"ids": ids})
+    stored_ids = set((await connection.execute(STORED_IDS, {"ids": ids})).scalars())
     found = (await connection.execute(WITNESSES_OF, {"ids": ids})).all()
-    return Kept([attempt for attempt in batch if attempt.id not in kept], [_witness(row) for row in found])
+    return KeptBatch([attempt for attempt in batch if attempt.id not in stored_ids], [_witness(row) for row in found])
 
 
 def _witness(row: Row[Any]) -> Witness:
     hazard, *both = row
-    return Witness(hazard=Hazard(hazard), first=_recorded(both[: len(NAMES)]), second=_recorded(both[len(NAMES) :]))
+    return Witness(hazard=Hazard(hazard), first=_recorded(both[: len(COLUMNS)]), second=_recorded(both[len(COLUMNS) :]))
 
 
 def _recorded(values: Iterable[Any]) -> RecordedAttempt:
-    """From values in the order of NAMES."""
-    found = dict(zip(NAMES, values, strict=True))
-    return RecordedAttempt(**found | {"hazard": Hazard(found["hazard"])})
+    """Return the attempt whose fields are `values`, in the order of COLUMNS."""
+    named = dict(zip(COLUMNS, values, strict=True))
+    return RecordedAttempt(**named | {"hazard": Hazard(named["hazard"])})

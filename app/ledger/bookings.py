@@ -1,16 +1,18 @@
-"""The batch write: accepted orders become bookings, each one once, and never more than the stock.
+"""The batch write: it makes accepted orders bookings, each order once, and never more tickets than the stock.
 
-One transaction, by the caller:
+The caller's transaction does the following:
 
-1. The inventory rows of the batch are locked, in the order of their rounds. From here on no other batch of these
-   rounds moves, so what is read below stays true until the commit.
-2. Orders are planned in stream order (app.drain.plan) and inserted by one statement, ON CONFLICT DO NOTHING.
-3. `inventory.booked` grows by the tickets of the rows that the statement returned, and by nothing else. The check
-   constraint `never_oversold` is the last guard behind that, not the mechanism.
+1. It locks the inventory rows of the batch, in the order of their rounds. From here on every other batch of these
+   rounds waits, so what is read below stays true until the commit.
+2. It plans the orders in stream order (app.ledger.booking_plan) and inserts them by one statement with ON CONFLICT DO
+   NOTHING.
+3. It raises `inventory.booked` by the tickets of the rows that the statement returned, and by nothing else. The check
+   constraint `never_oversold` is only the last guard behind this.
 
-Nearly every batch is new to the ledger, so step 2 first assumes it is and asks nothing. Where the statement returns
-fewer rows than it was given, something had been delivered before: the savepoint is rolled back, the known rows are read
-under the lock, and the plan is made again without them. (Merely skipping them would be wrong: they had taken room.)
+Nearly every batch is new to the ledger, so step 2 first assumes that it is and reads nothing. If the statement returns
+fewer rows than it was given, some orders had been delivered before. Then the savepoint is rolled back, the known rows
+are read under the lock, and the plan is made again without them. (Skipping these rows would be wrong, since the first
+plan gave them room.)
 """
 
 from collections import defaultdict
@@ -20,10 +22,9 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.drain.entry import Order
-from app.drain.plan import Buyer, Row, plan
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
-from app.ledger.models import BookingStatus
+from app.ledger.booking_plan import BookingStatus, PurchaseKey, Row, plan
+from app.sales.order import Order
 
 LOCK = text("""
     SELECT round, epoch, stock, booked, guarded FROM inventory
@@ -57,7 +58,10 @@ ADD_BOOKED = text("""
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """What became of a batch, in orders. `known`: delivered again, and in the ledger before; the others have `rows`."""
+    """The result of a batch, in orders.
+
+    `known`: orders that were delivered again and were in the ledger before. `rows`: the rows of all other orders.
+    """
 
     booked: int = 0
     rejected: int = 0
@@ -77,7 +81,7 @@ class Booked:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The locked row of one round; tickets."""
+    """The locked inventory row of one round. `stock` and `booked` are in tickets."""
 
     round: int
     epoch: int
@@ -88,7 +92,7 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True)
 class Inserted:
-    """What the insert returned for one round and status."""
+    """The orders and tickets that the insert returned for one round and status."""
 
     round: int
     status: str
@@ -97,19 +101,23 @@ class Inserted:
 
 
 class UnknownRound(AtomicTicketsError):
-    """An order of a round that the ledger has no inventory of. Another try may find it; the order alone is at fault."""
+    """An order belongs to a round of which the ledger has no inventory.
+
+    Another try may find the inventory. The other orders of the batch are not at fault.
+    """
 
     status, slug, title = 409, "unknown-round", "Unknown Round"
 
 
-class LedgerMoved(TemporarilyUnavailable):
-    """Someone wrote bookings of a locked round without its lock. Nothing was booked; the batch may be tried again."""
+class ConcurrentBookings(TemporarilyUnavailable):
+    """Another writer added bookings without the round's lock. Nothing was booked; the batch may be tried again."""
 
 
 async def book(connection: AsyncConnection, sale: str, orders: Sequence[Order]) -> Booked:
-    """Books the orders of one sale, in their order, in the caller's transaction.
+    """Book the orders of one sale, in their order, in the caller's transaction.
 
-    Raises UnknownRound, LedgerMoved, or what the database raises; nothing is booked then, once the caller rolls back.
+    Raise UnknownRound, ConcurrentBookings, or an error of the database. The caller must then roll back, and nothing is
+    booked.
     """
     inventories = await _lock(connection, sale, orders)
     rows = _plan(orders, inventories, frozenset(), {})
@@ -125,7 +133,7 @@ async def book(connection: AsyncConnection, sale: str, orders: Sequence[Order]) 
         rows = _plan(orders, inventories, known_ids, await _first_bookings(connection, sale, orders))
         inserted = await _insert(connection, sale, rows)
         if sum(group.orders for group in inserted) != len(rows):
-            raise LedgerMoved(f"Bookings of {sale!r} appeared beside the lock; the batch is tried again.")
+            raise ConcurrentBookings(f"Bookings of {sale!r} were added without its lock; the batch is tried again.")
     await _add_booked(connection, sale, rows, inserted, inventories)
     orders_by_status: dict[str, int] = defaultdict(int)
     for group in inserted:
@@ -140,7 +148,7 @@ async def book(connection: AsyncConnection, sale: str, orders: Sequence[Order]) 
 
 
 async def _lock(connection: AsyncConnection, sale: str, orders: Iterable[Order]) -> dict[int, Inventory]:
-    """Locks and returns the inventory of each round of the batch."""
+    """Lock and return the inventory of each round of the batch. Raise UnknownRound if one is missing."""
     rounds = {order.round for order in orders}
     result = await connection.execute(LOCK, {"sale": sale, "rounds": sorted(rounds)})
     inventories = {row.round: Inventory(*row) for row in result}
@@ -151,8 +159,8 @@ async def _lock(connection: AsyncConnection, sale: str, orders: Iterable[Order])
 
 async def _first_bookings(
     connection: AsyncConnection, sale: str, orders: Sequence[Order]
-) -> dict[int, dict[Buyer, str]]:
-    """By round: the reservation id under which each buyer's key is in the ledger, where it is."""
+) -> dict[int, dict[PurchaseKey, str]]:
+    """Return, by round and purchase key, the reservation id of the booking that the ledger has already."""
     result = await connection.execute(
         FIRST_BOOKINGS,
         {
@@ -162,7 +170,7 @@ async def _first_bookings(
             "keys": [order.key for order in orders],
         },
     )
-    first: dict[int, dict[Buyer, str]] = defaultdict(dict)
+    first: dict[int, dict[PurchaseKey, str]] = defaultdict(dict)
     for round_, customer, key, reservation_id in result:
         first[round_][customer, key] = reservation_id
     return first
@@ -172,9 +180,9 @@ def _plan(
     orders: Sequence[Order],
     inventories: Mapping[int, Inventory],
     known_ids: frozenset[str],
-    first_bookings: Mapping[int, Mapping[Buyer, str]],
+    first_bookings: Mapping[int, Mapping[PurchaseKey, str]],
 ) -> list[Row]:
-    """Plans each round by itself; a batch holds more than one only around a reset."""
+    """Plan each round separately. A batch has more than one round only around a reset."""
     rows: list[Row] = []
     for round_, inventory in inventories.items():
         rows += plan(
@@ -188,7 +196,7 @@ def _plan(
 
 
 async def _insert(connection: AsyncConnection, sale: str, rows: Sequence[Row]) -> list[Inserted]:
-    """Inserts what isn't there yet, and returns what really was inserted, by round and status."""
+    """Insert the rows that are not in the ledger yet. Return the inserted orders and tickets by round and status."""
     orders = [row.order for row in rows]
     result = await connection.execute(
         INSERT,
@@ -216,7 +224,10 @@ async def _add_booked(
     inserted: Sequence[Inserted],
     inventories: Mapping[int, Inventory],
 ) -> None:
-    """Adds the booked tickets to each round, and asks for a recount where an order of an older epoch came late."""
+    """Add the booked tickets to `booked` of each round.
+
+    Request a recount of each round in which an order of an older epoch was inserted.
+    """
     tickets = {group.round: group.tickets for group in inserted if group.status == BookingStatus.BOOKED}
     older = {row.order.round for row in rows if row.order.epoch < inventories[row.order.round].epoch}
     for round_ in sorted(tickets.keys() | older):

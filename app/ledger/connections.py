@@ -1,11 +1,11 @@
-"""Whether the ledger's server takes as many connections as may be opened; else some fail in the busiest hour."""
+"""The check that the ledger's server allows as many connections as may be opened. If not, some fail under load."""
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.availability import ledger_reachable
 
-# `reserved_connections` came with PostgreSQL 16.
+# `reserved_connections` exists since PostgreSQL 16.
 ALLOWED = text("""
     SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
         - coalesce(current_setting('reserved_connections', true)::int, 0)
@@ -13,17 +13,20 @@ ALLOWED = text("""
 
 
 async def allowed_connections(engine: AsyncEngine) -> int:
-    """How many the server lets ordinary accounts have, all together. Raises LedgerUnavailable."""
+    """Return how many connections the server allows to all ordinary accounts together. Raise LedgerUnavailable."""
     with ledger_reachable():
         async with engine.connect() as connection:
             return int((await connection.execute(ALLOWED)).scalar_one())
 
 
-async def doubts(engine: AsyncEngine, wanted: int) -> list[str]:
-    """Why `wanted` connections can't all be had; empty where they can, as long as nobody else has them."""
+async def connection_problems(engine: AsyncEngine, wanted: int) -> list[str]:
+    """Return the reasons why `wanted` connections are too many, or an empty list.
+
+    Connections of other applications are not counted.
+    """
     allowed = await allowed_connections(engine)
     if wanted <= allowed:
         return []
     return [
-        f"up to {wanted} connections may be opened to the ledger, whose server takes {allowed}: lower LEDGER_POOL_SIZE"
+        f"up to {wanted} connections may be opened to the ledger, whose server allows {allowed}: lower LEDGER_POOL_SIZE"
     ]

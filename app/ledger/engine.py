@@ -1,4 +1,4 @@
-"""How a process reaches Postgres. Every connection names its process in pg_stat_activity, and sees one schema only."""
+"""Connections to Postgres. Each names its process in pg_stat_activity and uses one schema only."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -11,33 +11,34 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from app.settings import LedgerSettings
 
-Process = Literal["api", "looker", "worker", "reconciler", "operator", "blaster", "migrate", "test"]
+Process = Literal["api", "sale-poller", "worker", "reconciler", "operator", "blast-runner", "migrate", "test"]
 POOL_SIZES: Mapping[Process, int] = {
-    "looker": 3,  # of each API process, beside its own: looks and blasts must not wait behind buyers who think
+    "sale-poller": 3,  # a second pool of each API process: polling and blasts must not wait for slow purchases
     "worker": 2,  # the sweep and a task
-    "reconciler": 4,  # as many sales as it looks at in one moment
-    "blaster": 1,
+    "reconciler": 4,  # the number of sales that it checks at the same time
+    "blast-runner": 1,
     "migrate": 1,
 }
-"""Of processes that need so many and no more; the others have LEDGER_POOL_SIZE."""
+"""Pool sizes of the processes that need exactly this many; the others use LEDGER_POOL_SIZE."""
 SILENCE_SECONDS = 1.0
-"""A server that says nothing for so long after a statement's time is up is gone, though its connection is not: a node
-that was lost sends no end, and the kernel would wait for a quarter of an hour."""
+"""How long the client waits after a statement's timeout. A server that is silent for longer is gone, even if the
+connection looks open: a lost node does not close its connections, and the kernel waits for a quarter of an hour."""
 LOCK_SHARE = 0.75
-"""Of a statement's time, for each lock: one that waits in vain dies of that (55P03), and not of what a sick server does
-too (57014). Not all of it: behind a row's queue there is the wait for the transaction at its head."""
+"""The timeout of each lock, as a share of the statement's timeout. A statement that waits in vain for a lock then fails
+with 55P03, and not with 57014, which a failing server causes too. The share is below 1, because a statement that has
+left the queue for a row still waits for the transaction at the queue's head."""
 
 
 def make_engine(
     database_url: str, process: Process, settings: LedgerSettings, *, pool_size: int | None = None
 ) -> AsyncEngine:
-    """An engine with a bounded pool. No connection is opened before the first use."""
+    """Return an engine with a bounded pool. No connection is opened before the first use."""
     engine = create_async_engine(
         database_url,
         pool_size=pool_size or POOL_SIZES.get(process, settings.pool_size),
         max_overflow=0,
         pool_timeout=settings.statement_timeout_seconds,
-        pool_pre_ping=False,  # a round trip per checkout, which `replace_dead` spares
+        pool_pre_ping=False,  # a ping is a round trip per checkout; `discard_closed` needs none
         connect_args={
             "timeout": settings.connect_timeout_seconds,
             "command_timeout": settings.statement_timeout_seconds + SILENCE_SECONDS,
@@ -51,14 +52,15 @@ def make_engine(
             },
         },
     )
-    event.listen(engine.sync_engine, "checkout", replace_dead)
+    event.listen(engine.sync_engine, "checkout", discard_closed)
     return engine
 
 
-def replace_dead(connection: AdaptedConnection, _record: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
-    """Whoever gets a connection whose server has gone gets a new one instead: the driver has seen the stream's end.
+def discard_closed(connection: AdaptedConnection, _record: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+    """Replace a connection that the server has closed when it is taken from the pool. The driver knows of the close.
 
-    Without it the first buyer of each process after a restart of Postgres would hear of it, however long ago it was.
+    Otherwise the first purchase of each process after a restart of Postgres would fail, however long ago the restart
+    was.
     """
     if connection.driver_connection.is_closed():
-        raise DisconnectionError  # SQLAlchemy connects anew
+        raise DisconnectionError  # SQLAlchemy opens a new connection

@@ -1,4 +1,4 @@
-"""Sales that follow a FlashSale resource. One transaction takes one step, decided on the row that it has locked."""
+"""Sales that follow a FlashSale resource. Each transaction takes one step, decided on the row that it has locked."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.ledger.availability import ledger_reachable
-from app.ledger.sales import add_round, lock, present, start_round
-from app.sales.following import Step, Wanted, next_step
+from app.ledger.sales import add_round, lock_sale, read_sale, start_round
+from app.sales.desired_state import DesiredSale, Step, next_step
 from app.sales.model import Sale
 
 CREATE = text("""
@@ -29,7 +29,7 @@ END = text("""
     WHERE name = :name AND managed_by = 'flashsale' AND owner_uid = :uid AND ended_at IS NULL
     RETURNING name
 """)
-STARTS = (Step.CREATE, Step.NEXT_ROUND)
+NEW_ROUND_STEPS = (Step.CREATE, Step.NEXT_ROUND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,42 +41,43 @@ class Followed:
 
 
 class ManagedSales:
-    """Each call is a transaction of its own and raises LedgerUnavailable where Postgres is away."""
+    """The sales of resources. Each call is one transaction and raises LedgerUnavailable if Postgres is away."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def follow(self, wanted: Wanted, seen: Sale | None, *, guarded: bool) -> Followed:
-        """Makes the row what the resource wants. Idempotent; where `seen` is so already, nothing is locked or written.
+    async def follow(self, desired: DesiredSale, observed: Sale | None, *, guarded: bool) -> Followed:
+        """Make the sale's row match the resource, and return the sale and the step taken. The call is idempotent.
 
-        Raises NameTaken, StrategyDiffers, StockShrinks.
+        If `observed` matches already, nothing is locked or written. Raise NameTaken, StrategyDiffers or StockShrinks.
         """
-        if seen is not None and next_step(wanted, seen) is Step.NOTHING:
-            return Followed(seen, Step.NOTHING)
+        if observed is not None and next_step(desired, observed) is Step.NOTHING:
+            return Followed(observed, Step.NOTHING)
         with ledger_reachable():
             async with self._engine.begin() as connection:
-                step = await _follow(connection, wanted, guarded=guarded)
-                return Followed(await present(connection, wanted.name), step)
+                step = await _follow(connection, desired, guarded=guarded)
+                return Followed(await read_sale(connection, desired.name), step)
 
     async def end(self, name: str, uid: str) -> Sale | None:
-        """Ends the sale if it still follows this resource; None where it doesn't, or has ended."""
+        """End the sale if it still follows this resource. Return None if it does not, or if it has ended already."""
         with ledger_reachable():
             async with self._engine.begin() as connection:
                 ended = await connection.scalar(END, {"name": name, "uid": uid})
-                return None if ended is None else await present(connection, name)
+                return None if ended is None else await read_sale(connection, name)
 
 
-async def _follow(connection: AsyncConnection, wanted: Wanted, *, guarded: bool) -> Step:
-    terms, name = wanted.terms, wanted.name
-    created = await connection.scalar(CREATE, {"name": name, "strategy": terms.strategy, "round": wanted.round})
+async def _follow(connection: AsyncConnection, desired: DesiredSale, *, guarded: bool) -> Step:
+    """Create the sale, or lock it and take the next step. Return the step."""
+    terms, name = desired.terms, desired.name
+    created = await connection.scalar(CREATE, {"name": name, "strategy": terms.strategy, "round": desired.round})
     if created is not None:
         step = Step.CREATE
-        await add_round(connection, name, wanted.round, epoch=1, stock=terms.stock, guarded=guarded)
+        await add_round(connection, name, desired.round, epoch=1, stock=terms.stock, guarded=guarded)
     else:
-        sale, guarded_before = await lock(connection, name)
-        step = next_step(wanted, sale)
+        sale, guarded_before = await lock_sale(connection, name)
+        step = next_step(desired, sale)
         if step is Step.NEXT_ROUND:
-            await start_round(connection, sale, terms.stock, guarded=guarded_before, at_least=wanted.round)
+            await start_round(connection, sale, terms.stock, guarded=guarded_before, at_least=desired.round)
         elif step is not Step.NOTHING:
             await connection.execute(GROW, {"name": name, "round": sale.round, "stock": terms.stock})
     if step is not Step.NOTHING:
@@ -87,12 +88,12 @@ async def _follow(connection: AsyncConnection, wanted: Wanted, *, guarded: bool)
                 "customer_limit": terms.customer_limit,
                 "opens_at": terms.opens_at,
                 "closes_at": terms.closes_at,
-                "paused": wanted.paused,
-                # What nobody asked for is settled as a round starts, and stays while it lasts.
-                "think_ms": terms.think_ms if terms.think_asked or step in STARTS else None,
-                "uid": wanted.uid,
-                "round": wanted.round,
-                "generation": wanted.generation,
+                "paused": desired.paused,
+                # A pause that the resource does not set is decided when a round starts, and kept while it lasts.
+                "think_ms": terms.think_ms if terms.think_is_explicit or step in NEW_ROUND_STEPS else None,
+                "uid": desired.uid,
+                "round": desired.round,
+                "generation": desired.generation,
             },
         )
     return step

@@ -1,10 +1,12 @@
-"""Brings the ledger's schema to this release's revision: `python -m app.ledger.migrate [--wait SECONDS]`.
+"""Upgrade the ledger's schema to this release's revision: `python -m app.ledger.migrate [--wait SECONDS]`.
 
-Several processes may start it at once: an advisory lock lets one work, and the others find nothing to do. A newer
-schema on which this release works is left as it is, and that is a success: a release that is rolled back runs this too.
+Several processes may run it at once: an advisory lock admits one, and the others find nothing to do. A newer schema on
+which this release works is left unchanged, and the migration succeeds, because a release that is rolled back runs it
+too.
 
-The older release sells meanwhile. A change of a table waits for all who use it, and behind it wait all who come to use
-it: so it waits for a moment only, steps back to let them pass, and tries again.
+The older release continues to sell during the migration. A change of a table waits for all transactions that use the
+table, and all later transactions on the table wait behind the change. So the migration waits for a lock only briefly;
+then it rolls back, lets the others pass, and tries again.
 """
 
 import argparse
@@ -30,14 +32,14 @@ from app.ledger.availability import LOCK_NOT_AVAILABLE, LedgerUnavailable, ledge
 from app.ledger.engine import make_engine
 from app.ledger.locks import HOLD
 from app.ledger.models import InstanceRow
-from app.ledger.revisions import SchemaBehind, alembic_ini, fitting_schema, own_revision
+from app.ledger.revisions import SchemaBehind, alembic_ini, compatible_schema, own_revision
 from app.settings import LedgerSettings, StoreSettings
 from app.telemetry.logs import configure_logs
 
 MIGRATION_TIMEOUT_SECONDS = 600.0
-LOOK_SECONDS = 1.0
-LOCK_SECONDS = 1.0  # buyers wait as long at most; their statements have 3 s
-STEP_BACK_SECONDS = (1.0, 3.0)
+POLL_SECONDS = 1.0
+LOCK_SECONDS = 1.0  # the longest that buyers wait; their statements have 3 s
+RETRY_PAUSE_SECONDS = (1.0, 3.0)
 
 HAS_SCHEMA = text("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = :name)")
 
@@ -51,43 +53,44 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 
 def own_min_compatible() -> str:
-    """The oldest release that works on the schema of this one."""
+    """Return the oldest release that works on this release's schema, by its revision."""
     scripts = ScriptDirectory.from_config(alembic_config())
     return str(scripts.get_revision(own_revision()).module.min_compatible)
 
 
 def upgrade(connection: Connection, schema_name: str) -> None:
-    """Upgrades under the lock, in the caller's transaction, and gives the database its instance id once.
+    """Upgrade the schema under the lock, in the caller's transaction, and create the installation's id once.
 
-    Raises SchemaUnfit where the schema is newer and this release can't work on it.
+    Raise SchemaIncompatible if the schema is newer and this release can't work on it.
     """
     connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
     connection.execute(HOLD, {"lock": "migrate"})
-    # Not IF NOT EXISTS: that asks for the right to make schemas even where nothing is to be made.
+    # IF NOT EXISTS would need the privilege to create schemas even if the schema exists.
     if not connection.execute(HAS_SCHEMA, {"name": schema_name}).scalar_one():
         connection.execute(CreateSchema(schema_name))
     try:
-        before = fitting_schema(connection).revision
+        before = compatible_schema(connection).revision
     except SchemaBehind:
         command.upgrade(alembic_config(connection), "head")
     else:
         if before != own_revision():
             log.warning("the database is newer than this release, which works on it all the same", revision=before)
             return
-    ours = insert(InstanceRow).values(singleton=True, id=str(uuid.uuid4()), min_compatible=own_min_compatible())
+    instance = insert(InstanceRow).values(singleton=True, id=str(uuid.uuid4()), min_compatible=own_min_compatible())
     connection.execute(
-        ours.on_conflict_do_update(
-            index_elements=[InstanceRow.singleton], set_={"min_compatible": ours.excluded.min_compatible}
+        instance.on_conflict_do_update(
+            index_elements=[InstanceRow.singleton], set_={"min_compatible": instance.excluded.min_compatible}
         )
     )
     log.info("schema is up to date", revision=own_revision())
 
 
 async def migrate(database_url: str, wait_seconds: float = 0.0) -> None:
-    """Upgrades the database at `database_url` to the newest revision this release knows.
+    """Upgrade the database at `database_url` to this release's revision.
 
-    Raises SchemaUnfit, and LedgerUnavailable where its server doesn't answer within `wait_seconds`, if any are given,
-    or a lock could not be had for MIGRATION_TIMEOUT_SECONDS.
+    Raise SchemaIncompatible if the schema is newer and this release can't work on it. Raise LedgerUnavailable if
+    `wait_seconds` is not 0 and the server does not answer in that time, or if no lock becomes free within
+    MIGRATION_TIMEOUT_SECONDS.
     """
     settings = LedgerSettings(statement_timeout_seconds=MIGRATION_TIMEOUT_SECONDS)
     engine = make_engine(database_url, "migrate", settings)
@@ -95,14 +98,14 @@ async def migrate(database_url: str, wait_seconds: float = 0.0) -> None:
         if wait_seconds:
             await _until_reachable(engine, time.monotonic() + wait_seconds)
         give_up_at = time.monotonic() + MIGRATION_TIMEOUT_SECONDS
-        while not await _upgraded(engine, settings.schema_name, give_up_at):  # noqa: ASYNC110  others hold the lock
-            await asyncio.sleep(random.uniform(*STEP_BACK_SECONDS))  # noqa: S311  spread, not secrecy
+        while not await _upgraded(engine, settings.schema_name, give_up_at):  # noqa: ASYNC110  another session has the lock
+            await asyncio.sleep(random.uniform(*RETRY_PAUSE_SECONDS))  # noqa: S311  not for secrecy
     finally:
         await engine.dispose()
 
 
 async def _upgraded(engine: AsyncEngine, schema_name: str, give_up_at: float) -> bool:
-    """False where something that it must change, or another migration, is in use; then nothing was changed."""
+    """Upgrade the schema. Return False, with nothing changed, if a table or the migration lock is in use."""
     try:
         async with engine.begin() as connection:
             await connection.run_sync(upgrade, schema_name)
@@ -110,14 +113,17 @@ async def _upgraded(engine: AsyncEngine, schema_name: str, give_up_at: float) ->
         if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
             raise
         if time.monotonic() > give_up_at:
-            raise LedgerUnavailable("Others use the tables without a pause: no lock could be had.") from error
+            raise LedgerUnavailable(
+                "The migration got no lock, because other sessions keep using the tables. Run it again."
+            ) from error
         log.info("a table is in use; trying again")
         return False
     return True
 
 
 async def _until_reachable(engine: AsyncEngine, deadline: float) -> None:
-    told = False
+    """Wait for the server. Raise LedgerUnavailable after `deadline`, in seconds of the monotonic clock."""
+    logged = False
     while True:
         try:
             with ledger_reachable():
@@ -126,23 +132,23 @@ async def _until_reachable(engine: AsyncEngine, deadline: float) -> None:
         except LedgerUnavailable:
             if time.monotonic() > deadline:
                 raise
-            if not told:
+            if not logged:
                 log.info("waiting for the database")
-            told = True
-        await asyncio.sleep(LOOK_SECONDS)
+            logged = True
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m app.ledger.migrate", description="Upgrades the ledger's schema.")
-    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="how long the server may be away")
+    parser = argparse.ArgumentParser(prog="python -m app.ledger.migrate", description="Upgrade the ledger's schema.")
+    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="how long to wait for the server")
     wait_seconds: float = parser.parse_args().wait
-    # As a container's first process it would ignore SIGTERM otherwise. What was not committed is rolled back.
+    # Without a handler, the first process of a container ignores SIGTERM. Postgres rolls back the open transaction.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     configure_logs(process="migrate")
     try:
         asyncio.run(migrate(StoreSettings().database_url, wait_seconds))
     except AtomicTicketsError as error:
-        log.error("the schema was not migrated", why=error.detail)  # noqa: TRY400  the sentence says it all
+        log.error("the schema was not migrated", reason=error.detail)  # noqa: TRY400  the detail is enough
         sys.exit(1)
 
 

@@ -1,7 +1,9 @@
-"""The tables. Constraint names are fixed by the convention, so that a migration can name what it drops."""
+"""The tables of the ledger. They stay in one file, so that the whole schema is read in one place.
+
+A convention fixes the names of constraints, so that a migration can drop them by name.
+"""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -35,17 +37,8 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: DateTime(timezone=True), str: Text()}  # noqa: RUF012  SQLAlchemy's own declaration
 
 
-class BookingStatus(StrEnum):
-    """`duplicate`: the answer was lost and the buyer had already bought again; an alias of that first booking."""
-
-    BOOKED = "booked"
-    REJECTED = "rejected"
-    DUPLICATE = "duplicate"
-    CANCELLED = "cancelled"
-
-
 class SaleRow(Base):
-    """One sale. Its name is its identity for ever; an ended name may start a new round."""
+    """One sale, identified by its name forever. An ended sale may start a new round."""
 
     __tablename__ = "sales"
     __table_args__ = (
@@ -66,20 +59,20 @@ class SaleRow(Base):
     paused: Mapped[bool] = mapped_column(server_default=text("false"))
     managed_by: Mapped[str] = mapped_column(server_default=text("'http'"))
     owner_uid: Mapped[str | None]
-    owner_round: Mapped[int | None] = mapped_column(Integer)  # the resource's own round and generation that this row
-    owner_generation: Mapped[int | None] = mapped_column(BigInteger)  # follows: an older one changes nothing
+    owner_round: Mapped[int | None] = mapped_column(Integer)  # the resource's spec.round that was followed last
+    owner_generation: Mapped[int | None] = mapped_column(BigInteger)  # the one followed last; older ones are ignored
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ended_at: Mapped[datetime | None]
-    removed_at: Mapped[datetime | None]  # ended, drained, and its Redis keys are gone
+    removed_at: Mapped[datetime | None]  # set when the ended sale is drained and its Redis keys are removed
 
 
 class InventoryRow(Base):
     """The stock of one round, and the row that the drain locks first.
 
-    `booked` is counted by the drain and by the strategies that lock this row; those that sell beside it let it be.
+    `booked` is raised by the drain and by the strategies that write to this row; the others leave it unchanged.
     `remaining` is the counter of the strategies that sell in Postgres; the gate's counter is in Redis. `version` rises
-    with each optimistic write, `lock_token` is the newest token of a fenced lock that was seen.
-    `recount` asks the reconciliation for an exact check, since a batch of an older epoch was booked.
+    with each optimistic write. `lock_token` is the newest token of a fenced lock. `guarded` turns `never_oversold` on.
+    `recount` asks the reconciler for an exact check, because an order of an older epoch was booked.
     """
 
     __tablename__ = "inventory"
@@ -103,10 +96,7 @@ class InventoryRow(Base):
 
 
 class BucketRow(Base):
-    """A part of a round's stock, dealt out of `inventory.remaining` to be sold without that row's lock.
-
-    Tickets `next_ticket` and the `remaining - 1` that follow it. What is not sold when the round is over goes back.
-    """
+    """Tickets moved from `inventory.remaining` to be sold without its lock. Unsold ones go back after the round."""
 
     __tablename__ = "buckets"
     __table_args__ = (
@@ -118,11 +108,11 @@ class BucketRow(Base):
     round: Mapped[int] = mapped_column(Integer, primary_key=True)
     bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     remaining: Mapped[int] = mapped_column(Integer)
-    next_ticket: Mapped[int] = mapped_column(Integer)
+    next_ticket: Mapped[int] = mapped_column(Integer)  # the bucket has this ticket and the `remaining - 1` after it
 
 
 class UnitRow(Base):
-    """One ticket that is free and on the shelf, dealt out of `inventory.remaining`. Whoever deletes the row has it."""
+    """One free ticket, moved from `inventory.remaining`. The transaction that deletes the row has taken the ticket."""
 
     __tablename__ = "units"
     __table_args__ = (ForeignKeyConstraint(["sale", "round"], ["inventory.sale", "inventory.round"]),)
@@ -133,7 +123,7 @@ class UnitRow(Base):
 
 
 class BookingRow(Base):
-    """One order that reached the ledger. (epoch, number) is the gate's own numbering; null where no gate was asked."""
+    """One order that reached the ledger. The gate assigns (epoch, number); both are null without the gate."""
 
     __tablename__ = "bookings"
     __table_args__ = (
@@ -161,14 +151,14 @@ class BookingRow(Base):
     customer: Mapped[str]
     idempotency_key: Mapped[str]
     quantity: Mapped[int] = mapped_column(Integer)
-    ticket: Mapped[int] = mapped_column(Integer)  # the first ticket of the order; twice the same is a ticket sold twice
+    ticket: Mapped[int] = mapped_column(Integer)  # the order's first ticket; a number that occurs twice was sold twice
     status: Mapped[str]
     alias_of: Mapped[str | None]
     booked_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class SetAsideRow(Base):
-    """An entry that failed alone. Tries are counted; from `set_aside_at` on it waits for a person, its tickets owed."""
+    """An entry that failed even by itself. From `set_aside_at` on it waits for a person, and its tickets are owed."""
 
     __tablename__ = "set_aside"
     __table_args__ = (
@@ -181,15 +171,18 @@ class SetAsideRow(Base):
     round: Mapped[int] = mapped_column(Integer)
     epoch: Mapped[int] = mapped_column(BigInteger)
     number: Mapped[int] = mapped_column(BigInteger)
-    quantity: Mapped[int] = mapped_column(Integer)  # 0 where the entry can't be read
-    payload: Mapped[str]  # JSON text, not jsonb: jsonb refuses the NUL that may be what is wrong with it
+    quantity: Mapped[int] = mapped_column(Integer)  # 0 if the entry can't be read
+    payload: Mapped[str]  # JSON text, since jsonb refuses NUL, which may be what is wrong with the entry
     reason: Mapped[str]
     tries: Mapped[int] = mapped_column(SmallInteger)
     set_aside_at: Mapped[datetime | None]
 
 
 class ReceiptRow(Base):
-    """What an API process told a buyer shortly before a fence: the witness by which a forgotten order is counted."""
+    """An acceptance that an API process sent to a buyer shortly before a fence.
+
+    If the order has left no other trace, it proves that the order is lost.
+    """
 
     __tablename__ = "receipts"
     __table_args__ = (Index("ix_receipts_sale_round", "sale", "round"),)
@@ -206,15 +199,12 @@ class ReceiptRow(Base):
 
 
 class BlastRow(Base):
-    """A burst of load that any API process can answer for. `heartbeat_at` tells a runner that died."""
+    """A burst of load, which any API process can show. An old `heartbeat_at` means that its runner has died."""
 
     __tablename__ = "blasts"
     __table_args__ = (
         ForeignKeyConstraint(["sale"], ["sales.name"]),
-        CheckConstraint(
-            "state IN ('queued', 'running', 'finished', 'cancelled', 'aborted')",
-            name="state_known",
-        ),
+        CheckConstraint("state IN ('queued', 'running', 'finished', 'cancelled', 'aborted')", name="state_known"),
         Index("ix_blasts_open", "created_at", postgresql_where=text("state IN ('queued', 'running')")),
     )
 
@@ -238,11 +228,11 @@ class BlastRow(Base):
 
 
 class AttemptRow(Base):
-    """One attempt of a strategy that races: see app.races.attempt. Times are seconds since 1970.
+    """One attempt of a strategy that races: see app.sales.attempt. Times are Unix times in seconds.
 
-    No foreign key to the round: its check would lock the very row whose races are looked at. No second index begins
-    with the sale: without statistics, which a table that was empty a moment ago has none of, the planner takes either
-    for a row by its key and all rows of the sale for one (batches of 500 took seconds, measured at 10,000 rows).
+    There is no foreign key to the round, because its check would lock the row whose races are observed. No second index
+    begins with the sale: a table that was empty a moment ago has no statistics, and without them the planner may pick
+    that index for a look-up by key and read all rows of the sale (500 a batch took seconds, measured at 10,000 rows).
     """
 
     __tablename__ = "attempts"
@@ -256,7 +246,7 @@ class AttemptRow(Base):
             "number",
             postgresql_where=text("wrote_at IS NOT NULL"),
         ),
-        Index("ix_attempts_recorded_at", "recorded_at", postgresql_using="brin"),  # for the retention alone
+        Index("ix_attempts_recorded_at", "recorded_at", postgresql_using="brin"),  # for the retention only
     )
 
     sale: Mapped[str] = mapped_column(primary_key=True)
@@ -283,7 +273,7 @@ class AttemptRow(Base):
 
 
 class WitnessRow(Base):
-    """Two attempts that read one version and both wrote. Each writer of a version but the first has a row: the key."""
+    """Two attempts that read one version and both wrote. Each writer of a version after the first has one row."""
 
     __tablename__ = "witnesses"
     __table_args__ = (
@@ -306,14 +296,11 @@ class WitnessRow(Base):
 
 
 class InstanceRow(Base):
-    """One row: the id of this installation. Redis holds the same one; a foreign pair of stores is refused at start.
-
-    `min_compatible`: the oldest release that works on this schema, by its revision (app.ledger.revisions).
-    """
+    """The installation, in one row. Redis holds the same `id`; no process starts on stores that do not match."""
 
     __tablename__ = "instance"
     __table_args__ = (CheckConstraint("singleton", name="one_row"),)
 
     singleton: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
     id: Mapped[str]
-    min_compatible: Mapped[str] = mapped_column(server_default=text("'0001'"))
+    min_compatible: Mapped[str] = mapped_column(server_default=text("'0001'"))  # a release: see app.ledger.revisions

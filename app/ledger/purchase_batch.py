@@ -1,4 +1,4 @@
-"""Purchases of one sale that are decided together, in one transaction that holds the sale's counter."""
+"""Purchases of one sale that are decided together, in one transaction that has locked the sale's counter."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.ledger.purchases import Seen, entry_now, not_open
+from app.ledger.purchases import SaleState, entry_now, not_open
 from app.sales.model import Purchase, ReservationId
 from app.sales.outcomes import CustomerLimitReached, KeyReused, Outcome, Reserved, SoldOut
 
@@ -35,56 +35,63 @@ BOOK = text("""
 
 @dataclass(slots=True)
 class Batch:
-    """What is decided so far. `first`: what each (customer, key) has won. `held`: tickets of each customer."""
+    """The state of a batch after the purchases that were decided so far.
 
-    seen: Seen
+    `remaining`: tickets left. `first`: the first order of each (customer, key). `held`: tickets of each customer.
+    `won`: the purchases to book, each with its outcome and the number of its first ticket.
+    """
+
+    state: SaleState
     remaining: int
     first: dict[tuple[str, str], Reserved]
     held: defaultdict[str, int]
     won: list[tuple[Purchase, Reserved, int]] = field(default_factory=list)
 
     def decide(self, purchase: Purchase) -> Outcome:
-        """One after another, as if each had come alone; the third of `won` is the order's first ticket."""
+        """Return the outcome of the next purchase, as if it were decided alone after the earlier ones."""
         buyer = (purchase.customer, purchase.key)
         first = self.first.get(buyer)
         if first is not None:
             replayed = first.reservation.nonce != purchase.nonce
             same = first.quantity == purchase.quantity
             return Reserved(first.reservation, first.quantity, replayed) if same else KeyReused(first.quantity)
-        refused = not_open(self.seen) or self._too_many(purchase)
+        refused = not_open(self.state) or self._too_many(purchase)
         if refused is not None:
             return refused
-        reservation = ReservationId(purchase.sale, self.seen.round, entry_now(), purchase.nonce)
+        reservation = ReservationId(purchase.sale, self.state.round, entry_now(), purchase.nonce)
         reserved = self.first[buyer] = Reserved(reservation, purchase.quantity)
-        self.won.append((purchase, reserved, self.seen.stock - self.remaining + 1))
+        self.won.append((purchase, reserved, self.state.stock - self.remaining + 1))
         self.remaining -= purchase.quantity
         self.held[purchase.customer] += purchase.quantity
         return reserved
 
     def _too_many(self, purchase: Purchase) -> CustomerLimitReached | SoldOut | None:
-        held, limit = self.held[purchase.customer], self.seen.customer_limit
+        held, limit = self.held[purchase.customer], self.state.customer_limit
         if limit is not None and held + purchase.quantity > limit:
             return CustomerLimitReached(held, limit)
         return SoldOut(self.remaining) if purchase.quantity > self.remaining else None
 
 
-async def decide(connection: AsyncConnection, seen: Seen, purchases: Sequence[Purchase]) -> list[Outcome]:
-    """Decides and books in their order. The caller's transaction has locked the inventory row that `seen` came from."""
+async def decide(connection: AsyncConnection, state: SaleState, purchases: Sequence[Purchase]) -> list[Outcome]:
+    """Decide the purchases in their order, book the accepted ones, and return the outcomes.
+
+    The caller's transaction must have locked the inventory row from which `state` was read.
+    """
     sale = purchases[0].sale
-    asked = {
+    values = {
         "sale": sale,
-        "round": seen.round,
+        "round": state.round,
         "customers": [purchase.customer for purchase in purchases],
         "keys": [purchase.key for purchase in purchases],
     }
     first = {
         (row.customer, row.idempotency_key): Reserved(ReservationId.parse(row.reservation_id), row.quantity)
-        for row in await connection.execute(FIRST, asked)
+        for row in await connection.execute(FIRST, values)
     }
     held: defaultdict[str, int] = defaultdict(int)
-    if seen.customer_limit is not None:
-        held.update({row.customer: row.tickets for row in await connection.execute(HELD, asked)})
-    batch = Batch(seen, seen.remaining, first, held)
+    if state.customer_limit is not None:
+        held.update({row.customer: row.tickets for row in await connection.execute(HELD, values)})
+    batch = Batch(state, state.remaining, first, held)
     outcomes = [batch.decide(purchase) for purchase in purchases]
     if batch.won:
         await _book(connection, batch)
@@ -97,8 +104,8 @@ async def _book(connection: AsyncConnection, batch: Batch) -> None:
         BOOK,
         {
             "sale": purchases[0].sale,
-            "round": batch.seen.round,
-            "tickets": batch.seen.remaining - batch.remaining,
+            "round": batch.state.round,
+            "tickets": batch.state.remaining - batch.remaining,
             "ids": [str(reserved.reservation) for _, reserved, _ in batch.won],
             "customers": [purchase.customer for purchase in purchases],
             "keys": [purchase.key for purchase in purchases],

@@ -1,4 +1,7 @@
-"""The duties of a purchase that is decided in the ledger, whichever way it is sold. Each is one statement."""
+"""The steps that every strategy takes when it decides a purchase in the ledger. Each step is one statement.
+
+They are: read the sale, refuse or replay the purchase, and insert the booking.
+"""
 
 import time
 from dataclasses import dataclass, field
@@ -9,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.ledger.locks import hold
 from app.ledger.reservations import OF_BUYER
-from app.sales.model import Purchase, ReservationId, UnknownSale
+from app.sales.model import Purchase, ReservationId, unknown_sale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved
 
 READ = """
@@ -33,7 +36,10 @@ BOOK = text("""
 
 @dataclass(slots=True)
 class Held:
-    """What one customer has in a round: tickets, and bookings of any kind. `read_at` as in Seen."""
+    """What one customer has in a round: booked tickets, and bookings of any status but `duplicate`.
+
+    `read_at` is as in SaleState.
+    """
 
     tickets: int
     bookings: int
@@ -41,11 +47,12 @@ class Held:
 
 
 @dataclass(slots=True)  # made for every purchase: see app.sales.model.Purchase
-class Seen:
-    """A sale and its counter, as one statement read them, and when (seconds since 1970 of this machine's clock).
+class SaleState:
+    """A sale and its counter, as one statement read them at `read_at` (Unix time in seconds of this machine's clock).
 
-    `remaining`: tickets of the counter. `version`, `lock_token`: of the optimistic way and of the fenced lock.
-    `row_version`: the inventory row's xmin. `held`: what the customer has, once that was asked because of a limit.
+    `remaining`: the tickets left by the counter. `version`: for the strategy `optimistic`.
+    `lock_token`: the newest token of a fenced lock. `row_version`: the xmin of the inventory row.
+    `held`: what the customer has, if the sale has a limit and this was read.
     """
 
     round: int
@@ -63,60 +70,63 @@ class Seen:
     held: Held | None = None
 
 
-async def read(connection: AsyncConnection, sale: str, locking: str = "") -> Seen:
-    """Reads the sale with its counter, alias `i`, for which `locking` may add a clause. Raises UnknownSale."""
+async def read(connection: AsyncConnection, sale: str, locking: str = "") -> SaleState:
+    """Read the sale and its counter (alias `i`), with `locking` as the SELECT's locking clause. Raise UnknownSale."""
     row = (await connection.execute(_reading(locking), {"sale": sale})).first()
     if row is None:
-        raise UnknownSale(f"There is no sale {sale!r}.")
-    return Seen(*row)
+        raise unknown_sale(sale)
+    return SaleState(*row)
 
 
-@cache  # a few clauses; made anew each time it would be parsed for parameters each time
+@cache  # there are few clauses, and SQLAlchemy parses a new text() for parameters each time
 def _reading(locking: str) -> TextClause:
     return text(f"{READ} {locking}")
 
 
 async def refusal(
-    connection: AsyncConnection, purchase: Purchase, seen: Seen, *, lock_customer: bool = False
+    connection: AsyncConnection, purchase: Purchase, state: SaleState, *, lock_customer: bool = False
 ) -> Outcome | None:
-    """What the purchase comes to before any ticket is asked for: a replay, or a refusal. None: go on.
+    """Return the outcome of a purchase that takes no tickets, a replay or a refusal; None means that it may go on.
 
-    `lock_customer`: purchases of one customer wait for each other from here to their commit, where there is a limit.
+    With `lock_customer`, and if the sale has a limit, purchases of one customer wait for each other from here to their
+    commit.
     """
-    first = await answer(connection, purchase, seen.round)
+    first = await earlier_outcome(connection, purchase, state.round)
     if first is not None:
         return first
-    return not_open(seen) or await limit_reached(connection, purchase, seen, lock_customer=lock_customer)
+    return not_open(state) or await limit_reached(connection, purchase, state, lock_customer=lock_customer)
 
 
-def not_open(seen: Seen) -> NotOpen | None:
-    if seen.closed:
+def not_open(state: SaleState) -> NotOpen | None:
+    """Return the refusal if the sale is closed, paused or not open yet, or None."""
+    if state.closed:
         return NotOpen("closed")
-    if seen.paused:
+    if state.paused:
         return NotOpen("paused")
-    return NotOpen("scheduled", seen.opens_in_seconds) if seen.opens_in_seconds else None
+    return NotOpen("scheduled", state.opens_in_seconds) if state.opens_in_seconds else None
 
 
 async def limit_reached(
-    connection: AsyncConnection, purchase: Purchase, seen: Seen, *, lock_customer: bool
+    connection: AsyncConnection, purchase: Purchase, state: SaleState, *, lock_customer: bool
 ) -> CustomerLimitReached | None:
-    if seen.customer_limit is None:
+    """Return the refusal if the purchase exceeds the customer's limit, or None. Set `state.held` if there is one."""
+    if state.customer_limit is None:
         return None
-    if lock_customer:  # a statement of its own: one that waited for the lock would not see what was committed meanwhile
+    if lock_customer:  # a separate statement: one that waits for the lock itself does not see later commits
         await lock_customer_of(connection, purchase)
-    buyer = {"sale": purchase.sale, "round": seen.round, "customer": purchase.customer}
-    seen.held = Held(*(await connection.execute(HELD, buyer)).one())
-    too_many = seen.held.tickets + purchase.quantity > seen.customer_limit
-    return CustomerLimitReached(seen.held.tickets, seen.customer_limit) if too_many else None
+    buyer = {"sale": purchase.sale, "round": state.round, "customer": purchase.customer}
+    state.held = Held(*(await connection.execute(HELD, buyer)).one())
+    too_many = state.held.tickets + purchase.quantity > state.customer_limit
+    return CustomerLimitReached(state.held.tickets, state.customer_limit) if too_many else None
 
 
 async def lock_customer_of(connection: AsyncConnection, purchase: Purchase) -> None:
-    """Purchases of one customer wait for each other from here to their commit."""
+    """Make purchases of one customer wait for each other from here to their commit."""
     await hold(connection, f"customer {purchase.sale} {purchase.customer}")
 
 
-async def answer(connection: AsyncConnection, purchase: Purchase, round_: int) -> Reserved | KeyReused | None:
-    """What the key came to in this round, if it was here before."""
+async def earlier_outcome(connection: AsyncConnection, purchase: Purchase, round_: int) -> Reserved | KeyReused | None:
+    """Return the replay, or KeyReused, if the customer's key has a booking in this round; otherwise None."""
     buyer = {"sale": purchase.sale, "round": round_, "customer": purchase.customer, "key": purchase.key}
     first = (await connection.execute(OF_BUYER, buyer)).first()
     if first is None:
@@ -128,7 +138,10 @@ async def answer(connection: AsyncConnection, purchase: Purchase, round_: int) -
 
 
 async def book(connection: AsyncConnection, purchase: Purchase, round_: int, ticket: int) -> Reserved | None:
-    """Inserts the booking, in the caller's transaction. None: the same key was booked by another one meanwhile."""
+    """Insert the booking in the caller's transaction.
+
+    Return None if another transaction has booked the same key in the meantime.
+    """
     reservation = ReservationId(purchase.sale, round_, entry_now(), purchase.nonce)
     inserted = await connection.execute(
         BOOK,
@@ -146,5 +159,8 @@ async def book(connection: AsyncConnection, purchase: Purchase, round_: int, tic
 
 
 def entry_now() -> str:
-    """There is no stream: the time stands for its entry's id. The nonce tells two orders of a millisecond apart."""
+    """Return the present time in the form of a stream entry's id, for an order that has no entry.
+
+    Two orders of the same millisecond differ in their nonces.
+    """
     return f"{time.time_ns() // 1_000_000}-0"

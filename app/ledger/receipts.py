@@ -1,4 +1,7 @@
-"""What buyers were told shortly before a fence. A receipt that nothing else remembers is an order that Redis lost."""
+"""Receipts: the acceptances that were sent to buyers shortly before a fence.
+
+A receipt without any other trace in the ledger or the stream is an order that Redis lost.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +10,11 @@ from itertools import islice
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.gate.told import Told
 from app.ledger.availability import ledger_reachable
+from app.sales.acceptance import Acceptance
 
 PAGE = 1000  # rows of one insert
-NAMED = 100  # lost orders that are named; all are counted
+MAX_NAMED = 100  # lost orders whose ids are returned; all are counted
 
 KEEP = text("""
     INSERT INTO receipts (reservation_id, sale, round, epoch, number, customer, idempotency_key, quantity)
@@ -24,7 +27,7 @@ GET = text("""
     SELECT reservation_id, sale, round, epoch, number, customer, idempotency_key AS key, quantity
     FROM receipts WHERE reservation_id = :id
 """)
-UNTRACED = """
+UNACCOUNTED = """
     FROM receipts r
     WHERE r.sale = :sale AND r.round = :round
         AND NOT EXISTS (SELECT FROM bookings b WHERE b.reservation_id = r.reservation_id)
@@ -33,21 +36,21 @@ UNTRACED = """
                 AND concat_ws('.', a.sale, a.round, a.entry) = r.reservation_id
         )
 """
-"""Receipts `r` of a round that the ledger has nothing else of: lost, unless they wait in the stream."""
+"""SQL for the receipts `r` of a round without any other row in the ledger: lost, unless they wait in the stream."""
 LOST = text(f"""
     WITH lost AS (
-        SELECT r.reservation_id, r.epoch, r.number, r.quantity {UNTRACED}
+        SELECT r.reservation_id, r.epoch, r.number, r.quantity {UNACCOUNTED}
             AND NOT EXISTS (SELECT FROM unnest(CAST(:in_stream AS text[])) s (id) WHERE s.id = r.reservation_id)
     )
     SELECT count(*) AS orders, coalesce(sum(quantity), 0) AS tickets,
         ARRAY(SELECT reservation_id FROM lost ORDER BY epoch, number LIMIT :named) AS named
     FROM lost
-""")  # noqa: S608  our own text, no input
+""")  # noqa: S608  constants only
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One order as a buyer was told of it. `quantity` in tickets; (epoch, number) is the gate's own numbering."""
+    """One order as its buyer was answered. `quantity` is in tickets; the gate assigned (epoch, number)."""
 
     reservation_id: str
     sale: str
@@ -60,8 +63,11 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """Orders that buyers were told of and nothing remembers; `named` holds the ids of the first hundred."""
+class LostOrders:
+    """The orders that were accepted and are lost, and their tickets.
+
+    `named` holds the reservation ids of the first MAX_NAMED.
+    """
 
     orders: int
     tickets: int
@@ -69,47 +75,48 @@ class Lost:
 
 
 class ReceiptRepository:
-    """Each call raises LedgerUnavailable where Postgres is away."""
+    """The stored receipts. Each call raises LedgerUnavailable if Postgres is away."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def keep(self, told: Sequence[Told]) -> None:
-        """Stores them, in pages of a transaction each; what is there already stays as it is."""
-        rest = iter(told)
+    async def keep(self, acceptances: Sequence[Acceptance]) -> None:
+        """Store the acceptances, in pages of one transaction each. Receipts that exist stay as they are."""
+        rest = iter(acceptances)
         while page := list(islice(rest, PAGE)):
             with ledger_reachable():
                 async with self._engine.begin() as connection:
                     await connection.execute(
                         KEEP,
                         {
-                            "ids": [str(each.reservation) for each in page],
-                            "sales": [each.reservation.sale for each in page],
-                            "rounds": [each.reservation.round for each in page],
-                            "epochs": [each.epoch for each in page],
-                            "numbers": [each.number for each in page],
-                            "customers": [each.purchase.customer for each in page],
-                            "keys": [each.purchase.key for each in page],
-                            "quantities": [each.purchase.quantity for each in page],
+                            "ids": [str(acceptance.reservation) for acceptance in page],
+                            "sales": [acceptance.reservation.sale for acceptance in page],
+                            "rounds": [acceptance.reservation.round for acceptance in page],
+                            "epochs": [acceptance.epoch for acceptance in page],
+                            "numbers": [acceptance.number for acceptance in page],
+                            "customers": [acceptance.purchase.customer for acceptance in page],
+                            "keys": [acceptance.purchase.key for acceptance in page],
+                            "quantities": [acceptance.purchase.quantity for acceptance in page],
                         },
                     )
 
     async def get(self, reservation_id: str) -> Receipt | None:
+        """Return the receipt of this reservation, or None."""
         with ledger_reachable():
             async with self._engine.connect() as connection:
                 row = (await connection.execute(GET, {"id": reservation_id})).first()
         return None if row is None else Receipt(*row)
 
-    async def lost(self, sale: str, round_: int, in_stream: Sequence[str] = ()) -> Lost:
-        """Counts the round's receipts that have no booking of any status and are not set aside.
+    async def lost(self, sale: str, round_: int, in_stream: Sequence[str] = ()) -> LostOrders:
+        """Count the round's receipts that have no booking of any status and are not set aside.
 
-        `in_stream`: the reservation ids that wait in the stream at this moment, and so are not lost.
+        `in_stream` are the reservation ids that wait in the stream at this moment and so are not lost.
         """
         with ledger_reachable():
             async with self._engine.connect() as connection:
                 row = (
                     await connection.execute(
-                        LOST, {"sale": sale, "round": round_, "in_stream": list(in_stream), "named": NAMED}
+                        LOST, {"sale": sale, "round": round_, "in_stream": list(in_stream), "named": MAX_NAMED}
                     )
                 ).one()
-        return Lost(row.orders, row.tickets, tuple(row.named))
+        return LostOrders(row.orders, row.tickets, tuple(row.named))

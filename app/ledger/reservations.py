@@ -1,4 +1,4 @@
-"""What the ledger has of one reservation."""
+"""Look-ups of one reservation in the ledger."""
 
 from dataclasses import dataclass
 
@@ -23,21 +23,25 @@ OF_BUYER = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """`status` is a booking's own, or `set-aside`; `alias_of` the first booking's reservation id, of a duplicate."""
+class RecordedReservation:
+    """A reservation as the ledger has it.
+
+    `status` is the booking's status, or `set-aside`. `alias_of` is the first booking's reservation id if this one is a
+    duplicate, and None otherwise.
+    """
 
     status: str
     alias_of: str | None
 
 
 class ReservationRepository:
-    """Raises LedgerUnavailable where Postgres is away."""
+    """The reservations in the ledger. Each call raises LedgerUnavailable if Postgres is away."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def find(self, reservation: ReservationId) -> Recorded | None:
-        """None while the order isn't in the ledger."""
+    async def find(self, reservation: ReservationId) -> RecordedReservation | None:
+        """Return what the ledger has of the reservation, or None while its order is not in the ledger."""
         values = {
             "id": str(reservation),
             "sale": reservation.sale,
@@ -47,10 +51,13 @@ class ReservationRepository:
         with ledger_reachable():
             async with self._engine.connect() as connection:
                 row = (await connection.execute(FIND, values)).first()
-        return None if row is None else Recorded(*row)
+        return None if row is None else RecordedReservation(*row)
 
     async def of_buyer(self, sale: str, round_: int, customer: str, key: str) -> Reserved | None:
-        """What this key has won in the round: the answer to a buyer who asks again when the gate has forgotten it."""
+        """Return the reservation that this key has won in the round, or None.
+
+        It answers a buyer who repeats a purchase that the gate has forgotten.
+        """
         values = {"sale": sale, "round": round_, "customer": customer, "key": key}
         with ledger_reachable():
             async with self._engine.connect() as connection:

@@ -1,17 +1,17 @@
-"""What the ledger need not keep for ever: receipts, evidence of races, ended blasts, what is dealt out of old rounds.
+"""Deletion of old rows that the ledger need not keep: receipts, evidence of races, and ended blasts.
 
-Bookings stay.
+Unsold tickets in the buckets and units of old rounds go back to their counter. Bookings stay forever.
 """
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.availability import ledger_reachable
-from app.ledger.leftovers import take_back
+from app.ledger.leftovers import return_unsold
 
 BATCH = 1000  # rows; deleting them takes some ms
 
-# Two reconcilers at once skip each other's rows in place of waiting.
+# Two reconcilers at the same time skip each other's rows instead of waiting for them.
 OLD = (
     text("""
         DELETE FROM receipts WHERE reservation_id IN (
@@ -22,7 +22,7 @@ OLD = (
         DELETE FROM attempts WHERE id IN (
             SELECT id FROM attempts WHERE recorded_at < now() - make_interval(days => :days)
             LIMIT :batch FOR UPDATE SKIP LOCKED)
-    """),  # and with them their witnesses
+    """),  # their witnesses are deleted with them
     text("""
         DELETE FROM blasts WHERE id IN (
             SELECT id FROM blasts WHERE finished_at < now() - make_interval(days => :days)
@@ -33,12 +33,12 @@ OLD = (
 
 
 async def prune(engine: AsyncEngine, older_than_days: int, batch: int = BATCH) -> int:
-    """Deletes at most a batch of each kind; returns how many rows went. Raises LedgerUnavailable."""
-    gone = 0
+    """Delete at most `batch` rows of each kind and return how many were deleted. Raise LedgerUnavailable."""
+    deleted = 0
     for statement in OLD:
         with ledger_reachable():
             async with engine.begin() as connection:
-                gone += (await connection.execute(statement, {"days": older_than_days, "batch": batch})).rowcount
+                deleted += (await connection.execute(statement, {"days": older_than_days, "batch": batch})).rowcount
     with ledger_reachable():
         async with engine.begin() as connection:
-            return gone + await take_back(connection, batch)
+            return deleted + await return_unsold(connection, batch)

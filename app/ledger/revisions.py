@@ -1,11 +1,10 @@
-"""The revisions of the ledger's schema, and which releases work on which.
+"""The revisions of the ledger's schema, and the releases that work on each.
 
-A release works on the schema of its own revision, and on a newer one for as long as that lets it: each revision states,
-in `min_compatible`, the oldest release that works on it (by the revision that release was made with). So migrations
-expand first and contract in a later release, and a release can be rolled back without its schema.
+A release works on the schema of its own revision, and on a newer one that is compatible with it. Each revision states
+in `min_compatible` the oldest release that works on it, by the revision of that release. So migrations expand the
+schema first and contract it in a later release, and a release can be rolled back while the schema stays.
 """
 
-import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,8 +13,9 @@ from sqlalchemy import Connection, select, text
 
 from app.errors import TemporarilyUnavailable
 from app.ledger.models import InstanceRow
+from app.settings import ProcessSettings
 
-# Alembic's own table, in the schema that the connection sees.
+# Alembic's table, in the schema that the connection's search path names.
 HAS_REVISION = text("SELECT to_regclass('alembic_version') IS NOT NULL")
 REVISION = text("SELECT version_num FROM alembic_version")
 
@@ -24,51 +24,58 @@ class SchemaBehind(TemporarilyUnavailable):
     """The migrations of this release have not been run yet."""
 
 
-class SchemaUnfit(TemporarilyUnavailable):
-    """The schema is of a newer release, and this one can't work on it; or it is none of ours."""
+class SchemaIncompatible(TemporarilyUnavailable):
+    """The schema is of a newer release on which this one can't work, or of another application."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What a database says of itself. `installation`: the id that its first migration gave it."""
+    """The revision of a database, and the id of its installation, which its first migration created."""
 
     revision: str
     installation: str
 
 
 def alembic_ini() -> Path:
-    """The scripts lie beside the packages in a checkout and in the working directory of an image."""
+    """Return the path of Alembic's configuration, beside which the migration scripts are.
+
+    It is beside the packages in a checkout, and in the working directory in an image.
+    """
     checkout = Path(__file__).resolve().parents[2] / "alembic.ini"
-    return Path(os.environ.get("ALEMBIC_CONFIG", str(checkout if checkout.exists() else "alembic.ini")))
+    return ProcessSettings().alembic_config or (checkout if checkout.exists() else Path("alembic.ini"))
 
 
 @cache
 def own_revision() -> str:
-    """The revision that this release's models describe: the newest script's, which its name begins with.
+    """Return the revision of this release's models: the number with which the newest script's name begins.
 
-    Alembic would say the same, for a tenth of the time that a process takes to start; only the migration loads it.
+    Alembic would return the same, but loading it takes a tenth of a process's start time. Only the migration loads it.
     """
     scripts = alembic_ini().parent / "alembic" / "versions"
     return max((script.name.partition("_")[0] for script in scripts.glob("[0-9]*_*.py")), key=int)
 
 
-def fitting_schema(connection: Connection) -> Schema:
-    """The schema that is there, if this release works on it. Raises SchemaBehind or SchemaUnfit."""
+def compatible_schema(connection: Connection) -> Schema:
+    """Return the database's schema if this release works on it. Raise SchemaBehind or SchemaIncompatible otherwise."""
     own = own_revision()
     revision = connection.execute(REVISION).scalar() if connection.execute(HAS_REVISION).scalar() else None
     if revision is None:
         raise SchemaBehind("The ledger has no schema yet: run `python -m app.ledger.migrate`.")
     if not revision.isdecimal():
-        raise SchemaUnfit(f"The database at DATABASE_URL has a schema of something else, at revision {revision!r}.")
+        raise SchemaIncompatible(
+            f"The database at DATABASE_URL has the schema of another application, at revision {revision!r}."
+        )
     if int(revision) < int(own):
-        raise SchemaBehind(f"The ledger's revision is {revision}; this release needs {own}.")
-    # Older revisions lack the column, so that it is read no earlier.
+        raise SchemaBehind(
+            f"The ledger's revision is {revision}; this release needs {own}: run `python -m app.ledger.migrate`."
+        )
+    # Older revisions lack the column, so it is read only after the check above.
     instance = connection.execute(select(InstanceRow.id, InstanceRow.min_compatible)).first()
     if instance is None:
         raise SchemaBehind("The ledger has no instance id: run `python -m app.ledger.migrate`.")
     installation, min_compatible = instance
     if int(own) < int(min_compatible):
-        raise SchemaUnfit(
+        raise SchemaIncompatible(
             f"The ledger's revision is {revision}, which needs a release of revision {min_compatible} or newer; "
             f"this one is of {own}."
         )

@@ -1,6 +1,7 @@
-"""Sales and their rounds. Every change is one transaction that locks the sale's row first, then its inventory's.
+"""Sales and their rounds. Every change is one transaction that locks the sale's row first, and then its inventory row.
 
-The epoch lives in the inventory of the present round and rises over rounds too: one monotone number per sale.
+The epoch is stored in the inventory row of the present round. A new round raises it too, so each sale has one number
+that only rises.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.errors import AtomicTicketsError
 from app.ledger.availability import ledger_reachable
 from app.ledger.tally import Tally, tally
-from app.sales.model import Sale, SaleTerms, UnknownSale
+from app.sales.model import Sale, SaleTerms, unknown_sale
 
 SALES = """
     SELECT s.name, s.strategy, i.stock, s.opens_at, s.closes_at, s.customer_limit, s.think_ms, s.round, i.epoch,
@@ -26,13 +27,13 @@ ACTIVE = text(f"{SALES} WHERE s.name > :after AND s.removed_at IS NULL ORDER BY 
 LOCK_SALE = text("SELECT 1 FROM sales WHERE name = :name FOR NO KEY UPDATE")
 LOCK_INVENTORY = text(f"{SALES} WHERE s.name = :name FOR NO KEY UPDATE OF i")
 CREATE = text("""
-    INSERT INTO sales (name, strategy, customer_limit, opens_at, closes_at, think_ms, managed_by, owner_uid)
-    VALUES (:name, :strategy, :customer_limit, :opens_at, :closes_at, :think_ms, :managed_by, :owner_uid)
+    INSERT INTO sales (name, strategy, customer_limit, opens_at, closes_at, think_ms)
+    VALUES (:name, :strategy, :customer_limit, :opens_at, :closes_at, :think_ms)
     ON CONFLICT (name) DO NOTHING RETURNING name
 """)
 RESTART = text("""
     UPDATE sales SET customer_limit = :customer_limit, opens_at = :opens_at, closes_at = :closes_at,
-        think_ms = :think_ms, managed_by = :managed_by, owner_uid = :owner_uid, paused = false,
+        think_ms = :think_ms, managed_by = 'http', owner_uid = NULL, paused = false,
         ended_at = NULL, removed_at = NULL
     WHERE name = :name
 """)
@@ -46,22 +47,21 @@ RAISE_EPOCH = text("""
     WHERE sale = :sale AND round = :round
 """)
 END = text("UPDATE sales SET ended_at = now() WHERE name = :name AND ended_at IS NULL")
-MARK_REMOVED = text("""
-    UPDATE sales SET removed_at = now()
-    WHERE name = :name AND round = :round AND ended_at IS NOT NULL AND removed_at IS NULL
-""")
 
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """`created`: False where a live sale had these very terms already."""
+    """The result of creating a sale.
+
+    `created` is False if a sale that has not ended had exactly these terms already.
+    """
 
     sale: Sale
     created: bool
 
 
 class SaleExists(AtomicTicketsError):
-    """`sale` is the one that has the name."""
+    """A sale of this name exists, and it can't take the new terms. `sale` is the existing sale."""
 
     status, slug, title = 409, "sale-exists", "Sale Exists"
 
@@ -71,21 +71,21 @@ class SaleExists(AtomicTicketsError):
 
 
 class SaleEnded(AtomicTicketsError):
+    """The sale has ended, so it can't be reset."""
+
     status, slug, title = 409, "sale-ended", "Sale Ended"
 
 
 class SaleRepository:
-    """Each call is a transaction of its own and raises LedgerUnavailable where Postgres is away."""
+    """The stored sales. Each call is one transaction and raises LedgerUnavailable if Postgres is away."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def create(
-        self, terms: SaleTerms, *, guarded: bool, managed_by: str = "http", owner_uid: str | None = None
-    ) -> Creation:
-        """Creates the sale, or starts the next round of an ended one. Two creators race safely.
+    async def create(self, terms: SaleTerms, *, guarded: bool) -> Creation:
+        """Create the sale, or start the next round of an ended one. Concurrent calls are safe.
 
-        Raises SaleExists where a live sale has other terms, or an ended one another strategy.
+        Raise SaleExists if a sale that has not ended has other terms, or if an ended one has another strategy.
         """
         values = {
             "name": terms.name,
@@ -94,76 +94,71 @@ class SaleRepository:
             "opens_at": terms.opens_at,
             "closes_at": terms.closes_at,
             "think_ms": terms.think_ms,
-            "managed_by": managed_by,
-            "owner_uid": owner_uid,
         }
         with ledger_reachable():
             async with self._engine.begin() as connection:
                 if (await connection.execute(CREATE, values)).first() is not None:
                     await add_round(connection, terms.name, 1, epoch=1, stock=terms.stock, guarded=guarded)
-                    return Creation(await present(connection, terms.name), created=True)
-                sale, _ = await lock(connection, terms.name)
+                    return Creation(await read_sale(connection, terms.name), created=True)
+                sale, _ = await lock_sale(connection, terms.name)
                 if sale.ended_at is None:
-                    if terms.beside(sale.terms) == sale.terms:
+                    if terms.as_change_of(sale.terms) == sale.terms:
                         return Creation(sale, created=False)
                     raise SaleExists(f"The sale {terms.name!r} exists with other terms.", sale)
                 if sale.terms.strategy != terms.strategy:
                     strategy = sale.terms.strategy
-                    raise SaleExists(f"The ended sale {terms.name!r} has the strategy {strategy!r} for ever.", sale)
+                    raise SaleExists(
+                        f"The ended sale {terms.name!r} keeps its strategy {strategy!r} forever; choose another name.",
+                        sale,
+                    )
                 await connection.execute(RESTART, values)
                 await start_round(connection, sale, terms.stock, guarded=guarded)
-                return Creation(await present(connection, terms.name), created=True)
+                return Creation(await read_sale(connection, terms.name), created=True)
 
     async def get(self, name: str) -> Sale | None:
-        """The sale in its present round, ended or not."""
+        """Return the sale in its present round, ended or not, or None if there is no such sale."""
         with ledger_reachable():
             async with self._engine.connect() as connection:
                 row = (await connection.execute(GET, {"name": name})).first()
         return None if row is None else _sale(row)
 
     async def page(self, after: str = "", limit: int = 100) -> list[Sale]:
-        """Up to `limit` sales, ended ones too, in the order of their names, from the one that follows `after`."""
+        """Return up to `limit` sales whose names follow `after`, ended ones too, in the order of their names."""
         return await self._list(PAGE, after, limit)
 
     async def active(self, after: str = "", limit: int = 500) -> list[Sale]:
-        """As `page`, without the ended sales that are drained and removed from Redis."""
+        """Return a page as `page` does, without the ended sales that are drained and removed from Redis."""
         return await self._list(ACTIVE, after, limit)
 
     async def next_round(self, name: str, stock: int | None = None) -> Sale:
-        """Starts the next round, with the same stock if none is named. Raises UnknownSale or SaleEnded."""
+        """Start the next round, with the same stock if `stock` is None. Raise UnknownSale or SaleEnded."""
         with ledger_reachable():
             async with self._engine.begin() as connection:
-                sale, guarded = await lock(connection, name)
+                sale, guarded = await lock_sale(connection, name)
                 if sale.ended_at is not None:
                     raise SaleEnded(f"The sale {name!r} has ended; creating it again starts its next round.")
                 await start_round(connection, sale, sale.terms.stock if stock is None else stock, guarded=guarded)
-                return await present(connection, name)
+                return await read_sale(connection, name)
 
     async def raise_epoch(self, name: str, seen_epoch: int, *, beyond: int = 0) -> Sale:
-        """Raises the epoch if it still is `seen_epoch`, so that two repairs of one finding raise it once.
+        """Raise the epoch if it is still `seen_epoch`, so that two repairs of one finding raise it once.
 
-        `beyond`: as of the function below. Raises UnknownSale.
+        `beyond` is the same as in the function `raise_epoch`. Raise UnknownSale if there is no such sale.
         """
         with ledger_reachable():
             async with self._engine.begin() as connection:
-                sale, _ = await lock(connection, name)
+                sale, _ = await lock_sale(connection, name)
                 return sale if sale.epoch != seen_epoch else await raise_epoch(connection, sale, beyond=beyond)
 
     async def end(self, name: str) -> Sale:
-        """Ends the sale, once: a second end changes nothing. Raises UnknownSale."""
+        """End the sale; ending it again changes nothing. Raise UnknownSale if there is no such sale."""
         with ledger_reachable():
             async with self._engine.begin() as connection:
                 await connection.execute(END, {"name": name})
-                return await present(connection, name)
-
-    async def mark_removed(self, name: str, round_: int) -> bool:
-        """Notes that the ended round is drained and its Redis keys are gone. False where a next round has begun."""
-        with ledger_reachable():
-            async with self._engine.begin() as connection:
-                return (await connection.execute(MARK_REMOVED, {"name": name, "round": round_})).rowcount == 1
+                return await read_sale(connection, name)
 
     async def tally(self, name: str, round_: int) -> Tally:
-        """Counts the round in one statement, so that all figures are of one instant. Raises UnknownSale."""
+        """Count the round in one statement, so that all figures are of one instant. Raise UnknownSale."""
         with ledger_reachable():
             async with self._engine.connect() as connection:
                 return await tally(connection, name, round_)
@@ -175,34 +170,39 @@ class SaleRepository:
 
 
 async def raise_epoch(connection: AsyncConnection, sale: Sale, *, beyond: int = 0) -> Sale:
-    """Raises the epoch of a sale that this transaction has locked, and returns the sale as it is then.
+    """Raise the epoch of a sale that this transaction has locked, and return the changed sale.
 
-    By one, or past `beyond`: the gate's, where the ledger itself was restored from an older copy.
-    The wish for a recount is taken as granted: a raise is followed by one.
+    The new epoch is one above the larger of the old one and `beyond`. `beyond` is the gate's epoch, which is ahead if
+    the ledger was restored from an older copy. The call also clears the round's request for a recount, because the
+    caller recounts after raising the epoch.
     """
     await connection.execute(RAISE_EPOCH, {"sale": sale.name, "round": sale.round, "beyond": beyond})
-    return await present(connection, sale.name)
+    return await read_sale(connection, sale.name)
 
 
-async def lock(connection: AsyncConnection, name: str) -> tuple[Sale, bool]:
-    """The locked sale, and whether its inventory is guarded. Two statements: a join re-read after waiting for the lock
-    would meet the new round's number with the old round's inventory, and find nothing."""
+async def lock_sale(connection: AsyncConnection, name: str) -> tuple[Sale, bool]:
+    """Lock the sale and its inventory row. Return the sale, and whether its inventory is guarded. Raise UnknownSale.
+
+    There are two statements because one would join before it waits for the lock. Read again afterwards, the new round's
+    number would be joined with the old round's inventory, and no row would be found.
+    """
     await connection.execute(LOCK_SALE, {"name": name})
     row = (await connection.execute(LOCK_INVENTORY, {"name": name})).first()
     if row is None:
-        raise UnknownSale(f"There is no sale {name!r}.")
+        raise unknown_sale(name)
     return _sale(row), row.guarded
 
 
-async def present(connection: AsyncConnection, name: str) -> Sale:
+async def read_sale(connection: AsyncConnection, name: str) -> Sale:
+    """Return the sale in its present round. Raise UnknownSale if there is no such sale."""
     row = (await connection.execute(GET, {"name": name})).first()
     if row is None:
-        raise UnknownSale(f"There is no sale {name!r}.")
+        raise unknown_sale(name)
     return _sale(row)
 
 
 async def start_round(connection: AsyncConnection, sale: Sale, stock: int, *, guarded: bool, at_least: int = 1) -> None:
-    """Starts the round that follows, or the later one that is asked for: rounds only rise."""
+    """Start the next round, or round `at_least` if that is later. Rounds only rise."""
     following = max(sale.round + 1, at_least)
     await add_round(connection, sale.name, following, epoch=sale.epoch + 1, stock=stock, guarded=guarded)
     await connection.execute(SET_ROUND, {"name": sale.name, "round": following})
@@ -211,6 +211,7 @@ async def start_round(connection: AsyncConnection, sale: Sale, stock: int, *, gu
 async def add_round(
     connection: AsyncConnection, name: str, round_: int, *, epoch: int, stock: int, guarded: bool
 ) -> None:
+    """Insert the inventory row of a new round."""
     await connection.execute(
         ADD_ROUND, {"sale": name, "round": round_, "epoch": epoch, "stock": stock, "guarded": guarded}
     )

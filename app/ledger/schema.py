@@ -1,16 +1,17 @@
-"""Whether the ledger is one that this release can work with, and whose it is."""
+"""The check that this release can work with the ledger, and the id of its installation."""
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.availability import ledger_reachable
-from app.ledger.revisions import fitting_schema
+from app.ledger.revisions import compatible_schema
 
 
 async def installation_id(engine: AsyncEngine) -> str:
-    """The id that the ledger was given by its first migration.
+    """Return the id of the installation, which the ledger's first migration created.
 
-    Raises SchemaBehind, which passes when the migrations are run; SchemaUnfit, or LedgerUnavailable.
+    Raise SchemaBehind until the migrations are run, SchemaIncompatible if this release can't work on the schema, and
+    LedgerUnavailable if Postgres is away.
     """
     with ledger_reachable():
         async with engine.connect() as connection:
-            return (await connection.run_sync(fitting_schema)).installation
+            return (await connection.run_sync(compatible_schema)).installation

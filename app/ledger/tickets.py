@@ -1,4 +1,4 @@
-"""Which tickets of a round are sold, and how many of them more than once, as a map of bounded size."""
+"""A map of a round's tickets, of bounded size: how many are sold, and how many of them more than once."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from app.ledger.availability import ledger_reachable
 
 MAX_CELLS = 400
 
-# An order's tickets are `quantity` in a row from `ticket` on, as the strategy's counter numbered them.
+# An order's tickets are the `quantity` consecutive numbers from `ticket` on, as the strategy's counter numbered them.
 MAP = text("""
     SELECT cell, count(*) AS sold, count(*) FILTER (WHERE orders > 1) AS sold_twice, max(orders) AS most
     FROM (
@@ -24,9 +24,11 @@ MAP = text("""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketMap:
-    """`tickets_per_cell` tickets in each cell, the last one may have fewer; one number for each cell.
+    """A round's tickets in cells of `tickets_per_cell` each; the last cell may have fewer.
 
-    `sold`: tickets with a booking. `sold_twice`: those with two or more. `most`: bookings of the ticket that has most.
+    Each list has one number for each cell.
+    `sold`: tickets with a booking. `sold_twice`: tickets with two or more bookings.
+    `most`: the bookings of the ticket that has the most.
     """
 
     round: int
@@ -38,13 +40,13 @@ class TicketMap:
 
 
 class TicketRepository:
-    """Raises LedgerUnavailable where Postgres is away."""
+    """The tickets in the ledger. Each call raises LedgerUnavailable if Postgres is away."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     async def map(self, name: str, round_: int, stock: int) -> TicketMap:
-        """Counted from the bookings; empty where there are none."""
+        """Return the map of a round, counted from its bookings. All numbers are 0 if there are none."""
         per_cell = -(-stock // MAX_CELLS)
         cells = -(-stock // per_cell)
         sold, twice, most = [0] * cells, [0] * cells, [0] * cells

@@ -1,11 +1,11 @@
-"""What watchers are told, as server-sent events.
+"""The server-sent events that a watcher receives.
 
-`snapshot`   all sales, the newest blasts and facts of the installation: replaces whatever a watcher knew
-`sale`       one sale as GET /sales/{sale} tells it, with its tickets as GET /sales/{sale}/tickets
-`blast`      one blast as GET /blasts/{blast}; while it runs `progress` has the figures so far
-`source`     whether this process hears the events just now: {"state": "ok" | "away", "why"?}
-`heartbeat`  nothing happened; the connection lives
-`goodbye`    the server ends this connection: {"why": "leaving" | "lagging" | "unavailable"}; come back
+`snapshot`   all sales, the newest blasts and facts of the installation; replaces everything that the watcher has
+`sale`       one sale: its SaleView, its `resource`, and its tickets as GET /sales/{sale}/tickets returns them
+`blast`      one blast as GET /blasts/{blast} returns it; while it runs, `progress` has the figures so far
+`source`     whether this process receives live events at present: {"state": "ok" | "away", "reason"?}
+`heartbeat`  nothing happened; the connection is alive
+`goodbye`    the server ends this connection: {"reason": "leaving" | "lagging" | "unavailable"}; the client reconnects
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ HEARTBEAT_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`data` is JSON. `id` is the entry's in the stream: None for what concerns this connection alone."""
+    """One event. `data` is JSON. `id` is its id in the stream, or None if it concerns one connection only."""
 
     name: str
     data: str
@@ -28,28 +28,28 @@ class Event:
 
     @classmethod
     def of(cls, name: str, data: Any, id_: str | None = None) -> "Event":
-        """Dataclasses, moments and enumerations become JSON as the HTTP API writes them."""
+        """Return an event with `data` as JSON. Dataclasses, times and enumerations are written as in the HTTP API."""
         return cls(name, to_json(data).decode(), id_)
 
     def frame(self) -> bytes:
-        """As it goes over the wire. JSON has no line breaks of its own, so that one `data` line holds it."""
+        """Return the event as bytes for the wire. The JSON has no line breaks, so one `data` line holds it."""
         identity = "" if self.id is None else f"id: {self.id}\n"
         return f"{identity}event: {self.name}\ndata: {self.data}\n\n".encode()
 
 
 def position(id_: str) -> tuple[int, int]:
-    """A stream id as numbers that compare. Raises ValueError where it is none."""
+    """Return a stream id as two numbers that can be compared. Raise ValueError if it is not a stream id."""
     milliseconds, _, sequence = id_.partition("-")
     return int(milliseconds), int(sequence or 0)
 
 
-def source(why: str | None = None) -> Event:
-    """Whether events are heard; `why` not, where they aren't."""
-    data: Mapping[str, str] = {"state": "ok"} if why is None else {"state": "away", "why": why}
+def source(reason: str | None = None) -> Event:
+    """Return a `source` event. `reason`: why live events are not received."""
+    data: Mapping[str, str] = {"state": "ok"} if reason is None else {"state": "away", "reason": reason}
     return Event.of("source", data)
 
 
 HEARTBEAT = Event.of("heartbeat", {})
-LEAVING = Event.of("goodbye", {"why": "leaving"})
-UNAVAILABLE = Event.of("goodbye", {"why": "unavailable"})
-LAGGING = Event.of("goodbye", {"why": "lagging"})
+LEAVING = Event.of("goodbye", {"reason": "leaving"})
+UNAVAILABLE = Event.of("goodbye", {"reason": "unavailable"})
+LAGGING = Event.of("goodbye", {"reason": "lagging"})

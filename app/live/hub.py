@@ -1,4 +1,4 @@
-"""One reader of the stream per process, and everybody who watches through it."""
+"""The one reader of the live stream in a process, and the watchers that it serves."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,77 +8,88 @@ import structlog
 
 from app.errors import TemporarilyUnavailable
 from app.live.events import LAGGING, LEAVING, Event, source
-from app.live.looker import Looker
+from app.live.sale_poller import SalePoller
 from app.live.stream import LiveStream, LiveUnavailable
 
 MAX_WATCHERS = 200
-WAITING_EVENTS = 256  # 6 s of two blasts at full rate; who is further behind reads too slowly
+WAITING_EVENTS = 256  # 6 s of two blasts at full rate; a watcher that is further behind reads too slowly
 AWAY_SECONDS = 1.0
 
 log = structlog.get_logger()
 
 
 class TooManyWatchers(TemporarilyUnavailable):
-    """More than one process serves at once. Another one may have room."""
+    """This process has no room for another watcher. Another process may have room."""
 
     slug, title = "too-many-watchers", "Too Many Watchers"
 
 
 class Watcher:
-    """What one watcher still has to be told. `ending` follows the last of it."""
+    """The events that wait to be sent to one watcher. `ending` is the last event, or None until it is known."""
 
     def __init__(self) -> None:
         self._events: asyncio.Queue[Event] = asyncio.Queue(WAITING_EVENTS + 1)
         self.ending: Event | None = None
 
-    def tell(self, event: Event) -> None:
-        """Never waits: one who reads too slowly is told so, and may come back with the last id that he has."""
+    def send(self, event: Event) -> None:
+        """Queue the event without waiting.
+
+        A watcher that reads too slowly is disconnected and may resume from its last id.
+        """
         if self.ending is None and self._events.qsize() < WAITING_EVENTS:
             self._events.put_nowait(event)
         else:
             self.end(LAGGING)
 
     def end(self, ending: Event) -> None:
+        """Queue `ending` as the last event, unless there is one already."""
         if self.ending is None:
             self.ending = ending
             self._events.put_nowait(ending)
 
     async def next(self) -> Event:
+        """Return the next event. Wait until there is one."""
         return await self._events.get()
 
 
 class Hub:
-    """`leaving` tells that the process is asked to end. Use it from one event loop."""
+    """The hub of one process. It reads the stream and polls the sales while it has watchers.
 
-    def __init__(self, stream: LiveStream, looker: Looker, leaving: Callable[[], bool]) -> None:
+    `leaving` returns True once the process has been asked to end. Use it from one event loop.
+    """
+
+    def __init__(self, stream: LiveStream, sale_poller: SalePoller, leaving: Callable[[], bool]) -> None:
         self._stream = stream
-        self._looker = looker
+        self._poller = sale_poller
         self._leaving = leaving
         self._watchers: set[Watcher] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._away: str | None = None
 
     def join(self) -> Watcher:
-        """Raises TooManyWatchers."""
+        """Add and return a watcher. Raise TooManyWatchers if there is no room."""
         if len(self._watchers) >= MAX_WATCHERS:
-            raise TooManyWatchers(f"{MAX_WATCHERS} watch through this process.", retry_after_seconds=5.0)
+            raise TooManyWatchers(
+                f"This process already serves {MAX_WATCHERS} watchers. Try again later.", retry_after_seconds=5.0
+            )
         watcher = Watcher()
         self._watchers.add(watcher)
         if self._leaving():
             watcher.end(LEAVING)
         if self._away is not None:
-            watcher.tell(source(self._away))
+            watcher.send(source(self._away))
         if not self._tasks:
-            self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._looker.run())]
+            self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._poller.run())]
         return watcher
 
     async def leave(self, watcher: Watcher) -> None:
-        """Nobody reads, and nobody looks, for a process that has no watchers."""
+        """Remove the watcher. Stop the reader and the sale poller if it was the last one."""
         self._watchers.discard(watcher)
         if not self._watchers:
             await self.close()
 
     async def close(self) -> None:
+        """Stop the reader and the sale poller."""
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
@@ -87,39 +98,41 @@ class Hub:
                 await task
 
     async def _read(self) -> None:
-        """Until the process is to end. However it comes to its end, nobody is left waiting for what never comes."""
+        """Read until the process is asked to end. When reading ends, for any reason, disconnect all watchers."""
         try:
-            await self._pass_on()
+            await self._forward()
         finally:
             for watcher in self._watchers:
                 watcher.end(LEAVING)
 
-    async def _pass_on(self) -> None:
+    async def _forward(self) -> None:
+        """Pass the events of the stream on to all watchers and to the sale poller."""
         last: str | None = None
         while not self._leaving():
             try:
                 last = last or await self._stream.last_id()
                 events = await self._stream.after(last, wait=True)
             except LiveUnavailable as error:
-                self._hear(error.detail)
+                self._set_away(error.detail)
                 await asyncio.sleep(AWAY_SECONDS)
                 continue
-            self._hear(None)
+            self._set_away(None)
             for event in events:
                 last = event.id
-                self._looker.heard(event)
-                self._tell(event)
+                self._poller.handle_event(event)
+                self._broadcast(event)
 
-    def _hear(self, away: str | None) -> None:
+    def _set_away(self, away: str | None) -> None:
+        """Remember why the stream can't be read, or None if it can. Log a change and send it to all watchers."""
         if away == self._away:
             return
         if away is None:
-            log.info("live events are heard again")
+            log.info("live events are received again")
         else:
-            log.warning("no live events", why=away)
+            log.warning("no live events", reason=away)
         self._away = away
-        self._tell(source(away))
+        self._broadcast(source(away))
 
-    def _tell(self, event: Event) -> None:
+    def _broadcast(self, event: Event) -> None:
         for watcher in self._watchers:
-            watcher.tell(event)
+            watcher.send(event)

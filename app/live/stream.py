@@ -1,7 +1,9 @@
-"""The one stream of live events, on the broker's server: a crowd of watchers can't hurt the stock.
+"""The stream of live events. It is on the broker's server, so that a crowd of watchers can't burden the stock server.
 
-`<prefix>:live`         stream of the newest events. Written by the blaster and by the looker; gone 1 h after the last
-`<prefix>:live:looker`  string: which process looks at the sales just now. Gone with that process within seconds
+`<prefix>:live`         stream of the newest events. Written by the blast runner and the sale poller; expires 1 h after
+                        the last event
+`<prefix>:live:poller`  string: the process that polls the sales at present. Expires within seconds after that process
+                        has ended
 """
 
 from collections.abc import Iterator
@@ -14,25 +16,26 @@ from redis.exceptions import RedisError
 from app.errors import TemporarilyUnavailable
 from app.live.events import Event, position
 
-KEPT_EVENTS = 2000  # some 4 MB; a blast reports 20 times a second, so that several runs are in it
+KEPT_EVENTS = 2000  # some 4 MB; a blast reports 20 times a second, so this holds several runs
 LIFE_SECONDS = 3600
-LOOKER_SECONDS = 2
-BLOCK_MS = 400  # below the client's command timeout, which would take the wait for an outage
+POLLER_SECONDS = 2
+BLOCK_MS = 400  # below the client's command timeout, which would treat the wait as an outage
 
 
 class LiveUnavailable(TemporarilyUnavailable):
-    """The broker's server is away: nobody is told anything, and nothing else suffers."""
+    """The broker's server is away: no events are published or received, and nothing else is affected."""
 
 
 class LiveStream:
-    """Each call raises LiveUnavailable."""
+    """The stream of live events. Each method raises LiveUnavailable if the broker's server is away."""
 
     def __init__(self, redis: "Redis", prefix: str) -> None:
         self._redis = redis
         self._key = f"{prefix}:live"
-        self._looker = f"{prefix}:live:looker"
+        self._poller = f"{prefix}:live:poller"
 
     async def publish(self, event: Event) -> None:
+        """Append the event to the stream."""
         with broker_reachable():
             async with self._redis.pipeline(transaction=False) as pipeline:
                 fields: dict[Any, Any] = {"event": event.name, "data": event.data}
@@ -41,19 +44,19 @@ class LiveStream:
                 await pipeline.execute()
 
     async def after(self, id_: str, *, wait: bool = False) -> list[Event]:
-        """What follows the entry `id_`, oldest first; `wait`: up to BLOCK_MS for the first one."""
+        """Return the events that follow the entry `id_`, oldest first. With `wait`, wait up to BLOCK_MS for one."""
         with broker_reachable():
             found: Any = await self._redis.xread({self._key: id_}, count=KEPT_EVENTS, block=BLOCK_MS if wait else None)
-        return [told(entry) for _, entries in found for entry in entries]
+        return [event_of(entry) for _, entries in found for entry in entries]
 
     async def last_id(self) -> str:
-        """Of the newest entry; `0-0` where there is none."""
+        """Return the id of the newest entry, or `0-0` if there is none."""
         with broker_reachable():
             newest: Any = await self._redis.xrevrange(self._key, count=1)
         return str(newest[0][0]) if newest else "0-0"
 
-    async def remembers(self, id_: str) -> bool:
-        """Whether everything that followed `id_` is still there."""
+    async def reaches_back_to(self, id_: str) -> bool:
+        """Return True if everything that followed `id_` is still in the stream."""
         with broker_reachable():
             oldest: Any = await self._redis.xrange(self._key, count=1)
         try:
@@ -62,32 +65,34 @@ class LiveStream:
             return False
 
     async def history(self, name: str) -> list[Event]:
-        """All events of that name that are still there, oldest first."""
+        """Return all events of this name that are still in the stream, oldest first."""
         return [event for event in await self.after("0-0") if event.name == name]
 
-    async def is_turn_of(self, process: str) -> bool:
-        """Whether `process` is the one that looks; it is for the next LOOKER_SECONDS.
+    async def take_turn(self, process: str) -> bool:
+        """Take or renew the turn to poll the sales, for POLLER_SECONDS. Return False if another process has it.
 
-        Taking and renewing are two commands. Should the key expire between them two processes look for one turn, and
-        watchers are told the same thing twice.
+        Reading and renewing the turn are two commands. If the key expires between them, two processes poll for one
+        turn, and watchers receive the same events twice.
         """
         with broker_reachable():
-            if await self._redis.set(self._looker, process, nx=True, ex=LOOKER_SECONDS):
+            if await self._redis.set(self._poller, process, nx=True, ex=POLLER_SECONDS):
                 return True
-            if await self._redis.get(self._looker) != process:
+            if await self._redis.get(self._poller) != process:
                 return False
-            await self._redis.expire(self._looker, LOOKER_SECONDS)
+            await self._redis.expire(self._poller, POLLER_SECONDS)
             return True
 
 
 @contextmanager
 def broker_reachable() -> Iterator[None]:
+    """Raise LiveUnavailable in place of the errors of a broker that is away."""
     try:
         yield
     except (OSError, RedisError) as error:
-        raise LiveUnavailable(f"The broker can't be asked just now ({type(error).__name__}).") from error
+        raise LiveUnavailable(f"The broker can't be reached at present ({type(error).__name__}).") from error
 
 
-def told(entry: tuple[str, dict[str, str]]) -> Event:
+def event_of(entry: tuple[str, dict[str, str]]) -> Event:
+    """Return the event of a stream entry."""
     id_, fields = entry
     return Event(fields["event"], fields["data"], id_)

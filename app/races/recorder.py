@@ -1,9 +1,8 @@
-"""Carries the attempts of one process to the ledger, behind the back of the purchases, and names who collided."""
+"""Carry the attempts of one process to the ledger in the background, and report the pairs that collided."""
 
 import asyncio
 import os
 import secrets
-import socket
 from collections import deque
 from dataclasses import fields
 from itertools import islice
@@ -12,45 +11,48 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import TemporarilyUnavailable
-from app.ledger.attempts import MOST_PER_ROUND, AttemptRepository
+from app.ledger.attempts import MAX_PER_ROUND, AttemptRepository
 from app.races import spans
-from app.races.attempt import Attempt, RecordedAttempt
 from app.races.meters import ATTEMPTS, WITNESSES
+from app.sales.attempt import Attempt, RecordedAttempt
+from app.settings import ProcessSettings
 
-GATHER_SECONDS = 0.1
-AWAY_SECONDS = 1.0  # how long to leave a ledger alone that is away
+BATCHING_SECONDS = 0.1
+AWAY_SECONDS = 1.0  # the pause before the next try if the ledger is away
 CLOSE_SECONDS = 2.0
-BATCH = 500  # attempts of one transaction; each may be one of a pair, which makes two spans of a queue of 2,048
-MOST_WAITING = 10_000  # attempts, 5 MB or so
+BATCH = 500  # attempts per transaction; each may form a pair, which makes two spans of a queue of 2,048
+MAX_WAITING = 10_000  # attempts, about 5 MB
 
 log = structlog.get_logger()
 
 
 class AttemptRecorder:
-    """The `Attempts` of a process that keeps evidence. Nothing runs while nobody races.
+    """The `AttemptSink` of a process that keeps evidence. No task runs while no purchase races.
 
-    A process that is killed takes along what it has gathered, a tenth of a second's as a rule: evidence, no order. One
-    that dies between the commit and a pair's spans leaves a pair that the ledger names and no trace does.
+    A process that is killed loses the attempts in its memory, usually those of a tenth of a second: evidence, but no
+    order. A process that dies between the commit and a pair's spans leaves a pair that is in the ledger and in no
+    trace.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._ledger = AttemptRepository(engine)
         self._waiting: deque[RecordedAttempt] = deque()
-        self._full: set[tuple[str, int]] = set()  # sale and round; each has cost 100,000 attempts
+        self._full: set[tuple[str, int]] = set()  # sale and round; each has had 100,000 attempts
         self._overflowed = 0
         self._flushing: asyncio.Task[None] | None = None
-        self._pod = os.environ.get("POD_NAME") or socket.gethostname()
+        self._pod = ProcessSettings().pod_name
         self._process = str(os.getpid())
 
     def record(self, attempt: Attempt) -> None:
+        """Add an attempt to the batch. Never waits: an attempt that cannot be kept is counted and dropped."""
         if (attempt.sale, attempt.round) in self._full:
             ATTEMPTS.labels("round-full").inc()
             return
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             ATTEMPTS.labels("overflow").inc()
             self._overflowed += 1
             return
-        trace_id, span_id = spans.window(attempt, self._pod) or (None, None)
+        trace_id, span_id = spans.record_window(attempt, self._pod) or (None, None)
         self._waiting.append(
             RecordedAttempt(
                 **{field.name: getattr(attempt, field.name) for field in fields(attempt)},
@@ -65,9 +67,9 @@ class AttemptRecorder:
             self._flushing = asyncio.create_task(self._keep_flushing())
 
     async def close(self) -> None:
-        """Sends what waits, for two seconds at most."""
+        """Send the attempts that wait, for two seconds at most."""
         if self._flushing is not None:
-            self._flushing.cancel()  # also in mid-batch: sent again, it is kept once
+            self._flushing.cancel()  # even in the middle of a batch: a batch that is sent again is kept once
             await asyncio.wait({self._flushing})
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -78,7 +80,7 @@ class AttemptRecorder:
             log.warning("attempts end with their process", attempts=len(self._waiting), error=str(error))
 
     async def _keep_flushing(self) -> None:
-        pause = GATHER_SECONDS
+        pause = BATCHING_SECONDS
         while self._waiting:
             await asyncio.sleep(pause)
             try:
@@ -88,10 +90,10 @@ class AttemptRecorder:
                     log.warning("attempts wait for the ledger", attempts=len(self._waiting), error=error.detail)
                 pause = AWAY_SECONDS
             else:
-                pause = GATHER_SECONDS
+                pause = BATCHING_SECONDS
 
     async def _flush(self) -> None:
-        """Sends one batch. Raises TemporarilyUnavailable, and then keeps it for the next time."""
+        """Send one batch. Raise TemporarilyUnavailable if the ledger is away; the batch is kept for the next try."""
         batch = list(islice(self._waiting, BATCH))
         try:
             kept = await self._ledger.keep(batch)
@@ -101,10 +103,10 @@ class AttemptRecorder:
             log.exception("attempts could not be kept", attempts=len(batch))
             ATTEMPTS.labels("failed").inc(len(batch))
         else:
-            self._found_full(kept.beyond)
-            ATTEMPTS.labels("kept").inc(len(batch) - len(kept.beyond))
+            self._found_full(kept.round_full)
+            ATTEMPTS.labels("kept").inc(len(batch) - len(kept.round_full))
             for witness in kept.witnesses:
-                spans.collision(witness)
+                spans.record_collision(witness)
                 WITNESSES.labels(witness.hazard).inc()
         for _ in batch:
             self._waiting.popleft()
@@ -116,4 +118,4 @@ class AttemptRecorder:
         ATTEMPTS.labels("round-full").inc(len(beyond))
         for sale, round_ in {(attempt.sale, attempt.round) for attempt in beyond} - self._full:
             self._full.add((sale, round_))
-            log.warning("a round has as many attempts as are kept", sale=sale, round=round_, most=MOST_PER_ROUND)
+            log.warning("a round has as many attempts as are kept", sale=sale, round=round_, most=MAX_PER_ROUND)

@@ -1,20 +1,21 @@
-"""The race in a trace: each attempt's window as a span, and a span in both traces where two of them collide.
+"""The race in traces: a span for the window of each attempt, and a span in both traces of two attempts that collide.
 
-A span that has ended takes no event and no link, and a pair is found when both have ended. So whoever finds it adds a
-span to each of the two traces, for the last microsecond of the window: Jaeger warns of a span without length. It shows
-no more of a link than its target; therefore the other side is in the attributes too. A customer's name is in none.
+A span that has ended takes no event and no link, and a pair is found when both spans have ended. The process that finds
+the pair therefore adds a span to each of the two traces. That span covers the last microsecond of the window, because
+Jaeger warns of a span without length. Jaeger shows nothing of a link but its target, so the other side is in the
+attributes too. No span contains a customer's name.
 """
 
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from opentelemetry.trace import SpanContext, format_span_id, format_trace_id, get_current_span
+from opentelemetry.trace import Link, SpanContext, format_span_id, format_trace_id, get_current_span
 from opentelemetry.util.types import AttributeValue
 
-from app.races.attempt import Attempt, Hazard, Witness
-from app.telemetry.context import link, sampled_span
-from app.telemetry.spans import start_decided
+from app.sales.attempt import Attempt, Hazard, Witness
+from app.telemetry.context import sampled_span
+from app.telemetry.spans import start_recorded_span
 
 WINDOW = "race.window"
 COLLISIONS: Mapping[Hazard, str] = MappingProxyType(
@@ -39,18 +40,18 @@ CUSTOMER = {
 }
 
 
-def window(attempt: Attempt, pod: str) -> tuple[str, str] | None:
-    """Adds the window to the current span's trace; its trace id and span id, or None where that is not sampled."""
+def record_window(attempt: Attempt, pod: str) -> tuple[str, str] | None:
+    """Add the window to the current trace, and return the ids of its trace and span; None if that is not sampled."""
     request = get_current_span().get_span_context()
     if not request.trace_flags.sampled:
         return None
-    span = start_decided(WINDOW, request, attributes_of(attempt, pod), start_time=nanoseconds(attempt.read_at))
+    span = start_recorded_span(WINDOW, request, attributes_of(attempt, pod), start_time=nanoseconds(attempt.read_at))
     span.end(nanoseconds(attempt.wrote_at or time.time()))
     return hexadecimal(span.get_span_context())
 
 
-def collision(witness: Witness) -> None:
-    """Adds to the trace of each of the two, as far as it was sampled, a span that names the other."""
+def record_collision(witness: Witness) -> None:
+    """Add to both traces, as far as they are sampled, a span that names the other attempt."""
     for own, other in ((witness.first, witness.second), (witness.second, witness.first)):
         if own.trace_id is None or own.span_id is None or own.wrote_at is None:
             continue
@@ -59,17 +60,16 @@ def collision(witness: Witness) -> None:
         if other.trace_id is not None and other.span_id is not None:
             attributes["atomictickets.conflict.trace_id"] = other.trace_id
             attributes["atomictickets.conflict.span_id"] = other.span_id
-            links.append(link(other.trace_id, other.span_id))
+            links.append(Link(sampled_span(other.trace_id, other.span_id)))
         end = nanoseconds(own.wrote_at)
-        window_of_own = sampled_span(own.trace_id, own.span_id)
-        start_decided(COLLISIONS[witness.hazard], window_of_own, attributes, links=links, start_time=end - 1000).end(
-            end
-        )
+        window = sampled_span(own.trace_id, own.span_id)
+        span = start_recorded_span(COLLISIONS[witness.hazard], window, attributes, links=links, start_time=end - 1000)
+        span.end(end)
 
 
 def attributes_of(attempt: Attempt, pod: str) -> dict[str, AttributeValue]:
     names = STOCK if attempt.guarded == "stock" else CUSTOMER
-    written = {names[each]: getattr(attempt, each) for each in names if getattr(attempt, each) is not None}
+    written = {names[field]: getattr(attempt, field) for field in names if getattr(attempt, field) is not None}
     reservation = {} if attempt.reservation_id is None else {"atomictickets.reservation_id": attempt.reservation_id}
     return {
         "atomictickets.sale": attempt.sale,
@@ -83,8 +83,13 @@ def attributes_of(attempt: Attempt, pod: str) -> dict[str, AttributeValue]:
 
 
 def hexadecimal(context: SpanContext) -> tuple[str, str]:
+    """Return the trace id and the span id in hexadecimal digits."""
     return format_trace_id(context.trace_id), format_span_id(context.span_id)
 
 
 def nanoseconds(seconds: float) -> int:
-    return round(seconds * 1_000_000) * 1000  # a float of today holds a quarter of a microsecond, no less
+    """Return the time in nanoseconds, rounded to microseconds.
+
+    A float of today's time resolves a quarter of a microsecond.
+    """
+    return round(seconds * 1_000_000) * 1000

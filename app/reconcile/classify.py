@@ -1,19 +1,26 @@
-"""What an exact measurement says of the identity. Pure.
+"""Classify the drift that a measurement shows. Pure: no store is asked.
 
-Two things in flight are no drift. Growth: the ledger's stock is committed first and the gate follows, so that the sums
-are compared with the gate's own stock. Releases: a booking is cancelled in the ledger first, and its ticket comes back
-a moment later.
+Drift is the number of tickets by which the identity `stock = remaining + backlog + set aside + booked` is off.
+
+Two changes in flight are not drift. Growth: the ledger's stock is committed first and the gate follows, so the sums are
+compared with the gate's own stock. Releases: a booking is cancelled in the ledger first, and its tickets come back to
+the gate a moment later.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.reconcile.evidence import evidence
+from app.reconcile.gate_loss import evidence
 from app.reconcile.measure import Measurement
 
 
 class Kind(StrEnum):
-    """`leaked`: tickets without an order; `over_admitted`: more orders than tickets; `unvouched`: who knows."""
+    """The kind of drift.
+
+    leaked: tickets without an order
+    over_admitted: more orders than tickets
+    unvouched: unknown, because there is evidence that the gate has lost data
+    """
 
     NONE = "none"
     LEAKED = "leaked"
@@ -23,14 +30,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """By how many tickets the identity is off. What an unvouched gate has lost, receipts tell after a recount."""
+    """The drift of a sale, in tickets. What an unvouched gate has lost is counted from receipts after a recount."""
 
     kind: Kind
     tickets: int = 0
 
 
 def classify(measurement: Measurement) -> Drift | None:
-    """None where it can't be told: the sums were overtaken, or the backlog is too long to read."""
+    """Return the drift, or None if it is unknown: the sale changed meanwhile, or its backlog is too long to read."""
     if evidence(measurement) is not None:
         return Drift(Kind.UNVOUCHED)
     if not measurement.exact:
@@ -43,11 +50,11 @@ def classify(measurement: Measurement) -> Drift | None:
 
 
 def pending_releases(measurement: Measurement) -> int:
-    """At most so many tickets (all that are cancelled) are still on their way back.
+    """Return an upper bound of the tickets that are still on their way back to the gate: all cancelled ones, or 0.
 
-    The gate counts releases since it was seeded, so that this errs to the safe side after a recount: what it takes for
-    pending is at worst sold later, never twice.
+    The gate counts releases since it was seeded, so the bound may be too high after a recount. That is the safe side:
+    tickets that are wrongly considered pending are at worst sold later, never twice.
     """
-    assert measurement.before is not None  # noqa: S101  only of an exact measurement
+    assert measurement.before is not None  # noqa: S101  the measurement is exact
     ledger = measurement.ledger
     return ledger.cancelled if ledger.cancellations > measurement.before.released else 0

@@ -1,8 +1,8 @@
-"""What to do about a sale. Pure: two checks a grace period apart, and no store.
+"""Decide what to do about a sale. Pure: no store is asked.
 
-Drift is acted upon when it has had the same sign in each check over the grace period, and by its smallest amount: one
-check could be of a moment that nobody thought of. Where Redis has forgotten something there is nothing to wait for: the
-sale stands still until it is recounted.
+The reconciler acts upon drift if every check of a grace period has found drift of the same sign. It then uses the
+smallest amount found, because a single check could meet a passing state that was not foreseen. If Redis has forgotten
+something, there is nothing to wait for: the sale stands still until it is recounted.
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from typing import Literal
 from app.gate.gate import has_terms
 from app.gate.replies import GateSnapshot
 from app.reconcile.classify import Drift, Kind
-from app.reconcile.evidence import evidence
+from app.reconcile.gate_loss import evidence
 from app.reconcile.measure import Measurement
 from app.sales.model import Sale
 
@@ -20,12 +20,21 @@ Policy = Literal["RepairSafe", "Observe"]
 
 
 class Action(StrEnum):
-    """`amend`: the gate follows committed terms. `acquit`: the drain had asked for a check, and it found nothing."""
+    """The action that a check calls for.
+
+    nothing: the sale is in order, or could not be measured
+    observe: only report the drift
+    amend: make the gate follow the terms that the ledger has committed
+    clear_recount_flag: withdraw the drain's request for a check, because the check found no drift
+    give_back: return leaked tickets to the gate
+    recount: raise the epoch and recount the sale
+    remove: remove the keys of an ended sale
+    """
 
     NOTHING = "nothing"
     OBSERVE = "observe"
     AMEND = "amend"
-    ACQUIT = "acquit"
+    CLEAR_RECOUNT_FLAG = "clear_recount_flag"
     GIVE_BACK = "give_back"
     RECOUNT = "recount"
     REMOVE = "remove"
@@ -33,7 +42,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`tickets` to give back; `reason` for the log and the status."""
+    """An action, the `tickets` to give back, and the `reason` for the log and the status."""
 
     action: Action
     tickets: int = 0
@@ -42,9 +51,9 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """Drift that every check has shown since `since` (monotonic seconds), by `tickets` at least.
+    """Drift that every check since `since` (monotonic seconds) has found, of at least `tickets`.
 
-    `seen_at` is (round, epoch, repairs): after a reset, a recount or a repair the suspicion begins anew.
+    `seen_at` is (round, epoch, repairs). After a reset, a recount or a repair the suspicion starts again.
     """
 
     kind: Kind
@@ -56,7 +65,7 @@ class Suspicion:
 def suspect(
     earlier: Suspicion | None, drift: Drift | None, snapshot: GateSnapshot | None, now: float
 ) -> Suspicion | None:
-    """What is suspected after one more check. A check that could not tell changes nothing."""
+    """Return the suspicion after one more check. A check whose drift is unknown changes nothing."""
     if drift is None:
         return earlier
     if snapshot is None or drift.kind not in (Kind.LEAKED, Kind.OVER_ADMITTED):
@@ -77,44 +86,51 @@ def decide(
     grace_seconds: float,
     policy: Policy,
 ) -> Decision:
-    """Decides on a sale whose strategy promises exactness. `suspicion` includes this measurement already.
+    """Return the action for a sale whose strategy sells at the gate. `suspicion` already includes this measurement.
 
-    `Observe` leaves drift to a person. A gate that forgot is recounted all the same: nothing can be sold before.
+    The policy `Observe` leaves drift to a person. A gate that forgot is recounted under either policy, because nothing
+    can be sold until then.
     """
     if sale.ended_at is not None:
         return _of_ended(measurement)
-    if (why := evidence(measurement)) is not None:
-        return Decision(Action.RECOUNT, reason=why.value)
+    if (loss := evidence(measurement)) is not None:
+        return Decision(Action.RECOUNT, reason=loss.value)
     gate = measurement.after
-    assert gate is not None  # noqa: S101  otherwise there is evidence
+    assert gate is not None  # noqa: S101  evidence() reports a missing snapshot
     if gate.stock < measurement.ledger.stock or not has_terms(gate, sale):
         return Decision(Action.AMEND, reason="the ledger has newer terms")
     if drift is None:
-        return Decision(Action.NOTHING, reason="not measured: overtaken, or a long backlog")
+        return Decision(Action.NOTHING, reason="not measured: the sale changed meanwhile, or its backlog is long")
     if drift.kind is Kind.NONE:
-        return Decision(Action.ACQUIT if measurement.ledger.recount else Action.NOTHING)
+        return Decision(Action.CLEAR_RECOUNT_FLAG if measurement.ledger.recount else Action.NOTHING)
     confirmed = suspicion is not None and now - suspicion.since >= grace_seconds
     return _of_drift(drift, suspicion if confirmed else None, measurement.ledger.recount, gate.remaining, policy)
 
 
-def _of_drift(drift: Drift, confirmed: Suspicion | None, asked: bool, remaining: int, policy: Policy) -> Decision:
-    """`asked`: the drain has booked an order of an older epoch, which explains what is over-admitted at once."""
-    found = f"{drift.tickets} tickets {drift.kind.value.replace('_', ' ')}"
+def _of_drift(
+    drift: Drift, confirmed: Suspicion | None, recount_requested: bool, remaining: int, policy: Policy
+) -> Decision:
+    """Return the action for drift. `confirmed` is the suspicion if it has lasted for the grace period.
+
+    `recount_requested`: the drain has booked an order of an older epoch. This explains over-admission, which is then
+    acted upon at once.
+    """
+    description = f"{drift.tickets} tickets {drift.kind.value.replace('_', ' ')}"
     if policy == "Observe":
-        return Decision(Action.OBSERVE, reason=found)
+        return Decision(Action.OBSERVE, reason=description)
     if drift.kind is Kind.LEAKED and confirmed is not None:
-        return Decision(Action.GIVE_BACK, confirmed.tickets, found)
-    # With nothing left to sell a recount could take nothing back of what is promised: the drain rejects the excess.
-    if drift.kind is Kind.OVER_ADMITTED and (confirmed is not None or asked) and remaining > 0:
-        return Decision(Action.RECOUNT, reason=found)
-    return Decision(Action.OBSERVE, reason=found)
+        return Decision(Action.GIVE_BACK, confirmed.tickets, description)
+    # If nothing is left to sell, a recount could not take back what is promised: the drain rejects the excess.
+    if drift.kind is Kind.OVER_ADMITTED and (confirmed is not None or recount_requested) and remaining > 0:
+        return Decision(Action.RECOUNT, reason=description)
+    return Decision(Action.OBSERVE, reason=description)
 
 
 def _of_ended(measurement: Measurement) -> Decision:
-    """An ended sale sells nothing; once it is drained its keys may go."""
+    """Return the action for an ended sale. It sells nothing, and its keys may be removed once it is drained."""
     gate = measurement.after
     if gate is None:
-        return Decision(Action.REMOVE, reason="ended, and the gate has nothing of it")
+        return Decision(Action.REMOVE, reason="ended, and the gate has no such sale")
     if gate.state not in ("closed", "fenced"):
         return Decision(Action.AMEND, reason="the sale has ended")
     if gate.last_entry == "":

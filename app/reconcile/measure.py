@@ -1,11 +1,12 @@
-"""The identity of one sale, measured exactly while it runs: Redis first, the ledger last.
+"""Measure the identity of one sale exactly while it sells: read Redis first and the ledger last.
 
-1. A snapshot of the gate: what remains, the number of the newest order, the newest entry of the stream.
-2. The stream up to that entry. An entry goes only after its booking is committed.
-3. One statement of the ledger, of orders up to that number. So each is seen in 2, in 3, or in both, and counts once.
-4. Another snapshot: where stock, repairs or releases have changed meanwhile, the sums are of no instant.
+1. Take a snapshot of the gate: the remaining tickets, the number of the newest order, the newest entry of the stream.
+2. Read the stream up to that entry. An entry leaves the stream only after its booking is committed.
+3. Read the ledger in one statement, for orders up to that number. So each order is seen in step 2, in step 3, or in
+   both, and counts once.
+4. Take another snapshot. If stock, repairs or releases have changed meanwhile, the sums are not of one instant.
 
-The other way round, orders that are drained between the two readings are in neither.
+If the ledger were read first, orders that are drained between the two readings would be in neither.
 """
 
 from dataclasses import dataclass
@@ -13,16 +14,16 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.drain.set_aside import name_of
+from app.drain.set_aside import entry_key
 from app.gate.gate import Gate
 from app.gate.replies import GateSnapshot
 from app.ledger.availability import ledger_reachable
-from app.reconcile.waiting import Waiting, read_waiting
+from app.reconcile.stream_backlog import StreamBacklog, read_backlog
 from app.sales.model import Sale
 
-MOST_WAITING = 20_000  # orders in the stream; beyond it the check waits until the drain has caught up
+MAX_WAITING = 20_000  # orders in the stream; if there are more, the check waits until the drain has caught up
 
-# `waiting` is what the ledger neither knows under the buyer's key nor has set aside.
+# `waiting`: orders in the stream that the ledger neither knows under the buyer's key nor has set aside.
 LEDGER = text("""
     WITH waiting AS (
         SELECT w.quantity
@@ -60,10 +61,11 @@ LEDGER = text("""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerSide:
-    """What the ledger says of the orders up to a snapshot, in tickets, but for `cancellations` (orders).
+    """The ledger's figures for the orders up to a snapshot. All are in tickets, except `cancellations` (orders).
 
-    `counter` is the inventory's own `booked`, of this instant and not of the snapshot's: it tells whether anything was
-    booked since. `highest`: the newest (epoch, number) that has a row, also of this instant.
+    `counter` is the inventory's own `booked` at the instant of the reading, not of the snapshot: it shows whether
+    anything was booked since. `highest` is the newest (epoch, number) that has a row, also at the reading. `recount`
+    is True if the drain has requested a check.
     """
 
     epoch: int
@@ -80,9 +82,11 @@ class LedgerSide:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One look at both stores. `server`: the run id of the server that was asked, '' where it hides it.
+    """One reading of both stores.
 
-    `before` and `after` frame the ledger's reading; None where the gate has no such sale.
+    server: the run id of the stock server that was read, or '' if it hides its run id
+    before, after: the snapshots before and after the reading of the ledger, or None if the gate has no such sale
+    complete: False if the stream was too long to read to its end
     """
 
     server: str
@@ -93,36 +97,36 @@ class Measurement:
 
     @property
     def exact(self) -> bool:
-        """Whether the sums are of one instant. False where they were overtaken, or the backlog is too long to read."""
+        """Return whether the sums are of one instant: the sale did not change, and all its backlog was read."""
         if not self.complete or self.before is None or self.after is None:
             return False
         if self.before.state == "fenced":
-            return False  # somebody counted it meanwhile: it had no tickets yet, and none of them leaked
-        return _terms(self.before) == _terms(self.after) and self.before.epoch == self.ledger.epoch
+            return False  # a recount was under way at the first snapshot: the gate had no tickets yet, so none leaked
+        return _fixed_fields(self.before) == _fixed_fields(self.after) and self.before.epoch == self.ledger.epoch
 
     @property
     def missing(self) -> int:
-        """Tickets of the gate's stock that nobody has; negative where more are promised than there are."""
-        assert self.before is not None  # noqa: S101  the caller asked `exact` first
+        """Return how many of the gate's tickets are neither left nor promised; negative if too many are promised."""
+        assert self.before is not None  # noqa: S101  the caller has checked `exact`
         ledger = self.ledger
         return self.before.stock - (self.before.remaining + ledger.waiting + ledger.set_aside + ledger.booked)
 
 
-def _terms(snapshot: GateSnapshot) -> tuple[int, int, int, int, int, str]:
-    """What may not change while the sums are taken."""
-    now = snapshot
-    return now.round, now.epoch, now.stock, now.repairs, now.released, now.server
+def _fixed_fields(gate: GateSnapshot) -> tuple[int, int, int, int, int, str]:
+    """Return the fields that must not change while the sums are taken."""
+    return gate.round, gate.epoch, gate.stock, gate.repairs, gate.released, gate.server
 
 
-async def measure(
-    sale: Sale, gate: Gate, engine: AsyncEngine, *, most_waiting: int = MOST_WAITING
-) -> Measurement | None:
-    """Measures the round of `sale`; None where a newer round has begun. Raises TemporarilyUnavailable."""
+async def measure(sale: Sale, gate: Gate, engine: AsyncEngine, *, max_waiting: int = MAX_WAITING) -> Measurement | None:
+    """Measure the round of `sale`. Return None if a newer round has begun.
+
+    Raise TemporarilyUnavailable if a store is away.
+    """
     server = await gate.run_id(sale.name)
     before = await gate.snapshot(sale.name)
-    waiting = Waiting()
+    waiting = StreamBacklog()
     if before is not None:
-        waiting = await read_waiting(gate, sale.name, sale.round, up_to=before.last_entry, bound=most_waiting)
+        waiting = await read_backlog(gate, sale.name, sale.round, up_to=before.last_entry, bound=max_waiting)
     ledger = await read_ledger(sale, engine, before, waiting)
     if ledger is None:
         return None
@@ -131,20 +135,23 @@ async def measure(
 
 
 async def read_ledger(
-    sale: Sale, engine: AsyncEngine, snapshot: GateSnapshot | None, waiting: Waiting
+    sale: Sale, engine: AsyncEngine, snapshot: GateSnapshot | None, waiting: StreamBacklog
 ) -> LedgerSide | None:
-    """One statement, so that all of it is of one instant. None where the round is no longer the present one."""
+    """Read the ledger's figures in one statement, so that all are of one instant.
+
+    Return None if the round of `sale` is no longer the current one.
+    """
     orders = list(waiting.orders.values())
     unreadable = list(waiting.unreadable.items())
-    nobody = [""] * len(unreadable)
+    blank = [""] * len(unreadable)
     arguments = {
         "sale": sale.name,
         "round": sale.round,
         "epoch": snapshot.epoch if snapshot else 0,
         "accepted": snapshot.accepted if snapshot else 0,
-        "customers": [order.customer for order in orders] + nobody,
-        "keys": [order.key for order in orders] + nobody,
-        "entries": [name_of(order) for order in orders] + [name for name, _ in unreadable],
+        "customers": [order.customer for order in orders] + blank,
+        "keys": [order.key for order in orders] + blank,
+        "entries": [entry_key(order) for order in orders] + [key for key, _ in unreadable],
         "quantities": [order.quantity for order in orders] + [tickets for _, tickets in unreadable],
     }
     with ledger_reachable():

@@ -1,23 +1,25 @@
-"""Makes Redis follow the ledger: a fresh sale, a next round, and after a loss, all by one procedure.
+"""Make Redis follow the ledger. One procedure serves for a new sale, for the next round, and after a loss of data.
 
-The caller has committed the newer epoch in the ledger before. Then, in this order:
+The caller has already committed the newer epoch in the ledger. Then, in this order:
 
-1. Seed the sale behind a closed fence. From here on no order is accepted and none of an older epoch can be.
+1. Seed the sale in the state `fenced`. From here on no order is accepted, and no order of an older epoch ever will be.
 2. Read the stream. Entries may leave it at any time, but only after their booking is committed.
-3. Read the ledger. So an order is seen in the stream, or in the ledger, or in both; never in neither.
-4. Restore answers and customers' tickets: of every booking, of what is set aside, and of what waits in the stream.
-5. Open, with what is left: the stock, less what is booked, set aside, or waits in the stream.
+3. Read the ledger. So an order is seen in the stream, in the ledger, or in both, but never in neither.
+4. Restore the answers and the customers' tickets: of every booking, of every entry that is set aside, and of every
+   order that waits in the stream.
+5. Open the sale with what is left: the stock, less what is booked, set aside, or waits in the stream.
 
-The ledger decides where it knows a buyer's key: such an order in the stream is booked already, or becomes a duplicate
-that takes no room. An order that is booked between 2 and 3's page is in both and counts once. One that a worker still
-held in memory when Redis forgot it is in neither: its booking is of an older epoch, and the drain marks the round for
-an exact check (`inventory.recount`).
+If the ledger knows a buyer's key, the ledger decides: such an order in the stream is booked already, or becomes a
+duplicate that takes no tickets. An order that is booked between step 2 and its page of step 3 is in both and counts
+once. An order that a worker still held in memory when Redis forgot it is in neither. Its booking is of an older epoch,
+and the drain marks the round for an exact check (`inventory.recount`).
 
-Whoever dies after 1 leaves a fenced sale, which sells nothing; the reconciliation raises the epoch and starts anew.
-What an overtaken recount still sends is refused by the newer epoch: every step names its own. The first page of 4
-empties what an earlier attempt has restored. After 5 there is nothing left to do.
+A reconciler that dies after step 1 leaves a fenced sale, which sells nothing. The next check raises the epoch and
+starts again. Each step names its epoch, so a newer epoch refuses the commands of an older recount that is still
+running. The first page of step 4 deletes what an earlier attempt has restored. After step 5 there is nothing left to
+do.
 
-For a fresh sale each step is one small command, whatever the stock is.
+For a new sale each step is one small command, whatever the stock is.
 """
 
 import json
@@ -29,19 +31,19 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.drain.entry import Order, parse
-from app.drain.set_aside import name_of
+from app.drain.set_aside import entry_key
 from app.gate.gate import Gate
-from app.gate.replies import Remembered
+from app.gate.replies import RestoredOrder
 from app.ledger.availability import ledger_reachable
-from app.ledger.models import BookingStatus
-from app.reconcile.at_work import at_work
-from app.reconcile.waiting import Waiting, count_backlog, read_waiting
+from app.ledger.booking_plan import BookingStatus
+from app.reconcile.recount_lock import recount_lock
+from app.reconcile.stream_backlog import StreamBacklog, count_backlog, read_backlog
 from app.sales.model import ReservationId, Sale
+from app.sales.order import Order, parse_entry
 
-PAGE = 1000  # rows; restoring them holds the stock server for about 2 ms
+PAGE = 1000  # rows; restoring them occupies the stock server for about 2 ms
 
-# The keys of a buyer are unique but for duplicates, and so is this index: a page is one range of it.
+# Except for duplicates, (customer, idempotency_key) is unique within a round. A page is one range of its index.
 BOOKINGS = text("""
     SELECT reservation_id, customer, idempotency_key, quantity, status FROM bookings
     WHERE sale = :sale AND round = :round AND status <> 'duplicate'
@@ -59,72 +61,61 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recounted:
-    """What a recount came to, in tickets. `opened` is False where somebody newer is at work, and nothing was changed.
+    """The result of a recount: the sale is open at `epoch`.
 
-    `over_admitted`: promised beyond the stock; the drain rejects it. `in_stream`: ids of the orders that waited there.
+    `in_stream` holds the reservation ids of the orders that waited in the stream.
     """
 
-    opened: bool
-    epoch: int = 0
-    booked: int = 0
-    remaining: int = 0
-    backlog: int = 0
-    over_admitted: int = 0
-    in_stream: tuple[str, ...] = ()
+    epoch: int
+    in_stream: tuple[str, ...]
 
 
-OVERTAKEN = Recounted(opened=False)
+async def recount(sale: Sale, gate: Gate, engine: AsyncEngine) -> Recounted | None:
+    """Seed, restore and open `sale` at its epoch.
 
-
-async def recount(sale: Sale, gate: Gate, engine: AsyncEngine) -> Recounted:
-    """Seeds, restores and opens `sale` at its epoch. Raises TemporarilyUnavailable where a store is away."""
+    Return None if another recount is at work; this one has not opened the sale then. Raise TemporarilyUnavailable if a
+    store is away.
+    """
     with ledger_reachable():
-        async with at_work(engine, sale.name, sale.epoch) as ledger:
-            return OVERTAKEN if ledger is None else await recount_on(ledger, sale, gate)
+        async with recount_lock(engine, sale.name, sale.epoch) as ledger:
+            return None if ledger is None else await recount_locked(ledger, sale, gate)
 
 
-async def recount_on(ledger: AsyncConnection, sale: Sale, gate: Gate) -> Recounted:
-    """Does the same with the connection that holds the lock. No transaction may be open on it."""
+async def recount_locked(ledger: AsyncConnection, sale: Sale, gate: Gate) -> Recounted | None:
+    """Do the same with the connection that holds the recount lock and has no transaction open."""
     if not await gate.seed(sale):
-        return OVERTAKEN
-    await ledger.execution_options(isolation_level="AUTOCOMMIT")  # no page of a long read holds back a vacuum
-    waiting = await read_waiting(gate, sale.name, sale.round)
+        return None
+    await ledger.execution_options(isolation_level="AUTOCOMMIT")  # no long read may hold back a vacuum
+    waiting = await read_backlog(gate, sale.name, sale.round)
     in_stream = tuple(order.reservation_id for order in waiting.orders.values())
     booked = await _restore_bookings(sale, gate, ledger, waiting)
     if booked is None:
-        return OVERTAKEN
+        return None
     set_aside = await _restore_set_aside(sale, gate, ledger, waiting)
     if set_aside is None:
-        return OVERTAKEN
-    restored = (_remember(order.id, order.customer, order.key, order.quantity) for order in waiting.orders.values())
-    if not await _restore(sale, gate, restored):
-        return OVERTAKEN
-    owed = sum(order.quantity for order in waiting.orders.values()) + sum(waiting.unreadable.values())
-    left = sale.terms.stock - booked - set_aside - owed
-    remaining = max(0, left)
+        return None
+    orders = list(waiting.orders.values())
+    if not await _restore(sale, gate, map(_restored_order, orders)):
+        return None
+    in_flight = sum(order.quantity for order in orders) + sum(waiting.unreadable.values())
+    # Not below 0: what is promised beyond the stock, the drain rejects.
+    remaining = max(0, sale.terms.stock - booked - set_aside - in_flight)
     backlog, entries = waiting.backlog, waiting.entries
     while not await gate.open(sale, remaining=remaining, backlog=backlog, entries=entries):
-        seen = await gate.snapshot(sale.name)
-        if seen is None or seen.epoch != sale.epoch or seen.state != "fenced":
-            return OVERTAKEN
-        # The drain took entries away. It adds none behind the fence, so that this ends at the latest with the stream.
+        snapshot = await gate.snapshot(sale.name)
+        if snapshot is None or snapshot.epoch != sale.epoch or snapshot.state != "fenced":
+            return None
+        # The drain has removed entries meanwhile. Behind the fence none are added, so the loop ends with the stream at
+        # the latest.
         backlog, entries = await count_backlog(gate, sale.name, sale.round)
     log.info("sale opened", sale=sale.name, round=sale.round, epoch=sale.epoch, remaining=remaining, backlog=backlog)
-    return Recounted(
-        opened=True,
-        epoch=sale.epoch,
-        booked=booked,
-        remaining=remaining,
-        backlog=backlog,
-        over_admitted=max(0, -left),
-        in_stream=in_stream,
-    )
+    return Recounted(epoch=sale.epoch, in_stream=in_stream)
 
 
-async def _restore_bookings(sale: Sale, gate: Gate, ledger: AsyncConnection, waiting: Waiting) -> int | None:
-    """Restores the answers of the ledger's rows and takes their buyers out of `waiting`; returns the booked tickets.
+async def _restore_bookings(sale: Sale, gate: Gate, ledger: AsyncConnection, waiting: StreamBacklog) -> int | None:
+    """Restore the answers of the ledger's rows, remove their orders from `waiting`, and return the booked tickets.
 
-    None: somebody newer is at work.
+    Return None if a newer recount is at work.
     """
     booked = 0
     customer = key = ""
@@ -138,7 +129,11 @@ async def _restore_bookings(sale: Sale, gate: Gate, ledger: AsyncConnection, wai
             counted = row.quantity if row.status == BookingStatus.BOOKED else 0
             booked += counted
             reservation = ReservationId.parse(row.reservation_id)
-            orders.append(_remember(reservation, row.customer, row.idempotency_key, row.quantity, counted))
+            orders.append(
+                RestoredOrder(
+                    row.customer, row.idempotency_key, reservation.entry, reservation.nonce, row.quantity, counted
+                )
+            )
         if (orders or first) and not await gate.restore(sale, orders, first=first):
             return None
         if len(rows) < PAGE:
@@ -147,9 +142,12 @@ async def _restore_bookings(sale: Sale, gate: Gate, ledger: AsyncConnection, wai
         customer, key = rows[-1].customer, rows[-1].idempotency_key
 
 
-async def _restore_set_aside(sale: Sale, gate: Gate, ledger: AsyncConnection, waiting: Waiting) -> int | None:
-    """The same for what is set aside, as far as it can be read; returns its tickets."""
-    names = {name_of(order): buyer for buyer, order in waiting.orders.items()}
+async def _restore_set_aside(sale: Sale, gate: Gate, ledger: AsyncConnection, waiting: StreamBacklog) -> int | None:
+    """Restore the answers of the entries that are set aside, remove them from `waiting`, and return their tickets.
+
+    An entry that can't be read has no answer; only its tickets count. Return None if a newer recount is at work.
+    """
+    purchase_keys = {entry_key(order): key for key, order in waiting.orders.items()}
     tickets = 0
     after = ""
     while True:
@@ -159,11 +157,11 @@ async def _restore_set_aside(sale: Sale, gate: Gate, ledger: AsyncConnection, wa
         for row in rows:
             tickets += row.quantity
             waiting.unreadable.pop(row.entry, None)
-            if row.entry in names:
-                waiting.orders.pop(names[row.entry], None)
-            order = parse(sale.name, row.entry.partition(".")[0], json.loads(row.payload))
+            if row.entry in purchase_keys:
+                waiting.orders.pop(purchase_keys[row.entry], None)
+            order = parse_entry(sale.name, row.entry.partition(".")[0], json.loads(row.payload))
             if isinstance(order, Order):
-                orders.append(_remember(order.id, order.customer, order.key, order.quantity))
+                orders.append(_restored_order(order))
         if not await _restore(sale, gate, orders):
             return None
         if len(rows) < PAGE:
@@ -171,8 +169,8 @@ async def _restore_set_aside(sale: Sale, gate: Gate, ledger: AsyncConnection, wa
         after = rows[-1].entry
 
 
-async def _restore(sale: Sale, gate: Gate, orders: Iterable[Remembered]) -> bool:
-    """Restores `orders` after the ledger's, in pages."""
+async def _restore(sale: Sale, gate: Gate, orders: Iterable[RestoredOrder]) -> bool:
+    """Restore `orders` in pages, after those of the ledger. Return False if a newer recount is at work."""
     rest = iter(orders)
     while page := list(islice(rest, PAGE)):
         if not await gate.restore(sale, page, first=False):
@@ -180,8 +178,5 @@ async def _restore(sale: Sale, gate: Gate, orders: Iterable[Remembered]) -> bool
     return True
 
 
-def _remember(
-    reservation: ReservationId, customer: str, key: str, quantity: int, counted: int | None = None
-) -> Remembered:
-    counted = quantity if counted is None else counted
-    return Remembered(customer, key, reservation.entry, reservation.nonce, quantity, counted)
+def _restored_order(order: Order) -> RestoredOrder:
+    return RestoredOrder(order.customer, order.key, order.entry, order.id.nonce, order.quantity, order.quantity)

@@ -1,4 +1,4 @@
-"""What the reconciliation does to the stores. Each repair is refused where it was decided on what is no longer so."""
+"""The reconciler's repairs of the stores. A repair is refused if the state that called for it has changed."""
 
 import structlog
 from sqlalchemy import text
@@ -6,13 +6,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.gate.gate import Gate
 from app.ledger.availability import ledger_reachable
-from app.ledger.sales import lock, raise_epoch
-from app.reconcile.at_work import own_session, somebody_at_work, take
+from app.ledger.sales import lock_sale, raise_epoch
 from app.reconcile.measure import LedgerSide, Measurement
-from app.reconcile.recount import Recounted, recount_on
+from app.reconcile.recount import Recounted, recount_locked
+from app.reconcile.recount_lock import own_session, recount_lock_held, take
 from app.sales.model import Sale
 
-ACQUIT = text("""
+CLEAR_RECOUNT_FLAG = text("""
     UPDATE inventory SET recount = false
     WHERE sale = :sale AND round = :round AND epoch = :epoch AND booked = :counter AND recount
 """)
@@ -25,38 +25,40 @@ MARK_REMOVED = text("UPDATE sales SET removed_at = now() WHERE name = :sale")
 log = structlog.get_logger()
 
 
-async def recount_anew(sale: Sale, measurement: Measurement, gate: Gate, engine: AsyncEngine) -> Recounted | None:
-    """Fences the sale, raises its epoch in the ledger, and recounts it. None where somebody else is at it.
+async def fence_and_recount(sale: Sale, measurement: Measurement, gate: Gate, engine: AsyncEngine) -> Recounted | None:
+    """Fence the sale, raise its epoch in the ledger, and recount it.
 
-    Of two reconcilers with one finding, one raises the epoch; the other finds it at work, or the ledger or the gate
-    newer than the finding, and leaves the sale alone. Dying after the fence or after the raise leaves the sale fenced
-    or behind, which the next check finds.
+    Return None if another process is at work on the sale, or if the sale has ended.
+
+    If two reconcilers find the same loss, one raises the epoch. The other sees that it is at work, or that the ledger
+    or the gate is newer than the finding, and leaves the sale alone. Dying after the fence or after the raise leaves
+    the sale fenced or behind the ledger, which the next check finds.
     """
-    seen, known = measurement.ledger.epoch, _epoch_of_the_finding(measurement)
+    ledger_epoch, expected_epoch = measurement.ledger.epoch, _expected_epoch(measurement)
     beyond = measurement.after.epoch if measurement.after is not None else 0
     with ledger_reachable():
-        if await somebody_at_work(engine, sale.name, seen):
+        if await recount_lock_held(engine, sale.name, ledger_epoch):
             return None
-        await gate.fence(sale.name, known)
-        now = await gate.snapshot(sale.name)
-        if now is not None and now.epoch > known:
-            return None  # somebody was at work: a sale that was just created, or recounted, is not lost
+        await gate.fence(sale.name, expected_epoch)
+        snapshot = await gate.snapshot(sale.name)
+        if snapshot is not None and snapshot.epoch > expected_epoch:
+            return None  # another process was at work: a sale that was just created or recounted is not lost
         async with own_session(engine) as ledger:
             async with ledger.begin():
-                present, _ = await lock(ledger, sale.name)
-                if present.epoch != seen or present.ended_at is not None:
+                present, _ = await lock_sale(ledger, sale.name)
+                if present.epoch != ledger_epoch or present.ended_at is not None:
                     return None
                 raised = await raise_epoch(ledger, present, beyond=beyond)
                 if not await take(ledger, sale.name, raised.epoch):
                     return None
-            return await recount_on(ledger, raised, gate)
+            return await recount_locked(ledger, raised, gate)
 
 
-def _epoch_of_the_finding(measurement: Measurement) -> int:
-    """The newest epoch that the gate may have if the finding still holds; 0: it has no such sale.
+def _expected_epoch(measurement: Measurement) -> int:
+    """Return the newest epoch that the gate may have if the finding still holds, or 0 if it must not have the sale.
 
-    A sale that the gate has only since the ledger was read may just have been created. It has not where it is older
-    than the ledger: then it comes from an older copy.
+    If the gate has the sale only since the ledger was read, it may just have been created. But if the gate is older
+    than the ledger, it was restored from an older copy.
     """
     before, after, ledger = measurement.before, measurement.after, measurement.ledger
     if after is None:
@@ -66,19 +68,22 @@ def _epoch_of_the_finding(measurement: Measurement) -> int:
     return min(before.epoch if before is not None else 0, after.epoch)
 
 
-async def acquit(sale: Sale, checked: LedgerSide, engine: AsyncEngine) -> bool:
-    """Takes back the drain's wish for a check, unless anything was booked since the one that found nothing."""
+async def clear_recount_flag(sale: Sale, checked: LedgerSide, engine: AsyncEngine) -> bool:
+    """Withdraw the drain's request for a check, unless anything was booked since `checked`, which found no drift.
+
+    Return True if the request was withdrawn.
+    """
     values = {"sale": sale.name, "round": sale.round, "epoch": checked.epoch, "counter": checked.counter}
     with ledger_reachable():
         async with engine.begin() as connection:
-            return (await connection.execute(ACQUIT, values)).rowcount == 1
+            return (await connection.execute(CLEAR_RECOUNT_FLAG, values)).rowcount == 1
 
 
 async def remove(sale: Sale, gate: Gate, engine: AsyncEngine) -> bool:
-    """Removes the keys of an ended and drained sale. Its bookings stay.
+    """Remove the keys of an ended and drained sale. Its bookings stay. Return False if the sale is not in that state.
 
-    The sale's row is locked meanwhile: a next round begins after the keys of this one are gone, or keeps them. Dying
-    before the commit leaves a sale without keys that is not marked; the next check marks it.
+    The sale's row is locked meanwhile: the next round either begins after the keys are gone, or keeps them. Dying
+    before the commit leaves a sale without keys that is not marked as removed; the next check marks it.
     """
     values = {"sale": sale.name, "round": sale.round}
     with ledger_reachable():

@@ -1,4 +1,7 @@
-"""Sales that belong to a FlashSale resource: what to do there in place of what was asked for here."""
+"""Guards for sales that belong to a FlashSale resource.
+
+A change through the HTTP API is refused, and the error names the kubectl command to use instead.
+"""
 
 import json
 from typing import Any
@@ -16,7 +19,7 @@ SPEC_FIELDS = {
 
 
 class ManagedByResource(AtomicTicketsError):
-    """The sale belongs to a FlashSale resource, which would undo what is asked for here."""
+    """The sale belongs to a FlashSale resource, which would undo the requested change."""
 
     status, slug, title = 409, "managed-by-resource", "Managed by a Resource"
 
@@ -25,36 +28,36 @@ class ManagedByResource(AtomicTicketsError):
 
 
 def is_managed(sale: Sale) -> bool:
-    """An ended sale is nobody's: its name is free for a next round."""
+    """Return whether the sale belongs to a resource. An ended sale does not: its name is free for the next round."""
     return sale.managed_by == "flashsale" and sale.ended_at is None
 
 
 def refuse_reset(sale: Sale, stock: int | None) -> None:
-    """Raises ManagedByResource for a managed sale."""
+    """Raise ManagedByResource if the sale is managed. `stock` is the requested one; None keeps the present stock."""
     if is_managed(sale):
         spec = {"round": sale.round + 1} | ({} if stock is None else {"stock": stock})
-        raise ManagedByResource(sale.name, patch(sale.name, spec))
+        raise ManagedByResource(sale.name, patch_command(sale.name, spec))
 
 
 def refuse_end(sale: Sale) -> None:
-    """Raises ManagedByResource for a managed sale."""
+    """Raise ManagedByResource if the sale is managed."""
     if is_managed(sale):
         raise ManagedByResource(sale.name, f"kubectl delete flashsale {sale.name}")
 
 
 def refuse_other_terms(sale: Sale, terms: SaleTerms) -> None:
-    """Raises ManagedByResource for a managed sale."""
+    """Raise ManagedByResource if the sale is managed."""
     if is_managed(sale):
-        asked = terms.beside(sale.terms)
+        requested = terms.as_change_of(sale.terms)
         spec = {
-            field: getattr(asked, ours)
-            for ours, field in SPEC_FIELDS.items()
-            if getattr(asked, ours) != getattr(sale.terms, ours)
+            field: getattr(requested, attribute)
+            for attribute, field in SPEC_FIELDS.items()
+            if getattr(requested, attribute) != getattr(sale.terms, attribute)
         }
-        raise ManagedByResource(sale.name, patch(sale.name, spec))
+        raise ManagedByResource(sale.name, patch_command(sale.name, spec))
 
 
-def patch(name: str, spec: dict[str, Any]) -> str:
-    """The command that changes the resource; times as RFC 3339."""
+def patch_command(name: str, spec: dict[str, Any]) -> str:
+    """Return the command that changes the resource. Times are written as RFC 3339."""
     change = json.dumps({"spec": spec}, separators=(",", ":"), default=lambda moment: moment.isoformat())
     return f"kubectl patch flashsale {name} --type merge -p '{change}'"

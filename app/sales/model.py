@@ -1,17 +1,14 @@
-"""The nouns of a sale, and the limits of what may be named."""
+"""The nouns of a sale, and the limits of names and numbers in requests."""
 
 import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import NewType
 
 from app.errors import AtomicTicketsError
 
-SaleName = NewType("SaleName", str)
-
-SALE_NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"  # a DNS label, as a FlashSale resource needs it
+SALE_NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"  # a DNS label, as the name of a FlashSale resource
 CUSTOMER = r"^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,63}$"  # no blank: the gate joins customer and key with one
-IDEMPOTENCY_KEY = r"^[\x21-\x7e]{1,255}$"  # visible ASCII, as in the IETF draft; 255 as Stripe's
+IDEMPOTENCY_KEY = r"^[\x21-\x7e]{1,255}$"  # visible ASCII, as in the IETF draft; at most 255, as at Stripe
 MAX_STOCK = 100_000_000
 MAX_QUANTITY = 100
 THINK_MS, MAX_THINK_MS = 50, 10_000
@@ -22,8 +19,10 @@ RESERVATION_ID = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaleTerms:
-    """What a user asks for. Times are aware and in UTC; `think_ms` is the pause between read and write,
-    where the strategy has one. `think_asked`: False where that is the platform's own, since nobody has asked for one.
+    """The terms that a user asks for. Times are timezone-aware and in UTC.
+
+    `think_ms`: the pause between read and write, if the strategy has one.
+    `think_is_explicit`: False if nobody asked for a pause, and `think_ms` is the platform's default.
     """
 
     name: str
@@ -33,19 +32,27 @@ class SaleTerms:
     closes_at: datetime | None = None
     customer_limit: int | None = None
     think_ms: int = THINK_MS
-    think_asked: bool = field(default=True, compare=False)
+    think_is_explicit: bool = field(default=True, compare=False)
 
-    def beside(self, present: "SaleTerms") -> "SaleTerms":
-        """What is asked for where there is a sale of the terms `present`. A pause that nobody asks for is that sale's:
-        the platform's own was another, perhaps, when its round began."""
-        return self if self.think_asked else replace(self, think_ms=present.think_ms)
+    def as_change_of(self, present: "SaleTerms") -> "SaleTerms":
+        """Return these terms as a change of an existing sale with the terms `present`.
+
+        If no pause was asked for, the sale keeps its own: the platform's default may have been another when its round
+        began.
+        """
+        return self if self.think_is_explicit else replace(self, think_ms=present.think_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sale:
-    """A sale as the ledger knows it: the terms, and where it is in its life.
+    """A sale as the ledger knows it: its terms and its state.
 
-    `owner_*` name the resource that it follows, and the `spec.round` and generation of it that it last followed.
+    `round`: which staging of the sale this is; a reset raises it.
+    `epoch`: the fencing token of the gate; a new round and a recount after a loss raise it, and it never falls.
+    `managed_by`: `http` or `flashsale`, the side that the sale is changed from.
+    `owner_uid`, `owner_round`, `owner_generation`: the resource that it follows, and the resource's `spec.round` and
+    generation that it last followed.
+    `removed_at`: the time at which the ended and drained sale was removed from the gate.
     """
 
     terms: SaleTerms
@@ -65,9 +72,13 @@ class Sale:
         return self.terms.name
 
 
-@dataclass(slots=True)  # made for every request: frozen, its making would cost 0.4 us more (of 46)
+@dataclass(slots=True)  # created for every request: a frozen one would take 0.4 us more (of 46)
 class Purchase:
-    """One attempt to buy. `nonce`: 16 hex digits, new for each HTTP request; it tells a resend from a replay."""
+    """One attempt to buy.
+
+    `nonce`: 16 hex digits, new for each HTTP request. It distinguishes a resend by this process from a replay by the
+    buyer.
+    """
 
     sale: str
     customer: str
@@ -77,9 +88,12 @@ class Purchase:
     traceparent: str = ""
 
 
-@dataclass(slots=True, unsafe_hash=True)  # not frozen, as Purchase
+@dataclass(slots=True, unsafe_hash=True)  # not frozen, for the reason given at Purchase
 class ReservationId:
-    """`<sale>.<round>.<stream entry id>.<nonce>`: entry ids may repeat after a rollback of Redis, nonces don't."""
+    """The id of a reservation: `<sale>.<round>.<stream entry id>.<nonce>`.
+
+    Entry ids may repeat after Redis went back in time; nonces do not.
+    """
 
     sale: str
     round: int
@@ -91,7 +105,7 @@ class ReservationId:
 
     @classmethod
     def parse(cls, text: str) -> "ReservationId":
-        """Raises UnknownReservation where `text` can't be one of ours."""
+        """Return the id in `text`. Raise UnknownReservation if it cannot be one of this platform's."""
         match = RESERVATION_ID.fullmatch(text)
         if match is None:
             raise UnknownReservation(f"No reservation has the id {text[:200]!r}.")
@@ -99,8 +113,17 @@ class ReservationId:
 
 
 class UnknownSale(AtomicTicketsError):
+    """No sale has this name."""
+
     status, slug, title = 404, "unknown-sale", "Unknown Sale"
 
 
+def unknown_sale(name: str) -> UnknownSale:
+    """Return the error for a name that no sale has."""
+    return UnknownSale(f"There is no sale {name!r}.")
+
+
 class UnknownReservation(AtomicTicketsError):
+    """No reservation has this id."""
+
     status, slug, title = 404, "unknown-reservation", "Unknown Reservation"

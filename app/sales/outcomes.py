@@ -1,13 +1,13 @@
-"""What a purchase can come to. A refusal is an outcome, not an error: nothing went wrong, and nothing was taken."""
+"""The outcomes of a purchase. A refusal is an outcome, not an error: nothing went wrong, and nothing was taken."""
 
 from dataclasses import dataclass
 
 from app.sales.model import ReservationId
 
 
-@dataclass(slots=True)  # not frozen, as Purchase
+@dataclass(slots=True)  # not frozen, for the reason given at app.sales.model.Purchase
 class Reserved:
-    """A ticket is promised. `replayed`: the same key had won before, and this is that answer again."""
+    """Tickets are promised. `replayed`: the same key had won before, and this repeats its answer."""
 
     reservation: ReservationId
     quantity: int
@@ -16,14 +16,14 @@ class Reserved:
 
 @dataclass(slots=True)
 class SoldOut:
-    """Fewer tickets are left (`remaining`) than were asked for."""
+    """Fewer tickets are left (`remaining`) than the purchase asked for."""
 
     remaining: int
 
 
 @dataclass(frozen=True, slots=True)
 class CustomerLimitReached:
-    """The customer holds `held` tickets of this round, and `limit` is the most."""
+    """The purchase would exceed `limit` tickets per customer; the customer holds `held` tickets of this round."""
 
     held: int
     limit: int
@@ -31,16 +31,16 @@ class CustomerLimitReached:
 
 @dataclass(frozen=True, slots=True)
 class KeyReused:
-    """The key already bought another quantity (`quantity`) for this customer."""
+    """The customer has used the same key for a purchase of another quantity (`quantity`)."""
 
     quantity: int
 
 
 @dataclass(frozen=True, slots=True)
 class NotOpen:
-    """`why` is scheduled, paused or closed; `opens_in_seconds` is known only while scheduled."""
+    """The sale is not open. `reason`: scheduled, paused or closed. `opens_in_seconds`: known only while scheduled."""
 
-    why: str
+    reason: str
     opens_in_seconds: float | None = None
 
 

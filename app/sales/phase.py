@@ -1,14 +1,14 @@
-"""Where a sale is in its life, for people. Whether a purchase succeeds is the strategy's to decide, not the phase's."""
+"""The phase of a sale, for display. Whether a purchase succeeds is decided by the strategy, not by the phase."""
 
 from datetime import datetime
 from enum import StrEnum
 
 from app.sales.model import Sale
-from app.strategies.protocol import Snapshot
+from app.sales.strategy import Snapshot
 
 
 class Phase(StrEnum):
-    """`Pending` is a resource's alone, while the ledger has no such sale yet."""
+    """The phases. `Pending` exists only for a resource, while the ledger has no sale of its name yet."""
 
     PENDING = "Pending"
     SEEDING = "Seeding"
@@ -22,9 +22,9 @@ class Phase(StrEnum):
 
 
 def phase(sale: Sale, snapshot: Snapshot | None, now: datetime) -> Phase:
-    """The phase at `now` (aware). `snapshot` is None where the counter is gone or its store is away.
+    """Return the phase at `now` (timezone-aware). `snapshot` is None if the counter is gone or its store is away.
 
-    The first that fits: Degraded, Seeding, Draining or Closed, Paused, Scheduled, SoldOut, Open.
+    It is the first that applies of Degraded, Seeding, Draining or Closed, Paused, Scheduled, SoldOut, Open.
     """
     if snapshot is None:
         return _without_counter(sale)
@@ -46,7 +46,7 @@ def _while_it_runs(sale: Sale, snapshot: Snapshot, now: datetime) -> Phase:
 
 
 def _without_counter(sale: Sale) -> Phase:
-    """An ended sale needs no counter; until it is known to be drained it counts as draining."""
+    """Return the phase without a counter. An ended sale needs none; until it is removed it counts as draining."""
     if sale.removed_at is not None:
         return Phase.CLOSED
     return Phase.DEGRADED if sale.ended_at is None else Phase.DRAINING

@@ -1,16 +1,16 @@
-"""What a process remembers of sales it has to do with: of the latest so many, for names are made without end."""
+"""Bounded memory for sales: a process keeps only the newest, since sale names are created without end."""
 
 from collections import OrderedDict
 from typing import TypeVar
 
-KNOWN_SALES = 10_000  # 10 MB where each has a queue; a process that forgets one learns of it anew
+KNOWN_SALES = 10_000  # 10 MB if each has a queue; a process that drops a sale learns of it again
 
 Value = TypeVar("Value")
 
 
-def remember(names: OrderedDict[str, Value], name: str, value: Value, most: int) -> None:
-    """Adds the name as the newest, and drops the oldest beyond `most`."""
-    names[name] = value
-    names.move_to_end(name)
-    if len(names) > most:
-        names.popitem(last=False)
+def remember(entries: OrderedDict[str, Value], key: str, value: Value, max_entries: int) -> None:
+    """Set the entry and mark it as the newest. Drop the oldest one if there are more than `max_entries`."""
+    entries[key] = value
+    entries.move_to_end(key)
+    if len(entries) > max_entries:
+        entries.popitem(last=False)

@@ -1,13 +1,13 @@
-// Starts the page: state, live events, and the view that the address names.
+// The entry point: creates the state, listens to the live events, and shows the view that the address names.
 
+import { frame } from "./components/frame.js";
 import { listen } from "./core/live.js";
 import { route } from "./core/route.js";
 import { createStore } from "./core/store.js";
 import { h, show } from "./core/vdom.js";
-import { frame } from "./parts/frame.js";
-import { heard, shared } from "./state/events.js";
+import { applyEvent, sharedState } from "./state/events.js";
 import { initialState } from "./state/initial.js";
-import { askAfterSilentBlasts } from "./state/silent-blasts.js";
+import { refreshSilentBlasts } from "./state/silent-blasts.js";
 import { VIEWS } from "./views/all.js";
 
 const page = /** @type {HTMLElement} */ (document.getElementById("page"));
@@ -28,7 +28,11 @@ function waiting({ connection }) {
     "section",
     { class: "empty", "aria-busy": "true" },
     h("h1", null, "Connecting"),
-    h("p", null, why ? `${why} The page goes on by itself as soon as it does.` : "Waiting for the first events."),
+    h(
+      "p",
+      null,
+      why ? `${why} The page continues by itself when the connection is back.` : "Waiting for the first events.",
+    ),
   );
 }
 
@@ -37,13 +41,13 @@ addEventListener("hashchange", () => {
   document.getElementById("view")?.focus();
 });
 listen({
-  hear: (name, data) => store.update((state) => heard(state, name, data, Date.now())),
-  tell: (status) => store.update((state) => ({ ...state, connection: { ...state.connection, status } })),
-  known: () => shared(store.get()),
-  take: (known) => store.update((state) => ({ ...state, ...known })),
+  onEvent: (name, data) => store.update((state) => applyEvent(state, name, data, Date.now())),
+  onStatus: (status) => store.update((state) => ({ ...state, connection: { ...state.connection, status } })),
+  sharedState: () => sharedState(store.get()),
+  onSharedState: (shared) => store.update((state) => ({ ...state, ...shared })),
 });
 setInterval(() => {
   store.update((state) => ({ ...state, now: Date.now() }));
-  askAfterSilentBlasts(store);
+  refreshSilentBlasts(store);
 }, 1_000);
 render(store.get());

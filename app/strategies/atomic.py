@@ -1,13 +1,13 @@
-"""`atomic`: one Lua script decides and writes the order to a stream; workers carry it to the ledger afterwards.
+"""`atomic`: One Lua script decides a purchase and writes the order to a stream, and workers carry it to the ledger.
 
-How it works: replay, limit, stock, decrement, stored answer and stream entry are one script call, so that either all of
-a purchase happened or none. Purchases that wait in one process at the same moment share a call. The stream is the
-outbox: an accepted order is in Redis until its booking is committed in Postgres, and the ledger's check constraint has
-the last word.
-Guarantees: never oversold; each accepted order is booked once, through the death of any process.
-What breaks it: a stock server that forgets (AOF lost, failover to a replica that lags). That is noticed by the run id
-of the server, by the epoch and by the orders' numbers; the sale is fenced and recounted, and what buyers were told and
-nobody has is counted as lost.
+How it works: The replay check, the limit, the stock, the decrement, the stored answer and the stream entry are one
+script call, so either all of a purchase happens or none of it. Purchases that wait in one process at the same moment
+share a call. The stream is the outbox: an accepted order stays in Redis until its booking is committed in Postgres. The
+ledger's check constraint has the last word.
+Guarantees: It never oversells. Each accepted order is booked once, even if any process dies.
+What breaks it: A stock server that loses data (a lost AOF, or a failover to a replica that lags). The loss is noticed
+by the server's run id, by the epoch and by the orders' numbers. The sale is then fenced and recounted, and orders that
+buyers were promised but that no store has are counted as lost.
 """
 
 import asyncio
@@ -20,18 +20,19 @@ import structlog
 
 from app.errors import TemporarilyUnavailable
 from app.failpoints import failpoint
-from app.gate.gather import Gatherer
-from app.gate.replies import Decision, Fence, GateForgot
-from app.gate.told import RecentlyTold, ToldBatch
+from app.gate.batching import PurchaseBatcher
+from app.gate.recent_acceptances import AcceptedBatch, RecentAcceptances
+from app.gate.replies import Decision, FencingToken, GateForgot
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.reservations import ReservationRepository
 from app.ledger.sales import SaleRepository
 from app.reconcile.follow import follow
 from app.reconcile.recount import recount
-from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
+from app.sales.model import Purchase, ReservationId, Sale, unknown_sale
 from app.sales.outcomes import KeyReused, NotOpen, Outcome
 from app.sales.recent import KNOWN_SALES, remember
-from app.strategies.protocol import AcceptedIn, Parts, Snapshot
+from app.sales.strategy import AcceptedIn, Snapshot
+from app.strategies.dependencies import StrategyDependencies
 
 WATCH_SECONDS = 1.0
 
@@ -39,7 +40,7 @@ log = structlog.get_logger()
 
 
 class AtomicStrategy:
-    """The default of the platform."""
+    """The default strategy of the platform."""
 
     name: ClassVar[str] = "atomic"
     promises_exactness: ClassVar[bool] = True
@@ -47,33 +48,34 @@ class AtomicStrategy:
     keeps_limit: ClassVar[bool] = True
     accepted_in: ClassVar[AcceptedIn] = AcceptedIn.STREAM
 
-    def __init__(self, parts: Parts) -> None:
-        self._gate = parts.gate
-        self._engine = parts.engine
-        self._hints = parts.hints
-        self._sales = SaleRepository(parts.engine)
-        self._receipts = ReceiptRepository(parts.engine)
-        self._reservations = ReservationRepository(parts.engine)
-        command = parts.gate.command
-        self._gatherer = Gatherer(parts.gate, parts.gate_settings, self._accepted, self._noticed, command)
-        self._told = RecentlyTold()
-        self._epochs: OrderedDict[str, int] = OrderedDict()  # by sale: the newest under which this process told a buyer
+    def __init__(self, dependencies: StrategyDependencies) -> None:
+        self._gate = dependencies.gate
+        self._engine = dependencies.engine
+        self._hints = dependencies.hints
+        self._sales = SaleRepository(dependencies.engine)
+        self._receipts = ReceiptRepository(dependencies.engine)
+        self._reservations = ReservationRepository(dependencies.engine)
+        self._batcher = PurchaseBatcher(
+            dependencies.gate, dependencies.gate_settings, self._accepted, self._on_notice, dependencies.gate.command
+        )
+        self._recent = RecentAcceptances()
+        self._epochs: OrderedDict[str, int] = OrderedDict()  # by sale: the newest in which this process accepted
         self._tasks: set[asyncio.Task[None]] = set()
-        self._keeping: set[str] = set()
-        self._fenced: OrderedDict[str, int] = OrderedDict()  # by sale: the newest that this process has fenced
+        self._keeping_receipts: set[str] = set()
+        self._fenced: OrderedDict[str, int] = OrderedDict()  # by sale: the newest that this process fenced
         self._watch: asyncio.Task[None] | None = None
 
     @classmethod
-    def build(cls, parts: Parts) -> Self:
-        return cls(parts)
+    def build(cls, dependencies: StrategyDependencies) -> Self:
+        return cls(dependencies)
 
     async def buy(self, purchase: Purchase) -> Outcome:
         try:
-            outcome = await self._gatherer.buy(purchase)
+            outcome = await self._batcher.buy(purchase)
         except GateForgot as forgot:
-            if forgot.verdict != "missing":
+            if forgot.result != "missing":
                 raise
-            return await self._without_keys(purchase, forgot)
+            return await self._answer_from_ledger(purchase, forgot)
         await failpoint("after_decrement")
         return outcome
 
@@ -82,34 +84,28 @@ class AtomicStrategy:
             await recount(sale, self._gate, self._engine)
 
     async def snapshot(self, sale: Sale) -> Snapshot | None:
-        seen = await self._gate.snapshot(sale.name)
-        if seen is None:
-            return None
-        return Snapshot(
-            round=seen.round,
-            epoch=seen.epoch,
-            stock=seen.stock,
-            remaining=seen.remaining,
-            backlog=seen.backlog,
-            available=seen.state != "fenced",
-            returns=seen.repairs + seen.released,
-        )
+        snapshot = await self._gate.snapshot(sale.name)
+        return None if snapshot is None else snapshot.as_counter()
 
     async def is_pending(self, reservation: ReservationId) -> bool:
         return await self._gate.has_entry(reservation)
 
     async def close(self) -> None:
-        await self._gatherer.close()
+        await self._batcher.close()
         if self._watch is not None:
             self._watch.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _without_keys(self, purchase: Purchase, forgot: GateForgot) -> Outcome:
-        """The gate has no keys: the ledger knows whether that is as it should be, and which keys have won."""
+    async def _answer_from_ledger(self, purchase: Purchase, forgot: GateForgot) -> Outcome:
+        """Answer a purchase from the ledger because the gate has no keys of the sale.
+
+        An ended sale has no keys once it is removed from the gate; its ledger still knows the keys that won. Raise
+        UnknownSale if there is no such sale, and `forgot` if the sale has not ended.
+        """
         sale = await self._sales.get(purchase.sale)
         if sale is None:
-            raise UnknownSale(f"There is no sale named {purchase.sale!r}.") from forgot
+            raise unknown_sale(purchase.sale) from forgot
         if sale.ended_at is None:
             raise forgot
         won = await self._reservations.of_buyer(purchase.sale, sale.round, purchase.customer, purchase.key)
@@ -117,49 +113,61 @@ class AtomicStrategy:
             return NotOpen("closed")
         return won if won.quantity == purchase.quantity else KeyReused(won.quantity)
 
-    def _accepted(self, sale: str, fence: Fence, accepted: Sequence[tuple[Purchase, Decision]]) -> None:
-        remember(self._epochs, sale, fence.epoch, KNOWN_SALES)
-        self._told.add(ToldBatch(time.monotonic(), sale, fence, accepted))
-        self._hints.owe(sale)
+    def _accepted(self, sale: str, token: FencingToken, accepted: Sequence[tuple[Purchase, Decision]]) -> None:
+        """Remember the acceptances of one call, owe the workers a hint, and start the watch if it is not running."""
+        remember(self._epochs, sale, token.epoch, KNOWN_SALES)
+        self._recent.add(AcceptedBatch(time.monotonic(), sale, token, accepted))
+        self._hints.send_later(sale)
         if self._watch is None or self._watch.done():
-            self._watch = asyncio.create_task(self._watch_told())
+            self._watch = asyncio.create_task(self._watch_recent_sales())
 
-    def _noticed(self, sale: str, fence: Fence, what: str) -> None:
-        if what == "hint":
+    def _on_notice(self, sale: str, token: FencingToken, reason: str) -> None:
+        """Act on a reply of the gate.
+
+        `reason` is `hint` (a hint is due), or the reason for suspecting that the gate lost orders: `fenced`, `stale`,
+        `behind`, `moved` or `missing`.
+        """
+        if reason == "hint":
             self._hints.send(sale)
             return
-        if sale not in self._keeping and sale in self._epochs:
-            self._keeping.add(sale)
-            task = asyncio.create_task(self._went_back(sale, fence, what))
+        if sale not in self._keeping_receipts and sale in self._epochs:
+            self._keeping_receipts.add(sale)
+            task = asyncio.create_task(self._keep_receipts(sale, token, reason))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _went_back(self, sale: str, fence: Fence, what: str) -> None:
-        """Fences first, then leaves word of what buyers were told, for the count of what is lost."""
+    async def _keep_receipts(self, sale: str, token: FencingToken, reason: str) -> None:
+        """Keep receipts of the orders that buyers were promised before the loss, so that lost ones can be counted.
+
+        If the gate went back in time, the sale is fenced first.
+        """
         try:
-            if what in ("behind", "moved") and self._fenced.get(sale, 0) < fence.epoch:
-                log.warning("the stock server went back in time; the sale is fenced", sale=sale, what=what)
-                await self._gate.fence(sale, fence.epoch)
-                remember(self._fenced, sale, fence.epoch, KNOWN_SALES)
-            before = fence.epoch if what == "stale" else fence.epoch + 1
-            batches = self._told.of(sale, before)
-            await self._receipts.keep([told for batch in batches for told in batch])
-            self._told.forget(batches)
+            if reason in ("behind", "moved") and self._fenced.get(sale, 0) < token.epoch:
+                log.warning("the stock server went back in time; the sale is fenced", sale=sale, reason=reason)
+                await self._gate.fence(sale, token.epoch)
+                remember(self._fenced, sale, token.epoch, KNOWN_SALES)
+            before = token.epoch if reason == "stale" else token.epoch + 1
+            batches = self._recent.of(sale, before)
+            await self._receipts.keep([acceptance for batch in batches for acceptance in batch])
+            self._recent.forget(batches)
         except TemporarilyUnavailable as error:
             log.warning("receipts not kept yet; the next reply or watch tries again", sale=sale, error=error.detail)
         finally:
-            self._keeping.discard(sale)
+            self._keeping_receipts.discard(sale)
 
-    async def _watch_told(self) -> None:
-        """Looks after the sales that were sold lately, since nobody may buy again after Redis forgot them."""
-        while sales := self._told.sales(time.monotonic()):
+    async def _watch_recent_sales(self) -> None:
+        """Watch the sales that this process sold lately, until none is left.
+
+        If Redis loses a sale, there may be no further purchase whose reply would show the loss.
+        """
+        while sales := self._recent.sales(time.monotonic()):
             await asyncio.sleep(WATCH_SECONDS)
             for sale, epoch in sales.items():
                 try:
-                    seen = await self._gate.snapshot(sale)
+                    snapshot = await self._gate.snapshot(sale)
                 except TemporarilyUnavailable:
-                    continue  # away is not forgotten; the next turn asks again
-                if seen is None or seen.state == "fenced":
-                    self._noticed(sale, Fence(epoch), "fenced")
-                elif self._told.of(sale, seen.epoch):
-                    self._noticed(sale, Fence(seen.epoch), "stale")
+                    continue  # the stock server is away, which is no loss; the next round of the loop asks again
+                if snapshot is None or snapshot.state == "fenced":
+                    self._on_notice(sale, FencingToken(epoch), "fenced")
+                elif self._recent.of(sale, snapshot.epoch):
+                    self._on_notice(sale, FencingToken(snapshot.epoch), "stale")

@@ -1,4 +1,4 @@
-"""Trying again where others were faster. Bounded, with a random pause; what is exhausted is never called sold out."""
+"""Bounded retries, with random pauses, of purchases that lost a race. Running out of tries is not sold out."""
 
 import asyncio
 import random
@@ -9,39 +9,44 @@ from app.errors import TemporarilyUnavailable
 from app.strategies.meters import RETRIES
 
 TRIES = 8
-FIRST_PAUSE_SECONDS = 0.005  # about one small transaction
-LONGEST_PAUSE_SECONDS = 0.25
+FIRST_PAUSE_SECONDS = 0.005  # about the duration of one small transaction
+MAX_PAUSE_SECONDS = 0.25
 
 Result = TypeVar("Result")
 
 
 class Contention(TemporarilyUnavailable):
-    """Every try met somebody faster, or a lock was not free in time. Nothing was taken; tickets may be left."""
+    """Every try lost a race, or a lock was not free in time. Nothing was taken, and tickets may be left."""
 
     slug = "contention"
     title = "Contention"
 
 
 class Conflict(Exception):
-    """Somebody was faster, and nothing was taken: the whole attempt may be made again. `why`: a word for the meter."""
+    """Another purchase was faster and nothing was taken, so the whole attempt may be repeated.
 
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
+    `reason`: a word for the label of the retry counter.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 async def retried(strategy: str, attempt: Callable[[], Awaitable[Result]]) -> Result:
-    """Makes the attempt until it raises no Conflict. Raises Contention after TRIES of them.
+    """Repeat the attempt until it raises no Conflict, and return its result. Raise Contention after TRIES conflicts.
 
-    The pause is drawn anew from the whole of a doubling span, so that those who collided once don't keep step:
+    Each pause is drawn from the whole of a span that doubles, so that purchases that collided once do not stay in step:
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
     for turn in range(TRIES):
         try:
             return await attempt()
         except Conflict as conflict:
-            RETRIES.labels(strategy, conflict.why).inc()
+            RETRIES.labels(strategy, conflict.reason).inc()
         if turn + 1 < TRIES:
-            span_seconds = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**turn)
-            await asyncio.sleep(random.uniform(0, span_seconds))  # noqa: S311  spread, not secrecy
-    raise Contention(f"Too many purchases of this sale at once: {TRIES} tries failed, and nothing was taken.")
+            span_seconds = min(MAX_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**turn)
+            await asyncio.sleep(random.uniform(0, span_seconds))  # noqa: S311  for spreading, not for secrecy
+    raise Contention(
+        f"Too many purchases of this sale at once: {TRIES} tries failed and nothing was taken. Retry with the same key."
+    )

@@ -1,15 +1,15 @@
-"""`db-gathered`: purchases that wait in one process at the same moment are one transaction.
+"""`db-gathered`: Purchases that wait in one process at the same moment share one transaction.
 
-How it works: as `atomic` gathers for its script, so here for the database: up to 128 purchases of a sale lock its
-counter once, are decided in their order in memory, and are booked by one statement and one commit. A lone purchase
-does not wait for company.
-Guarantees: never oversold, none left over, the limit kept: what is read under the lock stays true until the commit.
-Nobody is told before the commit.
-What breaks it: nothing makes it wrong. One transaction's fate is that of all in it: where its commit's answer is lost,
-all of them must ask again with their keys. Processes still meet at the row, but a hundred times less often, so that few
-processes do better than many.
-Who uses it: group commit by hand; "hot row" batching as in AliSQL and PolarDB. With `single-statement` the database's
-honest contender to a gathered script in Redis.
+How it works: As `atomic` batches purchases for its script, this strategy batches them for the database. Up to 128
+purchases of a sale lock the counter once, are decided in their order in memory, and are booked by one statement and one
+commit. A lone purchase does not wait for others.
+Guarantees: It never oversells or undersells and keeps the limit, because what is read under the lock stays true until
+the commit. No buyer gets an answer before the commit.
+What breaks it: Nothing makes it wrong. All purchases of a transaction share its fate: if the answer to its commit is
+lost, all of them must ask again with their keys. Processes still meet at the row, but a hundred times less often, so a
+few processes do better than many.
+Who uses it: Group commit by hand; "hot row" batching as in AliSQL and PolarDB. With `single-statement` it is the fair
+database rival to a batched script in Redis.
 Source: https://www.alibabacloud.com/help/en/polardb/polardb-for-mysql/user-guide/hot-row-optimization
 """
 
@@ -18,17 +18,17 @@ from typing import ClassVar, Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.gate.gather import Gatherer
-from app.gate.replies import BatchReply, Decision, Fence, GateForgot
+from app.gate.batching import PurchaseBatcher
+from app.gate.replies import BatchReply, Decision, FencingToken, GateForgot
 from app.ledger.availability import ledger_reachable
 from app.ledger.purchase_batch import decide
 from app.ledger.purchases import read
-from app.sales.model import Purchase, UnknownSale
+from app.sales.model import Purchase, UnknownSale, unknown_sale
 from app.sales.outcomes import Outcome
 from app.settings import GateSettings
 from app.strategies.contention import retried
-from app.strategies.in_ledger.strategy import LedgerStrategy, races_told
-from app.strategies.protocol import Parts
+from app.strategies.dependencies import StrategyDependencies
+from app.strategies.in_ledger.strategy import LedgerStrategy, lost_races_translated
 
 MISSING = "missing"
 
@@ -39,37 +39,45 @@ class DbGatheredStrategy(LedgerStrategy):
 
     def __init__(self, engine: AsyncEngine, settings: GateSettings) -> None:
         super().__init__(engine)
-        self._gatherer = Gatherer(self, settings)
+        self._batcher = PurchaseBatcher(self, settings)
 
     @classmethod
-    def build(cls, parts: Parts) -> Self:
-        return cls(parts.engine, parts.gate_settings)
+    def build(cls, dependencies: StrategyDependencies) -> Self:
+        return cls(dependencies.engine, dependencies.gate_settings)
 
     async def buy(self, purchase: Purchase) -> Outcome:
-        """Raises LedgerUnavailable or DecisionFailed (unknown: the same key finds out); nothing was taken where it
-        raises GateBusy (the queue is full) or Contention."""
-        purchase.traceparent = ""  # the gatherer's spans are those of a script call; the request's own tells of this
+        """Decide one purchase, in a batch with others that wait.
+
+        Raise LedgerUnavailable or DecisionFailed if the outcome is unknown; the same key finds it out. Raise GateBusy
+        if the queue is full, or Contention; nothing was taken then. Raise UnknownSale if there is no such sale.
+        """
+        # The batcher's spans would describe a script call; the request's own span covers this transaction.
+        purchase.traceparent = ""
         try:
-            return await self._gatherer.buy(purchase)
+            return await self._batcher.buy(purchase)
         except GateForgot as missing:
-            raise UnknownSale(f"There is no sale {purchase.sale!r}.") from missing
+            raise unknown_sale(purchase.sale) from missing
 
-    async def reserve(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply:
-        """One batch. There is no epoch here to be behind of: a reset waits for the row, or comes before it."""
-        return await retried(self.name, lambda: self._decide(sale, purchases, fence))
+    async def reserve(self, sale: str, purchases: Sequence[Purchase], token: FencingToken) -> BatchReply:
+        """Decide one batch, for the batcher.
 
-    async def _decide(self, sale: str, purchases: Sequence[Purchase], fence: Fence) -> BatchReply:
-        with ledger_reachable(), races_told():
+        The token cannot be stale here: a reset waits for the row's lock, or was committed before this transaction took
+        it.
+        """
+        return await retried(self.name, lambda: self._decide(sale, purchases, token))
+
+    async def _decide(self, sale: str, purchases: Sequence[Purchase], token: FencingToken) -> BatchReply:
+        with ledger_reachable(), lost_races_translated():
             async with self._engine.connect() as connection:
                 try:
-                    seen = await read(connection, sale, self.locking)
+                    state = await read(connection, sale, self.locking)
                 except UnknownSale:
-                    return BatchReply(MISSING, fence, hint_due=False, remaining=0, decisions=[])
-                outcomes = await decide(connection, seen, purchases)
+                    return BatchReply(MISSING, token, hint_due=False, remaining=0, decisions=[])
+                outcomes = await decide(connection, state, purchases)
                 await connection.commit()
         return BatchReply(
-            "decided", fence, hint_due=False, remaining=0, decisions=[Decision(outcome) for outcome in outcomes]
+            "decided", token, hint_due=False, remaining=0, decisions=[Decision(outcome) for outcome in outcomes]
         )
 
     async def close(self) -> None:
-        await self._gatherer.close()
+        await self._batcher.close()

@@ -1,12 +1,12 @@
-"""`function`: as `atomic`, but the code that decides is a Redis Function and not a script.
+"""`function`: As `atomic`, but the code that decides is a Redis Function instead of a script.
 
-How it works: the text of `reserve.lua` is registered as a library (FUNCTION LOAD) and called by FCALL. Everything else
-is `atomic`'s: the keys, the stream, the drain, the reconciliation.
-Guarantees: those of `atomic`. Beyond them the server keeps the code with the data: no buyer meets NOSCRIPT after a
+How it works: The text of `reserve.lua` is registered as a library (FUNCTION LOAD) and called by FCALL. The keys, the
+stream, the drain and the reconciliation are those of `atomic`.
+Guarantees: Those of `atomic`. In addition the server keeps the code with the data, so no buyer meets NOSCRIPT after a
 restart, a failover to a replica or SCRIPT FLUSH.
-What breaks it: what breaks `atomic`. And a server whose memory is full refuses even the answer to a key that has won
-(503), since a library's header turns on a check that plain scripts don't have.
-Who uses it: who releases server code with an owner for it, since a library stays until somebody deletes it.
+What breaks it: Whatever breaks `atomic`. In addition, a server whose memory is full refuses even to repeat the answer
+to a key that has won (503), because the header of a library turns on a check that plain scripts do not have.
+Who uses it: Teams that release server code under an owner, since a library stays on the server until it is deleted.
 Source: https://redis.io/docs/latest/develop/programmability/functions-intro/
 """
 
@@ -16,19 +16,19 @@ from typing import ClassVar, Self
 from app.gate.functions import FunctionGate
 from app.sales.model import Sale
 from app.strategies.atomic import AtomicStrategy
-from app.strategies.protocol import Parts
+from app.strategies.dependencies import StrategyDependencies
 
 
 class FunctionStrategy(AtomicStrategy):
-    """The default of the platform, by another call."""
+    """The `atomic` strategy, called by FCALL."""
 
     name: ClassVar[str] = "function"
 
     @classmethod
-    def build(cls, parts: Parts) -> Self:
-        return cls(replace(parts, gate=FunctionGate(parts.redis, parts.gate_settings.key_prefix)))
+    def build(cls, dependencies: StrategyDependencies) -> Self:
+        return cls(replace(dependencies, gate=FunctionGate(dependencies.redis, dependencies.gate_settings.key_prefix)))
 
     async def prepare(self, sale: Sale) -> None:
-        """Loads the library before the first buyer comes."""
+        """Load the library before the first purchase arrives, then prepare as `atomic` does."""
         await self._gate.load_scripts()
         await super().prepare(sale)

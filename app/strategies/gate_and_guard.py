@@ -1,14 +1,15 @@
-"""`gate-and-guard`: Redis lets through about as many as there are tickets, and the ledger's conditional write decides.
+"""`gate-and-guard`: Redis admits about as many purchases as there are tickets, and a write in the ledger decides.
 
-How it works: a number in Redis is made from what the ledger has left and lives one second; each purchase takes from it,
-and who finds nothing comes again a little later. Who gets through sells by UPDATE ... WHERE remaining >= n and books,
-in one transaction. Sold out is only ever told by the ledger.
-Guarantees: never oversold, none left over, whatever Redis forgets or makes up; an answer is given after the commit.
-Without Redis it sells on, unshielded.
-What breaks it: nothing makes it wrong. A process that dies with tickets in hand hides them for a second, in which
-buyers are told `contention`. The row is as hot as in `conditional-update`, but only those wait for it who may win.
-Who uses it: many flash-sale back ends (miaosha) put Redis before a conditional UPDATE in this way.
-Source: https://redis.io/docs/latest/commands/decrby/ and
+How it works: A number in Redis is set to the tickets that the ledger has left, and lives one second. Each purchase
+subtracts from it, and a purchase that finds too few tries again a little later. An admitted purchase sells by
+UPDATE ... WHERE remaining >= n and books, in one transaction. Only the ledger answers sold out.
+Guarantees: It never oversells or undersells, even if Redis loses or invents data. It answers after the commit. Without
+Redis it continues to sell, unfiltered.
+What breaks it: Nothing makes it wrong. A process that dies after it was admitted hides its tickets for a second, during
+which buyers receive `contention`. The row is as hot as under `conditional-update`, but only purchases that may win wait
+for it.
+Who uses it: Many flash-sale back ends (miaosha) put Redis before a conditional UPDATE in this way.
+Source: https://redis.io/docs/latest/commands/decrby/,
 https://www.postgresql.org/docs/18/transaction-iso.html#XACT-READ-COMMITTED
 """
 
@@ -19,13 +20,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.failpoints import failpoint
 from app.ledger.counter import counter_update
-from app.ledger.purchases import Seen
+from app.ledger.purchases import SaleState
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.strategies.contention import Conflict
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.in_ledger.strategy import LedgerStrategy, Taken
-from app.strategies.in_redis.shield import Shield
-from app.strategies.protocol import Parts
+from app.strategies.in_redis.prefilter import Prefilter
 
 
 class GateAndGuardStrategy(LedgerStrategy):
@@ -33,22 +34,22 @@ class GateAndGuardStrategy(LedgerStrategy):
     locks_customer: ClassVar[bool] = True
     write: ClassVar[TextClause] = counter_update("remaining = remaining - :quantity", "remaining >= :quantity")
 
-    def __init__(self, engine: AsyncEngine, shield: Shield) -> None:
+    def __init__(self, engine: AsyncEngine, prefilter: Prefilter) -> None:
         super().__init__(engine)
-        self._shield = shield
+        self._prefilter = prefilter
 
     @classmethod
-    def build(cls, parts: Parts) -> Self:
-        return cls(parts.engine, Shield(parts.redis, parts.gate_settings.key_prefix))
+    def build(cls, dependencies: StrategyDependencies) -> Self:
+        return cls(dependencies.engine, Prefilter(dependencies.redis, dependencies.gate_settings.key_prefix))
 
-    async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
-        if purchase.quantity > seen.remaining:
-            return SoldOut(seen.remaining)
-        if not await self._shield.admits(purchase.sale, seen.round, purchase.quantity, seen.remaining):
-            raise Conflict("promised")  # all that is left is in others' hands: theirs to book, or to let go
+    async def take(self, connection: AsyncConnection, purchase: Purchase, state: SaleState) -> Taken | SoldOut:
+        if purchase.quantity > state.remaining:
+            return SoldOut(state.remaining)
+        if not await self._prefilter.admits(purchase.sale, state.round, purchase.quantity, state.remaining):
+            raise Conflict("promised")  # other purchases were admitted for all tickets left; they may book or fail
         await failpoint("after_decrement")
-        values = {"sale": purchase.sale, "round": seen.round, "quantity": purchase.quantity}
+        values = {"sale": purchase.sale, "round": state.round, "quantity": purchase.quantity}
         written = (await connection.execute(self.write, values)).first()
         if written is None:
-            raise Conflict("outrun")  # the shield let too many through; the next look tells what is left
+            raise Conflict("outrun")  # the prefilter admitted too many; the next attempt reads what is left
         return Taken(written.ticket, written.remaining, written.row_version)

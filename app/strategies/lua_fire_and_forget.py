@@ -1,15 +1,17 @@
-"""`lua-fire-and-forget`: a script decides, and a task that nobody keeps account of books. The gate without its outbox.
+"""`lua-fire-and-forget`: A script decides, and a task without an outbox books the order.
 
-How it works: one Lua script looks at replay, window, limit and stock, takes the tickets and remembers the answer; then
-the API process publishes a Celery task with the order, and answers. A worker books it.
-Guarantees: never oversold while Redis keeps its data. A message that reached the broker is booked once, through the
-death of workers and an outage of the ledger of some minutes.
-What breaks it: death of the API process between script and publication, a broker that is away then, or one that forgets
-its queue. The tickets are gone, the order is nowhere, and a buyer who asks again with his key is told that he has won.
-What is under way is in no counter, so that nobody can tell late from lost, and nothing is repaired. Terms that change
-while Redis is away are followed when they change again. A Redis that forgets, or goes back to what a replica had, has
-lost answers and sells tickets again; the ledger rejects the excess, and its buyers were told that they won.
-Who uses it: the usual way of decoupling a request from its work, `task.delay()` after the decision.
+How it works: One Lua script checks the replay, the window, the limit and the stock, takes the tickets and stores the
+answer. Unlike the gate, it writes no order to a stream. Then the API process publishes a Celery task with the order,
+and answers the buyer. A worker books the order.
+Guarantees: It never oversells while Redis keeps its data. A message that reached the broker is booked once, even if
+workers die or the ledger is away for some minutes.
+What breaks it: The API process dies between script and publication, the broker is away at that moment, or the broker
+loses its queue. The tickets are then taken, the order is in no store, and a buyer who asks again with the same key
+receives the answer that the purchase won. No counter holds the orders under way, so a late order looks like a lost one,
+and nothing is repaired. If terms change while Redis is away, Redis follows them only at the next change. A Redis that
+loses data, or goes back to the state of a replica, has lost answers and sells tickets again; the ledger rejects the
+excess, although its buyers received the answer that they had won.
+Who uses it: The usual way to decouple a request from its work: `task.delay()` after the decision.
 Source: the dual write, https://microservices.io/patterns/data/transactional-outbox.html
 """
 
@@ -19,16 +21,17 @@ from app.drain.published import OrderPublisher
 from app.failpoints import failpoint
 from app.gate.replies import GateBusy, GateForgot
 from app.ledger.sales import SaleRepository
-from app.sales.model import Purchase, ReservationId, Sale, UnknownSale
+from app.sales.model import Purchase, ReservationId, Sale, unknown_sale
 from app.sales.outcomes import Outcome
-from app.strategies.in_redis.booth import Booth, Sold
-from app.strategies.protocol import AcceptedIn, Parts, Snapshot
+from app.sales.strategy import AcceptedIn, Snapshot
+from app.strategies.dependencies import StrategyDependencies
+from app.strategies.in_redis.standalone_counter import Sold, StandaloneCounter
 
-MOST_UNDER_WAY = 4096  # purchases of one process that wait for Redis or the broker
+MAX_UNDER_WAY = 4096  # purchases of one process that wait for Redis or for the broker
 
 
 class LuaFireAndForgetStrategy:
-    """Asks the ledger for nothing while it sells."""
+    """The strategy. It asks the ledger for nothing while it sells."""
 
     name: ClassVar[str] = "lua-fire-and-forget"
     promises_exactness: ClassVar[bool] = True
@@ -36,21 +39,27 @@ class LuaFireAndForgetStrategy:
     keeps_limit: ClassVar[bool] = True
     accepted_in: ClassVar[AcceptedIn] = AcceptedIn.PROCESS
 
-    def __init__(self, booth: Booth, publisher: OrderPublisher, sales: SaleRepository) -> None:
-        self._booth = booth
+    def __init__(self, counter: StandaloneCounter, publisher: OrderPublisher, sales: SaleRepository) -> None:
+        self._counter = counter
         self._publisher = publisher
         self._sales = sales
         self._under_way = 0
 
     @classmethod
-    def build(cls, parts: Parts) -> Self:
-        booth = Booth(parts.redis, parts.gate_settings.key_prefix)
-        return cls(booth, OrderPublisher(parts.broker_url), SaleRepository(parts.engine))
+    def build(cls, dependencies: StrategyDependencies) -> Self:
+        counter = StandaloneCounter(dependencies.redis, dependencies.gate_settings.key_prefix)
+        return cls(counter, OrderPublisher(dependencies.broker_url), SaleRepository(dependencies.engine))
 
     async def buy(self, purchase: Purchase) -> Outcome:
-        """Raises TemporarilyUnavailable also where the tickets are taken and the broker hasn't the order."""
-        if self._under_way >= MOST_UNDER_WAY:
-            raise GateBusy("Too many purchases are under way in this process; nothing was taken.")
+        """Decide one purchase and publish its order.
+
+        Raise TemporarilyUnavailable if the outcome is unknown, and also if the tickets are taken and the broker does
+        not have the order.
+        """
+        if self._under_way >= MAX_UNDER_WAY:
+            raise GateBusy(
+                "Too many purchases are under way in this process; nothing was taken. Retry with the same key."
+            )
         self._under_way += 1
         try:
             sold = await self._sell(purchase)
@@ -62,29 +71,31 @@ class LuaFireAndForgetStrategy:
         return sold.outcome
 
     async def prepare(self, sale: Sale) -> None:
-        """Of an ended round too: its answers are still asked for."""
+        """Make the counter follow the ledger, for an ended round too: buyers still ask for its answers."""
         booked = (await self._sales.tally(sale.name, sale.round)).booked
-        await self._booth.follow(sale, booked)
+        await self._counter.follow(sale, booked)
 
     async def snapshot(self, sale: Sale) -> Snapshot | None:
-        return await self._booth.snapshot(sale.name)
+        return await self._counter.snapshot(sale.name)
 
     async def is_pending(self, reservation: ReservationId) -> bool:
-        """As far as can be told: an order that was lost stays pending."""
-        return await self._booth.has(reservation)
+        """Return whether the order was accepted. A lost order stays pending, like a late one."""
+        return await self._counter.has(reservation)
 
     async def close(self) -> None:
         await self._publisher.close()
 
     async def _sell(self, purchase: Purchase) -> Sold:
-        """Makes the booth anew where Redis has forgotten it."""
-        sold = await self._booth.sell(purchase)
+        """Decide one purchase at the counter. If Redis has lost the counter, rebuild it from the ledger first."""
+        sold = await self._counter.sell(purchase)
         if sold is None:
             sale = await self._sales.get(purchase.sale)
             if sale is None:
-                raise UnknownSale(f"There is no sale {purchase.sale!r}.")
+                raise unknown_sale(purchase.sale)
             await self.prepare(sale)
-            sold = await self._booth.sell(purchase)
+            sold = await self._counter.sell(purchase)
         if sold is None:
-            raise GateForgot("The stock server forgot the sale again; nothing was taken.", "missing")
+            raise GateForgot(
+                "The stock server lost the sale again; nothing was taken. Retry with the same key.", "missing"
+            )
         return sold

@@ -1,13 +1,15 @@
-"""`redis-watch`: reads the number in Redis and writes a new one, if nobody has touched it in between.
+"""`redis-watch`: The purchase reads the number in Redis, and writes a new one if no other client changed it.
 
-How it works: WATCH, read, MULTI, absolute write, EXEC. EXEC does nothing where the number was touched since the WATCH;
-then the whole purchase is tried again, a bounded number of times with a random pause. The booking follows in Postgres.
-Guarantees: never oversold while Redis keeps its data, and the number never goes below zero. An answer is given after
-the booking's commit.
-What breaks it: a crowd. Of all that read one number one wins and the others come again: most of the work is thrown
-away, and who loses each time is told `contention`. Death between EXEC and booking leaks tickets. A failover to a
-replica that lags sells again all that the replica missed; an emptied Redis, only what was taken and not yet booked.
-Who uses it: who wants a check and a write in Redis without a script; it is the form of the documentation's own example.
+How it works: WATCH, read, MULTI, absolute write, EXEC. EXEC does nothing if the number was changed since the WATCH; the
+whole purchase is then tried again after a random pause, a bounded number of times. The booking follows in Postgres.
+Guarantees: It never oversells while Redis keeps its data, and the number never falls below zero. It answers after the
+commit of the booking.
+What breaks it: A crowd. Of all purchases that read one number one wins and the others try again, so most of the work is
+thrown away, and a buyer who loses every time receives `contention`. A death between EXEC and booking leaks the tickets.
+A failover to a replica that lags sells again all that the replica missed; an emptied Redis sells again only what was
+taken and not yet booked.
+Who uses it: Programs that need a check and a write in Redis without a script. It is the form of the documentation's own
+example.
 Source: https://redis.io/docs/latest/develop/using-commands/transactions/
 """
 
@@ -18,8 +20,8 @@ from redis.exceptions import WatchError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.gate.availability import stock_server_reachable
-from app.gate.cluster import ask
-from app.ledger.purchases import Seen
+from app.gate.cluster import on_server_of
+from app.ledger.purchases import SaleState
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.strategies.contention import Conflict
@@ -30,24 +32,27 @@ from app.strategies.in_redis.keys import LIFE_SECONDS
 
 
 class RedisWatchStrategy(CountedStrategy):
-    """Three round trips to Redis for a try."""
+    """The strategy. Each try takes three round trips to Redis."""
 
     name: ClassVar[str] = "redis-watch"
 
-    async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
-        counted, taken = await self._try(self.counter.key(purchase.sale, seen.round), purchase.quantity)
+    async def take(self, connection: AsyncConnection, purchase: Purchase, state: SaleState) -> Taken | SoldOut:
+        counted, taken = await self._try(self.counter.key(purchase.sale, state.round), purchase.quantity)
         if counted is None:
-            await self.forgotten(connection, purchase, seen)
+            await self.rebuild(connection, purchase, state)
         if not taken:
-            return await self.sold_out(connection, purchase, seen, counted)
+            return await self.sold_out(connection, purchase, state, counted)
         return Taken(counted.ticket(purchase.quantity), counted.left)
 
     def watched(self, key: str) -> str:
-        """What a change of makes EXEC do nothing."""
+        """Return the key that EXEC watches: if it was changed since the WATCH, EXEC does nothing."""
         return key
 
     async def _try(self, key: str, quantity: int) -> tuple[Counted | None, bool]:
-        """What is left, and whether the tickets were taken. Raises Conflict where somebody was faster."""
+        """Return what is left, and whether the tickets were taken. Raise Conflict if another client was faster.
+
+        What is left is None if Redis has lost the counter.
+        """
 
         async def tried(server: "Redis") -> tuple[Counted | None, bool]:
             async with server.pipeline(transaction=True) as pipe:
@@ -56,7 +61,7 @@ class RedisWatchStrategy(CountedStrategy):
                 if counted is None or counted.left < quantity:
                     return counted, False
                 left = counted.left - quantity
-                pipe.multi()  # type: ignore[no-untyped-call]  # redis-py types it not
+                pipe.multi()  # type: ignore[no-untyped-call]  # redis-py has no types here
                 pipe.hset(key, "left", str(left))
                 pipe.expire(key, LIFE_SECONDS)
                 try:
@@ -66,4 +71,4 @@ class RedisWatchStrategy(CountedStrategy):
                 return Counted(counted.stock, left), True
 
         with stock_server_reachable():
-            return await ask(self.counter.redis, key, tried)
+            return await on_server_of(self.counter.redis, key, tried)

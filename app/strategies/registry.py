@@ -1,18 +1,19 @@
-"""The ways to sell that this release knows. Another one is a module and a line here."""
+"""The strategies of this release, by name. To add one, write its module and add its class here."""
 
 from collections.abc import Mapping
 
+from app.sales.strategy import Strategy
 from app.strategies.advisory_lock import AdvisoryLockStrategy
 from app.strategies.atomic import AtomicStrategy
 from app.strategies.conditional_update import ConditionalUpdateStrategy
 from app.strategies.db_gathered import DbGatheredStrategy
+from app.strategies.dependencies import RegisteredStrategy, StrategyDependencies
 from app.strategies.function import FunctionStrategy
 from app.strategies.gate_and_guard import GateAndGuardStrategy
 from app.strategies.lua_fire_and_forget import LuaFireAndForgetStrategy
 from app.strategies.naive import NaiveStrategy
 from app.strategies.naive_relative import NaiveRelativeStrategy
 from app.strategies.optimistic import OptimisticStrategy
-from app.strategies.protocol import Parts, RegisteredStrategy, Strategy
 from app.strategies.redis_decr import RedisDecrStrategy
 from app.strategies.redis_lock import RedisLockStrategy
 from app.strategies.redis_lock_fenced import RedisLockFencedStrategy
@@ -49,13 +50,14 @@ STRATEGIES: Mapping[str, type[RegisteredStrategy]] = {
         DbGatheredStrategy,
     )
 }
-"""By name, for who asks what a strategy promises and sells nothing."""
+"""The classes by name, for code that reads what a strategy promises and does not sell."""
 
 
-def build_strategies(parts: Parts) -> Mapping[str, Strategy]:
-    """One instance of each, by name, for one process."""
-    return {name: strategy.build(parts) for name, strategy in STRATEGIES.items()}
+def build_strategies(dependencies: StrategyDependencies) -> Mapping[str, Strategy]:
+    """Return one instance of each strategy, by name, for one process."""
+    return {name: strategy.build(dependencies) for name, strategy in STRATEGIES.items()}
 
 
 def strategy_names() -> tuple[str, ...]:
+    """Return the names of the strategies, in the order of STRATEGIES."""
     return tuple(STRATEGIES)

@@ -1,12 +1,13 @@
-"""`row-lock`: SELECT ... FOR UPDATE. Whoever reads the counter holds it until he has written.
+"""`row-lock`: A purchase that reads the counter keeps its row locked until it has written, by SELECT ... FOR UPDATE.
 
-How it works: the algorithm of `naive`, unchanged, but that the SELECT locks the row; the next one reads after the
-commit of the one before. FOR NO KEY UPDATE is enough, since no key changes, and lets foreign keys refer to the row.
-Guarantees: never oversold, none left over, the limit kept: what is counted under the lock stays true until the commit.
-What breaks it: nothing makes it wrong. The convoy makes it slow: the pause between read and write is spent under the
-lock, even those who come too late must wait in line to be told so, and each waiter holds a connection, until he is
-told `contention` when his time for the lock is up.
-Who uses it: the usual cure in books and ORMs (`with_for_update`, `select_for_update`).
+How it works: The algorithm of `naive`, except that the SELECT locks the row. The next purchase reads after the commit
+of the one before. FOR NO KEY UPDATE is enough, since no key changes, and it lets foreign keys refer to the row.
+Guarantees: It never oversells or undersells and keeps the limit, because what is counted under the lock stays true
+until the commit.
+What breaks it: Nothing makes it wrong. The queue makes it slow: the pause between read and write is spent under the
+lock, and even buyers who come too late wait in line for their refusal. Each waiting purchase holds a connection until
+it has the lock, or gives up after the time-out for locks and receives `contention`.
+Who uses it: The usual cure in books and ORMs (`with_for_update`, `select_for_update`).
 Source: https://www.postgresql.org/docs/18/explicit-locking.html#LOCKING-ROWS
 """
 

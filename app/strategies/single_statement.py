@@ -1,15 +1,15 @@
-"""`single-statement`: the whole purchase is one SQL statement, one round trip, one implicit transaction.
+"""`single-statement`: The whole purchase is one SQL statement, one round trip and one implicit transaction.
 
-How it works: a CTE reads the sale and what the key came to, a conditional UPDATE ... RETURNING takes the tickets, and
-feeds the INSERT of the booking. The row is locked for the statement and its commit, without the network in between:
-what a pool of busy connections and a loop in Python add to `conditional-update` is gone.
-Guarantees: never oversold, none left over. If the key is booked by another request meanwhile, the unique index fails
-the statement as a whole, and it is made again. All of a statement sees one instant, so that it could not see what
-another request of the same customer books while it waits: a sale with a limit takes a lock per customer first, in a
-statement before, and so two more round trips.
-What breaks it: nothing makes it wrong. One hot row is still one hot row: its rate is that of commits, not of round
-trips, where the log's flush is slow. And 40 lines of SQL are harder to change than 40 lines of Python.
-Who uses it: the database's honest contender to a script in Redis.
+How it works: A CTE reads the sale and the earlier answer to the key; a conditional UPDATE ... RETURNING takes the
+tickets and feeds the INSERT of the booking. The row is locked for the statement and its commit only. This avoids the
+network round trips, busy connections and Python's event loop, which lengthen the lock under `conditional-update`.
+Guarantees: It never oversells or undersells. If another request books the key in the meantime, the unique index fails
+the statement as a whole, and it is repeated. All parts of a statement see one instant, so a statement would not see a
+booking that another request of the same customer commits while it waits. If the sale has a limit, a statement before it
+therefore takes a lock per customer, which costs two more round trips.
+What breaks it: Nothing makes it wrong. One hot row is still one hot row: if the flush of the log is slow, the rate is
+that of commits, not of round trips. 40 lines of SQL are also harder to change than 40 lines of Python.
+Who uses it: It is the fair database rival to a script in Redis.
 Source: https://www.postgresql.org/docs/18/queries-with.html#QUERIES-WITH-MODIFYING
 """
 
@@ -19,9 +19,9 @@ from sqlalchemy import Row, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.ledger.purchases import READ, Seen, entry_now, lock_customer_of, not_open
-from app.races.attempt import Attempts
-from app.sales.model import Purchase, ReservationId, UnknownSale
+from app.ledger.purchases import READ, SaleState, entry_now, lock_customer_of, not_open
+from app.sales.attempt import AttemptSink
+from app.sales.model import Purchase, ReservationId, unknown_sale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, Outcome, Reserved, SoldOut
 from app.strategies.contention import Conflict
 from app.strategies.in_ledger.strategy import Isolation, LedgerStrategy
@@ -50,31 +50,34 @@ BUY = text(f"""
     SELECT booked.reservation_id AS won, first.reservation_id AS first, first.quantity AS first_quantity,
         held.tickets AS held, seen.*
     FROM seen CROSS JOIN held LEFT JOIN first ON true LEFT JOIN booked ON true
-""")  # noqa: S608  our own text, no input
+""")  # noqa: S608  our own SQL, no user input
 
 
 class SingleStatementStrategy(LedgerStrategy):
     name: ClassVar[str] = "single-statement"
     isolation: ClassVar[Isolation] = "AUTOCOMMIT"
 
-    def __init__(self, engine: AsyncEngine, attempts: Attempts | None = None) -> None:
+    def __init__(self, engine: AsyncEngine, attempts: AttemptSink | None = None) -> None:
         super().__init__(engine, attempts)
         self._transactions = engine.execution_options(isolation_level="READ COMMITTED")
 
     async def sell(self, connection: AsyncConnection, purchase: Purchase) -> Outcome:
         row = await self._run(connection, purchase, locked=False)
-        seen = Seen(*row[4:])
-        if row.won or row.first or not_open(seen) or seen.customer_limit is None:
-            return outcome(purchase, row, seen)
-        await connection.close()  # back to the pool: if all who hold one wanted a second, nobody would get it
+        state = SaleState(*row[4:])
+        if row.won or row.first or not_open(state) or state.customer_limit is None:
+            return outcome(purchase, row, state)
+        await connection.close()  # return it to the pool first: if every holder wanted a second one, none would get it
         async with self._transactions.connect() as transaction:
             await lock_customer_of(transaction, purchase)
             row = await self._run(transaction, purchase, locked=True)
             await transaction.commit()
-        return outcome(purchase, row, Seen(*row[4:]))
+        return outcome(purchase, row, SaleState(*row[4:]))
 
     async def _run(self, connection: AsyncConnection, purchase: Purchase, *, locked: bool) -> Row[Any]:
-        """Raises UnknownSale, and Conflict where the same key was booked meanwhile."""
+        """Run the statement and return its row.
+
+        Raise UnknownSale, or Conflict if the same key was booked in the meantime.
+        """
         values = {
             "sale": purchase.sale,
             "customer": purchase.customer,
@@ -91,12 +94,15 @@ class SingleStatementStrategy(LedgerStrategy):
                 raise
             raise Conflict("key") from error
         if row is None:
-            raise UnknownSale(f"There is no sale {purchase.sale!r}.")
+            raise unknown_sale(purchase.sale)
         return row
 
 
-def outcome(purchase: Purchase, row: Row[Any], seen: Seen) -> Outcome:
-    """What the statement came to. Raises Conflict where the tickets that it saw went while it waited for the row."""
+def outcome(purchase: Purchase, row: Row[Any], state: SaleState) -> Outcome:
+    """Return the outcome that the statement's row describes.
+
+    Raise Conflict if the tickets that it saw were sold while it waited for the row.
+    """
     if row.won is not None:
         return Reserved(ReservationId.parse(row.won), purchase.quantity)
     if row.first is not None:
@@ -104,11 +110,11 @@ def outcome(purchase: Purchase, row: Row[Any], seen: Seen) -> Outcome:
             return KeyReused(row.first_quantity)
         reservation = ReservationId.parse(row.first)
         return Reserved(reservation, purchase.quantity, replayed=reservation.nonce != purchase.nonce)
-    closed = not_open(seen)
+    closed = not_open(state)
     if closed is not None:
         return closed
-    if seen.customer_limit is not None and row.held + purchase.quantity > seen.customer_limit:
-        return CustomerLimitReached(row.held, seen.customer_limit)
-    if seen.remaining < purchase.quantity:
-        return SoldOut(seen.remaining)
+    if state.customer_limit is not None and row.held + purchase.quantity > state.customer_limit:
+        return CustomerLimitReached(row.held, state.customer_limit)
+    if state.remaining < purchase.quantity:
+        return SoldOut(state.remaining)
     raise Conflict("counter")

@@ -1,17 +1,17 @@
-"""Where a span stands, as it travels between processes: the W3C `traceparent` (https://www.w3.org/TR/trace-context/)."""
+"""The position of a span as it travels between processes: W3C `traceparent` (https://www.w3.org/TR/trace-context/)."""
 
 import re
 
-from opentelemetry.trace import Link, SpanContext, TraceFlags, format_span_id, format_trace_id
+from opentelemetry.trace import SpanContext, TraceFlags, format_span_id, format_trace_id
 
-# Version ff is forbidden, one after 00 may have more at its end, and an id of zeros is none.
+# Version ff is forbidden, a version after 00 may have more at its end, and an id of zeros is invalid.
 TRACEPARENT = re.compile(
     rb"(?!ff|00.{53}.)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?"
 )
 
 
-def parse(traceparent: str) -> SpanContext | None:
-    """The remote span that is named, None where the text names none."""
+def parse_traceparent(traceparent: str) -> SpanContext | None:
+    """Return the remote span that the text names, or None if it names none."""
     match = TRACEPARENT.fullmatch(traceparent.encode("latin-1", "replace"))
     if match is None:
         return None
@@ -19,17 +19,12 @@ def parse(traceparent: str) -> SpanContext | None:
 
 
 def traceparent_of(span: SpanContext) -> str:
-    """What names the span elsewhere; '' where it isn't sampled, since nobody could find it."""
+    """Return the traceparent of the span, or '' if it is not sampled, because it could not be found then."""
     if not (span.is_valid and span.trace_flags.sampled):
         return ""
     return f"00-{format_trace_id(span.trace_id)}-{format_span_id(span.span_id)}-{span.trace_flags:02x}"
 
 
 def sampled_span(trace_id: str, span_id: str) -> SpanContext:
-    """A remote span that was recorded, by its two ids in hexadecimal digits."""
+    """Return the remote, recorded span with these two ids, given in hexadecimal digits."""
     return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
-
-
-def link(trace_id: str, span_id: str) -> Link:
-    """A link to a remote span that was recorded."""
-    return Link(sampled_span(trace_id, span_id))

@@ -1,4 +1,4 @@
-"""Sends spans to the collector, and says once that it can't: the library would say it for every batch and retry."""
+"""An exporter that logs one line when the collector goes away. The library would log every batch and every retry."""
 
 import logging
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 log = structlog.get_logger()
 
 
-class ToldOnce(SpanExporter):
-    """Another exporter, whose silence is told once, and its end once."""
+class QuietExporter(SpanExporter):
+    """A wrapper of another exporter, which logs once that the collector is away, and once that it is back."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
         self._away = False
         self._lost = 0
-        # The exporter's own lines, of which nothing is left to say; and the queue's that it is full.
+        # Silence the exporter's own lines, which this class replaces, and the queue's line that it is full.
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
-        logging.getLogger("opentelemetry.sdk._shared_internal").addFilter(self._hears_of_a_full_queue)
+        logging.getLogger("opentelemetry.sdk._shared_internal").addFilter(self._filter_full_queue)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = self._exporter.export(spans)
@@ -30,7 +30,7 @@ class ToldOnce(SpanExporter):
             self._away, self._lost = False, 0
         else:
             self._lost += len(spans)
-            self._tell("the collector did not take them")
+            self._warn_once("the collector did not take a batch")
         return result
 
     def shutdown(self) -> None:
@@ -39,19 +39,22 @@ class ToldOnce(SpanExporter):
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._exporter.force_flush(timeout_millis)
 
-    def _tell(self, why: str) -> None:
+    def _warn_once(self, reason: str) -> None:
         if not self._away:
-            log.warning("spans are lost; nothing else is", why=why)
+            log.warning("spans are lost; nothing else is", reason=reason)
         self._away = True
 
-    def _hears_of_a_full_queue(self, record: logging.LogRecord) -> bool:
-        """A filter: what the library says of its queue (once in 20 s at most) is told in our own words."""
+    def _filter_full_queue(self, record: logging.LogRecord) -> bool:
+        """Log the library's message about a full queue, at most one in 20 s, in this class's own words.
+
+        This is a log filter. Return False for that message, so that the library's own line is dropped.
+        """
         if not str(record.msg).startswith("Queue full"):
             return True
-        self._tell("they come faster than the collector takes them")
+        self._warn_once("spans arrive faster than the collector takes them")
         return False
 
 
-def exporter_of_environment() -> SpanExporter:
-    """As the OTEL_EXPORTER_OTLP_* variables say."""
-    return ToldOnce(OTLPSpanExporter())
+def exporter_from_environment() -> SpanExporter:
+    """Return the exporter that the OTEL_EXPORTER_OTLP_* variables describe."""
+    return QuietExporter(OTLPSpanExporter())

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, the libraries' own lines included."""
+"""Structured logs: one JSON object a line, including the lines of the libraries."""
 
 import logging
 import os
@@ -6,14 +6,18 @@ import os
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from app.telemetry.spans import names
+from app.settings import ProcessSettings
+from app.telemetry.spans import span_ids
 
 
 def configure_logs(**context: str) -> None:
-    """Sets up logging for this process; `context` (process name ...) is bound to every line. Level: LOG_LEVEL."""
+    """Set up logging for this process, at the level LOG_LEVEL.
+
+    `context`: fields that are bound to every line, such as the name of the process.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
-        name_the_span,
+        add_span_ids,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -34,11 +38,11 @@ def configure_logs(**context: str) -> None:
             ],
         )
     )
-    logging.basicConfig(level=os.environ.get("LOG_LEVEL", "INFO").upper(), handlers=[handler], force=True)
+    logging.basicConfig(level=ProcessSettings().log_level, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(pid=os.getpid(), **context)
 
 
-def name_the_span(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Adds `trace_id` and `span_id` of the current span; a line that names another keeps it."""
-    return {**names(), **event}
+def add_span_ids(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Add the `trace_id` and `span_id` of the current span, unless the line names another one."""
+    return {**span_ids(), **event}

@@ -1,4 +1,7 @@
-"""What spans are made with: resource, sampler, queue. Imported only where they are wanted (app.telemetry.tracing)."""
+"""The tracer provider: resource, sampler and queue.
+
+app.telemetry.tracing imports this module only if the process makes spans.
+"""
 
 from functools import cached_property
 from importlib.metadata import version
@@ -13,8 +16,11 @@ from app.telemetry.sampling import Sampling
 
 
 class HashedOnce(Resource):
-    """The exporter asks for the hash with each span, and a Resource writes itself down as JSON to find it: a fifth of
-    what sending a span costs. Nothing in it ever changes."""
+    """A resource that computes its hash once.
+
+    The exporter asks for the hash with each span, and a Resource serializes itself to JSON to compute it, which is a
+    fifth of the cost of sending a span. A resource never changes.
+    """
 
     @cached_property
     def _hash(self) -> int:
@@ -28,18 +34,21 @@ class HashedOnce(Resource):
 
 
 def provider_of(service: str, exporter: SpanExporter | None, *, changes_only: bool = False) -> TracerProvider:
-    """At most OTEL_BSP_MAX_QUEUE_SIZE spans (2048) wait for the exporter; what is more is dropped.
+    """Return the provider of a process.
 
-    `changes_only`: whole traces are kept or dropped when they end, whatever the sampler is; they are few. Without an
-    exporter spans have ids all the same, for logs and statuses.
+    At most OTEL_BSP_MAX_QUEUE_SIZE spans (2048) wait for the exporter; more are dropped. Without an exporter, spans
+    still have ids, for logs and statuses.
+
+    `changes_only`: whether whole traces are kept or dropped when they end, whatever the sampler is. There are few of
+    them.
     """
-    ours = Resource.create(
+    resource = Resource.create(
         {SERVICE_NAME: service, SERVICE_NAMESPACE: "atomictickets", SERVICE_VERSION: version("atomictickets")}
     ).merge(OTELResourceDetector().detect())
     provider = TracerProvider(
         sampler=_sampler(exporter, changes_only),
-        resource=HashedOnce(ours.attributes, ours.schema_url),
-        shutdown_on_exit=False,  # it would wait 30 s for a collector that is silent
+        resource=HashedOnce(resource.attributes, resource.schema_url),
+        shutdown_on_exit=False,  # it would wait 30 s for a silent collector
     )
     if exporter is not None:
         batches = BatchSpanProcessor(exporter)
@@ -48,12 +57,12 @@ def provider_of(service: str, exporter: SpanExporter | None, *, changes_only: bo
 
 
 def _sampler(exporter: SpanExporter | None, changes_only: bool) -> Sampler:
-    """For the spans that nothing has decided about. The environment is read in one way, for them as for purchases."""
+    """Return the sampler for spans that nothing has decided yet. The environment is read as it is for purchases."""
     if exporter is None:
         return ALWAYS_OFF
     if changes_only:
         return ALWAYS_ON
-    sampling = Sampling.of_environment()
+    sampling = Sampling.from_environment()
     root = TraceIdRatioBased(sampling.ratio)
     if sampling.follows_parent:
         return ParentBased(root)

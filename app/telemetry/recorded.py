@@ -1,10 +1,10 @@
-"""Spans that were decided before they are made, at a quarter of the SDK's price.
+"""Spans whose sampling was decided before they are created, at a quarter of the SDK's price.
 
-The SDK took 189 us for the three spans of a purchase and its call, on a busy machine (45 here): each attribute is
-checked, lists are bounded, every call takes a lock, and the end makes a copy. What is decided before a span is made is
-ours to the last attribute, and lives in one thread: it is kept as it is, and handed on as the SDK's own spans are. The
-SDK's limits (OTEL_SPAN_*_LIMIT) are for the spans of libraries: these have twenty attributes at most, all of them
-bounded names and numbers, and as many links as a batch has orders.
+The SDK took 189 us for the three spans of a purchase and its call, on a busy machine (45 here): it checks each
+attribute, bounds lists, takes a lock on every call, and copies the span at its end. A span that was decided beforehand
+has only attributes of this project and lives in one thread. It is kept as it is, and handed on as the SDK hands on its
+own spans. The SDK's limits (OTEL_SPAN_*_LIMIT) are for the spans of libraries: these spans have twenty attributes at
+most, all of them bounded names and numbers, and as many links as a batch has orders.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,17 +17,17 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.util.types import AnyValue, Attributes
 
-from app.telemetry.spans import SCOPE
+from app.telemetry.names import SCOPE
 
 ROOT = TraceFlags(TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID)
 UNSET = Status()
 
 
 class Recorder:
-    """Makes them with the ids and the resource of the SDK, and hands them to its processors."""
+    """The factory of recorded spans, with the ids, the resource and the processors of the SDK's provider."""
 
     def __init__(self, provider: TracerProvider) -> None:
-        self.tracer = cast("Tracer", provider.get_tracer(SCOPE))  # of a provider that is on, where spans are decided
+        self.tracer = cast("Tracer", provider.get_tracer(SCOPE))  # an SDK tracer, since the provider is on
         self.scope = InstrumentationScope(SCOPE)
 
     def start(
@@ -40,21 +40,21 @@ class Recorder:
         links: Sequence[Link],
         start_time: int | None,
     ) -> "RecordedSpan":
-        """The child of `parent`, or the root of a trace."""
+        """Start a span: the child of `parent`, or the root of a trace if `parent` is None."""
         ids = self.tracer.id_generator
         if parent is None or not parent.is_valid:
             parent = None
             context = SpanContext(ids.generate_trace_id(), ids.generate_span_id(), is_remote=False, trace_flags=ROOT)
         else:
-            flags = TraceFlags(parent.trace_flags | TraceFlags.SAMPLED)  # a sampler may follow no parent
+            flags = TraceFlags(parent.trace_flags | TraceFlags.SAMPLED)  # the sampler may ignore an unsampled parent
             context = SpanContext(parent.trace_id, ids.generate_span_id(), is_remote=False, trace_flags=flags)
         return RecordedSpan(self, name, context, parent, dict(attributes), kind, [*links], start_time or time_ns())
 
 
 class RecordedSpan(Span):
-    """A span as OpenTelemetry's API has it. Once it has ended, nothing changes it any more."""
+    """A span with the interface of OpenTelemetry's API. It does not change once it has ended."""
 
-    def __init__(  # noqa: PLR0917  made for each purchase that is traced; names would cost as much as the rest
+    def __init__(  # noqa: PLR0917  called for each traced purchase; keyword arguments would cost as much as the rest
         self,
         recorder: Recorder,
         name: str,
@@ -136,9 +136,9 @@ class RecordedSpan(Span):
         timestamp: int | None = None,
         escaped: bool = False,
     ) -> None:
-        """By https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/."""
+        """Add an event by https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/."""
         kind = type(exception)
-        told = {
+        facts = {
             "exception.type": kind.__qualname__
             if kind.__module__ == "builtins"
             else f"{kind.__module__}.{kind.__qualname__}",
@@ -146,4 +146,4 @@ class RecordedSpan(Span):
             "exception.stacktrace": "".join(format_exception(exception)),
             "exception.escaped": str(escaped),
         }
-        self.add_event("exception", told | dict(attributes or {}), timestamp)
+        self.add_event("exception", facts | dict(attributes or {}), timestamp)

@@ -1,7 +1,7 @@
-"""Which requests are traced, decided before a span is made: for most of them it never is.
+"""The sampling decision of a request, made before its span is created: for most requests no span is created.
 
-An unsampled request costs 0.3 us here. The SDK's own sampler would cost five, and a span of no
-account as much.
+An unsampled request costs 0.3 us here. The SDK's own sampler would cost 5 us, and a span that does not record another 5
+us.
 """
 
 import os
@@ -10,26 +10,33 @@ from typing import Self
 
 import structlog
 
+from app.settings import OtelSettings
 from app.telemetry.context import TRACEPARENT
 
-SAMPLER, ARGUMENT = "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"
 DEFAULT = "parentbased_always_on"
 RATIOS = {"always_on": 1.0, "always_off": 0.0}
 
 FIRST_HALF = os.urandom(8).hex()
-"""Of the trace ids that this process makes."""
+"""The first half of the trace ids that this process makes."""
 
 log = structlog.get_logger()
 
 
 def bound(ratio: float) -> str:
-    """That share of all numbers of 16 hexadecimal digits stands, as text, before it."""
+    """Return the bound, as text of 16 hexadecimal digits, below which that share of all such texts lies.
+
+    For a ratio of 1 or more the bound is above every such text.
+    """
     return f"{int(ratio * 2**64):016x}" if ratio < 1 else "g"
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """`ratio` of the traces that begin here; `follows_parent`: one that began elsewhere is as was decided there."""
+    """The sampling rule of a process.
+
+    `ratio`: the share of the traces that begin here and are sampled.
+    `follows_parent`: whether a trace that began elsewhere is sampled as was decided there.
+    """
 
     ratio: float
     follows_parent: bool
@@ -39,25 +46,29 @@ class Sampling:
         object.__setattr__(self, "_bound", bound(self.ratio))
 
     @classmethod
-    def of_environment(cls) -> Self:
-        """As OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG say. What can't be read is told, and is the default."""
-        name = os.environ.get(SAMPLER, "").strip().lower() or DEFAULT
+    def from_environment(cls) -> Self:
+        """Return the rule of OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG.
+
+        If they cannot be read, log a warning and return the default, which samples every trace.
+        """
+        otel = OtelSettings()
+        name = otel.traces_sampler.lower() or DEFAULT
         kind = name.removeprefix("parentbased_")
         ratio = RATIOS.get(kind)
         if kind == "traceidratio":
-            ratio = _ratio(os.environ.get(ARGUMENT, "").strip() or "1")
+            ratio = _ratio(otel.traces_sampler_arg or "1")
         if ratio is None:
-            log.warning(
-                "the sampler can't be read; every trace is taken", sampler=name, argument=os.environ.get(ARGUMENT)
-            )
+            argument = otel.traces_sampler_arg
+            log.warning("the sampler can't be read; every trace is taken", sampler=name, argument=argument)
             return cls(1.0, follows_parent=True)
         return cls(ratio, follows_parent=kind != name)
 
     def decide(self, traceparent: bytes, nonce: str) -> tuple[str, bool]:
-        """The request's trace id, in 32 hexadecimal digits, and whether it is sampled.
+        """Return the request's trace id, in 32 hexadecimal digits, and whether it is sampled.
 
-        `traceparent`: b'' for none. `nonce`: 16 random digits, which a request without a parent is named after: numbers
-        of its own came to 1.8 % of the whole purchase (docs/benchmarks.md).
+        `traceparent`: the request's header; b'' for none.
+        `nonce`: the purchase's 16 random digits, which become half of the trace id if there is no parent. Drawing other
+        random numbers took 1.8 % of the whole purchase (docs/benchmarks.md).
         """
         if traceparent:
             match = TRACEPARENT.fullmatch(traceparent)
@@ -69,8 +80,8 @@ class Sampling:
         return FIRST_HALF + nonce, nonce < self._bound
 
 
-NOTHING = Sampling(0.0, follows_parent=False)
-"""Of a process that exports no traces. Its requests have a trace id all the same: the caller's, or a new one."""
+NEVER = Sampling(0.0, follows_parent=False)
+"""The rule of a process that exports no traces. Its requests still have a trace id: the caller's, or a new one."""
 
 
 def _ratio(text: str) -> float | None:

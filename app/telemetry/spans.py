@@ -1,6 +1,6 @@
-"""Spans of what is done. Without a provider in the process they are nothing.
+"""Spans of this project's work. They do nothing in a process without a provider.
 
-Two kinds: `span`, whose sampler decides, and `decided`, of something that is known to be sampled.
+There are two kinds: `span`, for which the sampler decides, and `recorded_span`, which is known to be sampled.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,22 +26,18 @@ from opentelemetry.util.types import AttributeValue
 
 from app.errors import AtomicTicketsError
 from app.telemetry.context import traceparent_of
+from app.telemetry.names import OUTCOME, SCOPE
 
 if TYPE_CHECKING:
     from app.telemetry.recorded import Recorder
 
-SCOPE = "atomictickets"
-CHANGED = "atomictickets.changed"
-"""True on a span that changed something outside this process."""
-OUTCOME = "atomictickets.outcome"
-
-_TRACER = get_tracer(SCOPE)  # finds the provider when one is there
+_TRACER = get_tracer(SCOPE)  # a proxy, which uses the provider once there is one
 _RECORDER: "Recorder | None" = None
 
 
 def record_with(recorder: "Recorder") -> None:
-    """From here on this process makes decided spans."""
-    global _RECORDER  # noqa: PLW0603  one for a process, as OpenTelemetry's provider is
+    """Make this process create recorded spans, from now on, with this recorder."""
+    global _RECORDER  # noqa: PLW0603  one per process, like OpenTelemetry's provider
     _RECORDER = recorder
 
 
@@ -51,11 +47,15 @@ def span(
     *,
     expected: tuple[type[AtomicTicketsError], ...] = (),
 ) -> AbstractContextManager[Span]:
-    """A child of the current span. An error passes and is its status; one that is `expected` is an outcome."""
+    """Return a context manager with a child of the current span.
+
+    An error passes through and becomes the status of the span. An error of a type in `expected` is recorded as an
+    outcome instead.
+    """
     return _Current(_TRACER.start_span(name, attributes=attributes), expected)
 
 
-def decided(
+def recorded_span(
     name: str,
     parent: SpanContext | None,
     attributes: Mapping[str, AttributeValue],
@@ -65,14 +65,17 @@ def decided(
     start_time: int | None = None,
     expected: tuple[type[AtomicTicketsError], ...] = (),
 ) -> AbstractContextManager[Span]:
-    """As `span`, of a remote or own `parent`, or the root of a trace: sampled in any case.
+    """Return a context manager as `span` does, for a span that is sampled in any case.
 
-    `start_time`: nanoseconds since 1970, where it began earlier than now.
+    `parent`: the local or remote parent; None starts a trace.
+    `start_time`: nanoseconds since 1970, if the span began earlier than now.
     """
-    return _Current(start_decided(name, parent, attributes, kind=kind, links=links, start_time=start_time), expected)
+    return _Current(
+        start_recorded_span(name, parent, attributes, kind=kind, links=links, start_time=start_time), expected
+    )
 
 
-def start_decided(
+def start_recorded_span(
     name: str,
     parent: SpanContext | None,
     attributes: Mapping[str, AttributeValue],
@@ -81,14 +84,17 @@ def start_decided(
     links: Sequence[Link] = (),
     start_time: int | None = None,
 ) -> Span:
-    """The same, but never the current one. It must be ended."""
+    """Start a span as `recorded_span` does, without making it the current one. The caller must end it."""
     if _RECORDER is None:
         return INVALID_SPAN
     return _RECORDER.start(name, parent, attributes, kind=kind, links=links, start_time=start_time)
 
 
 class _Current:
-    """Makes a span the current one. By hand: the library's own way is three generators deep, and costs 6 us more."""
+    """A context manager that makes a span the current one.
+
+    It is written by hand: the library's own is three generators deep and costs 6 us more.
+    """
 
     __slots__ = ("_expected", "_span", "_token")
 
@@ -104,20 +110,20 @@ class _Current:
         if isinstance(error, self._expected):
             self._span.set_attribute(OUTCOME, type(error).__name__)
         elif isinstance(error, Exception):
-            fail(error)
+            record_error(error)
         detach(self._token)
         self._span.end()
 
 
-def fail(error: Exception) -> None:
-    """Makes `error` the status of the current span."""
+def record_error(error: Exception) -> None:
+    """Make `error` the status of the current span."""
     current = get_current_span()
     current.record_exception(error)
     current.set_status(StatusCode.ERROR, str(error))
 
 
-def names() -> dict[str, str]:
-    """`trace_id` and `span_id` of the current span, in hexadecimal digits; empty where there is none."""
+def span_ids() -> dict[str, str]:
+    """Return `trace_id` and `span_id` of the current span, in hexadecimal digits; empty if there is none."""
     context = get_current_span().get_span_context()
     if not context.is_valid:
         return {}
@@ -125,10 +131,10 @@ def names() -> dict[str, str]:
 
 
 def trace_id() -> str:
-    """Of the current span: 32 hexadecimal digits, '' where there is none."""
-    return names().get("trace_id", "")
+    """Return the trace id of the current span, as 32 hexadecimal digits, or '' if there is none."""
+    return span_ids().get("trace_id", "")
 
 
 def current_traceparent() -> str:
-    """What names the current span elsewhere; '' where it isn't sampled."""
+    """Return the traceparent of the current span, or '' if it is not sampled."""
     return traceparent_of(get_current_span().get_span_context())

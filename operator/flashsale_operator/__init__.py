@@ -1,1 +1,1 @@
-"""The operator of FlashSale resources: it makes a declared sale true and keeps it so."""
+"""The operator for FlashSale resources: it reconciles each sale with the state that its resource declares."""

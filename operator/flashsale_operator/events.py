@@ -1,36 +1,38 @@
-"""What is told of a sale in events. Pure: an event follows from the status that was and the one that is.
+"""The events of a sale. Pure functions of the status before, the status after and what was observed.
 
-An event's name is made of the resource's uid, the round, the reason and the occurrence. An occurrence is told by facts
-of the stores that all processes share (the epoch, the stock, how often tickets came back, the generation that the
-ledger follows), and not by the status: of two operators each has a status of its own in mind, and a watch may bring an
-old one again. So whoever tells it, and how often, the API server refuses the second event of a name.
+An event's name is derived from the resource's uid, the round, the reason and the occurrence. The occurrence consists of
+facts in the stores, which all processes share: the epoch, the stock, how often tickets came back, the generation that
+the ledger follows. It does not depend on the status, because two operators can hold different statuses, and a watch may
+deliver an old one again. So if an event is posted twice, by any process, the API server refuses the second one. Only an
+outage, during which the store can't be read, is identified by the status: by when its condition last changed before.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from app.reconcile.classify import Kind
 from app.reconcile.decide import Action
-from app.sales.following import Step
+from app.sales.desired_state import Step
 from app.sales.phase import Phase
 from flashsale_operator.conditions import condition_of
 from flashsale_operator.observed import Observed
 from flashsale_operator.resource.models import ConditionStatus, ConditionType, FlashSaleStatus
 
 COMPONENT = "atomictickets-operator"
-TOLD_PHASES = {
+REPORTED_PHASES = {
     Phase.OPEN: ("SaleOpened", "The sale is open."),
-    Phase.SOLD_OUT: ("SoldOut", "Every ticket is promised."),
+    Phase.SOLD_OUT: ("SoldOut", "All tickets are promised to buyers."),
     Phase.CLOSED: ("SaleClosed", "The sale is over, and every order is booked."),
-    Phase.PAUSED: ("SalePaused", "Nothing is sold for now."),
+    Phase.PAUSED: ("SalePaused", "The sale is paused; purchases are refused."),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """One event. `occurrence` tells it from the next of its kind in the same round."""
+class EventRecord:
+    """One event. `occurrence` distinguishes it from the next event with the same reason in the same round."""
 
     reason: str
     message: str
@@ -39,7 +41,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class ObjectReference:
     """The object that an event is about."""
 
     api_version: str
@@ -49,56 +51,62 @@ class About:
     uid: str
 
 
-def events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[Told]:
-    """In the order in which they happened."""
-    yield from _of_the_row(before, after, observed)
-    yield from _of_drift(before, after, observed)
-    if after.phase in TOLD_PHASES and before.phase is not after.phase:
-        reason, message = TOLD_PHASES[after.phase]
-        yield Told(reason, message, _occurrence(after.phase, observed))
-    yield from _of_stores(before, after)
+def events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[EventRecord]:
+    """Yield the events of a reconciliation, in the order in which they happened."""
+    yield from _row_events(before, after, observed)
+    yield from _drift_events(before, after, observed)
+    if after.phase in REPORTED_PHASES and before.phase is not after.phase:
+        reason, message = REPORTED_PHASES[after.phase]
+        yield EventRecord(reason, message, _occurrence(after.phase, observed))
+    yield from _outage_events(before, after)
 
 
-def _of_the_row(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[Told]:
+def _row_events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[EventRecord]:
     seeded = _is(after, ConditionType.STOCK_SEEDED, ConditionStatus.TRUE)
     total = after.stock.total if after.stock else 0
     if observed.step is Step.ADOPT:
         left = after.stock.remaining if after.stock else 0
-        yield Told("Adopted", f"Took over round {after.round} with {left} of {total} tickets left.")
+        yield EventRecord("Adopted", f"Took over round {after.round} with {left} of {total} tickets left.")
     elif seeded and not _was_seeded(before, after):
-        yield Told("Seeded", f"Round {after.round} has {total} tickets.")
+        yield EventRecord("Seeded", f"Seeded round {after.round} with {total} tickets.")
 
 
 def _was_seeded(before: FlashSaleStatus, after: FlashSaleStatus) -> bool:
-    """Another process may have told of the round while the stock was still on its way; a newer epoch is a recount."""
+    """Return whether this round had been seeded before.
+
+    A status of the same round without StockSeeded may come from a process that wrote it before the stock was in place.
+    A newer epoch within the round means a recount, not a first seeding.
+    """
     if before.round != after.round:
         return False
     return before.epoch != after.epoch or _is(before, ConditionType.STOCK_SEEDED, ConditionStatus.TRUE)
 
 
-def _of_drift(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[Told]:
+def _drift_events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[EventRecord]:
     returns = f"{after.epoch} {_returns(observed)}"
-    fresh = before.round != after.round  # what has never been seeded is not lost where it is missing
+    fresh = before.round != after.round  # a round that was never seeded has not lost its counter
     for check in observed.checks:
         if check.action is Action.GIVE_BACK and check.done:
             message = f"{check.tickets} tickets that had left Redis without an order are back on sale."
-            yield Told("TicketsReturned", message, returns)
+            yield EventRecord("TicketsReturned", message, returns)
         if check.action is Action.RECOUNT and check.done and not fresh:
-            over = "over_admitted" in str(check.kind)
-            yield Told("DriftDetected" if over else "CounterLost", f"{check.reason}.", str(check.epoch), "Warning")
-            yield Told("SaleFenced", "Nothing is sold until the sale is recounted.", str(check.epoch), "Warning")
-            yield Told("Reseeded", "Recounted from the ledger, with limits and answers.", str(check.epoch))
+            over = check.kind is Kind.OVER_ADMITTED
+            yield EventRecord(
+                "DriftDetected" if over else "CounterLost", f"{check.reason}.", str(check.epoch), "Warning"
+            )
+            yield EventRecord("SaleFenced", "Nothing is sold until the sale is recounted.", str(check.epoch), "Warning")
+            yield EventRecord("Reseeded", "Recounted from the ledger, with limits and answers.", str(check.epoch))
     if _since(after) and not _since(before) and after.drift:
         message = f"{after.drift.leaked} tickets leaked, {after.drift.over_admitted} over-admitted."
-        yield Told("DriftDetected", message, returns, "Warning")
+        yield EventRecord("DriftDetected", message, returns, "Warning")
     if after.drift and after.drift.lost > (before.drift.lost if before.drift else 0):
         message = f"Redis forgot accepted orders of {after.drift.lost} tickets before they were booked."
-        yield Told("OrdersLost", message, str(after.drift.lost), "Warning")
+        yield EventRecord("OrdersLost", message, str(after.drift.lost), "Warning")
     if _oversold(after) and not _oversold(before):
-        yield Told("Oversold", "More tickets are booked than there are.", "", "Warning")
+        yield EventRecord("Oversold", "More tickets are booked than the stock.", "", "Warning")
 
 
-def _of_stores(before: FlashSaleStatus, after: FlashSaleStatus) -> Iterator[Told]:
+def _outage_events(before: FlashSaleStatus, after: FlashSaleStatus) -> Iterator[EventRecord]:
     for kind, reason in (
         (ConditionType.LEDGER_CONSISTENT, "LedgerUnreachable"),
         (ConditionType.STOCK_SEEDED, "GateUnreachable"),
@@ -106,38 +114,44 @@ def _of_stores(before: FlashSaleStatus, after: FlashSaleStatus) -> Iterator[Told
         now = condition_of(after, kind)
         was = condition_of(before, kind)
         if now is not None and now.reason == reason and (was is None or was.reason != reason):
-            yield Told(reason, now.message, _transition(before, kind), "Warning")
+            yield EventRecord(reason, now.message, _last_transition(before, kind), "Warning")
 
 
 def _occurrence(phase: Phase, observed: Observed) -> str:
-    """What must have changed before the sale can come to this phase again."""
+    """Return the facts of which at least one must change before the sale can reach this phase again."""
     view = observed.view
     if view is None:
         return ""
-    counter = f"{view.epoch} {view.stock} {_returns(observed)}"  # while these last, what remains only falls
-    wish = str(view.owner_generation)
-    return {Phase.OPEN: f"{counter} {wish}", Phase.SOLD_OUT: counter}.get(phase, wish)
+    counter = f"{view.epoch} {view.stock} {_returns(observed)}"  # if these stay, the remaining tickets only decrease
+    generation = str(view.owner_generation)
+    return {Phase.OPEN: f"{counter} {generation}", Phase.SOLD_OUT: counter}.get(phase, generation)
 
 
 def _returns(observed: Observed) -> str:
     return "" if observed.view is None else str(observed.view.returns)
 
 
-def body(told: Told, about: About, round_: int | None, now: datetime) -> dict[str, Any]:
-    """The object to post."""
-    identity = f"{about.uid} {round_} {told.reason} {told.occurrence}"
+def event_manifest(record: EventRecord, involved: ObjectReference, round_: int | None, now: datetime) -> dict[str, Any]:
+    """Return the Event object to post. `round_` is None if the event is not about a round."""
+    identity = f"{involved.uid} {round_} {record.reason} {record.occurrence}"
     moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{about.name}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}",
-            "namespace": about.namespace,
+            "name": f"{involved.name}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}",
+            "namespace": involved.namespace,
         },
-        "involvedObject": _reference(about),
-        "type": told.type,
-        "reason": told.reason,
-        "message": told.message,
+        "involvedObject": {
+            "apiVersion": involved.api_version,
+            "kind": involved.kind,
+            "name": involved.name,
+            "namespace": involved.namespace,
+            "uid": involved.uid,
+        },
+        "type": record.type,
+        "reason": record.reason,
+        "message": record.message,
         "source": {"component": COMPONENT},
         "firstTimestamp": moment,
         "lastTimestamp": moment,
@@ -145,18 +159,8 @@ def body(told: Told, about: About, round_: int | None, now: datetime) -> dict[st
     }
 
 
-def _reference(about: About) -> Mapping[str, str]:
-    return {
-        "apiVersion": about.api_version,
-        "kind": about.kind,
-        "name": about.name,
-        "namespace": about.namespace,
-        "uid": about.uid,
-    }
-
-
-def _transition(status: FlashSaleStatus, kind: ConditionType) -> str:
-    """When the condition last changed: the same for all that tell of what came next."""
+def _last_transition(status: FlashSaleStatus, kind: ConditionType) -> str:
+    """Return when the condition last changed, which distinguishes one outage from the next."""
     condition = condition_of(status, kind)
     return "" if condition is None else condition.last_transition_time.isoformat()
 

@@ -1,4 +1,4 @@
-"""The API server, as far as the operator needs it: a session of Kopf's making, a few paths, and errors with names."""
+"""A small client for the API server: the requests that the operator needs, with Kopf's login and typed errors."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -8,9 +8,10 @@ import aiohttp
 import kopf
 
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
+from flashsale_operator.resource.models import GROUP, KIND, PLURAL, VERSION
 
-GROUP = "/apis/atomictickets.dev/v1alpha1"
-PAGE = 250  # resources of about 2 kB
+API_PATH = f"/apis/{GROUP}/{VERSION}"
+PAGE = 250  # resources, of about 2 kB each
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -19,19 +20,22 @@ Object = dict[str, Any]
 
 
 def log_in(settings: kopf.OperatorSettings) -> kopf.ConnectionInfo:
-    """A pod's account, or the context of KUBECONFIG. Reads files."""
+    """Read and return the credentials of the pod's service account, or else of KUBECONFIG's current context.
+
+    Raise PermanentError if there are neither.
+    """
     info = kopf.login_with_service_account(settings=settings) or kopf.login_with_kubeconfig(settings=settings)
     if info is None:
-        raise kopf.PermanentError("There is neither a service account nor a KUBECONFIG.")
+        raise kopf.PermanentError("Found neither a service account nor a KUBECONFIG.")
     return info
 
 
 class KubeUnavailable(TemporarilyUnavailable):
-    """The API server is away, busy, or in trouble; whether it did what was asked is unknown."""
+    """The API server is away, overloaded or failing. It may or may not have carried out the request."""
 
 
 class KubeRefused(AtomicTicketsError):
-    """The API server answered, and the answer is no."""
+    """The API server refused the request."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -39,19 +43,19 @@ class KubeRefused(AtomicTicketsError):
 
 
 class KubeMissing(KubeRefused):
-    """There is no such object."""
+    """The object does not exist."""
 
 
 class KubeConflict(KubeRefused):
-    """The object exists already, or has changed since it was read."""
+    """The object already exists, or was changed since it was read."""
 
 
 class KubeApi:
-    """Calls of one process, in one namespace. Raises KubeUnavailable, and KubeRefused and its kinds."""
+    """Requests in one namespace. All of them raise KubeUnavailable, and KubeRefused or one of its subclasses."""
 
     def __init__(self, login: Callable[[], kopf.ConnectionInfo], namespace: str) -> None:
         self.namespace = namespace
-        self.requests = 0  # since the start, for the metrics
+        self.requests = 0  # sent since the start, for the metrics
         self._login = login
         self._server = ""
         self._session: aiohttp.ClientSession | None = None
@@ -61,29 +65,29 @@ class KubeApi:
             await self._session.close()
 
     async def serves_flashsales(self) -> bool:
-        """Whether the resource's definition is installed and established."""
+        """Return whether the CRD is installed and established."""
         try:
-            found = await self._call("GET", GROUP)
+            found = await self._call("GET", API_PATH)
         except KubeMissing:
             return False
-        return any(resource["kind"] == "FlashSale" for resource in found["resources"])
+        return any(resource["kind"] == KIND for resource in found["resources"])
 
     async def flashsales(self) -> list[Object]:
-        """All of them, as of one instant that is not older than this call, or an error: never a part."""
+        """Return all FlashSales as of one instant, not before this call. Raise if any page of them fails."""
         found: list[Object] = []
-        position: dict[str, str] = {"limit": str(PAGE)}
+        query = {"limit": str(PAGE)}
         while True:
-            page = await self._call("GET", self._flashsale(""), params=position)
+            page = await self._call("GET", self._flashsale(""), params=query)
             found += page["items"]
-            if not (following := page["metadata"].get("continue")):
+            if not (token := page["metadata"].get("continue")):
                 return found
-            position["continue"] = following
+            query["continue"] = token
 
     async def flashsale(self, name: str) -> Object:
         return await self._call("GET", self._flashsale(f"/{name}"))
 
     async def replace_status(self, name: str, uid: str, status: Mapping[str, Any]) -> Object:
-        """Writes the whole status of this very resource, not of a later one with its name."""
+        """Replace the whole status of the resource with this uid. A later resource with the same name is refused."""
         change = [
             {"op": "test", "path": "/metadata/uid", "value": uid},
             {"op": "add", "path": "/status", "value": status},
@@ -94,7 +98,7 @@ class KubeApi:
         return await self._call("GET", self._apps(f"deployments/{deployment}/scale"))
 
     async def set_scale(self, deployment: str, replicas: int, seen_version: str) -> Object:
-        """Raises KubeConflict where somebody has changed the Deployment since."""
+        """Scale the Deployment. Raise KubeConflict if it was changed since `seen_version`."""
         change = {"metadata": {"resourceVersion": seen_version}, "spec": {"replicas": replicas}}
         return await self._call("PATCH", self._apps(f"deployments/{deployment}/scale"), change, MERGE)
 
@@ -105,15 +109,15 @@ class KubeApi:
         return await self._call("GET", self._leases(name))
 
     async def replace_lease(self, lease: Object) -> Object:
-        """Raises KubeConflict where somebody else was faster."""
+        """Write the Lease. Raise KubeConflict if it was changed since it was read."""
         return await self._call("PUT", self._leases(lease["metadata"]["name"]), lease)
 
     async def create_event(self, event: Object) -> None:
-        """Raises KubeConflict where an event of this name was posted before."""
+        """Post an event. Raise KubeConflict if an event with this name exists."""
         await self._call("POST", f"/api/v1/namespaces/{self.namespace}/events", event)
 
     def _flashsale(self, rest: str) -> str:
-        return f"{GROUP}/namespaces/{self.namespace}/flashsales{rest}"
+        return f"{API_PATH}/namespaces/{self.namespace}/{PLURAL}{rest}"
 
     def _apps(self, rest: str) -> str:
         return f"/apis/apps/v1/namespaces/{self.namespace}/{rest}"
@@ -130,7 +134,7 @@ class KubeApi:
         *,
         params: Mapping[str, str] | None = None,
     ) -> Object:
-        """One request, and one more with a new login where the token had expired: tokens of a pod live an hour."""
+        """Send one request. If the token has expired, log in again and repeat it once: a pod's token lives an hour."""
         status, answer = await self._send(method, path, body, content_type, params)
         if status == 401:
             await self.close()
@@ -140,7 +144,7 @@ class KubeApi:
             return answer
         message = str(answer.get("message", "no reason given"))
         if status >= 500 or status == 429:
-            raise KubeUnavailable(f"The API server answers {status}: {message}")
+            raise KubeUnavailable(f"The API server answered {status}: {message}")
         raise {404: KubeMissing, 409: KubeConflict}.get(status, KubeRefused)(status, message)
 
     async def _send(
@@ -155,11 +159,11 @@ class KubeApi:
             ) as response:
                 return response.status, await response.json(content_type=None) or {}
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise KubeUnavailable(f"The API server can't be asked just now ({type(error).__name__}).") from error
+            raise KubeUnavailable(f"The API server can't be reached just now ({type(error).__name__}).") from error
 
     async def _connected(self) -> aiohttp.ClientSession:
         if self._session is None:
-            # Reads files, and the token anew.
+            # Off the event loop, because it reads files. It reads the current token.
             info = await asyncio.to_thread(self._login)
             self._server = info.server
             self._session = aiohttp.ClientSession(

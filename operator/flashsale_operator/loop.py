@@ -1,4 +1,8 @@
-"""The operator's loop: events and lists tell what is wished, the Lease says whether to act, the scheduler acts."""
+"""The operator's main loop.
+
+The watch and the resync say what is desired, the poll says which sales changed, and all of them add sales to the work
+queue. The queue runs only while this process holds the Lease.
+"""
 
 import asyncio
 import time
@@ -7,150 +11,168 @@ from typing import Any
 
 import structlog
 
+from app.cancellation import cancel_until_done
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
-from app.reconcile.ending import cancel_for_good
 from app.sales.managed import is_managed
-from flashsale_operator.glance import Moved, Seen, glance
 from flashsale_operator.kube import KubeApi
-from flashsale_operator.lease import Lease
-from flashsale_operator.metrics import Meters
+from flashsale_operator.leader_election import LeaderElection
+from flashsale_operator.metrics import OperatorMetrics
+from flashsale_operator.poll import Change, PollResult, poll
 from flashsale_operator.pool import WorkerPool
-from flashsale_operator.resources import Resources
-from flashsale_operator.scheduler import Scheduler
+from flashsale_operator.reconciler import FlashSaleReconciler
+from flashsale_operator.requeue import backoff, jitter
+from flashsale_operator.resource_cache import ResourceCache
 from flashsale_operator.settings import OperatorSettings
 from flashsale_operator.stores import Stores
-from flashsale_operator.turns import Turns
-from flashsale_operator.waking import retry, spread
+from flashsale_operator.work_queue import WorkQueue
 
 DISCOVERY_SECONDS = 1.0
-MOST_GLANCE_PAUSE_SECONDS = 10.0  # while a store is away
-STUCK_TURNS_SECONDS = 90.0  # three of the longest pauses between two tries of a turn
-STUCK_LISTS_SECONDS = 300.0
+MAX_POLL_PAUSE_SECONDS = 10.0  # while a store is away
+STUCK_QUEUE_SECONDS = 90.0  # three times the longest backoff of the work queue
+STUCK_WATCH_SECONDS = 300.0
 
 log = structlog.get_logger()
 
 
 class FlashSaleLoop:
-    """Everything that runs, but Kopf."""
+    """All parts of the operator except Kopf: cache, work queue, poll, resync and worker pool."""
 
-    def __init__(self, stores: Stores, kube: KubeApi, lease: Lease, meters: Meters, settings: OperatorSettings) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        kube: KubeApi,
+        election: LeaderElection,
+        metrics: OperatorMetrics,
+        settings: OperatorSettings,
+    ) -> None:
         self._stores = stores
         self._kube = kube
-        self._lease = lease
+        self._election = election
         self._settings = settings
-        self._resources = Resources()
+        self._resources = ResourceCache()
         self._pool = WorkerPool(kube, settings)
-        self._turns = Turns(
+        self._reconciler = FlashSaleReconciler(
             stores=stores,
             kube=kube,
             resources=self._resources,
             pool=self._pool,
-            meters=meters,
+            metrics=metrics,
             settings=settings,
         )
-        self._scheduler = Scheduler(self._turns.take, settings.sales_at_once)
+        self._queue = WorkQueue(self._reconciler.reconcile, settings.sales_at_once)
         self._acting = False
-        self._heard_at = time.monotonic()
-        self._last: Seen | None = None
+        self._last_contact_at = time.monotonic()
+        self._last_poll: PollResult | None = None
         self._installation = ""
 
-    def hear(self, kind: str | None, body: Mapping[str, Any]) -> None:
-        """One event of the watch. It decides nothing: it only wakes."""
-        self._heard_at = time.monotonic()
+    def handle_event(self, kind: str | None, body: Mapping[str, Any]) -> None:
+        """Store a watch event in the cache. Queue its sale if the user changed or deleted the resource."""
+        self._last_contact_at = time.monotonic()
         name, uid = body["metadata"]["name"], body["metadata"]["uid"]
         if kind == "DELETED":
-            self._resources.forget(name, uid)
-            self._wake(name)
-        elif self._resources.see(body):
-            self._wake(name)
+            self._resources.remove(name, uid)
+            self._enqueue(name)
+        elif self._resources.upsert(body):
+            self._enqueue(name)
 
     def stuck(self) -> str:
-        """Why this process should be started anew, '' where it need not."""
+        """Return why this process must be restarted, or '' if it need not be."""
         now = time.monotonic()
-        if now - self._heard_at > STUCK_LISTS_SECONDS:
-            return "neither a list nor an event of the resources for 300 s"
-        if self._acting and now - self._scheduler.progressed_at > STUCK_TURNS_SECONDS:
-            return "no sale has completed its turn for 90 s"
+        if now - self._last_contact_at > STUCK_WATCH_SECONDS:
+            return f"no list and no watch event of FlashSales for {STUCK_WATCH_SECONDS:.0f} s"
+        if self._acting and now - self._queue.progressed_at > STUCK_QUEUE_SECONDS:
+            return f"no reconciliation has completed for {STUCK_QUEUE_SECONDS:.0f} s"
         return ""
 
-    async def act_forever(self) -> None:
-        """Acts while the Lease is held. Runs until it is cancelled."""
-        self._installation = await self._stores.own(DISCOVERY_SECONDS)
+    async def lead_forever(self) -> None:
+        """Reconcile while this process holds the Lease. Run until cancelled."""
+        self._installation = await self._stores.claim(DISCOVERY_SECONDS)
         while True:
-            await self._lease.held.wait()
-            self._begin()
-            acting = [asyncio.create_task(self._scheduler.run()), asyncio.create_task(self._glance_forever())]
-            lost = asyncio.create_task(self._lease.lost.wait())
+            await self._election.held.wait()
+            self._start_leading()
+            acting = [asyncio.create_task(self._queue.run()), asyncio.create_task(self._poll_forever())]
+            lost = asyncio.create_task(self._election.lost.wait())
             try:
                 await asyncio.wait((*acting, lost), return_when=asyncio.FIRST_COMPLETED)
             finally:
                 self._acting = False
                 lost.cancel()
-                cancel_for_good(*acting)
+                cancel_until_done(*acting)
                 await asyncio.wait(acting)
             for task in acting:
                 if not task.cancelled():
-                    task.result()  # raises what it ended with: the probe fails, and the process starts anew
+                    task.result()  # raises the error that ended the task, and the probe then fails
 
-    async def list_forever(self) -> None:
-        """Lists the resources now and then, whoever holds the Lease. Runs until it is cancelled."""
+    async def resync_forever(self) -> None:
+        """Resync periodically, whether or not this process holds the Lease. Run until cancelled."""
         failures = 0
         while True:
             try:
-                await self._list()
+                await self._resync()
                 failures = 0
             except AtomicTicketsError as error:
-                # Nothing is taken for deleted because a list failed, was forbidden, or the definition is gone.
+                # If the list fails or is forbidden, or the CRD is gone, no resource is taken for deleted.
                 failures += 1
-                log.warning("the resources are not listed", error=error.detail)
-            pause = self._settings.list_seconds
-            await asyncio.sleep(retry(failures, pause) if failures else spread(pause))
+                log.warning("FlashSales not listed", error=error.detail)
+            pause = self._settings.resync_seconds
+            await asyncio.sleep(backoff(failures, pause) if failures else jitter(pause))
 
-    def _begin(self) -> None:
-        self._scheduler.progressed_at = time.monotonic()
-        self._acting, self._last = True, None
+    def _start_leading(self) -> None:
+        """Queue all known sales. Another process may have changed them, so the next poll queues all of them too."""
+        self._queue.progressed_at = time.monotonic()
+        self._acting, self._last_poll = True, None
         for name in (*self._resources.known, *self._resources.deleted):
-            self._wake(name)
+            self._enqueue(name)
 
-    async def _glance_forever(self) -> None:
+    async def _poll_forever(self) -> None:
         failures = 0
         while True:
             try:
-                await self._glance()
+                await self._poll()
             except TemporarilyUnavailable as error:
                 failures += 1
                 if failures == 1:
-                    log.warning("a store is away; backlogs are not seen", error=error.detail)
-                await asyncio.sleep(retry(failures, MOST_GLANCE_PAUSE_SECONDS))
+                    log.warning("a store is away; backlogs are not polled", error=error.detail)
+                await asyncio.sleep(backoff(failures, MAX_POLL_PAUSE_SECONDS))
                 continue
             if failures:
-                log.info("the stores are back", failed_glances=failures)
+                log.info("the stores are back", failed_polls=failures)
                 for name in self._resources.known:
-                    self._wake(name)
+                    self._enqueue(name)
             failures = 0
-            await asyncio.sleep(spread(self._settings.glance_seconds))
+            await asyncio.sleep(jitter(self._settings.poll_seconds))
 
-    async def _glance(self) -> None:
-        seen = await glance(self._stores, self._installation)
-        for name, moved in seen.moved(self._last).items():
-            self._wake(name, check=moved is Moved.CHANGED)
-        self._last = seen
-        await self._pool.follow(seen.wishes(self._resources.known))
+    async def _poll(self) -> None:
+        result = await poll(self._stores, self._installation)
+        for name, change in result.changes_since(self._last_poll).items():
+            self._enqueue(name, check=change is Change.STATE)
+        self._last_poll = result
+        await self._pool.follow(result.desired(self._resources.known))
 
-    async def _list(self) -> None:
-        """What the ledger has is read before the list: whatever is older than the list and not in it is gone."""
+    async def _resync(self) -> None:
+        """Resync the cache with a complete list of the resources.
+
+        The known resources and the ledger's sales are read before the list is requested. A resource that is among them
+        and not in the list has been deleted.
+        """
         expected = self._resources.identities()
         if self._acting:
             expected |= await self._owners()
         bodies = await self._kube.flashsales()
-        self._heard_at = time.monotonic()
-        for name in self._resources.correct(bodies, expected):
-            self._wake(name)
+        self._last_contact_at = time.monotonic()
+        for name in self._resources.resync(bodies, expected):
+            self._enqueue(name)
         if self._acting:
-            await self._stores.reconciler.prune_old()
+            await self._prune()
+
+    async def _prune(self) -> None:
+        try:
+            await self._stores.drift_reconciler.prune_old()
+        except TemporarilyUnavailable as error:
+            log.warning("old rows not deleted, tried again at the next resync", error=error.detail)
 
     async def _owners(self) -> set[tuple[str, str]]:
-        """Names and uids that the ledger has sales of; those that it could tell, where it goes away meanwhile."""
+        """Return name and uid of each resource that has a sale in the ledger; if it goes away, of those read so far."""
         owners: set[tuple[str, str]] = set()
         after = ""
         try:
@@ -158,26 +180,26 @@ class FlashSaleLoop:
                 owners |= {(sale.name, sale.owner_uid) for sale in page if is_managed(sale) and sale.owner_uid}
                 after = page[-1].name
         except TemporarilyUnavailable as error:
-            log.warning("deletions that nobody saw are looked for later", error=error.detail)
+            log.warning("missed deletions are looked for at the next resync", error=error.detail)
         return owners
 
-    def _wake(self, name: str, *, check: bool = True) -> None:
+    def _enqueue(self, name: str, *, check: bool = True) -> None:
         if check:
-            self._turns.check_soon(name)
-        self._scheduler.poke(name)
+            self._reconciler.check_soon(name)
+        self._queue.add(name)
 
 
 async def until_served(kube: KubeApi) -> None:
-    """Returns when the API server knows the resource: Kopf looks for it only once."""
-    told = False
+    """Wait until the API server serves FlashSales: Kopf looks for the resource only once."""
+    logged = False
     while True:
         try:
             if await kube.serves_flashsales():
                 return
-            error = "its definition is not installed"
+            error = "its CRD is not installed"
         except TemporarilyUnavailable as away:
             error = away.detail
-        if not told:
+        if not logged:
             log.warning("waiting until FlashSale is served", error=error)
-        told = True
+        logged = True
         await asyncio.sleep(DISCOVERY_SECONDS)

@@ -1,4 +1,4 @@
-"""What Prometheus may ask of the operator. The series of a sale end with the sale."""
+"""The operator's Prometheus metrics. The series of a sale end with its resource."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,81 +17,86 @@ STOCK = ("total", "remaining", "backlog", "set_aside", "booked", "rejected", "ov
 DRIFT = ("leaked", "over_admitted", "lost")
 
 
-class Meters:
-    """The meters of one process. Read by another thread: what it iterates over is copied first."""
+class OperatorMetrics:
+    """The metrics of one process. `api_requests` returns how many requests the API server was sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, api_requests: Callable[[], int]) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         for meter in (CHECKS, ACTIONS):
             self.registry.register(meter)
-        self._told: dict[str, tuple[FlashSaleStatus, float]] = {}
-        self._turns = Histogram(
+        self._statuses: dict[str, tuple[FlashSaleStatus, float]] = {}
+        self._reconciles = Histogram(
             "atomictickets_operator_reconcile_seconds",
-            "One turn of one sale",
+            "Duration of one reconciliation of one sale",
             registry=self.registry,
             buckets=BUCKETS_SECONDS,
         )
         self._errors = Counter(
             "atomictickets_operator_reconcile_errors",
-            "Turns that were not completed, by what was missing",
-            ["cause"],
+            "Reconciliations that were not completed, by reason",
+            ["reason"],
             registry=self.registry,
         )
+        self.registry.register(_ScrapedMetrics(self._statuses, api_requests))
 
-    def serve(self, port: int, requests: Callable[[], int]) -> None:
-        """Serves /metrics on `port`, in a thread. `requests`: those sent to the API server so far."""
-        self.registry.register(_Readings(self._told, requests))
+    def serve(self, port: int) -> None:
+        """Serve /metrics on `port`, in a thread."""
         start_http_server(port, registry=self.registry)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Measures one turn; an error passes, and is counted."""
-        with self._turns.time():
+    def measured(self) -> Iterator[None]:
+        """Measure one reconciliation. Count an error and let it propagate."""
+        with self._reconciles.time():
             try:
                 yield
             except Exception as error:
                 self._errors.labels(type(error).__name__).inc()
                 raise
 
-    def failed(self, cause: str) -> None:
-        """A turn that found a store away."""
-        self._errors.labels(cause).inc()
+    def count_failure(self, reason: str) -> None:
+        """Count a reconciliation that found a store away."""
+        self._errors.labels(reason).inc()
 
-    def tell(self, sale: str, status: FlashSaleStatus) -> None:
-        """The sale was looked at, and this is what its status should be."""
-        self._told[sale] = (status, time.time())
+    def record(self, sale: str, status: FlashSaleStatus) -> None:
+        """Record that the sale was reconciled just now, and its status."""
+        self._statuses[sale] = (status, time.time())
 
-    def forget(self, sale: str) -> None:
-        self._told.pop(sale, None)
+    def remove(self, sale: str) -> None:
+        """End the series of this sale."""
+        self._statuses.pop(sale, None)
 
 
-class _Readings(Collector):
-    """Gauges of each sale that has a resource."""
+class _ScrapedMetrics(Collector):
+    """The requests to the API server and the gauges of each sale that has a resource, computed at the scrape."""
 
-    def __init__(self, told: dict[str, tuple[FlashSaleStatus, float]], requests: Callable[[], int]) -> None:
-        self._told = told
-        self._requests = requests
+    def __init__(self, statuses: dict[str, tuple[FlashSaleStatus, float]], api_requests: Callable[[], int]) -> None:
+        self._statuses = statuses
+        self._api_requests = api_requests
 
     def collect(self) -> Iterable[Metric]:
         prefix = "atomictickets_flashsale"
-        asked = CounterMetricFamily("atomictickets_operator_api_requests", "Requests sent to the API server")
-        asked.add_metric([], self._requests())
-        yield asked
+        requests = CounterMetricFamily("atomictickets_operator_api_requests", "Requests sent to the API server")
+        requests.add_metric([], self._api_requests())
+        yield requests
         phase = GaugeMetricFamily(f"{prefix}_phase", "1 for the phase that the sale is in", labels=["sale", "phase"])
         stock = GaugeMetricFamily(f"{prefix}_tickets", "Tickets of the round, by where they are", labels=["sale", "of"])
-        drift = GaugeMetricFamily(f"{prefix}_drift_tickets", "Tickets that are off, by kind", labels=["sale", "kind"])
+        drift = GaugeMetricFamily(f"{prefix}_drift_tickets", "Drift in tickets, by kind", labels=["sale", "kind"])
         epoch = GaugeMetricFamily(f"{prefix}_epoch", "The fencing token", labels=["sale"])
-        wished = GaugeMetricFamily(f"{prefix}_workers_wished", "Workers that the sale alone asks for", labels=["sale"])
-        since = GaugeMetricFamily(f"{prefix}_seconds_since_reconcile", "Since its last turn", labels=["sale"])
+        desired = GaugeMetricFamily(
+            f"{prefix}_workers_desired", "Workers that the sale alone asks for", labels=["sale"]
+        )
+        since = GaugeMetricFamily(
+            f"{prefix}_seconds_since_reconcile", "Seconds since the sale was last reconciled", labels=["sale"]
+        )
         now = time.time()
-        for sale, (status, at) in list(self._told.items()):
+        for sale, (status, at) in list(self._statuses.items()):  # a copy: the scrape runs in another thread
             since.add_metric([sale], now - at)
             epoch.add_metric([sale], status.epoch or 0)
             phase.add_metric([sale, str(status.phase)], 1)
-            wished.add_metric([sale], status.workers.wished if status.workers else 0)
+            desired.add_metric([sale], status.workers.desired if status.workers else 0)
             for figure in STOCK if status.stock else ():
                 stock.add_metric([sale, figure], getattr(status.stock, figure))
             for kind in DRIFT if status.drift else ():
                 drift.add_metric([sale, kind], getattr(status.drift, kind))
-        yield from (phase, stock, drift, epoch, wished, since)
+        yield from (phase, stock, drift, epoch, desired, since)

@@ -1,39 +1,46 @@
-"""What one look at a sale has shown. Everything that is decided or told is a pure function of this and the resource."""
+"""What one reconciliation observed. Status, conditions and events are pure functions of this and the last status."""
 
 from dataclasses import dataclass
 
 from app.errors import AtomicTicketsError
-from app.reconcile.watch import Result
-from app.sales.following import Step
-from app.sales.view import SaleView
+from app.reconcile.reconciler import Result
+from app.sales.desired_state import Step
+from app.services.sale_view import SaleView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkersSeen:
-    """`wished`: by this sale alone. `pool`: what the Deployment is to have; `replicas` and `ready`: what it has.
+class ObservedWorkers:
+    """The worker pool, as it is reported for one sale.
 
-    `problem`: why the pool can't be what is wished, '' where it can. `scaled` is False where somebody else scales.
-    `looked` is False before the first look at the Deployment: nothing is known of it then.
+    desired: the workers that this sale alone asks for.
+    pool: the replicas that the Deployment should have, for all sales.
+    ready: how many of its pods are ready.
+    capped: the sales ask for more workers than the maximum.
+    scaled: False if the operator does not scale the workers.
+    known: False until the Deployment has been read.
+    problem: why the Deployment can't be read or scaled, '' if it can.
     """
 
-    wished: int = 0
+    desired: int = 0
     pool: int = 0
-    replicas: int = 0
     ready: int = 0
     capped: bool = False
     scaled: bool = True
-    looked: bool = True
+    known: bool = True
     problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """`view` is None where the ledger could not be asked, or has no such sale. `step`: what was done to its row.
+    """One sale, as a reconciliation found and left it.
 
-    `checks`: the comparisons with the ledger, in their order; a repair is followed by another one. `at_gate`: its
-    stock is in the gate, and so compared with the ledger; else the strategy's counter is all there is to compare.
-    `refusal`: why the row can't become what the resource wants. `gate_away`, `ledger_away`: what is said of a store
-    that could not be asked, '' where it could.
+    view: the sale; None if the ledger could not be reached or has no such sale.
+    step: what was done to the sale's row in the ledger.
+    checks: the comparisons of gate and ledger, in order. Each repair is followed by another check.
+    at_gate: whether the stock is in the gate. If not, only the strategy's own counter is compared with the bookings.
+    refusal: why the row can't become what the resource declares.
+    gate_away, ledger_away: the error of a store that could not be reached, '' if it could.
+    workers: the worker pool.
     """
 
     view: SaleView | None = None
@@ -43,9 +50,9 @@ class Observed:
     refusal: AtomicTicketsError | None = None
     gate_away: str = ""
     ledger_away: str = ""
-    workers: WorkersSeen = WorkersSeen()
+    workers: ObservedWorkers = ObservedWorkers()
 
     @property
     def check(self) -> Result | None:
-        """The last one: what is so after all repairs."""
+        """Return the last check, which shows the sale after all repairs; None if there was no check."""
         return self.checks[-1] if self.checks else None

@@ -1,28 +1,30 @@
-"""Keeps the Deployment of workers at the size that all sales together wish for."""
+"""Scale the worker Deployment to the size that all sales together ask for."""
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import structlog
 
 from app.errors import AtomicTicketsError
-from app.telemetry.spans import CHANGED, span
-from flashsale_operator.events import About, Told, body
-from flashsale_operator.kube import KubeApi, KubeConflict, KubeMissing, Object
-from flashsale_operator.observed import WorkersSeen
-from flashsale_operator.scaling import Calm, Wish, pool
+from app.telemetry.names import CHANGED
+from app.telemetry.spans import span
+from flashsale_operator.event_recorder import post_event
+from flashsale_operator.events import EventRecord, ObjectReference
+from flashsale_operator.kube import KubeApi, KubeConflict, KubeMissing
+from flashsale_operator.observed import ObservedWorkers
+from flashsale_operator.scaling import DesiredWorkers, ScaleDownStabilizer, pool_size
 from flashsale_operator.settings import OperatorSettings
 
-LOOK_SECONDS = 10.0  # at rest; a wish for another size is followed at once
+READ_SECONDS = 10.0  # between two reads at an unchanged size; another desired size is applied at once
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """The Deployment as it was found."""
+    """The Deployment as it was read. `version` is its resource version."""
 
     replicas: int
     ready: int
@@ -31,111 +33,89 @@ class _Scale:
 
 
 class WorkerPool:
-    """One Deployment. `wishes` has each sale's last one."""
+    """The worker Deployment, and the workers that each sale last asked for."""
 
     def __init__(self, kube: KubeApi, settings: OperatorSettings) -> None:
-        self.wishes: dict[str, Wish] = {}
         self._kube = kube
         self._settings = settings
-        self._calm = Calm(settings.quiet_seconds)
-        self._seen = WorkersSeen(scaled=bool(settings.workers), looked=not settings.workers)
-        self._size = -1
-        self._looked_at = 0.0
+        self._stabilizer = ScaleDownStabilizer(settings.stabilization_seconds)
+        self._desired: dict[str, DesiredWorkers] = {}
+        self._observed = ObservedWorkers(scaled=bool(settings.workers), known=not settings.workers)
+        self._size: int | None = None  # as last read or written
+        self._read_at = 0.0  # monotonic seconds
 
-    def seen_by(self, sale: str) -> WorkersSeen:
-        """The pool as this sale's status tells it."""
-        wish = self.wishes.get(sale)
-        seen = self._seen
-        return WorkersSeen(
-            wished=wish.workers if wish else 0,
-            pool=seen.pool,
-            replicas=seen.replicas,
-            ready=seen.ready,
-            capped=seen.capped,
-            scaled=seen.scaled,
-            looked=seen.looked,
-            problem=seen.problem,
-        )
+    def observed_for(self, sale: str) -> ObservedWorkers:
+        """Return the pool as the status of this sale shows it."""
+        desired = self._desired.get(sale)
+        return replace(self._observed, desired=desired.workers if desired else 0)
 
-    async def follow(self, wishes: Sequence[Wish]) -> None:
-        """Sizes the pool for `wishes`. A Deployment that can't be scaled is a problem that is told, and no error."""
-        self.wishes = {wish.sale: wish for wish in wishes}
+    async def follow(self, desired: Sequence[DesiredWorkers]) -> None:
+        """Scale the pool to what `desired` asks for. A failure is not raised: `ObservedWorkers.problem` reports it."""
+        self._desired = {each.sale: each for each in desired}
         if not self._settings.workers:
             return
         now = time.monotonic()
-        if self._size < 0:
+        if self._size is None:
             try:
-                self._calm.settle(min((await self._look()).replicas, self._settings.cap), now)
+                self._stabilizer.settle(min((await self._read()).replicas, self._settings.max_workers), now)
             except AtomicTicketsError as error:
-                self._seen = WorkersSeen(problem=_problem(error))
+                self._observed = ObservedWorkers(problem=_problem(error))
                 return
-        wanted = pool(wishes, self._settings.floor, self._settings.cap)
-        size = self._calm.settle(wanted.wanted, now)
-        if size == self._size and now - self._looked_at < LOOK_SECONDS:
+        target = pool_size(desired, self._settings.min_workers, self._settings.max_workers)
+        size = self._stabilizer.settle(target.size, now)
+        if size == self._size and now - self._read_at < READ_SECONDS:
             return
         try:
-            replicas, ready = await self._size_to(size, wishes)
+            ready = await self._scale_to(size, desired)
         except KubeConflict:
-            return  # somebody changed the Deployment meanwhile: the next glance sees what it is now
+            return  # the Deployment was changed meanwhile: the next poll reads it again
         except AtomicTicketsError as error:
             problem = _problem(error)
-            if problem != self._seen.problem:
+            if problem != self._observed.problem:
                 log.warning("the workers can't be scaled", deployment=self._settings.workers, error=problem)
-            self._seen = WorkersSeen(problem=problem)
+            self._observed = ObservedWorkers(problem=problem)
             return
-        self._size, self._looked_at = size, now
-        self._seen = WorkersSeen(pool=size, replicas=replicas, ready=ready, capped=wanted.capped)
+        self._size, self._read_at = size, now
+        self._observed = ObservedWorkers(pool=size, ready=ready, capped=target.capped)
 
-    async def _size_to(self, size: int, wishes: Sequence[Wish]) -> tuple[int, int]:
-        """Returns the replicas asked for, and those that are ready."""
-        found = await self._look()
+    async def _scale_to(self, size: int, desired: Sequence[DesiredWorkers]) -> int:
+        """Scale the Deployment to `size`, unless it has that size. Return how many of its pods are ready."""
+        found = await self._read()
         if found.replicas == size:
-            return size, found.ready
-        asked: dict[str, str | int] = {
+            return found.ready
+        attributes: dict[str, str | int] = {
             "k8s.deployment.name": self._settings.workers,
             "atomictickets.workers.before": found.replicas,
             "atomictickets.workers.after": size,
         }
-        with span("scale", asked, expected=(KubeConflict,)) as scaling:
+        with span("scale", attributes, expected=(KubeConflict,)) as scaling:
             await self._kube.set_scale(self._settings.workers, size, found.version)
             scaling.set_attribute(CHANGED, value=True)
             log.info("workers scaled", deployment=self._settings.workers, before=found.replicas, after=size)
-            await self._tell(found, size, wishes)
-        return size, found.ready
+            await self._post_event(found, size, desired)
+        return found.ready
 
-    async def _look(self) -> _Scale:
+    async def _read(self) -> _Scale:
         scale = await self._kube.scale(self._settings.workers)
         deployment = await self._kube.deployment(self._settings.workers)
         metadata = scale["metadata"]
         ready = int((deployment.get("status") or {}).get("readyReplicas") or 0)
         return _Scale(int(scale["spec"].get("replicas") or 0), ready, metadata["resourceVersion"], metadata["uid"])
 
-    async def _tell(self, found: _Scale, size: int, wishes: Iterable[Wish]) -> None:
-        """An event about the Deployment; its occurrence is the version that was changed."""
-        first = max(wishes, key=lambda wish: wish.workers, default=None)
-        most = f", most of all for {first.sale}" if first is not None and first.workers else ""
-        told = Told(
+    async def _post_event(self, found: _Scale, size: int, desired: Iterable[DesiredWorkers]) -> None:
+        """Post an event about the Deployment. Its occurrence is the resource version that was scaled."""
+        first = max(desired, key=lambda each: each.workers, default=None)
+        most = f", mostly for {first.sale}" if first is not None and first.workers else ""
+        record = EventRecord(
             "ScaledUp" if size > found.replicas else "ScaledDown",
-            f"Workers from {found.replicas} to {size}{most}.",
+            f"Scaled the workers from {found.replicas} to {size}{most}.",
             found.version,
         )
         name = self._settings.workers
-        about = About("apps/v1", "Deployment", name, self._kube.namespace, found.uid)
-        await post(self._kube, body(told, about, None, datetime.now(UTC)))
+        involved = ObjectReference("apps/v1", "Deployment", name, self._kube.namespace, found.uid)
+        await post_event(self._kube, record, involved, None, datetime.now(UTC))
 
 
 def _problem(error: AtomicTicketsError) -> str:
-    """Without what changes from one attempt to the next, so that it is written once."""
-    return "There is no such Deployment." if isinstance(error, KubeMissing) else error.detail
-
-
-async def post(kube: KubeApi, event: Object) -> None:
-    """Posts it once for ever. An event that can't be posted stops nothing: it only tells."""
-    try:
-        with span("post event", {"k8s.event.reason": event["reason"]}, expected=(KubeConflict,)) as posting:
-            await kube.create_event(event)
-            posting.set_attribute(CHANGED, value=True)
-    except KubeConflict:
-        return
-    except AtomicTicketsError as error:
-        log.warning("event not posted", reason=event["reason"], error=error.detail)
+    """Return the problem without details that differ between attempts, so that the status is written only once."""
+    return "The worker Deployment does not exist." if isinstance(error, KubeMissing) else error.detail

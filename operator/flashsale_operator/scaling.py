@@ -1,7 +1,7 @@
-"""How many workers there should be. Pure: wishes of sales in, one pool size out.
+"""How many workers there should be. Pure functions: from what each sale asks for to the size of one pool.
 
-A sale wishes by its measured backlog, which no prefetching hides: it is what the gate has accepted and the ledger has
-not booked. The wishes make one pool, since every worker drains every sale.
+A sale asks for workers by its measured backlog, which is what the gate has accepted and the ledger has not booked; so
+no prefetching hides it. There is one pool for all sales, because every worker drains every sale.
 """
 
 from collections import deque
@@ -11,22 +11,14 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from app.sales.phase import Phase
+from flashsale_operator.resource.models import WorkersSpec
 
-WARM_UP = timedelta(seconds=60)  # before it opens a sale has its minimum: a pod takes that long to be pulled and ready
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """`spec.workers` of one sale; an HTTP sale has these defaults."""
-
-    minimum: int = 0
-    maximum: int = 5
-    backlog_per_worker: int = 500
+WARM_UP = timedelta(seconds=60)  # a sale asks for its minimum so long before it opens: a pod takes that long to start
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """One sale's: `standby` while it sells whatever waits, `for_backlog` for what waits."""
+class DesiredWorkers:
+    """The workers that one sale asks for: `standby` even without a backlog, and `for_backlog` to drain its backlog."""
 
     sale: str
     standby: int
@@ -38,45 +30,54 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
-    """What all sales together want. `capped`: they want more than there may be."""
+class PoolSize:
+    """The size for all sales together. `capped`: they ask for more than the maximum."""
 
-    wanted: int
+    size: int
     capped: bool
 
 
-def wish(
-    sale: str, phase: Phase, backlog: int, bounds: Bounds, *, opens_at: datetime | None = None, now: datetime
-) -> Wish:
-    """A backlog is drained in every phase, a paused sale's too: its buyers were promised their tickets."""
-    waiting = ceil(backlog / bounds.backlog_per_worker)
+def desired_workers(
+    sale: str, phase: Phase, backlog: int, spec: WorkersSpec, *, opens_at: datetime | None = None, now: datetime
+) -> DesiredWorkers:
+    """Return the workers that one sale asks for.
+
+    A backlog is drained in every phase, also while the sale is paused: its buyers were promised their tickets.
+    """
+    for_backlog = min(ceil(backlog / spec.backlog_per_worker), spec.max)
     selling = phase in (Phase.OPEN, Phase.DRAINING) or (phase is Phase.SOLD_OUT and backlog > 0)
     warming = phase is Phase.SCHEDULED and opens_at is not None and now >= opens_at - WARM_UP
-    standby = bounds.minimum if selling or warming else 0
-    return Wish(sale, standby, min(waiting, bounds.maximum))
+    standby = spec.min if selling or warming else 0
+    return DesiredWorkers(sale, standby, for_backlog)
 
 
-def pool(wishes: Iterable[Wish], floor: int, cap: int) -> Pool:
-    """Standbys are shared, backlogs add up: the sum of all standbys would hold the pool at its cap."""
-    wishes = list(wishes)
-    standby = max((wish.standby for wish in wishes), default=0)
-    wanted = max(floor, standby, sum(wish.for_backlog for wish in wishes))
-    return Pool(min(wanted, cap), capped=wanted > cap)
+def pool_size(desired: Iterable[DesiredWorkers], minimum: int, maximum: int) -> PoolSize:
+    """Return the size of the pool: backlogs add up, and standby workers are shared.
+
+    Adding up the standby workers too would hold the pool at its maximum.
+    """
+    desired = list(desired)
+    standby = max((each.standby for each in desired), default=0)
+    size = max(minimum, standby, sum(each.for_backlog for each in desired))
+    return PoolSize(min(size, maximum), capped=size > maximum)
 
 
-class Calm:
-    """Up at once; down to the most that was wanted within the quiet time. So a backlog that comes and goes within it
-    moves nothing."""
+class ScaleDownStabilizer:
+    """Delays scaling down, as the stabilization window of a HorizontalPodAutoscaler does.
 
-    def __init__(self, quiet_seconds: float) -> None:
-        self._quiet_seconds = quiet_seconds
-        self._wanted: deque[tuple[float, int]] = deque()  # times rise, sizes fall: what is overtopped later is dropped
+    The size rises at once, and falls to the largest size that was desired within the window. A backlog that comes and
+    goes within the window does not change the size.
+    """
 
-    def settle(self, wanted: int, now: float) -> int:
-        """The size for now (monotonic seconds). The first size told counts as wanted: begin with what is there."""
-        while self._wanted and self._wanted[-1][1] <= wanted:
-            self._wanted.pop()
-        self._wanted.append((now, wanted))
-        while self._wanted[0][0] < now - self._quiet_seconds:
-            self._wanted.popleft()
-        return self._wanted[0][1]
+    def __init__(self, stabilization_seconds: float) -> None:
+        self._stabilization_seconds = stabilization_seconds
+        self._desired: deque[tuple[float, int]] = deque()  # times rise, sizes fall: a larger size drops those before it
+
+    def settle(self, desired: int, now: float) -> int:
+        """Return the size for `now` (monotonic seconds). The first call should pass the present number of replicas."""
+        while self._desired and self._desired[-1][1] <= desired:
+            self._desired.pop()
+        self._desired.append((now, desired))
+        while self._desired[0][0] < now - self._stabilization_seconds:
+            self._desired.popleft()
+        return self._desired[0][1]

@@ -1,13 +1,13 @@
-"""The status of a resource, and whether it is worth a write. Pure."""
+"""The status of a resource, and whether a change of it is urgent. Pure functions."""
 
 from datetime import datetime
 
 from app.reconcile.classify import Kind
 from app.reconcile.decide import Action
-from app.sales.following import Step
+from app.sales.desired_state import Step
 from app.sales.phase import Phase
-from app.sales.view import SaleView
-from flashsale_operator.conditions import conditions, verdicts
+from app.services.sale_view import SaleView
+from flashsale_operator.conditions import condition_states, conditions
 from flashsale_operator.observed import Observed
 from flashsale_operator.resource.models import (
     DriftStatus,
@@ -23,7 +23,10 @@ IDLE = (Action.NOTHING, Action.OBSERVE)
 def status_of(
     before: FlashSaleStatus, observed: Observed, generation: int, now: datetime, trace_id: str = ""
 ) -> FlashSaleStatus:
-    """What could not be seen now stays as it was told before. `trace_id`: of the turn, '' where it has none."""
+    """Return the new status. What could not be observed stays as it was.
+
+    `trace_id` is the trace of this reconciliation, or '' if it has none.
+    """
     view = observed.view
     phase = phase_of(before, observed)
     workers = observed.workers
@@ -34,8 +37,8 @@ def status_of(
         epoch=before.epoch if view is None else view.epoch,
         stock=before.stock if view is None else stock_of(before, view),
         drift=drift_of(before, observed, now),
-        workers=WorkersStatus(wished=workers.wished, pool=workers.pool, ready=workers.ready),
-        conditions=conditions(before.conditions, verdicts(observed, phase), generation, now),
+        workers=WorkersStatus(desired=workers.desired, pool=workers.pool, ready=workers.ready),
+        conditions=conditions(before.conditions, condition_states(observed, phase), generation, now),
         last_reconcile=(
             LastReconcile(time=now, trace_id=trace_id) if changed_something(observed) else before.last_reconcile
         ),
@@ -43,7 +46,7 @@ def status_of(
 
 
 def phase_of(before: FlashSaleStatus, observed: Observed) -> Phase:
-    """`Pending` until the ledger has the sale. A ledger that is away doesn't make a running sale anything else."""
+    """Return the phase: `Pending` until the ledger has the sale; the earlier phase while the ledger is away."""
     if observed.view is not None:
         return observed.view.phase
     if observed.ledger_away and before.phase is not None:
@@ -65,7 +68,7 @@ def stock_of(before: FlashSaleStatus, view: SaleView) -> StockStatus:
 
 
 def drift_of(before: FlashSaleStatus, observed: Observed, now: datetime) -> DriftStatus | None:
-    """A check that could not tell changes nothing."""
+    """Return the drift that the last check found. A check that could not measure it changes nothing."""
     check = observed.check
     if check is None or (check.kind is None and observed.at_gate):
         return before.drift
@@ -80,12 +83,13 @@ def drift_of(before: FlashSaleStatus, observed: Observed, now: datetime) -> Drif
 
 
 def changed_something(observed: Observed) -> bool:
+    """Return whether the reconciliation changed a row of the ledger or repaired the sale."""
     repaired = any(check.done and check.action not in IDLE for check in observed.checks)
     return repaired or observed.step is not Step.NOTHING
 
 
 def is_urgent(before: FlashSaleStatus, after: FlashSaleStatus) -> bool:
-    """Whether somebody may be waiting for it. Counters alone can wait for the next round of writes."""
+    """Return whether the status must be written at once. If only counters changed, the write can wait."""
     return _without_counters(before) != _without_counters(after)
 
 

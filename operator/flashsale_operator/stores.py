@@ -1,4 +1,4 @@
-"""The stores, and what the operator does with them. Opened once, in the process's one event loop."""
+"""The stores that the operator uses, opened once, in the process's only event loop."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,20 +17,21 @@ from app.ledger.managed import ManagedSales
 from app.ledger.sales import SaleRepository
 from app.ledger.schema import installation_id
 from app.live.resources import ResourceReports
-from app.reconcile.watch import Reconciler
-from app.sales.service import SalesService
+from app.reconcile.reconciler import Reconciler
+from app.sales.strategy import Strategy
+from app.services.sales import SalesService
 from app.settings import GateSettings, LedgerSettings, ReconcileSettings, StoreSettings
-from app.strategies.protocol import Parts, Strategy
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.registry import STRATEGIES, build_strategies
 
-SPARE_CONNECTIONS = 2  # for the glance and the list, beside the sales' own
+SPARE_CONNECTIONS = 2  # for the poll and the resync, beside the reconciliations
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """Redis, Postgres and the broker, as the domain speaks of them."""
+    """The connections to Redis, Postgres and the broker, and the repositories and services built on them."""
 
     engine: AsyncEngine
     redis: "Redis"
@@ -41,28 +42,28 @@ class Stores:
     sales: SaleRepository
     managed: ManagedSales
     service: SalesService
-    reconciler: Reconciler
+    drift_reconciler: Reconciler
     reports: ResourceReports
 
     @classmethod
     def open(cls, sales_at_once: int) -> "Stores":
-        """Connects to nothing yet."""
-        where, gate_settings = StoreSettings(), GateSettings()
-        # A sale under reconciliation may hold one connection for its recount and need another to raise its epoch.
+        """Build all dependencies from the environment, without connecting yet."""
+        addresses, gate_settings = StoreSettings(), GateSettings()
+        # A reconciliation may hold one connection for its recount while it needs another to raise the epoch.
         pool_size = 2 * sales_at_once + SPARE_CONNECTIONS
-        engine = make_engine(where.database_url, "operator", LedgerSettings(), pool_size=pool_size)
-        redis = make_redis(where.redis_url, "operator", gate_settings)
-        broker = make_redis(where.broker_url, "operator", gate_settings)
-        gate, hints, sales = Gate(redis, gate_settings.key_prefix), Hints(where.broker_url), SaleRepository(engine)
-        parts = Parts(
+        engine = make_engine(addresses.database_url, "operator", LedgerSettings(), pool_size=pool_size)
+        redis = make_redis(addresses.redis_url, "operator", gate_settings)
+        broker = make_redis(addresses.broker_url, "operator", gate_settings)
+        gate, hints, sales = Gate(redis, gate_settings.key_prefix), Hints(addresses.broker_url), SaleRepository(engine)
+        dependencies = StrategyDependencies(
             engine=engine,
             redis=redis,
             gate=gate,
             hints=hints,
-            broker_url=where.broker_url,
+            broker_url=addresses.broker_url,
             gate_settings=gate_settings,
         )
-        strategies = build_strategies(parts)
+        strategies = build_strategies(dependencies)
         return cls(
             engine=engine,
             redis=redis,
@@ -73,21 +74,21 @@ class Stores:
             sales=sales,
             managed=ManagedSales(engine),
             service=SalesService(sales, strategies),
-            reconciler=Reconciler(engine, gate, STRATEGIES, ReconcileSettings()),
+            drift_reconciler=Reconciler(engine, gate, STRATEGIES, ReconcileSettings()),
             reports=ResourceReports(broker, gate_settings.key_prefix),
         )
 
-    async def own(self, pause_seconds: float) -> str:
-        """Waits for the stores, and until they are one installation's; returns its id for `gate.claim`."""
-        told = False
+    async def claim(self, pause_seconds: float) -> str:
+        """Wait until the ledger and the stock server answer and belong together. Return the installation's id."""
+        logged = False
         while True:
             try:
                 installation = await installation_id(self.engine)
                 await self.gate.claim(installation)
             except TemporarilyUnavailable as error:
-                if not told:
+                if not logged:
                     log.warning("waiting for the stores", error=error.detail)
-                told = True
+                logged = True
                 await asyncio.sleep(pause_seconds)
             else:
                 return installation

@@ -1,4 +1,4 @@
-"""The application in this process, on real stores; a client that speaks to it without a socket."""
+"""Fixtures for the API: the application in the test's process or in one of its own, on real stores, and its clients."""
 
 import os
 import signal
@@ -14,8 +14,8 @@ from httpx2 import ASGITransport, AsyncClient, TransportError
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
-from app.lab.process import ChildProcess
-from app.lab.servers.ports import free_port
+from app.lab.stack.process import ChildProcess
+from app.lab.stack.servers.ports import free_port
 from app.main import Settings, create_app
 from app.settings import ApiSettings, StoreSettings
 from tests.support.patience import PATIENCE, PATIENT_GATE, PATIENT_LEDGER
@@ -38,9 +38,10 @@ def settings(redis_url: str, broker_url: str, database_url: str, key_prefix: str
 async def running(
     settings: Settings, *, ready: bool = True, raise_app_exceptions: bool = False
 ) -> AsyncIterator[AsyncClient]:
-    """The application with its lifespan, as a server would run it; `ready`: waits until it says so.
+    """Run the application with its lifespan, as a server would, and yield a client that calls it without a socket.
 
-    `raise_app_exceptions`: what the application hands on to its server comes out of the client.
+    `ready`: wait until the application is ready. `raise_app_exceptions`: let the client raise the exceptions that the
+    application passes on to its server.
     """
     application = create_app(settings)
     async with application.router.lifespan_context(application) as state:
@@ -64,7 +65,7 @@ async def until_ready(client: AsyncClient) -> None:
 
 @pytest.fixture
 def api() -> Api:
-    """`async with api(settings) as client`."""
+    """Return `running`, which starts an application: `async with api(settings) as client`."""
     return running
 
 
@@ -75,8 +76,8 @@ async def client(settings: Settings) -> AsyncIterator[AsyncClient]:
 
 
 @pytest.fixture
-def guarded(settings: Settings) -> Settings:
-    """The same with an admin token, `sesame`."""
+def protected(settings: Settings) -> Settings:
+    """Return the same settings with the admin token `sesame`."""
     return Settings(
         stores=settings.stores,
         gate=settings.gate,
@@ -87,13 +88,13 @@ def guarded(settings: Settings) -> Settings:
 
 @pytest.fixture
 def sale_terms() -> dict[str, Any]:
-    """A sale of ten tickets by the platform's default; the naive one doesn't pause, since nobody races here."""
+    """Return the terms of a sale of ten tickets, without a pause for the naive strategy: no test here needs a race."""
     return {"name": "spring-tour", "strategy": "atomic", "stock": 10, "think_ms": 0}
 
 
 @dataclass
 class Served:
-    """One `python -m app.serve`."""
+    """One process of `python -m app.serve`."""
 
     url: str
     process: ChildProcess
@@ -118,14 +119,14 @@ class Served:
         os.kill(self.process.pid, sig)
 
     async def ended(self) -> int | None:
-        """Its exit code, once it has ended by itself."""
+        """Wait until the process has ended by itself, and return its exit code."""
         await until(lambda: not self.process.running)
         return self.process.exit_code
 
 
 @pytest.fixture
 def serve(store_environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    """Starts an API process on the test's stores; keywords are further variables of its environment."""
+    """Yield a function that starts an API process on the test's stores. Keywords add to its environment."""
     started: list[Served] = []
 
     def start(port: int | None = None, **environment: str) -> Served:
@@ -147,7 +148,7 @@ def serve(store_environment: dict[str, str], tmp_path: Path) -> Iterator[Callabl
 
 @pytest.fixture
 async def sale(client: AsyncClient, sale_terms: dict[str, Any]) -> str:
-    """A sale that is open."""
+    """Create an open sale and return its name."""
     created = await client.post("/sales", json=sale_terms)
     assert created.status_code == 201, created.text
     return str(sale_terms["name"])

@@ -1,4 +1,4 @@
-"""Where an admin token is set, whatever changes a sale asks for it."""
+"""If an admin token is set, every request that changes a sale must carry it."""
 
 from typing import Any
 
@@ -29,9 +29,9 @@ async def ask(client: AsyncClient, change: tuple[str, str, Any], headers: dict[s
 
 @pytest.mark.parametrize("token", [None, "Bearer ", "Bearer sesam", "Bearer sesamé", "Basic sesame", "sesame"])
 async def test_without_the_token_nothing_changes(
-    api: Api, guarded: Settings, sale_terms: dict[str, Any], token: str | None
+    api: Api, protected: Settings, sale_terms: dict[str, Any], token: str | None
 ) -> None:
-    async with api(guarded) as client:
+    async with api(protected) as client:
         await client.post("/sales", json=sale_terms, headers=SESAME)
         before = (await client.get("/sales/spring-tour")).json()
         headers = {b"Authorization": token.encode("latin-1")} if token is not None else {}
@@ -40,14 +40,14 @@ async def test_without_the_token_nothing_changes(
         assert (await client.get("/sales/autumn-tour")).status_code == 404
 
 
-async def test_with_the_token_all_of_it_does(api: Api, guarded: Settings, sale_terms: dict[str, Any]) -> None:
-    async with api(guarded) as client:
+async def test_with_the_token_all_of_it_does(api: Api, protected: Settings, sale_terms: dict[str, Any]) -> None:
+    async with api(protected) as client:
         await client.post("/sales", json=sale_terms, headers=SESAME)
         assert [await ask(client, change, SESAME) for change in CHANGES] == [201, 200, 202, 404, 200]
 
 
-async def test_buying_and_looking_need_no_token(api: Api, guarded: Settings, sale_terms: dict[str, Any]) -> None:
-    async with api(guarded) as client:
+async def test_buying_and_looking_need_no_token(api: Api, protected: Settings, sale_terms: dict[str, Any]) -> None:
+    async with api(protected) as client:
         await client.post("/sales", json=sale_terms, headers=SESAME)
         order = {"sale": "spring-tour", "customer": "ada"}
         won = await client.post("/buy-ticket", json=order, headers={"X-Idempotency-Key": "k"})
@@ -57,5 +57,5 @@ async def test_buying_and_looking_need_no_token(api: Api, guarded: Settings, sal
 
 
 async def test_where_no_token_is_set_none_is_asked_for(client: AsyncClient, sale: str) -> None:
-    """The control: it is the setting that closes the door."""
+    """The control: without the setting, no token is needed."""
     assert (await client.post(f"/sales/{sale}/reset")).status_code == 200

@@ -1,4 +1,4 @@
-"""Whatever is wrong with a purchase: a clear problem document, and nothing taken."""
+"""A purchase with any fault is answered with a clear problem document, and takes no ticket."""
 
 import json
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ HEADERS = {"X-Idempotency-Key": "k-1", "Content-Type": "application/json"}
 
 
 async def refused(client: AsyncClient, response: Response, status: int, slug: str) -> dict[str, Any]:
-    """The problem document, after it was made sure that it is one and that nothing was taken."""
+    """Return the problem document. Assert that it is one, with this status and type, and that no ticket was taken."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     problem: dict[str, Any] = response.json()
@@ -100,7 +100,7 @@ async def test_a_body_of_a_megabyte(client: AsyncClient) -> None:
 
 @pytest.mark.parametrize("path", ["/buy-ticket", "/sales", "/sales/spring-tour/reset", "/sales/spring-tour/blasts"])
 @pytest.mark.usefixtures("sale")
-async def test_a_body_that_does_not_tell_its_length(client: AsyncClient, path: str) -> None:
+async def test_a_body_of_undeclared_length(client: AsyncClient, path: str) -> None:
     read = 0
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -161,7 +161,7 @@ async def test_a_wrong_path(client: AsyncClient, path: str) -> None:
 
 @pytest.mark.usefixtures("sale")
 async def test_the_same_order_is_fine_once_nothing_is_wrong(client: AsyncClient) -> None:
-    """The control: it is what the tests above change that is refused."""
+    """The control: the order is accepted without the faults that the tests above add."""
     response = await client.post("/buy-ticket", content=json.dumps(ORDER), headers=HEADERS)
     assert response.status_code == 200
     assert (await client.get("/sales/spring-tour")).json()["remaining"] == 9

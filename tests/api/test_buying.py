@@ -1,4 +1,4 @@
-"""POST /buy-ticket, line by line of its contract."""
+"""The contract of POST /buy-ticket, line by line."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -50,7 +50,7 @@ async def test_a_replay_answers_as_the_first_time_did(
 
 
 async def test_another_key_buys_another_ticket(client: AsyncClient, sale: str) -> None:
-    """The control of the test above: it is the key that keeps the second purchase from buying."""
+    """The control of the test above: with another key the second purchase does buy."""
     first, second = await buy(client, sale, "k-1"), await buy(client, sale, "k-2")
     assert first.json()["reservation_id"] != second.json()["reservation_id"]
     assert await remaining(client, sale) == 8
@@ -125,7 +125,7 @@ async def test_the_limit_of_a_customer(client: AsyncClient, sale_terms: dict[str
     assert (await buy(client, "spring-tour", "k-2", customer="bob")).status_code == 200
 
 
-async def test_a_sale_that_will_open_tells_when(client: AsyncClient, sale_terms: dict[str, Any]) -> None:
+async def test_a_sale_that_will_open_answers_when(client: AsyncClient, sale_terms: dict[str, Any]) -> None:
     opens_at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     await client.post("/sales", json=sale_terms | {"opens_at": opens_at})
     refused = await buy(client, "spring-tour")

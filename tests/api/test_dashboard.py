@@ -1,4 +1,4 @@
-"""The dashboard's files: cached by their ETag, and fenced in by their headers."""
+"""The dashboard's files are served with an ETag for caching and with a strict security policy in their headers."""
 
 import pytest
 from httpx2 import AsyncClient

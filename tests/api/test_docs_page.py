@@ -1,4 +1,4 @@
-"""/docs works where there is no internet."""
+"""The page /docs works without access to the internet."""
 
 import re
 

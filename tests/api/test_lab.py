@@ -1,29 +1,29 @@
-"""The lab's routes are there in a lab, and answer this machine alone."""
+"""The lab's routes exist only in a lab, and answer only requests from this machine."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from httpx2 import AsyncClient
 
-from app.lab.door import Door, Fault
+from app.api.lab_control import Fault, LabControl
 from tests.api.conftest import Served
 
 
 async def test_faults_are_asked_for_from_this_machine_alone(serve: Callable[..., Served], tmp_path: Path) -> None:
-    door = Door(tmp_path / "door")
-    door.open()
-    served = serve(LAB_DOOR=str(tmp_path / "door"))
+    control = LabControl(tmp_path / "control")
+    control.open()
+    served = serve(LAB_CONTROL_DIRECTORY=str(tmp_path / "control"))
     await served.ready()
     async with AsyncClient(base_url=served.url) as client:
         refused = await client.post("/lab/faults", json={"fault": "stop-worker"}, headers={"Host": "elsewhere.example"})
-        assert (refused.status_code, door.take()) == (404, [])
+        assert (refused.status_code, control.take_requests()) == (404, [])
         form = await client.post(
             "/lab/faults", content='{"fault": "stop-worker"}', headers={"Content-Type": "text/plain"}
         )
-        assert (form.status_code, door.take()) == (415, [])  # what a page of elsewhere may send without asking
+        assert (form.status_code, control.take_requests()) == (415, [])  # a foreign page may send it without preflight
         assert (await client.post("/lab/faults", json={"fault": "set-fire"})).status_code == 422
         assert (await client.post("/lab/faults", json={"fault": "stop-worker"})).status_code == 202
-        assert door.take() == [Fault.STOP_WORKER]
+        assert control.take_requests() == [Fault.STOP_WORKER]
         assert (await client.get("/lab")).json()["race_report"] is False
 
 

@@ -1,4 +1,4 @@
-"""GET /live of a real API process: what a watcher is told first, what after an absence, and when it ends."""
+"""GET /live of a real API process: the first events of a watcher, the events after a reconnect, and the end."""
 
 import asyncio
 import signal
@@ -28,15 +28,15 @@ async def buy(served: Served, customer: str) -> None:
         assert (await client.post("/buy-ticket", json=order, headers={"X-Idempotency-Key": "k"})).status_code == 200
 
 
-async def test_a_watcher_is_told_all_and_then_what_changes(serve: Callable[..., Served]) -> None:
+async def test_a_watcher_gets_a_snapshot_and_then_the_changes(serve: Callable[..., Served]) -> None:
     served = serve()
     await with_a_sale(served)
-    async with asyncio.timeout(30), watching(served.url) as told:
-        snapshot = await first(told, "snapshot")
+    async with asyncio.timeout(30), watching(served.url) as events:
+        snapshot = await first(events, "snapshot")
         assert [(sale["name"], sale["remaining"]) for sale in snapshot.data["sales"]] == [("drop", 10)]
-        assert {each["name"] for each in snapshot.data["strategies"]} >= {"naive", "atomic"}
+        assert {strategy["name"] for strategy in snapshot.data["strategies"]} >= {"naive", "atomic"}
         await buy(served, "ada")
-        while (sale := (await first(told, "sale")).data)["remaining"] != 9:
+        while (sale := (await first(events, "sale")).data)["remaining"] != 9:
             pass
     async with AsyncClient(base_url=served.url) as client:
         assert sale["tickets"] == (await client.get("/sales/drop/tickets")).json()
@@ -46,7 +46,7 @@ async def test_a_watcher_is_told_all_and_then_what_changes(serve: Callable[..., 
     }
 
 
-async def test_who_comes_back_is_told_what_was_missed_and_no_more(
+async def test_a_watcher_that_reconnects_gets_the_missed_events_only(
     serve: Callable[..., Served], stream: LiveStream
 ) -> None:
     served = serve()
@@ -54,20 +54,24 @@ async def test_who_comes_back_is_told_what_was_missed_and_no_more(
     for number in range(3):
         await stream.publish(Event.of("blast", {"id": str(number), "sale": "drop"}))
     ids = [event.id for event in await stream.after("0-0")]
-    async with asyncio.timeout(30), watching(served.url, ids[0]) as told:
-        assert [(event.id, event.data["id"]) for event in [await first(told, "blast"), await first(told, "blast")]] == [
+    async with asyncio.timeout(30), watching(served.url, ids[0]) as events:
+        assert [
+            (event.id, event.data["id"]) for event in [await first(events, "blast"), await first(events, "blast")]
+        ] == [
             (ids[1], "1"),
             (ids[2], "2"),
         ]
 
 
-async def test_who_was_away_for_too_long_is_told_all(serve: Callable[..., Served], stream: LiveStream) -> None:
+async def test_a_watcher_that_was_away_for_too_long_gets_a_snapshot(
+    serve: Callable[..., Served], stream: LiveStream
+) -> None:
     served = serve()
     await with_a_sale(served)
     await stream.publish(Event.of("blast", {"id": "1", "sale": "drop"}))
     published = await stream.last_id()
-    async with asyncio.timeout(30), watching(served.url, "1-0") as told:
-        snapshot = await first(told, "snapshot")
+    async with asyncio.timeout(30), watching(served.url, "1-0") as events:
+        snapshot = await first(events, "snapshot")
         assert snapshot.id is not None
         assert position(snapshot.id) >= position(published)
 
@@ -75,43 +79,43 @@ async def test_who_was_away_for_too_long_is_told_all(serve: Callable[..., Served
 async def test_the_stream_ends_when_the_process_is_to_end(serve: Callable[..., Served]) -> None:
     served = serve()
     await with_a_sale(served)
-    async with asyncio.timeout(30), watching(served.url) as told:
-        await first(told, "snapshot")
+    async with asyncio.timeout(30), watching(served.url) as events:
+        await first(events, "snapshot")
         served.signal(signal.SIGTERM)
-        assert (await first(told, "goodbye")).data == {"why": "leaving"}
+        assert (await first(events, "goodbye")).data == {"reason": "leaving"}
     async with asyncio.timeout(30):
         assert await served.ended() == 0
     assert "Traceback" not in served.log.read_text()
 
 
-async def test_two_processes_tell_their_watchers_the_same(serve: Callable[..., Served]) -> None:
+async def test_two_processes_send_their_watchers_the_same(serve: Callable[..., Served]) -> None:
     one, other = serve(), serve()
     await with_a_sale(one)
     await other.ready()
-    async with asyncio.timeout(30), watching(one.url) as told, watching(other.url) as told_elsewhere:
-        for each in (told, told_elsewhere):
-            await first(each, "snapshot")
+    async with asyncio.timeout(30), watching(one.url) as events, watching(other.url) as other_events:
+        for stream in (events, other_events):
+            await first(stream, "snapshot")
         await buy(other, "ada")
-        seen = {}
-        for name, each in (("one", told), ("other", told_elsewhere)):
-            while (event := await first(each, "sale")).data["remaining"] != 9:
+        ids = {}
+        for name, stream in (("one", events), ("other", other_events)):
+            while (event := await first(stream, "sale")).data["remaining"] != 9:
                 pass
-            seen[name] = event.id
-        assert seen["one"] == seen["other"]
+            ids[name] = event.id
+        assert ids["one"] == ids["other"]
 
 
-async def test_without_the_ledger_the_figures_are_said_to_be_old(
+async def test_without_the_ledger_the_figures_are_reported_as_old(
     serve: Callable[..., Served], make_postgres: Callable[..., Any]
 ) -> None:
     postgres = make_postgres()
     await migrate(postgres.url)
     served = serve(DATABASE_URL=postgres.url)
     await with_a_sale(served)
-    async with asyncio.timeout(60), watching(served.url) as told:
-        await first(told, "snapshot")
+    async with asyncio.timeout(60), watching(served.url) as events:
+        await first(events, "snapshot")
         postgres.kill()
-        while (await first(told, "source")).data["state"] != "away":
+        while (await first(events, "source")).data["state"] != "away":
             pass
         postgres.start()
-        while (await first(told, "source")).data != {"state": "ok"}:  # first it starts and takes nobody
+        while (await first(events, "source")).data != {"state": "ok"}:  # while it starts, it refuses connections
             pass

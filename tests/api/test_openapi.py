@@ -1,4 +1,4 @@
-"""Schemathesis makes requests of the OpenAPI document, good and bad ones, and holds the answers against it."""
+"""Schemathesis derives good and bad requests from the OpenAPI document, and checks the answers against it."""
 
 import asyncio
 import subprocess
@@ -12,8 +12,8 @@ from httpx2 import AsyncClient
 from tests.api.conftest import Served
 
 EXAMPLES, EXAMPLES_THOROUGH = 4, 15  # for each operation
-# 400, 409 and 429 tell a well-formed request of the state of a sale; 422 of a window that closes before it opens.
-# DELETE ends a sale and cancels a blast; both stay, to be read.
+# A well-formed request may get 400, 409 or 429 because of the state of a sale, and 422 for a sale that closes before it
+# opens. DELETE ends a sale or cancels a blast, and GET still returns it afterwards.
 CONFIG = """
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "400", "401", "404", "409", "422", "429"]
@@ -22,7 +22,7 @@ enabled = false
 """
 
 
-# 10 s: Schemathesis tries each operation with good requests and bad ones.
+# This test takes 10 s, because Schemathesis tries each operation with good and bad requests.
 async def test_the_answers_are_as_documented(
     serve: Callable[..., Served], sale_terms: dict[str, Any], tmp_path: Path, thorough: bool
 ) -> None:

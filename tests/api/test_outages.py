@@ -1,4 +1,4 @@
-"""Stores that go away while a sale runs: a 503 that tells when to come back, and then the same key tells the truth."""
+"""Stores that fail while a sale runs. The API answers 503 with Retry-After, and later the same key gets the outcome."""
 
 import asyncio
 import os
@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from httpx2 import AsyncClient, Response
 
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.valkey import ValkeyServer
 from app.ledger.migrate import migrate
 from app.main import Settings
 from tests.api.conftest import Api, until_ready
-from tests.api.test_probes import elsewhere
+from tests.api.test_probes import with_stores
 from tests.support.silent_broker import SilentBroker
 from tests.support.until import until
 
@@ -24,7 +24,7 @@ ORDER = {"sale": "spring-tour", "customer": "ada", "quantity": 2}
 
 
 async def buy_until(client: AsyncClient, status: int) -> Response:
-    """Repeats the purchase, as a client is told to, until it has this answer."""
+    """Repeat the purchase, as Retry-After asks a client to, until it gets this status. Return that answer."""
     answers: list[Response] = []
 
     async def answered() -> bool:
@@ -47,7 +47,7 @@ def stock_server(make_valkey: Callable[..., ValkeyServer]) -> ValkeyServer:
 async def test_without_the_stock_server_nobody_is_refused_for_good(
     api: Api, settings: Settings, stock_server: ValkeyServer, sale_terms: dict[str, Any]
 ) -> None:
-    async with api(elsewhere(settings, redis_url=stock_server.url)) as client:
+    async with api(with_stores(settings, redis_url=stock_server.url)) as client:
         await client.post("/sales", json=sale_terms)
         stock_server.kill()
         away = await client.post("/buy-ticket", json=ORDER, headers=KEY)
@@ -56,21 +56,21 @@ async def test_without_the_stock_server_nobody_is_refused_for_good(
         assert (await client.get("/readyz")).status_code == 200
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/readyz?verbose")).json()["dependencies"]["stock server"] != "ok"
-        told = await client.get("/sales/spring-tour")
-        assert (told.status_code, told.json()["remaining"], told.json()["phase"]) == (200, None, "Degraded")
+        sale = await client.get("/sales/spring-tour")
+        assert (sale.status_code, sale.json()["remaining"], sale.json()["phase"]) == (200, None, "Degraded")
         assert (await client.get("/metrics")).status_code == 200
 
 
 @contextmanager
 def reconciling(settings: Settings) -> Iterator[None]:
-    """The reconciliation, as the process that it is."""
+    """Run the reconciler in a process of its own."""
     environment = {
         "REDIS_URL": settings.stores.redis_url,
         "DATABASE_URL": settings.stores.database_url,
         "GATE_KEY_PREFIX": settings.gate.key_prefix,
         "RECONCILE_INTERVAL_SECONDS": "0.2",
     }
-    process = subprocess.Popen([sys.executable, "-m", "app.reconcile"], env=os.environ | environment)
+    process = subprocess.Popen([sys.executable, "-m", "app.reconciler"], env=os.environ | environment)
     try:
         yield
     finally:
@@ -81,8 +81,8 @@ def reconciling(settings: Settings) -> Iterator[None]:
 async def test_after_a_crash_of_the_stock_server_the_same_key_tells_the_truth(
     api: Api, settings: Settings, stock_server: ValkeyServer, sale_terms: dict[str, Any]
 ) -> None:
-    """One order was accepted and one was not; the server dies, restarts, and nobody gets a second ticket."""
-    stores = elsewhere(settings, redis_url=stock_server.url)
+    """One order was accepted and one was not. The server is killed and restarts, and no buyer gets a second ticket."""
+    stores = with_stores(settings, redis_url=stock_server.url)
     async with api(stores) as client:
         await client.post("/sales", json=sale_terms)
         won = await client.post("/buy-ticket", json=ORDER, headers=KEY)
@@ -104,7 +104,7 @@ async def test_a_ledger_that_is_away_is_a_503(
 ) -> None:
     postgres = make_postgres()
     await migrate(postgres.url)
-    async with api(elsewhere(settings, database_url=postgres.url)) as client:
+    async with api(with_stores(settings, database_url=postgres.url)) as client:
         await client.post("/sales", json=sale_terms)
         assert (await client.post("/buy-ticket", json=ORDER, headers=KEY)).status_code == 200
         postgres.kill()
@@ -117,7 +117,7 @@ async def test_a_ledger_that_is_away_is_a_503(
         ):
             assert (response.status_code, response.json()["type"]) == (503, "/problems/temporarily-unavailable")
             assert int(response.headers["retry-after"]) >= 1
-        # The gate needs no ledger: the sale that this process knows goes on.
+        # The gate needs no ledger: a sale that this process already knows goes on.
         assert (await client.post("/buy-ticket", json=ORDER, headers=KEY)).json()["replayed"] is True
         postgres.start()
 
@@ -131,7 +131,7 @@ async def test_a_start_without_stores_ends_well(
     api: Api, settings: Settings, stock_server: ValkeyServer, sale_terms: dict[str, Any]
 ) -> None:
     stock_server.kill()
-    async with api(elsewhere(settings, redis_url=stock_server.url), ready=False) as client:
+    async with api(with_stores(settings, redis_url=stock_server.url), ready=False) as client:
         assert (await client.get("/readyz")).status_code == 503
         stock_server.start()
         await until_ready(client)
@@ -142,7 +142,7 @@ async def test_a_start_without_stores_ends_well(
 async def test_a_broker_that_hangs_costs_no_buyer_anything(
     api: Api, settings: Settings, sale_terms: dict[str, Any], silent_broker: SilentBroker
 ) -> None:
-    async with api(elsewhere(settings, broker_url=silent_broker.url)) as client:
+    async with api(with_stores(settings, broker_url=silent_broker.url)) as client:
         assert (await client.post("/sales", json=sale_terms | {"stock": 200})).status_code == 201
         for number in range(40):
             orders = [ORDER | {"customer": f"ada-{number}-{each}", "quantity": 1} for each in range(5)]

@@ -1,4 +1,4 @@
-"""Liveness, readiness, metrics."""
+"""The liveness and readiness probes, and the metrics."""
 
 import pytest
 from httpx2 import AsyncClient
@@ -12,23 +12,23 @@ from tests.support.until import until
 UNREACHABLE = "redis://127.0.0.1:1/0"
 
 
-def elsewhere(settings: Settings, **stores: str) -> Settings:
+def with_stores(settings: Settings, **stores: str) -> Settings:
     changed = settings.stores.model_copy(update=stores)
     return Settings(stores=changed, gate=settings.gate, ledger=settings.ledger, api=settings.api)
 
 
-async def until_told(client: AsyncClient, reason: str) -> None:
-    """Until /readyz names this reason for its 503."""
+async def until_waiting_for(client: AsyncClient, reason: str) -> None:
+    """Wait until /readyz names this reason for its 503."""
 
-    async def told() -> bool:
+    async def named() -> bool:
         response = await client.get("/readyz")
         return response.status_code == 503 and reason in response.json()["detail"]
 
-    await until(told)
+    await until(named)
 
 
 async def test_a_ready_process_says_so(client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.api.readiness.PROBE_SECONDS", 30.0)
+    monkeypatch.setattr("app.api.readiness.CHECK_TIMEOUT_SECONDS", 30.0)
     assert (await client.get("/healthz")).json() == {"status": "ok"}
     assert (await client.get("/readyz")).json() == {"status": "ready"}
     verbose = (await client.get("/readyz?verbose")).json()
@@ -36,8 +36,8 @@ async def test_a_ready_process_says_so(client: AsyncClient, monkeypatch: pytest.
 
 
 async def test_without_the_stock_server_it_waits_and_says_what_for(api: Api, settings: Settings) -> None:
-    async with api(elsewhere(settings, redis_url=UNREACHABLE), ready=False) as client:
-        await until_told(client, "stock server: ")
+    async with api(with_stores(settings, redis_url=UNREACHABLE), ready=False) as client:
+        await until_waiting_for(client, "stock server: ")
         assert (await client.get("/readyz")).json()["type"] == "/problems/not-ready"
         assert (await client.get("/healthz")).status_code == 200
         order = {"sale": "spring-tour", "customer": "ada"}
@@ -50,17 +50,17 @@ async def test_without_the_stock_server_it_waits_and_says_what_for(api: Api, set
 
 
 async def test_a_ledger_without_schema_is_waited_for(api: Api, settings: Settings, empty_database_url: str) -> None:
-    async with api(elsewhere(settings, database_url=empty_database_url), ready=False) as client:
-        await until_told(client, "app.ledger.migrate")
+    async with api(with_stores(settings, database_url=empty_database_url), ready=False) as client:
+        await until_waiting_for(client, "app.ledger.migrate")
 
 
 async def test_a_foreign_pair_of_stores_is_refused(
     api: Api, settings: Settings, client: AsyncClient, empty_database_url: str
 ) -> None:
-    """The stock server knows the ledger of `client`; here comes another one, migrated for itself."""
+    """The stock server belongs to the ledger of `client`. Another ledger, migrated separately, is refused."""
     await migrate(empty_database_url)
-    async with api(elsewhere(settings, database_url=empty_database_url), ready=False) as stranger:
-        await until_told(stranger, "belong to installation")
+    async with api(with_stores(settings, database_url=empty_database_url), ready=False) as foreign:
+        await until_waiting_for(foreign, "belong to installation")
     assert (await client.get("/readyz")).status_code == 200
 
 
@@ -68,7 +68,7 @@ async def test_a_foreign_pair_of_stores_is_refused(
 async def test_another_ledger_with_keys_of_its_own_is_no_foreigner(
     api: Api, settings: Settings, empty_database_url: str
 ) -> None:
-    """The control: it is the key prefix of the other one that is in the way."""
+    """The control: with a key prefix of its own the other ledger is accepted."""
     await migrate(empty_database_url)
     apart = Settings(
         stores=StoreSettings(
@@ -80,8 +80,8 @@ async def test_another_ledger_with_keys_of_its_own_is_no_foreigner(
         ledger=settings.ledger,
         api=settings.api,
     )
-    async with api(apart) as neighbour:
-        await until_ready(neighbour)
+    async with api(apart) as other:
+        await until_ready(other)
 
 
 async def test_purchases_are_counted_by_outcome(client: AsyncClient, sale: str) -> None:
@@ -99,7 +99,7 @@ async def test_purchases_are_counted_by_outcome(client: AsyncClient, sale: str) 
 
 
 async def test_active_sales_have_gauges(client: AsyncClient, sale: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.api.sale_gauges.PATIENCE_SECONDS", 30.0)
+    monkeypatch.setattr("app.api.sale_gauges.TIMEOUT_SECONDS", 30.0)
     await client.post(
         "/buy-ticket", json={"sale": sale, "customer": "a", "quantity": 3}, headers={"X-Idempotency-Key": "k"}
     )

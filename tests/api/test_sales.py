@@ -1,4 +1,4 @@
-"""The life of a sale over HTTP."""
+"""The life of a sale over HTTP, from its creation to its end."""
 
 from dataclasses import replace
 from typing import Any
@@ -47,10 +47,10 @@ async def test_a_pause_that_nobody_asked_for_is_the_platforms_as_the_round_start
         assert (next_round.status_code, next_round.json()["think_ms"]) == (201, 900)
 
 
-async def test_what_is_told_of_a_sale(client: AsyncClient, sale: str) -> None:
+async def test_the_figures_of_a_sale(client: AsyncClient, sale: str) -> None:
     await client.post("/buy-ticket", json={"sale": sale, "customer": "ada"}, headers={"X-Idempotency-Key": "k"})
-    told = (await client.get(f"/sales/{sale}")).json()
-    assert told["identity"] == {
+    view = (await client.get(f"/sales/{sale}")).json()
+    assert view["identity"] == {
         "stock": 10,
         "remaining": 9,
         "backlog": 1,
@@ -58,7 +58,7 @@ async def test_what_is_told_of_a_sale(client: AsyncClient, sale: str) -> None:
         "booked": 0,
         "holds": True,
     }
-    assert (told["phase"], told["counter_says"], told["oversold"], told["undersold"]) == ("Open", 1, 0, 0)
+    assert (view["phase"], view["counter_says"], view["oversold"], view["undersold"]) == ("Open", 1, 0, 0)
 
 
 async def test_the_next_round(client: AsyncClient, sale: str) -> None:

@@ -1,4 +1,4 @@
-"""One API process: its port, its signals, its end."""
+"""One API process: its port, how it handles signals, and how it ends."""
 
 import asyncio
 import signal
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from httpx2 import AsyncClient, ConnectError
+from httpx2 import AsyncClient, ConnectError, Response
 
 from app.failpoints import FailpointController
-from app.lab.servers.ports import free_port
+from app.lab.stack.servers.ports import free_port
 from tests.api.conftest import Served
 from tests.support.until import until
 
@@ -41,7 +41,7 @@ async def test_several_processes_share_a_port(serve: Serve, sale_terms: dict[str
         assert (await client.post("/buy-ticket", json=ORDER, headers=KEY)).status_code == 200
 
 
-async def test_any_process_tells_the_metrics_of_all(serve: Serve, sale_terms: dict[str, Any], tmp_path: Path) -> None:
+async def test_any_process_exposes_the_metrics_of_all(serve: Serve, sale_terms: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "metrics").mkdir()
     first, second = (serve(PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "metrics")) for _ in range(2))
     for served, key in ((first, "k-1"), (second, "k-2")):
@@ -63,10 +63,7 @@ async def test_a_request_in_flight_is_answered_before_the_end(
     served = serve(API_GRACEFUL_SECONDS="60")
     await served.ready()
     async with AsyncClient(base_url=served.url, timeout=60) as client:
-        await client.post("/sales", json=sale_terms | {"strategy": "naive"})
-        failpoints.stop_at("after_stock_read")
-        buying = asyncio.create_task(client.post("/buy-ticket", json=ORDER, headers=KEY))
-        await until(lambda: failpoints.happened("after_stock_read", "stop"))
+        buying = await stopped_purchase(client, sale_terms, failpoints)
         served.signal(signal.SIGTERM)
         await until(lambda: "Shutting down" in served.log.read_text())
         failpoints.release("after_stock_read")
@@ -79,16 +76,13 @@ async def test_a_request_in_flight_is_answered_before_the_end(
             await client.get("/healthz")
 
 
-async def test_a_purchase_that_outlasts_the_grace_is_told_to_come_again(
+async def test_a_purchase_that_outlasts_the_grace_is_asked_to_retry(
     serve: Serve, sale_terms: dict[str, Any], failpoints: FailpointController
 ) -> None:
     served = serve(API_GRACEFUL_SECONDS="1")
     await served.ready()
     async with AsyncClient(base_url=served.url, timeout=60) as client:
-        await client.post("/sales", json=sale_terms | {"strategy": "naive"})
-        failpoints.stop_at("after_stock_read")
-        buying = asyncio.create_task(client.post("/buy-ticket", json=ORDER, headers=KEY))
-        await until(lambda: failpoints.happened("after_stock_read", "stop"))
+        buying = await stopped_purchase(client, sale_terms, failpoints)
         served.signal(signal.SIGTERM)
         cut_short = await buying
     assert (cut_short.status_code, cut_short.json()["type"]) == (503, "/problems/temporarily-unavailable")
@@ -96,8 +90,8 @@ async def test_a_purchase_that_outlasts_the_grace_is_told_to_come_again(
     assert await served.ended() == 0
 
 
-async def test_draining_tells_before_it_leaves(serve: Serve, sale_terms: dict[str, Any]) -> None:
-    served = serve(API_DRAIN_SECONDS="60")
+async def test_a_leaving_process_is_not_ready_before_it_stops(serve: Serve, sale_terms: dict[str, Any]) -> None:
+    served = serve(API_SHUTDOWN_DELAY_SECONDS="60")
     await served.ready()
     async with AsyncClient(base_url=served.url) as client:
         await client.post("/sales", json=sale_terms)
@@ -112,7 +106,7 @@ async def test_draining_tells_before_it_leaves(serve: Serve, sale_terms: dict[st
         assert (late.status_code, late.headers["connection"]) == (200, "close")
         assert (await client.get("/healthz")).status_code == 200
     assert served.process.running
-    served.signal(signal.SIGTERM)  # a second one ends the wait
+    served.signal(signal.SIGTERM)  # a second signal ends the wait
     assert await served.ended() == 0
 
 
@@ -133,7 +127,7 @@ async def test_a_process_without_stores_ends_as_well(serve: Serve) -> None:
 
 
 async def test_a_chunked_body_without_end_is_cut_short(serve: Serve) -> None:
-    """Over a real socket: the answer comes while the client still sends, and closes the connection."""
+    """Over a real socket, the answer arrives while the client is still sending, and the connection is closed."""
     served = serve()
     await served.ready()
     port = int(served.url.rpartition(":")[2])
@@ -148,3 +142,14 @@ async def test_a_chunked_body_without_end_is_cut_short(serve: Serve) -> None:
     assert head.startswith(b"HTTP/1.1 413 ")
     assert b"connection: close" in head.lower()
     writer.close()
+
+
+async def stopped_purchase(
+    client: AsyncClient, sale_terms: dict[str, Any], failpoints: FailpointController
+) -> asyncio.Task[Response]:
+    """Start a purchase, and return its task once the purchase is stopped after its read."""
+    await client.post("/sales", json=sale_terms | {"strategy": "naive"})
+    failpoints.stop_at("after_stock_read")
+    buying = asyncio.create_task(client.post("/buy-ticket", json=ORDER, headers=KEY))
+    await until(lambda: failpoints.happened("after_stock_read", "stop"))
+    return buying

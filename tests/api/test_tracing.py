@@ -1,4 +1,4 @@
-"""What a request leaves behind: a span where it is sampled, and the name of its trace in every answer."""
+"""The traces of requests: a sampled request has a span, and every answer names its trace."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,9 +13,9 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from app.main import Settings
-from app.sales.desk import SalesDesk
-from app.telemetry.logs import name_the_span
-from app.telemetry.spans import OUTCOME
+from app.services.purchases import PurchaseService
+from app.telemetry.logs import add_span_ids
+from app.telemetry.names import OUTCOME
 from tests.api.conftest import Api
 from tests.support.spans import trace_of
 
@@ -30,7 +30,7 @@ async def traced(
     monkeypatch: pytest.MonkeyPatch,
     sale_terms: dict[str, Any],
 ) -> AsyncIterator[AsyncClient]:
-    """A client of an application that samples every purchase; a sale is open."""
+    """Yield a client of an application that samples every purchase. The sale is already open."""
     del exported
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_always_on")
     monkeypatch.setattr("app.api.application.tracing_is_on", lambda: True)
@@ -53,7 +53,7 @@ def served(exported: InMemorySpanExporter) -> ReadableSpan:
 async def test_an_outcome_is_no_error_and_its_answer_names_the_trace(
     traced: AsyncClient, exported: InMemorySpanExporter
 ) -> None:
-    asked: list[tuple[dict[str, Any], int, str]] = [
+    cases: list[tuple[dict[str, Any], int, str]] = [
         ({"quantity": 8}, 200, "reserved"),
         ({"quantity": 8}, 200, "replayed"),
         ({"quantity": 7}, 422, "idempotency-key-reused"),
@@ -61,11 +61,15 @@ async def test_an_outcome_is_no_error_and_its_answer_names_the_trace(
         ({"quantity": 0}, 422, "invalid-request"),
         ({"sale": "nowhere"}, 404, "unknown-sale"),
     ]
-    for order, status, outcome in asked:
+    for order, status, outcome in cases:
         answer = await buy(traced, **order)
         span = served(exported)
-        told = span.attributes or {}
-        assert (answer.status_code, told["http.response.status_code"], told[OUTCOME]) == (status, status, outcome)
+        attributes = span.attributes or {}
+        assert (answer.status_code, attributes["http.response.status_code"], attributes[OUTCOME]) == (
+            status,
+            status,
+            outcome,
+        )
         assert span.status.status_code is StatusCode.UNSET
         assert answer.headers["x-trace-id"] == trace_of(span)
         assert status == 200 or answer.json()["trace_id"] == trace_of(span)
@@ -99,9 +103,9 @@ async def test_a_defect_is_an_error_whose_line_and_answer_name_the_trace(
     async def breaks(*_: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(SalesDesk, "buy", breaks)
-    monkeypatch.setattr("app.sales.service.SalesService.page", breaks)
-    with capture_logs(processors=[merge_contextvars, name_the_span]) as lines:
+    monkeypatch.setattr(PurchaseService, "buy", breaks)
+    monkeypatch.setattr("app.services.sales.SalesService.page", breaks)
+    with capture_logs(processors=[merge_contextvars, add_span_ids]) as lines:
         bought, listed = await buy(traced), await traced.get("/sales")
     span = served(exported)
     assert span.status.status_code is StatusCode.ERROR

@@ -1,4 +1,7 @@
-"""Helm renders here, without a cluster: the binary on the PATH, or that of CLUSTER_KIT, or a skip."""
+"""Helm for the tests of the chart, without a cluster.
+
+They use the helm on the PATH, or the one that CLUSTER_KIT names, and are skipped if there is neither.
+"""
 
 import shutil
 from contextlib import suppress
@@ -21,7 +24,7 @@ def found() -> str | None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skipped here and not in a fixture, all tests share one line of the summary."""
+    """Skip the test if there is no Helm. Skipped here and not in a fixture, all tests share one line of the summary."""
     if "helm" in getattr(item, "fixturenames", ()) and found() is None:
         pytest.skip(f"no Helm: helm is not on the PATH, and {VARIABLE} names no script that has it")
 

@@ -1,4 +1,4 @@
-"""Values that can't work are refused before anything is installed, with a sentence that names them."""
+"""Values that cannot work are refused before anything is installed, with a sentence that names them."""
 
 import pytest
 
@@ -24,7 +24,7 @@ SCHEMA = [
     (("sales.thinkMilliseconds=10001",), "/sales/thinkMilliseconds"),
     (("api.resources.limits.memory=lots",), "/api/resources/limits/memory"),
     (("extraEnv[0].name=A", "extraEnv[0].value=1"), "/extraEnv/0/value"),
-    (("api.pod.nodeselector.disk=ssd",), "additional properties 'nodeselector' not allowed"),
+    (("api.nodeselector.disk=ssd",), "additional properties 'nodeselector' not allowed"),
     (("externalPostgresql.sslMode=on",), "/externalPostgresql/sslMode"),
     (("valkey.maxmemory=lots",), "/valkey/maxmemory"),
     (("keyPrefix=a:b",), "/keyPrefix"),
@@ -36,25 +36,25 @@ SCHEMA = [
     (("jaeger.heapLimit=512Mi",), "/jaeger/heapLimit"),
 ]
 SENTENCES = [
-    (("valkey.enabled=false",), "externalRedis.url must say where yours is"),
-    (("broker.enabled=false",), "externalBroker.url must say where yours is"),
-    (("postgres.enabled=false",), "externalPostgresql.host must say where yours is"),
-    (("externalRedis.url=redis://stock:6379/0",), "which of the two? Set valkey.enabled=false"),
-    (("externalPostgresql.host=ledger",), "which of the two? Set postgres.enabled=false"),
-    (("externalRedis.existingSecret.name=stock",), "which of the two? Set valkey.enabled=false"),
+    (("valkey.enabled=false",), "externalRedis.url must name your own server"),
+    (("broker.enabled=false",), "externalBroker.url must name your own server"),
+    (("postgres.enabled=false",), "externalPostgresql.host must name your own server"),
+    (("externalRedis.url=redis://stock:6379/0",), "Set valkey.enabled=false to use your own"),
+    (("externalPostgresql.host=ledger",), "Set postgres.enabled=false to use your own"),
+    (("externalRedis.existingSecret.name=stock",), "Set valkey.enabled=false to use your own"),
     (("valkey.enabled=false", "externalRedis.url=stock:6379"), "must begin with redis:// or rediss://"),
-    (("valkey.enabled=false", "externalRedis.url=redis://:secret@stock:6379/0"), "put the password into a Secret"),
+    (("valkey.enabled=false", "externalRedis.url=redis://:secret@stock:6379/0"), "Put the password into a Secret"),
     (("broker.enabled=false", "externalBroker.url=redis+cluster://hints"), "which Celery can't use"),
     ((*OWN_POSTGRES, "externalPostgresql.sslMode=verify-full"), "needs externalCA.name"),
     (("secrets.generate=false",), "valkey.auth.existingSecret.name must name the Secret"),
-    (("api.terminationGracePeriodSeconds=18",), "it must be more than drainSeconds + gracefulSeconds + 5 = 18"),
+    (("api.terminationGracePeriodSeconds=18",), "it must be more than shutdownDelaySeconds + gracefulSeconds + 5 = 18"),
     (("api.autoscaling.enabled=true", "api.autoscaling.minReplicas=9"), "minReplicas (9) is more than maxReplicas (6)"),
-    (("api.podDisruptionBudget.minAvailable=1",), "takes minAvailable or maxUnavailable"),
-    (("api.service.nodePort=30080",), "set the type to NodePort"),
+    (("api.podDisruptionBudget.minAvailable=1",), "takes either minAvailable or maxUnavailable"),
+    (("api.service.nodePort=30080",), "Set the type to NodePort"),
     (("api.ingress.enabled=true",), "needs api.ingress.hosts"),
     (("api.httpRoute.enabled=true",), "needs api.httpRoute.parentRefs"),
     (("worker.replicas=3",), "the operator writes the workers' replicas"),
-    (("operator.floor=11",), "operator.floor (11) is more than operator.cap (10)"),
+    (("operator.minWorkers=11",), "operator.minWorkers (11) is more than operator.maxWorkers (10)"),
     (("operator.serviceAccount.create=false",), "operator.serviceAccount.name must name the account"),
     (("api.replicas=20",), "postgres.maxConnections is 400, and the processes may open"),
     ((*OWN_REDIS, "networkPolicies.enabled=true"), "needs networkPolicies.externalStores"),

@@ -1,4 +1,4 @@
-"""What can be chosen: stores of one's own, TLS, autoscaling, policies, monitors, entrances, several releases."""
+"""The chart's options: external stores, TLS, autoscaling, network policies, monitors, ingress, several releases."""
 
 from pathlib import Path
 
@@ -23,23 +23,23 @@ def test_everything_external(helm: OfflineHelm) -> None:
     assert rendered.of("Secret") == []
     assert rendered.of("StatefulSet") == []
     assert STORES.isdisjoint(component_of(each) for each in rendered.objects)
-    told = rendered.environment("api")
-    assert told["REDIS_URL"] == "rediss+sentinel://app@one:26379,two:26379/stock"
-    assert told["REDIS_PASSWORD"] == {"secretKeyRef": {"name": "stock", "key": "password"}}
-    assert told["BROKER_URL"] == "rediss://hints:6379/0"
-    assert "BROKER_PASSWORD" not in told
-    assert told["DATABASE_URL"] == "postgresql+asyncpg://atomictickets@ledger-rw:5432/atomictickets"
-    assert told["PGPASSWORD"] == {"secretKeyRef": {"name": "ledger", "key": "password"}}
-    assert told["PGSSLMODE"] == "require"
-    assert told["API_ADMIN_TOKEN"] == {"secretKeyRef": {"name": "admin", "key": "admin-token"}}
+    environment = rendered.environment("api")
+    assert environment["REDIS_URL"] == "rediss+sentinel://app@one:26379,two:26379/stock"
+    assert environment["REDIS_PASSWORD"] == {"secretKeyRef": {"name": "stock", "key": "password"}}
+    assert environment["BROKER_URL"] == "rediss://hints:6379/0"
+    assert "BROKER_PASSWORD" not in environment
+    assert environment["DATABASE_URL"] == "postgresql+asyncpg://atomictickets@ledger-rw:5432/atomictickets"
+    assert environment["PGPASSWORD"] == {"secretKeyRef": {"name": "ledger", "key": "password"}}
+    assert environment["PGSSLMODE"] == "require"
+    assert environment["API_ADMIN_TOKEN"] == {"secretKeyRef": {"name": "admin", "key": "admin-token"}}
 
 
 def test_tls_is_checked_against_the_given_certificates(helm: OfflineHelm) -> None:
     rendered = helm.render(*EXTERNAL, *TLS)
-    for component in ("api", "worker", "operator", "blaster", "migrate"):
-        told = rendered.environment(component)
-        assert told["PGSSLMODE"] == "verify-full"
-        assert told["PGSSLROOTCERT"] == told["SSL_CERT_FILE"] == "/etc/atomictickets/ca/ca.crt"
+    for component in ("api", "worker", "operator", "blast-runner", "migrate"):
+        environment = rendered.environment(component)
+        assert environment["PGSSLMODE"] == "verify-full"
+        assert environment["PGSSLROOTCERT"] == environment["SSL_CERT_FILE"] == "/etc/atomictickets/ca/ca.crt"
         spec = dict(rendered.pods())[component]
         (volume,) = [each for each in spec["volumes"] if each["name"] == "ca"]
         assert volume["secret"]["secretName"] == "ledger-ca"
@@ -48,7 +48,7 @@ def test_tls_is_checked_against_the_given_certificates(helm: OfflineHelm) -> Non
 @pytest.mark.parametrize(
     "url", ["redis://stock:6379/0", "rediss+sentinel://app@one,two/stock", "redis+cluster://[::1]:7000,two:7001"]
 )
-def test_urls_that_the_chart_takes_are_those_that_the_processes_take(helm: OfflineHelm, url: str) -> None:
+def test_the_processes_can_parse_every_url_that_the_chart_takes(helm: OfflineHelm, url: str) -> None:
     escaped = url.replace(",", r"\,")
     rendered = helm.render("valkey.enabled=false", f"externalRedis.url={escaped}")
     assert RedisAddress.of(str(rendered.environment("worker")["REDIS_URL"])).hosts
@@ -57,7 +57,7 @@ def test_urls_that_the_chart_takes_are_those_that_the_processes_take(helm: Offli
 def test_everything_off(helm: OfflineHelm) -> None:
     rendered = helm.render(
         *EXTERNAL,
-        *("crds.enabled=false", "operator.enabled=false", "blaster.enabled=false", "tests.enabled=false"),
+        *("crds.enabled=false", "operator.enabled=false", "blastRunner.enabled=false", "tests.enabled=false"),
         "jaeger.enabled=false",
         *("serviceAccount.create=false", "api.podDisruptionBudget.enabled=false", "secrets.generate=false"),
     )
@@ -67,7 +67,7 @@ def test_everything_off(helm: OfflineHelm) -> None:
     assert rendered.one("Deployment", "worker")["spec"]["replicas"] == 1
 
 
-def test_autoscaler_has_the_replicas(helm: OfflineHelm) -> None:
+def test_the_autoscaler_replaces_the_replicas(helm: OfflineHelm) -> None:
     rendered = helm.render("api.autoscaling.enabled=true", "api.autoscaling.maxReplicas=4")
     assert "replicas" not in rendered.one("Deployment", "api")["spec"]
     scaler = rendered.one("HorizontalPodAutoscaler", "api")["spec"]
@@ -75,15 +75,18 @@ def test_autoscaler_has_the_replicas(helm: OfflineHelm) -> None:
     assert scaler["scaleTargetRef"]["name"] == "atomictickets-api"
 
 
-def test_connections_suffice_while_every_pod_is_there_twice(helm: OfflineHelm) -> None:
-    """Of API, workers and blaster: 20 + 3, 2 and 1 each. The operator (18) is replaced, the migration is one more."""
+def test_connections_suffice_during_an_update(helm: OfflineHelm) -> None:
+    """A rolling update may run every pod of the API, the workers and the blast runner twice.
+
+    These open 20 + 3, 2 and 1 connections each. The operator (18) is replaced, not doubled; the migration opens one.
+    """
     needed = 2 * ((20 + 3) * 2 + 2 * 10 + 1) + 18 + 1
     helm.render(f"postgres.maxConnections={needed + 3}")
     with pytest.raises(NotRendered, match=f"may open {needed} "):
         helm.render(f"postgres.maxConnections={needed + 2}")
 
 
-def test_rights_are_the_administrators_to_give(helm: OfflineHelm) -> None:
+def test_an_administrator_may_create_account_and_role(helm: OfflineHelm) -> None:
     bound = helm.render("operator.serviceAccount.create=false", "operator.serviceAccount.name=mine")
     assert not bound.has("ServiceAccount", "operator")
     assert bound.one("RoleBinding", "operator")["subjects"] == [
@@ -95,7 +98,7 @@ def test_rights_are_the_administrators_to_give(helm: OfflineHelm) -> None:
     assert without.has("Lease", "operator")
 
 
-def test_flash_sales_are_part_of_the_clusters_own_roles_if_wished(helm: OfflineHelm) -> None:
+def test_access_to_flash_sales_is_aggregated_to_the_clusters_own_roles_if_asked_for(helm: OfflineHelm) -> None:
     roles = helm.render("rbac.aggregateClusterRoles=true", "fullnameOverride=box").of("ClusterRole")
     aggregated = {
         role["metadata"]["name"]: {
@@ -121,27 +124,27 @@ def test_a_single_replica_is_not_protected_from_eviction(helm: OfflineHelm) -> N
 
 
 def peers(rendered: Rendered, component: str, direction: str) -> set[str]:
-    """The components that a policy names."""
+    """Return the components that the policy of a component names, for ingress or egress."""
     rules = rendered.one("NetworkPolicy", component)["spec"][direction]
     selectors = [peer["podSelector"] for rule in rules for peer in rule.get("from", rule.get("to", []))]
     return {selector["matchLabels"]["app.kubernetes.io/component"] for selector in selectors}
 
 
-def test_policies_name_who_talks_to_whom(helm: OfflineHelm) -> None:
+def test_policies_allow_each_connection_on_both_sides(helm: OfflineHelm) -> None:
     rendered = helm.render("networkPolicies.enabled=true")
     selected = {component_of(each) for each in rendered.of("NetworkPolicy")}
     assert selected == {component for component, _ in rendered.pods()}
     for component in selected - STORES:
-        for asked in peers(rendered, component, "egress"):
-            rule = rendered.one("NetworkPolicy", asked)["spec"]["ingress"]
-            assert component in peers(rendered, asked, "ingress") or not any("from" in each for each in rule)
-    assert peers(rendered, "postgres", "ingress") == {"api", "worker", "operator", "blaster", "migrate"}
+        for target in peers(rendered, component, "egress"):
+            rules = rendered.one("NetworkPolicy", target)["spec"]["ingress"]
+            assert component in peers(rendered, target, "ingress") or not any("from" in rule for rule in rules)
+    assert peers(rendered, "postgres", "ingress") == {"api", "worker", "operator", "blast-runner", "migrate"}
     assert peers(rendered, "valkey", "ingress") == {"api", "worker", "operator"}
     assert all(rendered.one("NetworkPolicy", store)["spec"]["egress"] == [] for store in STORES)
     assert rendered.one("NetworkPolicy", "worker")["spec"]["ingress"] == []
 
 
-def test_policies_let_processes_out_to_ones_own_stores(helm: OfflineHelm) -> None:
+def test_policies_allow_egress_to_external_stores(helm: OfflineHelm) -> None:
     rule = "networkPolicies.externalStores[0].ports[0].port=6380"
     rendered = helm.render(*EXTERNAL, "networkPolicies.enabled=true", rule)
     assert {"ports": [{"port": 6380}]} in rendered.one("NetworkPolicy", "migrate")["spec"]["egress"]
@@ -171,12 +174,14 @@ def test_entrances_lead_to_the_service(helm: OfflineHelm) -> None:
     assert route["backendRefs"] == [{"name": "atomictickets-api", "port": 8000}]
 
 
-def test_a_components_pod_goes_before_all_pods(helm: OfflineHelm) -> None:
-    sets = ("pods.priorityClassName=normal", "pods.nodeSelector.disk=ssd", "api.pod.priorityClassName=high")
+def test_a_components_values_override_those_of_all_pods(helm: OfflineHelm) -> None:
+    common = ("pods.priorityClassName=normal", "pods.nodeSelector.disk=ssd", "pods.tolerations[0].operator=Exists")
+    sets = (*common, "api.priorityClassName=high")
     specs = dict(helm.render(*sets).pods())
     assert specs["api"]["priorityClassName"] == "high"
     assert specs["postgres"]["priorityClassName"] == "normal"
     assert all(spec["nodeSelector"] == {"disk": "ssd"} for spec in specs.values())
+    assert all(spec["tolerations"] == [{"operator": "Exists"}] for spec in specs.values())
 
 
 def test_settings_and_variables_reach_the_processes(helm: OfflineHelm, tmp_path: Path) -> None:
@@ -184,13 +189,13 @@ def test_settings_and_variables_reach_the_processes(helm: OfflineHelm, tmp_path:
     values.write_text("settings: {GATE_QUEUE_PURCHASES: 1000000, GATE_QUEUE_SECONDS: 0.5}\n")
     sets = ("extraEnv[0].name=REGION", "extraEnv[0].value=north", "api.extraEnv[0].name=A", "api.extraEnv[0].value=b")
     rendered = helm.render(*sets, files=[values])
-    told = rendered.environment("api")
-    assert (told["GATE_QUEUE_PURCHASES"], told["GATE_QUEUE_SECONDS"]) == ("1000000", "0.5")
-    assert (told["REGION"], told["A"]) == ("north", "b")
+    environment = rendered.environment("api")
+    assert (environment["GATE_QUEUE_PURCHASES"], environment["GATE_QUEUE_SECONDS"]) == ("1000000", "0.5")
+    assert (environment["REGION"], environment["A"]) == ("north", "b")
     assert "A" not in rendered.environment("worker")
 
 
-def test_a_variable_of_the_users_takes_the_place_of_the_charts(helm: OfflineHelm) -> None:
+def test_a_variable_of_the_users_overrides_the_charts(helm: OfflineHelm) -> None:
     sets = ("extraEnv[0].name=REDIS_URL", "extraEnv[0].value=redis://theirs", "worker.extraEnv[0].name=REDIS_URL")
     rendered = helm.render(*sets, "worker.extraEnv[0].value=redis://workers")
     assert rendered.environment("api")["REDIS_URL"] == "redis://theirs"
@@ -202,7 +207,7 @@ def test_two_releases_share_nothing_but_the_definition(helm: OfflineHelm, sets: 
     one, other = helm.render(release="one", namespace="a"), helm.render(*sets, release="one", namespace="b")
     assert one.environment("api")["GATE_KEY_PREFIX"] == "a-one"
     assert other.environment("api")["GATE_KEY_PREFIX"] == ("theirs" if sets else "b-one")
-    for component in ("api", "worker", "operator", "blaster", "migrate"):
+    for component in ("api", "worker", "operator", "blast-runner", "migrate"):
         assert one.environment(component)["LEDGER_SCHEMA_NAME"] == "a-one"
         assert other.environment(component)["LEDGER_SCHEMA_NAME"] == "b-one"
     cluster_wide = {"CustomResourceDefinition"}

@@ -1,4 +1,4 @@
-"""The dashboard asks for metrics that exist, by labels that they have."""
+"""The Grafana dashboard queries only metrics that exist, by labels that they have."""
 
 import json
 import re
@@ -9,13 +9,13 @@ from typing import Any
 from prometheus_client import generate_latest
 
 from app.telemetry.metrics import GAUGES, Metrics
-from flashsale_operator.metrics import Meters, _Readings
+from flashsale_operator.metrics import OperatorMetrics
 from tests.support.chart import CHART, OfflineHelm
 
 
 def dashboard() -> dict[str, Any]:
-    read: dict[str, Any] = json.loads((CHART / "files" / "dashboard.json").read_text())
-    return read
+    model: dict[str, Any] = json.loads((CHART / "files" / "dashboard.json").read_text())
+    return model
 
 
 def queries() -> Iterator[str]:
@@ -26,21 +26,20 @@ def queries() -> Iterator[str]:
             yield variable["query"]["query"]
 
 
-def served() -> set[str]:
-    """The names of all series that the API and the operator tell."""
+def exported() -> set[str]:
+    """Return the names of all series that the API and the operator export."""
     sale = SimpleNamespace(name="drop", **dict.fromkeys(GAUGES, 1))
-    operator = Meters()
-    operator.registry.register(_Readings({}, lambda: 0))
+    operator = OperatorMetrics(lambda: 0)
     exposition = Metrics().exposition([sale], sales_complete=True) + generate_latest(operator.registry)
     types = dict(line.split()[2:4] for line in exposition.decode().splitlines() if line.startswith("# TYPE"))
     histograms = {f"{name}_bucket" for name, kind in types.items() if kind == "histogram"}
     return types.keys() | histograms
 
 
-def test_every_metric_is_told_by_somebody() -> None:
-    asked = {name for query in queries() for name in re.findall(r"atomictickets_[a-z_]+", query)}
-    assert len(asked) > 10
-    assert asked <= served()
+def test_every_queried_metric_is_exported() -> None:
+    queried = {name for query in queries() for name in re.findall(r"atomictickets_[a-z_]+", query)}
+    assert len(queried) > 10
+    assert queried <= exported()
 
 
 def test_every_panel_says_what_it_shows() -> None:
@@ -62,7 +61,7 @@ def test_panels_do_not_overlap_and_fill_the_rows() -> None:
     assert max(x for x, _ in taken) == 23
 
 
-def test_the_map_is_what_grafanas_sidecar_finds(helm: OfflineHelm) -> None:
+def test_grafanas_sidecar_finds_the_config_map(helm: OfflineHelm) -> None:
     assert not helm.render().has("ConfigMap", "dashboard")
     found = helm.render("dashboard.enabled=true").one("ConfigMap", "dashboard")
     assert found["metadata"]["labels"]["grafana_dashboard"] == "1"

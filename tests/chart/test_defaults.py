@@ -1,4 +1,4 @@
-"""What a plain `helm install` makes."""
+"""The objects that a plain `helm install` makes."""
 
 import re
 
@@ -8,7 +8,7 @@ import yaml
 from tests.support.chart import OfflineHelm, component_of
 from tests.support.project import PROJECT
 
-PROCESSES = {"api", "worker", "operator", "blaster", "migrate"}
+PROCESSES = {"api", "worker", "operator", "blast-runner", "migrate"}
 STORES = {"valkey", "broker", "postgres"}
 
 
@@ -19,7 +19,7 @@ def test_has_each_component_once(helm: OfflineHelm) -> None:
     assert {"ServiceMonitor", "PodMonitor", "ClusterRole", "ClusterRoleBinding"}.isdisjoint(rendered.kinds())
 
 
-def test_service_is_called_as_the_documents_say(helm: OfflineHelm) -> None:
+def test_the_service_has_the_documented_name(helm: OfflineHelm) -> None:
     (port,) = helm.render().one("Service", "api")["spec"]["ports"]
     assert helm.render().one("Service", "api")["metadata"]["name"] == "atomictickets-api"
     assert (port["port"], port["targetPort"]) == (8000, "http")
@@ -36,11 +36,11 @@ def test_every_pod_passes_the_restricted_standard(helm: OfflineHelm) -> None:
             assert security["readOnlyRootFilesystem"] is True, component
             assert security["capabilities"] == {"drop": ["ALL"]}, component
             assert container["resources"]["limits"]["memory"], component
-        if component in STORES:  # their images begin as root
+        if component in STORES:  # their images start as root by default
             assert pod["runAsUser"] == pod["fsGroup"] == 999
 
 
-def test_only_those_who_call_kubernetes_have_a_token(helm: OfflineHelm) -> None:
+def test_only_pods_that_call_kubernetes_have_a_token(helm: OfflineHelm) -> None:
     with_token = {component for component, spec in helm.render().pods() if spec["automountServiceAccountToken"]}
     assert with_token == {"operator", "tests"}
 
@@ -52,26 +52,26 @@ def test_every_process_that_stays_is_probed_at_a_port_that_it_opens(helm: Offlin
             named = {port["name"]: port["containerPort"] for port in container["ports"]}
             assert "livenessProbe" in container, component_of(each)
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-                if asked := container.get(probe, {}).get("httpGet"):
-                    assert asked["port"] in named, component_of(each)
-    told = {"worker": "WORKER", "blaster": "BLASTER", "reconciler": "RECONCILE"}
-    for component, variable in told.items():
+                if request := container.get(probe, {}).get("httpGet"):
+                    assert request["port"] in named, component_of(each)
+    prefixes = {"worker": "WORKER", "blast-runner": "BLAST_RUNNER", "reconciler": "RECONCILE"}
+    for component, prefix in prefixes.items():
         rendered = helm.render("operator.enabled=false")
-        assert rendered.environment(component)[f"{variable}_PROBE_PORT"] == "8080"
+        assert rendered.environment(component)[f"{prefix}_PROBE_PORT"] == "8080"
 
 
 @pytest.mark.parametrize("sets", [(), ("operator.enabled=false",)])
-def test_no_probe_that_restarts_a_pod_asks_for_a_store(helm: OfflineHelm, sets: tuple[str, ...]) -> None:
-    """/readyz waits for stores, and pg_isready for recovery: both are readiness alone."""
+def test_no_probe_that_restarts_a_pod_depends_on_a_store(helm: OfflineHelm, sets: tuple[str, ...]) -> None:
+    """/readyz waits for stores and pg_isready for recovery, so both may serve as readiness probes alone."""
     for component, spec in helm.render(*sets).pods():
         (container,) = spec["containers"]
         for probe in ("startupProbe", "livenessProbe"):
-            asked = container.get(probe, {})
-            assert "exec" not in asked, component
+            found = container.get(probe, {})
+            assert "exec" not in found, component
             if component in PROCESSES - {"migrate"} | {"reconciler"}:
                 assert probe in container, f"{component} is killed while it starts on a slow machine"
             if component not in STORES | {"jaeger"}:
-                assert asked.get("httpGet", {}).get("path", "/healthz") == "/healthz", component
+                assert found.get("httpGet", {}).get("path", "/healthz") == "/healthz", component
     (api,) = dict(helm.render(*sets).pods())["api"]["containers"]
     assert api["readinessProbe"]["httpGet"]["path"] == "/readyz"
 
@@ -98,17 +98,17 @@ def test_workers_replicas_are_the_operators(helm: OfflineHelm) -> None:
     assert all("deployments" not in rule["resources"] for rule in alone.one("Role", "operator")["rules"])
 
 
-def test_api_drains_itself_in_time(helm: OfflineHelm) -> None:
-    rendered = helm.render("api.drainSeconds=20", "api.gracefulSeconds=7")
+def test_the_grace_period_of_the_api_exceeds_its_shutdown(helm: OfflineHelm) -> None:
+    rendered = helm.render("api.shutdownDelaySeconds=20", "api.gracefulSeconds=7")
     deployment = rendered.one("Deployment", "api")
     spec = deployment["spec"]["template"]["spec"]
     assert "lifecycle" not in spec["containers"][0]
     assert spec["terminationGracePeriodSeconds"] > 20 + 7 + 5
-    assert rendered.environment("api")["API_DRAIN_SECONDS"] == "20"
+    assert rendered.environment("api")["API_SHUTDOWN_DELAY_SECONDS"] == "20"
     assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
-def test_stock_server_keeps_what_it_said(helm: OfflineHelm) -> None:
+def test_the_stock_server_writes_to_disk_and_evicts_nothing(helm: OfflineHelm) -> None:
     (container,) = helm.render().one("StatefulSet", "valkey")["spec"]["template"]["spec"]["containers"]
     arguments = dict(zip(container["args"][::2], container["args"][1::2], strict=True))
     assert arguments["--appendonly"] == "yes"
@@ -138,21 +138,21 @@ def test_each_process_knows_the_stores_that_it_needs(helm: OfflineHelm) -> None:
         "api": {"REDIS_URL", "BROKER_URL", "DATABASE_URL", "API_ADMIN_TOKEN", "ATOMICTICKETS_JAEGER_URL"},
         "worker": {"REDIS_URL", "BROKER_URL", "DATABASE_URL"},
         "operator": {"REDIS_URL", "BROKER_URL", "DATABASE_URL"},
-        "blaster": {"BROKER_URL", "DATABASE_URL", "API_URL", "ATOMICTICKETS_JAEGER_URL"},
+        "blast-runner": {"BROKER_URL", "DATABASE_URL", "API_URL", "ATOMICTICKETS_JAEGER_URL"},
         "migrate": {"DATABASE_URL"},
         "tests": {"API_URL", "API_ADMIN_TOKEN"},
     }
-    for component, wanted in needs.items():
-        told = rendered.environment(component)
-        assert {name for name in told if name.endswith("_URL") or name == "API_ADMIN_TOKEN"} == wanted, component
+    for component, expected in needs.items():
+        variables = rendered.environment(component)
+        assert {name for name in variables if name.endswith("_URL") or name == "API_ADMIN_TOKEN"} == expected, component
 
 
-def test_those_who_make_sales_know_how_long_the_naive_strategy_thinks(helm: OfflineHelm) -> None:
-    for sets, told in (((), "50"), (("sales.thinkMilliseconds=200",), "200")):
+def test_only_components_that_create_sales_have_the_pause(helm: OfflineHelm) -> None:
+    for sets, expected in (((), "50"), (("sales.thinkMilliseconds=200",), "200")):
         rendered = helm.render(*sets)
         for component in PROCESSES:
-            asked = rendered.environment(component).get("SALE_THINK_MS")
-            assert asked == (told if component in ("api", "operator") else None), component
+            pause = rendered.environment(component).get("SALE_THINK_MS")
+            assert pause == (expected if component in ("api", "operator") else None), component
 
 
 def test_selectors_match_the_pods_of_one_component(helm: OfflineHelm) -> None:
@@ -164,7 +164,7 @@ def test_selectors_match_the_pods_of_one_component(helm: OfflineHelm) -> None:
             assert selector["app.kubernetes.io/instance"] == "atomictickets"
 
 
-def test_migration_is_a_job_that_is_new_only_when_it_differs(helm: OfflineHelm) -> None:
+def test_the_migration_is_a_new_job_only_if_it_differs(helm: OfflineHelm) -> None:
     def name(*sets: str) -> str:
         job = helm.render(*sets).one("Job", "migrate")
         assert "annotations" not in job["metadata"], "a hook"
@@ -182,7 +182,7 @@ def test_no_flash_sale_is_part_of_a_release(helm: OfflineHelm) -> None:
     assert annotations["helm.sh/hook"] == "test"
 
 
-def test_definition_is_the_repositorys_and_stays(helm: OfflineHelm) -> None:
+def test_the_crd_is_the_repositorys_and_is_kept(helm: OfflineHelm) -> None:
     written = yaml.safe_load((PROJECT / "k8s" / "crd.yaml").read_text())
     (rendered,) = helm.render().of("CustomResourceDefinition")
     assert rendered["spec"] == written["spec"]

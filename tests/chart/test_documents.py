@@ -1,4 +1,4 @@
-"""What is made from values.yaml and the settings is what the repository has."""
+"""The files generated from values.yaml and the settings are up to date in the repository."""
 
 import runpy
 from pathlib import Path
@@ -9,7 +9,7 @@ import yaml
 from tests.support.chart import CHART, OfflineHelm
 from tests.support.project import PROJECT
 
-DOCUMENT = runpy.run_path(str(PROJECT / "charts" / "document.py"))
+DOCUMENT = runpy.run_path(str(PROJECT / "tools" / "document_chart.py"))
 
 
 @pytest.mark.parametrize(("path", "text"), DOCUMENT["documents"]().items(), ids=lambda each: getattr(each, "name", ""))
@@ -40,6 +40,7 @@ def test_every_value_that_is_no_obvious_switch_is_explained() -> None:
     unexplained = {path for path, _, description in values.rows if not description}
     assert {path for path in unexplained if path.rpartition(".")[2] not in plain} <= {
         *("pods.nodeSelector", "pods.tolerations", "pods.affinity", "pods.priorityClassName"),
+        *("pods.podAnnotations", "pods.podLabels"),
         *("api.autoscaling.minReplicas", "api.autoscaling.maxReplicas"),
         *("api.autoscaling.targetCPUUtilizationPercentage", "api.ingress.className", "api.httpRoute.hostnames"),
         *("api.podDisruptionBudget.minAvailable", "api.podDisruptionBudget.maxUnavailable", "api.service.nodePort"),
@@ -60,7 +61,7 @@ def test_kinds_port_is_the_one_that_the_node_maps() -> None:
 
 
 def test_kinds_configuration_has_the_fields_that_kind_reads() -> None:
-    """Of kind.x-k8s.io/v1alpha4; kind refuses a field that it doesn't know."""
+    """kind refuses a field that kind.x-k8s.io/v1alpha4 does not have."""
     kind = yaml.safe_load((PROJECT / "kind-config.yaml").read_text())
     assert kind.keys() <= {"kind", "apiVersion", "name", "nodes", "networking", "featureGates", "runtimeConfig"}
     assert (kind["kind"], kind["apiVersion"]) == ("Cluster", "kind.x-k8s.io/v1alpha4")

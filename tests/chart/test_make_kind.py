@@ -1,4 +1,7 @@
-"""What `make kind` runs. Docker and kind are stand-ins that write down what they are asked: neither can run here."""
+"""The commands that `make kind` runs.
+
+Docker, kind, kubectl and helm are stand-ins that record how they were called, because Docker and kind cannot run here.
+"""
 
 import os
 import shutil
@@ -21,7 +24,7 @@ TOOLS = ("docker", "kind", "kubectl", "helm")
 
 
 class StandInTools:
-    """A PATH with the stand-ins in front."""
+    """A directory with the stand-ins, which `make_kind` puts first on the PATH."""
 
     def __init__(self, home: Path) -> None:
         self._calls = home / "calls"
@@ -33,12 +36,12 @@ class StandInTools:
             program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
     def make_kind(self, image: str = "0123456789ab", clusters: str = "", path: str | None = None) -> list[str]:
-        """The commands that ran, in order. Raises CalledProcessError with what make said."""
+        """Return the commands that ran, in order. Raise CalledProcessError, with make's output, if make fails."""
         self._calls.write_text("")
         path = f"{self.programs}:{os.environ['PATH']}" if path is None else path
-        told = {"CALLS": str(self._calls), "IMAGE_ID": image, "CLUSTERS": clusters, "PATH": path}
+        stand_ins = {"CALLS": str(self._calls), "IMAGE_ID": image, "CLUSTERS": clusters, "PATH": path}
         command = (str(shutil.which("make")), "--no-print-directory", "kind")
-        environment = os.environ | {"MAKEFLAGS": ""} | told
+        environment = os.environ | {"MAKEFLAGS": ""} | stand_ins
         subprocess.run(command, cwd=PROJECT, env=environment, check=True, capture_output=True, text=True)
         return self._calls.read_text().splitlines()
 
@@ -59,7 +62,7 @@ def test_the_image_that_was_built_is_the_one_that_is_loaded_and_rolled_out(tools
         assert only(calls, "docker tag") == f"docker tag atomictickets:dev atomictickets:{image}"
         assert only(calls, "kind load") == f"kind load docker-image --name atomictickets atomictickets:{image}"
         upgrade = only(calls, "helm --kube-context kind-atomictickets upgrade --install")
-        # Not --set: Helm would take the digits of some ids for a number, which the schema refuses.
+        # Not --set: Helm would read an id of digits alone as a number, which the schema refuses.
         assert f"--set-string image.tag={image} " in upgrade
 
 

@@ -1,4 +1,4 @@
-"""Who sends traces where, and as what."""
+"""Which processes send traces, to which collector, and with which attributes."""
 
 from typing import Any
 
@@ -6,17 +6,19 @@ import yaml
 
 from tests.support.chart import OfflineHelm, Rendered
 
-TRACED = ("api", "worker", "operator", "blaster")
+TRACED = ("api", "worker", "operator", "blast-runner")
 ELSEWHERE = "telemetry.endpoint=https://collector.example.com"
 
 
-def told(rendered: Rendered, component: str) -> dict[str, Any]:
-    """What OpenTelemetry's variables say to a component."""
+def environment_of(rendered: Rendered, component: str) -> dict[str, Any]:
+    """Return the OpenTelemetry variables in a component's environment."""
     return {name: value for name, value in rendered.environment(component).items() if name.startswith("OTEL_")}
 
 
 def attributes(rendered: Rendered, component: str) -> dict[str, str]:
-    return dict(pair.split("=", 1) for pair in told(rendered, component)["OTEL_RESOURCE_ATTRIBUTES"].split(","))
+    return dict(
+        pair.split("=", 1) for pair in environment_of(rendered, component)["OTEL_RESOURCE_ATTRIBUTES"].split(",")
+    )
 
 
 def test_every_process_sends_to_the_bundled_jaeger(helm: OfflineHelm) -> None:
@@ -25,14 +27,14 @@ def test_every_process_sends_to_the_bundled_jaeger(helm: OfflineHelm) -> None:
     ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
     assert ports == {"query": 16686, "otlp-grpc": 4317, "otlp-http": 4318}
     for component in TRACED:
-        assert told(rendered, component)["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://atomictickets-jaeger:4318"
-        assert told(rendered, component)["OTEL_EXPORTER_OTLP_PROTOCOL"] == "http/protobuf"
-    assert not told(rendered, "migrate")
+        assert environment_of(rendered, component)["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://atomictickets-jaeger:4318"
+        assert environment_of(rendered, component)["OTEL_EXPORTER_OTLP_PROTOCOL"] == "http/protobuf"
+    assert not environment_of(rendered, "migrate")
     alone = helm.render("operator.enabled=false")
-    assert told(alone, "reconciler").keys() == told(rendered, "api").keys()
+    assert environment_of(alone, "reconciler").keys() == environment_of(rendered, "api").keys()
 
 
-def test_a_span_says_which_pod_it_is_of(helm: OfflineHelm) -> None:
+def test_a_span_names_its_pod(helm: OfflineHelm) -> None:
     rendered = helm.render(release="shop", namespace="sales")
     assert attributes(rendered, "worker") == {
         "service.namespace": "shop-atomictickets",
@@ -48,29 +50,29 @@ def test_a_span_says_which_pod_it_is_of(helm: OfflineHelm) -> None:
     assert {"POD_UID", "NODE_NAME", "POD_NAME"} <= set(before), "Kubernetes fills in earlier variables alone"
 
 
-def test_a_collector_of_ones_own(helm: OfflineHelm) -> None:
+def test_an_external_collector(helm: OfflineHelm) -> None:
     rendered = helm.render(ELSEWHERE, "telemetry.headers.existingSecret.name=collector", "jaeger.enabled=false")
     assert "jaeger" not in dict(rendered.pods())
-    assert told(rendered, "api")["OTEL_EXPORTER_OTLP_ENDPOINT"] == "https://collector.example.com"
-    assert told(rendered, "api")["OTEL_EXPORTER_OTLP_HEADERS"] == {
+    assert environment_of(rendered, "api")["OTEL_EXPORTER_OTLP_ENDPOINT"] == "https://collector.example.com"
+    assert environment_of(rendered, "api")["OTEL_EXPORTER_OTLP_HEADERS"] == {
         "secretKeyRef": {"name": "collector", "key": "headers"}
     }
     assert "ATOMICTICKETS_JAEGER_URL" not in rendered.environment("api")
 
 
-def test_nowhere_is_nothing(helm: OfflineHelm) -> None:
+def test_without_a_collector_nothing_is_configured(helm: OfflineHelm) -> None:
     rendered = helm.render("jaeger.enabled=false")
-    assert not any(told(rendered, component) for component in TRACED)
+    assert not any(environment_of(rendered, component) for component in TRACED)
     assert not rendered.of("ConfigMap")
 
 
 def test_sampler_and_attributes_are_the_users(helm: OfflineHelm) -> None:
     sets = ("telemetry.samplerRatio=0.01", r"telemetry.resourceAttributes.service\.namespace=theirs")
     rendered = helm.render(*sets)
-    assert told(rendered, "api")["OTEL_TRACES_SAMPLER"] == "parentbased_traceidratio"
-    assert told(rendered, "api")["OTEL_TRACES_SAMPLER_ARG"] == "0.01"
+    assert environment_of(rendered, "api")["OTEL_TRACES_SAMPLER"] == "parentbased_traceidratio"
+    assert environment_of(rendered, "api")["OTEL_TRACES_SAMPLER_ARG"] == "0.01"
     assert attributes(rendered, "api")["service.namespace"] == "theirs"
-    always = told(helm.render("telemetry.sampler=always_on"), "api")
+    always = environment_of(helm.render("telemetry.sampler=always_on"), "api")
     assert always["OTEL_TRACES_SAMPLER"] == "always_on"
     assert "OTEL_TRACES_SAMPLER_ARG" not in always
 
@@ -81,7 +83,7 @@ def test_links_lead_where_a_browser_finds_jaeger(helm: OfflineHelm) -> None:
     assert public.environment("api")["ATOMICTICKETS_JAEGER_URL"] == "https://jaeger.example.com"
 
 
-def test_jaeger_listens_to_others_and_starts_anew_with_another_configuration(helm: OfflineHelm) -> None:
+def test_jaeger_listens_on_all_addresses_and_restarts_with_another_configuration(helm: OfflineHelm) -> None:
     def configured(*sets: str) -> tuple[dict[str, object], str]:
         rendered = helm.render(*sets)
         annotations = rendered.one("Deployment", "jaeger")["spec"]["template"]["metadata"]["annotations"]
@@ -99,8 +101,8 @@ def test_jaeger_listens_to_others_and_starts_anew_with_another_configuration(hel
 def test_policies_lead_to_the_collector(helm: OfflineHelm) -> None:
     bundled = helm.render("networkPolicies.enabled=true")
     otlp, query = bundled.one("NetworkPolicy", "jaeger")["spec"]["ingress"]
-    askers = {peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for peer in otlp["from"]}
-    assert askers == set(TRACED)
+    senders = {peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for peer in otlp["from"]}
+    assert senders == set(TRACED)
     assert (otlp["ports"], query) == ([{"port": "otlp-http"}], {"ports": [{"port": "query"}]})
     own = helm.render("networkPolicies.enabled=true", ELSEWHERE, "networkPolicies.telemetry[0].ports[0].port=443")
     assert {"ports": [{"port": 443}]} in own.one("NetworkPolicy", "worker")["spec"]["egress"]

@@ -1,4 +1,4 @@
-"""The API server, asked directly: each run of kubectl takes 0.3 s of CPU, a request takes a few milliseconds."""
+"""A client of the API server: a request takes a few milliseconds, while each run of kubectl takes 0.3 s of CPU."""
 
 import base64
 import json
@@ -34,14 +34,15 @@ RESOURCES = {
     "pod": (CORE, "pods"),
     "event": (CORE, "events"),
 }
-"""Kind, in lower case, to API and plural. All are in a namespace."""
+"""The API and the plural of each kind, by the kind in lower case. All of these kinds are namespaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiServer:
-    """Requests in one namespace. Every method raises Refused with the server's message.
+    """The API server, seen from one namespace. Every method raises Refused with the server's message if it fails.
 
-    `what` is `kind/name`, the kind in lower case. `config`: the kubeconfig, reduced to its current context.
+    The argument `resource` is `kind/name`, with the kind in lower case. `config` is the kubeconfig, reduced to its
+    current context.
     """
 
     client: httpx2.Client
@@ -51,59 +52,59 @@ class ApiServer:
     def within(self, namespace: str) -> Self:
         return replace(self, namespace=namespace)
 
-    def get(self, what: str) -> Object:
-        return self._call("GET", self._path(what))
+    def get(self, resource: str) -> Object:
+        return self._call("GET", self._path(resource))
 
-    def find(self, what: str) -> Object | None:
-        """None if it doesn't exist."""
-        response = self.client.get(self._path(what))
+    def find(self, resource: str) -> Object | None:
+        """Return the object, or None if it does not exist."""
+        response = self.client.get(self._path(resource))
         return None if response.status_code == httpx2.codes.NOT_FOUND else _answer(response)
 
     def all(self, kind: str, *, fields: str = "") -> list[Object]:
-        """Of one kind. `fields`: a selector."""
+        """Return all objects of a kind that match the field selector `fields`."""
         found: list[Object] = self._call("GET", self._path(kind), params={"fieldSelector": fields})["items"]
         return found
 
     def create(self, *manifests: Object, strict: bool = True, dry_run: bool = False) -> None:
-        """`strict`: an unknown field is refused; otherwise it is pruned."""
+        """Create objects. If `strict`, an unknown field is refused; otherwise it is pruned."""
         query = {"fieldValidation": "Strict" if strict else "Ignore"} | ({"dryRun": "All"} if dry_run else {})
         for manifest in manifests:
             self._call("POST", self._path(manifest["kind"].lower()), manifest, params=query)
 
-    def patch(self, what: str, change: Object, *, subresource: str = "") -> None:
-        """A JSON merge patch: null removes."""
-        self._change(what, change, MERGE, subresource)
+    def patch(self, resource: str, change: Object, *, subresource: str = "") -> None:
+        """Apply a JSON merge patch, in which null removes a field."""
+        self._change(resource, change, MERGE, subresource)
 
-    def patch_json(self, what: str, change: list[Object], *, subresource: str = "") -> None:
-        """A list of operations (RFC 6902)."""
-        self._change(what, change, JSON_PATCH, subresource)
+    def patch_json(self, resource: str, change: list[Object], *, subresource: str = "") -> None:
+        """Apply a JSON patch, which is a list of operations (RFC 6902)."""
+        self._change(resource, change, JSON_PATCH, subresource)
 
-    def delete(self, what: str) -> None:
-        self._call("DELETE", self._path(what))
+    def delete(self, resource: str) -> None:
+        self._call("DELETE", self._path(resource))
 
     def token(self, account: str) -> str:
-        """A new one, for a service account."""
+        """Return a new token for a service account."""
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
         made = self._call("POST", f"{self._path(f'serviceaccount/{account}')}/token", request)
         return str(made["status"]["token"])
 
     def may(self, user: str, verb: str, kind: str, *, subresource: str = "") -> bool:
-        """Whether the user has the right in this namespace."""
+        """Return whether the user has this right in this namespace."""
         api, plural = RESOURCES[kind]
         group = api.split("/")[2] if api.startswith("/apis/") else ""
-        asked = {
+        attributes = {
             "namespace": self.namespace, "verb": verb, "group": group, "resource": plural, "subresource": subresource,
         }  # fmt: skip
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",
-            "spec": {"user": user, "resourceAttributes": asked},
+            "spec": {"user": user, "resourceAttributes": attributes},
         }
-        told = self._call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
-        return bool(told["status"]["allowed"])
+        reviewed = self._call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        return bool(reviewed["status"]["allowed"])
 
     def create_namespace(self) -> None:
-        """This one."""
+        """Create this namespace."""
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
         self._call("POST", "/api/v1/namespaces", namespace)
 
@@ -111,21 +112,21 @@ class ApiServer:
         self._call("PATCH", f"/api/v1/namespaces/{self.namespace}", {"metadata": {"labels": labels}}, MERGE)
 
     def delete_namespace(self) -> None:
-        """Returns at once; what is in it goes later."""
+        """Delete this namespace. Return at once, before its content is gone."""
         response = self.client.delete(f"/api/v1/namespaces/{self.namespace}")
-        if response.status_code not in (httpx2.codes.NOT_FOUND, httpx2.codes.CONFLICT):  # it is gone, or on its way
+        if response.status_code not in (httpx2.codes.NOT_FOUND, httpx2.codes.CONFLICT):  # it is gone, or going
             _answer(response)
 
     def has_namespace(self) -> bool:
         response = self.client.get(f"/api/v1/namespaces/{self.namespace}")
         return response.status_code != httpx2.codes.NOT_FOUND and bool(_answer(response))
 
-    def _change(self, what: str, change: Any, content_type: str, subresource: str) -> None:
-        path = self._path(what) + (f"/{subresource}" if subresource else "")
+    def _change(self, resource: str, change: Any, content_type: str, subresource: str) -> None:
+        path = self._path(resource) + (f"/{subresource}" if subresource else "")
         self._call("PATCH", path, change, content_type, params={"fieldValidation": "Strict"})
 
-    def _path(self, what: str) -> str:
-        kind, _, name = what.partition("/")
+    def _path(self, resource: str) -> str:
+        kind, _, name = resource.partition("/")
         api, plural = RESOURCES[kind]
         return f"{api}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
 
@@ -145,8 +146,8 @@ class ApiServer:
 
 @contextmanager
 def api_server(kubectl: Kubectl) -> Iterator[ApiServer]:
-    """The server of kubectl's current context, with the same rights."""
-    # kubectl merges the files of KUBECONFIG and reads those that they name.
+    """Yield a client of the server in kubectl's current context, with the same rights."""
+    # kubectl merges the files in KUBECONFIG and embeds the files that they refer to.
     config = json.loads(kubectl("config", "view", "--raw", "--minify", "--flatten", "--output=json"))
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
     headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
@@ -176,7 +177,7 @@ def _decoded(data: str) -> str:
 
 
 def _answer(response: httpx2.Response) -> Object:
-    told: Object = response.json()
+    document: Object = response.json()
     if response.is_error:
-        raise Refused(told["message"])
-    return told
+        raise Refused(document["message"])
+    return document

@@ -1,4 +1,8 @@
-"""A real API server for these tests: the one of KUBECONFIG, or of the script that CLUSTER_KIT names, or a skip."""
+"""Fixtures for a real API server.
+
+It is the one that KUBECONFIG leads to, or that of the script which CLUSTER_KIT names. Without either the tests are
+skipped.
+"""
 
 import os
 import shutil
@@ -18,14 +22,17 @@ from tests.support.project import PROJECT
 from tests.support.until import block_until
 
 OURS = ("kind-", "atomictickets")
-"""How the contexts begin that tests may use: they install a CRD, which a KUBECONFIG left from work must not get."""
+"""Prefixes of the contexts that the tests may use.
+
+They install a CRD, which must not end up in a cluster that a KUBECONFIG leads to by accident.
+"""
 NO_CLUSTER = f"set KUBECONFIG (`make kind` gives a cluster), or {VARIABLE}: docs/development.md"
 
 KIT = pytest.StashKey[Kit]()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """All processes of pytest join before the first test of any, so that none takes the kit's cluster from another."""
+    """Join the kit before the first test of any process of pytest, so that none takes down the cluster of another."""
     kit = kit_of_environment()
     if kit and "KUBECONFIG" not in os.environ and any(item.get_closest_marker("cluster") for item in session.items):
         kit.join()
@@ -34,14 +41,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skipped here and not in a fixture, all tests share one line of the summary."""
-    if item.get_closest_marker("cluster") and (reason := why_not()):
+    """Skip the test without an API server. Skipped here and not in a fixture, all tests share a line of the summary."""
+    if item.get_closest_marker("cluster") and (reason := unavailable_reason()):
         pytest.skip(f"no Kubernetes: {reason}")
 
 
 @cache
-def why_not() -> str:
-    """Why there is no API server for tests; empty if there is one."""
+def unavailable_reason() -> str:
+    """Return why there is no API server for tests, or '' if there is one."""
     if kubeconfig := os.environ.get("KUBECONFIG"):
         if shutil.which("kubectl") is None:
             return "KUBECONFIG is set, and kubectl is not on the PATH"
@@ -52,7 +59,7 @@ def why_not() -> str:
 
 @pytest.fixture(scope="session")
 def admin(pytestconfig: pytest.Config) -> Kubectl:
-    """kubectl with all rights. A cluster that was up before stays up."""
+    """Return kubectl with all rights. A cluster that was up before the tests stays up after them."""
     if kubeconfig := os.environ.get("KUBECONFIG"):
         return Kubectl(Path(kubeconfig))
     kit = pytestconfig.stash[KIT]
@@ -66,55 +73,61 @@ def admin(pytestconfig: pytest.Config) -> Kubectl:
 
 @pytest.fixture(scope="session")
 def crd(admin: Kubectl) -> Kubectl:
-    """kubectl, with FlashSale served. To apply it again, by another process of pytest, changes nothing."""
-    with exclusively("definition"):  # a release that is being installed beside it may bring it as well
+    """Return kubectl for a cluster that serves FlashSale.
+
+    Another process of pytest may apply the definition as well, which changes nothing.
+    """
+    with exclusively("definition"):  # a release that is installed at the same time may bring it as well
         admin("apply", "--server-side", "--force-conflicts", f"--filename={PROJECT / 'k8s' / 'crd.yaml'}")
     admin("wait", "--for=condition=Established", "crd/flashsales.atomictickets.dev", "--timeout=30s")
-    block_until(lambda: _described(admin), seconds=30)  # the API server publishes its schema a moment later
+    block_until(lambda: _is_explained(admin), seconds=30)  # the API server publishes its schema a moment later
     return admin
 
 
 @pytest.fixture(scope="session")
 def server(crd: Kubectl) -> Iterator[ApiServer]:
-    """The API server, with all rights and FlashSale served."""
+    """Yield the API server, which serves FlashSale, with all rights."""
     with api_server(crd) as server:
         yield server
 
 
 @pytest.fixture
 def definition_is_left_alone() -> Iterator[None]:
-    """For tests that change the definition, of which there is one in the cluster, or see that nobody does."""
+    """Give the test exclusive use of the CRD, of which the cluster has one.
+
+    Tests use this fixture if they change the definition, or assert that nothing changes it.
+    """
     with exclusively("definition"):
         yield
 
 
 @pytest.fixture(scope="module")
 def shared_api(server: ApiServer) -> Iterator[ApiServer]:
-    """The API server, in a namespace for the tests of one module."""
+    """Yield the API server, in a namespace for the tests of one module."""
     yield from _fresh_namespace(server)
 
 
 @pytest.fixture
 def api(server: ApiServer) -> Iterator[ApiServer]:
-    """The API server, in a namespace for this test alone."""
+    """Yield the API server, in a namespace for this test alone."""
     yield from _fresh_namespace(server)
 
 
 @pytest.fixture
 def kubectl(admin: Kubectl, api: ApiServer) -> Kubectl:
-    """kubectl in the namespace of `api`."""
+    """Return kubectl in the namespace of `api`."""
     return admin.within(api.namespace)
 
 
 @pytest.fixture
 def stores(store_environment: dict[str, str]) -> dict[str, str]:
-    """The environment of every process of one installation."""
+    """Return the environment of every process of one installation."""
     return store_environment | PATIENCE
 
 
 @pytest.fixture
 def installation(api: ApiServer, tmp_path: Path, stores: dict[str, str]) -> Iterator[Installation]:
-    """Nothing of it runs yet, and no account exists."""
+    """Yield an installation of which nothing runs yet, and whose account does not exist yet."""
     installation = Installation(api, tmp_path, stores)
     yield installation
     installation.stop()
@@ -122,18 +135,18 @@ def installation(api: ApiServer, tmp_path: Path, stores: dict[str, str]) -> Iter
 
 @pytest.fixture
 def running(installation: Installation) -> Installation:
-    """With one operator."""
+    """Return an installation with one running operator."""
     return installation.begin()
 
 
 def _fresh_namespace(server: ApiServer) -> Iterator[ApiServer]:
-    within = server.within(f"test-{uuid.uuid4().hex[:12]}")
-    within.create_namespace()
-    yield within
-    within.delete_namespace()
+    fresh = server.within(f"test-{uuid.uuid4().hex[:12]}")
+    fresh.create_namespace()
+    yield fresh
+    fresh.delete_namespace()
 
 
-def _described(kubectl: Kubectl) -> bool:
+def _is_explained(kubectl: Kubectl) -> bool:
     try:
         return "stock" in kubectl("explain", "flashsale.spec")
     except Refused:

@@ -1,4 +1,4 @@
-"""helm as a user runs it, against the API server that kubectl of these tests knows."""
+"""helm as a user runs it, against the same API server as kubectl in these tests."""
 
 import json
 import shutil
@@ -13,12 +13,12 @@ MARGIN_SECONDS = 30
 
 
 class HelmRefused(Exception):
-    """helm failed; its words are the message."""
+    """helm failed. The message is what it printed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Helm:
-    """One release, in kubectl's namespace. `always`: what each install and upgrade of it is told."""
+    """One release, in kubectl's namespace. `always` are values that each install and upgrade of it sets."""
 
     kubectl: Kubectl
     release: str = "atomictickets"
@@ -29,7 +29,11 @@ class Helm:
         return shutil.which("helm", path=self.kubectl.environment["PATH"])
 
     def install(self, *sets: str, wait_seconds: int = 0, take_ownership: bool = False) -> str:
-        """With `wait_seconds` it returns when all pods are ready and all Jobs done, or is refused after so long."""
+        """Install the release and return helm's output.
+
+        With `wait_seconds`, return when all pods are ready and all Jobs are done, and raise HelmRefused if that takes
+        longer.
+        """
         flags = ("--take-ownership", "--force-conflicts") if take_ownership else ()
         return self._chart("install", *sets, flags=flags, wait_seconds=wait_seconds)
 
@@ -37,7 +41,7 @@ class Helm:
         return self._chart("upgrade", *sets, wait_seconds=wait_seconds)
 
     def template(self, *sets: str) -> str:
-        """What an install would make, without a cluster."""
+        """Return the manifests that an install would apply, without asking a cluster."""
         return self._chart("template", *sets, wait_seconds=0)
 
     def uninstall(self) -> str:
@@ -47,7 +51,7 @@ class Helm:
         return self._run("rollback", self.release, str(revision), *waiting(wait_seconds), wait_seconds=wait_seconds)
 
     def revision(self) -> int:
-        """The newest one's number."""
+        """Return the number of the newest revision."""
         return int(json.loads(self._run("history", self.release, "--output=json", "--max=1"))[0]["revision"])
 
     def test(self) -> str:
@@ -58,7 +62,7 @@ class Helm:
         return self._run(verb, self.release, str(CHART), *options, *waiting(wait_seconds), wait_seconds=wait_seconds)
 
     def _run(self, *arguments: str, wait_seconds: int = 0) -> str:
-        """Raises HelmRefused."""
+        """Run helm and return its output. Raise HelmRefused if it fails."""
         done = subprocess.run(
             [self.program or "helm", "--namespace", self.kubectl.namespace, *arguments],
             env=self.kubectl.environment,

@@ -1,6 +1,7 @@
 """An installation in a namespace: real stores, the operator and the workers as processes, and the objects around them.
 
-The Deployment of workers is scaled and never runs: no node may take its pods. What drains is real Celery.
+The Deployment of workers is scaled but its pods never run, because no node may take them. The orders are drained by
+real Celery workers, which are processes of this machine.
 """
 
 import json
@@ -13,9 +14,9 @@ from typing import Any
 
 import yaml
 
-from app.lab.process import ChildProcess
-from app.lab.servers.ports import free_port
-from app.lab.service import CELERY_WORKER
+from app.lab.stack.process import ChildProcess
+from app.lab.stack.servers.ports import free_port
+from app.lab.stack.service import CELERY_WORKER
 from tests.cluster.api_server import ApiServer
 from tests.cluster.operator_process import OperatorProcess
 from tests.cluster.statuses import Status, until_status
@@ -40,11 +41,11 @@ DEPLOYMENT = {
         },
     },
 }
-WAIT_SECONDS = 60.0  # what takes one second alone; the machine may have other things to do
+WAIT_SECONDS = 60.0  # for a condition that takes one second on an idle machine
 
 
 class Installation:
-    """Processes are numbered in the order of their start. `stop` ends them all."""
+    """An installation, whose processes are numbered in the order of their start. `stop` ends them all."""
 
     def __init__(self, api: ApiServer, home: Path, stores: dict[str, str]) -> None:
         self.api = api
@@ -54,7 +55,7 @@ class Installation:
         self._processes: list[ChildProcess] = []
 
     def set_up(self, rules: list[dict[str, Any]] | None = None) -> None:
-        """The account with its rights, the Lease and the Deployment, as the chart makes them."""
+        """Create the account with its rights, the Lease and the Deployment, as the chart does."""
         account = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": self.api.namespace}
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": ROLE["metadata"]["name"]}
         self.api.create(
@@ -75,13 +76,16 @@ class Installation:
         block_until(lambda: any(self.api.may(user, verb, "flashsale") for verb in ("get", "list")))
 
     def begin(self) -> "Installation":
-        """Sets it up, and starts one operator."""
+        """Set it up, start one operator, and return the installation."""
         self.set_up()
         self.start_operator()
         return self
 
     def start_operator(self, module: str = "flashsale_operator.main", **environment: str) -> OperatorProcess:
-        """Start one more, with the rights of the Role alone. `environment` overrides. Returns at once."""
+        """Start one more operator, with the rights of the Role alone, and return at once.
+
+        `environment` overrides the default settings.
+        """
         number = len(self.operators) + 1
         settings = {
             "KUBECONFIG": str(self._kubeconfig()),
@@ -90,11 +94,11 @@ class Installation:
             "OPERATOR_LEASE": LEASE,
             "OPERATOR_WORKERS": WORKERS,
             "OPERATOR_LEASE_SECONDS": "6",
-            "OPERATOR_ACT_SECONDS": "4",
-            "OPERATOR_RENEW_SECONDS": "1",
-            "OPERATOR_LIST_SECONDS": "3",
-            "OPERATOR_GLANCE_SECONDS": "0.5",
-            "OPERATOR_QUIET_SECONDS": "2",
+            "OPERATOR_RENEW_DEADLINE_SECONDS": "4",
+            "OPERATOR_RETRY_PERIOD_SECONDS": "1",
+            "OPERATOR_RESYNC_SECONDS": "3",
+            "OPERATOR_POLL_SECONDS": "0.5",
+            "OPERATOR_STABILIZATION_SECONDS": "2",
         }
         operator = OperatorProcess(
             f"operator {number}",
@@ -109,7 +113,7 @@ class Installation:
         return operator
 
     def start_worker(self, **environment: str) -> ChildProcess:
-        """Returns when it drains. `environment` overrides."""
+        """Start one more worker and return when it drains. `environment` overrides the default settings."""
         number = len(self._processes) + 1
         ready = self._home / f"worker-{number}.ready"
         worker = ChildProcess(
@@ -124,35 +128,35 @@ class Installation:
         return worker
 
     def until(self, holds: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
-        """Waits while the last operator runs; what it logged is in the failure."""
+        """Wait for the condition. If the last operator ends before it holds, its log is in the error's message."""
         self.operators[-1].wait_ready(holds, seconds=seconds)
 
     def until_phase(self, phase: str, sale: str = "drop") -> Status:
         return self.until_status(lambda status: status.get("phase") == phase, sale)
 
     def until_status(self, holds: Callable[[Status], bool], sale: str = "drop") -> Status:
-        """Return the resource's status, once it is so."""
+        """Wait until the resource's status meets the condition, and return the status."""
         return until_status(self.until, partial(self.api.get, f"flashsale/{sale}"), holds)
 
     def sale(self, name: str = "drop") -> dict[str, Any]:
-        """The resource; empty if there is none."""
+        """Return the resource, or {} if there is none."""
         return self.api.find(f"flashsale/{name}") or {}
 
     def status(self, sale: str = "drop") -> Status:
-        """Empty if nothing was written yet, or there is no such resource."""
+        """Return the resource's status, or {} if none was written yet or there is no such resource."""
         status: Status = self.sale(sale).get("status", {})
         return status
 
     def messages(self, sale: str) -> str:
-        """What all conditions say."""
+        """Return the messages of all conditions, joined."""
         return " ".join(one["message"] for one in self.status(sale).get("conditions", ()))
 
-    def reasons(self, about: str = "drop") -> list[str]:
-        """The reasons of the events about an object, in the order in which they were posted."""
-        return [event["reason"] for event in self.events(about)]
+    def reasons(self, involved: str = "drop") -> list[str]:
+        """Return the reasons of the events about an object, in the order in which they were posted."""
+        return [event["reason"] for event in self.events(involved)]
 
-    def events(self, about: str = "drop") -> list[dict[str, Any]]:
-        found = self.api.all("event", fields=f"involvedObject.name={about}")
+    def events(self, involved: str = "drop") -> list[dict[str, Any]]:
+        found = self.api.all("event", fields=f"involvedObject.name={involved}")
         return sorted(found, key=lambda event: int(event["metadata"]["resourceVersion"]))
 
     def replicas(self) -> int:
@@ -173,7 +177,7 @@ class Installation:
         return os.environ | self._stores | settings
 
     def _kubeconfig(self) -> Path:
-        """For the account, made from the tests' own: the same server, and a token."""
+        """Write a kubeconfig for the operator's account: the server of the tests' own kubeconfig, with a token."""
         config = self.api.config | {
             "users": [self.api.config["users"][0] | {"user": {"token": self.api.token(ACCOUNT)}}]
         }

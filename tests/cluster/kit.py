@@ -1,7 +1,7 @@
-"""The script named by CLUSTER_KIT, which starts a Kubernetes cluster for tests, shared by all processes of pytest.
+"""The script that CLUSTER_KIT names. It starts a Kubernetes cluster for tests, which all processes of pytest share.
 
-It understands `status`, `up --control-plane`, `down`, `env` (shell exports of KUBECONFIG and PATH), and
-`build TAG CONTEXT`.
+Its commands are `status`, `up --control-plane`, `up` and `images` (for `.ci/run`), `down`, `env` (prints shell exports
+of KUBECONFIG and PATH), and `build TAG CONTEXT`.
 """
 
 import fcntl
@@ -14,16 +14,19 @@ from pathlib import Path
 from typing import IO
 
 VARIABLE = "CLUSTER_KIT"
-SECONDS = 180  # a first start unpacks and downloads
+SECONDS = 180  # the first start downloads and unpacks
 LOCKS = Path(tempfile.gettempdir()) / f"atomictickets-cluster-{os.getuid()}"
 
 
 class KitFailed(Exception):
-    """What the script said last."""
+    """The script failed. The message is the end of its output."""
 
 
 class Kit:
-    """Takes the cluster down only if it was these tests that started it, and no other process of theirs uses it."""
+    """The kit's cluster, as one process of pytest uses it.
+
+    It is taken down by the last process that uses it, and only if these tests have started it.
+    """
 
     def __init__(self, script: Path, locks: Path = LOCKS) -> None:
         self.script = script
@@ -31,19 +34,19 @@ class Kit:
         self._users: IO[str] | None = None
 
     def join(self) -> None:
-        """Counts this process among the users. All join before any of them starts the cluster."""
+        """Count this process among the users. All processes must join before any of them starts the cluster."""
         with exclusively("starting", self._locks):
             self._users = _opened(self._locks / "users")
             if _is_last(self._users):
-                self._set_ours(False)  # a process that was killed may have left it set
+                self._set_ours(False)  # a killed process may have left it set
             fcntl.flock(self._users, fcntl.LOCK_SH)
 
     def start(self) -> None:
-        """Starts the API server and its controllers unless a cluster is up. Raises KitFailed."""
+        """Start the API server and its controllers unless a cluster is up. Raise KitFailed if the script fails."""
         with exclusively("starting", self._locks):
             if self._call("status").returncode == 0:
                 return
-            self._set_ours(True)  # first: what starts by halves is to be taken down as well
+            self._set_ours(True)  # set first, so that a cluster that starts only partly is taken down as well
             try:
                 started = self._call("up", "--control-plane")
             except subprocess.TimeoutExpired as late:
@@ -52,7 +55,7 @@ class Kit:
                 raise KitFailed(started.stderr.strip()[-200:])
 
     def leave(self) -> None:
-        """The last user takes down what the tests have started."""
+        """Remove this process from the users. The last one takes down a cluster that the tests have started."""
         if self._users is None:
             return
         with exclusively("starting", self._locks):
@@ -63,18 +66,18 @@ class Kit:
             self._users.close()
 
     def environment(self) -> tuple[Path, str]:
-        """KUBECONFIG, and the PATH with kubectl and helm on it. Raises KitFailed."""
+        """Return KUBECONFIG, and the PATH with kubectl and helm on it. Raise KitFailed if the script fails."""
         shell = 'eval "$("$0" env)" && printf "%s\\n" "$KUBECONFIG" "$PATH"'
-        told = subprocess.run(
+        printed = subprocess.run(
             ["bash", "-c", shell, str(self.script)], capture_output=True, text=True, timeout=SECONDS, check=False
         )
-        if told.returncode != 0:
-            raise KitFailed(told.stderr.strip()[-200:])
-        kubeconfig, path = told.stdout.splitlines()
+        if printed.returncode != 0:
+            raise KitFailed(printed.stderr.strip()[-200:])
+        kubeconfig, path = printed.stdout.splitlines()
         return Path(kubeconfig), path
 
     def _set_ours(self, ours: bool) -> None:
-        """The file says for all processes whether the tests have started the cluster."""
+        """Record, for all processes, whether the tests have started the cluster."""
         assert self._users is not None
         self._users.truncate(0)
         self._users.seek(0)
@@ -94,7 +97,7 @@ def kit_of_environment() -> Kit | None:
 
 @contextmanager
 def exclusively(purpose: str, locks: Path = LOCKS) -> Iterator[None]:
-    """For one process of the machine at a time."""
+    """Hold a lock that one process of this machine can hold at a time for each purpose."""
     with _opened(locks / purpose) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -106,7 +109,7 @@ def _opened(path: Path) -> IO[str]:
 
 
 def _is_last(users: IO[str]) -> bool:
-    """Whether no other process has the file locked; then this one has, exclusively."""
+    """Return whether no other process has the file locked. If so, this process now holds an exclusive lock on it."""
     try:
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""kubectl as a user runs it: what it prints is part of what is tested."""
+"""kubectl as a user runs it, for tests that also check what it prints."""
 
 import json
 import os
@@ -11,19 +11,19 @@ TIMEOUT_SECONDS = 60
 
 
 class Refused(Exception):
-    """kubectl failed; its words are the message."""
+    """kubectl failed. The message is what it printed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kubectl:
-    """Runs against one API server, in one namespace. `path` comes first on the PATH, where a kit brings its own."""
+    """kubectl for one API server, in one namespace. `path`, from a kit, comes first on the PATH of every run."""
 
     kubeconfig: Path
     path: str = ""
     namespace: str = "default"
 
     def __call__(self, *arguments: str, stdin: str | None = None, seconds: float = TIMEOUT_SECONDS) -> str:
-        """What it prints. Raises Refused with what it says on failure."""
+        """Run kubectl and return its output. Raise Refused, with what it printed, if it fails."""
         done = subprocess.run(
             ["kubectl", "--namespace", self.namespace, *arguments],
             input=stdin,
@@ -45,14 +45,11 @@ class Kubectl:
     def within(self, namespace: str) -> Self:
         return replace(self, namespace=namespace)
 
-    def apply(self, *manifests: dict[str, Any], options: tuple[str, ...] = ()) -> str:
-        """Manifests are JSON, which YAML includes."""
-        return self("apply", "--filename=-", *options, stdin="\n---\n".join(map(json.dumps, manifests)))
+    def apply(self, *manifests: dict[str, Any]) -> str:
+        """Apply manifests. They are sent as JSON, which is valid YAML."""
+        return self("apply", "--filename=-", stdin="\n---\n".join(map(json.dumps, manifests)))
 
-    def get(self, *what: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self("get", *what, "--output=json"))
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """Return the object, or the list of objects, that `kubectl get` prints."""
+        found: dict[str, Any] = json.loads(self("get", *arguments, "--output=json"))
         return found
-
-    def patch(self, what: str, change: dict[str, Any], *options: str) -> str:
-        """A JSON merge patch: null removes."""
-        return self("patch", what, "--type=merge", f"--patch={json.dumps(change)}", *options)

@@ -1,4 +1,4 @@
-"""FlashSales to declare."""
+"""Manifests of FlashSales."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ QUICK: dict[str, Any] = {"reconcile": {"intervalSeconds": 1, "graceSeconds": 2}}
 
 
 def flashsale(name: str = "drop", spec: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A manifest; what is None in `spec` is left out."""
-    wanted = {key: value for key, value in (BASE | (spec or {})).items() if value is not None}
-    return {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "metadata": {"name": name}, "spec": wanted}
+    """Return a manifest. Fields of `spec` that are None are left out."""
+    fields = {key: value for key, value in (BASE | (spec or {})).items() if value is not None}
+    return {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "metadata": {"name": name}, "spec": fields}
 
 
 def quick(name: str = "drop", **spec: Any) -> dict[str, Any]:
-    """One that is compared with the ledger every second."""
+    """Return the manifest of a sale that is reconciled every second."""
     return flashsale(name, QUICK | spec)

@@ -1,27 +1,27 @@
-"""The operator as a process of its own, with what it serves."""
+"""The operator as a process of its own, with its probe and metrics."""
 
 import sys
 from pathlib import Path
 
 import httpx2
 
-from app.lab.process import ChildProcess
+from app.lab.stack.process import ChildProcess
 from tests.support.project import PROJECT
 
-TURNS = "atomictickets_operator_reconcile_seconds_count"
-TURN_SECONDS = 60.0  # what takes one second alone; the machine may have other things to do
+RECONCILIATIONS = "atomictickets_operator_reconcile_seconds_count"
+WAIT_SECONDS = 60.0  # for reconciliations that take one second on an idle machine
 
 HTTP = httpx2.Client(timeout=10, trust_env=False, limits=httpx2.Limits(max_keepalive_connections=0))
-"""One for all questions: to make a client takes 20 ms, for certificates that plain HTTP has no use for."""
+"""One client for all requests. It takes 20 ms to make one, because it loads certificates, which plain HTTP ignores."""
 
 
 class OperatorProcess(ChildProcess):
-    """`kopf run` as a pod starts it."""
+    """A process of `kopf run`, started as in a pod."""
 
     def __init__(
         self, name: str, *, module: str, namespace: str, log: Path, environment: dict[str, str], ports: tuple[int, int]
     ) -> None:
-        """`ports`: of the probe and the metrics."""
+        """Prepare the process. `ports` are those of the probe and of the metrics."""
         health, metrics = ports
         self.health, self.metrics = f"http://127.0.0.1:{health}/healthz", f"http://127.0.0.1:{metrics}/metrics"
         super().__init__(
@@ -36,14 +36,14 @@ class OperatorProcess(ChildProcess):
         )
 
     def probe(self) -> int:
-        """The status that the liveness probe gets; 0 if nobody listens."""
+        """Return the HTTP status that the liveness probe gets, or 0 if there is no answer."""
         try:
             return HTTP.get(self.health).status_code
         except httpx2.TransportError:
             return 0
 
     def metric(self, name: str) -> float:
-        """The value of one line of the exposition; 0 if nobody listens yet."""
+        """Return the value of one line of the exposition, or 0 if there is no answer yet."""
         try:
             exposition = HTTP.get(self.metrics).text
         except httpx2.TransportError:
@@ -51,7 +51,7 @@ class OperatorProcess(ChildProcess):
         (line,) = (line for line in exposition.splitlines() if line.startswith(f"{name} "))
         return float(line.rpartition(" ")[2])
 
-    def turn(self, turns: int, *, seconds: float = TURN_SECONDS) -> None:
-        """Wait until it has taken so many more turns of sales."""
-        last = self.metric(TURNS) + turns
-        self.wait_ready(lambda: self.metric(TURNS) >= last, seconds=seconds)
+    def until_reconciled(self, times: int) -> None:
+        """Wait until the operator has reconciled sales this many more times."""
+        last = self.metric(RECONCILIATIONS) + times
+        self.wait_ready(lambda: self.metric(RECONCILIATIONS) >= last, seconds=WAIT_SECONDS)

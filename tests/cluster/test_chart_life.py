@@ -1,4 +1,4 @@
-"""What install, upgrade, rollback and uninstall leave on an API server. Whether the pods run is for a whole cluster."""
+"""The objects that install, upgrade, rollback and uninstall leave on an API server. No pod runs here."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,7 +21,7 @@ OURS = {"app.kubernetes.io/part-of": "atomictickets"}
 
 @pytest.fixture
 def helm(kubectl: Kubectl) -> Helm:
-    """Of a release whose pods find no node, where there is one: they would run for nobody."""
+    """Return helm for a release whose pods fit no node: if the cluster has nodes, no pod must run on them."""
     helm = Helm(kubectl, always=("pods.nodeSelector.kept-from=nodes",))
     if helm.program is None:
         pytest.skip("no Helm: helm is not on the PATH")
@@ -71,7 +71,7 @@ def test_an_install_finds_the_passwords_of_the_one_before(helm: Helm, api: ApiSe
 @pytest.mark.usefixtures("definition_is_left_alone")
 @pytest.mark.timeout(900)  # it may wait for pods/test_coming_and_going.py, which has 600 s
 @pytest.mark.thorough
-def test_a_definition_of_somebody_else_is_used_and_left_alone(helm: Helm) -> None:
+def test_a_definition_that_another_tool_owns_is_used_and_left_alone(helm: Helm) -> None:
     before = helm.kubectl.get(DEFINITION)["metadata"]
     helm.install()
     helm.upgrade("api.replicas=1")
@@ -81,10 +81,10 @@ def test_a_definition_of_somebody_else_is_used_and_left_alone(helm: Helm) -> Non
 
 
 def test_pods_pass_the_restricted_standard(helm: Helm, api: ApiServer) -> None:
-    """An admission that refuses shows as a Deployment or StatefulSet without pods, and its event."""
+    """If admission refuses a pod, its Deployment or StatefulSet has no pods and an event says why."""
     api.label_namespace(RESTRICTED)
     helm.install()
-    wanted = {"api", "worker", "operator", "blaster", "broker", "valkey", "postgres", "migrate"}
+    wanted = {"api", "worker", "operator", "blast-runner", "broker", "valkey", "postgres", "migrate"}
     block_until(lambda: wanted <= {component_of(pod) for pod in api.all("pod")}, seconds=30)
 
 
@@ -100,14 +100,14 @@ def test_the_negative_control_is_refused_by_the_restricted_standard(helm: Helm, 
     assert "allowPrivilegeEscalation" in failures()[0]
 
 
-def test_those_who_may_view_or_edit_the_namespace_may_view_or_edit_its_sales(helm: Helm, api: ApiServer) -> None:
+def test_the_roles_view_and_edit_of_a_namespace_cover_its_sales(helm: Helm, api: ApiServer) -> None:
     for user, role in (("viewer", "view"), ("editor", "edit")):
         helm.kubectl("create", "rolebinding", user, f"--clusterrole={role}", f"--user={user}")
     helm.install("crds.enabled=false")
     assert not api.may("viewer", "list", "flashsale")
     helm.upgrade("crds.enabled=false", "rbac.aggregateClusterRoles=true")
     granted = (("viewer", "list"), ("editor", "create"), ("editor", "watch"))
-    # A controller puts each role together, of two parts that come one after the other.
+    # A controller aggregates each role from two parts, one after the other.
     block_until(lambda: all(api.may(user, verb, "flashsale") for user, verb in granted), seconds=30)
     assert not any(api.may("viewer", verb, "flashsale") for verb in ("create", "patch", "delete"))
     assert not api.may("editor", "patch", "flashsale", subresource="status")
@@ -131,19 +131,19 @@ OPTIONS = (
     *("api.autoscaling.enabled=true", "networkPolicies.enabled=true", "dashboard.enabled=true"),
     *("api.ingress.enabled=true", "api.ingress.hosts[0].host=tickets.example.com", "api.service.type=NodePort"),
     *("pods.priorityClassName=system-cluster-critical", "pods.tolerations[0].operator=Exists", "pods.nodeSelector.a=b"),
-    "api.pod.topologySpreadConstraints[0].topologyKey=zone",
-    *(f"api.pod.topologySpreadConstraints[0].{each}" for each in ("maxSkew=1", "whenUnsatisfiable=DoNotSchedule")),
+    "api.topologySpreadConstraints[0].topologyKey=zone",
+    *(f"api.topologySpreadConstraints[0].{each}" for each in ("maxSkew=1", "whenUnsatisfiable=DoNotSchedule")),
 )
 
 
 @pytest.mark.parametrize("sets", [(), EXTERNAL, OPTIONS], ids=["as it is", "everything external", "everything on"])
 def test_every_field_is_one_that_the_api_server_knows(helm: Helm, sets: tuple[str, ...]) -> None:
-    # Without the account that comes with it the pod of `helm test` would be refused: nothing here is really made.
+    # The pod of `helm test` would be refused, because the account that the chart makes for it does not exist here.
     rendered = helm.template("crds.enabled=false", "serviceAccount.create=false", *sets)
     helm.kubectl("apply", "--dry-run=server", "--validate=strict", "--filename=-", stdin=rendered)
 
 
-def test_a_field_that_it_does_not_know_is_refused(helm: Helm) -> None:
+def test_an_unknown_field_is_refused(helm: Helm) -> None:
     """The control of the test above."""
     rendered = helm.template("crds.enabled=false", "serviceAccount.create=false", "podSecurityContext.runAsNobody=true")
     with pytest.raises(Refused, match="runAsNobody"):
@@ -159,7 +159,7 @@ def test_two_releases_in_one_namespace_live_apart(helm: Helm, api: ApiServer) ->
     other.upgrade("api.replicas=1")
 
 
-def test_a_value_that_is_mistyped_installs_nothing(helm: Helm) -> None:
+def test_a_mistyped_value_installs_nothing(helm: Helm) -> None:
     with pytest.raises(HelmRefused, match="'replica' not allowed"):
         helm.install("api.replica=3")
     assert helm.kubectl.get("all")["items"] == []

@@ -1,4 +1,4 @@
-"""What the API server makes of a FlashSale: what it refuses and with what sentence, what it fills in, what it shows."""
+"""FlashSales on the API server: which it refuses, and why, the defaults that it fills in, and how it shows them."""
 
 import uuid
 from typing import Any
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.cluster
 
 EVENING, LATER = "2030-12-01T18:00:00Z", "2030-12-01T20:00:00Z"
 
-# what is declared beyond BASE; part of the refusal
+# For each case: the fields declared in addition to BASE, and a part of the refusal.
 NEVER_MADE = {
     "unknown strategy": ({"strategy": "hope"}, 'supported values: "naive", "naive-relative"'),
     "no strategy": ({"strategy": None}, "spec.strategy: Required value"),
@@ -36,21 +36,21 @@ NEVER_MADE = {
     "opens too far ahead": ({"opensAt": "2200-01-01T00:00:00Z"}, "opensAt must be between the years 2000 and 2200"),
     "closes too far ahead": ({"closesAt": "9999-12-31T23:59:59Z"}, "closesAt must be between the years 2000 and 2200"),
     "more least than most workers": ({"workers": {"min": 3, "max": 2}}, "workers.min must be at most workers.max"),
-    "more least workers than the default allows": ({"workers": {"min": 6}}, "which is 5 where it is left out"),
+    "more least workers than the default allows": ({"workers": {"min": 6}}, "which is 5 by default"),
     "unknown policy": ({"reconcile": {"policy": "Guess"}}, 'supported values: "RepairSafe", "Observe"'),
     "unknown field": ({"stok": 10}, 'unknown field "spec.stok"'),
     "unknown field further in": ({"workers": {"maximum": 3}}, 'unknown field "spec.workers.maximum"'),
 }
 BAD_NAMES = ["friday.drop", "f" * 64, "1.5"]
 
-# the spec beyond BASE, the phase that its status tells, the change; part of the refusal
+# For each case: the spec in addition to BASE, the phase in the status, the change, and a part of the refusal.
 NEVER_CHANGED: dict[str, tuple[dict[str, Any], str | None, dict[str, Any], str]] = {
     "another strategy": ({}, None, {"strategy": "naive"}, "strategy is fixed for the sale's life"),
     "another strategy in another round": ({}, "Closed", {"strategy": "naive", "round": 2}, "strategy is fixed"),
-    "less stock": ({}, None, {"stock": 9}, "stock only grows while a round lasts; to lower it, raise round too"),
-    "an earlier round": ({"round": 3}, None, {"round": 2}, "round is never lowered"),
-    "no round, which is the first": ({"round": 3}, None, {"round": None}, "round is never lowered"),
-    "less stock in an earlier round": ({"round": 3}, None, {"round": 2, "stock": 9}, "round is never lowered"),
+    "less stock": ({}, None, {"stock": 9}, "stock can only be raised within a round; to lower it, raise round too"),
+    "an earlier round": ({"round": 3}, None, {"round": 2}, "round can't be lowered"),
+    "no round, which is the first": ({"round": 3}, None, {"round": None}, "round can't be lowered"),
+    "less stock in an earlier round": ({"round": 3}, None, {"round": 2, "stock": 9}, "round can't be lowered"),
     "opens later, once open": ({"opensAt": EVENING}, "Open", {"opensAt": LATER}, "opensAt is fixed once the sale has"),
     "opens later, once sold out": ({"opensAt": EVENING}, "SoldOut", {"opensAt": LATER}, "opensAt is fixed once"),
     "opens later, while paused": ({"opensAt": EVENING}, "Paused", {"opensAt": LATER}, "opensAt is fixed once"),
@@ -95,7 +95,7 @@ CHANGED: dict[str, tuple[dict[str, Any], str | None, dict[str, Any]]] = {
 
 
 def integers(node: dict[str, Any], path: str) -> dict[str, dict[str, Any]]:
-    """All integers below, by their path."""
+    """Return the schemas of all integers in this node and below it, by path."""
     found = {path: node} if node["type"] == "integer" else {}
     for name, child in node.get("properties", {}).items():
         found |= integers(child, f"{path}.{name}")
@@ -111,7 +111,7 @@ STATUS = FlashSaleStatus.model_validate(
         "epoch": 1,
         "stock": {"total": 10, "remaining": 0, "backlog": 1, "booked": 9},
         "drift": {},
-        "workers": {"wished": 1, "pool": 2, "ready": 2},
+        "workers": {"desired": 1, "pool": 2, "ready": 2},
         "conditions": [
             {
                 "type": type_,
@@ -139,7 +139,7 @@ def test_a_bad_sale_is_refused_with_a_sentence_that_helps(
 
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_a_name_that_the_http_api_would_not_take_is_refused(shared_api: ApiServer, name: str) -> None:
-    with pytest.raises(Refused, match="a sale's name is a DNS label: at most 63 of"):
+    with pytest.raises(Refused, match="a sale's name must be a DNS label: at most 63 characters of"):
         shared_api.create(flashsale(name))
 
 
@@ -147,7 +147,7 @@ def test_a_name_that_the_http_api_would_not_take_is_refused(shared_api: ApiServe
 def test_a_bad_change_is_refused_with_a_sentence_that_helps(
     shared_api: ApiServer, spec: dict[str, Any], phase: str | None, change: dict[str, Any], sentence: str
 ) -> None:
-    sale = make(shared_api, spec, phase)
+    sale = declare(shared_api, spec, phase)
     with pytest.raises(Refused) as refused:
         shared_api.patch(sale, {"spec": change})
     assert sentence in str(refused.value)
@@ -157,13 +157,13 @@ def test_a_bad_change_is_refused_with_a_sentence_that_helps(
 def test_a_good_change_is_taken(
     shared_api: ApiServer, spec: dict[str, Any], phase: str | None, change: dict[str, Any]
 ) -> None:
-    sale = make(shared_api, spec, phase)
+    sale = declare(shared_api, spec, phase)
     shared_api.patch(sale, {"spec": change})
 
 
 def test_each_rule_is_among_those_refusals() -> None:
     seen = [sentence for _, sentence in NEVER_MADE.values()] + [entry[-1] for entry in NEVER_CHANGED.values()]
-    seen.append("a sale's name is a DNS label")
+    seen.append("a sale's name must be a DNS label")
     for rule in (rule for rules in RULES.values() for rule in rules):
         assert any(sentence in rule.message for sentence in seen), rule.message
 
@@ -189,10 +189,10 @@ def test_a_number_is_taken_up_to_its_bounds_and_not_beyond(shared_api: ApiServer
     ],
 )
 def test_the_server_fills_in_what_the_model_would(shared_api: ApiServer, spec: dict[str, Any]) -> None:
-    stored = shared_api.get(make(shared_api, spec))
+    stored = shared_api.get(declare(shared_api, spec))
     read = FlashSale.model_validate(stored)
     filled_in = read.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-    times = {"opensAt", "closesAt"}  # of which the server keeps the text
+    times = {"opensAt", "closesAt"}  # the server keeps their text unchanged
     assert {key: value for key, value in filled_in.items() if key not in times} == {
         key: value for key, value in stored["spec"].items() if key not in times
     }
@@ -205,16 +205,16 @@ def test_without_validation_an_unknown_field_is_pruned(shared_api: ApiServer) ->
 
 
 def test_a_status_reads_back_as_it_was_written(shared_api: ApiServer) -> None:
-    sale = make(shared_api, {})
-    tell(shared_api, sale, STATUS)
+    sale = declare(shared_api, {})
+    write_status(shared_api, sale, STATUS)
     assert FlashSale.model_validate(shared_api.get(sale)).status == STATUS
     empty = FlashSaleStatus(observed_generation=2)
-    tell(shared_api, sale, empty)
+    write_status(shared_api, sale, empty)
     assert FlashSale.model_validate(shared_api.get(sale)).status == empty
 
 
 def test_a_spec_and_its_status_are_written_apart(shared_api: ApiServer) -> None:
-    sale = make(shared_api, {}, "Open")
+    sale = declare(shared_api, {}, "Open")
     shared_api.patch(sale, {"spec": {"stock": 20}, "status": {"phase": "Closed"}})
     shared_api.patch(sale, {"spec": {"stock": 30}, "status": {"epoch": 4}}, subresource="status")
     stored = shared_api.get(sale)
@@ -224,7 +224,7 @@ def test_a_spec_and_its_status_are_written_apart(shared_api: ApiServer) -> None:
 
 def test_columns_show_where_a_sale_stands(api: ApiServer, kubectl: Kubectl) -> None:
     api.create(flashsale("friday-drop"))
-    tell(api, "flashsale/friday-drop", STATUS)
+    write_status(api, "flashsale/friday-drop", STATUS)
     for resource in ("fs", "sale", "flashsales", "atomictickets"):
         heading, row = kubectl("get", resource).splitlines()
         assert heading.split() == ["NAME", *(name.upper() for name, _, _, priority, _ in COLUMNS if not priority)]
@@ -235,8 +235,8 @@ def test_columns_show_where_a_sale_stands(api: ApiServer, kubectl: Kubectl) -> N
 
 
 def test_kubectl_waits_for_a_condition(crd: Kubectl, shared_api: ApiServer) -> None:
-    sale = make(shared_api, {})
-    tell(shared_api, sale, STATUS)
+    sale = declare(shared_api, {})
+    write_status(shared_api, sale, STATUS)
     kubectl = crd.within(shared_api.namespace)
     assert "condition met" in kubectl("wait", "--for=condition=Ready", sale, "--timeout=30s")
 
@@ -252,8 +252,8 @@ def test_explain_says_what_each_field_is_for(crd: Kubectl, field: str) -> None:
         assert properties["description"] in explained
 
 
-def make(api: ApiServer, spec: dict[str, Any], phase: str | None = None) -> str:
-    """Declares a sale, and tells its phase as the operator would. Returns what to call it."""
+def declare(api: ApiServer, spec: dict[str, Any], phase: str | None = None) -> str:
+    """Declare a sale, and write its phase as the operator would. Return it as `kind/name`."""
     name = f"sale-{uuid.uuid4().hex[:8]}"
     api.create(flashsale(name, spec))
     if phase is not None:
@@ -261,8 +261,8 @@ def make(api: ApiServer, spec: dict[str, Any], phase: str | None = None) -> str:
     return f"flashsale/{name}"
 
 
-def tell(api: ApiServer, sale: str, status: FlashSaleStatus) -> None:
-    """Writes the whole status, as the operator does."""
+def write_status(api: ApiServer, sale: str, status: FlashSaleStatus) -> None:
+    """Write the whole status, as the operator does."""
     written = status.model_dump(mode="json", by_alias=True, exclude_none=True)
     api.patch_json(sale, [{"op": "add", "path": "/status", "value": written}], subresource="status")
 

@@ -1,11 +1,11 @@
-"""What goes wrong with the stores while a sale runs, and how it ends."""
+"""Faults of the stores while a sale runs, and how the operator repairs or reports them."""
 
 from collections.abc import Callable
 
 import pytest
 
-from app.lab.servers.postgres import PostgresServer
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.postgres import PostgresServer
+from app.lab.stack.servers.valkey import ValkeyServer
 from app.ledger.migrate import migrate
 from app.ledger.sales import SaleRepository
 from tests.cluster.installation import Installation
@@ -16,7 +16,7 @@ from tests.support.box_office import BoxOffice
 pytestmark = pytest.mark.cluster
 
 
-async def test_what_redis_forgot_comes_back_with_limits_and_answers(running: Installation, office: BoxOffice) -> None:
+async def test_a_forgotten_sale_comes_back_with_limits_and_answers(running: Installation, office: BoxOffice) -> None:
     running.api.create(quick(perCustomerLimit=1))
     running.until_phase("Open")
     sold = await office.sell(6)
@@ -29,12 +29,12 @@ async def test_what_redis_forgot_comes_back_with_limits_and_answers(running: Ins
     }  # fmt: skip
     assert "lastReconcile" in status
     again = await office.buy("buyer-0")
-    assert again.reservation == sold[0]  # type: ignore[union-attr]  # the answer is a reservation, and the old one
+    assert again.reservation == sold[0]  # type: ignore[union-attr]  # the answer is the old reservation
     repair = ["CounterLost", "SaleFenced", "Reseeded"]
     assert [reason for reason in running.reasons() if reason in repair] == repair
 
 
-# 10 s: two grace periods of 2 s, and looks before and after them, a second apart.
+# This takes 10 s: two grace periods of 2 s, with checks before and after them a second apart.
 async def test_leaked_tickets_return_once_after_the_grace_period(running: Installation, office: BoxOffice) -> None:
     running.api.create(quick())
     running.until_phase("Open")
@@ -43,7 +43,7 @@ async def test_leaked_tickets_return_once_after_the_grace_period(running: Instal
     assert condition(leaked, "LedgerConsistent") == ("False", "Leaked")
     mended = running.until_status(lambda status: condition(status, "LedgerConsistent")[0] == "True")
     assert mended["drift"] == {"leaked": 0, "overAdmitted": 0, "lost": 0}
-    running.operators[0].turn(4)  # which could give them back again
+    running.operators[0].until_reconciled(4)  # each time it could return the tickets once more
     snapshot = await office.snapshot()
     assert (snapshot.remaining, snapshot.repairs) == (10, 1)
     assert running.reasons() == ["Seeded", "SaleOpened", "DriftDetected", "TicketsReturned"]
@@ -54,12 +54,12 @@ async def test_leaked_tickets_return_once_after_the_grace_period(running: Instal
     assert (await office.snapshot()).remaining == 10
 
 
-async def test_who_only_observes_tells_and_leaves_it(running: Installation, office: BoxOffice) -> None:
+async def test_the_policy_observe_reports_drift_and_repairs_nothing(running: Installation, office: BoxOffice) -> None:
     running.api.create(quick(reconcile={"intervalSeconds": 1, "policy": "Observe", "graceSeconds": 1}))
     running.until_phase("Open")
     await office.leak(3)
     running.until_status(lambda status: status["drift"]["leaked"] == 3)
-    running.operators[0].turn(4)
+    running.operators[0].until_reconciled(4)
     assert running.sale()["status"]["drift"]["leaked"] == 3
     assert (await office.snapshot()).remaining == 7
 
@@ -72,7 +72,7 @@ async def test_an_unsafe_strategy_is_only_observed(running: Installation, sales:
     assert (ledger.stock, ledger.epoch) == (10, 1)
 
 
-def test_a_gate_that_is_away_is_told_and_nothing_is_guessed(
+def test_a_gate_that_is_away_is_reported_and_nothing_is_guessed(
     installation: Installation, make_valkey: Callable[..., ValkeyServer]
 ) -> None:
     server = make_valkey()

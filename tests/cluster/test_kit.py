@@ -1,4 +1,4 @@
-"""Who starts the cluster of a kit, and who takes it down. The kit is a script that only remembers what it was told."""
+"""When processes start the cluster of a kit, and take it down. The kit here is a script that only records its calls."""
 
 from pathlib import Path
 
@@ -27,11 +27,11 @@ def script(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def kits(script: Path, tmp_path: Path) -> tuple[Kit, Kit]:
-    """As two processes of pytest have them."""
+    """Return two kits, as two processes of pytest have them."""
     return Kit(script, tmp_path / "locks"), Kit(script, tmp_path / "locks")
 
 
-def test_two_start_it_once_and_the_last_takes_it_down(kits: tuple[Kit, Kit], script: Path) -> None:
+def test_two_processes_start_the_cluster_once_and_the_last_takes_it_down(kits: tuple[Kit, Kit], script: Path) -> None:
     for kit in kits:
         kit.join()
     for kit in kits:
@@ -43,7 +43,7 @@ def test_two_start_it_once_and_the_last_takes_it_down(kits: tuple[Kit, Kit], scr
     assert calls(script).count("up") == 1
 
 
-def test_it_stays_for_the_one_that_has_not_asked_for_it_yet(kits: tuple[Kit, Kit], script: Path) -> None:
+def test_the_cluster_stays_up_for_a_process_that_has_not_started_it_yet(kits: tuple[Kit, Kit], script: Path) -> None:
     for kit in kits:
         kit.join()
     kits[0].start()
@@ -54,7 +54,7 @@ def test_it_stays_for_the_one_that_has_not_asked_for_it_yet(kits: tuple[Kit, Kit
     assert calls(script).count("up") == 1
 
 
-def test_what_was_up_before_stays_up(kits: tuple[Kit, Kit], script: Path) -> None:
+def test_a_cluster_that_was_up_before_stays_up(kits: tuple[Kit, Kit], script: Path) -> None:
     (script.parent / "is-up").touch()
     kits[0].join()
     kits[0].start()
@@ -63,10 +63,10 @@ def test_what_was_up_before_stays_up(kits: tuple[Kit, Kit], script: Path) -> Non
     assert "up" not in calls(script)
 
 
-def test_what_a_killed_process_has_left_counts_as_up_before(kits: tuple[Kit, Kit], script: Path) -> None:
+def test_the_cluster_of_a_killed_process_counts_as_up_before(kits: tuple[Kit, Kit], script: Path) -> None:
     (script.parent / "is-up").touch()
     (script.parent / "locks").mkdir()
-    (script.parent / "locks" / "users").write_text("ours")  # and no lock on it
+    (script.parent / "locks" / "users").write_text("ours")  # and no process has it locked
     kits[0].join()
     kits[0].start()
     kits[0].leave()

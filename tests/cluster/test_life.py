@@ -1,4 +1,4 @@
-"""The life of a declared sale, with nothing played: the operator has the rights of its Role, and Celery drains."""
+"""The life of a declared sale without stand-ins: the operator has the rights of its Role, and real Celery drains."""
 
 import pytest
 from redis.asyncio import Redis
@@ -19,7 +19,7 @@ async def test_a_sale_is_opened_sold_booked_and_grown(
 ) -> None:
     running.start_worker()
     running.api.create(quick(perCustomerLimit=2))
-    # New rights take the API server a moment: the first look at the Deployment may be refused.
+    # The API server takes a moment to apply new rights: the first read of the Deployment may be refused.
     opened = running.until_status(
         lambda status: status["phase"] == "Open" and condition(status, "WorkersAvailable")[0] != "Unknown"
     )
@@ -27,7 +27,7 @@ async def test_a_sale_is_opened_sold_booked_and_grown(
     assert {one["type"]: one["status"] for one in opened["conditions"]} == {
         "Ready": "True",
         "StockSeeded": "True",
-        "WorkersAvailable": "False",  # there is no node on which a pod could start
+        "WorkersAvailable": "False",  # no node takes the pods
         "LedgerConsistent": "True",
         "Accepting": "True",
     }
@@ -48,9 +48,9 @@ async def test_a_sale_is_opened_sold_booked_and_grown(
     assert running.reasons() == ["Seeded", "SaleOpened", "SoldOut", "SaleOpened", "SoldOut"]
     assert running.operators[0].probe() == 200
 
-    told = await ResourceReports(broker, key_prefix).told("drop")  # for the dashboard
-    assert told is not None
-    assert (told["phase"], told["conditions"]) == ("SoldOut", sold["conditions"])
+    reported = await ResourceReports(broker, key_prefix).status_of("drop")  # for the dashboard
+    assert reported is not None
+    assert (reported["phase"], reported["conditions"]) == ("SoldOut", sold["conditions"])
 
 
 async def test_a_changed_spec_comes_into_force(running: Installation, office: BoxOffice) -> None:
@@ -72,9 +72,9 @@ async def test_a_changed_spec_comes_into_force(running: Installation, office: Bo
     assert (await office.snapshot()).closes > 0
 
     running.api.patch("flashsale/drop", {"spec": {"round": 2, "stock": 3, "closesAt": None}})
-    afresh = running.until_phase("Open")
-    assert (afresh["round"], afresh["stock"]["remaining"]) == (2, 3)
-    ready = next(one for one in afresh["conditions"] if one["type"] == "Ready")
+    restarted = running.until_phase("Open")
+    assert (restarted["round"], restarted["stock"]["remaining"]) == (2, 3)
+    ready = next(one for one in restarted["conditions"] if one["type"] == "Ready")
     assert ready["observedGeneration"] == 5
 
 

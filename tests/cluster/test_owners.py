@@ -1,4 +1,4 @@
-"""Whose a name is, and two operators at once."""
+"""Which side owns the name of a sale, the HTTP API or a resource, and two operators at once."""
 
 from collections import Counter
 
@@ -35,7 +35,7 @@ async def test_an_http_sale_keeps_its_name_until_the_resource_asks_for_it(
     assert "Adopted" in running.reasons()
 
 
-async def test_an_http_sale_is_looked_after_as_well(installation: Installation, office: BoxOffice) -> None:
+async def test_an_http_sale_is_reconciled_as_well(installation: Installation, office: BoxOffice) -> None:
     await office.create(stock=10)
     await office.sell(3)
     await office.drain()
@@ -46,8 +46,8 @@ async def test_an_http_sale_is_looked_after_as_well(installation: Installation, 
     assert (await office.snapshot()).remaining == 7
 
 
-async def test_a_restored_resource_adopts_what_is_left(running: Installation, office: BoxOffice) -> None:
-    """Another uid over a sale that nobody has ended: what was sold stays sold."""
+async def test_a_restored_resource_adopts_the_remaining_tickets(running: Installation, office: BoxOffice) -> None:
+    """A resource with another uid takes over a sale that was not ended, and its bookings stay."""
     running.api.create(quick())
     running.until_phase("Open")
     await office.sell(4)
@@ -60,47 +60,48 @@ async def test_a_restored_resource_adopts_what_is_left(running: Installation, of
     assert running.reasons() == ["Seeded", "SaleOpened", "Adopted", "SaleOpened"]
 
 
-# 10 s: eleven sales, looked at by two processes, and then thirty turns of each to see that nothing more happens.
+# This takes 10 s: two processes reconcile eleven sales, and then each reconciles thirty times more without any change.
 async def test_two_operators_at_once_do_what_one_does(
     installation: Installation, office: BoxOffice, sales: SaleRepository
 ) -> None:
-    """Without the Lease, so that both really act. Neither the stores nor the events tell that there were two."""
+    """Without the Lease both operators really act, and neither the stores nor the events show that there were two."""
     installation.set_up()
     for _ in range(2):
         installation.start_operator(OPERATOR_LEASE="", OPERATOR_WORKERS="")
     for operator in installation.operators:
-        operator.wait_ready(lambda operator=operator: operator.probe() == 200, seconds=60)  # type: ignore[misc]  # mypy knows no such lambda
+        operator.wait_ready(lambda operator=operator: operator.probe() == 200, seconds=60)  # type: ignore[misc]  # a default binds it
     installation.api.create(quick(stock=20), *(quick(name) for name in MANY))
     for name in ("drop", *MANY):
         installation.until_phase("Open", name)
     first = (await office.snapshot()).epoch
-    told = await office.sell(15)
+    reservations = await office.sell(15)
     await office.redis.unlink(office.keys.sale)
     installation.until_status(lambda status: (status["epoch"], status["phase"]) == (first + 1, "Open"))
-    told += await office.sell(10, "late")
-    assert len(told) == 20
+    reservations += await office.sell(10, "late")
+    assert len(reservations) == 20
     await office.drain()
     installation.until_status(lambda status: (status["stock"]["booked"], status["phase"]) == (20, "SoldOut"))
     for operator in installation.operators:
-        operator.turn(3 * len(MANY))  # in which a slower one would tell again what the other has told
+        operator.until_reconciled(3 * len(MANY))  # meanwhile the slower one could repeat the other's events
 
     tally = await sales.tally("drop", 1)
     assert (tally.epoch, tally.booked, tally.rejected, tally.duplicates) == (first + 1, 20, 0, 0)
     snapshot = await office.snapshot()
     assert (snapshot.epoch, snapshot.remaining, snapshot.backlog, snapshot.repairs) == (first + 1, 0, 0, 0)
-    told_once = Counter(installation.reasons())
-    assert (told_once["SoldOut"], told_once["DriftDetected"]) == (1, 0)
-    assert told_once["CounterLost"] == told_once["SaleFenced"] == told_once["Reseeded"] <= first
-    assert told_once["SaleOpened"] <= first + 1  # once an epoch; not where nobody saw the sale between
+    posted = Counter(installation.reasons())
+    assert (posted["SoldOut"], posted["DriftDetected"]) == (1, 0)
+    assert posted["CounterLost"] == posted["SaleFenced"] == posted["Reseeded"] <= first
+    assert posted["SaleOpened"] <= first + 1  # once an epoch, or not at all if no reconciliation saw the sale in it
     for name in MANY:
-        # One may take a sale that the other has just created for lost, before it is seeded: then its epoch is higher.
+        # One operator may see a sale that the other has just created and not yet seeded. It then treats the counter as
+        # lost, and begins a new epoch.
         other = await office.gate.snapshot(name)
         assert other is not None
         assert (other.round, other.stock, other.remaining) == (1, 10, 10)
         assert other.epoch == (await sales.tally(name, 1)).epoch
-        told_once = Counter(installation.reasons(name))
-        assert 1 <= told_once.pop("SaleOpened", 0) <= other.epoch  # once an epoch, as above
-        assert set(told_once.values()) <= {1}
+        reported = Counter(installation.reasons(name))
+        assert 1 <= reported.pop("SaleOpened", 0) <= other.epoch  # once an epoch, as above
+        assert set(reported.values()) <= {1}
 
 
 def test_one_of_two_acts_and_the_other_takes_over(installation: Installation) -> None:
@@ -118,5 +119,5 @@ def test_one_of_two_acts_and_the_other_takes_over(installation: Installation) ->
 
 
 async def is_open(office: BoxOffice) -> bool:
-    seen = await office.gate.snapshot("drop")
-    return seen is not None and seen.state == "open"
+    snapshot = await office.gate.snapshot("drop")
+    return snapshot is not None and snapshot.state == "open"

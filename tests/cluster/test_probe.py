@@ -1,4 +1,4 @@
-"""What the kubelet learns of an operator that turns no more."""
+"""The liveness probe of an operator that no longer reconciles."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.cluster.manifests import flashsale
 pytestmark = pytest.mark.cluster
 
 
-# 11 s: Kopf asks its probes every ten seconds, and the first answer has to be a good one.
+# This takes 11 s: Kopf evaluates its probes every ten seconds, and the first result has to be a success.
 def test_a_stuck_loop_fails_the_probe(installation: Installation) -> None:
     installation.set_up()
     operator = installation.start_operator("tests.cluster.stuck_operator")

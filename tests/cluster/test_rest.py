@@ -1,4 +1,4 @@
-"""Many sales at once, and what the operator does when there is nothing to do."""
+"""Many sales at once, and an operator that has nothing to do."""
 
 import statistics
 import time
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from flashsale_operator.settings import OperatorSettings
 from tests.cluster.installation import Installation
 from tests.cluster.manifests import flashsale, quick
-from tests.cluster.operator_process import TURNS
+from tests.cluster.operator_process import RECONCILIATIONS
 from tests.cluster.statuses import condition
 
 pytestmark = pytest.mark.cluster
@@ -24,21 +24,28 @@ WRITTEN = text("""
 """)
 AS_DEPLOYED = {
     f"OPERATOR_{name.upper()}": str(OperatorSettings.model_fields[name].default)
-    for name in ("lease_seconds", "act_seconds", "renew_seconds", "list_seconds", "glance_seconds", "quiet_seconds")
+    for name in (
+        "lease_seconds",
+        "renew_deadline_seconds",
+        "retry_period_seconds",
+        "resync_seconds",
+        "poll_seconds",
+        "stabilization_seconds",
+    )
 }
 WRITES = {"hset", "hincrby", "set", "xadd", "xdel", "xack", "expire", "expireat", "persist", "unlink", "del", "sadd"}
 
 
-async def test_turns_of_an_unchanged_sale_write_nothing(
+async def test_reconciling_an_unchanged_sale_writes_nothing(
     running: Installation, stock_redis: Redis, engine: AsyncEngine
 ) -> None:
     running.api.create(quick(perCustomerLimit=2, closesAt="2099-01-01T00:00:00Z"))
     running.until_status(
         lambda status: status.get("phase") == "Open" and condition(status, "WorkersAvailable")[0] != "Unknown"
     )
-    running.operators[0].turn(3)
+    running.operators[0].until_reconciled(3)
     before = running.sale(), await commands(stock_redis), await written(engine)
-    running.operators[0].turn(5)
+    running.operators[0].until_reconciled(5)
     assert (running.sale(), await commands(stock_redis), await written(engine)) == before
     await stock_redis.hset("control", "a", "b")
     assert await commands(stock_redis) != before[1]
@@ -56,22 +63,22 @@ def test_two_hundred_sales_are_ready_within_a_minute_and_then_it_is_quiet(instal
     applied = time.monotonic()
     installation.until(lambda: all_ready(installation))
     ready = time.monotonic()
-    operator.turn(400)
-    requests, turns, at = operator.metric(REQUESTS), operator.metric(TURNS), time.monotonic()
+    operator.until_reconciled(400)
+    requests, reconciled, at = operator.metric(REQUESTS), operator.metric(RECONCILIATIONS), time.monotonic()
     process = psutil.Process(operator.pid)
     seconds = sum(process.cpu_times()[:2])
-    operator.turn(400)
+    operator.until_reconciled(400)
     elapsed = time.monotonic() - at
     per_minute = (operator.metric(REQUESTS) - requests) / elapsed * 60
-    turns_per_second = (operator.metric(TURNS) - turns) / elapsed
+    per_second = (operator.metric(RECONCILIATIONS) - reconciled) / elapsed
     busy = (sum(process.cpu_times()[:2]) - seconds) / elapsed
     megabytes = process.memory_info().rss / 2**20
     print(
         f"applied in {applied - began:.1f} s, ready after {ready - began:.1f} s; at rest "
-        f"{per_minute:.0f} requests/min, {turns_per_second:.1f} turns/s, {busy:.0%} CPU, {megabytes:.0f} MB"
+        f"{per_minute:.0f} requests/min, {per_second:.1f} reconciliations/s, {busy:.0%} CPU, {megabytes:.0f} MB"
     )
     assert per_minute < 100
-    assert turns_per_second < 30
+    assert per_second < 30
     assert megabytes < 150
 
 
@@ -93,12 +100,12 @@ def all_ready(installation: Installation) -> bool:
 
 
 async def commands(redis: "Redis") -> dict[str, int]:
-    """Calls of each command that writes, since the server was started; those in scripts too."""
+    """Return how often each command that writes was called since the server started, in scripts too."""
     stats = await redis.info("commandstats")
     return {name[8:]: values["calls"] for name, values in stats.items() if name[8:] in WRITES}
 
 
 async def written(engine: AsyncEngine) -> list[tuple[str, ...]]:
-    """The versions of all rows: each write makes another. The server's statistics come a second late."""
+    """Return the versions of all rows, which each write changes. The server's statistics arrive a second late."""
     async with engine.connect() as connection:
         return [tuple(row) for row in await connection.execute(WRITTEN)]

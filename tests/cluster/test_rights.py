@@ -1,4 +1,4 @@
-"""The operator's Role: each right in it is needed, and nothing beyond it is there."""
+"""The operator's Role: each right in it is needed, and the operator has no other rights."""
 
 import copy
 import re
@@ -15,18 +15,18 @@ pytestmark = pytest.mark.cluster
 
 Works = Callable[[Installation], bool]
 
-# What works with the right and not without it, by (resource, verb).
+# For each right, as (resource, verb): a check that succeeds with the right and fails without it.
 NEEDED: dict[tuple[str, str], Works] = {
-    ("flashsales", "get"): lambda it: it.status().get("round") == 2,
-    ("flashsales", "list"): lambda it: it.status().get("phase") == "Open",
-    ("flashsales", "watch"): lambda it: it.status().get("phase") == "Open",
-    ("flashsales/status", "patch"): lambda it: it.status() != {},
-    ("deployments", "get"): lambda it: it.replicas() == 2,
-    ("deployments/scale", "get"): lambda it: it.replicas() == 2,
-    ("deployments/scale", "patch"): lambda it: it.replicas() == 2,
-    ("leases", "get"): lambda it: it.holder() != "",
-    ("leases", "update"): lambda it: it.holder() != "",
-    ("events", "create"): lambda it: "Seeded" in it.reasons("drop"),
+    ("flashsales", "get"): lambda installation: installation.status().get("round") == 2,
+    ("flashsales", "list"): lambda installation: installation.status().get("phase") == "Open",
+    ("flashsales", "watch"): lambda installation: installation.status().get("phase") == "Open",
+    ("flashsales/status", "patch"): lambda installation: installation.status() != {},
+    ("deployments", "get"): lambda installation: installation.replicas() == 2,
+    ("deployments/scale", "get"): lambda installation: installation.replicas() == 2,
+    ("deployments/scale", "patch"): lambda installation: installation.replicas() == 2,
+    ("leases", "get"): lambda installation: installation.holder() != "",
+    ("leases", "update"): lambda installation: installation.holder() != "",
+    ("events", "create"): lambda installation: "Seeded" in installation.reasons(),
 }
 
 
@@ -42,8 +42,8 @@ def test_with_all_rights_everything_works(installation: Installation) -> None:
 def test_without_a_right_something_breaks(installation: Installation, resource: str, verb: str) -> None:
     installation.set_up(without(resource, verb))
     use_every_right(installation)
-    # The API server's own words; what needed the right has not happened by then, and can't happen later.
-    installation.until(lambda: f'cannot {verb} resource "{resource}"' in told(installation))
+    # Once the API server has refused the request, the step that needed the right has not happened and cannot follow.
+    installation.until(lambda: f'cannot {verb} resource "{resource}"' in log_of(installation))
     assert not NEEDED[resource, verb](installation)
 
 
@@ -63,18 +63,18 @@ def test_nothing_else_is_allowed(installation: Installation, kubectl: Kubectl) -
     }
 
 
-def told(installation: Installation) -> str:
-    """All that the operator has logged, and what the conditions of the sale say."""
+def log_of(installation: Installation) -> str:
+    """Return all that the operator has logged, and the messages of the sale's conditions."""
     return installation.operators[0].log.read_text().replace("\\", "") + installation.messages("drop")
 
 
 def use_every_right(installation: Installation) -> None:
-    """A sale that wishes for two workers, deleted and declared again. Each step is taken as far as the rights go."""
+    """Declare a sale with two workers, delete it and declare it again. Each step waits until it is done or refused."""
     sale = flashsale("drop", {"workers": {"min": 2}})
-    installation.start_operator(OPERATOR_LIST_SECONDS="3600")
+    installation.start_operator(OPERATOR_RESYNC_SECONDS="3600")
 
     def refused() -> bool:
-        return "is forbidden" in told(installation)
+        return "is forbidden" in log_of(installation)
 
     installation.until(lambda: refused() or installation.holder() != "")
     installation.api.create(sale)
@@ -84,7 +84,7 @@ def use_every_right(installation: Installation) -> None:
 
 
 def without(resource: str, verb: str) -> list[dict[str, Any]]:
-    """The Role's rules but for one verb on one resource."""
+    """Return the Role's rules except for one verb on one resource."""
     rules: list[dict[str, Any]] = copy.deepcopy(ROLE["rules"])
     (rule,) = (rule for rule in rules if resource in rule["resources"] and verb in rule["verbs"])
     rule["verbs"].remove(verb)
@@ -92,7 +92,7 @@ def without(resource: str, verb: str) -> list[dict[str, Any]]:
 
 
 def rights_of(kubectl: Kubectl, account: str) -> set[tuple[str, tuple[str, ...], tuple[str, ...]]]:
-    """What `kubectl auth can-i --list` says: resource, names, verbs."""
+    """Return the rights that `kubectl auth can-i --list` prints, as resource, names and verbs."""
     user = f"system:serviceaccount:{kubectl.namespace}:{account}"
     table = kubectl("auth", "can-i", "--list", f"--as={user}", "--no-headers")
     row = re.compile(r"(?P<resource>\S*)\s+\[[^]]*\]\s+\[(?P<names>[^]]*)\]\s+\[(?P<verbs>[^]]*)\]")
@@ -101,6 +101,6 @@ def rights_of(kubectl: Kubectl, account: str) -> set[tuple[str, tuple[str, ...],
 
 
 def named(resource: str, group: str) -> str:
-    """As kubectl prints it: `deployments.apps/scale`."""
+    """Return the resource's name as kubectl prints it, such as `deployments.apps/scale`."""
     kind, slash, part = resource.partition("/")
     return f"{kind}{'.' if group else ''}{group}{slash}{part}"

@@ -1,4 +1,4 @@
-"""The resources that a user would copy from k8s/."""
+"""The sample resources in k8s/, which users copy."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ SAMPLES = [*sorted((PROJECT / "k8s").glob("*-drop.yaml")), PROJECT / "k8s" / "ob
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
-def test_a_sample_is_taken_as_it_stands(kubectl: Kubectl, api: ApiServer, sample: Path) -> None:
+def test_a_sample_is_accepted(kubectl: Kubectl, api: ApiServer, sample: Path) -> None:
     kubectl("apply", f"--filename={sample}")
     FlashSale.model_validate(api.get(f"flashsale/{sample.stem}"))
 

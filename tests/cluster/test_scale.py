@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.gate.replies import Fence
+from app.gate.replies import FencingToken
 from flashsale_operator.events import COMPONENT
 from tests.cluster.installation import WORKERS, Installation
 from tests.cluster.manifests import quick
@@ -15,7 +15,7 @@ from tests.support.sales import a_purchase
 pytestmark = pytest.mark.cluster
 
 ORDERS = 20_000
-AT_ONCE = 500  # purchases in one call of the script
+AT_ONCE = 500  # purchases in one call of the gate's script
 
 
 @pytest.mark.thorough
@@ -27,31 +27,31 @@ async def test_a_backlog_of_twenty_thousand_scales_the_workers_up_and_down_again
     assert running.replicas() == 1
     for first in range(0, ORDERS, AT_ONCE):
         purchases = [a_purchase(f"buyer-{number}") for number in range(first, first + AT_ONCE)]
-        assert (await office.gate.reserve("drop", purchases, Fence(1, 1))).verdict == "decided"
+        assert (await office.gate.reserve("drop", purchases, FencingToken(1, 1))).result == "decided"
     running.until(lambda: running.replicas() == 5)
     running.start_worker()
     running.until_status(lambda status: status["stock"]["booked"] == ORDERS)
-    # The operator posts the event after it has scaled the Deployment, so the event is what is waited for.
+    # The operator posts the event after it has scaled the Deployment, so the test waits for the event.
     running.until(lambda: [after for *_, after in size_changes(running)][-1:] == [1])
     assert running.replicas() == 1
     changes = size_changes(running)
     assert changes[0][1] == 1
     assert max(after for _, _, after in changes) == 5
     reasons = [reason for reason, *_ in changes]
-    assert reasons == sorted(reasons, reverse=True)  # up and then down, and never to and fro
+    assert reasons == sorted(reasons, reverse=True)  # up and then down, without going back
     assert set(reasons) == {"ScaledUp", "ScaledDown"}
 
 
-@pytest.mark.thorough  # 12 s: of its own accord the operator looks at the Deployment every ten seconds
-async def test_the_pool_has_a_cap_and_is_kept_at_its_size(installation: Installation, office: BoxOffice) -> None:
+@pytest.mark.thorough  # takes 12 s: if nothing changes, the operator reads the Deployment every ten seconds
+async def test_the_pool_has_a_maximum_and_is_kept_at_its_size(installation: Installation, office: BoxOffice) -> None:
     installation.set_up()
-    installation.start_operator(OPERATOR_CAP="4")
+    installation.start_operator(OPERATOR_MAX_WORKERS="4")
     installation.api.create(quick(stock=100, workers={"min": 0, "max": 5, "backlogPerWorker": 10}))
     installation.until_phase("Open")
     await office.sell(60)
     installation.until(lambda: installation.replicas() == 4)
     status = installation.until_status(
-        lambda status: (status["workers"]["pool"], status["workers"]["wished"]) == (4, 5)
+        lambda status: (status["workers"]["pool"], status["workers"]["desired"]) == (4, 5)
     )
     assert condition(status, "Ready")[0] == "True"
 
@@ -69,7 +69,7 @@ async def test_without_a_deployment_the_sale_says_so_and_sells(running: Installa
 
 
 def size_changes(installation: Installation) -> list[tuple[str, int, int]]:
-    """The reason, the size before and the size after of each change that the operator told in an event."""
+    """Return the reason, the size before and the size after of each change that the operator reported in an event."""
     return [
         (event["reason"], *sizes(event["message"]))
         for event in installation.events(WORKERS)
@@ -78,6 +78,6 @@ def size_changes(installation: Installation) -> list[tuple[str, int, int]]:
 
 
 def sizes(message: str) -> tuple[int, int]:
-    """Of `Workers from 1 to 5, ...`."""
+    """Return the two sizes in a message such as `Scaled the workers from 1 to 5, ...`."""
     before, after = re.findall(r"\d+", message)[:2]
     return int(before), int(after)

@@ -1,4 +1,7 @@
-"""The dashboard in a real browser, on a real installation that all of these tests share. They run in one event loop."""
+"""Fixtures for the dashboard in a real browser, on a real installation that all of these tests share.
+
+All of them run in one event loop.
+"""
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -9,7 +12,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright, expect
 
-from app.lab.home import LabHome
+from app.lab.stack.home import LabHome
 from tests.support.databases import MigratedDatabases
 from tests.support.patience import PATIENCE
 from tests.support.platform import Platform
@@ -23,7 +26,7 @@ QUIET = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 
-expect.set_options(timeout=30_000)  # Playwright's 5 s are short for a machine that runs the other tests too
+expect.set_options(timeout=30_000)  # Playwright's default of 5 s is too short beside other tests
 
 OpenPage = Callable[..., Awaitable[Page]]
 
@@ -34,7 +37,7 @@ def found_browser() -> str | None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skipped here and not in a fixture, all tests share one line of the summary."""
+    """Skip the test without a browser. Skipped here and not in a fixture, all tests share one line of the summary."""
     if "open_page" in getattr(item, "fixturenames", ()) and not found_browser():
         pytest.skip("no Chromium on the PATH: the dashboard's tests need one (apt-get install chromium)")
 
@@ -53,20 +56,20 @@ def dashboard_database_url(migrated_databases: MigratedDatabases) -> Iterator[st
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def platform(
-    browser_path: str,  # noqa: ARG001  nothing is started where nobody could look at it
+    browser_path: str,  # noqa: ARG001  without a browser nothing is started
     tmp_path_factory: pytest.TempPathFactory,
     dashboard_database_url: str,
 ) -> AsyncIterator[Platform]:
-    """Two API processes, a worker, a reconciler and a blaster."""
+    """Yield an installation with two API processes, a worker, a reconciler and a blast runner."""
     home = LabHome(tmp_path_factory.mktemp("dashboard") / "home")
     home.lock()
     platform = Platform(
         home,
         dashboard_database_url,
         api=2,
-        blaster=True,
+        blast_runner=True,
         environment=PATIENCE | {"LEDGER_POOL_SIZE": "20"},
-    )  # the default: fewer connections make a smaller race
+    )  # the default pool size: fewer connections make a smaller race
     platform.stock.start()
     platform.broker.start()
     platform.start(*platform.names)
@@ -84,12 +87,13 @@ async def browser(browser_path: str) -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_page(browser: Browser, platform: Platform) -> AsyncIterator[OpenPage]:
-    """`await open_page(view, ...)`: a page of a browser of its own, which has told nothing amiss in the end.
+    """Yield a function that opens a view in a new browser context: `await open_page(view, ...)`.
 
-    `url`: of another installation than the shared one. `expected`: words of console messages that the test provokes.
+    `url`: another installation than the shared one. `expected`: words of console messages that the test provokes. When
+    the test ends, the fixture asserts that no page logged any other error or warning or loaded anything from elsewhere.
     """
     contexts = []
-    amiss: list[str] = []
+    problems: list[str] = []
 
     async def open_page(
         view: str = "two-sides",
@@ -106,28 +110,28 @@ async def open_page(browser: Browser, platform: Platform) -> AsyncIterator[OpenP
         contexts.append(context)
         page = await context.new_page()
 
-        def told(message: ConsoleMessage) -> None:
+        def check_message(message: ConsoleMessage) -> None:
             if message.type in ("error", "warning") and not any(words in message.text for words in expected):
-                amiss.append(message.text)
+                problems.append(message.text)
 
-        def asked(request: Request) -> None:
+        def check_origin(request: Request) -> None:
             if not request.url.startswith((url, "blob:")):
-                amiss.append(f"a request to another origin: {request.url}")
+                problems.append(f"a request to another origin: {request.url}")
 
-        page.on("console", told)
-        page.on("pageerror", lambda error: amiss.append(str(error)))
-        page.on("request", asked)
+        page.on("console", check_message)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", check_origin)
         await show(page, url, view)
         return page
 
     yield open_page
     for context in contexts:
         await context.close()
-    assert amiss == []
+    assert problems == []
 
 
 async def show(page: Page, url: str, view: str) -> None:
-    """Opens a view and waits until it is live."""
+    """Open a view and wait until it is live."""
     await page.goto(f"{url}/static/index.html#/{view}")
     await page.locator(".liveness.live").wait_for()
     await page.locator("main [aria-busy]").wait_for(state="detached")

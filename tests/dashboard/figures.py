@@ -1,4 +1,4 @@
-"""What stands on the page, as numbers."""
+"""The figures that the page shows, read as numbers."""
 
 import re
 
@@ -6,7 +6,7 @@ from playwright.async_api import Locator
 
 
 async def figure(side: Locator, name: str) -> int:
-    """The whole number that the page shows under this name."""
+    """Return the whole number that the page shows under this name."""
     text = await side.locator(f'[data-figure="{name}"]').inner_text()
     found = re.fullmatch(r"([\d,]+)( \w+)?", text.strip())
     assert found, f"{name} is {text!r}"

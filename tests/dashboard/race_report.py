@@ -1,14 +1,17 @@
-"""A race's report for the page, as `atomictickets race --json` writes it: `naive` is not exact, all others are."""
+"""A race report for the page, as `atomictickets race --json` writes it. `naive` is not exact, all others are."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def race_report(figures: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """`figures`: by strategy and by the figure's name. One that is left out could not be read."""
-    contest = {"stock": 100, "requests": 1000, "repeat": 5, "api_processes": 2}
+    """Return a report with these figures, given by strategy and by the figure's name.
+
+    A figure that is left out stands for one that could not be read.
+    """
+    workload = {"stock": 100, "requests": 1000, "repeat": 5, "api_processes": 2}
     race = [entry(strategy, values) for strategy, values in figures.items()]
-    return {"started_at": "2026-01-01T00:00:00+00:00", "contest": contest, "race": race}
+    return {"started_at": "2026-01-01T00:00:00+00:00", "workload": workload, "race": race}
 
 
 def entry(strategy: str, values: Mapping[str, float]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One purchase, pressed twice, and from several tabs at once."""
+"""One purchase whose button is pressed twice, and one that is made in several tabs at once."""
 
 import pytest
 from playwright.async_api import expect
@@ -23,7 +23,7 @@ async def test_pressed_twice_is_bought_once(platform: Platform, open_page: OpenP
     await take_picture(page, "by-hand")
 
 
-# 11 s: eight pages load side by side.
+# This takes 11 s: eight pages load at the same time.
 async def test_eight_tabs_at_once_buy_one(platform: Platform, open_page: OpenPage) -> None:
     await platform.create_sale("tabs", stock=10)
     first = await open_page("by-hand")

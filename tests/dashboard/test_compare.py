@@ -1,4 +1,4 @@
-"""A race's report on the page: in whichever order, and out again as a file."""
+"""A race report on the page: sorted by any column, and exported as a file."""
 
 import asyncio
 import csv
@@ -15,7 +15,7 @@ from tests.dashboard.race_report import race_report
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-# Of `optimistic` one figure could not be read.
+# One figure of `optimistic` is missing, as if it could not be read.
 FIGURES: dict[str, dict[str, float]] = {
     "atomic": {"sold": 100, "oversold": 0, "accepted_per_second": 900, "p99_ms": 7.5},
     "naive": {"sold": 1000, "oversold": 900, "accepted_per_second": 90, "p99_ms": 80},
@@ -28,13 +28,13 @@ def report() -> dict[str, Any]:
     return race_report(FIGURES)
 
 
-async def opened(page: Page, name: str, content: str) -> None:
+async def open_report(page: Page, name: str, content: str) -> None:
     file: FilePayload = {"name": name, "mimeType": "application/json", "buffer": content.encode()}
     await page.set_input_files("input[type=file]", [file])
 
 
-async def saved(page: Page, button: str) -> bytes:
-    """What the browser puts on the user's disk."""
+async def export(page: Page, button: str) -> bytes:
+    """Press the button and return the content of the file that the browser downloads."""
     async with page.expect_download() as started:
         await page.get_by_role("button", name=button, exact=True).click()
     return await asyncio.to_thread(Path(await (await started.value).path()).read_bytes)
@@ -42,10 +42,10 @@ async def saved(page: Page, button: str) -> bytes:
 
 async def test_a_heading_sorts_and_sorts_the_other_way_round(open_page: OpenPage, report: dict[str, Any]) -> None:
     page = await open_page("compare")
-    await opened(page, "race.json", json.dumps(report))
+    await open_report(page, "race.json", json.dumps(report))
     strategies = page.locator("tbody th")
     accepted, p99 = (page.get_by_role("columnheader").filter(has_text=words) for words in ("Accepted", "p99 (ms)"))
-    await expect(strategies).to_have_text(["atomic", "naive", "optimistic"])  # what isn't known comes last
+    await expect(strategies).to_have_text(["atomic", "naive", "optimistic"])  # a missing figure sorts last
     await expect(accepted).to_have_attribute("aria-sort", "descending")
     await accepted.get_by_role("button").press("Enter")
     await expect(strategies).to_have_text(["naive", "atomic", "optimistic"])
@@ -56,11 +56,11 @@ async def test_a_heading_sorts_and_sorts_the_other_way_round(open_page: OpenPage
     await take_picture(page, "compare-sorted")
 
 
-async def test_what_is_taken_away_is_what_was_brought(open_page: OpenPage, report: dict[str, Any]) -> None:
+async def test_the_exports_have_the_figures_of_the_report(open_page: OpenPage, report: dict[str, Any]) -> None:
     page = await open_page("compare")
-    await opened(page, "race.json", json.dumps(report))
-    assert json.loads(await saved(page, "JSON")) == report
-    rows = {row["strategy"]: row for row in csv.DictReader(StringIO((await saved(page, "CSV")).decode()))}
+    await open_report(page, "race.json", json.dumps(report))
+    assert json.loads(await export(page, "JSON")) == report
+    rows = {row["strategy"]: row for row in csv.DictReader(StringIO((await export(page, "CSV")).decode()))}
     for strategy, figures in FIGURES.items():
         assert {name: float(rows[strategy][f"{name} median"]) for name in figures} == figures
     assert rows["optimistic"]["accepted_per_second median"] == ""
@@ -68,12 +68,12 @@ async def test_what_is_taken_away_is_what_was_brought(open_page: OpenPage, repor
         "atomic": "true", "naive": "false", "optimistic": "true",
     }  # fmt: skip
     if CHARTS.is_file():
-        assert (await saved(page, "PNG")).startswith(b"\x89PNG")
+        assert (await export(page, "PNG")).startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"race": [{}], "contest": {}}'])
-async def test_what_is_no_report_is_said_to_be_none(open_page: OpenPage, content: str) -> None:
+@pytest.mark.parametrize("content", ["{", "[]", '{"race": [{}], "workload": {}}'])
+async def test_a_file_that_is_no_report_is_refused(open_page: OpenPage, content: str) -> None:
     page = await open_page("compare")
-    await opened(page, "holiday.json", content)
-    await expect(page.locator(".notice.problem")).to_contain_text("holiday.json is no report of a race")
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Which way to sell?")
+    await open_report(page, "holiday.json", content)
+    await expect(page.locator(".notice.problem")).to_contain_text("holiday.json is not a report of a race")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Compare the strategies")

@@ -1,4 +1,4 @@
-"""The page is honest about what it doesn't hear, and catches up by itself."""
+"""A page that loses its connection says so, and catches up by itself."""
 
 import pytest
 from playwright.async_api import expect

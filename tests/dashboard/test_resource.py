@@ -1,4 +1,4 @@
-"""A sale that a FlashSale resource manages: who may not ask Kubernetes sees what the operator told."""
+"""A sale that a FlashSale resource manages. The page shows the operator's report, without access to Kubernetes."""
 
 import pytest
 from playwright.async_api import expect
@@ -13,7 +13,7 @@ from tests.support.platform import Platform
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 STATUS = {
-    "workers": {"wished": 2, "pool": 3, "ready": 1},
+    "workers": {"desired": 2, "pool": 3, "ready": 1},
     "conditions": [
         {"type": "Ready", "status": "True", "reason": "AsDeclared", "message": "The spec is in force."},
         {"type": "LedgerConsistent", "status": "False", "reason": "Oversold", "message": "More are booked than are."},
@@ -29,9 +29,9 @@ async def test_its_conditions_and_workers_are_shown(platform: Platform, open_pag
         await connection.execute(owned)
     page = await open_page("sales")
     card = page.get_by_role("article").filter(has=page.get_by_role("heading", name="managed"))
-    await expect(card).to_contain_text("The operator has told nothing of it lately.")
+    await expect(card).to_contain_text("The operator has not reported on this sale lately.")
     async with Redis.from_url(platform.broker.url, decode_responses=True) as broker:
-        await ResourceReports(broker, GateSettings().key_prefix).tell("managed", STATUS, life_seconds=60)
+        await ResourceReports(broker, GateSettings().key_prefix).store("managed", STATUS, ttl_seconds=60)
     await expect(card.get_by_text("Ready: True, AsDeclared")).to_have_class("identity good")
     await expect(card.get_by_text("LedgerConsistent: False, Oversold")).to_have_class("identity bad")
     await expect(card.get_by_text("Accepting: False, SoldOut")).to_be_visible()

@@ -1,5 +1,8 @@
-"""Every view, in both themes and on a narrow screen: nothing that an accessibility checker finds, and nothing to scroll
-sideways. The pictures are for people to look at."""
+"""Every view, in both themes and on narrow and wide screens.
+
+An accessibility checker must find no violation, and a narrow screen must not scroll sideways. The pictures are for
+people to look at.
+"""
 
 import json
 import re
@@ -16,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
 VIEWS = ("two-sides", "race-lens", "way", "sales", "compare", "by-hand")
-MOST_BYTES = 400_000
+MAX_BYTES = 400_000
 
 
 FIGURES = {
@@ -27,7 +30,7 @@ FIGURES = {
 
 async def violations(page: Page) -> list[str]:
     if not AXE.is_file():
-        pytest.skip("axe-core is not there: make lint fetches it, where npm can be had")
+        pytest.skip("axe-core is not installed: make lint fetches it if npm is available")
     await page.evaluate(AXE.read_text())
     found = await page.evaluate("axe.run(document)")
     return [f"{each['id']}: {node['html']}" for each in found["violations"] for node in each["nodes"]]
@@ -72,7 +75,7 @@ async def test_a_wide_screen_is_used(open_page: OpenPage) -> None:
             "(({left, width}) => [left, width])(document.querySelector('main').getBoundingClientRect())"
         )
         assert width > 1100, view
-        assert abs(left - (1920 - left - width)) < 40, view  # in the middle
+        assert abs(left - (1920 - left - width)) < 40, view  # centred
         await take_picture(page, f"{view}-wide")
 
 
@@ -83,7 +86,7 @@ async def test_all_that_the_page_loads_is_light(platform: Platform, open_page: O
     loaded = await page.evaluate("performance.getEntriesByType('resource').map((each) => new URL(each.name).pathname)")
     files = {path for path in loaded if path.startswith("/static/")} | {"/static/index.html"}
     assert "/static/views/race-lens.js" in files
-    assert sum([len((await platform.ask("GET", path)).content) for path in files]) < MOST_BYTES
+    assert sum([len((await platform.ask("GET", path)).content) for path in files]) < MAX_BYTES
 
 
 async def test_a_sale_is_created_reset_and_ended(platform: Platform, open_page: OpenPage) -> None:
@@ -99,7 +102,7 @@ async def test_a_sale_is_created_reset_and_ended(platform: Platform, open_page: 
     assert (await platform.view("page-made"))["round"] == 2
 
 
-async def test_what_is_refused_is_told_with_its_reason(platform: Platform, open_page: OpenPage) -> None:
+async def test_a_refusal_is_shown_with_its_reason(platform: Platform, open_page: OpenPage) -> None:
     await platform.create_sale("taken", stock=5)
     page = await open_page("sales", expected=("409",))
     await page.get_by_label("Name").fill("taken")
@@ -116,4 +119,4 @@ async def test_the_way_of_an_order_adds_up(platform: Platform, open_page: OpenPa
     await expect(page.locator('[data-figure="ledger"]')).to_have_text("7 tickets")
     await expect(page.locator('[data-figure="gate"]')).to_have_text("43 tickets")
     await expect(page.locator('[data-identity="good"]')).to_have_text(re.compile(r"50 = 43 \+ 0 \+ 0 \+ 7"))
-    assert await page.get_by_text("Break it").count() == 0  # this is no lab
+    assert await page.get_by_text("Try a fault").count() == 0  # this installation is not a lab

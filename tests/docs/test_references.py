@@ -1,4 +1,4 @@
-"""What the pages point to is there: tests, files, other pages, problem types, log lines, metrics."""
+"""Everything that the pages refer to exists: tests, files, other pages, problem types, log lines, metrics."""
 
 import re
 from pathlib import Path
@@ -13,11 +13,13 @@ from app.races import meters as races
 from app.reconcile import meters as reconcile
 from app.strategies import meters as strategies
 from app.telemetry.metrics import GAUGES
-from tests.support.docs_pages import PAGES, page, table
+from tests.support.docs_pages import PAGES, anchors, page, table
 from tests.support.project import PROJECT
 
-PATH = re.compile(r"\b((?:app|worker|alembic|tests|docs|requirements)/[\w./-]*\w\.(?:py|lua|md|txt|toml))(?:::(\w+))?")
-LINK = re.compile(r"\]\(([^)#:]+?\.md)(?:#[\w-]+)?\)")
+FOLDERS = "app|worker|operator|alembic|charts|k8s|tools|tests|docs|requirements"
+PATH = re.compile(rf"(?<![\w/])((?:{FOLDERS})/[\w./-]*\w\.(?:py|lua|md|txt|toml|yaml|json))(?:::(\w+))?")
+LINK = re.compile(r"\]\(([^)#:]*\.md)?(?:#([\w-]+))?\)")
+IMAGE = re.compile(r'(?:src|srcset)="([^":]+)"')
 
 
 def defines(path: Path, name: str) -> bool:
@@ -36,43 +38,55 @@ def test_every_file_and_test_that_is_named_exists(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_link_leads_somewhere(path: Path) -> None:
-    assert [link for link in LINK.findall(path.read_text(encoding="utf-8")) if not (path.parent / link).is_file()] == []
+def test_every_link_leads_to_a_page_and_a_heading(path: Path) -> None:
+    broken = []
+    for page_name, anchor in LINK.findall(path.read_text(encoding="utf-8")):
+        target = path.parent / page_name if page_name else path
+        if not target.is_file() or (anchor and anchor not in anchors(target)):
+            broken.append((page_name, anchor))
+    assert broken == []
 
 
-def test_a_test_that_is_not_there_would_be_noticed() -> None:
-    assert not defines(Path(__file__), "test_that_nobody_wrote")
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_picture_exists(path: Path) -> None:
+    named = IMAGE.findall(path.read_text(encoding="utf-8"))
+    assert [name for name in named if not (path.parent / name).is_file()] == []
 
 
-def test_every_script_is_told() -> None:
-    rows = table(page("architecture.md"), "Each script says at its top what it takes and returns:")
-    told = {name for names, _ in rows for name in names.split(", ")}
-    assert told == {path.stem for path in (PROJECT / "app/gate/lua").glob("*.lua")}
+def test_a_missing_test_would_be_noticed() -> None:
+    assert not defines(Path(__file__), "test_that_does_not_exist")
 
 
-def test_every_table_is_told() -> None:
+def test_every_script_is_documented() -> None:
+    rows = table(page("architecture.md"), "Each script documents at its top what it takes and returns:")
+    documented = {name for names, _ in rows for name in names.split(", ")}
+    assert documented == {path.stem for path in (PROJECT / "app/gate/lua").glob("*.lua")}
+
+
+def test_every_table_is_documented() -> None:
     assert {name for name, _ in table(page("architecture.md"), "## Tables of the ledger")} == set(Base.metadata.tables)
 
 
-def test_every_problem_type_is_told() -> None:
+def test_every_problem_type_is_documented() -> None:
     rows = table(page("http-api.md"), "## Problem types")
     assert {(int(status), slug) for status, slug, *_ in rows} == {(each.status, each.slug) for each in EXPLANATIONS}
 
 
-def test_every_log_line_that_is_explained_is_written_somewhere() -> None:
+def test_every_documented_log_line_is_written() -> None:
     source = "\n".join(path.read_text() for folder in ("app", "worker") for path in (PROJECT / folder).rglob("*.py"))
     rows = table(page("operations.md"), "## Log lines")
     assert [event for event, *_ in rows if f'"{event}"' not in source] == []
 
 
-def test_every_sales_gauge_is_told() -> None:
-    rows = table(page("operations.md"), "## Metrics")
-    told = {name.removesuffix("{sale}").removeprefix("atomictickets_sale_") for name, *_ in rows if "_sale_" in name}
-    assert told == set(GAUGES)
+def test_every_gauge_of_a_sale_is_documented() -> None:
+    names = [name for name, *_ in table(page("operations.md"), "## Metrics")]
+    prefix = "atomictickets_sale_"
+    documented = {name.removesuffix("{sale}").removeprefix(prefix) for name in names if name.startswith(prefix)}
+    assert documented == set(GAUGES)
 
 
-def test_every_meter_beside_the_purchases_is_told() -> None:
-    told = "\n".join(name for name, *_ in table(page("operations.md"), "## Metrics"))
+def test_every_other_meter_is_documented() -> None:
+    documented = "\n".join(name for name, *_ in table(page("operations.md"), "## Metrics"))
     meters = [
         each
         for module in (drain, races, reconcile, strategies)
@@ -81,4 +95,4 @@ def test_every_meter_beside_the_purchases_is_told() -> None:
     ]
     assert meters
     for metric in (metric for meter in meters for metric in meter.collect()):
-        assert metric.name in told
+        assert metric.name in documented

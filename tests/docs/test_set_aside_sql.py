@@ -1,4 +1,4 @@
-"""The statements of docs/operations.md for orders that were set aside, on a real ledger."""
+"""The statements in docs/operations.md for orders that were set aside, run on a real ledger."""
 
 import json
 import re
@@ -25,7 +25,7 @@ SET_ASIDE = (
 
 
 def statements(heading: str) -> list[str]:
-    """The SQL under the heading, without its BEGIN and COMMIT, and with psql's variables as parameters."""
+    """Return the SQL statements under the heading, without BEGIN and COMMIT, with psql's variables as parameters."""
     section = page("operations.md").split(f"\n### {heading}\n", 1)[1]
     sql = re.sub(r":'(\w+)'", r":\1", re.findall(r"```sql\n(.*?)```", section, re.DOTALL)[0])
     return [each.strip() for each in sql.split(";") if each.strip() not in ("", "BEGIN", "COMMIT")]
@@ -38,7 +38,7 @@ async def run(connection: AsyncConnection, sql: str) -> None:
 
 @pytest.fixture
 async def ledger(database_url: str) -> AsyncIterator[AsyncEngine]:
-    """With one order set aside, of 2 tickets."""
+    """Yield a ledger in which one order, of 2 tickets, is set aside."""
     engine = make_engine(database_url, "test", LedgerSettings(), pool_size=1)
     async with engine.begin() as connection:
         for sql in SET_ASIDE:
@@ -51,7 +51,7 @@ async def ledger(database_url: str) -> AsyncIterator[AsyncEngine]:
 async def test_an_order_that_was_set_aside_is_decided_once(
     ledger: AsyncEngine, heading: str, status: str, booked: int
 ) -> None:
-    for _ in range(2):  # a person may paste it twice
+    for _ in range(2):  # an operator may paste the statements twice
         async with ledger.begin() as connection:
             for sql in statements("List them") + statements(heading):
                 await run(connection, sql)

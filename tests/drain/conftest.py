@@ -1,3 +1,5 @@
+"""Fixtures for a sale in real stores, and for drains that book its orders."""
+
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -9,7 +11,7 @@ from app.drain.drain import Drain
 from app.gate.connection import make_redis
 from app.settings import DrainSettings
 from tests.support.patience import PATIENT_GATE
-from tests.support.stall import Stall
+from tests.support.sale_stream import SaleStream
 
 MakeDrain = Callable[..., Drain]
 
@@ -22,13 +24,17 @@ async def redis(redis_url: str) -> AsyncIterator["Redis"]:
 
 
 @pytest.fixture
-def stall(redis: "Redis", engine: AsyncEngine, key_prefix: str) -> Stall:
-    return Stall(redis, engine, key_prefix)
+def sale_stream(redis: "Redis", engine: AsyncEngine, key_prefix: str) -> SaleStream:
+    """Return a sale that is not open yet."""
+    return SaleStream(redis, engine, key_prefix)
 
 
 @pytest.fixture
 def make_drain(redis: "Redis", engine: AsyncEngine, key_prefix: str) -> MakeDrain:
-    """Makes a drain with a consumer name; `settings` are DRAIN_ settings. Claims at once, unless told otherwise."""
+    """Return a function that makes a drain for a consumer. `settings` are DRAIN_ settings.
+
+    By default the drain claims the entries of another consumer at once.
+    """
 
     def make(consumer: str = "worker-1", kind: type[Drain] = Drain, **settings: Any) -> Drain:
         settings = {"claim_idle_seconds": 0.001} | settings

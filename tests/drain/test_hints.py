@@ -1,4 +1,4 @@
-"""Against a broker that hangs: nobody waits for it but the thread that sends hints."""
+"""Hints to a broker that hangs: only the thread that sends them waits for it."""
 
 from structlog.testing import capture_logs
 
@@ -13,7 +13,7 @@ async def test_closing_waits_for_one_hint_and_not_for_one_of_each_sale(silent_br
     hints = Hints(silent_broker.url)
     for number in range(SALES):
         hints.send(f"sold-{number}")
-        hints.owe(f"owed-{number}")
+        hints.send_later(f"owed-{number}")
     await until(silent_broker.was_met)
     with capture_logs() as logs:
         await hints.close()

@@ -1,4 +1,4 @@
-"""The sweep finds orders without any hint, and outlives its stores."""
+"""The sweep finds orders without any hint, and survives outages of its stores."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
@@ -18,14 +17,15 @@ from app.drain.failures import STORE_ERRORS
 from app.drain.stream import OrderStream
 from app.drain.sweep import sweep, sweep_forever
 from app.gate.connection import make_redis
-from app.lab.servers.postgres import PostgresServer
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.postgres import PostgresServer
+from app.lab.stack.servers.valkey import ValkeyServer
 from app.ledger.engine import make_engine
 from app.ledger.migrate import migrate
 from app.settings import DrainSettings
 from tests.drain.conftest import MakeDrain
 from tests.support.patience import PATIENT_GATE, PATIENT_LEDGER
-from tests.support.stall import Stall
+from tests.support.rows import mark_removed
+from tests.support.sale_stream import SaleStream
 from tests.support.until import until
 
 
@@ -41,46 +41,46 @@ async def test_every_sale_with_orders_gets_its_turn(
     redis: "Redis", engine: AsyncEngine, key_prefix: str, make_drain: MakeDrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweep_module, "PAGE_SALES", 2)
-    stalls = [await Stall(redis, engine, key_prefix).open(10) for _ in range(5)]
-    for stall in stalls[1:]:
-        await stall.orders(2)
-    async with engine.begin() as connection:
-        await connection.execute(
-            text("UPDATE sales SET removed_at = now() WHERE name = :sale"), {"sale": stalls[4].name}
-        )
+    sale_streams = [await SaleStream(redis, engine, key_prefix).open(10) for _ in range(5)]
+    for sale_stream in sale_streams[1:]:
+        await sale_stream.orders(2)
+    await mark_removed(engine, sale_streams[4].name)
     assert not await sweep(make_drain(), engine)
-    assert [await stall.booked() for stall in stalls] == [0, 2, 2, 2, 0]
+    assert [await sale_stream.booked() for sale_stream in sale_streams] == [0, 2, 2, 2, 0]
 
 
 async def test_a_defect_in_one_sale_keeps_no_other_from_its_turn(
     redis: "Redis", engine: AsyncEngine, key_prefix: str, make_drain: MakeDrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stalls = sorted([await Stall(redis, engine, key_prefix).open(10) for _ in range(2)], key=lambda stall: stall.name)
-    for stall in stalls:
-        await stall.orders(2)
+    sale_streams = sorted(
+        [await SaleStream(redis, engine, key_prefix).open(10) for _ in range(2)],
+        key=lambda sale_stream: sale_stream.name,
+    )
+    for sale_stream in sale_streams:
+        await sale_stream.orders(2)
     settle = Drain.settle
 
     async def defect(drain: Drain, stream: OrderStream, name: str, entries: Any) -> Any:
-        if name == stalls[0].name:
+        if name == sale_streams[0].name:
             raise ZeroDivisionError
         return await settle(drain, stream, name, entries)
 
     monkeypatch.setattr(Drain, "settle", defect)
     with capture_logs() as logs:
         await sweep(make_drain(), engine)
-    assert [await stall.booked() for stall in stalls] == [0, 2]
+    assert [await sale_stream.booked() for sale_stream in sale_streams] == [0, 2]
     assert [line["event"] for line in logs] == ["a sale could not be drained"]
 
 
 async def test_a_foreign_key_in_the_place_of_a_stream_keeps_no_other_sale_from_its_turn(
     redis: "Redis", engine: AsyncEngine, key_prefix: str, make_drain: MakeDrain
 ) -> None:
-    foreign, stall = [await Stall(redis, engine, key_prefix).open(10) for _ in range(2)]
+    foreign, sale_stream = [await SaleStream(redis, engine, key_prefix).open(10) for _ in range(2)]
     await redis.set(foreign.keys.orders, "not a stream")
-    await stall.orders(2)
+    await sale_stream.orders(2)
     with pytest.raises(STORE_ERRORS, match="WRONGTYPE"):
         await sweep(make_drain(), engine)
-    assert await stall.booked() == 2
+    assert await sale_stream.booked() == 2
 
 
 async def test_a_server_that_refuses_a_new_connection_is_a_store_that_is_away(
@@ -93,16 +93,16 @@ async def test_a_server_that_refuses_a_new_connection_is_a_store_that_is_away(
     await refusing.dispose()
 
 
-async def test_new_orders_are_found_without_a_hint(stall: Stall, make_drain: MakeDrain) -> None:
-    await stall.open(10)
-    async with sweeping(make_drain(sweep_seconds=0.05), stall.engine):
+async def test_new_orders_are_found_without_a_hint(sale_stream: SaleStream, make_drain: MakeDrain) -> None:
+    await sale_stream.open(10)
+    async with sweeping(make_drain(sweep_seconds=0.05), sale_stream.engine):
         for total in (3, 6):
-            await stall.orders(3)
-            await until(partial(booked_exactly, stall, total))
+            await sale_stream.orders(3)
+            await until(partial(booked_exactly, sale_stream, total))
 
 
-async def booked_exactly(stall: Stall, tickets: int) -> bool:
-    return await stall.booked() == tickets and await stall.waiting() == 0
+async def booked_exactly(sale_stream: SaleStream, tickets: int) -> bool:
+    return await sale_stream.booked() == tickets and await sale_stream.length() == 0
 
 
 async def test_postgres_away_for_a_while_sets_no_order_aside(
@@ -111,22 +111,22 @@ async def test_postgres_away_for_a_while_sets_no_order_aside(
     server = make_postgres()
     await migrate(server.url)
     engine = make_engine(server.url, "test", PATIENT_LEDGER, pool_size=2)
-    stall = await Stall(redis, engine, key_prefix).open(100)
+    sale_stream = await SaleStream(redis, engine, key_prefix).open(100)
     drain = Drain(redis, engine, DrainSettings(sweep_seconds=0.05, poison_tries=1), key_prefix=key_prefix)
 
     with capture_logs() as logs:
         async with sweeping(drain, engine):
-            await stall.orders(5)
-            await until(lambda: booked_exactly(stall, 5))
+            await sale_stream.orders(5)
+            await until(lambda: booked_exactly(sale_stream, 5))
             server.kill()
-            await stall.orders(60)
+            await sale_stream.orders(60)
             await until(lambda: logged(logs, "a store is away; orders wait in the stream"))
             server.start()
-            await until(lambda: booked_exactly(stall, 65))
+            await until(lambda: booked_exactly(sale_stream, 65))
             await until(lambda: logged(logs, "the stores are back"))
 
-    assert await stall.rows("SELECT * FROM set_aside WHERE sale = :sale") == []
-    assert (await stall.backlog(), await stall.pending()) == (0, 0)
+    assert await sale_stream.rows("SELECT * FROM set_aside WHERE sale = :sale") == []
+    assert (await sale_stream.backlog(), await sale_stream.pending()) == (0, 0)
     assert sum(line["event"].startswith("a store is away") for line in logs) == 1
     await engine.dispose()
 
@@ -136,18 +136,18 @@ async def test_the_stock_server_killed_and_restarted_loses_no_order(
 ) -> None:
     server = make_valkey()
     redis = make_redis(server.url, "test", PATIENT_GATE)
-    stall = await Stall(redis, engine, key_prefix).open(100)
+    sale_stream = await SaleStream(redis, engine, key_prefix).open(100)
     drain = Drain(redis, engine, DrainSettings(sweep_seconds=0.05), key_prefix=key_prefix)
 
     with capture_logs() as logs:
-        await stall.orders(60)
+        await sale_stream.orders(60)
         server.kill()
         async with sweeping(drain, engine):
             await until(lambda: logged(logs, "a store is away; orders wait in the stream"))
             server.start()
             await until(lambda: logged(logs, "the stores are back"))
-            await until(lambda: booked_exactly(stall, 60))
-    assert (await stall.backlog(), await stall.pending()) == (0, 0)
+            await until(lambda: booked_exactly(sale_stream, 60))
+    assert (await sale_stream.backlog(), await sale_stream.pending()) == (0, 0)
     await redis.aclose()
 
 

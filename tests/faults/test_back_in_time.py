@@ -1,7 +1,7 @@
-"""The stock server forgets: its data are flushed, its log is cut short, or a replica takes over that lagged behind.
+"""The stock server loses data: it is flushed, its log is cut short, or a replica that lagged behind takes over.
 
-Each time the sale is fenced, recounted from the ledger and opened again by itself. Nobody's ticket is sold twice, and
-what was promised and is nowhere any more is counted by what the API processes told their buyers.
+Each time the sale is fenced, recounted from the ledger and opened again without help. No ticket is sold twice.
+Reservations that were promised and then lost are counted from the answers that the API processes gave.
 """
 
 from collections.abc import Callable
@@ -10,48 +10,54 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from app.lab.load.result import Told
-from app.lab.servers.valkey import ValkeyServer
-from tests.faults.verdict import verdict
+from app.blasts.load.result import PurchaseRecord
+from app.lab.stack.servers.valkey import ValkeyServer
+from tests.faults.consistency import assert_consistent
 from tests.fixtures.platform import MakePlatform
 from tests.support.platform import PLENTY, Platform
+from tests.support.until import until
 
 STOCK = 40
 
 
 async def book_all(platform: Platform, sale: str) -> None:
-    """Lets the worker empty the stream, then kills it, so that nothing more is booked."""
+    """Let the worker empty the stream, and then kill it, so that nothing more is booked."""
     platform.start("worker-1")
 
     async def drained() -> bool:
         return await platform.redis.xlen(platform.gate.keys(sale).orders) == 0
 
-    await platform.wait_until(drained)
+    await until(drained)
     platform.kill("worker-1")
 
 
 async def reopened(platform: Platform, sale: str, epoch: int) -> None:
-    """Waits until the sale sells again, under an epoch newer than `epoch`."""
+    """Wait until the sale sells again under an epoch newer than `epoch`."""
 
     async def sells() -> bool:
         view = await platform.view(sale)
         return view["epoch"] > epoch and view["phase"] in ("Open", "SoldOut")
 
-    await platform.wait_until(sells)
+    await until(sells)
 
 
-async def assert_winners_keep_what_they_have(platform: Platform, sale: str, booked: list[Told]) -> None:
-    """Answers and limits were rebuilt: the same key has the same ticket, and another key gets none."""
+async def assert_winners_keep_what_they_have(platform: Platform, sale: str, booked: list[PurchaseRecord]) -> None:
+    """Assert that answers and limits were rebuilt: the same key has the same ticket, and another key gets none."""
     for each in booked:
-        again = await platform.buy_at_last(sale, each.customer, each.key)
+        again = await platform.buy_when_served(sale, each.customer, each.key)
         assert (again.status_code, again.json()["replayed"]) == (200, True)
         assert again.json()["reservation_id"] == each.reservation_id
-        more = await platform.buy_at_last(sale, each.customer, "another-key")
+        more = await platform.buy_when_served(sale, each.customer, "another-key")
         assert (more.status_code, more.json()["type"]) == (409, "/problems/customer-limit")
 
 
-async def finish(platform: Platform, sale: str, *, kept: list[Told], lost: list[Told], key_prefix: str) -> None:
-    """Losers ask again with their old key and get one ticket, latecomers get the rest, and everything adds up."""
+async def finish(
+    platform: Platform, sale: str, *, kept: list[PurchaseRecord], lost: list[PurchaseRecord], key_prefix: str
+) -> None:
+    """Sell the rest of the sale, and assert that everything adds up.
+
+    Buyers whose reservation was lost ask again with their key and get one ticket; later buyers get the rest.
+    """
     await assert_winners_keep_what_they_have(platform, sale, kept[:3])
     again = await platform.blast(sale, len(lost), key_prefix=key_prefix)
     assert (again.accepted, again.replayed) == (len(lost), 0)
@@ -60,8 +66,8 @@ async def finish(platform: Platform, sale: str, *, kept: list[Told], lost: list[
     late = await platform.blast(sale, STOCK)
     assert late.accepted == STOCK - len(kept) - len(lost)
     platform.start("worker-1")
-    told = [*kept, *lost, *again.records, *twice.records, *late.records]
-    view = await verdict(platform, sale, told, lost=len(lost))
+    records = [*kept, *lost, *again.records, *twice.records, *late.records]
+    view = await assert_consistent(platform, sale, records, lost=len(lost))
     assert (view["booked"], view["rejected"], view["duplicates"]) == (STOCK, 0, 0)
     assert (await platform.view(sale))["lost"] == len(lost)
 
@@ -80,7 +86,7 @@ async def test_a_flushed_stock_server_is_rebuilt_and_the_loss_is_named(make_plat
 
 
 async def test_a_log_cut_short_is_noticed_and_the_loss_is_named(make_platform: MakePlatform) -> None:
-    """What is gone: four orders that the ledger has, and three that nobody has. What is back: five that are booked."""
+    """The cut removes four orders that are booked and three that are not. It brings back five that are booked."""
     platform = await make_platform(api=2, idle=("worker-1",))
     sale = await platform.create_sale(stock=STOCK, customer_limit=1)
     back = await platform.blast(sale, 5)
@@ -118,14 +124,14 @@ async def test_where_the_server_hides_who_it_is_the_numbers_tell_of_a_failover(
     late = await platform.blast(sale, STOCK)
     assert late.accepted == STOCK - len(kept)
     platform.start("worker-1")
-    view = await verdict(platform, sale, [*kept, *lost, *late.records], lost=len(lost))
+    view = await assert_consistent(platform, sale, [*kept, *lost, *late.records], lost=len(lost))
     assert view["epoch"] > 1
 
 
 async def test_a_failover_that_nobody_notices_leaves_buyers_with_nothing(
     make_platform: MakePlatform, make_valkey: Callable[..., ValkeyServer]
 ) -> None:
-    """The control, with neither run id nor numbers: all looks well, and more buyers were told of tickets than exist."""
+    """The control, with run id and numbers hidden: all looks well, but more tickets were promised than exist."""
     platform = await make_platform(idle=("worker-1", "reconcile"), environment=blindfold("run-id numbers"))
     sale = await platform.create_sale_of_first_epoch(stock=STOCK)
     kept, lost = await fail_over(platform, sale, make_valkey)
@@ -140,8 +146,11 @@ async def test_a_failover_that_nobody_notices_leaves_buyers_with_nothing(
 
 async def fail_over(
     platform: Platform, sale: str, make_valkey: Callable[..., ValkeyServer]
-) -> tuple[list[Told], list[Told]]:
-    """Kills the stock server; a replica without its last four orders takes its place. Returns what it has and lacks."""
+) -> tuple[list[PurchaseRecord], list[PurchaseRecord]]:
+    """Kill the stock server and put a replica without the last four orders in its place.
+
+    Return the answers about orders that the replica has, and those about orders that it lacks.
+    """
     replica = make_valkey(replica_of=platform.stock)
     booked = await platform.blast(sale, 6)
     await book_all(platform, sale)
@@ -161,7 +170,7 @@ def blindfold(hidden: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("loss", ["flushed", "cut"])
 async def test_forgetting_among_buyers_and_workers_adds_up_as_well(make_platform: MakePlatform, loss: str) -> None:
-    """Nobody can say beforehand how many are lost, but each reservation is booked or named as lost."""
+    """The number of lost reservations is not known beforehand, but each one is either booked or named as lost."""
     platform = await make_platform(api=2)
     sale = await platform.create_sale(stock=PLENTY)
     barrier = log_of(platform.stock).stat().st_size
@@ -174,14 +183,14 @@ async def test_forgetting_among_buyers_and_workers_adds_up_as_well(make_platform
             platform.stock.start()
     crowd = load.result()
     assert crowd.outcomes == {"accepted": crowd.sent}
-    view = await verdict(platform, sale, crowd.records, lost=None)
+    view = await assert_consistent(platform, sale, crowd.records, lost=None)
     assert view["epoch"] > 1
     assert view["booked"] <= crowd.sent
 
 
 async def replicated(primary: "Redis") -> None:
-    """The barrier: returns when the replica has all that was written so far."""
-    async with primary.pipeline(transaction=False) as one_connection:  # WAIT speaks of its own connection's writes
+    """Return when the replica has everything that was written to the primary so far."""
+    async with primary.pipeline(transaction=False) as one_connection:  # WAIT covers the writes of its own connection
         one_connection.set("barrier", "1")
         one_connection.wait(1, 20_000)
         assert (await one_connection.execute())[1] == 1
@@ -193,18 +202,18 @@ async def promote(replica: ValkeyServer) -> None:
 
 
 async def take_over(replica: ValkeyServer, port: int) -> None:
-    """From now on whoever looks for the stock server finds this one, as behind a service's address."""
+    """Let the replica listen at the stock server's port, so that clients of the stock server find it."""
     async with Redis.from_url(replica.url) as client:
         await client.config_set("port", port)
 
 
 def cut(server: ValkeyServer, at: int) -> None:
-    """What a machine without power leaves of a log that its disk had promised to keep."""
+    """Cut the log at this offset, as a power failure does if the disk lost writes that it had confirmed."""
     with log_of(server).open("r+b") as log:
         log.truncate(at)
 
 
 def log_of(server: ValkeyServer) -> Path:
-    """The file that every write is appended to."""
+    """Return the file to which the server appends every write."""
     (log,) = server.home.glob("appendonlydir/*.incr.aof")
     return log

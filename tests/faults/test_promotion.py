@@ -1,20 +1,21 @@
-"""The stock server dies, and somebody else has another one promoted: a Sentinel, or the majority of a Redis Cluster.
+"""The stock server dies, and a Sentinel or the majority of a Redis Cluster promotes a replica.
 
-Replication is asynchronous, so that the successor may lack the last orders. They are counted, and no ticket goes twice.
+Replication is asynchronous, so the replica may lack the last orders. They are counted, and no ticket is sold twice.
 """
 
 from collections.abc import Callable
 
 from app.gate.replies import GateUnavailable
-from tests.faults.verdict import verdict
+from tests.faults.consistency import assert_consistent
 from tests.fixtures.cluster import MakeCluster
 from tests.fixtures.platform import MakePlatform
 from tests.support.platform import PLENTY, Platform
-from tests.support.sentinel import Watched
+from tests.support.sentinel import SentinelGroup
+from tests.support.until import until
 
 
 async def sell_through_a_promotion(platform: Platform, kill: Callable[[], None], sale: str) -> None:
-    """Kills the primary in mid-blast. Buyers ask again with their keys until they know."""
+    """Kill the primary during a blast, in which buyers ask again with their keys until their outcome is known."""
     await platform.create_sale(sale, stock=PLENTY)
 
     async def successor_sells() -> bool:
@@ -26,20 +27,20 @@ async def sell_through_a_promotion(platform: Platform, kill: Callable[[], None],
 
     async with platform.buyers(sale) as load:
         kill()
-        await platform.wait_until(successor_sells)
+        await until(successor_sells)
     crowd = load.result()
     assert crowd.outcomes == {"accepted": crowd.sent}
-    await verdict(platform, sale, crowd.records, lost=None)
-    view = await platform.view(sale)  # after the receipts, which the verdict waits for
+    await assert_consistent(platform, sale, crowd.records, lost=None)
+    view = await platform.view(sale)  # after the receipts, which the check waits for
     assert view["booked"] <= crowd.sent <= view["booked"] + view["lost"]
 
 
 async def test_a_sentinel_promotes_a_replica_in_mid_sale(
-    make_watched: Callable[[], Watched], make_platform: MakePlatform
+    make_sentinel_group: Callable[[], SentinelGroup], make_platform: MakePlatform
 ) -> None:
-    watched = make_watched()
-    platform = await make_platform(api=2, redis_url=watched.url)
-    await sell_through_a_promotion(platform, watched.primary.kill, "drop")
+    group = make_sentinel_group()
+    platform = await make_platform(api=2, redis_url=group.url)
+    await sell_through_a_promotion(platform, group.primary.kill, "drop")
 
 
 async def test_a_cluster_elects_a_replica_in_mid_sale_while_other_primaries_sell_on(
@@ -47,9 +48,9 @@ async def test_a_cluster_elects_a_replica_in_mid_sale_while_other_primaries_sell
 ) -> None:
     cluster = await make_cluster(replica=True)
     platform = await make_platform(api=2, idle=("reconcile",), redis_url=cluster.url)
-    struck, spared = cluster.sale_on(0), cluster.sale_on(1)
-    await platform.create_sale_of_first_epoch(spared, stock=5)
-    await sell_through_a_promotion(platform, cluster.servers[0].kill, struck)
-    other = await platform.blast(spared, 10)
+    affected, unaffected = cluster.sale_on(0), cluster.sale_on(1)
+    await platform.create_sale_of_first_epoch(unaffected, stock=5)
+    await sell_through_a_promotion(platform, cluster.servers[0].kill, affected)
+    other = await platform.blast(unaffected, 10)
     assert other.outcomes == {"accepted": 5, "sold-out": 5}
-    assert (await verdict(platform, spared, other.records))["epoch"] == 1
+    assert (await assert_consistent(platform, unaffected, other.records))["epoch"] == 1

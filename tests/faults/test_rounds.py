@@ -1,6 +1,6 @@
-"""A reset and an end in mid-blast: what was accepted belongs to the round it was accepted in, and is booked there."""
+"""A sale is reset or ended during a blast. Each accepted order is booked to the round in which it was accepted."""
 
-from tests.faults.verdict import check_ledger, round_of, verdict
+from tests.faults.consistency import assert_consistent, assert_ledger_agrees, round_of
 from tests.fixtures.platform import MakePlatform
 from tests.support.patience import PATIENCE
 from tests.support.platform import PLENTY, WELL_UNDER_WAY, Platform, answered
@@ -26,8 +26,8 @@ async def test_orders_of_the_round_before_a_reset_are_booked_to_it(make_platform
         await until(lambda: answered(load) >= before + WELL_UNDER_WAY)  # more than were under way: some came after it
     crowd = load.result()
     assert crowd.outcomes == {"accepted": crowd.sent}
-    view = await verdict(platform, sale, crowd.records)
-    rounds = [round_of(told) for told in crowd.records]
+    view = await assert_consistent(platform, sale, crowd.records)
+    rounds = [round_of(record) for record in crowd.records]
     assert await booked_in(platform, sale, 1) == rounds.count(1) >= WELL_UNDER_WAY
     assert await booked_in(platform, sale, 2) == rounds.count(2) == view["booked"] > 0
     assert view["remaining"] == PLENTY - rounds.count(2)
@@ -47,8 +47,8 @@ async def test_what_was_accepted_before_the_end_is_booked(make_platform: MakePla
         await until(lambda: "sale-not-open" in load.progress)
     crowd = load.result()
     assert set(crowd.outcomes) == {"accepted", "sale-not-open"}
-    await platform.wait_until(removed)
-    await check_ledger(platform, sale, crowd.records)
+    await until(removed)
+    await assert_ledger_agrees(platform, sale, crowd.records)
     assert await booked_in(platform, sale, 1) == crowd.accepted >= WELL_UNDER_WAY
     late = await platform.buy(sale, "late", "key")
     assert (late.status_code, late.json()["type"]) == (409, "/problems/sale-not-open")

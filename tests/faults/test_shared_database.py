@@ -1,8 +1,8 @@
-"""Two installations, each in a schema of its own, sell a sale of the same name out of one database."""
+"""Two installations, each in its own schema of one database, run sales of the same name."""
 
 import asyncio
 
-from tests.faults.verdict import verdict
+from tests.faults.consistency import assert_consistent
 from tests.fixtures.platform import MakePlatform
 from tests.support.releases import THIS
 
@@ -21,4 +21,4 @@ async def test_two_installations_sell_from_one_database(empty_database_url: str,
     crowds = await asyncio.gather(*(platform.blast("drop", 2 * STOCK) for platform in platforms))
     for platform, crowd in zip(platforms, crowds, strict=True):
         assert crowd.outcomes == {"accepted": STOCK, "sold-out": STOCK}
-        assert (await verdict(platform, "drop", crowd.records))["booked"] == STOCK
+        assert (await assert_consistent(platform, "drop", crowd.records))["booked"] == STOCK

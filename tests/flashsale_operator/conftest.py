@@ -1,4 +1,4 @@
-"""The stores of the operator."""
+"""Fixtures for the stores of the operator."""
 
 from collections.abc import AsyncIterator, Mapping
 
@@ -10,16 +10,16 @@ from flashsale_operator.stores import Stores
 
 @pytest.fixture
 def environment(store_environment: dict[str, str]) -> dict[str, str]:
-    """The stores of this test, with more patience than production's: the machine is shared."""
+    """Return the environment of this test's stores, with longer timeouts than in production: the machine is shared."""
     return store_environment | {"GATE_CONNECT_TIMEOUT_SECONDS": "5", "GATE_COMMAND_TIMEOUT_SECONDS": "5"}
 
 
 @pytest.fixture
 async def stores(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stores]:
-    """Each grace period is over by the next check."""
+    """Yield the operator's stores. Each grace period is over by the next check."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("flashsale_operator.keeper.settings_of", lambda _: ReconcileSettings(grace_seconds=1e-9))
+    monkeypatch.setattr("flashsale_operator.sale_sync.settings_of", lambda _: ReconcileSettings(grace_seconds=1e-9))
     stores = Stores.open(sales_at_once=2)
     yield stores
     await stores.close()

@@ -1,4 +1,4 @@
-"""Kubernetes, for tests of the operator without a cluster."""
+"""A stand-in for the Kubernetes API, for tests of the operator without a cluster."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from flashsale_operator.kube import KubeApi, KubeMissing, KubeUnavailable, Objec
 
 
 class StandInKube(KubeApi):
-    """The API server, as far as a turn and the pool ask it: one resource, one Deployment."""
+    """An API server with one resource and one Deployment, which answers what the reconciler and the pool ask."""
 
     def __init__(self) -> None:
         super().__init__(lambda: pytest.fail("a test without a cluster"), "shop")

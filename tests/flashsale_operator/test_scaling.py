@@ -1,4 +1,4 @@
-"""Wishes, the pool, and a simulation of a sale whose backlog comes and goes."""
+"""The workers that each sale wants, the size of the pool, and a simulation of a sale with bursts of backlog."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.sales.phase import Phase
-from flashsale_operator.scaling import Bounds, Calm, Pool, Wish, pool, wish
+from flashsale_operator.resource.models import WorkersSpec
+from flashsale_operator.scaling import DesiredWorkers, PoolSize, ScaleDownStabilizer, desired_workers, pool_size
 
 NOW = datetime(2026, 12, 1, 18, tzinfo=UTC)
-BOUNDS = Bounds(minimum=2, maximum=5, backlog_per_worker=100)
+SPEC = WorkersSpec(min=2, max=5, backlog_per_worker=100)
 
 
 @pytest.mark.parametrize(
@@ -34,69 +35,81 @@ BOUNDS = Bounds(minimum=2, maximum=5, backlog_per_worker=100)
         (Phase.SCHEDULED, 0, timedelta(seconds=60), (2, 0)),
     ],
 )
-def test_wish(phase: Phase, backlog: int, opens_in: timedelta | None, expected: tuple[int, int]) -> None:
+def test_desired_workers(phase: Phase, backlog: int, opens_in: timedelta | None, expected: tuple[int, int]) -> None:
     opens_at = None if opens_in is None else NOW + opens_in
-    assert wish("drop", phase, backlog, BOUNDS, opens_at=opens_at, now=NOW) == Wish("drop", *expected)
+    assert desired_workers("drop", phase, backlog, SPEC, opens_at=opens_at, now=NOW) == DesiredWorkers(
+        "drop", *expected
+    )
 
 
 @pytest.mark.parametrize(
-    ("wishes", "floor", "cap", "expected"),
+    ("desired", "minimum", "maximum", "expected"),
     [
-        ([], 1, 10, Pool(1, capped=False)),
-        ([], 0, 10, Pool(0, capped=False)),
-        ([(2, 0)] * 100, 1, 10, Pool(2, capped=False)),
-        ([(2, 3), (0, 4)], 1, 10, Pool(7, capped=False)),
-        ([(2, 5), (0, 5), (0, 5)], 1, 10, Pool(10, capped=True)),
-        ([(2, 5), (0, 5)], 1, 10, Pool(10, capped=False)),
-        ([(0, 0)], 3, 2, Pool(2, capped=True)),
+        ([], 1, 10, PoolSize(1, capped=False)),
+        ([], 0, 10, PoolSize(0, capped=False)),
+        ([(2, 0)] * 100, 1, 10, PoolSize(2, capped=False)),
+        ([(2, 3), (0, 4)], 1, 10, PoolSize(7, capped=False)),
+        ([(2, 5), (0, 5), (0, 5)], 1, 10, PoolSize(10, capped=True)),
+        ([(2, 5), (0, 5)], 1, 10, PoolSize(10, capped=False)),
+        ([(0, 0)], 3, 2, PoolSize(2, capped=True)),
     ],
 )
-def test_pool(wishes: list[tuple[int, int]], floor: int, cap: int, expected: Pool) -> None:
-    assert pool([Wish(f"sale-{number}", *one) for number, one in enumerate(wishes)], floor, cap) == expected
+def test_pool_size(desired: list[tuple[int, int]], minimum: int, maximum: int, expected: PoolSize) -> None:
+    assert (
+        pool_size([DesiredWorkers(f"sale-{number}", *one) for number, one in enumerate(desired)], minimum, maximum)
+        == expected
+    )
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=20), st.integers(0, 9), st.integers(0, 40))
-def test_a_pool_is_never_beyond_its_cap_and_says_when_it_would_be(
-    wishes: list[tuple[int, int]], floor: int, cap: int
+def test_the_pool_never_exceeds_its_maximum_and_says_when_it_would(
+    desired: list[tuple[int, int]], minimum: int, maximum: int
 ) -> None:
-    sized = pool([Wish("sale", *one) for one in wishes], floor, cap)
-    assert sized.wanted <= cap
-    assert sized.capped or sized.wanted >= min(cap, max([floor, *(max(one) for one in wishes)]))
+    sized = pool_size([DesiredWorkers("sale", *one) for one in desired], minimum, maximum)
+    assert sized.size <= maximum
+    assert sized.capped or sized.size >= min(maximum, max([minimum, *(max(one) for one in desired)]))
 
 
-def test_up_at_once_and_down_after_the_quiet_time() -> None:
-    calm = Calm(quiet_seconds=60)
-    sizes = [calm.settle(wanted, now) for now, wanted in ((0, 1), (2, 5), (4, 2), (62, 2), (63, 2), (64, 1), (123, 1))]
+def test_it_scales_up_at_once_and_down_after_the_stabilization_window() -> None:
+    stabilizer = ScaleDownStabilizer(stabilization_seconds=60)
+    sizes = [
+        stabilizer.settle(wanted, now) for now, wanted in ((0, 1), (2, 5), (4, 2), (62, 2), (63, 2), (64, 1), (123, 1))
+    ]
     assert sizes == [1, 5, 5, 5, 2, 2, 2]
-    assert calm.settle(1, 124) == 1
+    assert stabilizer.settle(1, 124) == 1
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 9)), min_size=1, max_size=60))
-def test_the_size_is_the_most_of_the_quiet_time(steps: list[tuple[int, int]]) -> None:
-    calm, now, told = Calm(quiet_seconds=60), 0, []
+def test_the_size_is_the_largest_of_the_stabilization_window(steps: list[tuple[int, int]]) -> None:
+    stabilizer, now, asked = ScaleDownStabilizer(stabilization_seconds=60), 0, []
     for pause, wanted in steps:
         now += pause
-        told.append((now, wanted))
-        assert calm.settle(wanted, now) == max(size for at, size in told if at >= now - 60)
+        asked.append((now, wanted))
+        assert stabilizer.settle(wanted, now) == max(size for at, size in asked if at >= now - 60)
 
 
 def bursts(seconds: int, every: int, orders: int) -> Iterator[tuple[int, int]]:
-    """Times and arrivals of a sale that gets `orders` in one second of each `every`."""
+    """Yield each second and its new orders, for a sale that gets `orders` once in every `every` seconds."""
     for now in range(seconds):
         yield now, orders if now % every == 0 else 0
 
 
-def simulate(quiet_seconds: float, *, every: int = 20, orders: int = 3000) -> list[int]:
-    """The sizes of the pool over ten minutes, looked at every 2 s; a pod drains 100 orders/s, 5 s after it was made."""
-    calm, backlog = Calm(quiet_seconds), 0
+def simulate(stabilization_seconds: float, *, every: int = 20, orders: int = 3000) -> list[int]:
+    """Return the sizes of the pool over ten minutes, sampled every 2 s.
+
+    A pod drains 100 orders/s, beginning 5 s after it was created.
+    """
+    stabilizer, backlog = ScaleDownStabilizer(stabilization_seconds), 0
     sizes: list[int] = []
     for now, arrived in bursts(600, every, orders):
         backlog += arrived
         ready = min(sizes[-3:]) if sizes else 1
         backlog = max(0, backlog - 100 * ready)
         if now % 2 == 0:
-            asked = wish("drop", Phase.OPEN, backlog, Bounds(0, 5, 500), now=NOW)
-            sizes.append(calm.settle(pool([asked], 1, 10).wanted, now))
+            asked = desired_workers(
+                "drop", Phase.OPEN, backlog, WorkersSpec(min=0, max=5, backlog_per_worker=500), now=NOW
+            )
+            sizes.append(stabilizer.settle(pool_size([asked], 1, 10).size, now))
     return sizes
 
 
@@ -105,14 +118,14 @@ def changes(sizes: list[int]) -> int:
 
 
 def test_a_backlog_that_comes_and_goes_does_not_make_the_pool_flap() -> None:
-    calm = simulate(quiet_seconds=60)
-    assert changes(calm) <= 2
-    assert max(calm) == 5
+    sizes = simulate(stabilization_seconds=60)
+    assert changes(sizes) <= 2
+    assert max(sizes) == 5
 
 
-def test_without_the_quiet_time_it_flaps() -> None:
-    assert changes(simulate(quiet_seconds=0)) > 60
+def test_without_a_stabilization_window_it_flaps() -> None:
+    assert changes(simulate(stabilization_seconds=0)) > 60
 
 
-def test_after_the_last_burst_the_pool_goes_back_to_its_floor() -> None:
-    assert simulate(quiet_seconds=60, every=600)[-1] == 1
+def test_after_the_last_burst_the_pool_returns_to_its_minimum() -> None:
+    assert simulate(stabilization_seconds=60, every=600)[-1] == 1

@@ -1,4 +1,4 @@
-"""What a turn leaves behind: its spans, the id of its trace in the status, and both ids in its log lines."""
+"""The trace of a reconciliation: its spans, its trace id in the status, and both ids in its log lines."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,27 +16,27 @@ from structlog.contextvars import merge_contextvars
 
 from app.telemetry.changed_traces import ChangedTraces
 from app.telemetry.context import traceparent_of
-from app.telemetry.logs import name_the_span
-from app.telemetry.spans import CHANGED, OUTCOME
-from flashsale_operator.metrics import Meters
+from app.telemetry.logs import add_span_ids
+from app.telemetry.names import CHANGED, OUTCOME
+from flashsale_operator.metrics import OperatorMetrics
 from flashsale_operator.pool import WorkerPool
-from flashsale_operator.resources import Resources
-from flashsale_operator.scaling import Wish
-from flashsale_operator.scheduler import Scheduler
+from flashsale_operator.reconciler import FlashSaleReconciler
+from flashsale_operator.resource_cache import ResourceCache
+from flashsale_operator.scaling import DesiredWorkers
 from flashsale_operator.settings import OperatorSettings
 from flashsale_operator.stores import Stores
-from flashsale_operator.turns import Turns
+from flashsale_operator.work_queue import WorkQueue
 from tests.flashsale_operator.stand_in_kube import StandInKube
 from tests.support.box_office import BoxOffice
 from tests.support.spans import trace_of
 
-NEVER = 2**200  # no id is a multiple of it
-TURN = "reconcile FlashSale"
+NEVER = 2**200  # larger than any trace id, so that none is a multiple of it
+ROOT = "reconcile FlashSale"
 
 
 @dataclass
 class EndedSpans:
-    """Those that ended since the last `clear`: all of them, and those that were exported."""
+    """The spans that ended since the last `clear`: all of them in `ended`, the exported ones in `sent`."""
 
     ended: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
     sent: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
@@ -54,7 +54,7 @@ class EndedSpans:
         return found
 
     def tree(self) -> set[tuple[str, str]]:
-        """(name, its parent's name) of what was exported."""
+        """Return the exported spans as pairs of a name and the parent's name, which is '' for a root."""
         names = {span.context.span_id: span.name for span in self.exported if span.context}
         return {(span.name, names[span.parent.span_id] if span.parent else "") for span in self.exported}
 
@@ -65,7 +65,7 @@ class EndedSpans:
 
 @pytest.fixture(scope="module")
 def recorded() -> Iterator[EndedSpans]:
-    """The provider of a process can be set once, and records for whoever comes later too."""
+    """Yield the spans of this process. Its provider can be set only once, so later tests use the same one."""
     spans, provider = EndedSpans(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans.ended))
     provider.add_span_processor(ChangedTraces(SimpleSpanProcessor(spans.sent), NEVER))
@@ -81,37 +81,37 @@ def spans(recorded: EndedSpans) -> EndedSpans:
 
 
 class Operator:
-    """Turns of the sale `drop`, one at a time."""
+    """An operator that reconciles the sale `drop`, once at a time."""
 
     def __init__(self, stores: Stores) -> None:
-        self.kube, self.resources = StandInKube(), Resources()
+        self.kube, self.resources = StandInKube(), ResourceCache()
         settings = OperatorSettings(workers="worker", namespace="shop")
         self.pool = WorkerPool(self.kube, settings)
-        self.turns = Turns(
-            stores=stores, kube=self.kube, resources=self.resources, pool=self.pool, meters=Meters(),
+        self.reconciler = FlashSaleReconciler(
+            stores=stores, kube=self.kube, resources=self.resources, pool=self.pool, metrics=OperatorMetrics(lambda: 0),
             settings=settings,
         )  # fmt: skip
 
     def apply(self, generation: int = 1, **spec: Any) -> None:
         metadata = {"name": "drop", "namespace": "shop", "uid": "uid-1", "generation": generation}
         self.kube.resource |= {"metadata": metadata, "spec": {"strategy": "atomic", "stock": 10} | spec}
-        self.resources.see(self.kube.resource)
+        self.resources.upsert(self.kube.resource)
 
-    async def turn(self) -> Sequence[Mapping[str, Any]]:
-        """One turn as the scheduler gives it; returns its log lines."""
+    async def reconcile(self) -> Sequence[Mapping[str, Any]]:
+        """Reconcile the sale once, by way of the queue, and return the log lines."""
         over = asyncio.Event()
 
         async def once(name: str) -> None:
             try:
-                await self.turns.take(name)
+                await self.reconciler.reconcile(name)
             finally:
                 over.set()
 
-        self.turns.check_soon("drop")
-        scheduler = Scheduler(once, at_once=1)
-        scheduler.poke("drop")
-        with structlog.testing.capture_logs(processors=[merge_contextvars, name_the_span]) as lines:
-            running = asyncio.create_task(scheduler.run())
+        self.reconciler.check_soon("drop")
+        queue = WorkQueue(once, at_once=1)
+        queue.add("drop")
+        with structlog.testing.capture_logs(processors=[merge_contextvars, add_span_ids]) as lines:
+            running = asyncio.create_task(queue.run())
             await over.wait()
             running.cancel()
             await asyncio.wait((running,))
@@ -119,7 +119,7 @@ class Operator:
 
     @property
     def trace_id(self) -> str:
-        """As the status has it."""
+        """Return the trace id in the status."""
         return str(self.kube.resource["status"]["lastReconcile"]["traceId"])
 
 
@@ -128,83 +128,83 @@ def operator(stores: Stores) -> Operator:
     return Operator(stores)
 
 
-def told(span: ReadableSpan) -> Mapping[str, Any]:
+def attributes_of(span: ReadableSpan) -> Mapping[str, Any]:
     return span.attributes or {}
 
 
-async def test_a_turn_that_seeds_is_one_trace_which_status_and_log_name(operator: Operator, spans: EndedSpans) -> None:
+async def test_seeding_is_one_trace_which_status_and_log_name(operator: Operator, spans: EndedSpans) -> None:
     operator.apply()
-    lines = await operator.turn()
+    lines = await operator.reconcile()
     assert spans.tree() == {
-        (TURN, ""), ("follow", TURN), ("prepare", TURN), ("check", TURN), ("post event", TURN), ("write status", TURN),
+        (ROOT, ""), ("follow", ROOT), ("prepare", ROOT), ("check", ROOT), ("post event", ROOT), ("write status", ROOT),
     }  # fmt: skip
-    turn = spans.one(TURN)
-    assert {trace_of(span) for span in spans.exported} == {operator.trace_id} == {trace_of(turn)}
-    assert told(turn) == {
+    root = spans.one(ROOT)
+    assert {trace_of(span) for span in spans.exported} == {operator.trace_id} == {trace_of(root)}
+    assert attributes_of(root) == {
         "k8s.namespace.name": "shop", "k8s.object.uid": "uid-1", "atomictickets.sale": "drop",
         "atomictickets.generation": 1, "atomictickets.round": 1, "atomictickets.epoch": 1,
     }  # fmt: skip
-    assert told(spans.one("follow")) == {OUTCOME: "create", CHANGED: True}
-    assert told(spans.one("check"))[OUTCOME] == "none"
+    assert attributes_of(spans.one("follow")) == {OUTCOME: "create", CHANGED: True}
+    assert attributes_of(spans.one("check"))[OUTCOME] == "none"
     assert not spans.failed
     assert lines
     for line in lines:
         assert (line["trace_id"], line["sale"], line["generation"]) == (operator.trace_id, "drop", 1)
-    assert turn.context is not None
+    assert root.context is not None
     opened = next(line for line in lines if line.get("reason") == "SaleOpened")
-    assert (opened["span_id"], opened["epoch"]) == (format_span_id(turn.context.span_id), 1)
+    assert (opened["span_id"], opened["epoch"]) == (format_span_id(root.context.span_id), 1)
 
 
-async def test_the_gate_remembers_the_turn_that_seeded_it(
+async def test_the_gate_remembers_the_span_that_seeded_it(
     operator: Operator, office: BoxOffice, spans: EndedSpans
 ) -> None:
-    """Whoever sells first under that epoch links to it."""
+    """The first purchase under that epoch links to this reconciliation."""
     operator.apply()
-    await operator.turn()
+    await operator.reconcile()
     prepare = spans.one("prepare")
     assert prepare.context is not None
     assert await office.redis.hget(office.keys.sale, "seeded_by") == traceparent_of(prepare.context)
     assert operator.trace_id in traceparent_of(prepare.context)
 
 
-async def test_a_turn_that_changes_nothing_is_not_exported_and_leaves_the_status(
+async def test_a_reconciliation_without_a_change_is_not_exported_and_leaves_the_status(
     operator: Operator, spans: EndedSpans
 ) -> None:
     operator.apply()
-    await operator.turn()
+    await operator.reconcile()
     seeded = operator.trace_id
     spans.clear()
-    await operator.turn()
-    assert trace_of(spans.one(TURN)) != seeded
+    await operator.reconcile()
+    assert trace_of(spans.one(ROOT)) != seeded
     assert spans.tree() == set()
     assert operator.trace_id == seeded
 
 
 async def test_a_repair_is_a_child_of_its_check(operator: Operator, office: BoxOffice, spans: EndedSpans) -> None:
     operator.apply()
-    await operator.turn()
+    await operator.reconcile()
     await office.leak(3)
-    await operator.turn()
+    await operator.reconcile()
     spans.clear()
-    await operator.turn()
+    await operator.reconcile()
     assert ("give_back", "check") in spans.tree()
-    assert told(spans.one("give_back")) == {CHANGED: True}
+    assert attributes_of(spans.one("give_back")) == {CHANGED: True}
     assert operator.trace_id == trace_of(spans.one("give_back"))
     spans.clear()
     await office.redis.unlink(office.keys.sale)
-    await operator.turn()
+    await operator.reconcile()
     assert ("recount", "check") in spans.tree()
     assert operator.trace_id == trace_of(spans.one("recount"))
-    assert told(spans.one(TURN))["atomictickets.epoch"] == 2
+    assert attributes_of(spans.one(ROOT))["atomictickets.epoch"] == 2
 
 
 async def test_a_refusal_is_an_outcome_and_no_error(operator: Operator, spans: EndedSpans) -> None:
     operator.apply()
-    await operator.turn()
+    await operator.reconcile()
     spans.clear()
     operator.apply(generation=2, stock=5)
-    await operator.turn()
-    assert told(spans.one(TURN))[OUTCOME] == told(spans.one("follow"))[OUTCOME] == "StockShrinks"
+    await operator.reconcile()
+    assert attributes_of(spans.one(ROOT))[OUTCOME] == attributes_of(spans.one("follow"))[OUTCOME] == "StockShrinks"
     assert not spans.failed
 
 
@@ -212,7 +212,7 @@ async def test_a_store_that_is_away_is_an_error_and_exported(
     operator: Operator, spans: EndedSpans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operator.apply()
-    await operator.turn()
+    await operator.reconcile()
     seeded = operator.trace_id
     spans.clear()
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
@@ -220,40 +220,40 @@ async def test_a_store_that_is_away_is_an_error_and_exported(
     blind = Operator(alone)
     blind.kube.resource = operator.kube.resource
     blind.apply()
-    await blind.turn()
+    await blind.reconcile()
     await alone.close()
-    assert spans.failed == {TURN, "check"}
-    assert (TURN, "") in spans.tree()
+    assert spans.failed == {ROOT, "check"}
+    assert (ROOT, "") in spans.tree()
     assert blind.trace_id == seeded
 
 
 async def test_an_exception_is_an_error_whose_line_names_the_trace(operator: Operator, spans: EndedSpans) -> None:
     operator.apply()
     operator.kube.away = True
-    lines = await operator.turn()
-    assert spans.failed == {TURN, "write status"}
-    assert [event.name for event in spans.one(TURN).events] == ["exception"]
-    failed = next(line for line in lines if line["event"].startswith("turn not completed"))
-    assert (failed["trace_id"], failed["sale"]) == (trace_of(spans.one(TURN)), "drop")
+    lines = await operator.reconcile()
+    assert spans.failed == {ROOT, "write status"}
+    assert [event.name for event in spans.one(ROOT).events] == ["exception"]
+    failed = next(line for line in lines if line["event"].startswith("reconciliation failed"))
+    assert (failed["trace_id"], failed["sale"]) == (trace_of(spans.one(ROOT)), "drop")
 
 
 async def test_the_end_of_a_deleted_resource_and_the_removal_are_traced(operator: Operator, spans: EndedSpans) -> None:
     operator.apply()
-    await operator.turn()
+    await operator.reconcile()
     spans.clear()
-    operator.resources.forget("drop", "uid-1")
-    await operator.turn()
-    assert {(TURN, ""), ("end", TURN), ("check", TURN), ("remove", "check")} == spans.tree()
-    assert told(spans.one(TURN)) == {
+    operator.resources.remove("drop", "uid-1")
+    await operator.reconcile()
+    assert {(ROOT, ""), ("end", ROOT), ("check", ROOT), ("remove", "check")} == spans.tree()
+    assert attributes_of(spans.one(ROOT)) == {
         "k8s.namespace.name": "shop", "atomictickets.sale": "drop", "atomictickets.round": 1, "atomictickets.epoch": 1,
     }  # fmt: skip
-    assert told(spans.one("end"))[CHANGED] is told(spans.one("remove"))[CHANGED] is True
+    assert attributes_of(spans.one("end"))[CHANGED] is attributes_of(spans.one("remove"))[CHANGED] is True
 
 
 async def test_scaling_is_a_trace_of_its_own(operator: Operator, spans: EndedSpans) -> None:
-    await operator.pool.follow([Wish(sale="drop", standby=0, for_backlog=3)])
+    await operator.pool.follow([DesiredWorkers(sale="drop", standby=0, for_backlog=3)])
     assert spans.tree() == {("scale", ""), ("post event", "scale")}
-    assert told(spans.one("scale")) == {
+    assert attributes_of(spans.one("scale")) == {
         "k8s.deployment.name": "worker", "atomictickets.workers.before": 1, "atomictickets.workers.after": 3,
         CHANGED: True,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the gate ought to do, in plain Python: no Redis, no concurrency, nothing clever."""
+"""A model of the gate in plain Python, without Redis and without concurrency."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ class ModelOrder:
 
 @dataclass
 class GateModel:
-    """One sale. Tickets everywhere; `answers` and `held` are of the current round."""
+    """One sale. All quantities are tickets. `answers` and `held` belong to the current round."""
 
     stock: int
     limit: int
@@ -42,7 +42,7 @@ class GateModel:
         return sum(order.quantity for order in self.stream if order.round == self.round)
 
     def buy(self, purchase: Purchase) -> str:
-        """The name of the outcome."""
+        """Decide the purchase and return the name of its outcome."""
         known = self.answers.get((purchase.customer, purchase.key))
         if known is not None:
             if known.quantity != purchase.quantity:

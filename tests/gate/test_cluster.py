@@ -1,4 +1,4 @@
-"""The gate on a real Redis Cluster: sales on every primary, slots that move, primaries that die."""
+"""The gate on a real Redis Cluster, with sales on every primary, slots that move and primaries that die."""
 
 from collections.abc import AsyncIterator
 
@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from app.gate.cluster import servers
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
-from app.gate.replies import Fence, GateUnavailable
+from app.gate.replies import FencingToken, GateUnavailable
 from app.gate.server import claim, durability_doubts
 from app.sales.outcomes import Reserved
 from app.settings import GateSettings
@@ -19,7 +19,7 @@ from tests.support.redis_cluster import RedisCluster
 from tests.support.sales import a_purchase, a_sale, open_sale
 from tests.support.until import until
 
-KNOWN = Fence(1, 1)
+KNOWN = FencingToken(1, 1)
 
 
 @pytest.fixture
@@ -42,11 +42,11 @@ async def gate(redis: Redis) -> Gate:
 
 
 async def buy(gate: Gate, sale: str) -> str:
-    """One purchase: the verdict, or what became of it."""
+    """Make one purchase. Return `reserved` or `refused` if it was decided, and the result otherwise."""
     reply = await gate.reserve(sale, [a_purchase(sale=sale)], KNOWN)
-    if reply.verdict == "decided":
+    if reply.result == "decided":
         return "reserved" if isinstance(reply.decisions[0].outcome, Reserved) else "refused"
-    return reply.verdict
+    return reply.result
 
 
 async def test_sales_on_every_primary_are_sold_measured_and_read(cluster: RedisCluster, gate: Gate) -> None:
@@ -69,7 +69,7 @@ async def test_a_server_that_forgot_the_scripts_is_taught_them_again(cluster: Re
 
 
 async def test_a_sale_whose_slot_has_moved_is_found_and_has_to_be_recounted(cluster: RedisCluster, gate: Gate) -> None:
-    """The new server's run id is not the one on which the sale was seeded: nobody knows what got lost on the way."""
+    """The new server's run id is not the one on which the sale was seeded, so data may have been lost in the move."""
     name = cluster.sale_on(1)
     await open_sale(gate, a_sale(name, customer_limit=5))
     await buy(gate, name)
@@ -81,7 +81,7 @@ async def test_a_sale_whose_slot_has_moved_is_found_and_has_to_be_recounted(clus
 
     await gate.seed(a_sale(name, epoch=2))
     await gate.open(a_sale(name, epoch=2), remaining=9, backlog=1)
-    assert (await gate.reserve(name, [a_purchase(sale=name)], Fence(2, 1))).verdict == "decided"
+    assert (await gate.reserve(name, [a_purchase(sale=name)], FencingToken(2, 1))).result == "decided"
 
 
 async def test_a_sale_whose_slot_is_being_moved_is_away_meanwhile(cluster: RedisCluster, gate: Gate) -> None:

@@ -1,4 +1,4 @@
-"""How this process reaches the stock server."""
+"""The connections of a process to the stock server."""
 
 import asyncio
 
@@ -8,7 +8,10 @@ CALLS = 200
 
 
 async def lost_cancellations(redis: Redis) -> int:
-    """How many of CALLS tasks that call without end run on after they were cancelled at a random moment of a call."""
+    """Start CALLS tasks that call the server without end, and cancel each at a random moment of a call.
+
+    Return how many of them go on after that.
+    """
 
     async def call_without_end() -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Whatever the life of a sale was: once it has ended and is removed, each key of it is gone or has a time to go."""
+"""After any life of a sale: once it has ended and is removed, each of its keys is gone or has a time to live."""
 
 import secrets
 from collections.abc import Awaitable, Callable
@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from app.gate.gate import Gate
 from app.gate.keys import ANSWER_LIFE_SECONDS
-from app.gate.replies import Fence, Remembered
+from app.gate.replies import FencingToken, RestoredOrder
 from app.sales.model import Sale
 from app.sales.outcomes import Reserved
 from tests.support.sales import a_purchase, a_sale, open_sale
@@ -19,19 +19,19 @@ LASTING = -1
 
 
 def closes() -> datetime:
-    """An hour after it is asked: the run may have begun an hour ago."""
+    """Return the time in an hour. A constant could be in the past, because the run may have begun an hour ago."""
     return datetime.now(UTC) + timedelta(hours=1)
 
 
 async def ttls(gate: Gate, redis: Redis) -> dict[str, int]:
-    """What is left of the sale, by the end of its name; in seconds."""
+    """Return the time to live, in seconds, of each key of the sale that is left, by the end of its name."""
     stem = gate.keys("drop").sale.removesuffix("sale")
     return {name.removeprefix(stem): await redis.ttl(name) async for name in redis.scan_iter(match=f"{stem}*")}
 
 
 async def sell(gate: Gate, sale: Sale, *customers: str, cancel: bool = False) -> None:
-    """A ticket to each, in one call, and the first one's back again."""
-    reply = await gate.reserve("drop", [a_purchase(each) for each in customers], Fence(sale.epoch, sale.round))
+    """Sell a ticket to each customer in one call. If `cancel`, release the first one again."""
+    reply = await gate.reserve("drop", [a_purchase(each) for each in customers], FencingToken(sale.epoch, sale.round))
     won = [decision.outcome for decision in reply.decisions if isinstance(decision.outcome, Reserved)]
     assert len(won) == len(customers)
     if cancel:
@@ -67,7 +67,7 @@ async def recounted(gate: Gate) -> Sale:
     await plain(gate)
     sale = a_sale(epoch=2, customer_limit=4, closes_at=closes())
     assert await gate.seed(sale)
-    order = Remembered("ada", "k", "1-1", secrets.token_hex(8), 1, 1)
+    order = RestoredOrder("ada", "k", "1-1", secrets.token_hex(8), 1, 1)
     assert await gate.restore(sale, [order], first=True)
     assert await gate.open(sale, remaining=9, backlog=0)
     await sell(gate, sale, "eve", cancel=True)
@@ -117,7 +117,7 @@ def ended(sale: Sale) -> Sale:
         without_its_hash,
     ],
 )
-async def test_a_removed_sale_leaves_nothing_for_ever(
+async def test_a_removed_sale_leaves_nothing_forever(
     gate: Gate, stock_redis: Redis, story: Callable[[Gate], Awaitable[Sale]]
 ) -> None:
     sale = await story(gate)
@@ -144,8 +144,8 @@ async def test_a_close_that_is_taken_back_keeps_the_answers(gate: Gate, stock_re
     assert set((await ttls(gate, stock_redis)).values()) == {LASTING}
 
 
-async def test_unlinked_by_hand_a_fenced_sale_would_leave_its_answers_for_ever(gate: Gate, stock_redis: Redis) -> None:
-    """The control."""
+async def test_unlinked_by_hand_a_fenced_sale_would_leave_its_answers_forever(gate: Gate, stock_redis: Redis) -> None:
+    """The control: without the removal's script the answers have no time to live."""
     await fenced_and_then_ended(gate)
     await stock_redis.unlink(gate.keys("drop").sale, gate.keys("drop").orders)
     assert (await ttls(gate, stock_redis))["answers:1"] == LASTING

@@ -1,4 +1,4 @@
-"""One script call decides; these are its answers, one by one."""
+"""The answers of the script that decides purchases, one by one."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,22 +8,22 @@ import pytest
 from redis.asyncio import Redis
 
 from app.gate.gate import Gate
-from app.gate.replies import BatchReply, Fence, GateUnavailable
+from app.gate.replies import BatchReply, FencingToken, GateUnavailable
 from app.sales.model import Purchase, Sale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
 from tests.support.sales import a_purchase, a_sale, open_sale
 
-NOW = Fence(epoch=1, round=1)
+NOW = FencingToken(epoch=1, round=1)
 
 
-async def buy(gate: Gate, *purchases: Purchase, fence: Fence = NOW) -> list[Outcome]:
-    reply = await gate.reserve("drop", purchases, fence)
-    assert reply.verdict == "decided"
+async def buy(gate: Gate, *purchases: Purchase, token: FencingToken = NOW) -> list[Outcome]:
+    reply = await gate.reserve("drop", purchases, token)
+    assert reply.result == "decided"
     return [decision.outcome for decision in reply.decisions]
 
 
-async def refusal(gate: Gate, fence: Fence = NOW) -> BatchReply:
-    return await gate.reserve("drop", [a_purchase()], fence)
+async def refusal(gate: Gate, token: FencingToken = NOW) -> BatchReply:
+    return await gate.reserve("drop", [a_purchase()], token)
 
 
 async def test_a_purchase_takes_a_ticket_and_leaves_an_order(gate: Gate) -> None:
@@ -58,7 +58,7 @@ async def test_a_purchase_takes_a_ticket_and_leaves_an_order(gate: Gate) -> None
     ]
 
 
-async def test_sold_out_is_told_with_what_is_left_and_takes_nothing(gate: Gate) -> None:
+async def test_sold_out_names_the_tickets_left_and_takes_nothing(gate: Gate) -> None:
     await open_sale(gate, a_sale(stock=2))
     outcomes = await buy(gate, a_purchase(quantity=3), a_purchase(quantity=2), a_purchase())
     assert outcomes[0] == SoldOut(2)
@@ -122,7 +122,7 @@ async def test_the_window_follows_the_servers_own_clock(gate: Gate) -> None:
     sale = await open_sale(gate, a_sale(opens_at=now + timedelta(hours=1), closes_at=now + timedelta(hours=2)))
     (early,) = await buy(gate, a_purchase())
     assert isinstance(early, NotOpen)
-    assert early.why == "scheduled"
+    assert early.reason == "scheduled"
     assert early.opens_in_seconds == pytest.approx(3600, abs=60)
 
     past = replace(sale.terms, opens_at=now - timedelta(hours=2), closes_at=now - timedelta(hours=1))
@@ -131,34 +131,39 @@ async def test_the_window_follows_the_servers_own_clock(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fence", "verdict"),
-    [(Fence(0, 0), "stale"), (Fence(1, 1), "stale"), (Fence(2, 1), "stale"), (Fence(3, 2), "behind")],
+    ("token", "result"),
+    [
+        (FencingToken(0, 0), "stale"),
+        (FencingToken(1, 1), "stale"),
+        (FencingToken(2, 1), "stale"),
+        (FencingToken(3, 2), "behind"),
+    ],
 )
-async def test_only_the_epoch_that_rules_may_buy(gate: Gate, fence: Fence, verdict: str) -> None:
+async def test_only_the_epoch_that_rules_may_buy(gate: Gate, token: FencingToken, result: str) -> None:
     await open_sale(gate, a_sale(epoch=2, round_=2))
-    reply = await refusal(gate, fence)
-    assert (reply.verdict, reply.fence, reply.decisions) == (verdict, Fence(2, 2), [])
+    reply = await refusal(gate, token)
+    assert (reply.result, reply.token, reply.decisions) == (result, FencingToken(2, 2), [])
 
 
 async def test_a_sale_that_is_fenced_or_not_here_decides_nothing(gate: Gate) -> None:
-    assert (await refusal(gate)).verdict == "missing"
+    assert (await refusal(gate)).result == "missing"
     await open_sale(gate, a_sale())
     assert await gate.fence("drop", 1)
-    assert (await refusal(gate)).verdict == "fenced"
+    assert (await refusal(gate)).result == "fenced"
 
 
 async def test_a_sale_seeded_on_another_server_decides_nothing(gate: Gate, stock_redis: Redis) -> None:
     await open_sale(gate, a_sale())
     await stock_redis.hset(gate.keys("drop").sale, "server", "f" * 40)
-    assert (await refusal(gate)).verdict == "moved"
+    assert (await refusal(gate)).result == "moved"
 
 
 async def test_a_hint_is_due_at_most_four_times_a_second_over_all_callers(gate: Gate, stock_redis: Redis) -> None:
-    """By the server's own clock: a reply may be late."""
+    """The server's own clock is read, because a reply may be late."""
     await open_sale(gate, a_sale())
 
     async def due_at() -> int:
-        """Milliseconds of the server's clock; 0: none was due."""
+        """Return the time by the server's clock in ms, or 0 if no hint was due."""
         due = (await gate.reserve("drop", [a_purchase()], NOW)).hint_due
         return int(await stock_redis.hget(gate.keys("drop").sale, "hinted") or 0) if due else 0
 
@@ -196,7 +201,7 @@ async def test_seeding_never_overwrites_what_is_as_new(gate: Gate) -> None:
 
 
 async def test_without_that_guard_a_second_seeding_doubles_the_stock(gate: Gate, stock_redis: Redis) -> None:
-    """The control: what a plain SET of the stock does to a running sale."""
+    """The control: plainly setting the stock of a running sale sells it twice."""
     sale: Sale = await open_sale(gate, a_sale(stock=10))
     await buy(gate, a_purchase(quantity=10))
     await stock_redis.hset(gate.keys("drop").sale, "remaining", sale.terms.stock)

@@ -1,4 +1,4 @@
-"""What a process learns of the stock server before it sells anything."""
+"""The facts about the stock server that a process checks before it sells anything."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -12,7 +12,7 @@ from app.gate.connection import make_redis
 from app.gate.keys import instance_key
 from app.gate.replies import GateUnavailable
 from app.gate.server import ForeignStores, claim, read_durability
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.valkey import ValkeyServer
 from tests.support.patience import PATIENT_GATE
 
 
@@ -35,7 +35,7 @@ async def test_the_stock_server_of_the_lab_leaves_no_doubt(redis: Redis) -> None
         ("appendonly", "no", "off"),
     ],
 )
-async def test_a_server_that_may_forget_is_told_of(
+async def test_a_server_that_may_lose_orders_is_reported(
     make_valkey: Callable[..., ValkeyServer], option: str, value: str, named: str
 ) -> None:
     redis = make_redis(make_valkey().url, "test", PATIENT_GATE)
@@ -46,7 +46,7 @@ async def test_a_server_that_may_forget_is_told_of(
     await redis.aclose()
 
 
-async def test_where_config_is_refused_info_tells_what_it_can(make_valkey: Callable[..., ValkeyServer]) -> None:
+async def test_if_config_is_refused_info_is_read(make_valkey: Callable[..., ValkeyServer]) -> None:
     redis = make_redis(make_valkey().url, "test", PATIENT_GATE)
     await redis.acl_setuser("default", enabled=True, commands=["-config"])
     durability = await read_durability(redis)
@@ -73,9 +73,9 @@ async def test_a_server_that_is_away_is_no_foreigner() -> None:
     await redis.aclose()
 
 
-async def test_what_no_time_mends_is_told_in_the_log_too_and_once(redis: Redis, key_prefix: str) -> None:
+async def test_a_refusal_that_does_not_pass_is_logged_once(redis: Redis, key_prefix: str) -> None:
     await redis.set(instance_key(key_prefix), "ours")
-    availability.told_at.clear()  # of what other tests provoked in this process
+    availability.logged_at.clear()  # forget what other tests logged in this process
     with capture_logs() as logs:
         for _ in range(3):
             with pytest.raises(GateUnavailable), stock_server_reachable():
@@ -83,7 +83,7 @@ async def test_what_no_time_mends_is_told_in_the_log_too_and_once(redis: Redis, 
     assert [(log["log_level"], log["error"].split()[1]) for log in logs] == [("warning", "WRONGTYPE")]
 
 
-async def test_what_passes_is_not(make_valkey: Callable[..., ValkeyServer]) -> None:
+async def test_a_refusal_that_passes_is_not_logged(make_valkey: Callable[..., ValkeyServer]) -> None:
     redis = make_redis(make_valkey().url, "test", PATIENT_GATE)
     await redis.config_set("maxmemory", 1)
     with capture_logs() as logs, pytest.raises(GateUnavailable), stock_server_reachable():
@@ -92,8 +92,8 @@ async def test_what_passes_is_not(make_valkey: Callable[..., ValkeyServer]) -> N
     await redis.aclose()
 
 
-async def test_a_full_server_still_says_whose_it_is(make_valkey: Callable[..., ValkeyServer]) -> None:
-    """Orders must leave a full server, so that a worker has to be able to start there."""
+async def test_a_full_server_still_reports_its_owner(make_valkey: Callable[..., ValkeyServer]) -> None:
+    """A worker must be able to start with a full server, because it removes orders from it."""
     redis = make_redis(make_valkey().url, "test", PATIENT_GATE)
     await claim(redis, "any", "ours")
     await redis.config_set("maxmemory", 1)

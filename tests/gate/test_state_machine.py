@@ -1,4 +1,4 @@
-"""Any sequence of purchases and faults leaves the real scripts, on a real server, where a plain model says."""
+"""After any sequence of purchases and faults, the real scripts on a real server are in the state of a plain model."""
 
 import asyncio
 import secrets
@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
-from app.gate.replies import Fence, GateSnapshot
+from app.gate.replies import FencingToken
 from app.sales.model import Purchase, Sale
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
 from app.settings import GateSettings
@@ -30,14 +30,14 @@ from tests.gate.model import GateModel, ModelOrder
 from tests.support.sales import a_sale, open_sale
 
 T = TypeVar("T")
-PATIENT = GateSettings(connect_timeout_seconds=10, command_timeout_seconds=10)  # a busy machine is no finding
+PATIENT = GateSettings(connect_timeout_seconds=10, command_timeout_seconds=10)  # a busy machine must not fail the test
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
-wishes = st.tuples(st.sampled_from("abc"), st.sampled_from("klm"), st.integers(1, 3))
+requests = st.tuples(st.sampled_from("abc"), st.sampled_from("klm"), st.integers(1, 3))
 
 
 def named(outcome: Outcome) -> str:
-    """The outcome by the model's name."""
+    """Return the model's name of the outcome."""
     match outcome:
         case Reserved(replayed=replayed):
             return "replayed" if replayed else "reserved"
@@ -47,8 +47,8 @@ def named(outcome: Outcome) -> str:
             return "limit"
         case KeyReused():
             return "key-reused"
-        case NotOpen(why=why):
-            return why
+        case NotOpen(reason=reason):
+            return reason
 
 
 class GateMachine(RuleBasedStateMachine):
@@ -60,7 +60,6 @@ class GateMachine(RuleBasedStateMachine):
         self.gate = Gate(self.redis, f"machine-{secrets.token_hex(6)}")
         self.reservations: dict[str, tuple[Reserved, ModelOrder]] = {}
         self.last_batch: list[Purchase] = []
-        self.old_snapshot: GateSnapshot | None = None
 
     def run(self, call: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(call)
@@ -83,9 +82,9 @@ class GateMachine(RuleBasedStateMachine):
         self.run(self.gate.load_scripts())
         self.run(open_sale(self.gate, self.sale))
 
-    @rule(batch=st.lists(wishes, min_size=1, max_size=6))
+    @rule(batch=st.lists(requests, min_size=1, max_size=6))
     def buy(self, batch: list[tuple[str, str, int]]) -> None:
-        self.send([Purchase("drop", *wish, secrets.token_hex(8)) for wish in batch])
+        self.send([Purchase("drop", *request, secrets.token_hex(8)) for request in batch])
 
     @precondition(lambda self: self.last_batch)
     @rule()
@@ -93,8 +92,8 @@ class GateMachine(RuleBasedStateMachine):
         self.send(self.last_batch)
 
     def send(self, purchases: list[Purchase]) -> None:
-        fence = Fence(self.model.epoch, self.model.round)
-        reply = self.run(self.gate.reserve("drop", purchases, fence))
+        token = FencingToken(self.model.epoch, self.model.round)
+        reply = self.run(self.gate.reserve("drop", purchases, token))
         accepted_before = self.model.accepted
         expected = [self.model.buy(purchase) for purchase in purchases]
         assert [named(decision.outcome) for decision in reply.decisions] == expected
@@ -103,15 +102,15 @@ class GateMachine(RuleBasedStateMachine):
         for purchase, decision in zip(purchases, reply.decisions, strict=True):
             if isinstance(decision.outcome, Reserved):
                 order = self.model.answers[purchase.customer, purchase.key]
-                told = self.reservations.setdefault(str(decision.outcome.reservation), (decision.outcome, order))
-                assert told[1] is order, "one reservation id stands for one order"
+                earlier = self.reservations.setdefault(str(decision.outcome.reservation), (decision.outcome, order))
+                assert earlier[1] is order, "one reservation id stands for one order"
         self.last_batch = purchases
 
     @rule(behind=st.integers(1, 2))
     def an_older_epoch_is_refused(self, behind: int) -> None:
-        fence = Fence(self.model.epoch - behind, self.model.round)
+        token = FencingToken(self.model.epoch - behind, self.model.round)
         purchase = Purchase("drop", "a", "k", 1, secrets.token_hex(8))
-        assert self.run(self.gate.reserve("drop", [purchase], fence)).verdict == "stale"
+        assert self.run(self.gate.reserve("drop", [purchase], token)).result == "stale"
 
     @rule()
     def pause_or_resume(self) -> None:
@@ -125,7 +124,7 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule()
     def answers_expire(self) -> None:
-        """Together with all that lives as long."""
+        """The answers expire, with the other keys that have the same time to live."""
         keys, now = self.gate.keys("drop"), self.model.round
         self.run(self.unlink(keys.answers(now), keys.customers(now), keys.released(now)))
         self.model.answers, self.model.held, self.model.released = {}, {}, []
@@ -154,7 +153,7 @@ class GateMachine(RuleBasedStateMachine):
             arguments += (entry, fields["round"], fields["quantity"])
         keys = self.gate.keys("drop")
         for _ in range(2):  # acknowledged twice is acknowledged once
-            self.run(self.gate._run("acknowledge", (keys.sale, keys.orders), arguments))  # noqa: SLF001  the drain's own script
+            self.run(self.gate._run("acknowledge", (keys.sale, keys.orders), arguments))  # noqa: SLF001  the drain's script
         self.model.booked += [order for order in done if order.round == self.model.round]
 
     async def pages(self) -> list[tuple[str, Any]]:
@@ -239,7 +238,7 @@ def test_the_scripts_do_what_the_model_does(redis_url: str) -> None:
 
 
 class ForgetfulMachine(GateMachine):
-    """The protection off: answers are dropped, so that a replay buys again."""
+    """The machine with the protection off: answers are dropped before each purchase, so that a replay buys again."""
 
     def send(self, purchases: list[Purchase]) -> None:
         self.run(self.unlink(self.gate.keys("drop").answers(self.model.round)))

@@ -1,4 +1,4 @@
-"""A ledger that is away or busy is told apart from one that refuses."""
+"""A ledger that is away or busy is distinguished from one that refuses a statement."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.lab.servers.ports import free_port
-from app.lab.servers.postgres import PostgresServer
+from app.lab.stack.servers.ports import free_port
+from app.lab.stack.servers.postgres import PostgresServer
 from app.ledger.availability import LedgerUnavailable, ledger_reachable
 from app.ledger.engine import make_engine
 from app.ledger.sales import SaleRepository
@@ -71,7 +71,7 @@ async def test_the_server_dies_and_comes_back(make_postgres: Callable[..., Postg
 
 
 async def test_the_server_is_silent(make_postgres: Callable[..., PostgresServer]) -> None:
-    """Its connections stand, as those to a node that was lost: only a time-out of our own ends the wait."""
+    """The connections stay open, like those to a lost node, so that only our own timeout ends the wait."""
     server = make_postgres()
     settings = LedgerSettings(pool_size=1, statement_timeout_seconds=0.2, connect_timeout_seconds=1)
     engine = make_engine(server.url, "test", settings)
@@ -82,7 +82,7 @@ async def test_the_server_is_silent(make_postgres: Callable[..., PostgresServer]
         process.suspend()
     for _ in ("over a connection that was there", "over one that has to be made"):
         with pytest.raises(LedgerUnavailable):
-            async with asyncio.timeout(60):  # raises another error: so long would be for ever
+            async with asyncio.timeout(60):  # fails the test with another error if the wait does not end
                 await run(engine, "SELECT 1")
     for process in stopped:
         process.resume()

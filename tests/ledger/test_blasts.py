@@ -1,4 +1,4 @@
-"""Blasts are bounded, claimed by one runner each, cancelled, and not left running by a runner that died."""
+"""Blasts are limited in number, claimed by one runner each, cancelled, and ended if their runner dies."""
 
 import asyncio
 from typing import Any
@@ -19,9 +19,9 @@ async def blasts(engine: AsyncEngine, sales: SaleRepository) -> BlastRepository:
     return BlastRepository(engine)
 
 
-async def queue(blasts: BlastRepository, **wishes: Any) -> Blast:
-    wishes = {"requests": 100, "concurrency": 10, "customers": None, "quantity": 1, "retries": 0} | wishes
-    return await blasts.create("drop", **wishes)
+async def queue(blasts: BlastRepository, **options: Any) -> Blast:
+    options = {"requests": 100, "concurrency": 10, "customers": None, "quantity": 1, "retries": 0} | options
+    return await blasts.create("drop", **options)
 
 
 async def last_sign(engine: AsyncEngine, seconds_ago: float) -> None:
@@ -53,7 +53,7 @@ async def test_creators_that_race_stay_within_the_bound(blasts: BlastRepository)
 
 async def test_a_blast_that_ended_makes_room(blasts: BlastRepository) -> None:
     queued = [await queue(blasts) for _ in range(MAX_OPEN)]
-    await blasts.ask_cancel(queued[0].id)
+    await blasts.request_cancel(queued[0].id)
     await queue(blasts)
     with pytest.raises(TooManyBlasts):
         await queue(blasts)
@@ -73,7 +73,7 @@ async def test_runners_that_race_claim_each_blast_once_oldest_first(blasts: Blas
 
 
 async def test_a_queued_blast_is_cancelled_at_once(blasts: BlastRepository) -> None:
-    blast = await blasts.ask_cancel((await queue(blasts)).id)
+    blast = await blasts.request_cancel((await queue(blasts)).id)
     assert (blast.state, blast.cancel_asked) == ("cancelled", True)
     assert blast.finished_at is not None
     assert await blasts.claim("runner") is None
@@ -82,9 +82,9 @@ async def test_a_queued_blast_is_cancelled_at_once(blasts: BlastRepository) -> N
 async def test_a_running_blast_learns_that_it_is_cancelled(blasts: BlastRepository) -> None:
     blast = await queue(blasts)
     await blasts.claim("runner")
-    assert not await blasts.is_cancelled(blast.id)
-    assert (await blasts.ask_cancel(blast.id)).state == "running"
-    assert await blasts.is_cancelled(blast.id)
+    assert not await blasts.should_stop(blast.id)
+    assert (await blasts.request_cancel(blast.id)).state == "running"
+    assert await blasts.should_stop(blast.id)
     assert await blasts.finish(blast.id, "cancelled", {"sent": 3})
     assert (await blasts.get(blast.id)).result == {"sent": 3}
 
@@ -94,7 +94,7 @@ async def test_a_blast_ends_once(blasts: BlastRepository) -> None:
     await blasts.claim("runner")
     assert await blasts.finish(blast.id, "finished", {"accepted": 10})
     assert not await blasts.finish(blast.id, "aborted", {})
-    ended = await blasts.ask_cancel(blast.id)
+    ended = await blasts.request_cancel(blast.id)
     assert (ended.state, ended.cancel_asked, ended.result) == ("finished", False, {"accepted": 10})
 
 
@@ -108,7 +108,7 @@ async def test_a_blast_whose_runner_died_ends_with_what_was_measured(
     assert await blasts.abandon_stale(30) == 1
     aborted = await blasts.get(blast.id)
     assert (aborted.state, aborted.result) == ("aborted", {"sent": 41})
-    assert await blasts.is_cancelled(blast.id)
+    assert await blasts.should_stop(blast.id)
     assert not await blasts.progress(blast.id, {"sent": 42})
 
 
@@ -121,7 +121,7 @@ async def test_a_sign_of_life_keeps_a_blast_running(blasts: BlastRepository, eng
     assert (await blasts.get(blast.id)).state == "running"
 
 
-async def test_an_unknown_blast_is_said_to_be_unknown(blasts: BlastRepository) -> None:
-    for ask in (blasts.get("0"), blasts.ask_cancel("0")):
+async def test_an_unknown_blast_is_an_error(blasts: BlastRepository) -> None:
+    for ask in (blasts.get("0"), blasts.request_cancel("0")):
         with pytest.raises(UnknownBlast):
             await ask

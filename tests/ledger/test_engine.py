@@ -1,4 +1,4 @@
-"""What a pool does with connections whose server has gone."""
+"""How a pool handles connections whose server has restarted."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from app.lab.servers.postgres import PostgresServer
+from app.lab.stack.servers.postgres import PostgresServer
 from app.ledger.engine import make_engine
 from app.settings import LedgerSettings
 from tests.support.until import until
@@ -33,7 +33,7 @@ async def plain(postgres: PostgresServer) -> AsyncIterator[AsyncEngine]:
 
 
 async def use_after_a_restart(engine: AsyncEngine, postgres: PostgresServer) -> int:
-    """What the first statement answers, on a pool that has known the server before."""
+    """Restart the server behind a used pool, and return the answer to the first statement after that."""
     async with engine.connect() as connection:
         pooled = (await connection.get_raw_connection()).driver_connection
         await connection.execute(text("SELECT 1"))
@@ -50,6 +50,6 @@ async def test_the_first_statement_after_a_restart_works(ours: AsyncEngine, post
 
 
 async def test_without_the_listener_it_fails(plain: AsyncEngine, postgres: PostgresServer) -> None:
-    """The control."""
+    """The control: SQLAlchemy's plain pool hands out the dead connection."""
     with pytest.raises(DBAPIError, match="closed"):
         await use_after_a_restart(plain, postgres)

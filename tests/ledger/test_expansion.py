@@ -1,4 +1,4 @@
-"""A release sells on, on connections that it has had for long, while a newer one adds columns to its tables."""
+"""A release goes on selling over its open connections while a newer release adds columns to its tables."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -20,7 +20,7 @@ from app.ledger.retention import prune
 from app.ledger.sales import SaleRepository
 from app.ledger.schema import installation_id
 from app.ledger.tickets import TicketRepository
-from app.sales.following import Wanted
+from app.sales.desired_state import DesiredSale
 from app.sales.model import ReservationId
 from app.settings import LedgerSettings
 from tests.support.rows import reservation_id, terms
@@ -30,15 +30,15 @@ Use = Callable[[AsyncEngine], Awaitable[Any]]
 
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    """One connection, which remembers every statement that it was sent."""
+    """Yield an engine with one connection, which keeps every statement prepared."""
     engine = make_engine(database_url, "test", LedgerSettings(statement_timeout_seconds=30), pool_size=1)
     yield engine
     await engine.dispose()
 
 
 @pytest.fixture
-async def anew(database_url: str) -> AsyncIterator[AsyncEngine]:
-    """The newer release's migration."""
+async def newer_release(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """Yield the engine of the newer release's migration."""
     engine = make_engine(database_url, "migrate", LedgerSettings(statement_timeout_seconds=30))
     yield engine
     await engine.dispose()
@@ -57,7 +57,7 @@ async def blasts(engine: AsyncEngine) -> None:
     assert asked in await repository.recent(5)
     assert await repository.claim("test") is not None
     assert await repository.progress(asked.id, {"sent": 1})
-    assert (await repository.ask_cancel(asked.id)).cancel_asked
+    assert (await repository.request_cancel(asked.id)).cancel_asked
     assert await repository.finish(asked.id, "cancelled", {})
 
 
@@ -68,7 +68,7 @@ async def sales(engine: AsyncEngine) -> None:
     assert await repository.page()
     assert await repository.active()
     assert await repository.tally("drop", (await repository.next_round("drop")).round)
-    assert await ManagedSales(engine).follow(Wanted(terms=terms("led"), uid="u", generation=1), None, guarded=True)
+    assert await ManagedSales(engine).follow(DesiredSale(terms=terms("led"), uid="u", generation=1), None, guarded=True)
 
 
 async def orders(engine: AsyncEngine) -> None:
@@ -94,22 +94,22 @@ async def housekeeping(engine: AsyncEngine) -> None:
 
 @pytest.mark.parametrize("use", [blasts, sales, orders, evidence, housekeeping])
 async def test_what_was_prepared_before_a_column_came_works_after_it(
-    engine: AsyncEngine, anew: AsyncEngine, use: Use
+    engine: AsyncEngine, newer_release: AsyncEngine, use: Use
 ) -> None:
     await sales(engine)
     await use(engine)
-    await add_a_column_to_each_table(anew)
+    await add_a_column_to_each_table(newer_release)
     await use(engine)
 
 
-async def test_a_star_does_not(engine: AsyncEngine, anew: AsyncEngine) -> None:
-    """The control."""
+async def test_a_star_does_not(engine: AsyncEngine, newer_release: AsyncEngine) -> None:
+    """The control: a statement with `*` that was prepared before fails."""
 
     async def star() -> None:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT * FROM blasts"))
 
     await star()
-    await add_a_column_to_each_table(anew)
+    await add_a_column_to_each_table(newer_release)
     with pytest.raises(DBAPIError, match="cached statement plan is invalid"):
         await star()

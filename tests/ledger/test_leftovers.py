@@ -1,4 +1,7 @@
-"""What was dealt out of a round that is over goes back to its counter, once; what is on sale stays where it is."""
+"""Tickets that a strategy has dealt into units or buckets, and that were not sold when their round ended.
+
+They go back to the round's counter exactly once. Tickets that are still on sale stay where they are.
+"""
 
 import secrets
 
@@ -16,6 +19,7 @@ from app.sales.outcomes import Reserved
 from app.strategies.in_ledger.strategy import LedgerStrategy
 from app.strategies.sharded_counter import ShardedCounterStrategy
 from app.strategies.skip_locked import SkipLockedStrategy
+from tests.support.rows import mark_removed
 
 STOCK = 50
 
@@ -30,7 +34,7 @@ async def strategy(request: pytest.FixtureRequest, engine: AsyncEngine) -> Ledge
 
 @pytest.fixture
 async def sale(strategy: LedgerStrategy, sales: SaleRepository) -> Sale:
-    """Of its tickets 1 is sold, and most others are dealt."""
+    """Return a sale of which one ticket is sold and most others are dealt."""
     sale = (await sales.create(SaleTerms(name="drop", strategy=strategy.name, stock=STOCK), guarded=True)).sale
     assert isinstance(await buy(strategy), Reserved)
     return sale
@@ -78,7 +82,7 @@ async def test_what_an_end_left_over_goes_back_in_bounded_batches(
 ) -> None:
     await sales.end("drop")
     assert await prune(engine, 30) == 0  # a purchase may still be under way
-    assert await sales.mark_removed("drop", 1)
+    await mark_removed(engine)
     gone = [await prune(engine, 30, batch=10) for _ in range(8)]
     assert max(gone) == 10
     assert gone[-1] == 0
@@ -92,7 +96,7 @@ async def test_a_ticket_that_a_late_purchase_holds_is_passed_over(
     await sales.next_round("drop")
     async with engine.connect() as late:
         for table in ("units", "buckets"):
-            await late.execute(text(f"SELECT 1 FROM {table} FOR UPDATE"))  # noqa: S608  our own words
+            await late.execute(text(f"SELECT 1 FROM {table} FOR UPDATE"))  # noqa: S608  our own names
         assert await prune(engine, 30) == 0
     assert await prune(engine, 30) > 0
     assert await remaining(strategy, sale) == STOCK - 1

@@ -1,4 +1,4 @@
-"""The revisions build what the models say, take it away again, and may be applied by several processes at once."""
+"""The revisions build the schema of the models, remove it again, and may be applied by several processes at once."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from alembic import command
-from app.lab.servers.postgres import PostgresServer
+from app.lab.stack.servers.postgres import PostgresServer
 from app.ledger.availability import LedgerUnavailable
 from app.ledger.engine import make_engine
 from app.ledger.migrate import alembic_config, migrate
@@ -115,7 +115,10 @@ async def test_a_migration_lets_those_pass_who_sell_meanwhile(
     lock_seconds: float,
     steps_back: bool,
 ) -> None:
-    """Somebody's long transaction uses a table that it must change. The control: it stays in their way."""
+    """A long transaction uses a table that the migration must change.
+
+    The control is a migration that waits for its lock, and so blocks all other statements.
+    """
     monkeypatch.setattr("app.ledger.migrate.LOCK_SECONDS", lock_seconds)
     await older_schema(database_url)
     read = text("SELECT count(*) FROM inventory")
@@ -143,7 +146,7 @@ async def test_a_migration_lets_those_pass_who_sell_meanwhile(
         assert await connection.run_sync(differences) == []
 
 
-async def test_a_migration_waits_for_its_server_as_long_as_it_is_told_to(
+async def test_a_migration_waits_for_its_server_for_the_given_time(
     make_postgres: Callable[..., PostgresServer],
 ) -> None:
     server = make_postgres()

@@ -1,14 +1,14 @@
-"""Receipts and ended blasts go when they are old, in bounded batches; everything else stays."""
+"""Old receipts and old ended blasts are removed, in bounded batches, and everything else stays."""
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.gate.told import Told
 from app.ledger.blasts import BlastRepository
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.retention import prune
 from app.ledger.sales import SaleRepository
+from app.sales.acceptance import Acceptance
 from app.sales.model import Purchase, ReservationId
 from tests.support.rows import add_booking, reservation_id, terms
 
@@ -21,18 +21,21 @@ AGED = (
 
 async def count(engine: AsyncEngine, what: str) -> int:
     async with engine.connect() as connection:
-        return int((await connection.execute(text(f"SELECT count(*) FROM {what}"))).scalar_one())  # noqa: S608  our own words
+        return int((await connection.execute(text(f"SELECT count(*) FROM {what}"))).scalar_one())  # noqa: S608  our own names
 
 
 @pytest.fixture
 async def aged(engine: AsyncEngine, sales: SaleRepository) -> None:
-    """Old: 3 of 5 receipts; of the blasts one queued, one running, one ended. An ended one is of today."""
+    """Write five receipts, three of them old, and four blasts.
+
+    Of the blasts, a queued, a running and an ended one are old, and one ended today.
+    """
     await sales.create(terms(), guarded=True)
     await add_booking(engine)
     reservations = [ReservationId.parse(reservation_id()) for _ in range(5)]
     await ReceiptRepository(engine).keep(
         [
-            Told(1, number, each, Purchase("drop", "ada", "k", 1, each.nonce))
+            Acceptance(1, number, each, Purchase("drop", "ada", "k", 1, each.nonce))
             for number, each in enumerate(reservations, 1)
         ]
     )

@@ -1,4 +1,4 @@
-"""Which release works on which schema. "This release" is the code under test; the other has one revision more."""
+"""Which release works on which schema. "This release" is the code under test; the other has one more revision."""
 
 import pytest
 from alembic.script import ScriptDirectory
@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.migrate import alembic_config
-from app.ledger.revisions import SchemaBehind, SchemaUnfit, own_revision
+from app.ledger.revisions import SchemaBehind, SchemaIncompatible, own_revision
 from app.ledger.schema import installation_id
 from tests.fixtures.releases import MakeRelease
 from tests.support.releases import NEXT, THIS
@@ -45,7 +45,7 @@ async def test_an_older_release_refuses_a_newer_schema_that_does_not_let_it(
     engine: AsyncEngine, database_url: str, next_release: MakeRelease
 ) -> None:
     assert next_release(own_revision(), NEXT).migrate(database_url).returncode == 0
-    with pytest.raises(SchemaUnfit, match=f"needs a release of revision {NEXT} or newer; this one is of"):
+    with pytest.raises(SchemaIncompatible, match=f"needs a release of revision {NEXT} or newer; this one is of"):
         await installation_id(engine)
 
     refused = THIS.migrate(database_url)
@@ -63,7 +63,7 @@ async def test_a_release_waits_for_its_own_revision(engine: AsyncEngine) -> None
 async def test_the_schema_of_another_program_is_refused(engine: AsyncEngine, database_url: str) -> None:
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '1f3c9d'"))
-    with pytest.raises(SchemaUnfit, match="a schema of something else, at revision '1f3c9d'"):
+    with pytest.raises(SchemaIncompatible, match="the schema of another application, at revision '1f3c9d'"):
         await installation_id(engine)
     assert THIS.migrate(database_url).returncode == 1
 

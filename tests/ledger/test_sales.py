@@ -1,4 +1,4 @@
-"""Sales, their rounds and their epochs, also when several processes change them at once."""
+"""Sales, their rounds and their epochs, also if several processes change them at once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,12 +14,12 @@ from app.ledger.engine import make_engine
 from app.ledger.sales import Creation, SaleEnded, SaleExists, SaleRepository
 from app.sales.model import Sale, UnknownSale
 from tests.support.patience import PATIENT_LEDGER
-from tests.support.rows import add_booking, set_aside, terms
+from tests.support.rows import add_booking, mark_removed, set_aside, terms
 
 
 @pytest.fixture
 async def elsewhere(database_url: str) -> AsyncIterator[SaleRepository]:
-    """The same ledger, reached by another process."""
+    """Yield the same ledger's sales over another engine, as another process has them."""
     engine = make_engine(database_url, "test", PATIENT_LEDGER, pool_size=5)
     yield SaleRepository(engine)
     await engine.dispose()
@@ -31,15 +31,15 @@ async def drop(sales: SaleRepository) -> Sale:
 
 
 async def test_a_sale_is_created_with_its_first_round(sales: SaleRepository, engine: AsyncEngine) -> None:
-    asked = terms(
+    requested = terms(
         opens_at=datetime(2026, 1, 1, tzinfo=UTC),
         closes_at=datetime(2030, 1, 1, tzinfo=UTC),
         customer_limit=2,
         think_ms=7,
     )
-    creation = await sales.create(asked, guarded=True)
+    creation = await sales.create(requested, guarded=True)
     assert creation.created
-    assert creation.sale.terms == asked
+    assert creation.sale.terms == requested
     assert (creation.sale.round, creation.sale.epoch, creation.sale.managed_by) == (1, 1, "http")
     assert await sales.get("drop") == creation.sale
     async with engine.connect() as connection:
@@ -77,8 +77,8 @@ async def test_of_creators_that_race_with_other_terms_one_has_its_way(
 ) -> None:
     outcomes = await asyncio.gather(
         *(
-            repository.create(terms(stock=100 * which + count), guarded=True)
-            for which, repository in enumerate((sales, elsewhere), start=1)
+            repository.create(terms(stock=100 * batch + count), guarded=True)
+            for batch, repository in enumerate((sales, elsewhere), start=1)
             for count in range(5)
         ),
         return_exceptions=True,
@@ -89,16 +89,17 @@ async def test_of_creators_that_race_with_other_terms_one_has_its_way(
     assert await sales.get("drop") == created[0].sale
 
 
-async def test_creating_an_ended_sale_starts_its_next_round(sales: SaleRepository, drop: Sale) -> None:
+async def test_creating_an_ended_sale_starts_its_next_round(
+    sales: SaleRepository, drop: Sale, engine: AsyncEngine
+) -> None:
     await sales.raise_epoch("drop", drop.epoch)
     await sales.end("drop")
-    await sales.mark_removed("drop", 1)
+    await mark_removed(engine)
     creation = await sales.create(terms(stock=3, customer_limit=1), guarded=True)
     assert creation.created
     assert (creation.sale.round, creation.sale.epoch) == (2, 3)
     assert creation.sale.terms == terms(stock=3, customer_limit=1)
-    assert creation.sale.ended_at is None
-    assert creation.sale.removed_at is None
+    assert (creation.sale.ended_at, creation.sale.removed_at) == (None, None)
 
 
 async def test_of_creators_that_race_for_an_ended_sale_one_starts_a_round(
@@ -114,7 +115,7 @@ async def test_of_creators_that_race_for_an_ended_sale_one_starts_a_round(
 
 async def test_an_ended_sale_keeps_its_strategy(sales: SaleRepository, drop: Sale) -> None:
     await sales.end(drop.name)
-    with pytest.raises(SaleExists, match="for ever"):
+    with pytest.raises(SaleExists, match="forever"):
         await sales.create(terms(strategy="naive"), guarded=False)
 
 
@@ -161,7 +162,7 @@ async def test_an_epoch_is_never_given_twice_while_rounds_and_raises_race(
     assert len(epochs) == 11
 
 
-async def test_a_raise_grants_the_wish_for_a_recount(sales: SaleRepository, engine: AsyncEngine, drop: Sale) -> None:
+async def test_a_raise_clears_the_request_for_a_recount(sales: SaleRepository, engine: AsyncEngine, drop: Sale) -> None:
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE inventory SET recount = true"))
     assert (await sales.tally(drop.name, 1)).recount
@@ -175,16 +176,6 @@ async def test_a_sale_ends_once(sales: SaleRepository, drop: Sale) -> None:
     assert await sales.end(drop.name) == ended
 
 
-async def test_only_the_round_that_ended_is_marked_as_removed(sales: SaleRepository, drop: Sale) -> None:
-    assert not await sales.mark_removed(drop.name, 1)
-    await sales.end(drop.name)
-    await sales.create(terms(), guarded=True)
-    await sales.end(drop.name)
-    assert not await sales.mark_removed(drop.name, 1)
-    assert await sales.mark_removed(drop.name, 2)
-    assert not await sales.mark_removed(drop.name, 2)
-
-
 async def test_pages_are_in_the_order_of_names(sales: SaleRepository) -> None:
     for name in ("c", "a", "b"):
         await sales.create(terms(name), guarded=True)
@@ -193,10 +184,12 @@ async def test_pages_are_in_the_order_of_names(sales: SaleRepository) -> None:
     assert [sale.name for sale in await sales.page(after="b", limit=2)] == ["c"]
 
 
-async def test_an_ended_sale_is_active_until_it_is_removed(sales: SaleRepository, drop: Sale) -> None:
+async def test_an_ended_sale_is_active_until_it_is_removed(
+    sales: SaleRepository, drop: Sale, engine: AsyncEngine
+) -> None:
     await sales.end(drop.name)
     assert [sale.name for sale in await sales.active()] == ["drop"]
-    await sales.mark_removed(drop.name, 1)
+    await mark_removed(engine)
     assert await sales.active() == []
 
 
@@ -235,7 +228,7 @@ async def test_what_is_not_there_is_unknown(sales: SaleRepository) -> None:
 
 async def test_times_come_back_as_they_were_given(sales: SaleRepository) -> None:
     opens = datetime(2026, 3, 29, 2, 30, 0, 123456, tzinfo=UTC)
-    asked = terms(opens_at=opens, closes_at=opens + timedelta(microseconds=1))
-    creation = await sales.create(asked, guarded=True)
-    assert creation.sale.terms == asked
-    assert not (await sales.create(replace(asked), guarded=True)).created
+    requested = terms(opens_at=opens, closes_at=opens + timedelta(microseconds=1))
+    creation = await sales.create(requested, guarded=True)
+    assert creation.sale.terms == requested
+    assert not (await sales.create(replace(requested), guarded=True)).created

@@ -13,7 +13,7 @@ from app.ledger.engine import make_engine
 from app.ledger.migrate import upgrade
 from app.ledger.sales import SaleRepository
 from app.ledger.schema import installation_id
-from app.reconcile.at_work import at_work, somebody_at_work
+from app.reconcile.recount_lock import recount_lock, recount_lock_held
 from app.sales.model import SaleTerms
 from app.settings import LedgerSettings
 
@@ -29,7 +29,7 @@ async def open_schema(database_url: str, name: str) -> AsyncEngine:
 
 @pytest.fixture
 async def shops(empty_database_url: str) -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
-    # One after the other: within a process Alembic knows one migration at a time.
+    # Alembic supports one migration at a time within a process.
     north, south = [await open_schema(empty_database_url, name) for name in (NORTH, SOUTH)]
     yield north, south
     await north.dispose()
@@ -58,16 +58,16 @@ async def test_stores_of_two_schemas_are_a_foreign_pair(
         await claim(stock_redis, key_prefix, await installation_id(south))
 
 
-async def test_who_is_at_work_in_one_schema_keeps_nobody_out_of_the_other(
+async def test_a_recount_in_one_schema_does_not_lock_the_other(
     shops: tuple[AsyncEngine, AsyncEngine],
 ) -> None:
     north, south = shops
-    async with at_work(north, "drop", 1) as working:
+    async with recount_lock(north, "drop", 1) as working:
         assert working is not None
-        assert not await somebody_at_work(south, "drop", 1)
-        async with at_work(south, "drop", 1) as also:
+        assert not await recount_lock_held(south, "drop", 1)
+        async with recount_lock(south, "drop", 1) as also:
             assert also is not None
-        async with at_work(north, "drop", 1) as twice:  # the control
+        async with recount_lock(north, "drop", 1) as twice:  # the control
             assert twice is None
 
 

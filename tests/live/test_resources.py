@@ -1,4 +1,4 @@
-"""What the operator tells of its FlashSales, on a real broker."""
+"""The operator's reports on its FlashSales, kept on a real broker."""
 
 from redis.asyncio import Redis
 
@@ -6,28 +6,28 @@ from app.gate.connection import make_redis
 from app.live.resources import ResourceReports
 from app.settings import GateSettings
 
-STATUS = {"phase": "Open", "workers": {"wished": 2, "pool": 3, "ready": 1}}
+STATUS = {"phase": "Open", "workers": {"desired": 2, "pool": 3, "ready": 1}}
 
 
-async def test_what_was_told_is_there_for_as_long_as_it_is_to(broker: Redis, key_prefix: str) -> None:
+async def test_a_status_is_kept_for_as_long_as_was_asked(broker: Redis, key_prefix: str) -> None:
     reports = ResourceReports(broker, key_prefix)
-    assert await reports.told("drop") is None
-    await reports.tell("drop", STATUS, life_seconds=80)
-    assert await reports.told("drop") == STATUS
-    assert await reports.told("other") is None
+    assert await reports.status_of("drop") is None
+    await reports.store("drop", STATUS, ttl_seconds=80)
+    assert await reports.status_of("drop") == STATUS
+    assert await reports.status_of("other") is None
     assert 0 < await broker.ttl(f"{key_prefix}:live:resource:drop") <= 80
 
 
 async def test_a_broker_that_is_away_costs_the_report_alone(broker: Redis, key_prefix: str) -> None:
-    """And is left alone for a while: turns of the operator must not wait for it one after another."""
+    """After a failure the broker is not used for a while, so that the operator's turns do not all wait for it."""
     away = make_redis("redis://127.0.0.1:1", "test", GateSettings())
     reports = ResourceReports(away, key_prefix)
-    await reports.tell("drop", STATUS, life_seconds=80)
-    assert await reports.told("drop") is None
-    reports._redis = broker  # noqa: SLF001  it comes back
-    await reports.tell("drop", STATUS, life_seconds=80)
-    assert await reports.told("drop") is None
-    reports._again_at = 0.0  # noqa: SLF001  the while is over
-    await reports.tell("drop", STATUS, life_seconds=80)
-    assert await reports.told("drop") == STATUS
+    await reports.store("drop", STATUS, ttl_seconds=80)
+    assert await reports.status_of("drop") is None
+    reports._redis = broker  # noqa: SLF001  the broker comes back
+    await reports.store("drop", STATUS, ttl_seconds=80)
+    assert await reports.status_of("drop") is None
+    reports._retry_at = 0.0  # noqa: SLF001  the pause is over
+    await reports.store("drop", STATUS, ttl_seconds=80)
+    assert await reports.status_of("drop") == STATUS
     await away.aclose()

@@ -1,4 +1,4 @@
-"""What the broker keeps of live events."""
+"""The events that the broker keeps, and the process whose turn it is to poll the sales."""
 
 import pytest
 
@@ -11,11 +11,11 @@ async def test_the_stream_stays_small(stream: LiveStream) -> None:
     for number in range(stream_module.KEPT_EVENTS + 300):
         await stream.publish(Event.of("blast", {"id": str(number)}))
     kept = await stream.after("0-0")
-    assert len(kept) <= stream_module.KEPT_EVENTS + 200  # the server trims by whole nodes of 100
-    assert not await stream.remembers("1-0")
-    assert await stream.remembers(str(kept[0].id))
+    assert len(kept) <= stream_module.KEPT_EVENTS + 200  # the server trims whole nodes of 100 entries
+    assert not await stream.reaches_back_to("1-0")
+    assert await stream.reaches_back_to(str(kept[0].id))
 
 
-async def test_one_of_all_processes_looks_at_the_sales(stream: LiveStream, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_module, "LOOKER_SECONDS", 60)
-    assert [await stream.is_turn_of(name) for name in ("one", "other", "one", "other")] == [True, False, True, False]
+async def test_one_of_all_processes_polls_the_sales(stream: LiveStream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "POLLER_SECONDS", 60)
+    assert [await stream.take_turn(name) for name in ("one", "other", "one", "other")] == [True, False, True, False]

@@ -1,4 +1,7 @@
-"""The naive strategy leaves a witness for each writer too many of a version; with its row locked it leaves none."""
+"""Under the naive strategy each version that several purchases overwrite leaves witnesses; with its row locked, none.
+
+There is one witness for each writer of a version after the first.
+"""
 
 import asyncio
 import secrets
@@ -8,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.attempts import AttemptRepository
 from app.ledger.sales import SaleRepository
-from app.races.attempt import Hazard, RecordedAttempt, Witness
 from app.races.recorder import AttemptRecorder
+from app.sales.attempt import Hazard, RecordedAttempt, Witness
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, Reserved
 from app.strategies.naive import NaiveStrategy
@@ -21,14 +24,17 @@ STOCK, CROWD = 5, 20
 
 @pytest.fixture
 async def engine(engine: AsyncEngine) -> AsyncEngine:
-    """With connections that were opened before the race."""
+    """Return the engine with its connections already open, so that the race does not wait for them."""
     for connection in [await engine.connect() for _ in range(CROWD)]:
         await connection.close()
     return engine
 
 
 async def rush(engine: AsyncEngine, kind: type[NaiveStrategy], *, customers: int = CROWD) -> list[Outcome]:
-    """A crowd at two processes' worth of strategies, whose evidence is in the ledger afterwards."""
+    """Send a crowd to two instances of the strategy, as in two processes, and return its outcomes.
+
+    All evidence is in the ledger when this returns.
+    """
     recorders = [AttemptRecorder(engine), AttemptRecorder(engine)]
     strategies = [kind(engine, recorder) for recorder in recorders]
     outcomes = await asyncio.gather(
@@ -45,8 +51,8 @@ async def rush(engine: AsyncEngine, kind: type[NaiveStrategy], *, customers: int
 
 
 async def evidence(engine: AsyncEngine) -> tuple[list[RecordedAttempt], list[Witness]]:
-    ledger = AttemptRepository(engine)
-    return await ledger.attempts("drop", 1, limit=1000), await ledger.witnesses("drop", 1, limit=1000)
+    attempts = AttemptRepository(engine)
+    return await attempts.attempts("drop", 1, limit=1000), await attempts.witnesses("drop", 1, limit=1000)
 
 
 async def test_each_purchase_leaves_its_window_and_each_writer_too_many_is_named(engine: AsyncEngine) -> None:
@@ -69,7 +75,7 @@ async def test_with_the_row_locked_nobody_reads_what_another_has_read(engine: As
     assert len(attempts) == sum(isinstance(outcome, Reserved) for outcome in outcomes) == STOCK
     assert witnesses == []
     chain = sorted(attempts, key=lambda attempt: -attempt.value_read)
-    assert [each.version_read for each in chain[1:]] == [each.version_written for each in chain[:-1]]
+    assert [later.version_read for later in chain[1:]] == [earlier.version_written for earlier in chain[:-1]]
 
 
 async def test_a_limit_that_two_purchases_pass_at_once_is_a_write_skew(engine: AsyncEngine) -> None:

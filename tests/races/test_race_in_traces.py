@@ -1,4 +1,4 @@
-"""Sales that race, as a person would look for them in Jaeger: every witness is two spans, whatever the hazard."""
+"""Races in traces, as an engineer would look for them in Jaeger: every witness is two spans, whatever the hazard."""
 
 import asyncio
 from typing import Any
@@ -6,22 +6,23 @@ from typing import Any
 import pytest
 
 from app.failpoints import FailpointController
-from app.races.attempt import Hazard
 from app.races.spans import COLLISIONS, WINDOW
+from app.sales.attempt import Hazard
 from app.strategies.registry import STRATEGIES
 from tests.fixtures.platform import MakePlatform
 from tests.support.collector import Collector
 from tests.support.collisions import LOST_UPDATE, POD, READ, WRITTEN, both_windows, other_of
 from tests.support.patience import PATIENCE
 from tests.support.platform import Platform
+from tests.support.until import until
 
-HAZARDS: dict[Hazard, dict[str, Any]] = {
-    Hazard.LOST_UPDATE: {"strategy": "naive"},
-    Hazard.STALE_GUARD: {"strategy": "naive-relative"},
-    Hazard.WRITE_SKEW: {"strategy": "naive", "customer_limit": 1, "stock": 10},
-    Hazard.EXPIRED_LOCK: {"strategy": "redis-lock"},
-}
-"""By what may happen to it: a sale whose last ticket, or whose one customer, two purchases meet at."""
+RACES: list[tuple[Hazard, dict[str, Any]]] = [
+    (Hazard.LOST_UPDATE, {"strategy": "naive"}),
+    (Hazard.STALE_GUARD, {"strategy": "naive-relative"}),
+    (Hazard.WRITE_SKEW, {"strategy": "naive", "customer_limit": 1, "stock": 10}),
+    (Hazard.EXPIRED_LOCK, {"strategy": "redis-lock"}),
+]
+"""A hazard, and the terms of a sale in which two purchases collide on the last ticket or on one customer's limit."""
 STOCK, BUYERS = 10, 100
 
 
@@ -31,7 +32,7 @@ def generator_exports_too(collector: Collector, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(name, value)
 
 
-async def told(platform: Platform, sale: str, what: str) -> dict[str, Any]:
+async def page_of(platform: Platform, sale: str, what: str) -> dict[str, Any]:
     response = await platform.ask("GET", f"/sales/{sale}/{what}?limit=1000")
     assert response.status_code == 200, response.text
     document: dict[str, Any] = response.json()
@@ -39,17 +40,17 @@ async def told(platform: Platform, sale: str, what: str) -> dict[str, Any]:
 
 
 async def race(platform: Platform, **terms: Any) -> tuple[str, dict[str, Any]]:
-    """Sells to a crowd; the sale and its witnesses, when the evidence is complete."""
+    """Sell to a crowd. Return the sale and its witnesses when the evidence is complete."""
     asked: dict[str, Any] = {"strategy": "naive", "think_ms": 50} | terms
     sale = await platform.create_sale(stock=STOCK, **asked)
     result = await platform.blast(sale, BUYERS, concurrency=BUYERS, trace_ratio=1.0)
     pages: list[dict[str, Any]] = []
 
     async def complete() -> bool:
-        pages[:] = [await told(platform, sale, "witnesses")]
+        pages[:] = [await page_of(platform, sale, "witnesses")]
         return bool(pages[0]["written"] == result.accepted)
 
-    await platform.wait_until(complete)
+    await until(complete)
     return sale, pages[0]
 
 
@@ -74,7 +75,7 @@ async def test_each_witness_is_found_among_the_spans_and_each_side_names_the_oth
         pairs = len(collector.named(LOST_UPDATE))
         return pairs == 2 * page["total"] and len(collector.named("buy")) == BUYERS and not collector.orphans()
 
-    await platform.wait_until(arrived)
+    await until(arrived)
     for witness in page["witnesses"]:
         attempts = witness["first"], witness["second"]
         windows = both_windows(collector, *map(ids, attempts))
@@ -85,17 +86,17 @@ async def test_each_witness_is_found_among_the_spans_and_each_side_names_the_oth
             assert window.attributes["atomictickets.reservation_id"] == attempt["reservation_id"]
     pods = {(witness["first"]["pod"], witness["second"]["pod"]) for witness in page["witnesses"]}
     assert pods & {("api-1", "api-2"), ("api-2", "api-1")}
-    assert {span.service for span in collector.named("buy")} == {"atomictickets-blaster"}
+    assert {span.service for span in collector.named("buy")} == {"atomictickets-blast-runner"}
     assert collector.errors() == []
 
 
 async def test_each_hazard_is_found_among_the_spans(
     make_platform: MakePlatform, collector: Collector, failpoints: FailpointController
 ) -> None:
-    """The first one stands still between its read and its write, and another one buys meanwhile."""
+    """The first purchase stops between its read and its write while another one buys."""
     platform = await make_platform(workers=0, environment=collector.environment)
-    for hazard, terms in HAZARDS.items():
-        sale = await platform.create_sale(f"sale-{hazard}", **{"stock": 1, "think_ms": 0} | terms)
+    for hazard, terms in RACES:
+        sale = await platform.create_sale(f"sale-{hazard}-{terms['strategy']}", **{"stock": 1, "think_ms": 0} | terms)
         failpoints.stop_at("after_stock_read")
         one: dict[str, Any] = {"concurrency": 1, "customers": 1, "trace_ratio": 1.0}
         first = asyncio.create_task(platform.blast(sale, 1, **one, reply_seconds=60.0))
@@ -103,7 +104,7 @@ async def test_each_hazard_is_found_among_the_spans(
         async def stands() -> bool:
             return failpoints.happened("after_stock_read", "stop")
 
-        await platform.wait_until(stands)
+        await until(stands)
         second = await platform.blast(sale, 1, **one)
         failpoints.release("after_stock_read")
         assert (second.accepted, (await first).accepted) == (1, 1)
@@ -112,23 +113,23 @@ async def test_each_hazard_is_found_among_the_spans(
 
 
 def test_every_hazard_and_every_strategy_that_races_is_among_them() -> None:
-    assert set(HAZARDS) == set(Hazard)
+    assert {hazard for hazard, _ in RACES} == set(Hazard)
     racing = {way.name for way in STRATEGIES.values() if not (way.promises_exactness and way.keeps_limit)}
-    assert racing == {terms["strategy"] for terms in HAZARDS.values()}
+    assert racing == {terms["strategy"] for _, terms in RACES}
 
 
 async def found(platform: Platform, collector: Collector, sale: str, hazard: Hazard) -> None:
-    """The witness that the ledger has, in the traces of both."""
+    """Wait for the sale's witness in the ledger, and find it in the traces of both purchases."""
     pairs: list[dict[str, Any]] = []
 
     async def arrived() -> bool:
-        page = await told(platform, sale, "witnesses")
+        page = await page_of(platform, sale, "witnesses")
         pairs[:] = [pair for pair in page["witnesses"] if pair["hazard"] == hazard]
         windows = {span.ids for span in collector.named(WINDOW)}
         spans = [span for span in collector.named(COLLISIONS[hazard]) if (span.trace_id, span.parent_id) in windows]
         return len(pairs) == 1 and {(span.trace_id, span.parent_id) for span in spans} >= both(pairs[0])
 
-    await platform.wait_until(arrived)
+    await until(arrived)
     one, other = ids(pairs[0]["first"]), ids(pairs[0]["second"])
     for own, its in ((one, other), (other, one)):
         [collision] = collector.children(own, COLLISIONS[hazard])

@@ -1,4 +1,4 @@
-"""The recorder makes no purchase wait, loses nothing without a word, and comes back when the ledger does."""
+"""The recorder makes no purchase wait, logs or counts what it drops, and recovers with the ledger."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from app.lab.servers.ports import free_port
-from app.lab.servers.postgres import PostgresServer
+from app.lab.stack.servers.ports import free_port
+from app.lab.stack.servers.postgres import PostgresServer
 from app.ledger import attempts as attempts_module
 from app.ledger.attempts import AttemptRepository
 from app.ledger.engine import make_engine
@@ -24,54 +24,54 @@ from tests.support.until import until
 
 
 def counted(fate: str) -> float:
-    return float(ATTEMPTS.labels(fate)._value.get())  # noqa: SLF001  the library has no other way to ask one counter
+    return float(ATTEMPTS.labels(fate)._value.get())  # noqa: SLF001  the library has no public way to read a counter
 
 
-def kept(ledger: AttemptRepository, count: int) -> Any:
+def kept(attempts: AttemptRepository, count: int) -> Any:
     async def all_there() -> bool:
-        return len(await ledger.attempts("drop", 1, limit=100)) == count
+        return len(await attempts.attempts("drop", 1, limit=100)) == count
 
     return all_there
 
 
-async def test_what_is_recorded_is_soon_in_the_ledger(engine: AsyncEngine, ledger: AttemptRepository) -> None:
+async def test_what_is_recorded_is_soon_in_the_ledger(engine: AsyncEngine, attempts: AttemptRepository) -> None:
     recorder = AttemptRecorder(engine)
     for _ in range(3):
         recorder.record(an_attempt())
-    await until(kept(ledger, 3))
+    await until(kept(attempts, 3))
     recorder.record(an_attempt())
-    await until(kept(ledger, 4))
+    await until(kept(attempts, 4))
     await recorder.close()
-    assert {attempt.trace_id for attempt in await ledger.attempts("drop", 1, limit=10)} == {None}
+    assert {attempt.trace_id for attempt in await attempts.attempts("drop", 1, limit=10)} == {None}
 
 
 async def test_its_end_sends_what_waits(
-    engine: AsyncEngine, ledger: AttemptRepository, monkeypatch: pytest.MonkeyPatch
+    engine: AsyncEngine, attempts: AttemptRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "GATHER_SECONDS", 3600)
+    monkeypatch.setattr(module, "BATCHING_SECONDS", 3600)
     monkeypatch.setattr(module, "BATCH", 2)
     recorder = AttemptRecorder(engine)
     for _ in range(5):
         recorder.record(an_attempt())
     await recorder.close()
-    assert await kept(ledger, 5)()
+    assert await kept(attempts, 5)()
 
 
 async def test_a_pod_is_named_by_its_environment(
-    engine: AsyncEngine, ledger: AttemptRepository, monkeypatch: pytest.MonkeyPatch
+    engine: AsyncEngine, attempts: AttemptRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POD_NAME", "api-7")
     recorder = AttemptRecorder(engine)
     recorder.record(an_attempt())
     await recorder.close()
-    assert [attempt.pod for attempt in await ledger.attempts("drop", 1, limit=10)] == ["api-7"]
+    assert [attempt.pod for attempt in await attempts.attempts("drop", 1, limit=10)] == ["api-7"]
 
 
 async def test_while_the_ledger_is_away_nobody_waits_and_what_fits_is_kept(
     make_postgres: Callable[..., PostgresServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "AWAY_SECONDS", 0.05)
-    monkeypatch.setattr(module, "MOST_WAITING", 3)
+    monkeypatch.setattr(module, "MAX_WAITING", 3)
     server = make_postgres()
     await migrate(server.url)
     engine = make_engine(server.url, "test", LedgerSettings(), pool_size=2)
@@ -93,7 +93,7 @@ async def test_while_the_ledger_is_away_nobody_waits_and_what_fits_is_kept(
 
 
 async def test_a_ledger_that_stays_away_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "GATHER_SECONDS", 3600)
+    monkeypatch.setattr(module, "BATCHING_SECONDS", 3600)
     engine = make_engine(f"postgresql+asyncpg://postgres@127.0.0.1:{free_port()}/none", "test", LedgerSettings())
     recorder, failed = AttemptRecorder(engine), counted("failed")
     recorder.record(an_attempt())
@@ -104,7 +104,7 @@ async def test_a_ledger_that_stays_away_holds_up_no_end(monkeypatch: pytest.Monk
     assert counted("failed") == failed + 1
 
 
-async def test_what_the_ledger_refuses_does_not_stop_the_rest(engine: AsyncEngine, ledger: AttemptRepository) -> None:
+async def test_what_the_ledger_refuses_does_not_stop_the_rest(engine: AsyncEngine, attempts: AttemptRepository) -> None:
     recorder, failed = AttemptRecorder(engine), counted("failed")
     with capture_logs() as logs:
         recorder.record(an_attempt(value_read=2**40))
@@ -113,13 +113,13 @@ async def test_what_the_ledger_refuses_does_not_stop_the_rest(engine: AsyncEngin
         await recorder.close()
     assert [line["event"] for line in logs] == ["attempts could not be kept"]
     assert counted("failed") == failed + 1
-    assert await kept(ledger, 1)()
+    assert await kept(attempts, 1)()
 
 
-async def test_a_full_round_takes_no_more_and_that_is_said_once(
-    engine: AsyncEngine, ledger: AttemptRepository, monkeypatch: pytest.MonkeyPatch
+async def test_a_full_round_takes_no_more_and_that_is_logged_once(
+    engine: AsyncEngine, attempts: AttemptRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts_module, "MOST_PER_ROUND", 2)
+    monkeypatch.setattr(attempts_module, "MAX_PER_ROUND", 2)
     recorder, full = AttemptRecorder(engine), counted("round-full")
     with capture_logs() as logs:
         for _ in range(3):
@@ -130,14 +130,14 @@ async def test_a_full_round_takes_no_more_and_that_is_said_once(
         await recorder.close()
     assert [line["event"] for line in logs] == ["a round has as many attempts as are kept"]
     assert counted("round-full") == full + 7
-    assert await kept(ledger, 2)()
-    assert len(await ledger.attempts("drop", 2, limit=10)) == 1
+    assert await kept(attempts, 2)()
+    assert len(await attempts.attempts("drop", 2, limit=10)) == 1
 
 
 async def test_a_batch_whose_answer_was_lost_is_sent_again_and_kept_once(
-    engine: AsyncEngine, ledger: AttemptRepository, monkeypatch: pytest.MonkeyPatch
+    engine: AsyncEngine, attempts: AttemptRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its end comes between the commit and the answer."""
+    """The recorder is closed between the commit and its answer."""
     committed, keep = asyncio.Event(), AttemptRepository.keep
 
     async def stuck(self: AttemptRepository, batch: Any) -> Any:
@@ -152,7 +152,7 @@ async def test_a_batch_whose_answer_was_lost_is_sent_again_and_kept_once(
     recorder.record(an_attempt())
     await committed.wait()
     await recorder.close()
-    assert await kept(ledger, 1)()
+    assert await kept(attempts, 1)()
 
 
 async def test_nothing_is_asked_of_the_ledger_while_nobody_races(engine: AsyncEngine) -> None:

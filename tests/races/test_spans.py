@@ -1,4 +1,4 @@
-"""The race in a trace: the window of each attempt, and in both traces of a pair a span that names the other."""
+"""A race in traces: a span for each attempt's window, and in both traces of a pair a span that names the other."""
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
@@ -7,8 +7,8 @@ from opentelemetry.trace import SpanContext, format_span_id, format_trace_id
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.attempts import AttemptRepository
-from app.races.attempt import Hazard
 from app.races.recorder import AttemptRecorder
+from app.sales.attempt import Hazard
 from app.telemetry.spans import span
 from tests.support.attempts import ATTEMPT, an_attempt
 
@@ -19,18 +19,18 @@ def ids(context: SpanContext | None) -> tuple[str, str]:
 
 
 def named(exported: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
-    return [each for each in exported.get_finished_spans() if each.name == name]
+    return [span for span in exported.get_finished_spans() if span.name == name]
 
 
 async def test_a_window_is_a_child_of_its_request(
-    engine: AsyncEngine, ledger: AttemptRepository, exported: InMemorySpanExporter
+    engine: AsyncEngine, attempts: AttemptRepository, exported: InMemorySpanExporter
 ) -> None:
     recorder = AttemptRecorder(engine)
     with span("POST /buy-ticket") as request:
         recorder.record(an_attempt(reservation_id="drop.1.1-0.aa"))
     await recorder.close()
     [window] = named(exported, "race.window")
-    [attempt] = await ledger.attempts("drop", 1, limit=10)
+    [attempt] = await attempts.attempts("drop", 1, limit=10)
     assert window.parent == request.get_span_context()
     assert (window.start_time, window.end_time) == (1_700_000_000_250_000_000, 1_700_000_000_312_500_000)
     assert ids(window.context) == (attempt.trace_id, attempt.span_id)
@@ -69,29 +69,29 @@ async def test_each_of_a_pair_names_the_other_in_its_own_trace(
     windows, collisions = named(exported, "race.window"), named(exported, name)
     assert len(windows) == len(collisions) == 2
     for number, (own, other) in enumerate(zip(windows, reversed(windows), strict=True)):
-        [collision] = [each for each in collisions if ids(each.context)[0] == ids(own.context)[0]]
+        [collision] = [found for found in collisions if ids(found.context)[0] == ids(own.context)[0]]
         trace_id, span_id = ids(other.context)
         assert collision.parent is not None
         assert ids(collision.parent) == ids(own.context)
         assert own.end_time is not None
         assert (collision.start_time, collision.end_time) == (own.end_time - 1000, own.end_time)
-        assert [ids(each.context) for each in collision.links] == [(trace_id, span_id)]
-        told = dict(collision.attributes or {})
-        assert told["atomictickets.conflict.trace_id"] == trace_id
-        assert told["atomictickets.conflict.span_id"] == span_id
-        assert told["atomictickets.conflict.pod"] == f"api-{1 - number}"
-        assert told["atomictickets.attempt.pod"] == f"api-{number}"
-        assert told[f"atomictickets.{guards.partition(':')[0]}.version_read"] == ATTEMPT["version_read"]
-        assert "@example" not in str(told)
+        assert [ids(link.context) for link in collision.links] == [(trace_id, span_id)]
+        attributes = dict(collision.attributes or {})
+        assert attributes["atomictickets.conflict.trace_id"] == trace_id
+        assert attributes["atomictickets.conflict.span_id"] == span_id
+        assert attributes["atomictickets.conflict.pod"] == f"api-{1 - number}"
+        assert attributes["atomictickets.attempt.pod"] == f"api-{number}"
+        assert attributes[f"atomictickets.{guards.partition(':')[0]}.version_read"] == ATTEMPT["version_read"]
+        assert "@example" not in str(attributes)
 
 
 async def test_a_request_that_is_not_sampled_has_no_window(
-    engine: AsyncEngine, ledger: AttemptRepository, exported: InMemorySpanExporter
+    engine: AsyncEngine, attempts: AttemptRepository, exported: InMemorySpanExporter
 ) -> None:
     recorder = AttemptRecorder(engine)
     recorder.record(an_attempt())
     await recorder.close()
-    [attempt] = await ledger.attempts("drop", 1, limit=10)
+    [attempt] = await attempts.attempts("drop", 1, limit=10)
     assert (attempt.trace_id, attempt.span_id) == (None, None)
     assert exported.get_finished_spans() == ()
 

@@ -1,4 +1,4 @@
-"""Classifying and deciding, as tables: no store is needed."""
+"""How a measurement is classified and what is decided on it, as tables. No store is needed."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -69,7 +69,7 @@ def decided(
     ended: bool = False,
     paused: bool = False,
 ) -> tuple[Action, int]:
-    """Decides at time 100 on what has been suspected `for_seconds`, by at most 2 tickets."""
+    """Decide at time 100 on a drift that has been suspected for `for_seconds`, with a smallest amount of 2 tickets."""
     sale = replace(a_sale(), ended_at=datetime(2026, 1, 1, tzinfo=UTC) if ended else None, paused=paused)
     drift = classify(measurement)
     suspicion = None
@@ -93,7 +93,7 @@ def decided(
         (OVER, {"for_seconds": GRACE, "policy": "Observe"}, (Action.OBSERVE, 0)),
         (replace(OVER, ledger=replace(LEDGER, recount=True)), {}, (Action.RECOUNT, 0)),
         (replace(LEAKED, ledger=replace(LEDGER, recount=True)), {}, (Action.OBSERVE, 0)),
-        (replace(measured(), ledger=replace(LEDGER, recount=True)), {}, (Action.ACQUIT, 0)),
+        (replace(measured(), ledger=replace(LEDGER, recount=True)), {}, (Action.CLEAR_RECOUNT_FLAG, 0)),
         (NOTHING_LEFT, {"for_seconds": GRACE}, (Action.OBSERVE, 0)),
         (replace(measured(), before=None, after=None), {}, (Action.RECOUNT, 0)),
         (replace(measured(), before=None, after=None), {"policy": "Observe"}, (Action.RECOUNT, 0)),
@@ -134,9 +134,9 @@ def test_a_suspicion_is_the_smallest_amount_of_the_unbroken_run_of_one_sign(
     suspicion: Suspicion | None = None
     for now, (drift, repairs) in enumerate(history):
         suspicion = suspect(suspicion, drift, replace(SNAPSHOT, repairs=repairs), float(now))
-    told = [(now, drift, repairs) for now, (drift, repairs) in enumerate(history) if drift is not None]
+    known = [(now, drift, repairs) for now, (drift, repairs) in enumerate(history) if drift is not None]
     run: list[tuple[int, Drift, int]] = []
-    for now, drift, repairs in reversed(told):
+    for now, drift, repairs in reversed(known):
         if drift.kind not in (Kind.LEAKED, Kind.OVER_ADMITTED):
             break
         if run and (drift.kind, repairs) != (run[0][1].kind, run[0][2]):

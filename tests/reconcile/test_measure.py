@@ -1,4 +1,4 @@
-"""The identity is measured exactly while the sale runs, and only because Redis is read first."""
+"""The identity is measured exactly while the sale runs. This needs Redis to be read before the ledger."""
 
 import asyncio
 from typing import Any
@@ -9,9 +9,9 @@ from app.gate.replies import GateSnapshot
 from app.ledger.availability import LedgerUnavailable
 from app.ledger.engine import make_engine
 from app.reconcile import measure as measure_module
-from app.reconcile.evidence import Evidence, evidence
+from app.reconcile.gate_loss import Evidence, evidence
 from app.reconcile.measure import measure, read_ledger
-from app.reconcile.waiting import Waiting, read_waiting
+from app.reconcile.stream_backlog import StreamBacklog, read_backlog
 from app.settings import LedgerSettings
 from tests.support.box_office import NAME, BoxOffice
 
@@ -22,10 +22,10 @@ async def test_every_check_under_load_is_exact(office: BoxOffice) -> None:
     await office.create(stock=100_000)
     checked = asyncio.Event()
 
-    async def buyers(who: str) -> None:
+    async def buyers(prefix: str) -> None:
         number = 0
         while not checked.is_set():
-            await office.buy(f"{who}-{number}")
+            await office.buy(f"{prefix}-{number}")
             number += 1
 
     async def drain() -> None:
@@ -44,7 +44,7 @@ async def test_every_check_under_load_is_exact(office: BoxOffice) -> None:
 
 
 async def sell_and_drain_between(office: BoxOffice, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between reading the one store and the other, 3 orders are drained and 2 accepted."""
+    """Drain 3 orders and accept 2 between the reads of the two stores."""
     reading = measure_module.read_ledger
 
     async def meanwhile(*arguments: Any) -> Any:
@@ -69,20 +69,20 @@ async def test_what_moves_between_the_two_readings_changes_nothing(
 
 
 async def test_the_other_way_round_the_same_moves_look_like_a_leak(office: BoxOffice) -> None:
-    """The control: ledger first, Redis last."""
+    """The control: the ledger is read first and Redis last."""
     sale = await office.create(stock=10)
     await office.sell(5)
     seen = await office.snapshot()
-    ledger = await read_ledger(sale, office.engine, seen, Waiting())
+    ledger = await read_ledger(sale, office.engine, seen, StreamBacklog())
     assert ledger is not None
     await office.drain(3)
     snapshot = await office.snapshot()
-    waiting = await read_waiting(office.gate, NAME, sale.round)
+    waiting = await read_backlog(office.gate, NAME, sale.round)
     assert 10 - (snapshot.remaining + waiting.backlog + ledger.booked) == 3
 
 
 async def test_twins_of_one_buyer_are_one_order(office: BoxOffice) -> None:
-    """The answer was forgotten and the buyer bought again: the ledger will book one, so that a ticket has leaked."""
+    """The stored answer was lost, and the buyer bought again. The ledger books one order, so one ticket has leaked."""
     await office.create(stock=10)
     await office.buy("ada")
     await office.redis.delete(office.keys.answers(1))
@@ -90,7 +90,7 @@ async def test_twins_of_one_buyer_are_one_order(office: BoxOffice) -> None:
     assert (await office.measure()).missing == 1
     await office.drain(1)
     assert (await office.measure()).missing == 1
-    second = await office.waiting()
+    second = await office.orders_in_stream()
     await office.acknowledge(second)
     assert (await office.measure()).missing == 1
 
@@ -137,7 +137,7 @@ async def test_sums_that_a_repair_overtook_are_discarded(office: BoxOffice, monk
 async def test_a_backlog_beyond_the_bound_is_left_for_later(office: BoxOffice) -> None:
     sale = await office.create(stock=2000)
     await office.sell(1200)
-    measurement = await measure(sale, office.gate, office.engine, most_waiting=1000)
+    measurement = await measure(sale, office.gate, office.engine, max_waiting=1000)
     assert measurement is not None
     assert not measurement.exact
     assert evidence(measurement) is None
@@ -154,7 +154,7 @@ async def test_a_round_that_is_over_is_not_measured(office: BoxOffice) -> None:
 async def test_orders_accepted_after_the_snapshot_are_no_evidence(
     office: BoxOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And compared with the snapshot before them they would be: the control."""
+    """The control is in the same test: compared with the snapshot before these orders, they would be evidence."""
     await office.create(stock=10)
     await sell_and_drain_between(office, monkeypatch)
     measurement = await office.measure()
@@ -193,7 +193,7 @@ async def test_each_sign_of_a_server_that_went_back_is_found_and_mended(
     assert (await office.reconcile()).kind == "none"
 
 
-async def test_a_ledger_that_is_away_is_said_as_such(office: BoxOffice) -> None:
+async def test_a_ledger_that_is_away_raises_ledger_unavailable(office: BoxOffice) -> None:
     sale = await office.create(stock=10)
     nobody_listens = make_engine("postgresql+asyncpg://postgres@127.0.0.1:1/ledger", "test", LedgerSettings())
     with pytest.raises(LedgerUnavailable):

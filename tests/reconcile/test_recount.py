@@ -1,4 +1,4 @@
-"""A recount makes Redis follow the ledger, from whatever state, and may die at any step."""
+"""A recount makes Redis follow the ledger from any state, and may die at any step."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,12 +6,18 @@ from typing import Any
 import pytest
 
 from app.gate.gate import Gate
-from app.gate.replies import GateUnavailable
+from app.gate.replies import GateSnapshot, GateUnavailable
 from app.reconcile import recount as recount_module
 from app.reconcile.recount import PAGE, recount
-from app.reconcile.waiting import read_waiting
+from app.reconcile.stream_backlog import read_backlog
 from app.sales.outcomes import CustomerLimitReached, Reserved, SoldOut
 from tests.support.box_office import NAME, BoxOffice
+
+
+async def recounted(office: BoxOffice) -> GateSnapshot:
+    """Recount the sale under a newer epoch, and return the gate's snapshot afterwards."""
+    assert await recount(await office.raise_epoch(), office.gate, office.engine)
+    return await office.snapshot()
 
 
 async def test_a_fresh_sale_opens_with_its_stock(office: BoxOffice) -> None:
@@ -29,7 +35,7 @@ async def test_a_fresh_sale_takes_as_many_commands_for_ten_million_tickets_as_fo
     for stock in (10, 10_000_000):
         sale = await office.sales.next_round(NAME, stock)
         before = await commands()
-        assert (await recount(sale, office.gate, office.engine)).opened
+        assert await recount(sale, office.gate, office.engine)
         costs.append(await commands() - before)
     assert (await office.snapshot()).remaining == 10_000_000
     assert costs[0] == costs[1] < 25
@@ -39,9 +45,12 @@ async def test_what_is_booked_and_what_waits_are_both_counted_once(office: BoxOf
     await office.create(stock=10)
     await office.sell(7)
     await office.drain(3)
-    await office.book(await office.waiting(2))  # committed and not acknowledged: in both stores
-    recounted = await recount(await office.raise_epoch(), office.gate, office.engine)
-    assert (recounted.booked, recounted.remaining, recounted.backlog, len(recounted.in_stream)) == (5, 3, 4, 4)
+    await office.book(await office.orders_in_stream(2))  # committed and not acknowledged, so that both stores have them
+    result = await recount(await office.raise_epoch(), office.gate, office.engine)
+    assert result is not None
+    assert len(result.in_stream) == 4
+    seen = await office.snapshot()
+    assert (await office.booked(), seen.remaining, seen.backlog) == (5, 3, 4)
     assert await office.sell_out("late") == 3
     await office.drain()
     assert await office.booked() == 10
@@ -49,7 +58,7 @@ async def test_what_is_booked_and_what_waits_are_both_counted_once(office: BoxOf
 
 
 async def test_setting_remaining_to_stock_less_booked_sells_the_backlog_twice(office: BoxOffice) -> None:
-    """The control: what a recount must not do while orders are in flight."""
+    """The control: a recount must not do this while orders are in flight."""
     await office.create(stock=10)
     await office.sell(7)
     await office.redis.hset(office.keys.sale, "remaining", 10 - await office.booked())
@@ -65,8 +74,7 @@ async def test_answers_and_limits_are_rebuilt_over_several_pages(office: BoxOffi
         bought[f"c{number}"] = outcome.reservation
     await office.drain(PAGE + 2)
     await office.redis.delete(office.keys.sale, office.keys.answers(1), office.keys.customers(1))
-    recounted = await recount(await office.raise_epoch(), office.gate, office.engine)
-    assert recounted.remaining == 3 * PAGE - (PAGE + 5)
+    assert (await recounted(office)).remaining == 3 * PAGE - (PAGE + 5)
     for customer in ("c0", f"c{PAGE + 4}"):
         again = await office.buy(customer)
         assert isinstance(again, Reserved)
@@ -75,7 +83,7 @@ async def test_answers_and_limits_are_rebuilt_over_several_pages(office: BoxOffi
 
 
 async def test_without_its_answers_a_seeded_sale_gives_a_second_ticket(office: BoxOffice) -> None:
-    """The control: seeding with the right number alone."""
+    """The control: seeding only the right number of tickets."""
     await office.create(stock=10)
     (first,) = await office.sell(1)
     await office.drain()
@@ -91,11 +99,11 @@ async def test_without_its_answers_a_seeded_sale_gives_a_second_ticket(office: B
 async def test_an_order_set_aside_is_owed_once_while_it_is_in_the_stream_too(office: BoxOffice) -> None:
     await office.create(stock=10)
     (bought,) = await office.sell(1)
-    (order,) = await office.waiting()
+    (order,) = await office.orders_in_stream()
     await office.set_aside(order)
-    assert (await recount(await office.raise_epoch(), office.gate, office.engine)).remaining == 9
+    assert (await recounted(office)).remaining == 9
     await office.acknowledge([order])
-    assert (await recount(await office.raise_epoch(), office.gate, office.engine)).remaining == 9
+    assert (await recounted(office)).remaining == 9
     assert (await office.measure()).missing == 0
     again = await office.buy("buyer-0")
     assert isinstance(again, Reserved)
@@ -107,8 +115,8 @@ async def test_more_promised_than_there_is_leaves_nothing_to_sell(office: BoxOff
     await office.sell(3)
     await office.redis.hset(office.keys.sale, "remaining", 2)
     await office.sell(2, "too-many")
-    recounted = await recount(await office.raise_epoch(), office.gate, office.engine)
-    assert (recounted.remaining, recounted.over_admitted) == (0, 2)
+    assert (await recounted(office)).remaining == 0
+    assert (await office.measure()).missing == -2
     assert await office.buy("late") == SoldOut(0)
 
 
@@ -119,19 +127,19 @@ async def test_the_backlog_is_exact_though_the_drain_works_behind_the_fence(
     await office.sell(6)
 
     async def drained_after(*arguments: Any, **options: Any) -> Any:
-        waiting = await read_waiting(*arguments, **options)
+        waiting = await read_backlog(*arguments, **options)
         await office.drain(4)
         return waiting
 
-    monkeypatch.setattr(recount_module, "read_waiting", drained_after)
-    recounted = await recount(await office.raise_epoch(), office.gate, office.engine)
-    assert (recounted.remaining, recounted.backlog) == (4, 2)
+    monkeypatch.setattr(recount_module, "read_backlog", drained_after)
+    seen = await recounted(office)
+    assert (seen.remaining, seen.backlog) == (4, 2)
     await office.drain()
     assert (await office.snapshot()).backlog == 0
 
 
 async def test_a_backlog_counted_before_those_acknowledgements_never_comes_down(office: BoxOffice) -> None:
-    """The control: opened with what was counted, whatever has left the stream since."""
+    """The control: the sale is opened with the counted backlog, although orders have left the stream since."""
     await office.create(stock=10)
     await office.sell(6)
     sale = await office.raise_epoch()
@@ -144,7 +152,7 @@ async def test_a_backlog_counted_before_those_acknowledgements_never_comes_down(
 
 
 class Died(Exception):
-    """Stands for a SIGKILL at this line: nothing after it runs."""
+    """A process has died. This stands for a SIGKILL at this line, after which nothing runs."""
 
 
 def dies_after(gate: Gate, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +166,7 @@ def dies_after(gate: Gate, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("step", ["fence", "seed", "restore"])
-async def test_whoever_dies_on_the_way_leaves_a_fenced_sale_that_the_next_check_repairs(
+async def test_a_death_on_the_way_leaves_a_fenced_sale_that_the_next_check_repairs(
     office: BoxOffice, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await office.create(stock=10)
@@ -170,7 +178,7 @@ async def test_whoever_dies_on_the_way_leaves_a_fenced_sale_that_the_next_check_
         await office.reconcile()
     monkeypatch.undo()
     assert (await office.snapshot()).state == "fenced"
-    assert (await office.try_to_buy("meanwhile")).verdict in ("fenced", "moved", "behind")
+    assert (await office.try_to_buy("meanwhile")).result in ("fenced", "moved", "behind")
     assert (await office.reconcile()).done
     assert (await office.snapshot()).remaining == 5
     assert await office.sell_out("late") == 5
@@ -182,12 +190,12 @@ async def test_dying_between_the_raise_and_the_seed_is_found_as_well(office: Box
     await office.create(stock=10)
     await office.sell(5)
     await office.raise_epoch()
-    assert (await office.try_to_buy("meanwhile")).verdict == "behind"
+    assert (await office.try_to_buy("meanwhile")).result == "behind"
     assert (await office.reconcile()).done
     assert (await office.snapshot()).remaining == 5
 
 
-async def test_a_store_that_goes_away_is_said_as_such(office: BoxOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_store_that_goes_away_raises_its_own_error(office: BoxOffice, monkeypatch: pytest.MonkeyPatch) -> None:
     await office.create(stock=10)
 
     async def away(*_: Any, **__: Any) -> None:

@@ -1,20 +1,17 @@
-"""What the reconciliation mends, once each, and what becomes of a sale whose server forgot."""
+"""The repairs of the reconciler, each made exactly once, and the recovery of a sale whose server lost data."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.gate.connection import make_redis
-from app.gate.told import Told
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.valkey import ValkeyServer
 from app.ledger.receipts import ReceiptRepository
 from app.reconcile.decide import Action
-from app.reconcile.repair import remove
+from app.sales.acceptance import Acceptance
 from app.sales.model import Purchase, ReservationId
 from app.sales.outcomes import CustomerLimitReached, Reserved
 from tests.support.box_office import NAME, BoxOffice
@@ -25,7 +22,7 @@ MakeValkey = Callable[..., ValkeyServer]
 
 @pytest.fixture
 async def own_server(make_valkey: MakeValkey) -> ValkeyServer:
-    """A server that the test may empty, kill and restart."""
+    """Return a server that the test may empty, kill and restart."""
     return make_valkey(appendfsync="always")
 
 
@@ -37,13 +34,13 @@ async def own_office(own_server: ValkeyServer, engine: AsyncEngine) -> AsyncIter
 
 
 async def keep_receipts(office: BoxOffice, reservations: list[ReservationId]) -> None:
-    """What an API process leaves in the ledger when it meets a fence."""
+    """Write the receipts that an API process leaves in the ledger when it meets a fence."""
     sale = await office.sale()
-    told = [
-        Told(sale.epoch, number, reservation, Purchase(NAME, f"c{number}", "k", 1, reservation.nonce))
+    acceptances = [
+        Acceptance(sale.epoch, number, reservation, Purchase(NAME, f"c{number}", "k", 1, reservation.nonce))
         for number, reservation in enumerate(reservations, start=1)
     ]
-    await ReceiptRepository(office.engine).keep(told)
+    await ReceiptRepository(office.engine).keep(acceptances)
 
 
 async def test_a_leak_is_given_back_after_the_grace_period_and_once(office: BoxOffice) -> None:
@@ -88,7 +85,7 @@ async def test_two_reconcilers_with_one_snapshot_give_back_once(office: BoxOffic
 
 
 async def test_without_the_snapshot_a_second_repair_would_sell_tickets_that_are_not_there(office: BoxOffice) -> None:
-    """The control: a plain increment, by each of two."""
+    """The control: two reconcilers each make a plain increment."""
     await office.create(stock=10)
     await office.sell(2)
     await office.leak(3)
@@ -120,7 +117,7 @@ async def test_what_is_over_admitted_is_fenced_and_recounted(office: BoxOffice) 
     assert (await office.sale()).epoch == 2
 
 
-async def test_by_policy_drift_is_only_told(office: BoxOffice) -> None:
+async def test_under_the_policy_observe_drift_is_only_reported(office: BoxOffice) -> None:
     await office.create(stock=10)
     await office.leak(3)
     reconciler = office.reconciler(policy="Observe")
@@ -136,11 +133,11 @@ async def test_after_flushall_the_sale_goes_on_and_a_won_key_wins_no_second_tick
     await office.drain()
     forgotten = await office.sell(2, "forgotten")
     await office.redis.flushall()
-    assert (await office.try_to_buy("meanwhile")).verdict == "missing"
+    assert (await office.try_to_buy("meanwhile")).result == "missing"
     await keep_receipts(office, kept + forgotten)
     result = await office.reconcile()
     assert (result.kind, result.action, result.done) == ("unvouched", "recount", True)
-    assert (result.lost.orders, set(result.lost.named)) == (2, {str(each) for each in forgotten})
+    assert (result.lost.orders, set(result.lost.named)) == (2, {str(reservation) for reservation in forgotten})
     again = await office.buy("buyer-0")
     assert isinstance(again, Reserved)
     assert (again.reservation, again.replayed) == (kept[0], True)
@@ -173,7 +170,7 @@ NUMBERS = (
 
 @pytest.mark.parametrize("field", NUMBERS)
 async def test_a_number_that_is_none_is_as_good_as_gone(office: BoxOffice, field: str) -> None:
-    """Whoever wrote it, the sale can be asked for all the same, and comes back."""
+    """Although a field holds no number, the sale can still be read, and it recovers."""
     await office.create(stock=10)
     await office.buy("ada", quantity=2)
     await office.redis.hset(office.keys.sale, field, "plenty")
@@ -198,7 +195,7 @@ async def test_an_order_that_a_worker_held_while_redis_forgot_it_is_found_at_onc
     office = own_office
     await office.create(stock=10)
     await office.sell(3)
-    held = await office.waiting()
+    held = await office.orders_in_stream()
     await office.redis.flushall()
     assert (await office.reconcile()).done
     assert (await office.snapshot()).remaining == 10
@@ -211,14 +208,14 @@ async def test_an_order_that_a_worker_held_while_redis_forgot_it_is_found_at_onc
     assert await office.booked() == 10
 
 
-async def test_late_orders_that_the_recount_had_seen_are_acquitted(office: BoxOffice) -> None:
+async def test_late_orders_that_the_recount_had_seen_clear_the_flag(office: BoxOffice) -> None:
     await office.create(stock=10)
     await office.sell(3)
     await office.redis.hset(office.keys.sale, "server", "another")
     assert (await office.reconcile()).done
     await office.drain()
     assert (await office.sales.tally(NAME, 1)).recount
-    assert (await office.reconcile()).action == "acquit"
+    assert (await office.reconcile()).action == "clear_recount_flag"
     assert not (await office.sales.tally(NAME, 1)).recount
     assert (await office.sale()).epoch == 2
 
@@ -233,7 +230,7 @@ async def test_a_restarted_server_is_recounted_and_nothing_is_lost(
     own_server.kill()
     own_server.start()
     await office.redis.connection_pool.disconnect()
-    assert (await office.try_to_buy("meanwhile")).verdict == "moved"
+    assert (await office.try_to_buy("meanwhile")).result == "moved"
     await keep_receipts(office, bought)
     result = await office.reconcile()
     assert (result.action, result.done, result.lost.orders) == ("recount", True, 0)
@@ -260,64 +257,10 @@ async def test_a_step_back_in_time_at_the_same_epoch_is_found_by_the_numbers(off
 
 
 async def test_unnoticed_the_same_step_back_promises_tickets_twice(office: BoxOffice) -> None:
-    """The control: nobody looks."""
+    """The control: nothing checks the numbers."""
     await office.create(stock=10)
     saved = await office.save_keys()
     await office.sell(4)
     await office.drain()
     await office.bring_back(saved)
     assert 4 + await office.sell_out("late") == 14
-
-
-async def test_an_ended_sale_is_removed_once_it_is_drained_and_its_bookings_stay(office: BoxOffice) -> None:
-    await office.create(stock=10)
-    await office.sell(3)
-    await office.sales.end(NAME)
-    assert (await office.reconcile()).action == "amend"
-    assert (await office.snapshot()).state == "closed"
-    assert (await office.reconcile()).action == "nothing"
-    await office.drain()
-    removed = await office.reconcile()
-    assert (removed.action, removed.done) == ("remove", True)
-    assert await office.gate.snapshot(NAME) is None
-    assert (await office.sale()).removed_at is not None
-    assert await office.booked() == 3
-    assert await office.sales.active() == []
-
-
-async def test_a_sale_read_before_it_ended_does_not_open_it_again(office: BoxOffice) -> None:
-    before = await office.create(stock=10)
-    await office.gate.amend(await office.sales.end(NAME))
-    assert (await office.reconciler().reconcile_sale(before)).action == "amend"
-    assert (await office.snapshot()).state == "closed"
-
-
-async def test_keys_of_a_next_round_are_not_removed_for_the_ended_one(office: BoxOffice) -> None:
-    await office.create(stock=10)
-    ended = await office.sales.end(NAME)
-    await office.gate.amend(ended)
-    await office.create(stock=20)
-    assert not await remove(ended, office.gate, office.engine)
-    assert (await office.snapshot()).remaining == 20
-    assert (await office.sale()).removed_at is None
-
-
-async def test_an_ended_sale_without_keys_is_not_seeded_again(own_office: BoxOffice) -> None:
-    await own_office.create(stock=10)
-    await own_office.sales.end(NAME)
-    await own_office.redis.flushall()
-    assert (await own_office.reconcile()).action == "remove"
-    assert await own_office.gate.snapshot(NAME) is None
-    assert (await own_office.sale()).removed_at is not None
-
-
-async def test_a_sale_that_promises_nothing_is_only_observed(office: BoxOffice) -> None:
-    sale = await office.create(stock=10)
-    async with office.engine.begin() as connection:
-        await connection.execute(text("UPDATE sales SET strategy = 'naive'"))
-    await office.leak(3)
-    reconciler = office.reconciler()
-    assert {(await office.reconcile(reconciler)).action for _ in range(3)} == {Action.OBSERVE}
-    assert (await office.snapshot()).remaining == 7
-    unknown = replace(sale, terms=replace(sale.terms, strategy="of-a-newer-release"))
-    assert (await reconciler.reconcile_sale(unknown)).action == "observe"

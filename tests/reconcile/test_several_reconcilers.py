@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from app.reconcile import repair as repair_module
-from app.reconcile.at_work import at_work, somebody_at_work, take
 from app.reconcile.recount import recount
-from app.reconcile.repair import recount_anew
+from app.reconcile.recount_lock import recount_lock, recount_lock_held, take
+from app.reconcile.repair import fence_and_recount
 from tests.support.box_office import NAME, BoxOffice
 
 
@@ -29,17 +29,17 @@ async def test_of_two_recounts_at_once_one_opens_the_sale(office: BoxOffice) -> 
 async def test_an_older_recount_that_is_overtaken_changes_nothing(office: BoxOffice) -> None:
     sale = await office.create(stock=10)
     newer = await office.raise_epoch()
-    assert (await recount(newer, office.gate, office.engine)).opened
+    assert await recount(newer, office.gate, office.engine)
     await office.sell(4)
-    assert not (await recount(sale, office.gate, office.engine)).opened
-    assert not (await recount(newer, office.gate, office.engine)).opened
+    assert await recount(sale, office.gate, office.engine) is None
+    assert await recount(newer, office.gate, office.engine) is None
     assert (await office.snapshot()).remaining == 6
 
 
 async def test_a_recount_under_way_is_left_alone_and_a_dead_one_is_not(office: BoxOffice) -> None:
     await office.create(stock=10)
     sale = await office.raise_epoch()
-    async with at_work(office.engine, NAME, sale.epoch):
+    async with recount_lock(office.engine, NAME, sale.epoch):
         assert await office.gate.seed(sale)
         assert not (await office.reconcile()).done
         assert (await office.sale()).epoch == sale.epoch
@@ -48,10 +48,10 @@ async def test_a_recount_under_way_is_left_alone_and_a_dead_one_is_not(office: B
 
 
 @pytest.mark.parametrize("step", ["fence", "snapshot"])
-async def test_a_sale_that_another_has_recounted_meanwhile_is_neither_fenced_nor_recounted_again(
+async def test_a_sale_recounted_by_another_is_neither_fenced_nor_recounted_again(
     office: BoxOffice, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """Another recounts it just before this step of a reconciler that still knows it as forgotten."""
+    """Another reconciler recounts it just before this step of one whose finding is from before."""
     await office.create(stock=10)
     await office.sell(4)
     await office.redis.delete(office.keys.sale)
@@ -60,54 +60,54 @@ async def test_a_sale_that_another_has_recounted_meanwhile_is_neither_fenced_nor
 
     async def after_another(*arguments: Any) -> Any:
         monkeypatch.undo()
-        assert (await recount(sale, office.gate, office.engine)).opened
+        assert await recount(sale, office.gate, office.engine)
         return await original(*arguments)
 
     monkeypatch.setattr(office.gate, step, after_another)
-    assert await recount_anew(sale, measurement, office.gate, office.engine) is None
-    await is_open_once(office, epoch=2, remaining=6)
+    assert await fence_and_recount(sale, measurement, office.gate, office.engine) is None
+    await assert_open(office, epoch=2, remaining=6)
 
 
 async def test_a_sale_that_is_created_during_a_check_is_not_lost(office: BoxOffice) -> None:
-    """The check began before the gate had it, and ended when it was open."""
+    """The check began before the gate had the sale, and ended when it was open."""
     sale = await office.create(stock=10)
     measurement = replace(await office.measure(), before=None)
-    assert await recount_anew(sale, measurement, office.gate, office.engine) is None
-    await is_open_once(office, epoch=1, remaining=10)
+    assert await fence_and_recount(sale, measurement, office.gate, office.engine) is None
+    await assert_open(office, epoch=1, remaining=10)
 
 
-async def is_open_once(office: BoxOffice, *, epoch: int, remaining: int) -> None:
+async def assert_open(office: BoxOffice, *, epoch: int, remaining: int) -> None:
     snapshot = await office.snapshot()
     assert (snapshot.epoch, snapshot.state, snapshot.remaining) == (epoch, "open", remaining)
     assert (await office.sale()).epoch == epoch
 
 
 async def test_an_older_copy_that_comes_during_a_check_is_fenced_and_recounted(office: BoxOffice) -> None:
-    """The check began when the gate had nothing, and ended when it had what it had before the last recount."""
+    """The check began when the gate had nothing, and ended when it had its state from before the last recount."""
     await office.create(stock=10)
     await office.sell(4)
-    assert (await recount(await office.raise_epoch(), office.gate, office.engine)).opened
+    assert await recount(await office.raise_epoch(), office.gate, office.engine)
     await office.redis.hset(office.keys.sale, "epoch", 1)
     measurement = replace(await office.measure(), before=None)
-    assert await recount_anew(await office.sale(), measurement, office.gate, office.engine) is not None
-    await is_open_once(office, epoch=3, remaining=6)
+    assert await fence_and_recount(await office.sale(), measurement, office.gate, office.engine)
+    await assert_open(office, epoch=3, remaining=6)
 
 
 async def test_a_finding_of_an_older_epoch_changes_nothing(office: BoxOffice) -> None:
-    """Though the gate has nothing again: the epoch that the ledger has meanwhile may have been used."""
+    """The gate has nothing again, but the present epoch of the ledger may have been in use."""
     sale = await office.create(stock=10)
     await office.redis.delete(office.keys.sale)
     measurement = await office.measure()
-    assert (await recount(await office.raise_epoch(), office.gate, office.engine)).opened
+    assert await recount(await office.raise_epoch(), office.gate, office.engine)
     await office.redis.delete(office.keys.sale)
-    assert await recount_anew(sale, measurement, office.gate, office.engine) is None
+    assert await fence_and_recount(sale, measurement, office.gate, office.engine) is None
     assert await office.gate.snapshot(NAME) is None
     assert (await office.sale()).epoch == 2
     assert (await office.reconcile()).done
-    await is_open_once(office, epoch=3, remaining=10)
+    await assert_open(office, epoch=3, remaining=10)
 
 
-async def test_a_reconciler_at_work_says_so_before_anybody_sees_the_epoch_that_it_raises(
+async def test_a_reconciler_holds_the_lock_of_an_epoch_before_anybody_can_read_it(
     office: BoxOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sale = await office.create(stock=10)
@@ -117,26 +117,26 @@ async def test_a_reconciler_at_work_says_so_before_anybody_sees_the_epoch_that_i
 
     async def observed(*arguments: Any) -> bool:
         taken = await take(*arguments)
-        seen.append(((await office.sale()).epoch, await somebody_at_work(office.engine, NAME, sale.epoch + 1)))
+        seen.append(((await office.sale()).epoch, await recount_lock_held(office.engine, NAME, sale.epoch + 1)))
         return taken
 
     monkeypatch.setattr(repair_module, "take", observed)
-    recounted = await recount_anew(sale, measurement, office.gate, office.engine)
-    assert recounted is not None
-    assert recounted.opened
+    assert await fence_and_recount(sale, measurement, office.gate, office.engine)
     assert seen == [(sale.epoch, True)]
-    assert not await somebody_at_work(office.engine, NAME, sale.epoch + 1)
+    assert not await recount_lock_held(office.engine, NAME, sale.epoch + 1)
 
 
-async def test_who_misses_the_answer_holds_no_lock(office: BoxOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_that_misses_the_answer_holds_no_lock(
+    office: BoxOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sale = await office.create(stock=10)
 
     async def lost(*arguments: Any) -> bool:
         assert await take(*arguments)
         raise TimeoutError
 
-    monkeypatch.setattr("app.reconcile.at_work.take", lost)
+    monkeypatch.setattr("app.reconcile.recount_lock.take", lost)
     with pytest.raises(TimeoutError):
-        async with at_work(office.engine, NAME, sale.epoch + 1):
+        async with recount_lock(office.engine, NAME, sale.epoch + 1):
             pass
-    assert not await somebody_at_work(office.engine, NAME, sale.epoch + 1)
+    assert not await recount_lock_held(office.engine, NAME, sale.epoch + 1)

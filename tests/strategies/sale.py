@@ -1,4 +1,4 @@
-"""A sale, for tests of one strategy."""
+"""Functions that create and inspect a sale, for tests of one strategy."""
 
 import secrets
 from dataclasses import replace
@@ -8,24 +8,27 @@ from app.ledger.sales import SaleRepository
 from app.ledger.tally import Tally
 from app.sales.model import Purchase, Sale, SaleTerms
 from app.sales.outcomes import Outcome, Reserved
+from app.sales.strategy import Strategy
 from app.strategies.contention import Contention
-from app.strategies.protocol import Parts, Strategy
+from app.strategies.dependencies import StrategyDependencies
 
 
-async def create_sale(strategy: Strategy, parts: Parts, *, stock: int = 5, think_ms: int = 0, **terms: Any) -> Sale:
-    """Creates the sale `drop` and lets the strategy follow."""
+async def create_sale(
+    strategy: Strategy, dependencies: StrategyDependencies, *, stock: int = 5, think_ms: int = 0, **terms: Any
+) -> Sale:
+    """Create the sale `drop` and prepare the strategy for it."""
     asked = SaleTerms(name="drop", strategy=strategy.name, stock=stock, think_ms=think_ms, **terms)
-    sale = (await SaleRepository(parts.engine).create(asked, guarded=strategy.promises_exactness)).sale
+    sale = (await SaleRepository(dependencies.engine).create(asked, guarded=strategy.promises_exactness)).sale
     await strategy.prepare(sale)
     return sale
 
 
-async def tally_of(parts: Parts, sale: Sale) -> Tally:
-    return await SaleRepository(parts.engine).tally(sale.name, sale.round)
+async def tally_of(dependencies: StrategyDependencies, sale: Sale) -> Tally:
+    return await SaleRepository(dependencies.engine).tally(sale.name, sale.round)
 
 
 async def remaining(strategy: Strategy, sale: Sale) -> int:
-    """What the strategy's own counter says."""
+    """Return the tickets that remain by the strategy's own counter."""
     snapshot = await strategy.snapshot(sale)
     assert snapshot is not None
     return snapshot.remaining
@@ -37,7 +40,7 @@ def won(outcome: Outcome) -> Reserved:
 
 
 async def insist(strategy: Strategy, purchase: Purchase) -> Outcome:
-    """Comes again if others were faster: the same key with another nonce, as a client's next request."""
+    """Buy, and try again on contention, with the same key and a new nonce, as a client's next request does."""
     while True:
         try:
             return await strategy.buy(purchase)

@@ -1,4 +1,4 @@
-"""The atomic strategy between gate and ledger: what it does when one of them doesn't know the sale."""
+"""The atomic strategy between gate and ledger, in particular if one of them does not know the sale."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from app.gate.gate import Gate
 from app.gate.replies import GateForgot
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.sales import SaleRepository
-from app.reconcile.watch import Reconciler
+from app.reconcile.reconciler import Reconciler
 from app.sales.model import Sale, SaleTerms, UnknownSale
 from app.sales.outcomes import KeyReused, NotOpen, Reserved
 from app.settings import DrainSettings, ReconcileSettings
 from app.strategies import atomic
 from app.strategies.atomic import AtomicStrategy
-from app.strategies.protocol import Parts
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.registry import STRATEGIES
 from tests.support.sales import a_purchase
 from tests.support.until import until
@@ -55,92 +55,96 @@ class AtomicSale:
 
 
 @pytest.fixture
-async def here(parts: Parts) -> AsyncIterator[AtomicSale]:
-    strategy = AtomicStrategy(parts)
+async def atomic_sale(dependencies: StrategyDependencies) -> AsyncIterator[AtomicSale]:
+    strategy = AtomicStrategy(dependencies)
     yield AtomicSale(
         strategy=strategy,
-        sales=SaleRepository(parts.engine),
-        gate=parts.gate,
-        engine=parts.engine,
-        redis=parts.redis,
-        drain=Drain(parts.redis, parts.engine, DrainSettings(), key_prefix=parts.gate_settings.key_prefix),
-        reconciler=Reconciler(parts.engine, parts.gate, STRATEGIES, ReconcileSettings()),
+        sales=SaleRepository(dependencies.engine),
+        gate=dependencies.gate,
+        engine=dependencies.engine,
+        redis=dependencies.redis,
+        drain=Drain(
+            dependencies.redis, dependencies.engine, DrainSettings(), key_prefix=dependencies.gate_settings.key_prefix
+        ),
+        reconciler=Reconciler(dependencies.engine, dependencies.gate, STRATEGIES, ReconcileSettings()),
     )
     await strategy.close()
 
 
-async def test_a_won_key_wins_after_the_sale_has_ended_and_left_redis(here: AtomicSale) -> None:
-    await here.open()
-    won = await here.strategy.buy(a_purchase(key="k"))
-    await here.drain.sale("drop", 5)
-    await here.strategy.prepare(await here.sales.end("drop"))
-    await here.reconcile()
-    assert await here.gate.snapshot("drop") is None
+async def test_a_won_key_wins_after_the_sale_has_ended_and_left_redis(atomic_sale: AtomicSale) -> None:
+    await atomic_sale.open()
+    won = await atomic_sale.strategy.buy(a_purchase(key="k"))
+    await atomic_sale.drain.sale("drop", 5)
+    await atomic_sale.strategy.prepare(await atomic_sale.sales.end("drop"))
+    await atomic_sale.reconcile()
+    assert await atomic_sale.gate.snapshot("drop") is None
 
-    again = await here.strategy.buy(a_purchase(key="k"))
+    again = await atomic_sale.strategy.buy(a_purchase(key="k"))
     assert isinstance(won, Reserved)
     assert isinstance(again, Reserved)
     assert (again.reservation, again.replayed) == (won.reservation, True)
-    assert await here.strategy.buy(a_purchase(key="k", quantity=2)) == KeyReused(1)
-    assert await here.strategy.buy(a_purchase(key="other")) == NotOpen("closed")
+    assert await atomic_sale.strategy.buy(a_purchase(key="k", quantity=2)) == KeyReused(1)
+    assert await atomic_sale.strategy.buy(a_purchase(key="other")) == NotOpen("closed")
 
 
-async def test_a_sale_that_nobody_knows_is_not_one_that_redis_forgot(here: AtomicSale) -> None:
+async def test_a_sale_that_nobody_knows_is_not_one_that_redis_forgot(atomic_sale: AtomicSale) -> None:
     with pytest.raises(UnknownSale):
-        await here.strategy.buy(a_purchase())
-    await here.open()
-    await here.redis.unlink(here.gate.keys("drop").sale)
+        await atomic_sale.strategy.buy(a_purchase())
+    await atomic_sale.open()
+    await atomic_sale.redis.unlink(atomic_sale.gate.keys("drop").sale)
     with pytest.raises(GateForgot):
-        await here.strategy.buy(a_purchase())
+        await atomic_sale.strategy.buy(a_purchase())
 
 
-async def test_a_sale_that_ended_before_its_round_was_seeded_sells_nothing_more(here: AtomicSale) -> None:
-    await here.open()
-    assert isinstance(await here.strategy.buy(a_purchase()), Reserved)
-    await here.sales.next_round("drop")  # committed, and then the process died
-    await here.strategy.prepare(await here.sales.end("drop"))
+async def test_a_sale_that_ended_before_its_round_was_seeded_sells_nothing_more(atomic_sale: AtomicSale) -> None:
+    await atomic_sale.open()
+    assert isinstance(await atomic_sale.strategy.buy(a_purchase()), Reserved)
+    await atomic_sale.sales.next_round("drop")  # committed, and then the process dies
+    await atomic_sale.strategy.prepare(await atomic_sale.sales.end("drop"))
 
     with pytest.raises(GateForgot):
-        await here.strategy.buy(a_purchase())
-    await here.drain.sale("drop", 5)
-    await here.reconcile()
-    assert await here.strategy.buy(a_purchase()) == NotOpen("closed")
+        await atomic_sale.strategy.buy(a_purchase())
+    await atomic_sale.drain.sale("drop", 5)
+    await atomic_sale.reconcile()
+    assert await atomic_sale.strategy.buy(a_purchase()) == NotOpen("closed")
 
 
-async def test_orders_that_redis_forgot_are_found_by_what_buyers_were_told(here: AtomicSale) -> None:
-    sale = await here.open()
-    outcomes = [await here.strategy.buy(a_purchase(key=f"k{number}")) for number in range(3)]
-    await here.drain.sale("drop", 5)
-    lost = await here.strategy.buy(a_purchase(key="lost", quantity=2))
-    await here.redis.unlink(here.gate.keys("drop").sale, here.gate.keys("drop").orders)
+async def test_orders_that_redis_forgot_are_found_by_what_buyers_were_promised(atomic_sale: AtomicSale) -> None:
+    sale = await atomic_sale.open()
+    outcomes = [await atomic_sale.strategy.buy(a_purchase(key=f"k{number}")) for number in range(3)]
+    await atomic_sale.drain.sale("drop", 5)
+    lost = await atomic_sale.strategy.buy(a_purchase(key="lost", quantity=2))
+    await atomic_sale.redis.unlink(atomic_sale.gate.keys("drop").sale, atomic_sale.gate.keys("drop").orders)
 
-    # Nobody buys any more: the strategy's own watch has to miss the sale, and leave word before anybody asks.
-    async def left_word() -> bool:
-        return (await ReceiptRepository(here.engine).lost("drop", sale.round)).orders > 0
+    # There are no more purchases: the strategy's own watch must notice the loss and write the receipts by itself.
+    async def has_receipts() -> bool:
+        return (await ReceiptRepository(atomic_sale.engine).lost("drop", sale.round)).orders > 0
 
-    await until(left_word)
-    found = await ReceiptRepository(here.engine).lost("drop", sale.round)
+    await until(has_receipts)
+    found = await ReceiptRepository(atomic_sale.engine).lost("drop", sale.round)
     assert isinstance(lost, Reserved)
     assert (found.orders, found.tickets, found.named) == (1, 2, (str(lost.reservation),))
 
-    await here.reconcile()
-    assert await here.remaining() == 7  # what was lost is for sale again, what was booked is not
-    replay = await here.strategy.buy(a_purchase(key="k0"))
+    await atomic_sale.reconcile()
+    assert await atomic_sale.remaining() == 7  # lost tickets are for sale again, booked ones are not
+    replay = await atomic_sale.strategy.buy(a_purchase(key="k0"))
     assert isinstance(replay, Reserved)
     assert isinstance(outcomes[0], Reserved)
     assert (replay.reservation, replay.replayed) == (outcomes[0].reservation, True)
 
 
-async def test_orders_are_not_lost_by_a_recount(here: AtomicSale) -> None:
-    """The control: told, fenced and recounted, but nothing was forgotten."""
-    sale = await here.open()
-    assert isinstance(await here.strategy.buy(a_purchase()), Reserved)
-    assert await here.gate.fence("drop", sale.epoch)
-    await here.reconcile()
-    assert isinstance(await here.strategy.buy(a_purchase()), Reserved)  # learns the new epoch, and leaves word
-    await until(lambda: _receipts(here.engine))
-    await here.drain.sale("drop", 5)
-    assert (await ReceiptRepository(here.engine).lost("drop", sale.round)).orders == 0
+async def test_orders_are_not_lost_by_a_recount(atomic_sale: AtomicSale) -> None:
+    """The control: the sale is fenced and recounted, but no data were lost."""
+    sale = await atomic_sale.open()
+    assert isinstance(await atomic_sale.strategy.buy(a_purchase()), Reserved)
+    assert await atomic_sale.gate.fence("drop", sale.epoch)
+    await atomic_sale.reconcile()
+    assert isinstance(
+        await atomic_sale.strategy.buy(a_purchase()), Reserved
+    )  # learns the new epoch and writes receipts
+    await until(lambda: _receipts(atomic_sale.engine))
+    await atomic_sale.drain.sale("drop", 5)
+    assert (await ReceiptRepository(atomic_sale.engine).lost("drop", sale.round)).orders == 0
 
 
 async def _receipts(engine: AsyncEngine) -> int:
@@ -149,12 +153,12 @@ async def _receipts(engine: AsyncEngine) -> int:
 
 
 async def test_a_process_remembers_the_latest_of_the_sales_that_it_sold(
-    here: AtomicSale, monkeypatch: pytest.MonkeyPatch
+    atomic_sale: AtomicSale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(atomic, "KNOWN_SALES", 2)
     names = [f"drop-{number}" for number in range(4)]
     for name in names:
-        sale = (await here.sales.create(SaleTerms(name=name, strategy="atomic", stock=10), guarded=True)).sale
-        await here.strategy.prepare(sale)
-        assert isinstance(await here.strategy.buy(a_purchase(sale=name)), Reserved)
-    assert list(here.strategy._epochs) == names[-2:]  # noqa: SLF001  what takes memory shows nowhere else
+        sale = (await atomic_sale.sales.create(SaleTerms(name=name, strategy="atomic", stock=10), guarded=True)).sale
+        await atomic_sale.strategy.prepare(sale)
+        assert isinstance(await atomic_sale.strategy.buy(a_purchase(sale=name)), Reserved)
+    assert list(atomic_sale.strategy._epochs) == names[-2:]  # noqa: SLF001  memory use is not visible elsewhere

@@ -1,11 +1,11 @@
-"""What a purchase needs of the pool of its process."""
+"""The connections that a purchase needs from the pool of its process."""
 
 from dataclasses import replace
 
 import pytest
 
 from app.ledger.engine import make_engine
-from app.strategies.protocol import Parts, RegisteredStrategy
+from app.strategies.dependencies import RegisteredStrategy, StrategyDependencies
 from app.strategies.registry import STRATEGIES
 from tests.strategies.sale import create_sale, won
 from tests.support.patience import PATIENT_LEDGER
@@ -14,12 +14,12 @@ from tests.support.sales import a_purchase
 
 @pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
 async def test_a_purchase_needs_one_connection_at_a_time(
-    strategy: type[RegisteredStrategy], parts: Parts, database_url: str
+    strategy: type[RegisteredStrategy], dependencies: StrategyDependencies, database_url: str
 ) -> None:
-    """If it held one while it waited for another, a crowd as large as the pool would wait for itself."""
+    """If purchases held one connection while they wait for another, a crowd as large as the pool would deadlock."""
     engine = make_engine(database_url, "test", PATIENT_LEDGER, pool_size=1)
-    desk = strategy.build(replace(parts, engine=engine))
-    await create_sale(desk, parts, customer_limit=2)
-    won(await desk.buy(a_purchase()))
-    await desk.close()
+    instance = strategy.build(replace(dependencies, engine=engine))
+    await create_sale(instance, dependencies, customer_limit=2)
+    won(await instance.buy(a_purchase()))
+    await instance.close()
     await engine.dispose()

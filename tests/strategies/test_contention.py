@@ -1,4 +1,4 @@
-"""Tries are bounded and counted, and what is exhausted is contention: never sold out, never an endless wait."""
+"""Tries are bounded and counted. A purchase that uses them up gets Contention, not sold out, and does not wait on."""
 
 from collections.abc import Awaitable, Callable
 
@@ -10,7 +10,7 @@ from app.telemetry.metrics import Metrics
 
 
 def losing(times: int) -> Callable[[], Awaitable[str]]:
-    """An attempt that meets somebody faster so many times."""
+    """Return an attempt that loses to others this many times, and then wins."""
     lost = iter(range(times))
 
     async def attempt() -> str:
@@ -23,7 +23,7 @@ def losing(times: int) -> Callable[[], Awaitable[str]]:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The spans from which pauses are drawn; none is slept."""
+    """Return a list that collects the upper bounds of the random pauses. No pause is really slept."""
     spans: list[float] = []
 
     def drawn(least: float, most: float) -> float:
@@ -43,21 +43,21 @@ def counted(strategy: str) -> float:
     )
 
 
-async def test_who_wins_at_once_does_not_pause(pauses: list[float]) -> None:
+async def test_an_attempt_that_wins_at_once_does_not_pause(pauses: list[float]) -> None:
     assert await retried("at-once", losing(0)) == "won"
     assert (pauses, counted("at-once")) == ([], 0)
 
 
-async def test_who_wins_at_last_has_paused_from_spans_that_double(pauses: list[float]) -> None:
+async def test_an_attempt_that_wins_at_last_has_paused_from_spans_that_double(pauses: list[float]) -> None:
     assert await retried("at-last", losing(TRIES - 1)) == "won"
     assert pauses == [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.25]
     assert counted("at-last") == TRIES - 1
 
 
-async def test_who_never_wins_is_told_so(pauses: list[float]) -> None:
-    with pytest.raises(Contention) as told:
+async def test_an_attempt_that_never_wins_is_contention(pauses: list[float]) -> None:
+    with pytest.raises(Contention) as raised:
         await retried("never", losing(TRIES))
-    assert (told.value.status, told.value.slug, told.value.retry_after_seconds) == (503, "contention", 1.0)
+    assert (raised.value.status, raised.value.slug, raised.value.retry_after_seconds) == (503, "contention", 1.0)
     assert (len(pauses), counted("never")) == (TRIES - 1, TRIES)
 
 
@@ -71,7 +71,7 @@ async def test_what_is_no_conflict_is_not_tried_again() -> None:
 
 
 @pytest.mark.usefixtures("pauses")
-async def test_an_api_process_tells_how_often_tries_failed() -> None:
-    await retried("told", losing(2))
-    told = Metrics(RETRIES).exposition([], sales_complete=True).decode()
-    assert 'atomictickets_purchase_retries_total{strategy="told",why="version"} 2.0' in told
+async def test_an_api_process_exposes_how_often_tries_failed() -> None:
+    await retried("exposed", losing(2))
+    exposition = Metrics(RETRIES).exposition([], sales_complete=True).decode()
+    assert 'atomictickets_purchase_retries_total{reason="version",strategy="exposed"} 2.0' in exposition

@@ -1,7 +1,7 @@
-"""Each protection is what keeps its promise: the same purchases, without it, oversell.
+"""Each strategy keeps its promise because of its protection: without it, the same purchases oversell.
 
-Nothing is left to luck. Somebody holds the sale's counter until every purchase has come as far as it can, and waits or
-is done, and then lets go. What was read without protection is old by then, in every one of them.
+Nothing is left to luck. The test holds the row of the sale's counter until every purchase has gone as far as it can,
+and waits or is done. Then it releases the row. By then every purchase that read without protection has a stale value.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.failpoints import FailpointController
 from app.ledger.counter import counter_update
-from app.ledger.purchases import Seen
+from app.ledger.purchases import SaleState
 from app.ledger.sales import SaleRepository
 from app.sales.model import Purchase, SaleTerms
 from app.sales.outcomes import Outcome, Reserved
@@ -22,11 +22,11 @@ from app.strategies import sharded_counter, single_statement
 from app.strategies.advisory_lock import AdvisoryLockStrategy
 from app.strategies.conditional_update import ConditionalUpdateStrategy
 from app.strategies.db_gathered import DbGatheredStrategy
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.in_ledger.strategy import Isolation, LedgerStrategy
 from app.strategies.naive import NaiveStrategy
 from app.strategies.naive_relative import NaiveRelativeStrategy
 from app.strategies.optimistic import OptimisticStrategy
-from app.strategies.protocol import Parts
 from app.strategies.repeatable_read import RepeatableReadStrategy
 from app.strategies.row_lock import RowLockStrategy
 from app.strategies.serializable import SerializableStrategy
@@ -64,8 +64,8 @@ class SerializableReadCommitted(SerializableStrategy):
 
 
 class Unadvised(AdvisoryLockStrategy):
-    async def look(self, connection: AsyncConnection, purchase: Purchase) -> Seen:
-        return await LedgerStrategy.look(self, connection, purchase)
+    async def read_sale(self, connection: AsyncConnection, purchase: Purchase) -> SaleState:
+        return await LedgerStrategy.read_sale(self, connection, purchase)
 
 
 class GatheredUnlocked(DbGatheredStrategy):
@@ -73,11 +73,11 @@ class GatheredUnlocked(DbGatheredStrategy):
 
 
 class Forgetful(SingleStatementStrategy):
-    """Its statement is changed by the test."""
+    """The control of its strategy, whose statement the fixture `without_guards` changes."""
 
 
 class Scattered(ShardedCounterStrategy):
-    """Its statement is changed by the test."""
+    """The control of its strategy, whose statement the fixture `without_guards` changes."""
 
 
 class LimitUnlocked(ConditionalUpdateStrategy):
@@ -85,7 +85,7 @@ class LimitUnlocked(ConditionalUpdateStrategy):
 
 
 class LimitInASnapshot(ShardedCounterStrategy):
-    """REPEATABLE READ in place of the lock: the purchases write different rows, so that none is refused."""
+    """REPEATABLE READ in place of the lock. The purchases write different rows, so none is refused."""
 
     isolation: ClassVar[Isolation] = "REPEATABLE READ"
     locks_customer: ClassVar[bool] = False
@@ -111,7 +111,7 @@ CONTROLS: dict[type[LedgerStrategy], type[LedgerStrategy]] = {
 
 @pytest.fixture
 def without_guards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Changes the statements of the two strategies whose protection is inside of one."""
+    """Change the statements of the two strategies whose protection is inside a statement."""
     unlocked = str(sharded_counter.LOCK_COUNTER).removesuffix("FOR NO KEY UPDATE")
     monkeypatch.setattr(sharded_counter, "LOCK_COUNTER", text(unlocked))
     stale = str(single_statement.BUY).replace("i.remaining >= :quantity", "seen.remaining >= :quantity")
@@ -119,27 +119,35 @@ def without_guards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def sell(
-    strategy: type[LedgerStrategy], parts: Parts, *, guarded: bool, customers: int = BUYERS, limit: int | None = None
+    strategy: type[LedgerStrategy],
+    dependencies: StrategyDependencies,
+    *,
+    guarded: bool,
+    customers: int = BUYERS,
+    limit: int | None = None,
 ) -> list[Outcome]:
-    """BUYERS purchases, each by a process of its own, that have all come as far as they can before one is done."""
+    """Make BUYERS purchases, each by a strategy of its own, as in different processes, and return the outcomes.
+
+    All of them have gone as far as they can before the counter's row is released.
+    """
     terms = SaleTerms(name="drop", strategy="any", stock=STOCK, customer_limit=limit, think_ms=0)
-    await SaleRepository(parts.engine).create(terms, guarded=guarded)
-    desks = [strategy.build(parts) for _ in range(BUYERS)]
-    async with parts.engine.connect() as holder:
+    await SaleRepository(dependencies.engine).create(terms, guarded=guarded)
+    instances = [strategy.build(dependencies) for _ in range(BUYERS)]
+    async with dependencies.engine.connect() as holder:
         await holder.execute(HOLD)
         purchases = [
-            asyncio.create_task(insist(desk, a_purchase(f"customer-{number % customers}")))
-            for number, desk in enumerate(desks)
+            asyncio.create_task(insist(instance, a_purchase(f"customer-{number % customers}")))
+            for number, instance in enumerate(instances)
         ]
 
         async def all_wait_or_are_done() -> bool:
-            return await lock_waiters(parts.engine) + sum(task.done() for task in purchases) == BUYERS
+            return await lock_waiters(dependencies.engine) + sum(task.done() for task in purchases) == BUYERS
 
         await until(all_wait_or_are_done)
         await holder.rollback()
         outcomes = await asyncio.gather(*purchases, return_exceptions=True)
-    for desk in desks:
-        await desk.close()
+    for instance in instances:
+        await instance.close()
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
@@ -155,31 +163,35 @@ async def booked(engine: AsyncEngine) -> int:
 
 
 @pytest.mark.parametrize("strategy", CONTROLS, ids=lambda strategy: strategy.name)
-async def test_with_its_protection_it_sells_exactly_the_stock(strategy: type[LedgerStrategy], parts: Parts) -> None:
-    outcomes = await sell(strategy, parts, guarded=True)
-    assert (sold(outcomes), await booked(parts.engine)) == (STOCK, STOCK)
+async def test_with_its_protection_it_sells_exactly_the_stock(
+    strategy: type[LedgerStrategy], dependencies: StrategyDependencies
+) -> None:
+    outcomes = await sell(strategy, dependencies, guarded=True)
+    assert (sold(outcomes), await booked(dependencies.engine)) == (STOCK, STOCK)
 
 
 @pytest.mark.usefixtures("without_guards")
 @pytest.mark.parametrize("strategy", CONTROLS, ids=lambda strategy: strategy.name)
-async def test_without_its_protection_it_oversells(strategy: type[LedgerStrategy], parts: Parts) -> None:
-    outcomes = await sell(CONTROLS[strategy], parts, guarded=False)
-    assert sold(outcomes) == await booked(parts.engine) > STOCK
+async def test_without_its_protection_it_oversells(
+    strategy: type[LedgerStrategy], dependencies: StrategyDependencies
+) -> None:
+    outcomes = await sell(CONTROLS[strategy], dependencies, guarded=False)
+    assert sold(outcomes) == await booked(dependencies.engine) > STOCK
 
 
 @pytest.mark.usefixtures("without_guards")
-async def test_behind_a_mistake_in_a_strategy_the_ledger_has_a_guard(parts: Parts) -> None:
+async def test_behind_a_mistake_in_a_strategy_the_ledger_has_a_guard(dependencies: StrategyDependencies) -> None:
     with pytest.raises(IntegrityError, match="never_oversold"):
-        await sell(Unlocked, parts, guarded=True)
-    assert await booked(parts.engine) <= STOCK
+        await sell(Unlocked, dependencies, guarded=True)
+    assert await booked(dependencies.engine) <= STOCK
 
 
 @pytest.mark.parametrize("strategy", [NaiveStrategy, NaiveRelativeStrategy], ids=lambda strategy: strategy.name)
 async def test_what_promises_nothing_sells_to_all_who_read_the_same(
-    strategy: type[LedgerStrategy], parts: Parts
+    strategy: type[LedgerStrategy], dependencies: StrategyDependencies
 ) -> None:
-    outcomes = await sell(strategy, parts, guarded=False)
-    assert sold(outcomes) == await booked(parts.engine) == BUYERS
+    outcomes = await sell(strategy, dependencies, guarded=False)
+    assert sold(outcomes) == await booked(dependencies.engine) == BUYERS
 
 
 @pytest.mark.parametrize(
@@ -188,9 +200,9 @@ async def test_what_promises_nothing_sells_to_all_who_read_the_same(
     ids=lambda strategy: getattr(strategy, "__name__", ""),
 )
 async def test_a_limit_is_kept_by_the_lock_of_its_customer(
-    strategy: type[LedgerStrategy], parts: Parts, *, kept: bool
+    strategy: type[LedgerStrategy], dependencies: StrategyDependencies, *, kept: bool
 ) -> None:
-    outcomes = await sell(strategy, parts, guarded=False, customers=1, limit=1)
+    outcomes = await sell(strategy, dependencies, guarded=False, customers=1, limit=1)
     assert (sold(outcomes) == 1) is kept
 
 
@@ -201,20 +213,20 @@ async def test_a_limit_is_kept_by_the_lock_of_its_customer(
 )
 async def test_a_limit_over_different_rows_is_write_skew_below_serializable(
     strategy: type[LedgerStrategy],
-    parts: Parts,
+    dependencies: StrategyDependencies,
     monkeypatch: pytest.MonkeyPatch,
     failpoints: FailpointController,
     *,
     kept: bool,
 ) -> None:
-    """Two purchases of one customer, from two buckets: both have counted the same tickets before either writes."""
-    desk = strategy.build(parts)
-    await create_sale(desk, parts, stock=1000, customer_limit=1)
-    won(await desk.buy(a_purchase("the first one deals to all buckets")))
+    """Two purchases of one customer take from two buckets. Both count the customer's tickets before either writes."""
+    instance = strategy.build(dependencies)
+    await create_sale(instance, dependencies, stock=1000, customer_limit=1)
+    won(await instance.buy(a_purchase("the first one deals to all buckets")))
     buckets = iter([1, 2] * 10)
     monkeypatch.setattr("app.strategies.sharded_counter.random.randint", lambda *_: next(buckets))
     if not strategy.locks_customer:  # then both do meet, however long the second one takes to connect
-        monkeypatch.setattr("app.failpoints.LONGEST_MEETING_SECONDS", 30.0)
+        monkeypatch.setattr("app.failpoints.MAX_MEETING_SECONDS", 30.0)
     failpoints.meet_at("after_stock_read", 2)
-    outcomes = await asyncio.gather(*(desk.buy(a_purchase("ada")) for _ in range(2)))
+    outcomes = await asyncio.gather(*(instance.buy(a_purchase("ada")) for _ in range(2)))
     assert (sold(outcomes) == 1) is kept

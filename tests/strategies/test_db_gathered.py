@@ -1,4 +1,4 @@
-"""What a purchase that waits with others for the database leaves in its trace."""
+"""The trace of a purchase that waits with others for the database: it must not claim that the gate was asked."""
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -6,8 +6,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from app.gate.tracing import CALLS
 from app.strategies.atomic import AtomicStrategy
 from app.strategies.db_gathered import DbGatheredStrategy
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.function import FunctionStrategy
-from app.strategies.protocol import Parts
 from tests.strategies.sale import create_sale, won
 from tests.support.sales import a_purchase
 
@@ -15,7 +15,7 @@ SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.mark.parametrize(
-    ("sells", "told"),
+    ("sells", "expected"),
     [
         (DbGatheredStrategy, set()),
         (AtomicStrategy, {"gate.reserve", "EVALSHA reserve"}),
@@ -23,13 +23,16 @@ SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     ],
     ids=["db-gathered", "atomic", "function"],
 )
-async def test_only_what_asks_the_gate_says_so(
-    sells: type[DbGatheredStrategy | AtomicStrategy], told: set[str], parts: Parts, exported: InMemorySpanExporter
+async def test_only_a_strategy_that_asks_the_gate_has_its_spans(
+    sells: type[DbGatheredStrategy | AtomicStrategy],
+    expected: set[str],
+    dependencies: StrategyDependencies,
+    exported: InMemorySpanExporter,
 ) -> None:
-    strategy = sells.build(parts)
-    await create_sale(strategy, parts)
+    strategy = sells.build(dependencies)
+    await create_sale(strategy, dependencies)
     purchase = a_purchase()
     purchase.traceparent = SAMPLED
     won(await strategy.buy(purchase))
     await strategy.close()
-    assert {span.name for span in exported.get_finished_spans()} & {"gate.reserve", *CALLS.values()} == told
+    assert {span.name for span in exported.get_finished_spans()} & {"gate.reserve", *CALLS.values()} == expected

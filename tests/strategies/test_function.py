@@ -1,17 +1,17 @@
-"""function: `atomic` by another call, and so with the same promise. See tests/gate/test_functions.py for the call."""
+"""function: `atomic` with another kind of call, and the same promise. See tests/gate/test_functions.py for the call."""
 
 from app.gate.functions import library_name
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.function import FunctionStrategy
-from app.strategies.protocol import Parts
 from tests.strategies.sale import create_sale, won
 from tests.support.sales import a_purchase
 
 
-async def test_the_function_is_there_before_the_first_buyer(parts: Parts) -> None:
-    strategy = FunctionStrategy.build(parts)
-    await create_sale(strategy, parts)
-    assert await parts.redis.function_list(library_name("reserve"))
-    calls = (await parts.redis.info("commandstats")).get("cmdstat_fcall", {}).get("calls", 0)
+async def test_the_function_is_there_before_the_first_buyer(dependencies: StrategyDependencies) -> None:
+    strategy = FunctionStrategy.build(dependencies)
+    await create_sale(strategy, dependencies)
+    assert await dependencies.redis.function_list(library_name("reserve"))
+    calls = (await dependencies.redis.info("commandstats")).get("cmdstat_fcall", {}).get("calls", 0)
     won(await strategy.buy(a_purchase()))
-    assert (await parts.redis.info("commandstats"))["cmdstat_fcall"]["calls"] > calls
+    assert (await dependencies.redis.info("commandstats"))["cmdstat_fcall"]["calls"] > calls
     await strategy.close()

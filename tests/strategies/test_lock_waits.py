@@ -1,4 +1,4 @@
-"""Who waited for a lock until his time was up is told `contention`: a crowd is no outage, and nothing was taken."""
+"""A purchase that waits for a lock until its time is up gets Contention: a crowd is no outage. It takes no ticket."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -12,13 +12,13 @@ from app.ledger import engine as engine_module
 from app.ledger.availability import LedgerUnavailable
 from app.ledger.engine import make_engine
 from app.ledger.locks import hold
-from app.ledger.purchases import Seen
+from app.ledger.purchases import SaleState
 from app.sales.model import Purchase
 from app.sales.outcomes import SoldOut
 from app.settings import LedgerSettings
 from app.strategies.contention import Contention
+from app.strategies.dependencies import RegisteredStrategy, StrategyDependencies
 from app.strategies.in_ledger.strategy import Taken
-from app.strategies.protocol import Parts, RegisteredStrategy
 from app.strategies.registry import STRATEGIES
 from app.strategies.row_lock import RowLockStrategy
 from tests.strategies.sale import create_sale, tally_of, won
@@ -28,26 +28,32 @@ Held = Callable[[AsyncEngine], AbstractAsyncContextManager[None]]
 
 
 @asynccontextmanager
-async def process(parts: Parts, database_url: str, statement_seconds: float) -> AsyncIterator[Parts]:
+async def process(
+    dependencies: StrategyDependencies, database_url: str, statement_seconds: float
+) -> AsyncIterator[StrategyDependencies]:
+    """Yield the dependencies of a process whose statements have `statement_seconds`."""
     settings = LedgerSettings(connect_timeout_seconds=20, statement_timeout_seconds=statement_seconds)
     engine = make_engine(database_url, "test", settings)
-    yield replace(parts, engine=engine)
+    yield replace(dependencies, engine=engine)
     await engine.dispose()
 
 
 @pytest.fixture
-async def hasty(parts: Parts, database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Parts]:
-    """A process that waits 0.3 s for a lock, and whose statements have far longer: on a busy machine one that waited
-    for 0.3 s of its 0.4 s was once ended for its own length.
+async def hasty(
+    dependencies: StrategyDependencies, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[StrategyDependencies]:
+    """Yield the dependencies of a process that waits for a lock for 0.3 s.
+
+    Its statements have far longer. When they had 0.4 s, one was ended for its own length on a busy machine.
     """
     monkeypatch.setattr(engine_module, "LOCK_SHARE", 0.03)
-    async with process(parts, database_url, 10.0) as hasty:
+    async with process(dependencies, database_url, 10.0) as hasty:
         yield hasty
 
 
 @asynccontextmanager
 async def row_held(engine: AsyncEngine) -> AsyncIterator[None]:
-    """Another purchase, which has the counter's row and still thinks."""
+    """Hold the counter's row, like another purchase that pauses."""
     async with engine.begin() as other:
         await other.execute(text("SELECT 1 FROM inventory FOR NO KEY UPDATE"))
         yield
@@ -70,35 +76,39 @@ async def sale_held(engine: AsyncEngine) -> AsyncIterator[None]:
         ("db-gathered", row_held),
     ],
 )
-async def test_a_lock_that_is_not_free_in_time_is_contention(parts: Parts, hasty: Parts, name: str, held: Held) -> None:
+async def test_a_lock_that_is_not_free_in_time_is_contention(
+    dependencies: StrategyDependencies, hasty: StrategyDependencies, name: str, held: Held
+) -> None:
     strategy: RegisteredStrategy = STRATEGIES[name].build(hasty)
-    sale = await create_sale(strategy, parts)
-    async with held(parts.engine):
+    sale = await create_sale(strategy, dependencies)
+    async with held(dependencies.engine):
         with pytest.raises(Contention):
             await strategy.buy(a_purchase())
     won(await strategy.buy(a_purchase()))
-    assert (await tally_of(parts, sale)).booked == 1
+    assert (await tally_of(dependencies, sale)).booked == 1
     await strategy.close()
 
 
 class Slow(RowLockStrategy):
-    """The control: what takes too long here waits for no lock."""
+    """The control: a statement that takes too long without waiting for a lock."""
 
-    async def take(self, connection: AsyncConnection, purchase: Purchase, seen: Seen) -> Taken | SoldOut:
+    async def take(self, connection: AsyncConnection, purchase: Purchase, state: SaleState) -> Taken | SoldOut:
         await connection.execute(text("SELECT pg_sleep(60)"))
-        return await super().take(connection, purchase, seen)
+        return await super().take(connection, purchase, state)
 
 
-async def test_a_statement_that_takes_too_long_by_itself_is_no_contention(parts: Parts, database_url: str) -> None:
-    async with process(parts, database_url, 0.4) as hasty:
+async def test_a_statement_that_takes_too_long_by_itself_is_no_contention(
+    dependencies: StrategyDependencies, database_url: str
+) -> None:
+    async with process(dependencies, database_url, 0.4) as hasty:
         strategy = Slow.build(hasty)
-        await create_sale(strategy, parts)
+        await create_sale(strategy, dependencies)
         with pytest.raises(LedgerUnavailable):
             await strategy.buy(a_purchase())
 
 
-async def test_a_lock_has_less_time_than_its_statement(parts: Parts) -> None:
-    async with parts.engine.connect() as connection:
+async def test_a_lock_has_less_time_than_its_statement(dependencies: StrategyDependencies) -> None:
+    async with dependencies.engine.connect() as connection:
         settings = "SELECT extract(epoch FROM current_setting(name)::interval) FROM unnest(CAST(:names AS text[])) name"
         found = await connection.scalars(text(settings), {"names": ["lock_timeout", "statement_timeout"]})
         lock, statement = found.all()

@@ -1,4 +1,4 @@
-"""The naive strategy oversells, and its counter hides it. What it owes a buyer all the same is in test_duties.py."""
+"""The naive strategy oversells, and its counter hides it. test_duties.py tests the duties that it still has."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,14 +10,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import TemporarilyUnavailable
-from app.lab.servers.ports import free_port
+from app.lab.stack.servers.ports import free_port
 from app.ledger.engine import make_engine
 from app.ledger.sales import SaleRepository
 from app.sales.model import Sale
 from app.sales.outcomes import Outcome, Reserved, SoldOut
+from app.sales.strategy import Snapshot
 from app.settings import LedgerSettings
 from app.strategies.naive import NaiveStrategy
-from app.strategies.protocol import Snapshot
 from tests.strategies.sale import won
 from tests.support.locked_naive import LockedNaive
 from tests.support.patience import PATIENT_LEDGER
@@ -30,7 +30,7 @@ STOCK, CROWD, THINK_MS = 5, 30, 50
 
 @pytest.fixture
 async def engines(database_url: str) -> AsyncIterator[list[AsyncEngine]]:
-    """Two processes' worth of connections, opened before the race."""
+    """Yield two engines, as two processes have them, whose connections are opened before the race."""
     engines = [make_engine(database_url, "test", PATIENT_LEDGER, pool_size=CROWD // 2) for _ in range(2)]
     for engine in engines:
         await warm_up(engine, CROWD // 2)
@@ -122,7 +122,7 @@ async def test_a_booking_is_never_pending(naive: NaiveStrategy, sales: SaleRepos
     assert not await naive.is_pending(won(await naive.buy(a_purchase())).reservation)
 
 
-async def test_a_buyer_without_a_free_connection_is_told_to_come_back(
+async def test_a_buyer_without_a_free_connection_is_asked_to_come_back(
     database_url: str, sales: SaleRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await create_sale(sales)
@@ -135,7 +135,7 @@ async def test_a_buyer_without_a_free_connection_is_told_to_come_back(
     assert (await sales.tally("drop", 1)).booked == 0
 
 
-async def test_a_ledger_that_is_away_is_said_to_be_away() -> None:
+async def test_a_ledger_that_is_away_is_temporarily_unavailable() -> None:
     engine = make_engine(f"postgresql+asyncpg://postgres@127.0.0.1:{free_port()}/none", "test", LedgerSettings())
     with pytest.raises(TemporarilyUnavailable):
         await NaiveStrategy(engine).buy(a_purchase())

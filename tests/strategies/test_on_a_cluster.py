@@ -1,4 +1,4 @@
-"""What sells from keys in Redis finds them on a Redis Cluster too, whichever primary has them."""
+"""Strategies that sell from keys in Redis find them on a Redis Cluster too, on any of its primaries."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -10,7 +10,7 @@ from app.gate.gate import Gate
 from app.ledger.sales import SaleRepository
 from app.sales.model import SaleTerms
 from app.sales.outcomes import Reserved, SoldOut
-from app.strategies.protocol import Parts
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.registry import build_strategies
 from tests.fixtures.cluster import MakeCluster
 from tests.support.redis_cluster import RedisCluster
@@ -28,13 +28,13 @@ async def cluster(make_cluster: MakeCluster) -> RedisCluster:
 
 
 @pytest.fixture
-async def on_cluster(parts: Parts, cluster: RedisCluster) -> AsyncIterator[Parts]:
-    redis = make_redis(cluster.url, "test", parts.gate_settings)
-    yield replace(parts, redis=redis, gate=Gate(redis, parts.gate_settings.key_prefix))
+async def on_cluster(dependencies: StrategyDependencies, cluster: RedisCluster) -> AsyncIterator[StrategyDependencies]:
+    redis = make_redis(cluster.url, "test", dependencies.gate_settings)
+    yield replace(dependencies, redis=redis, gate=Gate(redis, dependencies.gate_settings.key_prefix))
     await redis.aclose()
 
 
-async def test_each_sells_on_every_primary(cluster: RedisCluster, on_cluster: Parts) -> None:
+async def test_each_sells_on_every_primary(cluster: RedisCluster, on_cluster: StrategyDependencies) -> None:
     strategies = build_strategies(on_cluster)
     sales = SaleRepository(on_cluster.engine)
     for name in IN_REDIS:
@@ -44,8 +44,8 @@ async def test_each_sells_on_every_primary(cluster: RedisCluster, on_cluster: Pa
             terms = SaleTerms(name=drop, strategy=name, stock=2, think_ms=0)
             sale = (await sales.create(terms, guarded=strategy.promises_exactness)).sale
             await strategy.prepare(sale)
-            told = [type(await strategy.buy(a_purchase(sale=drop))) for _ in range(3)]
-            assert told == [Reserved, Reserved, SoldOut], name
+            outcomes = [type(await strategy.buy(a_purchase(sale=drop))) for _ in range(3)]
+            assert outcomes == [Reserved, Reserved, SoldOut], name
             snapshot = await strategy.snapshot(sale)
             assert snapshot is not None
             assert snapshot.remaining == 0

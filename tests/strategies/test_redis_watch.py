@@ -1,6 +1,6 @@
-"""redis-watch: what the WATCH is for."""
+"""redis-watch, with its WATCH and without it."""
 
-from app.strategies.protocol import Parts
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.redis_watch import RedisWatchStrategy
 from tests.strategies.sale import create_sale, remaining, won
 from tests.support.crowd import Crowd
@@ -8,7 +8,7 @@ from tests.support.sales import a_purchase
 
 
 class Unwatched(RedisWatchStrategy):
-    """The control: the same code, but what it watches is not what it writes."""
+    """The control: the same code, but the key that it watches is not the one that it writes."""
 
     def watched(self, key: str) -> str:
         return f"{key}:another"
@@ -24,9 +24,9 @@ async def test_with_the_watch_it_is_sold_exactly_the_stock(crowd: Crowd) -> None
     assert (sold.oversold, sold.undersold, sold.snapshot.remaining) == (0, 0, 0)
 
 
-async def test_the_number_never_goes_below_zero(parts: Parts) -> None:
-    strategy = RedisWatchStrategy.build(parts)
-    sale = await create_sale(strategy, parts, stock=3)
+async def test_the_number_never_goes_below_zero(dependencies: StrategyDependencies) -> None:
+    strategy = RedisWatchStrategy.build(dependencies)
+    sale = await create_sale(strategy, dependencies, stock=3)
     await strategy.buy(a_purchase(quantity=4))
     counted = await strategy.counter.read("drop", 1)
     assert counted is not None
@@ -35,10 +35,10 @@ async def test_the_number_never_goes_below_zero(parts: Parts) -> None:
     assert await remaining(strategy, sale) == 0
 
 
-async def test_a_counter_that_redis_forgot_is_made_from_the_ledger(parts: Parts) -> None:
-    strategy = RedisWatchStrategy.build(parts)
-    sale = await create_sale(strategy, parts, stock=3)
+async def test_a_counter_that_redis_forgot_is_made_from_the_ledger(dependencies: StrategyDependencies) -> None:
+    strategy = RedisWatchStrategy.build(dependencies)
+    sale = await create_sale(strategy, dependencies, stock=3)
     won(await strategy.buy(a_purchase()))
-    await parts.redis.unlink(strategy.counter.key("drop", 1))
+    await dependencies.redis.unlink(strategy.counter.key("drop", 1))
     won(await strategy.buy(a_purchase(quantity=2)))
     assert await remaining(strategy, sale) == 0

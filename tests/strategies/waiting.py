@@ -1,4 +1,4 @@
-"""How many transactions of the test's database wait for a lock at this moment."""
+"""A count of the transactions in the test's database that wait for a lock at this moment."""
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine

@@ -1,9 +1,9 @@
-"""Attempts, as tests need them."""
+"""Factories of attempts for tests."""
 
 import secrets
 from typing import Any
 
-from app.races.attempt import Attempt, Hazard, RecordedAttempt
+from app.sales.attempt import Attempt, Hazard, RecordedAttempt
 
 ATTEMPT: dict[str, Any] = {
     "sale": "drop",
@@ -21,11 +21,11 @@ ATTEMPT: dict[str, Any] = {
 
 
 def an_attempt(**other: Any) -> Attempt:
-    """Of version 741, and committed, unless told otherwise."""
+    """Return a committed attempt that read version 741, with `other` in place of these defaults."""
     return Attempt(**{**ATTEMPT, "nonce": secrets.token_hex(8), **other})
 
 
 def recorded(**other: Any) -> RecordedAttempt:
-    """The same, made in api-1 and not traced."""
+    """Return the same attempt as recorded by api-1, without a trace."""
     made = {"nonce": secrets.token_hex(8), "id": secrets.token_hex(8), "pod": "api-1", "process": "17"}
     return RecordedAttempt(**{**ATTEMPT, **made, **other})

@@ -1,4 +1,4 @@
-"""One sale on real stores, with buyers and a drain that moves by the step, so that a test can stop between any two."""
+"""One sale on real stores, whose purchases and drain run step by step, so that a test can act between any two steps."""
 
 import json
 import secrets
@@ -9,17 +9,17 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.drain.entry import Order, parse
-from app.drain.set_aside import name_of
+from app.drain.set_aside import entry_key
 from app.gate.gate import Gate
 from app.gate.keys import GROUP
-from app.gate.replies import BatchReply, Fence, GateSnapshot
+from app.gate.replies import BatchReply, FencingToken, GateSnapshot
 from app.gate.scripts import Scripts
 from app.ledger.sales import SaleRepository
 from app.reconcile.measure import Measurement, measure
+from app.reconcile.reconciler import Reconciler, Result
 from app.reconcile.recount import recount
-from app.reconcile.watch import Reconciler, Result
 from app.sales.model import Purchase, ReservationId, Sale, SaleTerms
+from app.sales.order import Order, parse_entry
 from app.sales.outcomes import Outcome, Reserved
 from app.settings import ReconcileSettings
 from app.strategies.registry import STRATEGIES
@@ -43,10 +43,10 @@ SET_ASIDE = text("""
 
 
 class BoxOffice:
-    """Everything a test does to one sale. Tickets are sold through the real scripts and booked by plain SQL."""
+    """One sale, and everything that a test does to it. The gate's real scripts sell, and plain SQL books."""
 
     def __init__(self, redis: "Redis", prefix: str, engine: AsyncEngine) -> None:
-        self.redis: Any = redis  # its annotations allow for bytes in every place
+        self.redis: Any = redis  # redis-py annotates every reply as str or bytes
         self.gate = Gate(redis, prefix)
         self.engine = engine
         self.sales = SaleRepository(engine)
@@ -54,8 +54,9 @@ class BoxOffice:
         self._scripts = Scripts(redis)
 
     async def create(self, stock: int = 100, **terms: Any) -> Sale:
+        """Create the sale, open it at the gate and return it."""
         created = await self.sales.create(SaleTerms(name=NAME, strategy="atomic", stock=stock, **terms), guarded=True)
-        assert (await recount(created.sale, self.gate, self.engine)).opened
+        assert await recount(created.sale, self.gate, self.engine)
         return created.sale
 
     async def sale(self) -> Sale:
@@ -64,30 +65,33 @@ class BoxOffice:
         return sale
 
     async def raise_epoch(self) -> Sale:
-        """The sale under the next epoch, as a caller of recount commits it before."""
+        """Raise the sale's epoch, as a caller of recount does before it, and return the sale."""
         return await self.sales.raise_epoch(NAME, (await self.sale()).epoch)
 
     async def try_to_buy(self, customer: str, key: str = "k", quantity: int = 1) -> BatchReply:
+        """Ask the gate once, with the sale's present fencing token, and return its reply."""
         sale = await self.sale()
         purchase = Purchase(NAME, customer, key, quantity, secrets.token_hex(8))
-        return await self.gate.reserve(NAME, [purchase], Fence(sale.epoch, sale.round))
+        return await self.gate.reserve(NAME, [purchase], FencingToken(sale.epoch, sale.round))
 
     async def buy(self, customer: str, key: str = "k", quantity: int = 1) -> Outcome:
+        """Return the outcome of a purchase that the gate must decide."""
         reply = await self.try_to_buy(customer, key, quantity)
-        assert reply.verdict == "decided"
+        assert reply.result == "decided"
         return reply.decisions[0].outcome
 
     async def sell(self, count: int, who: str = "buyer") -> list[ReservationId]:
-        """`count` buyers get one ticket each."""
+        """Let `count` buyers ask for one ticket each, and return the reservations made."""
         outcomes = [await self.buy(f"{who}-{number}") for number in range(count)]
         return [outcome.reservation for outcome in outcomes if isinstance(outcome, Reserved)]
 
-    async def waiting(self, count: int | None = None) -> list[Order]:
+    async def orders_in_stream(self, count: int | None = None) -> list[Order]:
+        """Return the orders in the stream, or its first `count`."""
         entries = await self.redis.xrange(self.keys.orders, count=count)
-        return [order for entry, fields in entries if isinstance(order := parse(NAME, entry, fields), Order)]
+        return [order for entry, fields in entries if isinstance(order := parse_entry(NAME, entry, fields), Order)]
 
     async def book(self, orders: list[Order], status: str = "booked") -> None:
-        """One transaction, as the drain's: rows, and the counter by what was really inserted."""
+        """Insert the orders' bookings in one transaction, as the drain does, and count only those really inserted."""
         async with self.engine.begin() as connection:
             for order in orders:
                 row = {
@@ -100,38 +104,40 @@ class BoxOffice:
                 await connection.execute(ADD, added | {"epoch": order.epoch})
 
     async def set_aside(self, order: Order) -> None:
-        """As the drain does after enough tries; the entry may stay in the stream for a moment."""
+        """Set the order aside, as the drain does after its last try, but leave the entry in the stream."""
         (_, fields), *_ = await self.redis.xrange(self.keys.orders, order.entry, order.entry)
         row = {
-            "sale": NAME, "entry": name_of(order), "round": order.round, "epoch": order.epoch, "number": order.number,
+            "sale": NAME, "entry": entry_key(order), "round": order.round, "epoch": order.epoch, "number": order.number,
             "quantity": order.quantity, "payload": json.dumps(fields),
         }  # fmt: skip
         async with self.engine.begin() as connection:
             await connection.execute(SET_ASIDE, row)
 
     async def cancel(self, reservation: ReservationId) -> None:
-        """The ledger's side of a release."""
+        """Do the ledger's part of a release."""
         async with self.engine.begin() as connection:
             row = {"id": str(reservation), "sale": NAME, "round": reservation.round}
             quantity = await connection.scalar(CANCEL, row)
             await connection.execute(ADD, {**row, "tickets": -quantity, "epoch": 2**31})
 
     async def set_stock(self, stock: int) -> None:
-        """Growth, committed and not yet followed by the gate."""
+        """Commit another stock in the ledger. The gate does not know of it yet."""
         async with self.engine.begin() as connection:
             await connection.execute(text("UPDATE inventory SET stock = :stock"), {"stock": stock})
 
     async def leak(self, tickets: int) -> None:
-        """Tickets leave Redis, and no order is made."""
+        """Take tickets from the counter in Redis without an order for them."""
         await self.redis.hincrby(self.keys.sale, "remaining", -tickets)
 
     async def acknowledge(self, orders: list[Order]) -> None:
+        """Acknowledge the orders with the gate's script, as the drain does."""
         if orders:
             triples = [part for order in orders for part in (order.entry, order.round, order.quantity)]
             await self._scripts.run("acknowledge", [self.keys.sale, self.keys.orders], [GROUP, *triples])
 
     async def drain(self, count: int | None = None) -> int:
-        orders = await self.waiting(count)
+        """Book and acknowledge the waiting orders, or the first `count`, and return their number."""
+        orders = await self.orders_in_stream(count)
         await self.book(orders)
         await self.acknowledge(orders)
         return len(orders)
@@ -147,7 +153,7 @@ class BoxOffice:
         return measurement
 
     def reconciler(self, grace_seconds: float = 1e-9, **settings: Any) -> Reconciler:
-        """A process's reconciler. Its grace period is over by the next check unless told otherwise."""
+        """Return a reconciler, as each process has one. By default its grace period is over by its next check."""
         chosen = ReconcileSettings(grace_seconds=grace_seconds, **settings)
         return Reconciler(self.engine, self.gate, STRATEGIES, chosen)
 
@@ -159,7 +165,7 @@ class BoxOffice:
         return tally.booked
 
     async def save_keys(self) -> dict[str, bytes]:
-        """The sale's keys as they are, for `bring_back`."""
+        """Return a dump of the sale's present keys, for `bring_back`."""
         raw: Any = Redis.from_url(_url(self.redis))
         try:
             names = [name async for name in raw.scan_iter(match=f"{self.keys.sale.rpartition(':')[0]}:*")]
@@ -168,7 +174,7 @@ class BoxOffice:
             await raw.aclose()
 
     async def bring_back(self, saved: dict[str, bytes]) -> None:
-        """The server goes back in time: these keys, and none of the sale's that came later."""
+        """Restore the saved keys and remove the sale's later ones, as if the server had gone back in time."""
         raw: Any = Redis.from_url(_url(self.redis))
         try:
             later = [name async for name in raw.scan_iter(match=f"{self.keys.sale.rpartition(':')[0]}:*")]
@@ -180,7 +186,7 @@ class BoxOffice:
             await raw.aclose()
 
     async def sell_out(self, who: str) -> int:
-        """Buys until nothing is left; returns how many tickets were promised."""
+        """Buy until nothing is left, and return how many tickets the gate has promised to `who` so far."""
         promised: dict[str, int] = defaultdict(int)
         while isinstance(await self.buy(f"{who}-{promised[who]}"), Reserved):
             promised[who] += 1
@@ -188,5 +194,5 @@ class BoxOffice:
 
 
 def _url(client: "Redis") -> str:
-    of = client.connection_pool.connection_kwargs
-    return f"redis://{of['host']}:{of['port']}/{of['db']}"
+    options = client.connection_pool.connection_kwargs
+    return f"redis://{options['host']}:{options['port']}/{options['db']}"

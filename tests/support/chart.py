@@ -1,4 +1,4 @@
-"""What the chart renders to, asked for by kind and component."""
+"""The objects that the chart renders to, found by kind and component."""
 
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ Object = dict[str, Any]
 
 
 class NotRendered(Exception):
-    """What Helm said instead of rendering."""
+    """Helm did not render. The message is what it printed to stderr."""
 
 
 class Rendered:
@@ -23,7 +23,7 @@ class Rendered:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        # In C: in Python the CRD alone takes as long as Helm does for all of it.
+        # The loader written in C: the one in Python takes as long for the CRD alone as Helm for the whole chart.
         self.objects: list[Object] = [each for each in yaml.load_all(text, yaml.CSafeLoader) if each]
 
     def kinds(self) -> set[str]:
@@ -41,7 +41,7 @@ class Rendered:
         return any(component_of(each) == component for each in self.of(kind))
 
     def pods(self) -> Iterator[tuple[str, Object]]:
-        """Component and pod spec of everything that makes pods."""
+        """Yield the component and pod spec of every object that makes pods."""
         for each in self.objects:
             if each["kind"] in ("Deployment", "StatefulSet", "Job"):
                 yield component_of(each), each["spec"]["template"]["spec"]
@@ -49,12 +49,12 @@ class Rendered:
                 yield component_of(each), each["spec"]
 
     def environment(self, component: str) -> dict[str, Any]:
-        """Of the component's container: the value, or where it comes from."""
+        """Return the environment of the component's container: each variable's value, or its `valueFrom`."""
         spec = dict(self.pods())[component]
         entries = spec["containers"][0]["env"]
-        told = {each["name"]: each.get("value", each.get("valueFrom")) for each in entries}
-        assert len(told) == len(entries), "Helm's server-side apply refuses a name that is given twice"
-        return told
+        variables = {each["name"]: each.get("value", each.get("valueFrom")) for each in entries}
+        assert len(variables) == len(entries), "Helm's server-side apply refuses a name that is given twice"
+        return variables
 
 
 def component_of(each: Object) -> str:
@@ -62,27 +62,27 @@ def component_of(each: Object) -> str:
 
 
 class OfflineHelm:
-    """`helm template`, as a user or a GitOps tool runs it."""
+    """Helm without a cluster: `helm template`, as a user or a GitOps tool runs it."""
 
     def __init__(self, program: str) -> None:
         self._program = program
 
     def run(self, *arguments: str) -> str:
-        """Raises NotRendered."""
+        """Run Helm and return its output. Raise NotRendered if it fails."""
         done = subprocess.run([self._program, *arguments], capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             raise NotRendered(done.stderr)
         return done.stdout
 
     def notes(self, *sets: str) -> str:
-        """What an install tells its user, for the release `shop`."""
+        """Return the notes that an install of the release `shop` prints."""
         options = [part for each in sets for part in ("--set", each)]
         return self.run("install", "shop", str(CHART), "--dry-run=client", *options).partition("\nNOTES:\n")[2]
 
     def render(
         self, *sets: str, release: str = "atomictickets", namespace: str = "shop", files: Iterable[Path] = ()
     ) -> Rendered:
-        """Each of `sets` is a `key=value` for `--set`."""
+        """Return the rendered chart. Each of `sets` is a `key=value` for `--set`."""
         options = [part for each in sets for part in ("--set", each)]
         options += [part for path in files for part in ("--values", str(path))]
         return Rendered(self.run("template", release, str(CHART), "--namespace", namespace, *options))

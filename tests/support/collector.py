@@ -1,4 +1,4 @@
-"""A collector in the test's own process: OTLP over HTTP, as the exporter of any process sends it."""
+"""An OpenTelemetry collector in the test's own process. It reads OTLP over HTTP, as every process exports it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,19 +8,19 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tests.support.received import Received, Spans
+from tests.support.received import ReceivedSpan, Spans
 
 
 @dataclass
 class Collector(Spans):
-    """`url` goes into OTEL_EXPORTER_OTLP_ENDPOINT."""
+    """The spans that a collector has received. `url` is its address, for OTEL_EXPORTER_OTLP_ENDPOINT."""
 
     url: str = ""
     taken: set[bytes] = field(default_factory=set)
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of a process that sends every span here, and soon."""
+        """Return the environment of a process that soon sends every span here."""
         return {
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.url,
             "OTEL_BSP_SCHEDULE_DELAY": "100",
@@ -28,17 +28,17 @@ class Collector(Spans):
         }
 
     def take(self, request: ExportTraceServiceRequest) -> None:
-        """Once, though it may come again: whose answer is late is sent again."""
-        if (whole := request.SerializeToString()) in self.taken:
+        """Read the spans of the request, unless it came before: an exporter repeats a request whose answer is late."""
+        if (serialized := request.SerializeToString()) in self.taken:
             return
-        self.taken.add(whole)
+        self.taken.add(serialized)
         for sent in request.resource_spans:
             resource = plain(sent.resource.attributes)
             self.spans += [received(span, resource) for scope in sent.scope_spans for span in scope.spans]
 
 
-def received(span: Span, resource: Mapping[str, Any]) -> Received:
-    return Received(
+def received(span: Span, resource: Mapping[str, Any]) -> ReceivedSpan:
+    return ReceivedSpan(
         name=span.name,
         service=str(resource["service.name"]),
         trace_id=span.trace_id.hex(),

@@ -1,6 +1,6 @@
-"""What must be so of two purchases that collided, by their spans alone."""
+"""Assertions about two purchases that collided, made from their spans alone."""
 
-from tests.support.received import Received, Spans
+from tests.support.received import ReceivedSpan, Spans
 
 POD, OTHER_POD = "atomictickets.attempt.pod", "atomictickets.conflict.pod"
 CONFLICT = ("atomictickets.conflict.trace_id", "atomictickets.conflict.span_id")
@@ -10,14 +10,17 @@ Ids = tuple[str, str]
 """Trace id and span id."""
 
 
-def other_of(collision: Received) -> Ids:
-    """The window of the other one."""
+def other_of(collision: ReceivedSpan) -> Ids:
+    """Return the ids of the other purchase's window, as the collision's attributes name them."""
     trace_id, span_id = (str(collision.attributes[name]) for name in CONFLICT)
     return trace_id, span_id
 
 
-def both_windows(spans: Spans, first: Ids, second: Ids) -> tuple[Received, Received]:
-    """Checked: both read one version, each wrote one of its own, and each names and links to the other."""
+def both_windows(spans: Spans, first: Ids, second: Ids) -> tuple[ReceivedSpan, ReceivedSpan]:
+    """Return the windows with these ids.
+
+    Assert that both read the same version, that each wrote a different one, and that each names and links to the other.
+    """
     windows = {span.ids: span for span in spans.named(WINDOW)}
     for own, other in ((first, second), (second, first)):
         collisions = spans.children(own, LOST_UPDATE)

@@ -1,4 +1,4 @@
-"""A crowd over several processes that buys straight from a strategy, and what came of it."""
+"""A crowd in several processes that buys straight from a strategy, without HTTP, and the results of its purchases."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,15 +11,16 @@ from app.ledger.sales import SaleRepository
 from app.ledger.tally import Tally
 from app.sales.model import Sale, SaleTerms
 from app.sales.outcomes import Outcome, Reserved
-from app.strategies.protocol import RegisteredStrategy, Snapshot
-from tests.support.rush import Answers, Buyers, Place, parts_at, rush, selling
+from app.sales.strategy import Snapshot
+from app.strategies.dependencies import RegisteredStrategy
+from tests.support.rush import Answers, Buyers, StoreAddresses, dependencies_at, rush, selling
 
 PROCESSES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sold:
-    """What came of one sale: what buyers were told, what the ledger counts, and what the strategy's counter says."""
+    """The result of one sale: the buyers' answers, the ledger's tally, and the snapshot of the strategy's counter."""
 
     sale: Sale
     accepted: list[Reserved]
@@ -34,17 +35,17 @@ class Sold:
 
     @property
     def undersold(self) -> int:
-        """Of a sale that all of a crowd larger than the stock has left."""
+        """Return how many tickets are unsold. This is a loss only after a crowd larger than the stock."""
         return max(0, self.tally.stock - self.tally.booked)
 
 
 class Crowd:
-    """Buyers of PROCESSES processes, which live as long as the session: starting one costs a second."""
+    """Buyers in PROCESSES processes, which live as long as the session, because it takes a second to start one."""
 
-    def __init__(self, processes: ProcessPoolExecutor, start: Barrier, place: Place, repeats: int) -> None:
+    def __init__(self, processes: ProcessPoolExecutor, start: Barrier, addresses: StoreAddresses, repeats: int) -> None:
         self._processes = processes
         self._start = start
-        self._place = place
+        self._addresses = addresses
         self._repeats = repeats
 
     async def rush(
@@ -60,26 +61,26 @@ class Crowd:
         settle: Callable[[Sale], Awaitable[object]] | None = None,
         **terms: Any,
     ) -> list[Sold]:
-        """All buyers at once in each of `repeats` sales (None: as many as the tier has).
+        """Send all buyers at once to each of `repeats` sales, one sale after another, and return their results.
 
-        `customers`: how many of the buyers are different people. `settle` is awaited before a sale is counted, where
-        orders reach the ledger later.
+        `repeats`: None for as many as the tier has. `customers`: how many different customers the buyers are.
+        `settle` is awaited before a sale is counted, for a strategy whose orders reach the ledger later.
         """
-        async with parts_at(self._place) as parts, selling(strategy, parts) as desk:
-            ledger = SaleRepository(parts.engine)
+        async with dependencies_at(self._addresses) as dependencies, selling(strategy, dependencies) as instance:
+            ledger = SaleRepository(dependencies.engine)
             sales = []
             for number in range(self._repeats if repeats is None else repeats):
-                asked = SaleTerms(
+                sale_terms = SaleTerms(
                     name=f"drop-{number}", strategy=strategy.name, stock=stock, think_ms=think_ms, **terms
                 )
-                sales.append((await ledger.create(asked, guarded=strategy.promises_exactness)).sale)
-                await desk.prepare(sales[-1])
-            told = await self._send(strategy, [sale.name for sale in sales], buyers, customers or buyers, quantity)
+                sales.append((await ledger.create(sale_terms, guarded=strategy.promises_exactness)).sale)
+                await instance.prepare(sales[-1])
+            answers = await self._send(strategy, [sale.name for sale in sales], buyers, customers or buyers, quantity)
             sold = []
-            for sale, shares in zip(sales, zip(*told, strict=True), strict=True):
+            for sale, shares in zip(sales, zip(*answers, strict=True), strict=True):
                 if settle is not None:
                     await settle(sale)
-                snapshot = await desk.snapshot(sale)
+                snapshot = await instance.snapshot(sale)
                 assert snapshot is not None
                 sold.append(
                     Sold(
@@ -96,15 +97,15 @@ class Crowd:
     async def _send(
         self, strategy: type[RegisteredStrategy], sales: list[str], buyers: int, customers: int, quantity: int
     ) -> list[list[Answers]]:
-        """By process, and then by sale."""
+        """Return the answers by process, and then by sale."""
         self._start.reset()
-        people = [f"customer-{number % customers}" for number in range(buyers)]
-        shares = [people[process::PROCESSES] for process in range(PROCESSES)]
+        names = [f"customer-{number % customers}" for number in range(buyers)]
+        shares = [names[process::PROCESSES] for process in range(PROCESSES)]
         return await asyncio.gather(
             *(
                 asyncio.wrap_future(
                     self._processes.submit(
-                        rush, strategy, self._place, Buyers(sales=sales, customers=share, quantity=quantity)
+                        rush, strategy, self._addresses, Buyers(sales=sales, customers=share, quantity=quantity)
                     )
                 )
                 for share in shares

@@ -1,4 +1,4 @@
-"""The test's side of the fork server: processes of a ChildProcess that are forked instead of started."""
+"""The test's side of the fork server, which forks the processes of a ChildProcess instead of starting them."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.lab.process import Launch, Running, launch_tethered, own_account
+from app.lab.stack.process import Launch, Running, launch_dying_with_parent, own_account
 from tests.support import fork_server
 
 POLL_SECONDS = 0.05
@@ -20,7 +20,7 @@ POLL_SECONDS = 0.05
 
 @dataclass(eq=False)
 class Forked:
-    """A process of the server, as far as a ChildProcess needs it."""
+    """A process that the server forked, with the methods that a ChildProcess needs."""
 
     server: "ForkServer"
     pid: int
@@ -37,7 +37,7 @@ class Forked:
 
 
 class ForkServer:
-    """Start it from a thread that lives on: the server ends with that, and its processes with the server."""
+    """A running fork server. It ends with the thread that made it, and the forked processes end with the server."""
 
     def __init__(self, log: Path) -> None:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -54,18 +54,18 @@ class ForkServer:
         self._exit_codes: dict[int, int] = {}
 
     def close(self) -> None:
-        """Ends the server, upon which the kernel sends its processes their stop signal."""
+        """End the server. The kernel then sends its processes their stop signal."""
         self._channel.close()
         self._process.wait()
 
     def launch(self, launch: Launch) -> Running:
-        """Forks `python -m module ...`, and starts whatever else it is in the ordinary way."""
+        """Fork the process if its command is `python -m module ...`; start any other command in the ordinary way."""
         environment = dict(os.environ if launch.environment is None else launch.environment)
         is_module = tuple(launch.command[:2]) == (sys.executable, "-m")
         if not is_module or launch.account != own_account():
-            return launch_tethered(launch)
-        launch.log.touch()  # a test may read it before the process has begun
-        order = {
+            return launch_dying_with_parent(launch)
+        launch.log.touch()  # a test may read the log before the process has begun
+        request = {
             "arguments": launch.command[2:],
             "environment": environment,
             "directory": str(launch.directory or Path.cwd()),
@@ -73,22 +73,24 @@ class ForkServer:
             "parent_death_signal": int(launch.stop_signal),
         }
         with self._lock:
-            message = json.dumps(order).encode()
-            if len(message) > fork_server.MOST_BYTES:
+            message = json.dumps(request).encode()
+            if len(message) > fork_server.MAX_BYTES:
                 raise ValueError(f"an environment of {len(message)} bytes is too large for the fork server")
             self._channel.sendall(message)
-            while "started" not in (told := self._next_message()):
-                self._note(told)
-            self._exit_codes.pop(told["started"], None)  # of a process that had this pid before
-            return Forked(self, told["started"])
+            while "started" not in (reply := self._next_message()):
+                self._note(reply)
+            self._exit_codes.pop(reply["started"], None)  # of an earlier process with the same pid
+            return Forked(self, reply["started"])
 
     def exit_code(self, process: Forked) -> int | None:
+        """Return the exit code, or None if the process is running."""
         with self._lock:
             while process.pid not in self._exit_codes and self._has_message(0):
                 self._note(self._next_message())
             return self._exit_codes.get(process.pid)
 
     def wait(self, process: Forked, timeout: float | None) -> int:
+        """Wait for the process to end and return its exit code. Raise TimeoutExpired after `timeout` seconds."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while (code := self.exit_code(process)) is None:
             left = None if deadline is None else deadline - time.monotonic()
@@ -103,7 +105,7 @@ class ForkServer:
             return bool(selector.select(timeout))
 
     def _next_message(self) -> dict[str, int]:
-        received = self._channel.recv(fork_server.MOST_BYTES)
+        received = self._channel.recv(fork_server.MAX_BYTES)
         if not received:
             raise RuntimeError("the fork server has ended")
         message: dict[str, int] = json.loads(received)

@@ -18,7 +18,7 @@ class ServerSentEvent:
 
 @asynccontextmanager
 async def watching(url: str, last_event_id: str | None = None) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
-    """The events of GET /live, as they come."""
+    """Yield the events of GET /live as they arrive, after the one with `last_event_id` if it is given."""
     headers = {} if last_event_id is None else {"Last-Event-ID": last_event_id}
     async with (
         AsyncClient(base_url=url, timeout=20) as client,
@@ -29,6 +29,7 @@ async def watching(url: str, last_event_id: str | None = None) -> AsyncIterator[
 
 
 async def events(lines: AsyncIterator[str]) -> AsyncIterator[ServerSentEvent]:
+    """Parse the lines of a text/event-stream."""
     fields: dict[str, str] = {}
     async for line in lines:
         name, _, value = line.partition(": ")
@@ -40,9 +41,9 @@ async def events(lines: AsyncIterator[str]) -> AsyncIterator[ServerSentEvent]:
             fields = {}
 
 
-async def first(told: AsyncIterator[ServerSentEvent], name: str) -> ServerSentEvent:
-    """The next event of that name."""
-    async for event in told:
+async def first(stream: AsyncIterator[ServerSentEvent], name: str) -> ServerSentEvent:
+    """Return the next event of that name. Raise AssertionError if the stream ends first."""
+    async for event in stream:
         if event.name == name:
             return event
     raise AssertionError(f"the stream ended without a {name}")

@@ -1,4 +1,4 @@
-"""The control of the naive strategy."""
+"""The control of the naive strategy: its code with a lock."""
 
 from typing import ClassVar
 
@@ -6,6 +6,6 @@ from app.strategies.naive import NaiveStrategy
 
 
 class LockedNaive(NaiveStrategy):
-    """Runs the same code, but holds the counter from the read until the write."""
+    """The naive strategy's code, but the row of the counter stays locked from the read until the write."""
 
     locking: ClassVar[str] = "FOR NO KEY UPDATE OF i"

@@ -1,6 +1,6 @@
-"""What must be so of an accepted order, by the spans of its trace."""
+"""Assertions about an accepted order, made from the spans of its trace."""
 
-from tests.support.received import Received, Spans
+from tests.support.received import ReceivedSpan, Spans
 
 BUY, RESERVE, CALL, BOOK, BATCH = (
     "POST /buy-ticket", "gate.reserve", "EVALSHA reserve", "ledger.book", "ledger.book batch",
@@ -11,17 +11,18 @@ OUTCOME, RESERVATION, DELIVERY = (
 RESERVED = "reserved"
 
 
-def told(span: Received, *names: str) -> tuple[object, ...]:
+def attributes_of(span: ReceivedSpan, *names: str) -> tuple[object, ...]:
+    """Return the span's attributes with these names, and None for each one that it lacks."""
     return tuple(span.attributes.get(name) for name in names)
 
 
-def accepted(spans: Spans) -> list[Received]:
-    """Their requests."""
-    return [span for span in spans.named(BUY) if told(span, OUTCOME) == (RESERVED,)]
+def accepted(spans: Spans) -> list[ReceivedSpan]:
+    """Return the request spans of the accepted orders."""
+    return [span for span in spans.named(BUY) if attributes_of(span, OUTCOME) == (RESERVED,)]
 
 
 def whole_orders(spans: Spans) -> int:
-    """Accepted purchases whose trace holds all three: request, script and booking."""
+    """Return how many orders have a trace with all three spans: request, script and booking."""
     return sum(
         1
         for bought in spans.named(BUY)
@@ -30,17 +31,20 @@ def whole_orders(spans: Spans) -> int:
     )
 
 
-def one_story(spans: Spans, bought: Received) -> tuple[Received, Received]:
-    """Its reservation and its booking. Checked: from the load generator to the ledger, each once, in one trace."""
-    [buy] = [asked for asked in spans.named("buy") if asked.ids == (bought.trace_id, bought.parent_id)]
+def trace_of_order(spans: Spans, bought: ReceivedSpan) -> tuple[ReceivedSpan, ReceivedSpan]:
+    """Return the order's reservation span and booking span.
+
+    Assert that its trace leads from the load generator to the ledger, with each span exactly once.
+    """
+    [buy] = [span for span in spans.named("buy") if span.ids == (bought.trace_id, bought.parent_id)]
     [reserve] = spans.children(bought.ids, RESERVE)
     [book] = spans.children(reserve.ids, BOOK)
-    assert (buy.service, buy.parent_id) == ("atomictickets-blaster", "")
+    assert (buy.service, buy.parent_id) == ("atomictickets-blast-runner", "")
     assert (bought.service, reserve.service, book.service) == (
         "atomictickets-api", "atomictickets-api", "atomictickets-worker",
     )  # fmt: skip
     assert (bought.kind, reserve.kind, book.kind) == ("SERVER", "PRODUCER", "CONSUMER")
-    assert told(bought, RESERVATION) == told(book, RESERVATION) != (None,)
-    assert told(book, OUTCOME, DELIVERY) == ("booked", "first")
-    assert told(bought, "http.route", "http.response.status_code") == ("/buy-ticket", 200)
+    assert attributes_of(bought, RESERVATION) == attributes_of(book, RESERVATION) != (None,)
+    assert attributes_of(book, OUTCOME, DELIVERY) == ("booked", "first")
+    assert attributes_of(bought, "http.route", "http.response.status_code") == ("/buy-ticket", 200)
     return reserve, book

@@ -1,4 +1,4 @@
-"""Limits for tests that are not about them: the machine runs other tests as well, and each write is on disk first."""
+"""Time limits for tests of something else: the machine runs other tests as well, and each write waits for the disk."""
 
 from pydantic_settings import BaseSettings
 
@@ -6,7 +6,7 @@ from app.settings import GateSettings, LedgerSettings
 
 
 def environment(settings: BaseSettings) -> dict[str, str]:
-    """Returns what a process has in its environment for the values that were set."""
+    """Return the environment variables of a process for the values that were set."""
     prefix = settings.model_config["env_prefix"]
     return {f"{prefix}{name}".upper(): str(value) for name, value in settings.model_dump(exclude_unset=True).items()}
 
@@ -14,4 +14,4 @@ def environment(settings: BaseSettings) -> dict[str, str]:
 PATIENT_GATE = GateSettings(connect_timeout_seconds=10, command_timeout_seconds=10, queue_seconds=10)
 PATIENT_LEDGER = LedgerSettings(connect_timeout_seconds=20, statement_timeout_seconds=30)
 PATIENCE = environment(PATIENT_GATE) | environment(PATIENT_LEDGER)
-"""The same, as the environment of a process."""
+"""The same limits, as the environment of a process."""

@@ -1,5 +1,7 @@
-"""A whole installation for one test: a stock server and a broker of its own, and the service's processes as the lab
-runs them, any of which the test may kill, stop or start again."""
+"""A whole installation for one test: its own stock server and broker, and the service's processes as the lab runs them.
+
+A test may kill or stop any of them, and start it again.
+"""
 
 import asyncio
 import os
@@ -16,18 +18,18 @@ from redis.backoff import ConstantBackoff
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.blasts.load.plan import MAX_REQUESTS, LoadPlan
+from app.blasts.load.process import run_in_process
+from app.blasts.load.result import LoadResult
+from app.blasts.load.runner import Load, run_load
 from app.gate.connection import make_redis
 from app.gate.gate import Gate
-from app.lab.home import LabHome
-from app.lab.load.plan import MAX_REQUESTS, LoadPlan
-from app.lab.load.process import run_in_process
-from app.lab.load.result import LoadResult
-from app.lab.load.runner import Load, run_load
-from app.lab.registry import HOME_VARIABLE
-from app.lab.servers.ports import LOOPBACK, free_port
-from app.lab.servers.valkey import AppendFsync, ValkeyServer
-from app.lab.service import ServicePlan
-from app.lab.supervisor import Part
+from app.lab.stack.home import LabHome
+from app.lab.stack.registry import HOME_VARIABLE
+from app.lab.stack.servers.ports import LOOPBACK, free_port
+from app.lab.stack.servers.valkey import AppendFsync, ValkeyServer
+from app.lab.stack.service import ServicePlan
+from app.lab.stack.supervisor import ManagedProcess
 from app.ledger.engine import make_engine
 from app.settings import GateSettings, LedgerSettings
 from tests.support.patience import PATIENT_GATE, PATIENT_LEDGER
@@ -35,7 +37,6 @@ from tests.support.until import until
 
 START_SECONDS = 60  # of a process; the machine may be busy
 STOP_SECONDS = 30
-SETTLE_SECONDS = 60
 WELL_UNDER_WAY = 200  # purchases answered
 PLENTY = 1_000_000  # tickets: more than any crowd of a test can buy
 QUICK = {
@@ -50,7 +51,7 @@ View = dict[str, Any]
 
 
 class Platform:
-    """One installation. Its processes: `api-<n>`, `worker-<n>`, `reconcile`, and `blaster` if it is asked for."""
+    """One installation. Its processes are `api-<n>`, `worker-<n>`, `reconcile`, and `blast-runner` if requested."""
 
     def __init__(
         self,
@@ -60,18 +61,21 @@ class Platform:
         api: int = 1,
         workers: int = 1,
         appendfsync: AppendFsync = "always",
-        blaster: bool = False,
+        blast_runner: bool = False,
         environment: Mapping[str, str] | None = None,
         redis_url: str | None = None,
     ) -> None:
-        """`redis_url`: a stock server that somebody else looks after, in place of its own."""
+        """Prepare the installation and start nothing yet.
+
+        `redis_url`: an external stock server to use in place of its own; the caller starts and stops that one.
+        """
         self.stock = ValkeyServer(home.directory / "stock", appendfsync=appendfsync)
         self.broker = ValkeyServer(home.directory / "broker", appendfsync="off")
         redis_url = redis_url or self.stock.url
         stores = {"REDIS_URL": redis_url, "BROKER_URL": self.broker.url, "DATABASE_URL": database_url}
         mark = {HOME_VARIABLE: str(home.directory)}
         plan = ServicePlan(home, LOOPBACK, free_port(), QUICK | dict(environment or {}) | stores | mark)
-        parts = plan.parts(api_processes=api, workers=workers)
+        processes = plan.processes(api_processes=api, workers=workers)
         self.url = plan.api_url
         self.redis = patient_redis(redis_url)
         self.gate = Gate(self.redis, GateSettings().key_prefix)
@@ -80,71 +84,77 @@ class Platform:
         self.engine: AsyncEngine = make_engine(database_url, "test", patient, pool_size=1)
         self._home = home
         self._sessions: set[int] = set()
-        self._parts = {part.name: part for part in parts if blaster or part.name != "blaster"}
-        # A connection for each request: none is left to a process that was killed, and all processes get some.
+        self._processes = {each.name: each for each in processes if blast_runner or each.name != "blast-runner"}
+        # A new connection for each request: none leads to a process that was killed, and every process gets some.
         self._client = AsyncClient(base_url=self.url, timeout=20, limits=Limits(max_keepalive_connections=0))
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self._parts)
+        return tuple(self._processes)
 
     @property
     def pids(self) -> dict[str, int]:
-        """Of the processes that run."""
-        return {name: part.server.pid for name, part in self._parts.items() if part.server.running}
+        """Return the pids of the running processes by name."""
+        return {name: process.server.pid for name, process in self._processes.items() if process.server.running}
 
     def log(self, name: str) -> str:
-        return self._parts[name].server.log.read_text(errors="replace")
+        return self._processes[name].server.log.read_text(errors="replace")
 
     def start(self, *names: str) -> None:
-        """Starts these processes at once and returns when all are ready."""
+        """Start these processes together and return when all are ready."""
         for name in names:
             (self._home.directory / f"{name}.ready").unlink(missing_ok=True)
-            self._parts[name].server.start()
-            self._sessions.add(self._parts[name].server.pid)
+            self._processes[name].server.start()
+            self._sessions.add(self._processes[name].server.pid)
         for name in names:
-            part = self._parts[name]
-            assert part.ready is not None
-            part.server.wait_ready(part.ready, seconds=START_SECONDS)  # type: ignore[attr-defined]  # a ChildProcess
-            if name.startswith("api-"):  # they share a port: it may be a sibling that answered
-                part.server.wait_ready(partial(says_ready, part), seconds=START_SECONDS)  # type: ignore[attr-defined]
+            process = self._processes[name]
+            assert process.ready is not None
+            process.server.wait_ready(process.ready, seconds=START_SECONDS)  # type: ignore[attr-defined]  # a ChildProcess
+            if name.startswith("api-"):  # the API processes share a port: another one may have answered
+                process.server.wait_ready(partial(has_logged_ready, process), seconds=START_SECONDS)  # type: ignore[attr-defined]
 
     def stop(self, *names: str) -> None:
-        """SIGTERM. Returns when they have ended by themselves."""
+        """Send SIGTERM to these processes and return when they have ended by themselves."""
         for name in names:
-            assert self._parts[name].server.stop(seconds=STOP_SECONDS), (  # type: ignore[call-arg]  # a ChildProcess
+            assert self._processes[name].server.stop(seconds=STOP_SECONDS), (  # type: ignore[call-arg]  # a ChildProcess
                 f"{name} had to be killed; logs are in {self._home.logs}"
             )
 
     def kill(self, *names: str) -> None:
-        """SIGKILL. Returns when they are gone."""
+        """Send SIGKILL to these processes and return when they are gone."""
         for name in names:
-            self._parts[name].server.kill()
+            self._processes[name].server.kill()
 
     async def create_sale(self, name: str = "drop", *, stock: int, **terms: Any) -> str:
-        """A sale that is open: atomic unless told otherwise."""
+        """Create an open sale and return its name. Its strategy is atomic unless `terms` name another."""
         response = await self.ask("POST", "/sales", {"name": name, "strategy": "atomic", "stock": stock} | terms)
         assert response.status_code == 201, response.text
         return name
 
     async def create_sale_of_first_epoch(self, name: str = "drop", *, stock: int, **terms: Any) -> str:
-        """The same before the reconciler is started, which may otherwise find it unseeded, and begin an epoch."""
+        """Create the sale, and only then start the reconciler.
+
+        A reconciler that is already running may find the sale before the gate is seeded, and begin a new epoch.
+        """
         await self.create_sale(name, stock=stock, **terms)
         self.start("reconcile")
         return name
 
     async def buy(self, sale: str, customer: str, key: str, quantity: int = 1) -> Response:
-        """One attempt, whatever it comes to."""
+        """Ask for tickets once and return the response, whatever its status."""
         order = {"sale": sale, "customer": customer, "quantity": quantity}
         return await self.ask("POST", "/buy-ticket", order, {"X-Idempotency-Key": key})
 
-    async def buy_at_last(self, sale: str, customer: str, key: str) -> Response:
-        """Asks again, with the same key, if that is a 503: a connection whose server has died is found dead once."""
-        return await self._answer_to(lambda: self.buy(sale, customer, key))
+    async def buy_when_served(self, sale: str, customer: str, key: str) -> Response:
+        """Buy one ticket, and repeat the request with the same key while the response is a 503.
+
+        If a server has died, each connection to it fails once before it is replaced.
+        """
+        return await self._when_served(lambda: self.buy(sale, customer, key))
 
     async def blast(self, sale: str, requests: int, *, concurrency: int = 50, **plan: Any) -> LoadResult:
-        """Buyers, each of whom asks again with the same key until they know."""
-        send = run_in_process if "trace_ratio" in plan else run_load  # a process of its own exports their spans
+        """Send `requests` buyers. Each of them repeats a request with the same key until it has a definite answer."""
+        send = run_in_process if "trace_ratio" in plan else run_load  # a process of its own exports the buyers' spans
         return await send(self._plan(sale, requests, concurrency=concurrency, **plan))
 
     def _plan(self, sale: str, requests: int, *, concurrency: int, **plan: Any) -> LoadPlan:
@@ -153,10 +163,10 @@ class Platform:
 
     @asynccontextmanager
     async def buyers(self, sale: str) -> AsyncIterator[Load]:
-        """A hundred buyers at once who come until the block ends, so that what it does happens among them.
+        """Send a hundred buyers at a time until the block ends, so that its steps happen among purchases.
 
-        A crowd of any fixed size may be served before a test's next step: 2,000 were, in one of twenty runs. It begins
-        when two hundred are answered, with a hundred under way.
+        The block begins when 200 purchases are answered and 100 are under way. A crowd of a fixed size could be served
+        before the test's next step: 2,000 were, in one of twenty runs.
         """
         load = Load(self._plan(sale, MAX_REQUESTS, concurrency=100))
         running = asyncio.create_task(load.run())
@@ -170,22 +180,22 @@ class Platform:
             await running
 
     async def view(self, sale: str) -> View:
-        """What GET /sales/{sale} tells; asks again if that is a 503."""
-        response = await self._answer_to(lambda: self.ask("GET", f"/sales/{sale}"))
+        """Return the answer of GET /sales/{sale}. Repeat the request while the response is a 503."""
+        response = await self._when_served(lambda: self.ask("GET", f"/sales/{sale}"))
         assert response.status_code == 200, response.text
         view: View = response.json()
         return view
 
-    async def _answer_to(self, request: Callable[[], Awaitable[Response]]) -> Response:
-        """The first that isn't a 503."""
-        seen: list[Response] = []
+    async def _when_served(self, request: Callable[[], Awaitable[Response]]) -> Response:
+        """Repeat the request until its response is not a 503, and return that response."""
+        responses: list[Response] = []
 
-        async def answered() -> bool:
-            seen[:] = [await request()]
-            return seen[0].status_code != 503
+        async def served() -> bool:
+            responses[:] = [await request()]
+            return responses[0].status_code != 503
 
-        await self.wait_until(answered)
-        return seen[0]
+        await until(served)
+        return responses[0]
 
     async def ask(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
@@ -193,49 +203,45 @@ class Platform:
         return await self._client.request(method, path, json=body, headers=headers)
 
     async def rows(self, statement: str, **values: Any) -> list[Any]:
-        """Rows of the ledger."""
+        """Return rows of the ledger."""
         async with self.engine.connect() as connection:
             return list((await connection.execute(text(statement), values)).all())
 
     async def accepted(self, sale: str) -> int:
-        """Orders that the gate has accepted in this epoch; 0 while it has no such sale."""
+        """Return how many orders the gate has accepted in this epoch, or 0 while it does not know the sale."""
         snapshot = await self.gate.snapshot(sale)
         return snapshot.accepted if snapshot else 0
 
-    async def wait_until(self, condition: Callable[[], Awaitable[bool]], *, seconds: float = SETTLE_SECONDS) -> None:
-        """Returns as soon as the condition holds."""
-        await until(condition, seconds=seconds)
-
     async def settled(self, sale: str) -> View:
-        """The sale once it sells (or is sold out), its backlog is gone and its identity holds."""
-        seen: list[View] = []
+        """Return the sale as soon as it is not degraded, its backlog is empty and its identity holds."""
+        views: list[View] = []
 
         async def settled() -> bool:
-            seen[:] = [await self.view(sale)]
-            identity = seen[0]["identity"]
-            return seen[0]["phase"] != "Degraded" and identity["backlog"] == 0 and identity["holds"] is True
+            views[:] = [await self.view(sale)]
+            identity = views[0]["identity"]
+            return views[0]["phase"] != "Degraded" and identity["backlog"] == 0 and identity["holds"] is True
 
         try:
-            await self.wait_until(settled)
+            await until(settled)
         except TimeoutError:
-            raise AssertionError(f"the sale doesn't settle: {seen}; logs are in {self._home.logs}") from None
-        return seen[0]
+            raise AssertionError(f"the sale doesn't settle: {views}; logs are in {self._home.logs}") from None
+        return views[0]
 
     async def close(self) -> None:
-        """Stops everything, the API first, and checks that nothing is left.
+        """Stop everything, the API first, and assert that no process is left.
 
-        Workers are killed: Celery's child sleeps for a second before it ends (billiard), and that workers end by
-        themselves is for tests/worker to see.
+        Workers are killed, because Celery's child process (billiard) sleeps for a second before it ends. That workers
+        end by themselves is tested in tests/worker.
         """
-        parts = list(reversed(self._parts.values()))
-        workers = [name for name in self._parts if name.startswith("worker-")]
-        for part in parts:
-            part.server.ask_to_stop()
+        processes = list(reversed(self._processes.values()))
+        workers = [name for name in self._processes if name.startswith("worker-")]
+        for process in processes:
+            process.server.ask_to_stop()
         self.kill(*workers)
-        stopped = {
-            part.name: part.server.stop(seconds=STOP_SECONDS)  # type: ignore[call-arg]  # a ChildProcess
-            for part in parts
-            if part.name not in workers
+        ended_by_itself = {
+            process.name: process.server.stop(seconds=STOP_SECONDS)  # type: ignore[call-arg]  # a ChildProcess
+            for process in processes
+            if process.name not in workers
         }
         self.stock.kill()
         self.broker.kill()
@@ -244,11 +250,14 @@ class Platform:
         await self.engine.dispose()
         self._home.unlock()
         assert not [process for process in psutil.process_iter() if self._is_ours(process)]
-        lingering = [name for name, by_itself in stopped.items() if not by_itself]
-        assert not lingering, f"{lingering} had to be killed; logs are in {self._home.logs}"
+        killed = [name for name, by_itself in ended_by_itself.items() if not by_itself]
+        assert not killed, f"{killed} had to be killed; logs are in {self._home.logs}"
 
     def _is_ours(self, process: psutil.Process) -> bool:
-        """Whether it lives and is of this installation: in a session of its processes, or marked as their child."""
+        """Return whether the process is alive and belongs to this installation.
+
+        It does if it is in a session of the installation's processes, or has their mark in its environment.
+        """
         try:
             marked = process.environ().get(HOME_VARIABLE) == str(self._home.directory)
             ours = marked or os.getsid(process.pid) in self._sessions
@@ -258,16 +267,20 @@ class Platform:
 
 
 def patient_redis(url: str) -> Redis:
-    """Unlike the service's own it bears a restart of the server; but for a cluster, or behind Sentinels."""
+    """Return a client that survives a restart of the server, which the service's own client does not.
+
+    For a cluster, or behind Sentinels, return the service's own client with longer timeouts.
+    """
     if "+" in url:
         return make_redis(url, "test", PATIENT_GATE)
     return Redis.from_url(url, decode_responses=True, retry=Retry(ConstantBackoff(0.05), 100))
 
 
 def answered(load: Load) -> int:
-    """Purchases that have their answer so far."""
+    """Return how many purchases have their answer so far."""
     return sum(load.progress.values())
 
 
-def says_ready(part: Part) -> bool:
-    return '"event": "ready"' in part.server.log_tail()
+def has_logged_ready(process: ManagedProcess) -> bool:
+    """Return whether the process has logged that it is ready."""
+    return '"event": "ready"' in process.server.log_tail()

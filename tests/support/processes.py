@@ -1,10 +1,10 @@
-"""Processes of this machine, as the kernel has them."""
+"""The state of a process of this machine."""
 
 import psutil
 
 
 def alive(pid: int) -> bool:
-    """Returns whether the process runs. A zombie has ended. The process may disappear during the check."""
+    """Return whether the process runs. A zombie has ended. The process may disappear during the check."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""Spans as somebody else got to see them: a collector, or whoever asks Jaeger."""
+"""Spans as an outside observer sees them: a collector, or a client of Jaeger."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,8 +6,11 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
-    """A span as it arrived. Ids in hexadecimal digits; `parent_id` is '' for a root; `links`: (trace id, span id)."""
+class ReceivedSpan:
+    """A span as it arrived.
+
+    Ids are hexadecimal digits. `parent_id` is '' for a root. Each link is a pair of trace id and span id.
+    """
 
     name: str
     service: str
@@ -27,19 +30,21 @@ class Received:
 
 @dataclass
 class Spans:
-    spans: list[Received] = field(default_factory=list)
+    """The spans received so far, and queries over them."""
 
-    def named(self, name: str) -> list[Received]:
+    spans: list[ReceivedSpan] = field(default_factory=list)
+
+    def named(self, name: str) -> list[ReceivedSpan]:
         return [span for span in self.spans if span.name == name]
 
-    def children(self, parent: tuple[str, str], name: str) -> list[Received]:
-        """`parent`: its trace id and span id."""
+    def children(self, parent: tuple[str, str], name: str) -> list[ReceivedSpan]:
+        """Return the spans of that name below `parent`, which is a trace id and a span id."""
         return [span for span in self.named(name) if (span.trace_id, span.parent_id) == parent]
 
-    def orphans(self) -> list[Received]:
-        """Spans whose parent never came."""
+    def orphans(self) -> list[ReceivedSpan]:
+        """Return the spans whose parent has not arrived."""
         known = {span.ids for span in self.spans}
         return [span for span in self.spans if span.parent_id and (span.trace_id, span.parent_id) not in known]
 
-    def errors(self) -> list[Received]:
+    def errors(self) -> list[ReceivedSpan]:
         return [span for span in self.spans if span.is_error]

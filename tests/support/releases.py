@@ -1,4 +1,4 @@
-"""Releases that differ in their migrations. A process is of the release that its ALEMBIC_CONFIG leads to."""
+"""Releases that differ only in their migrations. ALEMBIC_CONFIG decides to which release a process belongs."""
 
 import os
 import subprocess
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from tests.support.project import PROJECT
 
-NEXT = "9001"  # beyond all revisions of this project
+NEXT = "9001"  # higher than all revisions of this project
 
 
 @dataclass(frozen=True)
 class Release:
-    """`directory` holds alembic.ini and the revisions."""
+    """A release, whose `directory` holds alembic.ini and the revisions."""
 
     directory: Path
 
@@ -22,7 +22,7 @@ class Release:
         return {"ALEMBIC_CONFIG": str(self.directory / "alembic.ini")}
 
     def migrate(self, database_url: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Runs the release's migration to its end, whatever that is."""
+        """Run the release's migration and return how it ended. A failure is not raised."""
         return subprocess.run(
             [sys.executable, "-m", "app.ledger.migrate"],
             cwd=PROJECT,

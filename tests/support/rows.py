@@ -1,4 +1,4 @@
-"""Rows written straight into the ledger, for tests of what reads them."""
+"""Rows written straight into the ledger, for tests of the code that reads them."""
 
 import itertools
 from typing import Any
@@ -31,7 +31,7 @@ def reservation_id(sale: str = "drop", round_: int = 1, count: int | None = None
 
 
 async def add_booking(engine: AsyncEngine, sale: str = "drop", **other: Any) -> str:
-    """One booking of one ticket, unless told otherwise; returns its reservation id."""
+    """Insert a booking of one ticket, with `other` in place of these defaults. Return its reservation id."""
     count = next(COUNT)
     values = {
         "reservation_id": reservation_id(sale, other.get("round", 1), count),
@@ -53,7 +53,14 @@ async def add_booking(engine: AsyncEngine, sale: str = "drop", **other: Any) -> 
 
 
 async def set_aside(engine: AsyncEngine, reservation: str, *, quantity: int = 1, given_up: bool = True) -> None:
+    """Insert the order of this reservation as set aside, or as only tried and failed so far if not `given_up`."""
     sale, round_, entry = reservation.split(".", 2)
     values = {"sale": sale, "round": int(round_), "entry": entry, "quantity": quantity, "given_up": given_up}
     async with engine.begin() as connection:
         await connection.execute(ADD_SET_ASIDE, values)
+
+
+async def mark_removed(engine: AsyncEngine, sale: str = "drop") -> None:
+    """Record that the ended sale is removed from the gate, as the reconciler does."""
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE sales SET removed_at = now() WHERE name = :sale"), {"sale": sale})

@@ -1,4 +1,4 @@
-"""A lab as a user starts it: a process with servers of its own."""
+"""A lab as a user starts it: a process that starts its own servers."""
 
 import json
 import os
@@ -9,13 +9,13 @@ from typing import Any
 
 import psutil
 
-from app.lab.servers.ports import free_port
+from app.lab.stack.servers.ports import free_port
 from tests.support.project import PROJECT
 from tests.support.until import block_until
 
 
 class RunningLab:
-    """`notes` is its lab.json, `printed` what it has said."""
+    """A lab in a process of its own. `notes` is the content of its lab.json, and `printed` is its output so far."""
 
     def __init__(self, command: list[str], home: Path, output: Path, **environment: str) -> None:
         self.home = home
@@ -32,7 +32,7 @@ class RunningLab:
             )
 
     def wait_ready(self) -> None:
-        block_until(lambda: "Ctrl-C stops all" in self.printed or self.process.poll() is not None, seconds=90)
+        block_until(lambda: "Ctrl-C stops everything" in self.printed or self.process.poll() is not None, seconds=90)
         assert self.process.poll() is None, self.printed
 
     @property
@@ -46,9 +46,10 @@ class RunningLab:
 
     @property
     def pids(self) -> list[int]:
-        """Of all processes below the lab, grandchildren included."""
+        """Return the pids of all processes below the lab, grandchildren included."""
         return [child.pid for child in psutil.Process(self.process.pid).children(recursive=True)]
 
     def end(self, number: signal.Signals) -> int:
+        """Send the signal, wait for the lab to end and return its exit code."""
         self.process.send_signal(number)
         return self.process.wait(60)

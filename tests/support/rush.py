@@ -16,17 +16,17 @@ from app.ledger.engine import make_engine
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, Reserved
 from app.strategies.contention import Contention
-from app.strategies.protocol import Parts, RegisteredStrategy
+from app.strategies.dependencies import RegisteredStrategy, StrategyDependencies
 from tests.support.patience import PATIENT_GATE, PATIENT_LEDGER
 from tests.support.warm import warm_up
 
-MOST_TRIES = 500  # of one buyer; whoever needs more has met something that isn't contention
-WARM_CONNECTIONS = 4  # of each process: purchases under way at once, and tries lost to each that wins
+MAX_TRIES = 500  # of one buyer; contention alone does not take more
+WARM_CONNECTIONS = 4  # of each process: limits the purchases under way at once, and the tries that lose to each winner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where the stores are, and whose keys are ours."""
+class StoreAddresses:
+    """The addresses of the stores, and the prefix of this test's keys."""
 
     database_url: str
     redis_url: str
@@ -36,7 +36,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Buyers:
-    """A process's share of the crowd, in each of the sales one after another."""
+    """One process's share of the crowd, which buys in each of the sales, one after another."""
 
     sales: Sequence[str]
     customers: Sequence[str]
@@ -45,7 +45,7 @@ class Buyers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What the buyers of one process were told in one sale. `contended`: how often one was sent away to come again."""
+    """The answers to the buyers of one process in one sale. `contended` counts the tries that ended in Contention."""
 
     accepted: Sequence[Reserved]
     refused: Sequence[Outcome]
@@ -56,43 +56,46 @@ _starts: list[Barrier] = []
 
 
 def share_start(barrier: Barrier) -> None:
-    """Makes the processes of a pool wait for each other before each sale."""
+    """Make the processes of a pool wait for each other before each sale."""
     _starts[:] = [barrier]
 
 
-def rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Answers]:
-    """Runs in a process of its own: all buyers at once, sale after sale, in step with the other processes."""
+def rush(strategy: type[RegisteredStrategy], addresses: StoreAddresses, buyers: Buyers) -> list[Answers]:
+    """Send all buyers at once to one sale after another, in step with the other processes of the crowd.
+
+    This runs in a process of its own. Raise RuntimeError with the traceback if anything fails.
+    """
     try:
-        return asyncio.run(_rush(strategy, place, buyers))
-    except Exception:  # noqa: BLE001  whatever it was, it is told in the process that asked
-        _starts[0].abort()  # nobody waits for this one
-        # Our errors want more than a sentence to be made again from, which breaks a pool of processes.
+        return asyncio.run(_rush(strategy, addresses, buyers))
+    except Exception:  # noqa: BLE001  every error is reported to the process of the test
+        _starts[0].abort()  # the other processes must not wait for this one
+        # The pool pickles an error with its message alone, and our own errors cannot be built from that.
         raise RuntimeError(traceback.format_exc()) from None
 
 
-async def _rush(strategy: type[RegisteredStrategy], place: Place, buyers: Buyers) -> list[Answers]:
-    async with parts_at(place) as parts, selling(strategy, parts) as desk:
-        told = []
+async def _rush(strategy: type[RegisteredStrategy], addresses: StoreAddresses, buyers: Buyers) -> list[Answers]:
+    async with dependencies_at(addresses) as dependencies, selling(strategy, dependencies) as instance:
+        answers = []
         for sale in buyers.sales:
             await asyncio.to_thread(_starts[0].wait, 60)
-            told.append(await _sell(desk, sale, buyers))
-        return told
+            answers.append(await _sell(instance, sale, buyers))
+        return answers
 
 
 @asynccontextmanager
-async def parts_at(place: Place) -> AsyncIterator[Parts]:
-    """What a strategy is built from in a process that asks for no fixture."""
-    engine = make_engine(place.database_url, "test", PATIENT_LEDGER, pool_size=WARM_CONNECTIONS)
-    settings = PATIENT_GATE.model_copy(update={"key_prefix": place.key_prefix})
-    redis = make_redis(place.redis_url, "test", settings)
-    hints = Hints(place.broker_url)
+async def dependencies_at(addresses: StoreAddresses) -> AsyncIterator[StrategyDependencies]:
+    """Yield the dependencies of a strategy, in a process that has no fixtures."""
+    engine = make_engine(addresses.database_url, "test", PATIENT_LEDGER, pool_size=WARM_CONNECTIONS)
+    settings = PATIENT_GATE.model_copy(update={"key_prefix": addresses.key_prefix})
+    redis = make_redis(addresses.redis_url, "test", settings)
+    hints = Hints(addresses.broker_url)
     try:
-        yield Parts(
+        yield StrategyDependencies(
             engine=engine,
             redis=redis,
-            gate=Gate(redis, place.key_prefix),
+            gate=Gate(redis, addresses.key_prefix),
             hints=hints,
-            broker_url=place.broker_url,
+            broker_url=addresses.broker_url,
             gate_settings=settings,
         )
     finally:
@@ -102,30 +105,33 @@ async def parts_at(place: Place) -> AsyncIterator[Parts]:
 
 
 @asynccontextmanager
-async def selling(strategy: type[RegisteredStrategy], parts: Parts) -> AsyncIterator[RegisteredStrategy]:
-    desk = strategy.build(parts)
-    await warm_up(parts.engine, WARM_CONNECTIONS)
+async def selling(
+    strategy: type[RegisteredStrategy], dependencies: StrategyDependencies
+) -> AsyncIterator[RegisteredStrategy]:
+    """Yield an instance of the strategy, with as many connections to the ledger open as purchases run at once."""
+    instance = strategy.build(dependencies)
+    await warm_up(dependencies.engine, WARM_CONNECTIONS)
     try:
-        yield desk
+        yield instance
     finally:
-        await desk.close()
+        await instance.close()
 
 
-async def _sell(desk: RegisteredStrategy, sale: str, buyers: Buyers) -> Answers:
+async def _sell(instance: RegisteredStrategy, sale: str, buyers: Buyers) -> Answers:
     contended = 0
 
     async def buy(customer: str) -> Outcome:
-        """Comes again with the same key, as a client should, until they know."""
+        """Buy with one key, and repeat it as a client should until the outcome is known."""
         nonlocal contended
         key = secrets.token_hex(8)
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             try:
-                return await desk.buy(Purchase(sale, customer, key, buyers.quantity, secrets.token_hex(8)))
+                return await instance.buy(Purchase(sale, customer, key, buyers.quantity, secrets.token_hex(8)))
             except Contention:
                 contended += 1
             except TemporarilyUnavailable:
-                await asyncio.sleep(0.05)  # a store needs a moment: a client's pause, nothing that is waited for
-        raise AssertionError(f"{customer} was sent away {MOST_TRIES} times")
+                await asyncio.sleep(0.05)  # a client's pause before it tries again; the test waits for nothing here
+        raise AssertionError(f"{customer} was sent away {MAX_TRIES} times")
 
     outcomes = await asyncio.gather(*(buy(customer) for customer in buyers.customers))
     return Answers(

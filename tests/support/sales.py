@@ -1,4 +1,4 @@
-"""Sales and purchases, as tests need them."""
+"""Factories of sales and purchases for tests."""
 
 import secrets
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from app.sales.model import Purchase, Sale, SaleTerms
 
 
 def a_sale(name: str = "drop", *, stock: int = 10, round_: int = 1, epoch: int = 1, **terms: Any) -> Sale:
-    """A sale as the ledger would have it, atomic unless told otherwise."""
+    """Return a sale as the ledger would return it. Its strategy is atomic."""
     return Sale(
         terms=SaleTerms(name=name, strategy="atomic", stock=stock, **terms),
         round=round_,
@@ -19,12 +19,12 @@ def a_sale(name: str = "drop", *, stock: int = 10, round_: int = 1, epoch: int =
 
 
 def a_purchase(customer: str = "ada", key: str | None = None, quantity: int = 1, *, sale: str = "drop") -> Purchase:
-    """One HTTP request's purchase: a nonce of its own, and a key of its own unless one is given."""
+    """Return the purchase of one HTTP request, with a new nonce, and with a new key unless one is given."""
     return Purchase(sale, customer, key or secrets.token_hex(8), quantity, secrets.token_hex(8))
 
 
 async def open_sale(gate: Gate, sale: Sale) -> Sale:
-    """Seeds a fresh sale and opens it with its whole stock, as a recount that finds nothing does."""
+    """Seed a new sale and open it with its whole stock, as a recount does that finds no order."""
     assert await gate.seed(sale)
     assert await gate.open(sale, remaining=sale.terms.stock, backlog=0)
     return sale

@@ -1,15 +1,15 @@
-"""A primary, its replica, and the Sentinel that promotes it. Real servers all three."""
+"""A primary, its replica, and the Sentinel that promotes the replica. All three are real servers."""
 
 from redis import Redis
 
-from app.lab.servers.ports import LOOPBACK
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.ports import LOOPBACK
+from app.lab.stack.servers.valkey import ValkeyServer
 
 NAME = "tickets"
 
 
-class Watched:
-    """`url` asks a Sentinel that is not there first, and then the one that is."""
+class SentinelGroup:
+    """The three servers. `url` names two Sentinels: the first does not exist, the second is the real one."""
 
     def __init__(self, primary: ValkeyServer, replica: ValkeyServer, port: int) -> None:
         self.primary = primary
@@ -18,7 +18,7 @@ class Watched:
         self.url = f"redis+sentinel://{LOOPBACK}:1,{LOOPBACK}:{port}/{NAME}"
 
     def knows_replica(self) -> bool:
-        """Whether the Sentinel could promote somebody."""
+        """Return whether the Sentinel knows a replica that it could promote."""
         try:
             with Redis(LOOPBACK, self.port, decode_responses=True) as sentinel:
                 (replica,) = sentinel.sentinel_slaves(NAME) or [{}]

@@ -1,10 +1,10 @@
-"""A broker that accepts connections and never answers, as a host does that is frozen."""
+"""A broker that accepts connections and never answers, like a frozen host."""
 
 import asyncio
 
 
 class SilentBroker:
-    """Counts who comes, and reads without a word."""
+    """A server that counts its connections, reads what it is sent, and never answers."""
 
     def __init__(self) -> None:
         self.url = ""

@@ -1,4 +1,4 @@
-"""A small real HTTP server whose behaviour a test decides, request by request. It notes what it saw, in order."""
+"""A small real HTTP server whose answer a test decides for each request. It keeps the requests in order."""
 
 import asyncio
 import json
@@ -9,8 +9,8 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One request as it arrived; `open_connections` counts those open at that moment."""
+class Request:
+    """One request as it arrived. `open_connections` counts the connections open at that moment."""
 
     path: str
     key: str
@@ -20,19 +20,22 @@ class Seen:
     traceparent: str | None = None
 
 
-Answer = bytes | None  # None: the connection is closed instead
-Clerk = Callable[[Seen], Awaitable[Answer]]
+Answer = bytes | None  # None to close the connection instead
+Handler = Callable[[Request], Awaitable[Answer]]
 
 
 @dataclass
 class StandInService:
-    clerk: Clerk
+    """A running server. `handler` decides its answers, and `requests` holds the requests so far."""
+
+    handler: Handler
     url: str = ""
-    seen: list[Seen] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
     connections: set[asyncio.StreamWriter] = field(default_factory=set)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def until(self, holds: Callable[["StandInService"], bool]) -> None:
+        """Wait for the condition, which is checked after each request and each closed connection, for up to 60 s."""
         async with asyncio.timeout(60), self.changed:
             await self.changed.wait_for(lambda: holds(self))
 
@@ -45,12 +48,12 @@ class StandInService:
                     name.lower(): value.strip()
                     for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:] if line)
                 }
-                if head.startswith("GET "):  # it only sells
+                if head.startswith("GET "):  # this server only takes purchases and describes no sale
                     writer.write(problem(404, "unknown-sale"))
                     continue
-                await self._admit_who_is_connected()
+                await self._accept_pending_connections()
                 body = json.loads(await reader.readexactly(int(headers["content-length"])))
-                seen = Seen(
+                request = Request(
                     path=head.split()[1],
                     key=headers["x-idempotency-key"],
                     customer=body["customer"],
@@ -58,9 +61,9 @@ class StandInService:
                     open_connections=len(self.connections),
                     traceparent=headers.get("traceparent"),
                 )
-                self.seen.append(seen)
-                await self._tell()
-                answer = await self._ask(seen, reader)
+                self.requests.append(request)
+                await self._notify()
+                answer = await self._ask(request, reader)
                 if answer is None:
                     return
                 writer.write(answer)
@@ -70,36 +73,37 @@ class StandInService:
         finally:
             self.connections.discard(writer)
             writer.close()
-            await self._tell()
+            await self._notify()
 
-    async def _admit_who_is_connected(self) -> None:
-        """Connections that the kernel had made before this request was sent may still wait to be accepted."""
+    async def _accept_pending_connections(self) -> None:
+        """Let the loop accept the connections that the kernel had already made when this request was sent."""
         for _ in range(20):  # accepting takes 5 turns of the loop
             await asyncio.sleep(0)
 
-    async def _ask(self, seen: Seen, reader: asyncio.StreamReader) -> Answer:
-        """The clerk's answer; None as soon as the buyer hangs up, however long the clerk would think."""
-        clerk = asyncio.ensure_future(self.clerk(seen))
+    async def _ask(self, request: Request, reader: asyncio.StreamReader) -> Answer:
+        """Return the handler's answer, or None as soon as the buyer closes the connection before it."""
+        answering = asyncio.ensure_future(self.handler(request))
         hung_up = asyncio.ensure_future(reader.read(1))
-        both: set[asyncio.Future[Any]] = {clerk, hung_up}
+        both: set[asyncio.Future[Any]] = {answering, hung_up}
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            return clerk.result() if clerk.done() else None
+            return answering.result() if answering.done() else None
         finally:
-            clerk.cancel()
+            answering.cancel()
             hung_up.cancel()
             await asyncio.wait(both)
             if not hung_up.cancelled():
-                hung_up.exception()  # a reset is a way to hang up
+                hung_up.exception()  # the buyer may also have reset the connection
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self.changed:
             self.changed.notify_all()
 
 
 @asynccontextmanager
-async def stand_in_service(clerk: Clerk) -> AsyncIterator[StandInService]:
-    service = StandInService(clerk)
+async def stand_in_service(handler: Handler) -> AsyncIterator[StandInService]:
+    """Run a server whose answers the handler decides."""
+    service = StandInService(handler)
     running: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -120,24 +124,24 @@ async def stand_in_service(clerk: Clerk) -> AsyncIterator[StandInService]:
 
 def http(status: int, document: dict[str, Any], **headers: str) -> bytes:
     body = json.dumps(document).encode()
-    lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(body)}"]
+    lines = [f"HTTP/1.1 {status} Status", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
-def reserved(seen: Seen, **headers: str) -> bytes:
-    return http(200, {"status": "Ticket Reserved", "reservation_id": f"drop.1.{seen.key}"}, **headers)
+def reserved(request: Request, **headers: str) -> bytes:
+    return http(200, {"status": "Ticket Reserved", "reservation_id": f"drop.1.{request.key}"}, **headers)
 
 
 def problem(status: int, slug: str, **headers: str) -> bytes:
     return http(status, {"type": f"/problems/{slug}", "status": status}, **headers)
 
 
-def stock_of(tickets: int) -> Clerk:
-    """Sells `tickets`, then says that it is sold out."""
+def stock_of(tickets: int) -> Handler:
+    """Return a handler that sells this many tickets, and then answers that the sale is sold out."""
     left = iter(range(tickets))
 
-    async def sell(seen: Seen) -> Answer:
-        return problem(400, "sold-out") if next(left, None) is None else reserved(seen)
+    async def sell(request: Request) -> Answer:
+        return problem(400, "sold-out") if next(left, None) is None else reserved(request)
 
     return sell

@@ -1,7 +1,7 @@
-"""TLS before the embedded servers, which are built without it: a real handshake, ended in front of them.
+"""TLS in front of the embedded servers, which are built without it.
 
-A client sees what it would see of a server with TLS of its own. The certificate is by a private
-CA, which `openssl` makes.
+The handshake is real, and a client sees what it would see of a server with TLS of its own. A private CA, which
+`openssl` makes, signs the certificate.
 """
 
 import asyncio
@@ -14,30 +14,33 @@ from pathlib import Path
 
 import pytest
 
-from app.lab.servers.ports import LOOPBACK
+from app.lab.stack.servers.ports import LOOPBACK
 
-SSL_REQUEST = struct.pack("!II", 8, 80877103)  # what a client of PostgreSQL sends before its handshake
+SSL_REQUEST = struct.pack("!II", 8, 80877103)  # PostgreSQL's SSLRequest, sent by a client before its handshake
 CHUNK_BYTES = 65_536
 
 
 def authority(home: Path, hosts: Sequence[str]) -> Path:
-    """A directory with ca.crt, which vouches for the hosts' one server.crt (with server.key)."""
+    """Make a CA and a server certificate for all of `hosts`, as ca.crt, server.crt and server.key in `home`.
+
+    Return `home`. Skip the test if openssl is not installed.
+    """
     if shutil.which("openssl") is None:
         pytest.skip("no openssl here to make a certificate with")
-    make_certificate(home, "ca", "-addext keyUsage=critical,keyCertSign,cRLSign")  # Python 3.13 asks for it
+    make_certificate(home, "ca", "-addext keyUsage=critical,keyCertSign,cRLSign")  # Python 3.13 requires it
     names = ",".join(f"DNS:{host}" for host in hosts)
     extensions = f"-addext subjectAltName={names} -addext basicConstraints=CA:FALSE"
     make_certificate(home, "server", f"{extensions} -CA ca.crt -CAkey ca.key")
     return home
 
 
-def make_certificate(home: Path, name: str, more: str = "") -> None:
-    command = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out {name}.crt {more}"
+def make_certificate(home: Path, name: str, options: str = "") -> None:
+    command = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out {name}.crt {options}"
     subprocess.run(["openssl", *command.split()], cwd=home, check=True, capture_output=True)
 
 
 class TlsFront:
-    """Listens with TLS, and hands on to `target`."""
+    """A server that accepts connections with TLS and forwards them to the port `target`."""
 
     def __init__(self, target: int, ca: Path, *, postgres: bool) -> None:
         self._target = target
@@ -67,21 +70,21 @@ class TlsFront:
         self._writers.add(writer)
         try:
             if self._postgres:
-                assert await reader.readexactly(8) == SSL_REQUEST, "a client that does without TLS"
+                assert await reader.readexactly(8) == SSL_REQUEST, "a client without TLS"
                 writer.write(b"S")
                 await writer.start_tls(self._context)
-            there, back = await asyncio.open_connection(LOOPBACK, self._target)
-            self._writers.add(back)
-            await asyncio.gather(_hand_on(reader, back), _hand_on(there, writer))
-            self._writers.discard(back)
+            server_reader, server_writer = await asyncio.open_connection(LOOPBACK, self._target)
+            self._writers.add(server_writer)
+            await asyncio.gather(_forward(reader, server_writer), _forward(server_reader, writer))
+            self._writers.discard(server_writer)
         except (OSError, asyncio.IncompleteReadError):
-            writer.close()  # a client that doesn't trust us leaves in the middle of its handshake
+            writer.close()  # a client that does not trust the certificate leaves during the handshake
         finally:
             self._writers.discard(writer)
             self._connections.discard(task)
 
 
-async def _hand_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+async def _forward(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
     try:
         while data := await source.read(CHUNK_BYTES):
             sink.write(data)

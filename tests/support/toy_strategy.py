@@ -1,4 +1,4 @@
-"""A strategy as somebody might add one: a class, and its place in a list."""
+"""A strategy as a contributor would add one: a class, and its place in a list."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from app.strategies.in_ledger.read_then_write import ReadThenWrite
 
 
 class ToyStrategy(ReadThenWrite):
-    """Locks the row harder than it must."""
+    """A read and a write under a stronger row lock than is needed."""
 
     name: ClassVar[str] = "toy"
     locking: ClassVar[str] = "FOR UPDATE OF i"

@@ -1,30 +1,30 @@
-"""Waits for a condition, never for a time."""
+"""Functions that wait for a condition instead of a fixed time."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 
-LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 0.01, 1.0
+LEAST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.01, 1.0
 PAUSE_FACTOR = 2
-"""Times what a look took: waiting must not take the processors from what is waited for."""
+"""The pause between two checks is this many times as long as a check took, so that checks do not load the machine."""
 
 Condition = Callable[[], object | Awaitable[object]]
 
 
 async def until(holds: Condition, *, seconds: float = 60) -> None:
-    """Returns as soon as the condition is true. Raises TimeoutError if it isn't within `seconds`."""
+    """Return as soon as the condition is true. Raise TimeoutError if it is not within `seconds`."""
     async with asyncio.timeout(seconds):
         while True:
             begun = time.monotonic()
-            seen = holds()
-            if await seen if isawaitable(seen) else seen:
+            result = holds()
+            if await result if isawaitable(result) else result:
                 return
             await asyncio.sleep(_pause_after(begun))
 
 
 def block_until(holds: Callable[[], object], *, seconds: float = 60) -> None:
-    """The same for a test without an event loop."""
+    """Do the same as `until` in a test without an event loop."""
     deadline = time.monotonic() + seconds
     while True:
         begun = time.monotonic()
@@ -36,5 +36,5 @@ def block_until(holds: Callable[[], object], *, seconds: float = 60) -> None:
 
 
 def _pause_after(begun: float) -> float:
-    """Seconds until the next look, after one that began then (monotonic)."""
-    return min(MOST_PAUSE_SECONDS, max(LEAST_PAUSE_SECONDS, PAUSE_FACTOR * (time.monotonic() - begun)))
+    """Return the seconds until the next check, after one that began at `begun` on the monotonic clock."""
+    return min(MAX_PAUSE_SECONDS, max(LEAST_PAUSE_SECONDS, PAUSE_FACTOR * (time.monotonic() - begun)))

@@ -1,4 +1,4 @@
-"""Which traces the operator and the reconciler export."""
+"""The traces that the operator and the reconciler export: those with a change or a failure, and a few others."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode, Tracer
 
 from app.telemetry.changed_traces import ChangedTraces
-from app.telemetry.spans import CHANGED
+from app.telemetry.names import CHANGED
 
-NEVER = 2**200  # no id is a multiple of it
+NEVER = 2**200  # larger than any trace id, so that none is a multiple of it
 
 
 @pytest.fixture

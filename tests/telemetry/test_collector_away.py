@@ -1,4 +1,4 @@
-"""A collector that is dead, or never answers, costs the spans and nothing else."""
+"""If the collector is dead or never answers, spans are lost and nothing else."""
 
 import gc
 import json
@@ -11,17 +11,18 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from structlog.testing import capture_logs
 
-from app.lab.servers.ports import LOOPBACK, free_port
-from app.telemetry.exporting import ToldOnce
+from app.lab.stack.servers.ports import LOOPBACK, free_port
+from app.telemetry.exporting import QuietExporter
 from app.telemetry.provider import provider_of
 from tests.fixtures.platform import MakePlatform
+from tests.support.until import until
 
 LOST = "spans are lost; nothing else is"
 
 
 @pytest.fixture(params=["dead", "silent"])
 def port(request: pytest.FixtureRequest) -> Iterator[int]:
-    """Where nobody listens; or where the kernel accepts connections, and nobody ever reads from them."""
+    """Yield a port without a listener, or one on which the kernel accepts connections that are never read."""
     if request.param == "dead":
         yield free_port()
         return
@@ -29,7 +30,7 @@ def port(request: pytest.FixtureRequest) -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-async def test_a_blast_goes_on_and_it_is_told_once(make_platform: MakePlatform, port: int) -> None:
+async def test_a_blast_goes_on_and_the_outage_is_logged_once(make_platform: MakePlatform, port: int) -> None:
     away = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{LOOPBACK}:{port}",
         "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
@@ -42,11 +43,11 @@ async def test_a_blast_goes_on_and_it_is_told_once(make_platform: MakePlatform, 
     assert result.outcomes == {"accepted": 300, "sold-out": 300}
     await platform.settled(sale)
 
-    async def told() -> bool:
+    async def warned() -> bool:
         return LOST in platform.log("api-1") and LOST in platform.log("worker-1")
 
-    await platform.wait_until(told)
-    platform.stop(*platform.names)  # asserts that none of them had to be killed
+    await until(warned)
+    platform.stop(*platform.names)  # it asserts that none had to be killed
     for name in ("api-1", "worker-1"):
         lines = [json.loads(line) for line in platform.log(name).splitlines() if line.startswith("{")]
         about = [line["event"] for line in lines if "span" in line["event"] or "export" in line["event"]]
@@ -55,7 +56,7 @@ async def test_a_blast_goes_on_and_it_is_told_once(make_platform: MakePlatform, 
 
 
 class Silent(SpanExporter):
-    """Takes a batch and doesn't return until it is told to."""
+    """An exporter that takes a batch and does not return until it is released."""
 
     def __init__(self) -> None:
         self.released = threading.Event()
@@ -75,14 +76,14 @@ def test_what_waits_for_a_silent_collector_is_bounded(monkeypatch: pytest.Monkey
     with capture_logs():
         for _ in range(5_000):
             tracer.start_span("one of many").end()
-    kept = sum(1 for each in gc.get_objects() if issubclass(type(each), ReadableSpan) and each.name == "one of many")
+    kept = sum(1 for found in gc.get_objects() if issubclass(type(found), ReadableSpan) and found.name == "one of many")
     exporter.released.set()
     provider.shutdown()
     assert 100 <= kept <= 100 + 2 * 50
 
 
 class Changing(SpanExporter):
-    """Fails as often as it is told to."""
+    """An exporter that returns the given results, one after another."""
 
     def __init__(self, *results: SpanExportResult) -> None:
         self._results = list(results)
@@ -91,9 +92,9 @@ class Changing(SpanExporter):
         return self._results.pop(0)
 
 
-def test_an_outage_is_told_at_its_beginning_and_its_end() -> None:
+def test_an_outage_is_logged_at_its_beginning_and_its_end() -> None:
     failure, success = SpanExportResult.FAILURE, SpanExportResult.SUCCESS
-    exporter = ToldOnce(Changing(success, failure, failure, failure, success, success))
+    exporter = QuietExporter(Changing(success, failure, failure, failure, success, success))
     with capture_logs() as lines:
         for _ in range(6):
             exporter.export([])

@@ -1,4 +1,4 @@
-"""What is decided beforehand leaves the very span that the SDK would have made of it."""
+"""A span whose sampling was decided beforehand is exactly the span that the SDK would have made."""
 
 from collections.abc import Callable, Mapping
 
@@ -24,9 +24,10 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import AnyValue
 
 from app.telemetry import spans
-from app.telemetry.context import parse, traceparent_of
+from app.telemetry.context import parse_traceparent, traceparent_of
+from app.telemetry.names import SCOPE
 from app.telemetry.recorded import Recorder
-from app.telemetry.spans import SCOPE, current_traceparent, decided, start_decided
+from app.telemetry.spans import current_traceparent, recorded_span, start_recorded_span
 
 PARENT = SpanContext(0xA1, 0xB2, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 ELSEWHERE = SpanContext(0xC3, 0xD4, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
@@ -52,7 +53,7 @@ def by_the_recorder(provider: TracerProvider, parent: SpanContext | None) -> Spa
 
 
 def story(span: Span) -> None:
-    """All that can be said of a span, and what is said too late."""
+    """Do to a span everything that its API allows, and some of it again after its end, which must have no effect."""
     span.set_attribute("atomictickets.outcome", "reserved")
     span.set_attributes({"atomictickets.remaining": 7, "http.response.status_code": 503})
     span.add_link(ELSEWHERE, {"atomictickets.link": "seeded by"})
@@ -65,11 +66,11 @@ def story(span: Span) -> None:
 
 
 class LookupErrorOfOurs(LookupError):
-    """Whose module is told with its name."""
+    """An error outside builtins, whose name is recorded with its module."""
 
 
 def sent(make: Make, parent: SpanContext | None) -> SentSpan:
-    """What goes to the collector, without the ids, which are new each time, and the order of attributes."""
+    """Return what is sent to the collector, without the ids, which are always new, and the order of attributes."""
     exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     span = make(provider, parent)
@@ -78,15 +79,15 @@ def sent(make: Make, parent: SpanContext | None) -> SentSpan:
     assert not span.is_recording()
     [scope] = encode_spans(exporter.get_finished_spans()).resource_spans[0].scope_spans
     assert scope.scope.name == SCOPE
-    told: SentSpan
-    [told] = scope.spans
-    assert (len(told.trace_id), len(told.span_id)) == (16, 8)
-    told.ClearField("span_id")
+    sent: SentSpan
+    [sent] = scope.spans
+    assert (len(sent.trace_id), len(sent.span_id)) == (16, 8)
+    sent.ClearField("span_id")
     if parent is None:
-        told.ClearField("trace_id")
-    for attributes in (told.attributes, *(event.attributes for event in told.events)):
+        sent.ClearField("trace_id")
+    for attributes in (sent.attributes, *(event.attributes for event in sent.events)):
         attributes.sort(key=lambda pair: pair.key)
-    return told
+    return sent
 
 
 @pytest.mark.parametrize("parent", [None, PARENT], ids=["root", "child"])
@@ -100,31 +101,31 @@ def test_what_travels_is_the_same(exported: InMemorySpanExporter) -> None:
     for parent in (None, PARENT):
         names = [traceparent_of(make(provider, parent).get_span_context()) for make in (by_the_sdk, by_the_recorder)]
         assert {name[-2:] for name in names} == {"03" if parent is None else "01"}
-        assert all(parse(name) for name in names)
+        assert all(parse_traceparent(name) for name in names)
 
 
 def test_what_is_decided_is_sampled_whatever_its_parent_is(exported: InMemorySpanExporter) -> None:
     unsampled = SpanContext(0xA1, 0xB2, is_remote=True, trace_flags=TraceFlags(TraceFlags.RANDOM_TRACE_ID))
-    with decided("buy", unsampled, {}, kind=SpanKind.SERVER):
+    with recorded_span("buy", unsampled, {}, kind=SpanKind.SERVER):
         assert current_traceparent().endswith("-03")
     assert [span.name for span in exported.get_finished_spans()] == ["buy"]
 
 
 def test_what_has_ended_is_changed_by_nothing(exported: InMemorySpanExporter) -> None:
-    span = start_decided("buy", None, GIVEN)
+    span = start_recorded_span("buy", None, GIVEN)
     span.end(ENDED)
-    [before] = [each.to_json() for each in exported.get_finished_spans()]
+    [before] = [ended.to_json() for ended in exported.get_finished_spans()]
     story(span)
     span.set_status(Status(StatusCode.OK))
-    [after] = [each.to_json() for each in exported.get_finished_spans()]
+    [after] = [ended.to_json() for ended in exported.get_finished_spans()]
     assert before == after
-    assert GIVEN["http.response.status_code"] == 200  # what was given is the caller's own
+    assert GIVEN["http.response.status_code"] == 200  # the caller's own mapping is unchanged
 
 
 def test_it_is_the_current_one_for_as_long_as_it_is_open(exported: InMemorySpanExporter) -> None:
-    with decided("buy", PARENT, GIVEN, kind=SpanKind.SERVER) as outer:
+    with recorded_span("buy", PARENT, GIVEN, kind=SpanKind.SERVER) as outer:
         assert current_traceparent() == traceparent_of(outer.get_span_context())
-        with decided("reserve", outer.get_span_context(), {}, kind=SpanKind.PRODUCER):
+        with recorded_span("reserve", outer.get_span_context(), {}, kind=SpanKind.PRODUCER):
             pass
     assert get_current_span() is INVALID_SPAN
     reserve, buy = exported.get_finished_spans()
@@ -132,7 +133,7 @@ def test_it_is_the_current_one_for_as_long_as_it_is_open(exported: InMemorySpanE
 
 
 def test_an_error_passes_and_is_its_status(exported: InMemorySpanExporter) -> None:
-    with pytest.raises(ValueError, match="broken"), decided("buy", None, {}, kind=SpanKind.SERVER):
+    with pytest.raises(ValueError, match="broken"), recorded_span("buy", None, {}, kind=SpanKind.SERVER):
         raise ValueError("broken")
     [span] = exported.get_finished_spans()
     assert (span.status.status_code, [event.name for event in span.events]) == (StatusCode.ERROR, ["exception"])
@@ -140,6 +141,6 @@ def test_an_error_passes_and_is_its_status(exported: InMemorySpanExporter) -> No
 
 def test_where_nothing_is_exported_it_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spans, "_RECORDER", None)
-    with decided("buy", PARENT, GIVEN, kind=SpanKind.SERVER) as span:
+    with recorded_span("buy", PARENT, GIVEN, kind=SpanKind.SERVER) as span:
         assert not span.is_recording()
         assert current_traceparent() == ""

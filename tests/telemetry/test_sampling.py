@@ -1,12 +1,12 @@
-"""What is decided before a span is made, and what a `traceparent` is."""
+"""The sampling decision that is made before a span exists, and the parsing of a `traceparent`."""
 
 from secrets import token_hex
 
 import pytest
 from structlog.testing import capture_logs
 
-from app.telemetry.context import parse, traceparent_of
-from app.telemetry.sampling import NOTHING, Sampling
+from app.telemetry.context import parse_traceparent, traceparent_of
+from app.telemetry.sampling import NEVER, Sampling
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 NONCE = "0123456789abcdef"
@@ -31,17 +31,17 @@ def test_the_standard_samplers(
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", argument)
-    assert Sampling.of_environment() == expected
+    assert Sampling.from_environment() == expected
 
 
 @pytest.mark.parametrize(
     ("sampler", "argument"), [("jaeger_remote", ""), ("traceidratio", "often"), ("traceidratio", "2")]
 )
-def test_a_sampler_that_cannot_be_read_is_told(sampler: str, argument: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sampler_that_cannot_be_read_is_logged(sampler: str, argument: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", argument)
     with capture_logs() as lines:
-        assert Sampling.of_environment() == Sampling(1.0, follows_parent=True)
+        assert Sampling.from_environment() == Sampling(1.0, follows_parent=True)
     assert [line["log_level"] for line in lines] == ["warning"]
 
 
@@ -78,10 +78,10 @@ def test_without_a_parent_half_of_a_crowd_is_sampled_and_each_has_a_name_of_its_
 
 
 def test_without_a_parent_a_trace_is_named_after_process_and_nonce() -> None:
-    one, other = (NOTHING.decide(b"", nonce)[0] for nonce in (NONCE, HIGHEST))
+    one, other = (NEVER.decide(b"", nonce)[0] for nonce in (NONCE, HIGHEST))
     assert (one[16:], other[16:]) == (NONCE, HIGHEST)
     assert one[:16] == other[:16] != LOWEST
-    assert parse(f"00-{one}-{SPAN}-01") is not None
+    assert parse_traceparent(f"00-{one}-{SPAN}-01") is not None
 
 
 def test_a_ratio_that_follows_no_parent_goes_by_the_trace_s_id() -> None:
@@ -91,7 +91,7 @@ def test_a_ratio_that_follows_no_parent_goes_by_the_trace_s_id() -> None:
 
 
 def test_a_process_without_traces_names_the_caller_s_all_the_same() -> None:
-    assert NOTHING.decide(SAMPLED.encode(), NONCE) == (TRACE, False)
+    assert NEVER.decide(SAMPLED.encode(), NONCE) == (TRACE, False)
 
 
 @pytest.mark.parametrize(
@@ -102,19 +102,19 @@ def test_a_process_without_traces_names_the_caller_s_all_the_same() -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_traceparent_names_no_span(text: str) -> None:
-    assert parse(text) is None
+    assert parse_traceparent(text) is None
     trace_id, _ = Sampling(0.0, follows_parent=True).decide(text.encode("latin-1"), NONCE)
     assert trace_id[16:] == NONCE
     assert len(trace_id) == 32
 
 
 def test_a_span_s_name_travels_as_it_came() -> None:
-    found = parse(SAMPLED)
+    found = parse_traceparent(SAMPLED)
     assert found is not None
     assert (traceparent_of(found), found.is_remote) == (SAMPLED, True)
-    later = parse(f"01-{TRACE}-{SPAN}-01-more")
+    later = parse_traceparent(f"01-{TRACE}-{SPAN}-01-more")
     assert later is not None
     assert later.trace_id == found.trace_id
-    unsampled = parse(UNSAMPLED)
+    unsampled = parse_traceparent(UNSAMPLED)
     assert unsampled is not None
     assert traceparent_of(unsampled) == ""

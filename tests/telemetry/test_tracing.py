@@ -1,4 +1,4 @@
-"""What is exported, under what name, and that nothing is set up where nothing is asked for."""
+"""When traces are exported, and under which name. Nothing is set up unless the environment asks for it."""
 
 import subprocess
 import sys
@@ -9,10 +9,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from structlog.testing import capture_logs
 
-from app.telemetry.exporting import exporter_of_environment
+from app.telemetry.exporting import exporter_from_environment
+from app.telemetry.names import CHANGED
 from app.telemetry.provider import provider_of
-from app.telemetry.spans import CHANGED
-from app.telemetry.tracing import is_asked_for
+from app.telemetry.tracing import is_requested
 from tests.support.collector import Collector
 
 VARIABLES = (
@@ -48,7 +48,7 @@ def test_the_environment_alone_says_whether_traces_are_exported(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert is_asked_for() is exported
+    assert is_requested() is exported
 
 
 @pytest.mark.parametrize(("endpoint", "imported"), [("", "False"), ("http://127.0.0.1:1", "True")])
@@ -92,7 +92,7 @@ def test_the_environment_names_the_service(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_collector_gets_what_waits_at_the_end(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
-    provider = provider_of("shop", exporter_of_environment())
+    provider = provider_of("shop", exporter_from_environment())
     with provider.get_tracer("test").start_as_current_span("one", attributes={CHANGED: True}) as one:
         trace_id = f"{one.get_span_context().trace_id:032x}"
     provider.shutdown()
@@ -109,7 +109,7 @@ def test_the_environment_says_what_is_sampled(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_environment_is_read_in_one_way(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """Otherwise the SDK tells of a second default, in words of its own."""
+    """Otherwise the SDK would also read it, and log a second default."""
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "traceidratio")
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "2")
     with capture_logs() as lines:

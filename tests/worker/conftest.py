@@ -1,3 +1,5 @@
+"""Fixtures for an open sale in real stores, and for real Celery workers that drain it."""
+
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -8,10 +10,10 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.lab.process import ChildProcess
-from app.lab.service import CELERY_WORKER
+from app.lab.stack.process import ChildProcess
+from app.lab.stack.service import CELERY_WORKER
 from tests.support.project import PROJECT
-from tests.support.stall import Stall
+from tests.support.sale_stream import SaleStream
 
 START_SECONDS = 60
 
@@ -19,13 +21,17 @@ MakeWorker = Callable[..., ChildProcess]
 
 
 @pytest.fixture
-async def stall(stock_redis: Redis, engine: AsyncEngine, key_prefix: str) -> Stall:
-    return await Stall(stock_redis, engine, key_prefix).open(100)
+async def sale_stream(stock_redis: Redis, engine: AsyncEngine, key_prefix: str) -> SaleStream:
+    """Return an open sale of 100 tickets."""
+    return await SaleStream(stock_redis, engine, key_prefix).open(100)
 
 
 @pytest.fixture
 def make_worker(tmp_path: Path, store_environment: dict[str, str], key_prefix: str) -> Iterator[MakeWorker]:
-    """Starts `celery worker` as the lab does; `environment` overrides. Returns when its child reaches the stores."""
+    """Yield a function that starts `celery worker` as the lab does, and returns when its child reaches the stores.
+
+    `environment` overrides the default settings. With `wait=False` it returns at once.
+    """
     made: list[ChildProcess] = []
     numbers = count(1)
 
@@ -54,5 +60,5 @@ def make_worker(tmp_path: Path, store_environment: dict[str, str], key_prefix: s
 
 
 def logged(worker: ChildProcess, words: str) -> bool:
-    """Whether any log line says so."""
+    """Return whether these words are anywhere in the worker's log."""
     return words in worker.log.read_text(errors="replace")

@@ -1,21 +1,21 @@
-"""The worker's probes, asked as the kubelet asks: a connection each."""
+"""The worker's probes, requested as by the kubelet, on a new connection each."""
 
 from collections.abc import Callable
 
 import psutil
 from redis.asyncio import Redis
 
-from app.lab.servers.ports import free_port
-from app.lab.servers.valkey import ValkeyServer
+from app.lab.stack.servers.ports import free_port
+from app.lab.stack.servers.valkey import ValkeyServer
 from tests.support.probe import status
 from tests.support.until import until
 from tests.worker.conftest import MakeWorker
 
-DEAD_REDIS = "redis://127.0.0.1:1/0"  # port 1 refuses
+DEAD_REDIS = "redis://127.0.0.1:1/0"  # port 1 refuses connections
 
 
 async def waits_for_hints(broker: ValkeyServer) -> bool:
-    """Whether a worker's loop has asked for its next message."""
+    """Return whether a worker's loop is asking the broker for its next message."""
     async with Redis.from_url(broker.url, decode_responses=True) as redis:
         return any(client["cmd"] == "brpop" for client in await redis.client_list())
 
@@ -40,7 +40,7 @@ async def test_a_child_that_follows_another_answers_on_the_same_port(
 ) -> None:
     port, broker = free_port(), make_valkey(appendfsync="off")
     worker = make_worker(WORKER_PROBE_PORT=str(port), BROKER_URL=broker.url)
-    # Before its loop has begun Celery takes a child's death for a start that failed, and ends.
+    # Before its loop has begun, Celery treats a child's death as a failed start, and ends.
     await until(lambda: waits_for_hints(broker))
     (child,) = psutil.Process(worker.pid).children()
     child.kill()

@@ -1,11 +1,12 @@
--- acknowledge: the orders are in the ledger (or set aside for a person): they leave the stream and the backlog, once.
+-- acknowledge: removes orders that are in the ledger (or set aside for a person) from the stream and the backlog, once.
 -- KEYS  1 sale (hash)  2 orders (stream)
 -- ARGV  1 group, then for each entry: its id, its round, its quantity (tickets)
--- returns {entries that were still there, backlog (tickets) or -1 where the sale's hash is gone}
+-- returns {entries that were still there, backlog (tickets) or -1 if the sale's hash is gone}
 --
--- An entry that another worker has already taken away lowers nothing, nor does one of an earlier round: the backlog is
--- the present round's. The backlog comes last: after a script's first write no command of it is refused for memory, so
--- that a full server (HINCRBY alone would be refused there) still lets orders go.
+-- The backlog counts the present round only. An entry that another worker has already removed does not lower it, nor
+-- does an entry of an earlier round.
+-- The backlog is written last. After its first write a script is no longer refused for lack of memory, so a full server
+-- still lets orders leave. It would refuse HINCRBY alone.
 local group = ARGV[1]
 local round, backlog = unpack(redis.call('HMGET', KEYS[1], 'round', 'backlog'))
 

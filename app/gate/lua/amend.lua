@@ -1,9 +1,9 @@
--- amend: makes a running sale follow the terms that the ledger has committed. What is fenced stays fenced.
+-- amend: applies the terms that the ledger has committed to a running sale. A fenced sale stays fenced.
 -- KEYS  1 sale (hash)  2 answers, 3 customers and 4 released of the round
 -- ARGV  1 epoch  2 state ('open' | 'paused' | 'closed')  3 stock (tickets; it only grows)  4 limit (0 = none)
---       5 opens and 6 closes (ms since the epoch, 0 = none)
---       7 time at which answers, customers and released go (seconds since the epoch, 0 = not yet known)
--- returns {'amended', remaining} | {'refused', the epoch that is here} | {'missing', 0}
+--       5 opens and 6 closes (Unix time in ms, 0 = none)
+--       7 time at which answers, customers and released expire (Unix time in seconds, 0 = not known yet)
+-- returns {'amended', remaining} | {'refused', the sale's epoch here} | {'missing', 0}
 local here = redis.call('HMGET', KEYS[1], 'epoch', 'state', 'stock', 'remaining')
 if not here[1] then return {'missing', 0} end
 if here[1] ~= ARGV[1] or here[2] == 'fenced' then return {'refused', tonumber(here[1])} end

@@ -1,8 +1,9 @@
--- fence: stops a sale at once, for somebody who saw that this server went back in time. Only a new seed lifts it.
+-- fence: stops a sale at once, for a caller that saw this server go back in time (lose its newest writes). Only a new
+-- seed lifts the fence.
 -- KEYS  1 sale (hash)
--- ARGV  1 epoch (the newest that the caller knows; an older one fences nothing)
--- returns {'fenced', epoch} | {'refused', the epoch that is here} | {'missing', 0}
-local epoch = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '')  -- what is no number is as good as gone
+-- ARGV  1 epoch (the newest that the caller knows; an epoch older than the sale's fences nothing)
+-- returns {'fenced', the sale's epoch} | {'refused', the sale's epoch} | {'missing', 0}
+local epoch = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '')  -- an epoch that is not a number counts as missing
 if not epoch then return {'missing', 0} end
 if tonumber(ARGV[1]) < epoch then return {'refused', epoch} end
 redis.call('HSET', KEYS[1], 'state', 'fenced')

@@ -1,8 +1,10 @@
--- forget_consumers: removes the names of workers that are gone. One script, since XGROUP DELCONSUMER also drops what is
--- pending: a consumer with an entry pending stays until another worker has claimed it.
+-- forget_consumers: removes the names of workers that are gone from the group.
 -- KEYS  1 orders (stream)
--- ARGV  1 group  2 idle for at least (milliseconds)
+-- ARGV  1 group  2 shortest idle time of a consumer to remove (milliseconds)
 -- returns the number of consumers removed
+--
+-- It is one script because XGROUP DELCONSUMER also drops the consumer's pending entries. A consumer that has a pending
+-- entry stays until another worker has claimed the entry.
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local removed = 0
 for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do

@@ -1,7 +1,7 @@
--- give_back: returns leaked tickets to the stock. Two callers who decided on the same snapshot give back once.
+-- give_back: returns leaked tickets to the stock. If two callers decided on the same snapshot, only one gives back.
 -- KEYS  1 sale (hash)
--- ARGV  1 round  2 epoch  3 repairs and 4 released (as in the snapshot that was decided on)  5 tickets
--- returns {'given-back', remaining} | {'refused', remaining, or 0}
+-- ARGV  1 round  2 epoch  3 repairs and 4 released (as in the caller's snapshot)  5 tickets
+-- returns {'given-back', remaining} | {'refused', remaining, or 0 if the sale is missing}
 local here = redis.call('HMGET', KEYS[1], 'round', 'epoch', 'repairs', 'released', 'state', 'stock', 'remaining')
 local remaining = tonumber(here[7] or 0)
 for i = 1, 4 do

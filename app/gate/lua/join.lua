@@ -1,11 +1,11 @@
--- join: makes sure that the group of workers is there, at the stream's beginning.
+-- join: creates the group of workers at the beginning of the stream, unless the group exists.
 -- KEYS  1 orders (stream)
 -- ARGV  1 group
--- returns 1 | 0 where there is no stream, and so nothing to join
+-- returns 1 | 0 if there is no stream, and so no group to join
 --
--- A script and not XGROUP CREATE, which a full server refuses, also of a group that is there: no order would ever leave
--- it again. After a script's first write nothing of it is refused for memory; PERSIST writes nothing to a stream without
--- a time to live.
+-- It is a script because a full server refuses XGROUP CREATE, even for a group that exists: no order would ever leave
+-- the stream again. After its first write a script is no longer refused for lack of memory. PERSIST is that write; it
+-- changes nothing, since the stream has no time to live.
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
   if group[2] == ARGV[1] then return 1 end

@@ -1,12 +1,12 @@
 -- open: lifts the fence of a sale that was seeded and recounted under this epoch.
 -- KEYS  1 sale (hash)  2 answers and 3 customers of the round (hashes)  4 orders (stream)
 -- ARGV  1 epoch  2 state ('open' | 'paused' | 'closed')  3 remaining (tickets)  4 backlog (tickets)
---       5 time at which answers and customers go (seconds since the epoch, 0 = not yet known); those made later as well
---       6 entries in the stream when the backlog was counted ('' = opened whatever is there)
--- returns {'opened', remaining} | {'moved', entries in the stream} | {'refused', the epoch that is here, or 0}
+--       5 time at which answers and customers expire, also if created later (Unix time in seconds, 0 = not known yet)
+--       6 entries in the stream when the backlog was counted ('' = do not compare)
+-- returns {'opened', remaining} | {'moved', entries in the stream} | {'refused', the sale's epoch here, or 0}
 --
--- Behind the fence entries only leave. As many as were counted are those that were counted, and the backlog is exact;
--- otherwise the drain has taken some away since, and the caller counts again.
+-- While the sale is fenced, entries only leave the stream. If there are as many as were counted, they are the counted
+-- ones and the backlog is exact. Otherwise the drain has removed some of them, and the caller must count again.
 local here = redis.call('HMGET', KEYS[1], 'epoch', 'state')
 if here[1] ~= ARGV[1] or here[2] ~= 'fenced' then return {'refused', tonumber(here[1] or 0)} end
 local entries = redis.call('XLEN', KEYS[4])

@@ -1,9 +1,9 @@
--- remove: takes an ended and drained sale away. What buyers may still ask about goes later, by itself.
--- KEYS  1 sale (hash)  2 orders (stream)  3 answers, 4 customers and 5 released of the round that is here
--- ARGV  1 time at which these three go, where they have none yet (seconds since the epoch)  2 their round
--- returns {'removed', 0} | {'elsewhere', the round that is here}
+-- remove: removes an ended and drained sale. The keys from which buyers may still be answered expire later.
+-- KEYS  1 sale (hash)  2 orders (stream)  3 answers, 4 customers and 5 released of the sale's round here
+-- ARGV  1 time at which keys 3 to 5 expire if they have no time to live yet (Unix time in seconds)  2 their round
+-- returns {'removed', 0} | {'elsewhere', the sale's round here}
 --
--- A sale that was fenced before it ended has answers that nobody gave a time to go.
+-- A sale that was fenced before it ended has answers without a time to live.
 local round = redis.call('HGET', KEYS[1], 'round')
 if round and round ~= ARGV[2] then return {'elsewhere', tonumber(round)} end
 redis.call('UNLINK', KEYS[1], KEYS[2])

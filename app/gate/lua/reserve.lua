@@ -1,18 +1,22 @@
 -- reserve: decides the purchases of one sale that waited together, in their order.
 -- KEYS  1 sale (hash)  2 orders (stream)  3 answers of the round (hash)  4 customers of the round (hash)
--- ARGV  1 round  2 epoch  3 run id of the server the caller is connected to ('' where it can't know)
---       then for each purchase: customer, key, quantity (tickets), nonce, traceparent ('' when not sampled)
--- returns {verdict, round, epoch, hint due (0|1), milliseconds until it opens, remaining, then four for each purchase};
---         for 'stale' the traceparent of whoever seeded the epoch that is here ('' for none) in place of purchases
---   verdict   'decided' | 'missing' (no such sale here) | 'stale' (the caller's epoch is older) | 'behind' (this server's
---             epoch is older: it went back in time) | 'moved' (seeded on another server) | 'fenced'; but for 'decided'
---             no purchase was looked at and nothing is taken
---   purchase  'reserved', entry, nonce, number (0: decided before, and this is a resend) | 'replayed', entry, nonce, 0
---             'key-reused', quantity, '', 0
+-- ARGV  1 round  2 epoch  3 run id of the server to which the caller is connected ('' if it cannot be known)
+--       then for each purchase: customer, key, quantity (tickets), nonce, traceparent ('' if it is not sampled)
+-- returns {result, round, epoch, hint due (0|1), milliseconds until the sale opens, remaining, then four values for
+--         each purchase}; for 'stale', instead of these, the traceparent of the span that seeded the sale's epoch here
+--         ('' for none)
+--   result    'decided' | 'missing' (no such sale here) | 'stale' (the caller's epoch or round is not the newest)
+--             'behind' (the sale's epoch here is older than the caller's: this server lost its newest writes)
+--             'moved' (the sale was seeded on another server) | 'fenced'
+--             Unless the result is 'decided', no purchase was looked at and nothing is taken.
+--   purchase  'reserved', entry, nonce, number (0 if it was decided before and this is a resend)
+--             'replayed', entry, nonce, 0
+--             'key-reused', quantity of the first purchase, '', 0
 --             'sold-out', remaining, '', 0 | 'limit', held, limit, 0 | 'scheduled' | 'paused' | 'closed', '', '', 0
 --
--- All reads and checks come before the first write, and the stock goes down before an order is written: a failure
--- part way (out of memory) leaks tickets, which the reconciliation finds, and never admits too many.
+-- All reads and checks come before the first write, and the stock is lowered before an order is written. A failure part
+-- way (a foreign key has the stream's name) therefore leaks tickets, which reconciliation finds, and never admits too
+-- many purchases.
 local WIDTH, FIRST = 5, 4
 local HINT_EVERY_MS = 250
 
@@ -27,9 +31,9 @@ if not (round and epoch and state and server and stock and remaining and backlog
     and closes and hinted and expires) then
   return {'missing', 0, 0, 0, 0, 0}
 end
-local function refuse(verdict)
-  local seeded_by = verdict == 'stale' and redis.call('HGET', KEYS[1], 'seeded_by') or ''
-  return {verdict, tonumber(round), epoch, 0, 0, remaining, seeded_by}
+local function refuse(result)
+  local seeded_by = result == 'stale' and redis.call('HGET', KEYS[1], 'seeded_by') or ''
+  return {result, tonumber(round), epoch, 0, 0, remaining, seeded_by}
 end
 local known_epoch = assert(tonumber(ARGV[2]), 'reserve: the epoch is not a number')
 if known_epoch < epoch then return refuse('stale') end
@@ -61,32 +65,32 @@ if closes > 0 and closes <= now then window = 'closed' end
 local answers = redis.call('HMGET', KEYS[3], unpack(answer_fields))
 local held = limit > 0 and redis.call('HMGET', KEYS[4], unpack(customer_fields)) or {}
 
--- Reads are done. `winners` holds the purchases to write; `first` and `holds` what this very batch adds to the answers
--- and to a customer's tickets.
+-- Reads are done. `winners` holds the purchases to write. `first` and `holds` are what this batch adds to the answers
+-- and to the customers' tickets.
 local winners, first, holds = {}, {}, {}
 for i, purchase in ipairs(purchases) do
   local answer, twin = answers[i], first[purchase.field]
   local customer_holds = holds[purchase.customer] or tonumber(held[i] or 0)
   if twin then
     if twin.quantity ~= purchase.quantity then
-      purchase.verdict = {'key-reused', twin.quantity, '', 0}
+      purchase.outcome = {'key-reused', twin.quantity, '', 0}
     else
       purchase.twin = twin
     end
   elseif answer then
     local entry, nonce, quantity = string.match(answer, '^(%S+) (%S+) (%d+)$')
     if tonumber(quantity) ~= purchase.quantity then
-      purchase.verdict = {'key-reused', tonumber(quantity), '', 0}
+      purchase.outcome = {'key-reused', tonumber(quantity), '', 0}
     else
-      -- The nonce is of one HTTP request: the same again is a resend of ours and not the buyer's replay.
-      purchase.verdict = {nonce == purchase.nonce and 'reserved' or 'replayed', entry, nonce, 0}
+      -- Each HTTP request has its own nonce. The same nonce is a resend by the API process, not a replay by the buyer.
+      purchase.outcome = {nonce == purchase.nonce and 'reserved' or 'replayed', entry, nonce, 0}
     end
   elseif window ~= 'open' then
-    purchase.verdict = {window, '', '', 0}
+    purchase.outcome = {window, '', '', 0}
   elseif limit > 0 and customer_holds + purchase.quantity > limit then
-    purchase.verdict = {'limit', customer_holds, limit, 0}
+    purchase.outcome = {'limit', customer_holds, limit, 0}
   elseif purchase.quantity > remaining then
-    purchase.verdict = {'sold-out', remaining, '', 0}
+    purchase.outcome = {'sold-out', remaining, '', 0}
   else
     accepted = accepted + 1
     purchase.number = accepted
@@ -99,7 +103,7 @@ for i, purchase in ipairs(purchases) do
   end
 end
 
--- A hash that isn't there yet can't be told when to go: whoever makes it says so.
+-- A hash that does not exist yet can't be given an expiry, so the write that creates it sets the expiry.
 local function remember(key, fields)
   local added = redis.call('HSET', key, unpack(fields))
   if expires > 0 and redis.call('HLEN', key) == added then redis.call('EXPIREAT', key, expires) end
@@ -118,7 +122,7 @@ if #winners > 0 then
       order[#order + 1] = purchase.traceparent
     end
     local entry = redis.call('XADD', KEYS[2], '*', unpack(order))
-    purchase.verdict = {'reserved', entry, purchase.nonce, purchase.number}
+    purchase.outcome = {'reserved', entry, purchase.nonce, purchase.number}
     remembered[#remembered + 1] = purchase.field
     remembered[#remembered + 1] = entry .. ' ' .. purchase.nonce .. ' ' .. purchase.quantity
     if limit > 0 then
@@ -133,11 +137,11 @@ end
 
 local reply = {'decided', tonumber(round), epoch, hint, math.max(0, opens - now), remaining}
 for _, purchase in ipairs(purchases) do
-  local verdict = purchase.verdict
+  local outcome = purchase.outcome
   if purchase.twin then
-    local twin = purchase.twin.verdict
-    verdict = {purchase.nonce == twin[3] and 'reserved' or 'replayed', twin[2], twin[3], 0}
+    local twin = purchase.twin.outcome
+    outcome = {purchase.nonce == twin[3] and 'reserved' or 'replayed', twin[2], twin[3], 0}
   end
-  for part = 1, 4 do reply[#reply + 1] = verdict[part] end
+  for part = 1, 4 do reply[#reply + 1] = outcome[part] end
 end
 return reply

@@ -1,14 +1,16 @@
--- seed: puts a sale behind a closed fence, for a new round or for a recount. It never overwrites what is as new.
--- KEYS  1 sale (hash)  2 answers and 3 customers and 4 released of the round that is here (hashes, set)
--- ARGV  1 round  2 epoch  3 stock  4 limit per customer (0 = none)  5 opens and 6 closes (ms since the epoch, 0 = none)
---       7 run id of this server ('' where it can't be known)  8 life of the round that is here, in seconds
---       9 traceparent of whoever seeds ('' where it isn't sampled)  10 round of the keys 2 to 4
--- returns {'seeded', epoch} | {'refused', the epoch that is here} | {'elsewhere', the round that is here}
+-- seed: seeds a sale in the state `fenced`, for a new round or for a recount. It refuses if the sale's epoch here is as
+-- new as the caller's.
+-- KEYS  1 sale (hash)  2 answers and 3 customers and 4 released of the sale's round here (hashes, set)
+-- ARGV  1 round  2 epoch  3 stock  4 limit per customer (0 = none)  5 opens and 6 closes (Unix time in ms, 0 = none)
+--       7 run id of this server ('' if it cannot be known)
+--       8 time to live of keys 2 to 4, in seconds, if they are of an earlier round
+--       9 traceparent of the span that seeds ('' if it is not sampled)  10 round of keys 2 to 4
+-- returns {'seeded', epoch} | {'refused', the sale's epoch here} | {'elsewhere', the sale's round here}
 --
--- 'elsewhere': the caller named the keys of a wrong round. Resets that came while this server was away leave it with
--- an earlier one than the round before.
+-- 'elsewhere': keys 2 to 4 are of the wrong round. If the sale was reset while this server was away, its round here may
+-- be older than the one before the new round.
 local here = redis.call('HMGET', KEYS[1], 'round', 'epoch')
--- What is no number is as good as gone.
+-- A value that is not a number counts as missing.
 local round_here, epoch_here = tonumber(here[1] or ''), tonumber(here[2] or '')
 local epoch = assert(tonumber(ARGV[2]), 'seed: the epoch is not a number')
 if epoch_here and epoch_here >= epoch then return {'refused', epoch_here} end

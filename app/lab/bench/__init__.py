@@ -1,1 +1,1 @@
-"""The benchmark: the engine against its floors, on this machine, in one run."""
+"""The benchmark: compares the service with its floors, on this machine, in one run. See docs/benchmarks.md."""

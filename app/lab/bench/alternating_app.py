@@ -1,10 +1,11 @@
-"""The service, whose telemetry can be taken away and given back: `python -m app.lab.bench.alternating_app`.
+"""The service with telemetry that can be switched: `python -m app.lab.bench.alternating_app`.
 
-What tracing costs a purchase is less than two processes of the same code differ by, or one of them from second to
-second (5 % here). So one process does both, in turn, and only what it does in each slice of its time is compared.
+The cost of tracing a purchase is smaller than the difference between two processes of the same code, or between two
+seconds of one process (5 % here). One process therefore runs both variants in turn, in short slices of time, and the
+slices are compared.
 
-The one thing that a purchase calls of `app.telemetry` while it isn't traced is replaced by what answers a constant.
-Spans are sent when it suits the SDK, by a thread that has nothing else to do: all its time is telemetry's.
+The stub replaces the only function of `app.telemetry` that an untraced purchase calls by one that returns a constant.
+Spans are sent at times that the SDK chooses, by a thread of its own. All CPU time of that thread counts as telemetry.
 """
 
 import asyncio
@@ -28,56 +29,61 @@ from app.telemetry.tracing import tracing
 
 PATH = "/cost"
 SLICE_SECONDS = 0.01
-"""The shorter, the more alike are the speeds of the machine that both ways meet: from round to round the same way twice
-differed by 1.8 % in slices of 50 ms, by 1.1 % in these."""
+"""The length of a slice. With shorter slices the speed of the machine is more alike for both variants: from round to
+round, one variant measured twice differed by 1.8 % with slices of 50 ms, and by 1.1 % with these."""
 TURNS = ("stub", "real", "real", "stub")
-"""One block: a speed that rises or falls evenly meets both ways alike."""
-ODD = 0.2
-"""Of the blocks at either end: in them the machine changed its speed, which says nothing of either way."""
-EXPORTER = "OtelBatch"  # begins the name of the SDK's thread
+"""One block. A speed that rises or falls evenly affects both variants alike."""
+TRIMMED_SHARE = 0.2
+"""The share of the blocks that is left out at either end, because the machine changed its speed in them."""
+EXPORTER = "OtelBatch"  # first characters of the name of the SDK's thread
 
 Decide = Callable[[Sampling, bytes, str], tuple[str, bool]]
 
 
 def stub(self: Sampling, traceparent: bytes, nonce: str) -> tuple[str, bool]:
+    """Return a constant decision, in place of `Sampling.decide`."""
     del self, traceparent, nonce
     return "0" * 32, False
 
 
-def again(self: Sampling, traceparent: bytes, nonce: str) -> tuple[str, bool]:
+def second_stub(self: Sampling, traceparent: bytes, nonce: str) -> tuple[str, bool]:
+    """Return a constant decision, as `stub` does."""
     del self, traceparent, nonce
     return "0" * 32, False
 
 
-REAL = {"telemetry": Sampling.decide, "control": again}
-"""What the stub is compared with. The control is a stub as well: what it differs by is what can't be seen. It is a
-function of its own, since the interpreter has to notice that another one is called, as it has with telemetry."""
+REAL = {"telemetry": Sampling.decide, "control": second_stub}
+"""The variants that the stub is compared with. The control is a second stub, whose difference is the error of the
+measurement. It is a separate function, because the interpreter must notice the switch, as it does with telemetry."""
 
 
-def let_decide(way: Decide) -> None:
-    """From here on."""
-    Sampling.decide = way  # type: ignore[method-assign, assignment]  # that is the point
+def switch_to(variant: Decide) -> None:
+    """Switch to this variant."""
+    Sampling.decide = variant  # type: ignore[method-assign, assignment]  # that is the point
 
 
 @dataclass(slots=True)
 class Cost:
-    """CPU time of the event loop's thread, and what it answered meanwhile."""
+    """The CPU time of the event loop's thread in some slices, and the answers that it gave in them."""
 
     cpu_seconds: float = 0.0
     answers: int = 0
 
     @property
     def microseconds(self) -> float:
-        """Of an answer."""
+        """Return the CPU time of one answer."""
         return self.cpu_seconds * 1e6 / self.answers
 
 
 Block = dict[str, Cost]
-"""Both ways within a fifth of a second."""
+"""The costs of both variants within a fifth of a second."""
 
 
 class Alternating:
-    """`GET /cost?seconds=10&real=telemetry`: CPU microseconds of an answer in both ways, over so many seconds."""
+    """The service, with one more route: `GET /cost?seconds=10&real=telemetry`.
+
+    It alternates between both variants for so many seconds, and returns the CPU microseconds of one answer in each.
+    """
 
     def __init__(self, service: ASGIApp) -> None:
         self._service = service
@@ -88,8 +94,8 @@ class Alternating:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("path") == PATH:
-            asked = dict(parse_qsl(scope["query_string"].decode()))
-            costs = await self._costs(float(asked["seconds"]), REAL[asked["real"]])
+            query = dict(parse_qsl(scope["query_string"].decode()))
+            costs = await self._costs(float(query["seconds"]), REAL[query["real"]])
             await JSONResponse(costs)(scope, receive, send)
         else:
             self._begun += 1
@@ -108,26 +114,26 @@ class Alternating:
         return costs_of(blocks, sending * share)
 
     async def _alternate(self, seconds: float, real: Decide) -> tuple[list[Block], float]:
-        """And the share of the answers, of all that were given with telemetry, that were counted."""
+        """Return the blocks, and the share of all answers with telemetry that was counted in them."""
         blocks: list[Block] = []
         with_telemetry = 0
         end = monotonic() + seconds
         while monotonic() < end:
             blocks.append({"stub": Cost(), "real": Cost()})
-            for way in TURNS:
-                let_decide(real if way == "real" else stub)
-                cost, before = blocks[-1][way], self._answers
+            for variant in TURNS:
+                switch_to(real if variant == "real" else stub)
+                cost, before = blocks[-1][variant], self._answers
                 await self.settle()
                 cpu, answers = thread_time(), self._answers
                 await asyncio.sleep(SLICE_SECONDS)
                 cost.cpu_seconds += thread_time() - cpu
                 cost.answers += self._answers - answers
-                with_telemetry += self._answers - before if way == "real" else 0
-        let_decide(stub)  # until the next time
+                with_telemetry += self._answers - before if variant == "real" else 0
+        switch_to(stub)  # until the next measurement
         return blocks, sum(block["real"].answers for block in blocks) / max(1, with_telemetry)
 
     async def settle(self) -> None:
-        """Until as many are answered as had begun the other way: their cost is not counted."""
+        """Wait until as many requests are answered as had begun under the other variant. Their cost is not counted."""
         self._last_before = self._begun
         if self._answers < self._last_before:
             self._settled.clear()
@@ -135,22 +141,22 @@ class Alternating:
 
 
 def costs_of(blocks: Sequence[Block], sending_seconds: float) -> dict[str, float]:
-    """CPU microseconds of an answer in both ways; of `real` with its part of the time that sending its spans took."""
+    """Return the CPU microseconds of an answer in both variants. `real` includes its share of sending the spans."""
     blocks = [block for block in blocks if all(cost.answers for cost in block.values())]
-    stub = middling([block["stub"].microseconds for block in blocks])
-    times = exp(middling([log(block["real"].microseconds / block["stub"].microseconds) for block in blocks]))
+    stub = trimmed_mean([block["stub"].microseconds for block in blocks])
+    times = exp(trimmed_mean([log(block["real"].microseconds / block["stub"].microseconds) for block in blocks]))
     answers = sum(block["real"].answers for block in blocks)
     return {"stub": stub, "real": stub * times + sending_seconds * 1e6 / answers}
 
 
-def middling(values: Sequence[float]) -> float:
-    """The mean of those that are not odd."""
-    cut = int(len(values) * ODD)
+def trimmed_mean(values: Sequence[float]) -> float:
+    """Return the mean of the values without the lowest and the highest fifth."""
+    cut = int(len(values) * TRIMMED_SHARE)
     return fmean(sorted(values)[cut : len(values) - cut])
 
 
 def exporting_seconds() -> float:
-    """CPU time of the SDK's thread; 0 where nothing is exported."""
+    """Return the CPU time of the SDK's thread in seconds, or 0 if nothing is exported."""
     return sum(
         clock_gettime(pthread_getcpuclockid(thread.ident))
         for thread in threading.enumerate()
@@ -159,7 +165,7 @@ def exporting_seconds() -> float:
 
 
 def send_the_rest() -> float:
-    """CPU seconds that it took."""
+    """Send the spans that wait, and return the CPU seconds that it took."""
     begun = thread_time()
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
@@ -170,5 +176,5 @@ def send_the_rest() -> float:
 if __name__ == "__main__":
     with tracing("atomictickets-api"):
         service = create_app()
-        let_decide(stub)  # until it is asked what it costs
+        switch_to(stub)  # until the first measurement
         serve(Alternating(service), service.state.readiness, "alternating")

@@ -1,4 +1,4 @@
-"""All arms, in the order of their turns in a round."""
+"""All arms, in the order of their turns in a round. An arm is one measured configuration."""
 
 from collections.abc import Sequence
 
@@ -8,45 +8,51 @@ from app.lab.bench.rig import ALTERNATING, ALTERNATING_1, ALTERNATING_100, API_2
 from app.lab.bench.run import Arm
 
 ARMS = (
-    Arm("floor", "FastAPI parses the body, answers a constant", request_arms.floor, (FLOOR_1,), warms=True),
-    Arm("floor-doubled", "the same, from two generators", request_arms.floor_doubled, (FLOOR_1,)),
+    Arm("floor", "answers of a plain FastAPI route", request_arms.floor, (FLOOR_1,), warms=True),
+    Arm("floor-doubled", "the same, sent by two generators", request_arms.floor_doubled, (FLOOR_1,)),
     Arm(
-        "constant-gate", "the purchase route, the gate a constant", request_arms.constant_gate, (CONSTANT,), warms=True
+        "constant-gate",
+        "answers of the purchase route without a gate",
+        request_arms.constant_gate,
+        (CONSTANT,),
+        warms=True,
     ),
     Arm("purchases", "accepted; fsync always, 1 API process", request_arms.purchases, warms=True),
     Arm("buyers-100", "accepted, 100 buyers at once", request_arms.buyers_100),
-    Arm("open-loop", "accepted at 70 % of that, on schedule", request_arms.open_loop),
-    Arm("sold-out", "refused, nothing left", request_arms.sold_out),
+    Arm("open-loop", "accepted, on schedule at 70 % of purchases", request_arms.open_loop),
+    Arm("sold-out", "refused as sold out", request_arms.sold_out),
     Arm("purchases-everysec", "accepted; fsync everysec, 1 API process", request_arms.purchases_everysec),
-    Arm("telemetry-off", "accepted, half of the time without telemetry", telemetry_arms.off, (ALTERNATING,)),
-    Arm("telemetry-control", "the same, never with telemetry", telemetry_arms.control, (ALTERNATING,)),
-    Arm("telemetry-1", "the same, else 1 % of them traced", telemetry_arms.traced_1, (ALTERNATING_1,)),
-    Arm("telemetry-100", "the same, else all of them traced", telemetry_arms.traced_100, (ALTERNATING_100,)),
+    Arm("telemetry-off", "accepted, telemetry and stub in turn", telemetry_arms.off, (ALTERNATING,)),
+    Arm("telemetry-control", "accepted, two stubs in turn", telemetry_arms.control, (ALTERNATING,)),
+    Arm("telemetry-1", "as telemetry-off, 1 % of them traced", telemetry_arms.traced_1, (ALTERNATING_1,)),
+    Arm("telemetry-100", "as telemetry-off, all of them traced", telemetry_arms.traced_100, (ALTERNATING_100,)),
     Arm("collector", "accepted, all of them traced", telemetry_arms.collector, (TRACED_100,), warms=True),
-    Arm("collector-killed", "the same, the collector killed half way", telemetry_arms.collector_killed, (TRACED_100,)),
-    Arm("collector-silent", "the same, nobody answers the spans", telemetry_arms.collector_silent, (TRACED_100,)),
+    Arm("collector-killed", "the same, collector killed half way", telemetry_arms.collector_killed, (TRACED_100,)),
+    Arm("collector-silent", "the same, collector never answers", telemetry_arms.collector_silent, (TRACED_100,)),
     Arm("floor-2", "the floor with 2 API processes", request_arms.floor_2, (FLOOR_2,), warms=True),
     Arm("purchases-2", "accepted; fsync always, 2 API processes", request_arms.purchases_2, (API_2,), warms=True),
-    Arm("tickets-10", "answers, 10 tickets for sale", request_arms.tickets_10),
-    Arm("tickets-1000", "answers, 1,000 tickets for sale", request_arms.tickets_1000),
-    Arm("tickets-100000", "answers, 100,000 tickets for sale", request_arms.tickets_100000),
+    Arm("tickets-10", "all answers, 10 tickets for sale", request_arms.tickets_10),
+    Arm("tickets-1000", "all answers, 1,000 tickets for sale", request_arms.tickets_1000),
+    Arm("tickets-100000", "all answers, 100,000 tickets for sale", request_arms.tickets_100000),
     Arm("drain", "booked from a backlog, 1 worker", worker_arms.drain),
     Arm("steady", "accepted while 1 worker books, 1 API process", worker_arms.steady),
     Arm("steady-2", "accepted while 2 workers book, 2 API processes", worker_arms.steady_2, (API_2,)),
     Arm("seeding", "sales created", worker_arms.seeding),
-    Arm("soak", "100,000 orders accepted, 1 worker books", worker_arms.soak, most_rounds=1),
+    Arm("soak", "accepted, 100,000 orders while 1 worker books", worker_arms.soak, most_rounds=1),
 )
 QUICK = ("floor", "floor-doubled", "constant-gate", "purchases", "buyers-100", "sold-out", "drain", "steady", "seeding")
 
 
 class UnknownArm(AtomicTicketsError):
+    """An arm was named that does not exist."""
+
     status, slug, title = 422, "unknown-arm", "Unknown Arm"
 
 
-def chosen(names: Sequence[str]) -> list[Arm]:
-    """Raises UnknownArm."""
+def chosen_arms(names: Sequence[str]) -> list[Arm]:
+    """Return the arms with these names, in the order of their turns. Raise UnknownArm."""
     known = {arm.name: arm for arm in ARMS}
     for name in names:
         if name not in known:
-            raise UnknownArm(f"No arm is called {name!r}; there are {', '.join(known)}.")
+            raise UnknownArm(f"There is no arm {name!r}. Known: {', '.join(known)}.")
     return [arm for arm in ARMS if arm.name in names]

@@ -1,15 +1,15 @@
-"""A collector that takes everything and keeps nothing: `python -m app.lab.bench.collector_app PORT`."""
+"""A collector that accepts all spans and discards them: `python -m app.lab.bench.collector_app PORT`."""
 
 import sys
 
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from app.lab.servers.ports import LOOPBACK
+from app.lab.stack.servers.ports import LOOPBACK
 
 
 async def take(scope: Scope, receive: Receive, send: Send) -> None:
-    """Reads the batch to its end, as a real one would, and says that all is well."""
+    """Read the batch to its end, as a real collector would, and answer 200."""
     del scope
     while (await receive()).get("more_body"):
         pass

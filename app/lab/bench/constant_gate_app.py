@@ -1,4 +1,7 @@
-"""The other floor: `python -m app.lab.bench.constant_gate_app`. The purchase route, with a constant for a gate."""
+"""The second floor: `python -m app.lab.bench.constant_gate_app`.
+
+It is the service's purchase route with a strategy that accepts at once, without asking a gate.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,15 +17,15 @@ from app.lab.bench.serving import serve
 from app.ledger.engine import make_engine
 from app.ledger.sales import SaleRepository
 from app.main import Settings, open_services
-from app.sales.catalog import SaleCatalog
-from app.sales.desk import SalesDesk
 from app.sales.model import Purchase, ReservationId, Sale
 from app.sales.outcomes import Outcome, Reserved
-from app.strategies.protocol import AcceptedIn, Snapshot
+from app.sales.strategy import AcceptedIn, Snapshot
+from app.services.catalog import SaleCatalog
+from app.services.purchases import PurchaseService
 
 
 class ConstantStrategy:
-    """Every purchase wins, and nobody was asked."""
+    """A strategy that accepts every purchase without asking a store."""
 
     name: ClassVar[str] = "atomic"
     promises_exactness: ClassVar[bool] = True
@@ -36,17 +39,17 @@ class ConstantStrategy:
 
     async def prepare(self, sale: Sale) -> None: ...
 
-    async def snapshot(self, sale: Sale) -> Snapshot | None:  # noqa: ARG002  of the protocol
+    async def snapshot(self, sale: Sale) -> Snapshot | None:  # noqa: ARG002  as in the protocol
         return None
 
-    async def is_pending(self, reservation: ReservationId) -> bool:  # noqa: ARG002  of the protocol
+    async def is_pending(self, reservation: ReservationId) -> bool:  # noqa: ARG002  as in the protocol
         return False
 
     async def close(self) -> None: ...
 
 
 def create_app() -> FastAPI:
-    """As `app.main.create_app`, with another strategy behind the desk."""
+    """Return the application of `app.main.create_app`, with the constant strategy behind the purchase route."""
     settings, readiness = Settings(), Readiness()
 
     @asynccontextmanager
@@ -56,7 +59,7 @@ def create_app() -> FastAPI:
             engine = make_engine(settings.stores.database_url, "api", settings.ledger)
             stack.push_async_callback(engine.dispose)
             catalog = SaleCatalog(SaleRepository(engine), {ConstantStrategy.name: ConstantStrategy()})
-            yield {"services": replace(services, desk=SalesDesk(catalog))}
+            yield {"services": replace(services, purchases=PurchaseService(catalog))}
 
     application = Application(body_limit_bytes=settings.api.body_limit_bytes, lifespan=lifespan)
     application.state.readiness = readiness

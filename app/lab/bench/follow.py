@@ -1,6 +1,5 @@
-"""Follows a sale's counters while something happens to it, and says what they tell."""
+"""Read a sale's counters repeatedly while orders are accepted or booked, and compute rates from the readings."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -8,17 +7,19 @@ from typing import NamedTuple
 
 from app.errors import AtomicTicketsError
 from app.lab.bench.stage import Stage
+from app.lab.stack.waiting import POLL_SECONDS, in_background, poll, repeat
 
-LOOK_SECONDS = 0.02
-PATIENCE_SECONDS = 120.0
+TIMEOUT_SECONDS = 120.0
 
 
 class NotBooked(AtomicTicketsError):
+    """The backlog of a sale did not become empty in time."""
+
     status, slug, title = 504, "not-booked", "Not Booked"
 
 
-class Look(NamedTuple):
-    """`at` in Unix seconds; orders."""
+class Reading(NamedTuple):
+    """The counters of a sale at one moment. `at` is in Unix seconds; `accepted` and `backlog` are numbers of orders."""
 
     at: float
     accepted: int
@@ -26,64 +27,59 @@ class Look(NamedTuple):
 
 
 class Follower:
-    """Looks 50 times a second; one look costs the stock server some microseconds."""
+    """The readings of one sale, taken 50 times a second. Each costs the stock server some microseconds."""
 
     def __init__(self, stage: Stage, sale: str) -> None:
-        self.looks: list[Look] = []
-        self.stopping = asyncio.Event()
+        self.readings: list[Reading] = []
         self._stage = stage
         self._sale = sale
 
-    async def keep_looking(self) -> None:
-        while not self.stopping.is_set():
-            counters = await self._stage.counters(self._sale)
-            self.looks.append(Look(time.time(), counters.accepted, counters.backlog))
-            await asyncio.sleep(LOOK_SECONDS)
+    async def read(self) -> None:
+        """Take one reading."""
+        counters = await self._stage.counters(self._sale)
+        self.readings.append(Reading(time.time(), counters.accepted, counters.backlog))
 
     async def until_booked(self, since: float) -> float:
-        """When the backlog was empty for the first time after `since` (Unix seconds). Raises NotBooked."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
-            if self.looks and self.looks[-1].at >= since and self.looks[-1].backlog == 0:
-                return next(look.at for look in self.looks if look.at >= since and look.backlog == 0)
-            await asyncio.sleep(LOOK_SECONDS)
-        raise NotBooked(f"After {PATIENCE_SECONDS:.0f} s {self._sale} still has a backlog.")
+        """Return when the backlog was empty for the first time after `since` (Unix seconds). Raise NotBooked."""
+
+        async def first_empty() -> float | None:
+            return next((reading.at for reading in self.readings if reading.at >= since and reading.backlog == 0), None)
+
+        at = await poll(first_empty, seconds=TIMEOUT_SECONDS)
+        if at is None:
+            raise NotBooked(f"After {TIMEOUT_SECONDS:.0f} s the sale {self._sale} still has a backlog.")
+        return at
 
 
 @asynccontextmanager
 async def following(stage: Stage, sale: str) -> AsyncIterator[Follower]:
+    """Read the counters of the sale in the background while the block runs."""
     follower = Follower(stage, sale)
-    looking = asyncio.create_task(follower.keep_looking())
-    try:
+    async with in_background(repeat(follower.read, every_seconds=POLL_SECONDS)):
         yield follower
-    finally:
-        follower.stopping.set()  # not cancelled: Python 3.11 loses a cancel inside the wait_for of redis-py
-        await looking
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
-    """By how much y grows for each x: least squares, so that a batch in flight at an end weighs little."""
+    """Return the slope of y over x by least squares, so that a batch in progress at either end matters little."""
     middle_x = sum(x for x, _ in points) / len(points)
     middle_y = sum(y for _, y in points) / len(points)
     spread = sum((x - middle_x) ** 2 for x, _ in points)
     return sum((x - middle_x) * (y - middle_y) for x, y in points) / spread if spread else 0.0
 
 
-def drained_per_second(looks: Sequence[Look]) -> float:
-    """Orders booked per second, from the first look that saw the backlog shrink to the first that saw none."""
-    highest = max(look.backlog for look in looks)
-    shrinking = [look for look in looks if look.at >= when_highest(looks) and look.backlog < highest]
-    first, last = shrinking[0], next(look for look in shrinking if look.backlog == 0)
+def drained_per_second(readings: Sequence[Reading]) -> float:
+    """Return the orders booked per second, from the first reading after a booking to the first without a backlog."""
+    last_highest = max(readings, key=lambda reading: (reading.backlog, reading.at))
+    shrinking = [
+        reading for reading in readings if reading.at >= last_highest.at and reading.backlog < last_highest.backlog
+    ]
+    first, last = shrinking[0], next(reading for reading in shrinking if reading.backlog == 0)
     seconds = last.at - first.at
     return first.backlog / seconds if seconds else 0.0
 
 
-def when_highest(looks: Sequence[Look]) -> float:
-    return max(looks, key=lambda look: (look.backlog, look.at)).at
-
-
-def persisted_share(looks: Sequence[Look]) -> float:
-    """Persisted per second over accepted per second; above 1 while a backlog shrinks. `looks`: of the window."""
-    accepted = slope([(look.at, look.accepted) for look in looks])
-    persisted = slope([(look.at, look.accepted - look.backlog) for look in looks])
+def persisted_share(readings: Sequence[Reading]) -> float:
+    """Return persisted per second over accepted per second in these readings. It is above 1 if the backlog shrinks."""
+    accepted = slope([(reading.at, reading.accepted) for reading in readings])
+    persisted = slope([(reading.at, reading.accepted - reading.backlog) for reading in readings])
     return persisted / accepted if accepted else 0.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import exp, log, sqrt
 from statistics import fmean, stdev
 
-MOST_ROUNDS = 30
+MAX_ROUNDS = 30
 # Student's t, two-sided 95 %, for 1, 2, ... 29 degrees of freedom.
 T_95 = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
@@ -15,7 +15,7 @@ T_95 = (
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The middle is the geometric mean, since what is compared is how many times faster something is."""
+    """A 95 % interval. The middle is the geometric mean, because the values are ratios."""
 
     low: float
     middle: float
@@ -23,8 +23,11 @@ class Interval:
 
 
 def interval_of(values: Sequence[float]) -> Interval | None:
-    """None where fewer than two values leave the spread unknown. The values are above 0, at most MOST_ROUNDS."""
-    if len(values) < 2:
+    """Return the interval of these values, at most MAX_ROUNDS of them.
+
+    Return None if there are fewer than two, or one of them is not above 0 and so has no logarithm.
+    """
+    if len(values) < 2 or min(values) <= 0:
         return None
     logs = [log(value) for value in values]
     middle = fmean(logs)
@@ -33,5 +36,5 @@ def interval_of(values: Sequence[float]) -> Interval | None:
 
 
 def paired(above: Mapping[int, float], below: Mapping[int, float]) -> list[float]:
-    """The ratios of the rounds that both have, so that what slowed a whole round cancels out."""
+    """Return the ratios of the rounds that both arms have, so that a slowdown of a whole round cancels out."""
     return [above[round_] / below[round_] for round_ in sorted(above.keys() & below.keys()) if below[round_]]

@@ -1,16 +1,17 @@
-"""The resident memory of processes at its highest, while a load runs."""
+"""Measure the peak of the resident memory of processes while a load runs."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import psutil
 
-LOOK_SECONDS = 0.1
+from app.lab.stack.waiting import in_background, repeat
+
+SAMPLE_SECONDS = 0.1
 
 
 class Peaks:
-    """Of API processes, of workers' parents and of their children, each by itself."""
+    """The peaks of single processes in MB, by kind: API processes, parents of workers and their children."""
 
     def __init__(self, api: Sequence[psutil.Process], workers: Sequence[psutil.Process]) -> None:
         self._processes = {
@@ -20,25 +21,18 @@ class Peaks:
         }
         self.megabytes = {f"rss_{kind}_mb": 0.0 for kind in self._processes}
 
-    def look(self) -> None:
+    async def update(self) -> None:
+        """Read the memory of all processes once, and raise the peaks."""
         for kind, processes in self._processes.items():
             for process in processes:
                 with suppress(psutil.NoSuchProcess):
-                    found = process.memory_info().rss / 1e6
-                    self.megabytes[f"rss_{kind}_mb"] = max(self.megabytes[f"rss_{kind}_mb"], found)
+                    present = process.memory_info().rss / 1e6
+                    self.megabytes[f"rss_{kind}_mb"] = max(self.megabytes[f"rss_{kind}_mb"], present)
 
 
 @asynccontextmanager
 async def watching_memory(peaks: Peaks) -> AsyncIterator[None]:
-    async def keep_looking() -> None:
-        while True:
-            peaks.look()
-            await asyncio.sleep(LOOK_SECONDS)
-
-    looking = asyncio.create_task(keep_looking())
-    try:
+    """Watch the memory while the block runs."""
+    async with in_background(repeat(peaks.update, every_seconds=SAMPLE_SECONDS)):
         yield
-    finally:
-        looking.cancel()
-        await asyncio.wait({looking})
-        peaks.look()
+    await peaks.update()

@@ -1,4 +1,4 @@
-"""The result of a run: one table for people, one JSON document for programs."""
+"""The report of a benchmark, as text and as JSON."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,17 +6,23 @@ from statistics import median
 from textwrap import wrap
 from typing import Any
 
-from app.lab.bench.bars import Judged
 from app.lab.bench.interval import interval_of, paired
 from app.lab.bench.sample import FLOOR, Sample, Samples, rates
+from app.lab.bench.thresholds import Judged
 
 WIDTH = 128
-HEADINGS = ("arm", "what a second counts", "median", "least", "most", "to the floor [95 %]", "counted")
+HEADINGS = ("arm", "counted in each second", "median", "least", "most", "to the floor [95 %]", "rounds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """`started_at` is ISO 8601 in UTC; `seconds` of load in each turn; `arms`: names to what they count."""
+class BenchReport:
+    """The report of one run.
+
+    `started_at`: ISO 8601, in UTC
+    `seconds`: duration of the load in each turn
+    `arms`: for each arm, a description of the counted thing
+    `facts`: machine, versions, commit and disks
+    """
 
     started_at: str
     rounds: int
@@ -29,8 +35,11 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Whether every bar is passed. A report that judges nothing, or in memory, does not hold."""
-        return bool(self.judged) and self.on_a_real_disk and all(each.verdict == "PASS" for each in self.judged)
+        """Return whether every threshold is passed.
+
+        A report without thresholds, or with data in memory, does not hold.
+        """
+        return bool(self.judged) and self.on_a_real_disk and all(each.judgement == "PASS" for each in self.judged)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -40,18 +49,18 @@ class Report:
             **self.facts,
             "on_a_real_disk": self.on_a_real_disk,
             "arms": [self._arm_json(arm) for arm in self.samples.arms],
-            "bars": [each.as_json() for each in self.judged],
+            "thresholds": [each.as_json() for each in self.judged],
         }
 
     def text(self) -> str:
         parts = [
             "\n".join([row(*HEADINGS), "-" * WIDTH, *map(self._row, self.samples.arms)]),
-            "\n".join(["Latency in ms; CPU time in microseconds of the API, and of the stock server, for one answer"]
+            "\n".join(["Latency in ms; CPU time for one answer in microseconds, of the API and of the stock server"]
                       + [line for arm in self.samples.arms if (line := cost_row(arm, self.samples.of(arm)))]),
-            "\n".join(["Further figures, medians", *self._figures()]),
-            "\n".join(["Rounds that don't count", *(list(self._uncounted()) or ["  none"])]),
-            "\n".join(["Bars, judged on the unfavourable end of the interval",
-                       *(f"  {each.verdict:<13} {each.bar}: {each.found}" for each in self.judged)]),
+            "\n".join(["Other figures, medians", *self._figures()]),
+            "\n".join(["Rounds that do not count", *(list(self._uncounted()) or ["  none"])]),
+            "\n".join(["Thresholds, compared with the unfavourable end of the interval",
+                       *(f"  {each.judgement:<13} {each.threshold}: {each.found}" for each in self.judged)]),
             self._circumstances(),
         ]  # fmt: skip
         return "\n\n".join(parts) + "\n"
@@ -63,28 +72,29 @@ class Report:
         return row(arm, self.arms[arm], *figures, self._to_the_floor(arm), counted)
 
     def _to_the_floor(self, arm: str) -> str:
-        """Of all rounds, counted or not: the bars look at those that count."""
+        """Return the ratio to the floor over all rounds. Only the thresholds leave out rounds that do not count."""
         if not any(sample.cores for sample in self.samples.of(arm)):
             return "-"
         ratios = paired(rates(self.samples.of(arm)), rates(self.samples.of(FLOOR)))
         found = interval_of(ratios)
         if found is None:
-            return f"{ratios[0]:.2f}" if ratios else "-"
+            return f"{ratios[0]:.2f}" if len(ratios) == 1 else "-"
         return f"{found.middle:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
     def _figures(self) -> Iterator[str]:
         for arm in self.samples.arms:
             medians = medians_of(self.samples.of(arm))
-            told = ", ".join(f"{name} {value:,.6g}" for name, value in medians.items() if not name.endswith("_answer"))
-            if told:
-                yield from wrap(f"{arm}: {told}", WIDTH, initial_indent="  ", subsequent_indent="    ")
+            text = ", ".join(f"{name} {value:,.6g}" for name, value in medians.items() if not name.endswith("_answer"))
+            if text:
+                yield from wrap(f"{arm}: {text}", WIDTH, initial_indent="  ", subsequent_indent="    ")
 
     def _uncounted(self) -> Iterator[str]:
         for arm in self.samples.arms:
-            reasons = [why for each in self.samples.of(arm) if (why := self.samples.why_not(each))]
+            reasons = [why for each in self.samples.of(arm) if (why := self.samples.exclusion_reasons(each))]
             if reasons:
-                told = f"{arm}: {len(reasons)} of {len(self.samples.of(arm))}, the last since {'; '.join(reasons[-1])}"
-                yield from wrap(told, WIDTH, initial_indent="  ", subsequent_indent="    ")
+                total = len(self.samples.of(arm))
+                text = f"{arm}: {len(reasons)} of {total}; reason of the last one: {'; '.join(reasons[-1])}"
+                yield from wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
 
     def _circumstances(self) -> str:
         disks = [
@@ -95,7 +105,9 @@ class Report:
             f"Measured {self.started_at}, commit {self.facts['commit']}, {self.rounds} rounds of {self.seconds:g} s.",
             "Machine: " + ", ".join(f"{name} {value}" for name, value in self.facts["machine"].items()) + ".",
             "Versions: " + ", ".join(f"{name} {value}" for name, value in self.facts["versions"].items()) + ".",
-            "Data: " + "; ".join(disks) + ("." if self.on_a_real_disk else ". IN MEMORY: no bar holds there."),
+            "Data: "
+            + "; ".join(disks)
+            + ("." if self.on_a_real_disk else ". The data is IN MEMORY, so no threshold holds."),
         ]
         return "\n".join(wrapped for line in lines for wrapped in wrap(line, WIDTH, break_on_hyphens=False))
 
@@ -110,17 +122,18 @@ class Report:
             "to_the_floor": found and {"low": found.low, "middle": found.middle, "high": found.high},
             "figures": medians_of(samples),
             "counted": len(self.samples.counted(arm)),
-            "samples": [each.as_json() | {"why_not_counted": self.samples.why_not(each)} for each in samples],
+            "samples": [each.as_json() | {"why_not_counted": self.samples.exclusion_reasons(each)} for each in samples],
         }
 
 
 def medians_of(samples: Sequence[Sample]) -> dict[str, float]:
+    """Return the median of each figure, over the samples that have it."""
     names = dict.fromkeys(name for sample in samples for name in sample.figures)
     return {name: median(each.figures[name] for each in samples if name in each.figures) for name in names}
 
 
 def cost_row(arm: str, samples: Sequence[Sample]) -> str:
-    """Medians over the rounds; empty for an arm without latencies."""
+    """Return a row with the medians of latencies and CPU times, or an empty text for an arm without latencies."""
     latencies = [sample.latency.as_milliseconds() for sample in samples if sample.latency]
     if not latencies:
         return ""

@@ -1,14 +1,14 @@
-"""The arms that measure the API: how many answers a second, at what latency and cost. No worker runs meanwhile."""
+"""The arms that measure the API: answers per second, latencies and CPU time. No worker runs in them."""
 
+from app.blasts.load.plan import LoadPlan
+from app.blasts.load.result import ACCEPTED, SOLD_OUT
 from app.lab.bench.load import BUYERS, CROWD, Loaded, closed_loop, load
 from app.lab.bench.rig import API_1, API_2, CONSTANT, FLOOR_1, FLOOR_2, Group
 from app.lab.bench.run import Bench
 from app.lab.bench.sample import Sample
-from app.lab.load.plan import LoadPlan
-from app.lab.load.result import ACCEPTED, SOLD_OUT
 
 OPEN_LOOP_SHARE = 0.7
-OPEN_LOOP_BUYERS = 400  # connections enough that a request of the schedule finds a free one
+OPEN_LOOP_BUYERS = 400  # enough connections that a scheduled request finds a free one
 
 
 async def floor(bench: Bench) -> Sample:
@@ -16,7 +16,7 @@ async def floor(bench: Bench) -> Sample:
 
 
 async def floor_doubled(bench: Bench) -> Sample:
-    """The same buyers, sent by two generators: if the floor rises, one generator was the limit."""
+    """Measure the floor with two generators that share the buyers. If it rises, one generator was the limit."""
     group = bench.rig.group(FLOOR_1)
     half = closed_loop(group.url, "bench", bench.seconds, CROWD // 2)
     other = closed_loop(group.url, "bench", bench.seconds, CROWD // 2)
@@ -48,7 +48,7 @@ async def purchases(bench: Bench) -> Sample:
 
 
 async def buyers_100(bench: Bench) -> Sample:
-    """For the latency of so many: too few to keep the API busy while the stock server syncs."""
+    """Measure the latency of 100 buyers, who are too few to keep the API busy while the stock server syncs."""
     return await accepted(bench, "buyers-100", API_1, buyers=BUYERS)
 
 
@@ -65,7 +65,7 @@ async def purchases_everysec(bench: Bench) -> Sample:
 
 
 async def accepted(bench: Bench, arm: str, served: Group, buyers: int = CROWD) -> Sample:
-    """Every purchase wins. Also measured: what an order weighs in memory and in the append-only file."""
+    """Measure accepted purchases, and the bytes of an order in memory and in the append-only file."""
     async with bench.stage.sale(arm) as sale:
         group = bench.rig.group(served)
         log_before, rewrites_before = await bench.stage.log_bytes()
@@ -73,7 +73,7 @@ async def accepted(bench: Bench, arm: str, served: Group, buyers: int = CROWD) -
         log_after, rewrites = await bench.stage.log_bytes()
         orders = max(1, loaded.count(ACCEPTED))
         sizes = await bench.stage.bytes_by_key(sale)
-        figures = {f"memory_{part}_bytes_per_order": size / orders for part, size in sizes.items() if part != "sale"}
+        figures = {f"memory_{kind}_bytes_per_order": size / orders for kind, size in sizes.items() if kind != "sale"}
         figures["memory_bytes_per_order"] = sum(sizes.values()) / orders
         if rewrites == rewrites_before:
             figures["log_bytes_per_order"] = (log_after - log_before) / orders
@@ -101,7 +101,7 @@ async def tickets_100000(bench: Bench) -> Sample:
 
 
 async def crowd(bench: Bench, stock: int) -> Sample:
-    """Answers of both kinds, as a sale of that size gives them over its first seconds."""
+    """Measure all answers of a sale with this stock, accepted and sold out, in its first seconds."""
     arm = f"tickets-{stock}"
     async with bench.stage.sale(arm, stock=stock) as sale:
         group = bench.rig.group(API_1)
@@ -111,7 +111,7 @@ async def crowd(bench: Bench, stock: int) -> Sample:
 
 
 async def open_loop(bench: Bench) -> Sample:
-    """Latency from the moment a request was meant to leave, at 70 % of what this round's `purchases` came to."""
+    """Measure latency from the scheduled time of each request, at 70 % of the rate of `purchases` in this round."""
     rate = OPEN_LOOP_SHARE * bench.rate("purchases")
     async with bench.stage.sale("open-loop") as sale:
         group = bench.rig.group(API_1)
@@ -136,6 +136,7 @@ def sample_of(
     figures: dict[str, float] | None = None,
     saturating: bool = True,
 ) -> Sample:
+    """Return the sample of a load. `saturating`: whether the API should have been the limit of the rate."""
     return Sample(
         arm=arm,
         round=bench.round,
@@ -145,8 +146,8 @@ def sample_of(
         latency=loaded.first.latency,
         figures={
             "api_cores": sum(loaded.cores),
-            "api_cpu_us_per_answer": loaded.micros,
-            "stock_server_cpu_us_per_answer": loaded.server,
+            "api_cpu_us_per_answer": loaded.api_cpu_us,
+            "stock_server_cpu_us_per_answer": loaded.stock_server_cpu_us,
         }
         | (figures or {}),
         doubts=loaded.doubts(*expected),

@@ -1,25 +1,20 @@
-"""What is measured: embedded stores of its own, and groups of API processes that stand idle until an arm's turn."""
+"""The measured installation: embedded stores, and groups of API processes that are idle until the turn of an arm."""
 
-import asyncio
-import http.client
-import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import psutil
 
-from app.lab.home import LabHome
-from app.lab.process import ChildProcess
-from app.lab.registry import ProcessRegistry
-from app.lab.servers.ports import LOOPBACK, free_port
-from app.lab.service import CELERY_WORKER, ServicePlan, clear_metrics, listens
-from app.lab.stores import Stores
-from app.lab.supervisor import Part, Supervisor
+from app.lab.stack.home import LabHome
+from app.lab.stack.installation import Installation
+from app.lab.stack.readiness import until_ready
+from app.lab.stack.servers.ports import LOOPBACK, free_port
+from app.lab.stack.service import ServicePlan, listens
+from app.lab.stack.supervisor import ManagedProcess, Say
 
-READY_SECONDS = 60.0
 FLOOR_MODULE = "app.lab.bench.floor_app"
 CONSTANT_MODULE = "app.lab.bench.constant_gate_app"
 API_MODULE = "app.serve"
@@ -29,7 +24,7 @@ COLLECTOR_MODULE = "app.lab.bench.collector_app"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`processes` of one kind that share a port. `traced`: the share of requests whose spans are exported."""
+    """A group of processes of one kind that share a port. `traced`: share of the requests whose spans are exported."""
 
     name: str
     module: str
@@ -47,132 +42,99 @@ ALTERNATING_100 = Group("alternating-100", ALTERNATING_MODULE, 1, traced=1.0)
 
 
 @dataclass(slots=True)
-class Running:
-    """A group that is up. `collector_port`: where it looks for its collector."""
+class RunningGroup:
+    """A running group. `collector_port`: port to which it sends its spans."""
 
     url: str
     processes: list[psutil.Process] = field(default_factory=list)
     collector_port: int = 0
 
 
-class Rig:
-    """Start and stop it from the main thread: the death of the thread that starts them ends the processes."""
+class Rig(Installation):
+    """The stores of a benchmark, and the processes that its arms measure. Enter and leave it in the main thread."""
 
-    def __init__(self, home: LabHome, say: Callable[[str], None]) -> None:
-        self._home = home
-        self._registry = ProcessRegistry(home.registry)
-        self._supervisor = Supervisor(self._registry, say)
-        self._plans: dict[str, ServicePlan] = {}
-        self._running: dict[str, Running] = {}
+    def __init__(self, home: LabHome, say: Say) -> None:
+        super().__init__(home, say)
+        self._running: dict[str, RunningGroup] = {}
         self._workers_started = 0
-        self.redis_url = ""
-        self.data_directories: dict[str, Path] = {}
 
-    def start(self, groups: Iterable[Group]) -> None:
-        """Stores without data, the ledger's tables, and the groups. After any error call `stop`."""
-        self._registry.end_left_behind()
-        self._home.discard_data()
-        clear_metrics(self._home.metrics)
-        stores = Stores(self._home, environment={})  # never a server that somebody else depends on
-        self._supervisor.start(stores.parts)
-        self.redis_url = stores.urls["REDIS_URL"]
-        self.data_directories = {
-            "valkey": self._home.directory / "valkey",
-            "postgres": (self._home.directory / "postgres").resolve(),
-        }
-        plans = {group: ServicePlan(self._home, LOOPBACK, free_port(), stores.urls) for group in (API_1, *groups)}
-        self._supervisor.run_to_end("migrate", plans[API_1].migration())
-        for group, plan in plans.items():
-            collector_port = free_port()
+    def start_groups(self, groups: Iterable[Group]) -> None:
+        """Start the API process that every run has, and these groups. Raise ProcessFailed."""
+        for group in {API_1: None} | dict.fromkeys(groups):
+            collector_port, plan = free_port(), self._untraced_plan()
             tracing = tracing_of(group, collector_port)
-            parts = [self._api(group, plan, number, tracing) for number in range(1, group.processes + 1)]
-            self._supervisor.start(parts)
-            self._plans[group.name] = plan
-            processes = [psutil.Process(part.server.pid) for part in parts]
-            self._running[group.name] = Running(plan.api_url, processes, collector_port)
+            members = [
+                plan.api(f"{group.name}-{number + 1}", group.module, **tracing) for number in range(group.processes)
+            ]
+            self.supervisor.start(members)
+            processes = [psutil.Process(member.server.pid) for member in members]
+            self._running[group.name] = RunningGroup(plan.api_url, processes, collector_port)
 
-    def stop(self) -> None:
-        self._supervisor.stop()
-        self._home.discard_data()
+    @property
+    def data_directories(self) -> dict[str, Path]:
+        """Return the directory of the data of each store."""
+        home = self.home.directory
+        return {"valkey": home / "valkey", "postgres": (home / "postgres").resolve()}
 
-    def group(self, group: Group) -> Running:
+    def group(self, group: Group) -> RunningGroup:
         return self._running[group.name]
 
     @property
     def stock_server(self) -> psutil.Process:
-        return next(psutil.Process(part.server.pid) for part in self._supervisor.parts if part.name == "valkey")
+        return next(
+            psutil.Process(process.server.pid) for process in self.supervisor.processes if process.name == "valkey"
+        )
 
     @asynccontextmanager
-    async def workers(self, count: int, *, wait: bool = True) -> AsyncIterator[list[psutil.Process]]:
-        """Celery workers as the lab runs them, for as long as an arm needs them."""
-        started: list[ChildProcess] = []
-        try:
-            ready_files = [self._start_worker(started) for _ in range(count)]
-            if wait:
-                for worker, ready_file in zip(started, ready_files, strict=True):
-                    await asyncio.to_thread(worker.wait_ready, ready_file.exists, seconds=READY_SECONDS)
-            yield [psutil.Process(worker.pid) for worker in started]
-        finally:
-            for worker in started:
-                worker.ask_to_stop()
-            for worker in started:
-                worker.stop()
+    async def workers(self, count: int) -> AsyncIterator[list[psutil.Process]]:
+        """Run Celery workers, as in the lab, while the block runs."""
+        numbers = range(self._workers_started + 1, self._workers_started + count + 1)
+        self._workers_started += count
+        plan = self._untraced_plan()
+        with self._started([plan.worker(number) for number in numbers]) as workers:
+            for worker in workers:
+                await until_ready(worker)
+            yield [psutil.Process(worker.server.pid) for worker in workers]
 
     @asynccontextmanager
-    async def collector(self, group: Running) -> AsyncIterator[ChildProcess]:
-        """Takes the spans of one group, for as long as an arm needs it or until it is killed."""
-        process = ChildProcess(
-            "collector",
-            [sys.executable, "-m", COLLECTOR_MODULE, str(group.collector_port)],
-            log=self._home.log("collector"),
-            environment=self._plans[API_1.name].environment,
-            directory=self._home.directory,
-        )
-        process.start()
-        self._registry.record("collector", process.pid)
+    async def collector(self, group: RunningGroup) -> AsyncIterator[ManagedProcess]:
+        """Run a collector for the spans of one group while the block runs. An arm may kill it before."""
+        plan = self._untraced_plan()
+        port = group.collector_port
+        process = plan.module("collector", COLLECTOR_MODULE, str(port))
+        with self._started([ManagedProcess("collector", process, ready=partial(listens, process, port))]) as (
+            collector,
+        ):
+            await until_ready(collector)
+            yield collector
+
+    @contextmanager
+    def _started(self, processes: list[ManagedProcess]) -> Iterator[list[ManagedProcess]]:
         try:
-            ready = partial(listens, process, group.collector_port)
-            await asyncio.to_thread(process.wait_ready, ready, seconds=READY_SECONDS)
-            yield process
+            for process in processes:
+                process.server.start()
+                self.registry.record(process.name, process.server.pid)
+            yield processes
         finally:
-            process.stop()
+            for process in processes:
+                process.server.ask_to_stop()
+            for process in processes:
+                process.server.stop()
 
-    def _start_worker(self, started: list[ChildProcess]) -> Path:
-        self._workers_started += 1
-        name = f"worker-{self._workers_started}"
-        ready_file = self._home.directory / f"{name}.ready"
-        ready_file.unlink(missing_ok=True)
-        worker = ChildProcess(
-            name,
-            [sys.executable, "-m", "celery", *CELERY_WORKER, "-n", f"{name}@%h"],
-            log=self._home.log("worker"),
-            environment=untraced(self._plans[API_1.name].environment) | {"WORKER_READY_FILE": str(ready_file)},
-            directory=self._home.directory,
-        )
-        started.append(worker)
-        worker.start()
-        self._registry.record(name, worker.pid)
-        return ready_file
-
-    def _api(self, group: Group, plan: ServicePlan, number: int, tracing: Mapping[str, str]) -> Part:
-        name = f"{group.name}-{number}"
-        process = ChildProcess(
-            name,
-            [sys.executable, "-m", group.module],
-            log=self._home.log(name),
-            environment=untraced(plan.environment) | dict(tracing),
-            directory=self._home.directory,
-        )
-        return Part(name, process, plan.api_url, ready=lambda: listens(process, plan.port) and is_ready(plan.port))
+    def _untraced_plan(self) -> ServicePlan:
+        """Return a plan without the tracing settings of the user's shell. Each arm sets its own."""
+        plan = self.plan()
+        plan.environment = untraced(plan.environment)
+        return plan
 
 
 def untraced(environment: Mapping[str, str]) -> dict[str, str]:
-    """Without what the user's own shell says of tracing: each arm says it for itself."""
+    """Return the environment without its tracing settings."""
     return {name: value for name, value in environment.items() if not name.startswith("OTEL_")}
 
 
 def tracing_of(group: Group, collector_port: int) -> dict[str, str]:
-    """What the environment says of tracing; nothing where it is off."""
+    """Return the tracing settings of a group, which are empty if it is not traced."""
     if not group.traced:
         return {}
     return {
@@ -180,14 +142,3 @@ def tracing_of(group: Group, collector_port: int) -> dict[str, str]:
         "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
         "OTEL_TRACES_SAMPLER_ARG": str(group.traced),
     }
-
-
-def is_ready(port: int) -> bool:
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

@@ -1,4 +1,4 @@
-"""A run: every arm once in each round, round after round, so that what changes on the machine meets all arms alike."""
+"""A run of the benchmark. Each round measures every arm once, so a change on the machine affects all arms alike."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,12 +10,14 @@ from app.lab.bench.stage import Stage
 
 
 class ArmNeedsAnother(AtomicTicketsError):
+    """An arm needs the rate of another arm, which was not measured in this round."""
+
     status, slug, title = 422, "arm-needs-another", "Arm Needs Another"
 
 
 @dataclass(slots=True)
 class Bench:
-    """What an arm is given."""
+    """The context in which an arm measures. `seconds`: duration of a load; `round`: number of the present round."""
 
     rig: Rig
     stage: Stage
@@ -24,22 +26,25 @@ class Bench:
     samples: Samples = field(default_factory=Samples)
 
     def rate(self, arm: str) -> float:
-        """Per second, of an arm that had its turn in this round. Raises ArmNeedsAnother."""
+        """Return the rate of an arm that was measured in this round. Raise ArmNeedsAnother if it was not."""
         for sample in self.samples.of(arm):
             if sample.round == self.round:
                 return sample.per_second
-        raise ArmNeedsAnother(f"Its rate is taken from {arm}, which must be run as well.")
+        raise ArmNeedsAnother(f"One of the arms needs the rate of the arm {arm}. Add it to --arms.")
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """`what` is told in the table. `groups`: those it needs beside the one API process that is always there.
+    """One measured configuration.
 
-    `warms`: a short run of it before the first round makes a group of processes do everything once.
+    `description`: the counted thing, for the table
+    `groups`: groups of processes that it needs besides the API process that every run has
+    `warms`: whether a short run of it before the first round warms up a group
+    `most_rounds`: number of rounds after which it has no more turns; None for no limit
     """
 
     name: str
-    what: str
+    description: str
     measure: Callable[[Bench], Awaitable[Sample]]
     groups: tuple[Group, ...] = ()
     warms: bool = False
@@ -50,7 +55,7 @@ WARMING_SECONDS = 0.5
 
 
 async def warm_up(bench: Bench, arms: Sequence[Arm]) -> None:
-    """Nothing of it is kept."""
+    """Run the arms that warm up a group, and discard their samples."""
     once = Bench(bench.rig, bench.stage, WARMING_SECONDS)
     for arm in arms:
         if arm.warms:
@@ -58,7 +63,7 @@ async def warm_up(bench: Bench, arms: Sequence[Arm]) -> None:
 
 
 async def measure(bench: Bench, arms: Sequence[Arm], rounds: int, say: Callable[[str], None]) -> None:
-    """Fills `bench.samples`."""
+    """Measure all arms in each round, and add the samples to `bench.samples`."""
     for round_ in range(1, rounds + 1):
         bench.round = round_
         for arm in arms:

@@ -1,28 +1,28 @@
-"""What one arm came to in one round, and whether it may be believed."""
+"""The samples of a run, and the rules by which a sample counts or does not count."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.lab.load.result import Latency
+from app.blasts.load.result import Latency
 
 FLOOR, DOUBLED = "floor", "floor-doubled"
-BUSY_CORES = 0.9  # an API process that idled more than this wasn't what limited the rate
-RAISED = 1.05  # rounds differ by some per cent; a generator at its limit shows far more than that
+BUSY_CORES = 0.9  # an API process that used less of a core was not the limit of the rate
+RISE_OF_THE_FLOOR = 1.05  # rounds differ by some per cent; a generator at its limit makes a much larger difference
 FOREIGN_CORES = 0.1
-EASY = 0.8  # of what one generator sent in the same round: it was not the limit
+EASY_SHARE = 0.8  # below this share of the floor of the same round, the generator was not the limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One arm in one round.
+    """The measurement of one arm in one round.
 
-    per_second  what the arm counts: answers, acceptances, bookings
-    cores       of each API process: the share of a core it used. Empty where the rate isn't the API's to limit
-    foreign     cores used meanwhile by processes that are none of ours
-    figures     everything else that was measured, by name, with the unit in the name
-    doubts      why this is no measurement at all: errors, answers of another kind than the arm's
+    `per_second`: the rate of the things that the arm counts: answers, acceptances or bookings
+    `cores`: for each API process, the share of a core that it used; empty if the API is not the limit of the rate
+    `foreign`: cores that other programs used meanwhile
+    `figures`: all other measured values by name, with the unit in the name
+    `doubts`: reasons why the sample does not count, such as unexpected answers
     """
 
     arm: str
@@ -53,44 +53,46 @@ class Samples:
 
     @property
     def arms(self) -> list[str]:
-        """In the order of their first sample."""
+        """Return the names of the arms in the order of their first samples."""
         return list(dict.fromkeys(sample.arm for sample in self._samples))
 
     def of(self, arm: str) -> list[Sample]:
         return [sample for sample in self._samples if sample.arm == arm]
 
     def counted(self, arm: str) -> list[Sample]:
-        return [sample for sample in self.of(arm) if not self.why_not(sample)]
+        """Return the samples of an arm that count."""
+        return [sample for sample in self.of(arm) if not self.exclusion_reasons(sample)]
 
-    def why_not(self, sample: Sample) -> list[str]:
-        """Why the sample doesn't count; empty where it does."""
+    def exclusion_reasons(self, sample: Sample) -> list[str]:
+        """Return the reasons why the sample does not count, or an empty list if it does."""
         reasons = list(sample.doubts)
         if sample.foreign > FOREIGN_CORES:
             reasons.append(f"other programs used {sample.foreign:.2f} cores")
         if sample.cores:
-            reasons += idle(sample.cores) + self._generator_at_its_limit(sample)
+            reasons += idle_processes(sample.cores) + self._generator_at_its_limit(sample)
         return reasons
 
     def _generator_at_its_limit(self, sample: Sample) -> list[str]:
         round_ = sample.round
-        once, twice = ({each.round: each.per_second for each in self.of(arm)} for arm in (FLOOR, DOUBLED))
-        if not once.get(round_) or not twice.get(round_):
+        floor, doubled = rates(self.of(FLOOR)), rates(self.of(DOUBLED))
+        if not floor.get(round_) or not doubled.get(round_):
             return ["no doubled generator in this round"]
-        if sample.per_second <= EASY * once[round_]:
+        if sample.per_second <= EASY_SHARE * floor[round_]:
             return []
-        rise = twice[round_] / once[round_]
-        return [f"a doubled generator raised the floor {rise:.2f} times"] if rise > RAISED else []
+        rise = doubled[round_] / floor[round_]
+        return [f"a doubled generator raised the floor {rise:.2f} times"] if rise > RISE_OF_THE_FLOOR else []
 
 
-def idle(cores: Sequence[float]) -> list[str]:
-    return [f"an API process used {used:.2f} of a core" for used in (min(cores),) if used < BUSY_CORES]
+def idle_processes(cores: Sequence[float]) -> list[str]:
+    least = min(cores)
+    return [f"an API process used {least:.2f} of a core"] if least < BUSY_CORES else []
 
 
 def rates(samples: Iterable[Sample]) -> dict[int, float]:
-    """Per second, by round."""
+    """Return the rate of each sample by its round."""
     return {sample.round: sample.per_second for sample in samples}
 
 
 def figure(samples: Iterable[Sample], name: str) -> list[float]:
-    """The values of one figure, of those samples that have it."""
+    """Return the values of one figure, from the samples that have it."""
     return [sample.figures[name] for sample in samples if name in sample.figures]

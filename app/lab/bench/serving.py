@@ -1,4 +1,4 @@
-"""Serves a stand-in exactly as `app.serve` serves the service: same loop, parser, socket and limits."""
+"""Serve another application exactly as `app.serve` serves the service: same loop, parser, socket and limits."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from app.telemetry.logs import configure_logs
 
 
 def serve(application: ASGIApp, readiness: Readiness, process: str) -> None:
-    """Until SIGTERM."""
+    """Serve the application until SIGTERM."""
     configure_logs(process=process)
     settings = ApiSettings()
     listener = listening_socket(settings.host, settings.port)

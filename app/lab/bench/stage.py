@@ -1,4 +1,4 @@
-"""A new sale for each measurement, and what is read of it besides its API: counters, sizes, the log's growth."""
+"""Create a new sale for each measurement, and read its counters and sizes directly from the stock server."""
 
 import secrets
 from collections.abc import AsyncIterator, Mapping
@@ -8,9 +8,9 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from app.client import SaleClient
 from app.gate.keys import SaleKeys
 from app.lab.bench.rig import API_1, Rig
-from app.lab.sale_client import SaleClient
 from app.settings import GateSettings
 
 CUSTOMER_LIMIT = 4
@@ -19,26 +19,25 @@ PLENTY = 10_000_000  # more tickets than any round can sell
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Orders, of one ticket each: accepted so far, and of these not yet in the ledger. One read, one moment."""
+    """Numbers of orders with one ticket each, read at the same moment: accepted so far, and of those not booked yet."""
 
     accepted: int
     backlog: int
 
-    @property
-    def persisted(self) -> int:
-        return self.accepted - self.backlog
-
 
 class Stage:
-    """Sales of one run. `redis` reads what no API tells, and drops what a measurement left."""
+    """The sales of one run.
 
-    def __init__(self, rig: Rig, redis: "Redis") -> None:
+    `redis`: a connection to the stock server, to read values that the API does not return and to drop old orders
+    """
+
+    def __init__(self, rig: Rig, redis: Redis) -> None:
         self.client = SaleClient(rig.group(API_1).url)
         self._redis = redis
         self._prefix = GateSettings().key_prefix
 
     async def create(self, arm: str, stock: int) -> str:
-        """The name of a new sale that is open when this returns."""
+        """Create a sale, which is open when this returns, and return its name."""
         name = f"{arm}-{secrets.token_hex(4)}"
         terms: Mapping[str, Any] = {
             "name": name,
@@ -51,8 +50,11 @@ class Stage:
 
     @asynccontextmanager
     async def sale(self, arm: str, stock: int = PLENTY) -> AsyncIterator[str]:
-        """Afterwards its orders are dropped, so that no later arm drains or carries them. The sale's hash stays: an API
-        process that told buyers of it would take its absence for a loss, and work to keep receipts."""
+        """Create a sale, and drop its orders afterwards, so that they do not burden later arms.
+
+        The hash of the sale stays. If it were missing, the API processes that sold from it would assume a loss and
+        write receipts.
+        """
         name = await self.create(arm, stock)
         try:
             yield name
@@ -65,13 +67,18 @@ class Stage:
         return Counters(int(accepted or 0), int(backlog or 0))
 
     async def bytes_by_key(self, sale: str) -> dict[str, int]:
-        """Memory of everything the gate keeps of a sale; counted, not sampled."""
+        """Return the memory of each key that the gate has for a sale, counted over all elements and not sampled."""
         keys = self._keys(sale)
-        parts = {"orders": keys.orders, "answers": keys.answers(1), "customers": keys.customers(1), "sale": keys.sale}
-        return {part: int(await self._redis.memory_usage(key, samples=0) or 0) for part, key in parts.items()}
+        gate_keys = {
+            "orders": keys.orders,
+            "answers": keys.answers(1),
+            "customers": keys.customers(1),
+            "sale": keys.sale,
+        }
+        return {kind: int(await self._redis.memory_usage(key, samples=0) or 0) for kind, key in gate_keys.items()}
 
     async def log_bytes(self) -> tuple[int, int]:
-        """The size of the append-only file, and how often it was rewritten: growth counts only between rewrites."""
+        """Return the size of the append-only file, and the number of its rewrites, each of which changes the size."""
         info = await self._redis.info("persistence")
         return int(info["aof_current_size"]), int(info["aof_rewrites"])
 

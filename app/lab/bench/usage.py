@@ -1,4 +1,4 @@
-"""CPU time: of chosen processes, and of everybody else, over a stretch of time."""
+"""Measure CPU time: that of chosen processes, and that of all other programs on the machine."""
 
 import resource
 from collections.abc import Sequence
@@ -11,12 +11,19 @@ KTHREADD = 2
 
 
 def cpu_seconds(process: psutil.Process) -> float:
+    """Return the CPU time of a process so far, in seconds."""
     times = process.cpu_times()
     return float(times.user + times.system)
 
 
 class Usage:
-    """From its making until `stop`. The clock of CPU time ticks each 10 ms: measure a second at least."""
+    """The CPU time from the creation of this object until `stop`.
+
+    The kernel counts CPU time in ticks of 10 ms, so measure at least one second.
+
+    `seconds`: CPU time of each process
+    `foreign`: cores that other programs used
+    """
 
     def __init__(self, processes: Sequence[psutil.Process]) -> None:
         self._processes = list(processes)
@@ -27,7 +34,7 @@ class Usage:
         self.foreign = 0.0
 
     def stop(self) -> None:
-        """Sets `seconds` of each process, and `foreign`: cores that processes other than ours used meanwhile."""
+        """End the measurement, and set `seconds` and `foreign`."""
         self.seconds = [
             cpu_seconds(process) - before for process, before in zip(self._processes, self._before, strict=True)
         ]
@@ -36,13 +43,17 @@ class Usage:
 
 
 def machine_seconds() -> float:
-    """Without interrupts, which are nobody's own."""
+    """Return the CPU time of the machine in seconds, without interrupts, which belong to no process."""
     times = psutil.cpu_times()
     return float(times.user + times.system)
 
 
 def our_seconds() -> float:
-    """Of this process, its living descendants, its children that have ended (the load generators), and the kernel."""
+    """Return the CPU time of the benchmark in seconds.
+
+    It is that of this process, of its descendants, of its children that have ended (the load generators), and of the
+    kernel's threads.
+    """
     ours = psutil.Process()
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     total = ended.ru_utime + ended.ru_stime
@@ -53,7 +64,10 @@ def our_seconds() -> float:
 
 
 def kernel_threads() -> list[psutil.Process]:
-    """They write what we sync. Linux shows them as children of process 2; elsewhere there are none to see."""
+    """Return the kernel's threads, which write the synced data. They are the children of process 2.
+
+    On systems other than Linux they are not visible, and the list is empty.
+    """
     if not psutil.LINUX:
         return []
     return [process for process in psutil.process_iter(["ppid"]) if process.info["ppid"] == KTHREADD]

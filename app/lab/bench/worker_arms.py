@@ -1,39 +1,40 @@
-"""The arms in which orders reach the ledger: Celery workers run, as the lab runs them."""
+"""The arms in which orders reach the ledger. Celery workers run as in the lab."""
 
-from collections.abc import Sequence
 from statistics import median
 from time import perf_counter
 
 import psutil
 
+from app.blasts.load.plan import LoadPlan
+from app.blasts.load.result import ACCEPTED, LoadResult
 from app.errors import AtomicTicketsError
-from app.lab.bench.bars import SOAK_ORDERS
 from app.lab.bench.follow import drained_per_second, following, persisted_share
 from app.lab.bench.load import BUYERS, REPLY_SECONDS, closed_loop, load
 from app.lab.bench.memory import Peaks, watching_memory
-from app.lab.bench.rig import API_1, API_2, Group, Running
+from app.lab.bench.rig import API_1, API_2, Group, RunningGroup
 from app.lab.bench.run import Bench
 from app.lab.bench.sample import Sample
-from app.lab.bench.usage import Usage
-from app.lab.load.plan import LoadPlan
-from app.lab.load.result import ACCEPTED, LoadResult
+from app.lab.bench.thresholds import SOAK_ORDERS
+from app.lab.bench.usage import Usage, cpu_seconds
 
 DRAIN_ORDERS = 20_000
-WARMING_SHARE = 1 / 3  # of a steady window: the first hint, and the worker's first batches
-SEEDINGS = 10  # of each size in a round; the median of each is compared
+WARMING_SHARE = 1 / 3  # share of a steady window that is not counted: the worker gets its first hint and batches
+SEEDINGS = 10  # sales of each size in a round, whose medians are compared
 FEW, MANY = 10, 10_000_000
 
 
 class SaleVanished(AtomicTicketsError):
+    """The sale of a measurement does not exist any more."""
+
     status, slug, title = 500, "sale-vanished", "Sale Vanished"
 
 
 async def drain(bench: Bench) -> Sample:
-    """A backlog, then one worker process. Its start isn't counted: the clock runs from the first booking."""
+    """Measure how fast one worker process books a backlog, from its first booking, so without its start."""
     async with bench.stage.sale("drain") as sale:
         group = bench.rig.group(API_1)
-        loaded = await load(bench.rig, group, orders(group, sale, DRAIN_ORDERS))
-        last_accepted = ended(loaded.first)
+        loaded = await load(bench.rig, group, order_plan(group, sale, DRAIN_ORDERS))
+        last_accepted = last_acceptance(loaded.first)
         async with following(bench.stage, sale) as follower, bench.rig.workers(1) as workers:
             usage = Usage([bench.rig.stock_server])
             booked_at = await follower.until_booked(last_accepted)
@@ -42,7 +43,7 @@ async def drain(bench: Bench) -> Sample:
         return Sample(
             arm="drain",
             round=bench.round,
-            per_second=drained_per_second([look for look in follower.looks if look.at <= booked_at]),
+            per_second=drained_per_second([reading for reading in follower.readings if reading.at <= booked_at]),
             foreign=usage.foreign,
             figures={
                 "orders": loaded.count(ACCEPTED),
@@ -54,15 +55,15 @@ async def drain(bench: Bench) -> Sample:
 
 
 async def steady(bench: Bench) -> Sample:
-    return await both(bench, "steady", API_1, 1)
+    return await sell_and_book(bench, "steady", API_1, 1)
 
 
 async def steady_2(bench: Bench) -> Sample:
-    return await both(bench, "steady-2", API_2, 2)
+    return await sell_and_book(bench, "steady-2", API_2, 2)
 
 
-async def both(bench: Bench, arm: str, served: Group, workers: int) -> Sample:
-    """Buyers and workers at once. The rate is that of acceptances; the backlog tells whether the workers keep up."""
+async def sell_and_book(bench: Bench, arm: str, served: Group, workers: int) -> Sample:
+    """Measure acceptances while workers book. The backlog shows whether the workers keep up."""
     group = bench.rig.group(served)
     async with (
         bench.rig.workers(workers),
@@ -70,10 +71,10 @@ async def both(bench: Bench, arm: str, served: Group, workers: int) -> Sample:
         following(bench.stage, sale) as follower,
     ):
         loaded = await load(bench.rig, group, closed_loop(group.url, sale, 2 * bench.seconds, BUYERS))
-        begun, last_accepted = loaded.first.started_at, ended(loaded.first)
+        begun, last_accepted = loaded.first.started_at, last_acceptance(loaded.first)
         booked_at = await follower.until_booked(last_accepted)
         counted_from = begun + WARMING_SHARE * loaded.seconds
-        window = [look for look in follower.looks if counted_from <= look.at <= last_accepted]
+        window = [reading for reading in follower.readings if counted_from <= reading.at <= last_accepted]
         share = persisted_share(window)
         per_second = loaded.count(ACCEPTED) / loaded.seconds
         return Sample(
@@ -84,11 +85,11 @@ async def both(bench: Bench, arm: str, served: Group, workers: int) -> Sample:
             latency=loaded.first.latency,
             figures={
                 "api_cores": sum(loaded.cores),
-                "api_cpu_us_per_answer": loaded.micros,
+                "api_cpu_us_per_answer": loaded.api_cpu_us,
                 "persisted_share": share,
                 "persisted_per_second": share * per_second,
                 "backlog_at_end": window[-1].backlog,
-                "backlog_at_most": max(look.backlog for look in window),
+                "backlog_at_most": max(reading.backlog for reading in window),
                 "seconds_to_booked": booked_at - last_accepted,
                 **await ledger_figures(bench, sale),
             },
@@ -97,13 +98,13 @@ async def both(bench: Bench, arm: str, served: Group, workers: int) -> Sample:
 
 
 async def soak(bench: Bench) -> Sample:
-    """All tickets of a large sale, sold and booked, with the memory of each process at its highest."""
+    """Sell and book all tickets of a large sale, and measure the peak memory of each process."""
     group = bench.rig.group(API_1)
     async with bench.rig.workers(1) as workers, bench.stage.sale("soak", stock=SOAK_ORDERS) as sale:
         peaks = Peaks(group.processes, workers)
         async with following(bench.stage, sale) as follower, watching_memory(peaks):
-            loaded = await load(bench.rig, group, orders(group, sale, SOAK_ORDERS))
-            booked_at = await follower.until_booked(ended(loaded.first))
+            loaded = await load(bench.rig, group, order_plan(group, sale, SOAK_ORDERS))
+            booked_at = await follower.until_booked(last_acceptance(loaded.first))
         return Sample(
             arm="soak",
             round=bench.round,
@@ -112,9 +113,9 @@ async def soak(bench: Bench) -> Sample:
             latency=loaded.first.latency,
             figures={
                 "accepted": loaded.count(ACCEPTED),
-                "seconds_to_booked": booked_at - ended(loaded.first),
+                "seconds_to_booked": booked_at - last_acceptance(loaded.first),
                 "persisted_per_second": SOAK_ORDERS / (booked_at - loaded.first.started_at),
-                "backlog_at_most": max(look.backlog for look in follower.looks),
+                "backlog_at_most": max(reading.backlog for reading in follower.readings),
                 **peaks.megabytes,
                 **await ledger_figures(bench, sale),
             },
@@ -123,7 +124,7 @@ async def soak(bench: Bench) -> Sample:
 
 
 async def seeding(bench: Bench) -> Sample:
-    """Small and large sales are created in turn, over HTTP: ledger, gate and recount."""
+    """Measure the time to create small and large sales in turn over HTTP, which includes ledger, gate and recount."""
     seconds: dict[int, list[float]] = {FEW: [], MANY: []}
     usage = Usage([])
     for _ in range(SEEDINGS):
@@ -139,27 +140,28 @@ async def seeding(bench: Bench) -> Sample:
     )
 
 
-def orders(group: Running, sale: str, count: int) -> LoadPlan:
+def order_plan(group: RunningGroup, sale: str, count: int) -> LoadPlan:
+    """Return a load of this many purchases by 100 buyers."""
     return LoadPlan(
         url=group.url, sale=sale, requests=count, concurrency=BUYERS, seconds=300, reply_seconds=REPLY_SECONDS
     )
 
 
-def ended(result: LoadResult) -> float:
-    """When the last buyer was told of a ticket, in Unix seconds."""
+def last_acceptance(result: LoadResult) -> float:
+    """Return the time of the last acceptance, in Unix seconds."""
     return result.started_at + result.accepted_seconds
 
 
 async def ledger_figures(bench: Bench, sale: str) -> dict[str, float]:
-    """Bookings in the ledger, and by how many tickets the identity is off."""
-    told = await bench.stage.client.sale(sale)
-    if told is None:
-        raise SaleVanished(f"There is no sale {sale!r} any more.")
-    identity = told["identity"]
+    """Return the tickets booked in the ledger, and the drift of the identity in tickets. Raise SaleVanished."""
+    view = await bench.stage.client.sale(sale)
+    if view is None:
+        raise SaleVanished(f"The sale {sale!r} does not exist any more.")
+    identity = view["identity"]
     parts = sum(identity[part] for part in ("remaining", "backlog", "set_aside", "booked"))
-    return {"booked": told["booked"], "drift": abs(identity["stock"] - parts)}
+    return {"booked": view["booked"], "drift": abs(identity["stock"] - parts)}
 
 
 def cpu_of_tree(process: psutil.Process) -> float:
-    members: Sequence[psutil.Process] = (process, *process.children(recursive=True))
-    return float(sum(sum(member.cpu_times()[:2]) for member in members))
+    """Return the CPU time of a process and its descendants, in seconds."""
+    return sum(map(cpu_seconds, (process, *process.children(recursive=True))))

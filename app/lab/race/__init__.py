@@ -1,1 +1,1 @@
-"""Every way to sell, one after another, before the same crowd; the ledger is the judge."""
+"""The race: all strategies sell to the same crowd, one after another, and each run is judged by its bookings."""

@@ -1,35 +1,38 @@
-"""The figures of a race: of one strategy in one run, and over several runs the middle and the spread."""
+"""The figures of a race: those of one strategy in one run, and their median and spread over several runs."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from statistics import median
 from typing import Any
 
-from app.lab.load.result import nearest_rank
+from app.blasts.load.result import nearest_rank
 from app.races.history.findings import Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaceFigures:
-    """One run. None: it could not be read, as without access to the stores.
+    """The figures of one run. A figure is None if it could not be read, for example without access to the stores.
 
-    accepted, sold      tickets: what buyers were told, and what the ledger has
-    errors              requests without a plain answer
-    *_ms                from the first request of a purchase to its final answer, over all purchases
-    seconds_to_consistent  from the last acceptance until the ledger had all that were accepted
-    retries, aborts     for each ticket sold: attempts within the service that others were faster than, and those of
-                        them that PostgreSQL gave up (40001, 40P01)
-    asked_again         requests for each purchase, beyond the first
-    lock_wait_ms        for each purchase: how long connections of the API waited for a lock of PostgreSQL
-    connections         of the API to PostgreSQL, not idle: the most that were seen at once, and the mean
-    redis_calls         for each purchase: commands that Redis carried out, those inside scripts and of workers too
-    redis_reads         for each purchase: requests that Redis read off its connections
+    `accepted`, `sold`: tickets that were accepted, according to the answers, and tickets that are booked in the ledger
+    `errors`: purchases whose final answer was neither an acceptance nor a refusal as sold out or over the limit
+    `p50_ms`, `p95_ms`, `p99_ms`, `p999_ms`: from the first request of a purchase to its final answer
+    `accepted_per_second`: from the first request to the last acceptance
+    `persisted_per_second`: from the first request until the ledger had all accepted tickets
+    `seconds_to_consistent`: from the last acceptance until the ledger had all accepted tickets
+    `retries`: attempts inside the service that lost to another purchase, for each ticket sold
+    `aborts`: those of the retries that PostgreSQL aborted (SQLSTATE 40001, 40P01), for each ticket sold
+    `asked_again`: requests after the first one, for each purchase
+    `lock_wait_ms`: time that connections of the API waited for locks of PostgreSQL, for each purchase
+    `connections`, `connections_mean`: connections of the API to PostgreSQL that were not idle, the most at once and the
+        mean
+    `redis_calls`: commands that Redis executed, also inside scripts and for workers, for each purchase
+    `redis_reads`: requests that Redis read from its connections, each with one command or many, for each purchase
     """
 
     accepted: int
     sold: int
     oversold: int
-    undersold: int | None
+    undersold: int
     errors: int
     p50_ms: float
     p95_ms: float
@@ -48,12 +51,12 @@ class RaceFigures:
     redis_reads: float | None = None
 
 
-NAMES = tuple(field.name for field in fields(RaceFigures))
+FIGURE_NAMES = tuple(field.name for field in fields(RaceFigures))
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Of one figure over all runs."""
+    """The median of one figure over all runs, with its lowest and highest value."""
 
     median: float
     lowest: float
@@ -62,25 +65,30 @@ class Spread:
 
 @dataclass(slots=True)
 class Entry:
-    """One strategy in a race: what it promises, its runs, and what the check of their histories found."""
+    """One strategy in a race: what it promises, its runs, and what the check of their histories found.
+
+    `findings`: by anomaly, the finding of the first run that has it, with the count of all runs
+    `failure`: the reason why the strategy could not be raced
+    """
 
     name: str
     promises_exactness: bool
     keeps_limit: bool
     accepted_in: str
     runs: list[RaceFigures] = field(default_factory=list)
-    findings: dict[str, Finding] = field(default_factory=dict)  # by anomaly: the first one's witness, and how many
-    failure: str | None = None  # why it could not be raced
+    findings: dict[str, Finding] = field(default_factory=dict)
+    failure: str | None = None
 
     def add(self, figures: RaceFigures, findings: Sequence[Finding]) -> None:
+        """Add a run, and add up the findings of each anomaly."""
         self.runs.append(figures)
         for finding in findings:
-            known = self.findings.setdefault(finding.anomaly, finding)
-            if known is not finding:
-                known.count += finding.count
+            first = self.findings.setdefault(finding.anomaly, finding)
+            if first is not finding:
+                first.count += finding.count
 
     def spread(self, name: str) -> Spread | None:
-        """None where a run lacks it."""
+        """Return the spread of the figure with this name, or None if there is no run or a run lacks the figure."""
         values = [getattr(run, name) for run in self.runs]
         if not values or any(value is None for value in values):
             return None
@@ -88,22 +96,23 @@ class Entry:
 
     @property
     def exact(self) -> bool:
-        """In every run, by the ledger and by the history."""
+        """Return whether there was a run, none was oversold or undersold, and no history has an anomaly."""
         return (
             bool(self.runs) and not self.findings and all(not run.oversold and not run.undersold for run in self.runs)
         )
 
     @property
     def oversold_in(self) -> int:
-        """How many of the runs were oversold."""
+        """Return the number of runs that were oversold."""
         return sum(run.oversold > 0 for run in self.runs)
 
     @property
-    def keeps_its_word(self) -> bool:
+    def kept_its_promise(self) -> bool:
+        """Return whether the strategy was raced, and was exact if it promises to be."""
         return self.failure is None and (self.exact or not self.promises_exactness)
 
     def as_json(self) -> dict[str, Any]:
-        spreads = {name: spread for name in NAMES if (spread := self.spread(name)) is not None}
+        spreads = {name: spread for name in FIGURE_NAMES if (spread := self.spread(name)) is not None}
         return {
             "strategy": self.name,
             "promises_exactness": self.promises_exactness,
@@ -119,7 +128,7 @@ class Entry:
 
 
 def by_merit(entries: Sequence[Entry]) -> list[Entry]:
-    """What a reader looks for: first those that were exact, and among equals the fastest first."""
+    """Return the entries with those that were exact first, and among equals the fastest first."""
 
     def merit(entry: Entry) -> tuple[bool, float]:
         spread = entry.spread("accepted_per_second")
@@ -129,7 +138,7 @@ def by_merit(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def percentiles_ms(seconds: Sequence[float]) -> dict[str, float]:
-    """By nearest rank; all zero where nothing was measured."""
+    """Return the percentiles of these latencies in milliseconds, by nearest rank. All are 0 without a latency."""
     ranked = sorted(seconds) or [0.0]
     percents = {"p50_ms": 50.0, "p95_ms": 95.0, "p99_ms": 99.0, "p999_ms": 99.9}
     return {name: nearest_rank(ranked, percent) * 1000 for name, percent in percents.items()}

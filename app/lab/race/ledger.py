@@ -1,4 +1,4 @@
-"""The ledger as a race reads it in the end."""
+"""Reads of the ledger by the race itself."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ BOOKINGS = """
 
 @asynccontextmanager
 async def connected(database_url: str) -> AsyncIterator["asyncpg.Connection[Any]"]:
-    """A connection of its own, so that the race waits behind no buyer."""
+    """Open a connection of the race's own, so that its reads do not wait behind purchases for a pooled one."""
     connection = await asyncpg.connect(
         database_url.replace("postgresql+asyncpg://", "postgresql://"),
         server_settings={"application_name": "atomictickets.race"},
@@ -26,4 +26,5 @@ async def connected(database_url: str) -> AsyncIterator["asyncpg.Connection[Any]
 
 
 async def bookings_of(connection: "asyncpg.Connection[Any]", sale: str) -> list[dict[str, Any]]:
+    """Return the bookings of a sale, of all rounds, in the order in which they were booked."""
     return [dict(row) for row in await connection.fetch(BOOKINGS, sale)]

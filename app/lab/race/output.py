@@ -1,4 +1,4 @@
-"""Everything that was raced and played: as text, as JSON, as a history, and as tables in a page."""
+"""The report of `atomictickets race`: the plain race and the scenarios, as text, as JSON and as a history."""
 
 import json
 import os
@@ -8,18 +8,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.lab.bench.environment import describe
-from app.lab.race.contest import Contest
-from app.lab.race.crowds import Race
 from app.lab.race.history import History
-from app.lab.race.page import rewritten
-from app.lab.race.scenarios.catalog import told
+from app.lab.race.plain_race import Race
+from app.lab.race.scenarios.catalog import anomalies_text
 from app.lab.race.scenarios.scene import Scene
 from app.lab.race.table import aligned, text_of
+from app.lab.race.workload import Workload
+from app.lab.stack.machine import describe
 
 
-class Played(NamedTuple):
-    """One scenario with all strategies."""
+class PlayedScenario(NamedTuple):
+    """The result of one scenario, played with all chosen strategies.
+
+    `failures`: for each strategy that could not be played, the reason
+    """
 
     name: str
     summary: str
@@ -27,46 +29,55 @@ class Played(NamedTuple):
     failures: dict[str, str]
 
     def rows(self) -> list[list[str]]:
-        """The heading, and a row for each scene."""
-        names = list(dict.fromkeys(name for scene in self.scenes for name in scene.seen))
+        """Return a table: the heading, a row for each scene, and a row for each failure."""
+        names = list(dict.fromkeys(name for scene in self.scenes for name in scene.figures))
         rows = [["strategy", *names, "found"]]
         rows += [
-            [scene.strategy, *(str(scene.seen.get(name, "-")) for name in names), told(scene.found)]
+            [scene.strategy, *(str(scene.figures.get(name, "-")) for name in names), anomalies_text(scene.found)]
             for scene in self.scenes
         ]
         return rows + [[name, *["-"] * len(names), f"failed: {why}"] for name, why in self.failures.items()]
 
 
 @dataclass
-class Report:
-    """`race`: of the plain race, where it was asked for."""
+class RaceReport:
+    """Everything that one run of the command measured.
 
-    contest: Contest
+    `race`: the plain race, or None if only scenarios were chosen
+    `load_average`: of the minute before, which shows how busy other programs kept the machine
+    `started_at`: ISO 8601, in UTC
+    """
+
+    workload: Workload
     repeat: int
     api_processes: int
     race: Race | None = None
-    played: list[Played] = field(default_factory=list)
-    load_average: float = field(default_factory=lambda: os.getloadavg()[0])  # of the minute before: whose else it is
+    played: list[PlayedScenario] = field(default_factory=list)
+    load_average: float = field(default_factory=lambda: os.getloadavg()[0])
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @property
     def holds(self) -> bool:
-        return (self.race is None or self.race.holds) and not any(each.failures for each in self.played)
+        """Return whether the race kept every promise and no scenario failed to be played."""
+        return (self.race is None or self.race.holds) and not any(scenario.failures for scenario in self.played)
 
     def text(self) -> str:
         parts = [] if self.race is None else [text_of(self.race.entries)]
-        parts += ["\n".join(lines_of(each)) for each in self.played]
+        parts += ["\n".join(lines_of(scenario)) for scenario in self.played]
         return "\n\n".join(parts)
 
     def as_json(self) -> dict[str, Any]:
         return {
             "started_at": self.started_at,
             "load_average_before": round(self.load_average, 1),
-            "contest": self.contest.as_json() | {"repeat": self.repeat, "api_processes": self.api_processes},
+            "workload": self.workload.as_json() | {"repeat": self.repeat, "api_processes": self.api_processes},
             "race": [] if self.race is None else [entry.as_json() for entry in self.race.entries],
             "scenarios": {
-                each.name: {"scenes": [scene.as_json() for scene in each.scenes], "failures": each.failures}
-                for each in self.played
+                scenario.name: {
+                    "scenes": [scene.as_json() for scene in scenario.scenes],
+                    "failures": scenario.failures,
+                }
+                for scenario in self.played
             },
             **describe(),
         }
@@ -75,23 +86,21 @@ class Report:
         path.write_text(json.dumps(self.as_json(), indent=2) + "\n")
 
     def write_history(self, path: Path) -> None:
-        whole = History()
+        """Write the history of the race and of all scenes to one file."""
+        merged = History()
         histories = [] if self.race is None else [self.race.history]
-        for history in histories + [scene.history for each in self.played for scene in each.scenes]:
-            whole.merge(history)
+        for history in histories + [scene.history for scenario in self.played for scene in scenario.scenes]:
+            merged.merge(history)
         with path.open("w") as file:
-            file.writelines(f"{line}\n" for line in whole.lines())
-
-    def write_page(self, path: Path) -> None:
-        path.write_text(rewritten(path.read_text(), self))
+            file.writelines(f"{line}\n" for line in merged.lines())
 
 
-def lines_of(played: Played) -> list[str]:
-    return [f"{played.name}: {played.summary}", "", *aligned(played.rows()), *witnesses(played.scenes)]
+def lines_of(played: PlayedScenario) -> list[str]:
+    return [f"{played.name}: {played.summary}", "", *aligned(played.rows()), *witness_lines(played.scenes)]
 
 
-def witnesses(scenes: Sequence[Scene]) -> list[str]:
-    """Of each kind of anomaly the first one in each scene."""
+def witness_lines(scenes: Sequence[Scene]) -> list[str]:
+    """Return the witness of each anomaly in each scene, as lines of text."""
     lines = []
     for scene in scenes:
         for finding in scene.verdict.findings:

@@ -1,55 +1,73 @@
-"""The measured part of docs/strategies.md: written by the command itself, between marks that stay."""
+"""The measured sections of docs/strategies.md, which `atomictickets race --write` replaces between their marks."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from textwrap import wrap
 
 from app.errors import AtomicTicketsError
-from app.lab.race.contest import CROWD, Contest
 from app.lab.race.figures import Entry, by_merit
+from app.lab.race.output import RaceReport
 from app.lab.race.table import LATENCY, OUTCOME, RETRIES, STORES, markdown, spread_of, table
+from app.lab.race.workload import CROWD, Workload
+from app.lab.stack.machine import describe
 
-if TYPE_CHECKING:
-    from app.lab.race.output import Report
-
+WIDTH = 118  # the pages have lines of at most 120 columns
 BEGIN, END = "<!-- {name}: written by `atomictickets race --write` -->", "<!-- end of {name} -->"
 
 
 class NoMarks(AtomicTicketsError):
+    """The page lacks the marks of a section that would be written."""
+
     status, slug, title = 422, "no-marks", "No Marks"
 
 
-def rewritten(page: str, report: "Report") -> str:
-    """The page with what was raced and played now. What was not stays as it is. Raises NoMarks."""
-    where = where_and_when(report)
+def write_page(path: Path, report: RaceReport) -> None:
+    """Write the sections of this report into the page. Other sections stay as they are. Raise NoMarks."""
+    path.write_text(rewritten(path.read_text(), report))
+
+
+def rewritten(page: str, report: RaceReport) -> str:
+    """Return the text of the page with the sections of this report replaced. Raise NoMarks."""
+    circumstances = circumstances_text(report)
     if report.race is not None:
-        name, entries = section(CROWD, report.contest), report.race.entries
-        page = between(page, name, [crowd_of(report, len(entries)), "", where, "", *race_tables(entries)])
-    for each in report.played:
-        again = f"Again: `atomictickets race --scenario {each.name} --write docs/strategies.md`."
-        page = between(page, each.name, [f"{where} {again}", "", *markdown(each.rows())])
+        name, entries = section_name(CROWD, report.workload), report.race.entries
+        page = replace_section(
+            page, name, [crowd_text(report, len(entries)), "", circumstances, "", *race_tables(entries)]
+        )
+    for played in report.played:
+        command = f"Again: `atomictickets race --scenario {played.name} --write docs/strategies.md`."
+        page = replace_section(page, played.name, [f"{circumstances} {command}", "", *markdown(played.rows())])
     return page
 
 
-def section(scenario: str, contest: Contest) -> str:
-    """What the marks call its place."""
-    return f"{CROWD}, think {contest.think_ms} ms" if scenario == CROWD else scenario
+def section_name(scenario: str, workload: Workload) -> str:
+    """Return the name of the section, as it stands in its marks."""
+    return f"{CROWD}, think {workload.think_ms} ms" if scenario == CROWD else scenario
 
 
 def refuse_without_marks(path: Path, sections: Sequence[str]) -> None:
-    """Before the race, which may take an hour. Raises NoMarks."""
+    """Raise NoMarks if the page lacks one of these sections. Called before the race, which may take an hour."""
     page = path.read_text() if path.is_file() else ""
     for name in sections:
-        around(page, name)
+        split_at_marks(page, name)
 
 
-def between(page: str, name: str, lines: list[str]) -> str:
-    before, after = around(page, name)
-    return f"{before}\n\n" + "\n".join(lines) + f"\n\n{after}"
+def replace_section(page: str, name: str, lines: list[str]) -> str:
+    """Return the page with the text of one section replaced by these lines. Raise NoMarks."""
+    before, after = split_at_marks(page, name)
+    return f"{before}\n\n" + "\n".join(wrapped for line in lines for wrapped in wrap_prose(line)) + f"\n\n{after}"
 
 
-def around(page: str, name: str) -> tuple[str, str]:
-    """What comes before and after a section, with its marks. A page that lost them is not written over: NoMarks."""
+def wrap_prose(line: str) -> list[str]:
+    """Return a paragraph as lines of at most 118 columns. A row of a table stays one line."""
+    return [line] if line.startswith("|") else wrap(line, WIDTH, break_on_hyphens=False) or [""]
+
+
+def split_at_marks(page: str, name: str) -> tuple[str, str]:
+    """Return the text up to the section's first mark and the text from its last mark on, marks included.
+
+    Raise NoMarks if a mark is missing.
+    """
     begin, end = BEGIN.format(name=name), END.format(name=name)
     before, found, rest = page.partition(begin)
     _, closed, after = rest.partition(end)
@@ -59,6 +77,7 @@ def around(page: str, name: str) -> tuple[str, str]:
 
 
 def race_tables(entries: list[Entry]) -> list[str]:
+    """Return two Markdown tables: what was sold and how fast, and what it cost."""
     ordered = by_merit(entries)
     rows = table(ordered, OUTCOME + LATENCY)
     rows[0].insert(6, "from to")
@@ -69,21 +88,22 @@ def race_tables(entries: list[Entry]) -> list[str]:
     return [*markdown(rows), "", *markdown(table(ordered, RETRIES + STORES))]
 
 
-def crowd_of(report: "Report", raced: int) -> str:
-    """The load, and how to run it again."""
-    contest = report.contest
+def crowd_text(report: RaceReport, raced: int) -> str:
+    """Return a sentence that describes the load, and the command that runs it again."""
+    workload = report.workload
     return (
-        f"{contest.requests:,} buyers, {contest.concurrency} at once, {contest.stock} tickets,"
-        f" `think_ms` {contest.think_ms}, {report.api_processes} API processes; {raced} strategies in turn,"
+        f"{workload.requests:,} buyers, {workload.concurrency} at once, {workload.stock} tickets,"
+        f" `think_ms` {workload.think_ms}, {report.api_processes} API processes; {raced} strategies in turn,"
         f" {report.repeat} runs of each, medians."
-        f" Again: `atomictickets race --requests {contest.requests} --concurrency {contest.concurrency}"
-        f" --stock {contest.stock} --think-ms {contest.think_ms} --repeat {report.repeat} --write docs/strategies.md`."
+        f" Again: `atomictickets race --requests {workload.requests} --concurrency {workload.concurrency}"
+        f" --stock {workload.stock} --think-ms {workload.think_ms} --repeat {report.repeat}"
+        " --write docs/strategies.md`."
     )
 
 
-def where_and_when(report: "Report") -> str:
-    """Machine, date and commit."""
-    facts: dict[str, Any] = report.as_json()
+def circumstances_text(report: RaceReport) -> str:
+    """Return a sentence with the date, the commit and the machine."""
+    facts = describe()
     machine = facts["machine"]
     return (
         f"Measured {report.started_at[:10]} at commit `{facts['commit']}` on {machine['cpu']},"

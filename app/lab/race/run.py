@@ -1,45 +1,45 @@
-"""One strategy before one crowd, and the figures of it."""
+"""One run of a race: one strategy sells to one crowd, and the figures are taken."""
 
-import asyncio
-import time
 from dataclasses import dataclass
 
-from app.lab.load.process import run_in_process
-from app.lab.load.result import ACCEPTED, SOLD_OUT, LoadResult
-from app.lab.race.contest import Contest, Contestant
-from app.lab.race.evidence import written
+from app.blasts.load.process import run_in_process
+from app.blasts.load.result import ACCEPTED, SOLD_OUT, LoadResult
+from app.client import Document
 from app.lab.race.figures import RaceFigures, percentiles_ms
-from app.lab.race.ground import Ground
 from app.lab.race.history import History
 from app.lab.race.ledger import connected
-from app.lab.race.samples import Counters, LedgerSamples, LedgerWatch, counters_of
+from app.lab.race.sale_history import collect_history
+from app.lab.race.samples import SAMPLE_SECONDS, Counters, LedgerSamples, LedgerWatch, counters_of
 from app.lab.race.stage import plan_of, settled, staged
-from app.lab.sale_client import Document
+from app.lab.race.target import Target
+from app.lab.race.workload import Contestant, Workload
+from app.lab.stack.waiting import TIMEOUT_SECONDS, in_background, poll, repeat
 from app.races.history.check import Verdict
 
-WARM_UP = Contest(stock=20, requests=40, concurrency=40, think_ms=0)
-PATIENCE_SECONDS = 30.0  # nothing dies in a plain race: what was accepted comes, if late
-LOOK_SECONDS = 0.02
-PLAIN = (ACCEPTED, SOLD_OUT, "customer-limit")  # answers that a buyer can live with
+WARM_UP = Workload(stock=20, requests=40, concurrency=40, think_ms=0)
+REGULAR_OUTCOMES = (ACCEPTED, SOLD_OUT, "customer-limit")  # all other outcomes are counted as errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """`history` and `verdict` are None where the ledger can't be read."""
+    """The result of one run. `history` and `verdict` are None if the race has no access to the ledger."""
 
     figures: RaceFigures
     history: History | None
     verdict: Verdict | None
 
 
-async def race(ground: Ground, contestant: Contestant, contest: Contest) -> Run:
-    """Raises what client, generator and stores raise. The sale is ended afterwards, whatever happens."""
-    async with staged(ground, contestant, contest) as opened_at:
-        before = await counters_of(ground, contestant.name)
-        result, samples = await crowd(ground, contestant, contest)
-        after = await counters_of(ground, contestant.name)
-        view = await settled(ground, contestant, result.accepted)
-        history = await written(ground, contestant, contest, [result], opened_at)
+async def race(target: Target, contestant: Contestant, workload: Workload) -> Run:
+    """Sell one sale to one crowd, and return the run. The sale is ended afterwards in any case.
+
+    Raise the errors of the client, the load generator and the stores (see app.lab.race.failures).
+    """
+    async with staged(target, contestant, workload) as opened_at:
+        before = await counters_of(target, contestant.name)
+        result, samples = await send_crowd(target, contestant, workload)
+        after = await counters_of(target, contestant.name)
+        view = await settled(target, contestant, result.accepted)
+        history = await collect_history(target, contestant, workload, [result], opened_at)
     return Run(
         figures=figures_of(result, view, samples, after.since(before)),
         history=history,
@@ -47,56 +47,57 @@ async def race(ground: Ground, contestant: Contestant, contest: Contest) -> Run:
     )
 
 
-async def warm_up(ground: Ground, contestant: Contestant) -> None:
-    """Opens the pools, loads the scripts, plans the statements: the first crowd would pay for them."""
+async def warm_up(target: Target, contestant: Contestant) -> None:
+    """Sell a small sale first, so that pools are open, scripts loaded and statements planned when the race begins."""
     warm = Contestant(contestant.strategy, f"{contestant.token}-warm")
-    async with staged(ground, warm, WARM_UP):
-        await run_in_process(plan_of(ground, warm, WARM_UP))
+    async with staged(target, warm, WARM_UP):
+        await run_in_process(plan_of(target, warm, WARM_UP))
 
 
-async def crowd(ground: Ground, contestant: Contestant, contest: Contest) -> tuple[LoadResult, LedgerSamples | None]:
-    """The crowd, in a process of its own, while the ledger is looked at until it has what was accepted."""
-    plan = plan_of(ground, contestant, contest)
-    if ground.database_url is None:
+async def send_crowd(
+    target: Target, contestant: Contestant, workload: Workload
+) -> tuple[LoadResult, LedgerSamples | None]:
+    """Send the crowd from a process of its own, and sample the ledger until it has all accepted tickets.
+
+    Return the result of the load and the samples, which are None if the race has no access to the ledger.
+    """
+    plan = plan_of(target, contestant, workload)
+    if target.database_url is None:
         return await run_in_process(plan), None
-    async with connected(ground.database_url) as connection:
+    async with connected(target.database_url) as connection:
         watch = LedgerWatch(connection, contestant.sale)
-        looking = asyncio.create_task(watch.keep_looking())
-        try:
+        async with in_background(repeat(watch.sample, every_seconds=SAMPLE_SECONDS)) as sampling:
             result = await run_in_process(plan)
-            give_up_at = time.monotonic() + PATIENCE_SECONDS
-            while watch.samples.first_with(result.accepted) is None and time.monotonic() < give_up_at:
-                await asyncio.sleep(LOOK_SECONDS)
-                if looking.done():
-                    looking.result()  # it ends by itself only with an error
-        finally:
-            looking.cancel()
-            await asyncio.wait({looking})
+
+            async def when_all_booked() -> float | None:
+                return watch.samples.first_with(result.accepted)
+
+            await poll(when_all_booked, seconds=TIMEOUT_SECONDS, unless=sampling.done)
     return result, watch.samples
 
 
-def figures_of(result: LoadResult, view: Document, samples: LedgerSamples | None, counted: Counters) -> RaceFigures:
-    """`view`: the sale when it had settled."""
+def figures_of(result: LoadResult, view: Document, samples: LedgerSamples | None, counters: Counters) -> RaceFigures:
+    """Put the figures of one run together. `view` is the sale after it has settled."""
     sold, requests = int(view["booked"]), result.plan.requests
     consistent = samples.first_with(result.accepted) if samples else None
     since_start = None if consistent is None else max(consistent - result.started_at, result.accepted_seconds)
-    has_redis = bool(counted.reads)
+    has_redis = bool(counters.reads)
     return RaceFigures(
         accepted=result.accepted * result.plan.quantity,
         sold=sold,
         oversold=int(view["oversold"]),
         undersold=max(0, min(int(view["stock"]), requests * result.plan.quantity) - sold),
-        errors=requests - sum(result.outcomes.get(outcome, 0) for outcome in PLAIN),
-        **percentiles_ms([told.latency for told in result.records]),
+        errors=requests - sum(result.outcomes.get(outcome, 0) for outcome in REGULAR_OUTCOMES),
+        **percentiles_ms([record.latency for record in result.records]),
         accepted_per_second=result.accepted_per_second,
         persisted_per_second=sold / since_start if since_start else None,
         seconds_to_consistent=None if since_start is None else since_start - result.accepted_seconds,
-        retries=counted.retries / max(1, sold),
-        aborts=counted.aborts / max(1, sold),
-        asked_again=sum(told.attempts - 1 for told in result.records) / requests,
+        retries=counters.retries / max(1, sold),
+        aborts=counters.aborts / max(1, sold),
+        asked_again=sum(record.attempts - 1 for record in result.records) / requests,
         lock_wait_ms=1000 * samples.waiting_seconds / requests if samples else None,
         connections=samples.held_most if samples else None,
         connections_mean=samples.held_mean if samples else None,
-        redis_calls=counted.calls / requests if has_redis else None,
-        redis_reads=counted.reads / requests if has_redis else None,
+        redis_calls=counters.calls / requests if has_redis else None,
+        redis_reads=counters.reads / requests if has_redis else None,
     )

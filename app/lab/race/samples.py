@@ -1,4 +1,4 @@
-"""What a race costs the stores: looked at while it runs (PostgreSQL), or by the difference of counters (the rest)."""
+"""The costs of a race: PostgreSQL is sampled while it runs; Redis and the API are read before and after it."""
 
 import asyncio
 import http.client
@@ -11,27 +11,33 @@ from urllib.parse import urlsplit
 import asyncpg
 from redis.asyncio import Redis
 
-from app.lab.race.ground import Ground
+from app.lab.race.target import Target
 
 SAMPLE_SECONDS = 0.02
-OURS = "atomictickets.api"
-LOOK = """
+API_CONNECTIONS = "atomictickets.api"  # the `application_name` of the API's connections to the ledger
+ACTIVITY = """
     SELECT count(*) FILTER (WHERE state <> 'idle') AS held, count(*) FILTER (WHERE wait_event_type = 'Lock') AS waiting
     FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()
 """
 BOOKED = "SELECT coalesce(sum(quantity), 0) FROM bookings WHERE sale = $1 AND status = 'booked'"
 RETRIES = re.compile(
-    rb'^atomictickets_purchase_retries_total\{strategy="([^"]+)",why="([^"]+)"\} ([0-9.e+]+)$', re.MULTILINE
+    rb'^atomictickets_purchase_retries_total\{reason="([^"]+)",strategy="([^"]+)"\} ([0-9.e+]+)$', re.MULTILINE
 )
-ABORTS = frozenset({"40001", "40P01"})  # PostgreSQL gave the transaction up: serialization failure, deadlock
+ABORTS = frozenset({"40001", "40P01"})  # SQLSTATEs with which PostgreSQL aborts: serialization failure, deadlock
 NO_PURCHASE = ("client|", "config|", "info", "hello", "ping", "function|", "script|", "auth", "select", "command|")
 
 
 @dataclass
 class LedgerSamples:
-    """Of the API's connections. `booked`: (Unix seconds, tickets) at each look."""
+    """Samples of the ledger during one run.
 
-    looks: int = 0
+    `count`: number of samples of the API's connections
+    `held_most`, `held_sum`: connections that were not idle, the most in one sample and the sum over all samples
+    `waiting_seconds`: time that connections waited for locks, added up over all connections
+    `booked`: (Unix seconds, tickets booked) in each sample
+    """
+
+    count: int = 0
     held_most: int = 0
     held_sum: int = 0
     waiting_seconds: float = 0.0
@@ -39,41 +45,45 @@ class LedgerSamples:
 
     @property
     def held_mean(self) -> float:
-        return self.held_sum / self.looks if self.looks else 0.0
+        return self.held_sum / self.count if self.count else 0.0
 
     def first_with(self, tickets: int) -> float | None:
-        """When the ledger was first seen to have so many."""
+        """Return the time of the first sample with so many tickets booked, or None."""
         return next((at for at, booked in self.booked if booked >= tickets), None)
 
 
 class LedgerWatch:
-    """Looks at the ledger as often as it answers, fifty times a second at most."""
+    """A watch that samples the ledger for one sale. The caller repeats `sample`, at most fifty times a second."""
 
     def __init__(self, connection: "asyncpg.Connection[Any]", sale: str) -> None:
         self._connection = connection
         self._sale = sale
         self.samples = LedgerSamples()
+        self._sampled_at = time.monotonic()
 
-    async def keep_looking(self) -> None:
-        samples, before = self.samples, time.monotonic()
-        while True:
-            row = await self._connection.fetchrow(LOOK, OURS)
-            booked = await self._connection.fetchval(BOOKED, self._sale)
-            now = time.monotonic()
-            if row is not None:
-                samples.looks += 1
-                samples.held_sum += row["held"]
-                samples.held_most = max(samples.held_most, row["held"])
-                samples.waiting_seconds += row["waiting"] * (now - before)
-            samples.booked.append((time.time(), booked))
-            before = now
-            await asyncio.sleep(SAMPLE_SECONDS)
+    async def sample(self) -> None:
+        """Take one sample. A connection that waits now counts as waiting since the last sample."""
+        samples = self.samples
+        row = await self._connection.fetchrow(ACTIVITY, API_CONNECTIONS)
+        booked = await self._connection.fetchval(BOOKED, self._sale)
+        now = time.monotonic()
+        if row is not None:
+            samples.count += 1
+            samples.held_sum += row["held"]
+            samples.held_most = max(samples.held_most, row["held"])
+            samples.waiting_seconds += row["waiting"] * (now - self._sampled_at)
+        samples.booked.append((time.time(), booked))
+        self._sampled_at = now
 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """`calls`: commands that Redis carried out, those inside scripts too; `reads`: requests that it read off its
-    connections, each with one command or many. `retries` and `aborts` of one strategy, over all API processes.
+    """Counters of Redis and of one strategy, whose difference over a run is its cost.
+
+    `calls`: commands that Redis executed, also inside scripts
+    `reads`: requests that Redis read from its connections, each with one command or many
+    `retries`: attempts of the strategy that lost to another purchase, over all API processes
+    `aborts`: those of the retries that PostgreSQL aborted
     """
 
     calls: int
@@ -82,6 +92,7 @@ class Counters:
     aborts: int
 
     def since(self, before: "Counters") -> "Counters":
+        """Return the difference to earlier counters."""
         return Counters(
             self.calls - before.calls,
             self.reads - before.reads,
@@ -90,27 +101,29 @@ class Counters:
         )
 
 
-async def counters_of(ground: Ground, strategy: str) -> Counters:
-    calls, reads = await redis_counters(ground.redis_url) if ground.redis_url else (0, 0)
-    why = {
-        reason: count for name, reason, count in await asyncio.to_thread(retries_at, ground.api_url) if name == strategy
+async def counters_of(target: Target, strategy: str) -> Counters:
+    """Read the counters. Those of Redis are 0 if the race has no access to it."""
+    calls, reads = await redis_counters(target.redis_url) if target.redis_url else (0, 0)
+    retries = {
+        reason: count for name, reason, count in await asyncio.to_thread(retries_at, target.api_url) if name == strategy
     }
-    aborts = sum(count for reason, count in why.items() if reason in ABORTS)
-    return Counters(calls, reads, sum(why.values()), aborts)
+    aborts = sum(count for reason, count in retries.items() if reason in ABORTS)
+    return Counters(calls, reads, sum(retries.values()), aborts)
 
 
 async def redis_counters(url: str) -> tuple[int, int]:
+    """Return the calls and reads of Redis. Calls for connections and administration are not counted."""
     async with Redis.from_url(url) as redis:
         commands = await redis.info("commandstats")
-        stats = await redis.info("stats")
+        server = await redis.info("stats")
     calls = sum(
-        each["calls"] for name, each in commands.items() if not name.removeprefix("cmdstat_").startswith(NO_PURCHASE)
+        stats["calls"] for name, stats in commands.items() if not name.removeprefix("cmdstat_").startswith(NO_PURCHASE)
     )
-    return calls, int(stats["total_reads_processed"])
+    return calls, int(server["total_reads_processed"])
 
 
 def retries_at(api_url: str) -> list[tuple[str, str, int]]:
-    """Strategy, reason, how often. Nothing where the service does not answer, or counts none."""
+    """Read the retries from /metrics, as (strategy, reason, count). The list is empty if the service is away."""
     target = urlsplit(api_url)
     connection = http.client.HTTPConnection(str(target.hostname), target.port or 80, timeout=10)
     try:
@@ -120,4 +133,4 @@ def retries_at(api_url: str) -> list[tuple[str, str, int]]:
         return []
     finally:
         connection.close()
-    return [(name.decode(), why.decode(), int(float(count))) for name, why, count in RETRIES.findall(page)]
+    return [(name.decode(), reason.decode(), int(float(count))) for reason, name, count in RETRIES.findall(page)]

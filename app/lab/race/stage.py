@@ -1,100 +1,95 @@
-"""A sale for one contestant: made, opened, sold to a crowd, settled, ended."""
+"""The stages of one contestant's sale: it is created and opened, sold to a crowd, settles, and is ended."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 
+from app.blasts.load.plan import LoadPlan
+from app.blasts.trace_ratio import trace_ratio_of
+from app.client import Document
 from app.drain.hints import DRAIN_QUEUE
-from app.lab.load.plan import LoadPlan
-from app.lab.race.contest import Contest, Contestant
-from app.lab.race.ground import Ground
-from app.lab.sale_client import Document
-from app.lab.sale_watch import LOOK_SECONDS, every_figure_is_known, until, when_ready
-from app.lab.trace_ratio import trace_ratio_of
-from app.strategies.protocol import AcceptedIn
+from app.lab.race.target import Target
+from app.lab.race.workload import Contestant, Workload
+from app.lab.stack.sales import every_figure_is_known, is_open, until, when_ready
+from app.lab.stack.waiting import POLL_SECONDS
+from app.sales.strategy import AcceptedIn
 
-QUIET_SECONDS = 0.5  # a message is in no list of the broker while a worker takes it: a few ms
-BLIND_SECONDS = 5.0  # the same if the broker can't be asked
-PATIENCE_SECONDS = 175.0  # a dead worker's messages come back after 60 to 160 s: timeout, and Celery's next look
-UNFINISHED = "unacked"  # where Celery's transport keeps what was taken and is not acknowledged
-
-Result = TypeVar("Result")
+UNCHANGED_SECONDS = 0.5  # while a worker takes a message, it is in no list of the broker for a few ms
+UNCHANGED_SECONDS_WITHOUT_BROKER = 5.0  # used instead if the broker cannot be asked
+TIMEOUT_SECONDS = 175.0  # messages of a dead worker return after 60 to 160 s: visibility timeout and Celery's poll
+UNACKED_KEY = "unacked"  # the key in which Celery's transport keeps messages that are taken and not acknowledged
 
 
 @asynccontextmanager
-async def staged(ground: Ground, contestant: Contestant, contest: Contest) -> AsyncIterator[float]:
-    """A sale that is open; yields when it was asked for, in Unix seconds."""
+async def staged(target: Target, contestant: Contestant, workload: Workload) -> AsyncIterator[float]:
+    """Create a sale, wait until it is open, and end it afterwards. Yield when it was requested, in Unix seconds."""
     opened_at = time.time()
-    client = ground.client
-    terms = {"name": contestant.sale, "strategy": contestant.name, "stock": contest.stock, "think_ms": contest.think_ms}
-    if contest.customer_limit is not None:
-        terms["customer_limit"] = contest.customer_limit
+    client = target.client
+    terms = {
+        "name": contestant.sale,
+        "strategy": contestant.name,
+        "stock": workload.stock,
+        "think_ms": workload.think_ms,
+    }
+    if workload.customer_limit is not None:
+        terms["customer_limit"] = workload.customer_limit
     await when_ready(lambda: client.create(terms))
     try:
-        await until(client, contestant.sale, "opened", lambda sale: bool(sale["phase"] == "Open"))
+        await until(client, contestant.sale, "opened", is_open)
         yield opened_at
     finally:
         await when_ready(lambda: client.end(contestant.sale))
 
 
-@asynccontextmanager
-async def under_way(load: Coroutine[Any, Any, Result]) -> AsyncIterator["asyncio.Task[Result]"]:
-    """Buyers who buy meanwhile. Await the task inside: what is not done by the end is cancelled."""
-    task = asyncio.create_task(load)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-
-
-def plan_of(ground: Ground, contestant: Contestant, contest: Contest, **more: Any) -> LoadPlan:
+def plan_of(target: Target, contestant: Contestant, workload: Workload) -> LoadPlan:
+    """Return the load that sends this workload's crowd to the contestant's sale."""
     return LoadPlan(
-        url=ground.api_url,
+        url=target.api_url,
         sale=contestant.sale,
-        requests=contest.requests,
-        concurrency=contest.concurrency,
-        customers=contest.customers,
-        retries=contest.retries,
+        requests=workload.requests,
+        concurrency=workload.concurrency,
+        customers=workload.customers,
+        retries=workload.retries,
         insist=True,
-        seconds=contest.seconds,
+        seconds=workload.seconds,
         reply_seconds=15.0,
         records=True,
         trace_ratio=trace_ratio_of(contestant.name, None),
-        **more,
     )
 
 
-async def settled(ground: Ground, contestant: Contestant, accepted: int) -> Document:
-    """The sale when the ledger has all that was accepted, or nothing more is on its way there.
+async def settled(target: Target, contestant: Contestant, accepted: int) -> Document:
+    """Wait until the sale has settled, and return it.
 
-    What is on its way is in the backlog, or is a message of the broker: then its worker may be a dead one, whose
-    messages come back when the broker's visibility timeout ends.
+    A sale has settled if no order is on its way to the ledger, and the ledger has all accepted tickets or its bookings
+    have not changed for 0.5 s (5 s if the broker would have to be asked and cannot be). An order on its way is in the
+    backlog, or is a message of the broker. If the worker that took the message is dead, the message returns when the
+    broker's visibility timeout ends. After 175 s the sale is returned as it is.
     """
-    told_by_broker = contestant.strategy.accepted_in is AcceptedIn.PROCESS
-    quiet_seconds = BLIND_SECONDS if told_by_broker and ground.broker_url is None else QUIET_SECONDS
-    booked, quiet_since = -1, time.monotonic()
-    give_up_at = quiet_since + PATIENCE_SECONDS
+    orders_are_tasks = contestant.strategy.accepted_in is AcceptedIn.PROCESS
+    blind = orders_are_tasks and target.broker_url is None
+    unchanged_seconds = UNCHANGED_SECONDS_WITHOUT_BROKER if blind else UNCHANGED_SECONDS
+    booked, unchanged_since = -1, time.monotonic()
+    give_up_at = unchanged_since + TIMEOUT_SECONDS
     while True:
-        view = await until(ground.client, contestant.sale, "could be read", every_figure_is_known)
+        view = await until(target.client, contestant.sale, "readable", every_figure_is_known)
         now = time.monotonic()
-        under_way = view["backlog"] or (told_by_broker and await messages_wait(ground))
+        under_way = view["backlog"] or (orders_are_tasks and await has_unfinished_messages(target))
         if (view["booked"] >= accepted and not under_way) or now > give_up_at:
             return view
         if under_way or view["booked"] != booked:
-            booked, quiet_since = view["booked"], now
-        elif now - quiet_since > quiet_seconds:
+            booked, unchanged_since = view["booked"], now
+        elif now - unchanged_since > unchanged_seconds:
             return view
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
-async def messages_wait(ground: Ground) -> bool:
-    """Whether the broker has a message that no worker has finished. Unknown is no."""
-    if ground.broker_url is None:
+async def has_unfinished_messages(target: Target) -> bool:
+    """Return whether the broker has a message that no worker has finished. Return False if it cannot be asked."""
+    if target.broker_url is None:
         return False
-    async with Redis.from_url(ground.broker_url) as broker:
-        return bool(await broker.exists(DRAIN_QUEUE, UNFINISHED))
+    async with Redis.from_url(target.broker_url) as broker:
+        return bool(await broker.exists(DRAIN_QUEUE, UNACKED_KEY))

@@ -1,4 +1,4 @@
-"""A race as a page of text, and as Markdown."""
+"""The tables of a race, as text for a terminal and as Markdown."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -7,11 +7,11 @@ from app.lab.race.figures import Entry, by_merit
 
 
 class Column(NamedTuple):
-    """`name`: of the figure. `form`: how its median is written."""
+    """A column of a table. `name` is the figure in RaceFigures; `format_value` formats its median."""
 
     title: str
     name: str
-    form: Callable[[float], str]
+    format_value: Callable[[float], str]
 
 
 def whole(value: float) -> str:
@@ -54,76 +54,89 @@ STORES = (
     Column("Redis reads", "redis_reads", hundredths),
 )
 NOTES = (
-    "Medians over the runs; those that were exact first, the fastest first. -: can't be read from here.",
-    "promises: what it says of itself; !: it broke that. order in: where an accepted order is when its buyer is told:",
-    "in the ledger (committed), in Redis' stream (with the decision), or in a process (which may die with it).",
-    "accepted/s, persisted/s: from the first request to the last acceptance, and until the ledger had it; consistent s",
-    "is what lies between. ms: until a buyer's final answer. Retries, aborts: for each ticket sold. Asked again, lock",
-    "wait, Redis: for each purchase. Connections of the API to PostgreSQL: the most at once, and the mean. Redis calls",
-    "count those inside scripts and of workers, reads are requests that Redis read.",
-    "Which one for you: docs/strategies.md. What a crash, a pause or a failover does to each: --scenario all.",
+    "Figures are medians over the runs. Strategies that were exact come first, the fastest of them at the top.",
+    "A - means that the figure cannot be read from here. A ! means: broke its promise, or was not raced.",
+    "",
+    "promises              exact: the strategy promises to sell exactly its stock; nothing: it promises nothing",
+    "order in              place of an accepted order when its buyer is answered: the ledger (committed), the stream",
+    "                      in Redis (written with the decision), or only a process (lost if the process dies)",
+    "accepted/s            accepted purchases per second, from the first request to the last acceptance",
+    "persisted/s           tickets per second, from the first request until the ledger had all accepted tickets",
+    "consistent s          seconds from the last acceptance until the ledger had all accepted tickets",
+    "p50 to p99.9 ms       time from a buyer's first request to the final answer",
+    "retries/sold          attempts inside the service that lost to another purchase, for each ticket sold",
+    "aborts/sold           those of the retries that PostgreSQL aborted, for each ticket sold",
+    "asked again           requests that buyers repeated, for each purchase",
+    "lock wait ms          time that the API waited for locks in PostgreSQL, for each purchase",
+    "connections, mean     busy connections of the API to PostgreSQL: the most at once, and the mean",
+    "Redis calls, reads    for each purchase: commands that Redis executed (also in scripts and for workers), and",
+    "                      requests that it read from its connections",
+    "",
+    "docs/strategies.md says which strategy to use. --scenario all shows what a crash, a pause or a failover does.",
 )
 
 
 def text_of(entries: Sequence[Entry]) -> str:
-    """Three tables in the order of merit, then what was found, each kind with its smallest witness."""
+    """Return three tables with the best strategy first, then the anomalies found, each with its smallest witness."""
     ordered = by_merit(entries)
     outcome = table(ordered, OUTCOME)
     outcome[0][1:1] = ["promises", "order in"]
     for row, entry in zip(outcome[1:], ordered, strict=True):
         row[1:1] = ["exact" if entry.promises_exactness else "nothing", entry.accepted_in]
-    parts = []
+    lines = []
     for rows in (outcome, table(ordered, LATENCY + RETRIES), table(ordered, STORES)):
-        parts += [*aligned(rows), ""]
-    parts += NOTES
+        lines += [*aligned(rows), ""]
+    lines += NOTES
     for entry in ordered:
-        parts += found_text(entry)
-    return "\n".join(parts)
+        lines += finding_lines(entry)
+    return "\n".join(lines)
 
 
 def table(entries: Sequence[Entry], columns: Sequence[Column]) -> list[list[str]]:
-    """The heading, and a row for each strategy."""
+    """Return the heading, and a row of medians for each strategy."""
     return [["strategy", *(column.title for column in columns)]] + [
-        [named(entry), *(cell(entry, column) for column in columns)] for entry in entries
+        [marked_name(entry), *(cell(entry, column) for column in columns)] for entry in entries
     ]
 
 
-def named(entry: Entry) -> str:
-    """With a mark where it broke its promise, or was not raced."""
-    return entry.name if entry.keeps_its_word else f"{entry.name} !"
+def marked_name(entry: Entry) -> str:
+    """Return the strategy's name, marked with ! if it broke its promise or was not raced."""
+    return entry.name if entry.kept_its_promise else f"{entry.name} !"
 
 
 def cell(entry: Entry, column: Column) -> str:
     spread = entry.spread(column.name)
-    return "-" if spread is None else column.form(spread.median)
+    return "-" if spread is None else column.format_value(spread.median)
 
 
 def spread_of(entry: Entry, name: str) -> str:
+    """Return the lowest and the highest value of a figure, or - if a run lacks it."""
     spread = entry.spread(name)
     return "-" if spread is None else f"{spread.lowest:,.0f} to {spread.highest:,.0f}"
 
 
 def aligned(rows: list[list[str]]) -> list[str]:
+    """Return the lines of a text table: a heading, a rule, and rows. Only the first column is aligned to the left."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
 
     def line(row: list[str]) -> str:
         first, *rest = row
         return "  ".join(
-            [first.ljust(widths[0]), *(each.rjust(width) for each, width in zip(rest, widths[1:], strict=True))]
+            [first.ljust(widths[0]), *(value.rjust(width) for value, width in zip(rest, widths[1:], strict=True))]
         )
 
     return [line(rows[0]), "-" * len(line(rows[0])), *map(line, rows[1:])]
 
 
 def markdown(rows: list[list[str]]) -> list[str]:
-    """A table whose figures stand at the right."""
+    """Return the lines of a Markdown table in which all columns but the first are aligned to the right."""
     heading, *rest = rows
     rule = ["---", *["---:"] * (len(heading) - 1)]
     return ["| " + " | ".join(row) + " |" for row in [heading, rule, *rest]]
 
 
-def found_text(entry: Entry) -> list[str]:
-    """Nothing for a strategy without a finding."""
+def finding_lines(entry: Entry) -> list[str]:
+    """Return the lines that report a strategy's failure or its findings. Empty if it has none."""
     if entry.failure is not None:
         return ["", f"{entry.name}: not raced: {entry.failure}"]
     if not entry.findings:

@@ -1,1 +1,4 @@
-"""Histories of a race, one JSON object a line, and what must never be found in one. The format: docs/history.md."""
+"""Histories of a race, one JSON object a line, and the checker that finds anomalies in them.
+
+The format: docs/history.md.
+"""

@@ -1,4 +1,4 @@
-"""Reads a history once, from its first line to its last, and decides. Memory grows with purchases, not with lines."""
+"""The checker of a history. It reads the lines once, in order; its memory grows with purchases, not with lines."""
 
 import math
 from collections.abc import Iterable
@@ -9,18 +9,21 @@ from app.races.history.events import Event, InvalidHistory, count_of, read_event
 from app.races.history.findings import Anomaly, Finding, Findings
 from app.races.history.ledger import bookings_of, counters_of
 from app.races.history.limits import Limits
-from app.races.history.operations import Bought, Buying, bought_of, buying_of, never_answered
+from app.races.history.operations import Completion, Invocation, completion_of, invocation_of, never_answered
 from app.races.history.orders import Orders
 from app.races.history.sold_out import SoldOut
 from app.races.history.stock import Stock
 from app.races.history.versions import Versions
 
-CLOCK_SECONDS = 1e-6  # times are written with microseconds
+CLOCK_SECONDS = 1e-6  # times are written in microseconds
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`purchases`: answered ones; `bookings`: rows of the ledger."""
+    """The result of a check.
+
+    `events`: lines. `purchases`: answered purchases. `bookings`: rows of the ledger.
+    """
 
     events: int
     purchases: int
@@ -42,16 +45,16 @@ class Verdict:
 
 
 def check(lines: Iterable[str | bytes]) -> Verdict:
-    """Raises InvalidHistory where nothing can be decided."""
+    """Check a history and return the verdict. Raise InvalidHistory if the history cannot be judged."""
     checker = Checker()
     for event in read_events(lines):
-        checker.take(event)
+        checker.add(event)
     return checker.verdict()
 
 
 @dataclass
 class Checker:
-    """The rules, each of which knows nothing of the others, and what they are fed with."""
+    """The state of a check: the rules, which are independent of each other, and the events that they wait for."""
 
     findings: Findings = field(default_factory=Findings)
     events: int = 0
@@ -64,21 +67,23 @@ class Checker:
         self._limits = Limits(self.findings)
         self._sold_out = SoldOut(self.findings)
         self._versions = Versions(self.findings)
-        self._buying: dict[str, tuple[Buying, int | None]] = {}  # by process, with what `SoldOut.asked` said
-        self._restocking: dict[str, str] = {}  # sales by process
+        # By process: the purchase that waits for its answer, and the result of `SoldOut.invoked` for it.
+        self._pending: dict[str, tuple[Invocation, int | None]] = {}
+        self._restocking: dict[str, str] = {}  # by process: the sale that it restocks
         self._rounds: dict[str, int] = {}
-        self._now = -math.inf
-        self._read = False
+        self._latest_time = -math.inf
+        self._ledger_complete = False
 
-    def take(self, event: Event) -> None:
+    def add(self, event: Event) -> None:
+        """Pass the next event to the rules. Raise InvalidHistory if it is not allowed at this point."""
         self.events += 1
-        if self._read:
+        if self._ledger_complete:
             raise InvalidHistory(f"Line {event.line}: nothing may follow the ledger's last page.")
         if event.function == "buy":
-            self._in_order(event)
+            self._require_time_order(event)
             self._buy(event)
         elif event.function in ("open", "grow", "release"):
-            self._in_order(event)
+            self._require_time_order(event)
             self._restock(event)
         elif event.function == "attempt":
             self._versions.attempted(event)
@@ -88,8 +93,11 @@ class Checker:
             self._ledger_read(event)
 
     def verdict(self) -> Verdict:
-        """Raises InvalidHistory where the ledger was not read to its end: everything would look lost."""
-        if not self._read:
+        """Return the verdict after the last event.
+
+        Raise InvalidHistory if the ledger was not read to its end, because every order would look lost.
+        """
+        if not self._ledger_complete:
             raise InvalidHistory("The history does not end with the ledger's last page (ledger-read, complete).")
         self._orders.end()
         self._stock.end()
@@ -98,32 +106,35 @@ class Checker:
             self._undersold(sale, round_)
         return Verdict(self.events, self.purchases, self.bookings, tuple(self.findings))
 
-    def _in_order(self, event: Event) -> None:
-        if event.time < self._now - CLOCK_SECONDS:
-            raise InvalidHistory(f"Line {event.line}: what was asked and told must be in the order of time.")
-        self._now = event.time
+    def _require_time_order(self, event: Event) -> None:
+        if event.time < self._latest_time - CLOCK_SECONDS:
+            raise InvalidHistory(f"Line {event.line}: requests and answers must be in the order of time.")
+        self._latest_time = event.time
 
     def _buy(self, event: Event) -> None:
         if event.type == "invoke":
-            if event.process in self._buying:
-                line = self._buying[event.process][0].line
+            if event.process in self._pending:
+                line = self._pending[event.process][0].line
                 raise InvalidHistory(f"Line {event.line}: {event.process} still waits for an answer (line {line}).")
-            asked = buying_of(event)
-            self._buying[event.process] = (asked, self._sold_out.asked(asked))
+            invocation = invocation_of(event)
+            self._pending[event.process] = (invocation, self._sold_out.invoked(invocation))
             return
-        if event.process not in self._buying:
-            raise InvalidHistory(f"Line {event.line}: {event.process} is told something that it did not ask for.")
-        asked, begun_after = self._buying.pop(event.process)
-        self._bought(bought_of(asked, event), begun_after)
+        if event.process not in self._pending:
+            raise InvalidHistory(f"Line {event.line}: {event.process} gets an answer without a request.")
+        invocation, restocks_before = self._pending.pop(event.process)
+        self._completed(completion_of(invocation, event), restocks_before)
 
-    def _bought(self, told: Bought, begun_after: int | None) -> None:
+    def _completed(self, completion: Completion, restocks_before: int | None) -> None:
         self.purchases += 1
-        self._orders.bought(told)
-        self._stock.bought(told)
-        self._sold_out.bought(told, begun_after)
+        self._orders.completed(completion)
+        self._stock.completed(completion)
+        self._sold_out.completed(completion, restocks_before)
 
     def _restock(self, event: Event) -> None:
-        """Tickets come between `invoke` and the answer; without an `invoke`, at that moment."""
+        """Handle an event that adds tickets.
+
+        The tickets arrive between the `invoke` and its answer; if there is no `invoke`, at the time of the answer.
+        """
         sale = text_of(event, "sale")
         if event.type == "invoke":
             self._restocking[event.process] = sale
@@ -135,9 +146,11 @@ class Checker:
         if begun is None:
             self._sold_out.restock_begins(sale)
         elif begun != sale:
-            raise InvalidHistory(f"Line {event.line}: {event.process} had asked for {begun}.")
+            raise InvalidHistory(
+                f"Line {event.line}: the answer is for {sale}, but {event.process} had asked for {begun}."
+            )
         if event.type == "info":
-            return  # it may happen at any time from now on
+            return  # the restock may happen at any time from now on
         self._sold_out.restock_ends(sale)
         if event.type == "ok":
             self._restocked(event)
@@ -156,9 +169,9 @@ class Checker:
                 self._limits.opened(sale, round_, count_of(event, "customer_limit"))
 
     def _ledger_read(self, event: Event) -> None:
-        for asked, begun_after in self._buying.values():
-            self._bought(never_answered(asked), begun_after)
-        self._buying.clear()
+        for invocation, restocks_before in self._pending.values():
+            self._completed(never_answered(invocation), restocks_before)
+        self._pending.clear()
         for booking in bookings_of(event):
             self.bookings += 1
             self._orders.booked(booking)
@@ -166,15 +179,19 @@ class Checker:
             self._limits.booked(booking)
         for counter in counters_of(event):
             self._stock.counted(*counter)
-        self._read = event.value.get("complete") is True
+        self._ledger_complete = event.value.get("complete") is True
 
     def _undersold(self, sale: str, round_: int) -> None:
         unsold = self._stock.unsold(sale, round_)
-        refused = {quantity: told for quantity, told in self._sold_out.last_told(sale).items() if quantity <= unsold}
+        refused = {
+            quantity: completion
+            for quantity, completion in self._sold_out.refused_of(sale).items()
+            if quantity <= unsold
+        }
         if refused:
             self.findings.add(
                 Anomaly.UNDERSOLD,
-                f"{sale}, round {round_}: sold out was told, and {unsold} tickets were never sold.",
-                [refused[min(refused)].told()],
+                f"{sale}, round {round_}: buyers were refused as sold out, but {unsold} tickets were never sold.",
+                [refused[min(refused)].describe()],
                 count=unsold,
             )

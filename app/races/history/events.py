@@ -1,4 +1,4 @@
-"""The lines of a history. Whatever is wrong with a line is said with its number."""
+"""The lines of a history. Every error names the number of its line."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -12,13 +12,18 @@ FUNCTIONS = frozenset({"open", "buy", "grow", "release", "crash", "attempt", "le
 
 
 class InvalidHistory(AtomicTicketsError):
-    """Nothing can be decided from this history: it is cut short, or it is none."""
+    """The history cannot be judged: it is cut short, or it is not a history."""
 
     status, slug, title = 422, "invalid-history", "Invalid History"
 
 
 class Event(NamedTuple):
-    """One line. `time` in seconds of one clock; `line` counts from 1."""
+    """One line.
+
+    `line`: counts from 1.
+    `process`: the process that sent the request or got the answer.
+    `time`: seconds of one clock.
+    """
 
     line: int
     process: str
@@ -30,19 +35,20 @@ class Event(NamedTuple):
 
 
 def read_events(lines: Iterable[str | bytes]) -> Iterator[Event]:
-    """Raises InvalidHistory at the first line that is no event. Empty lines are passed over."""
+    """Yield the events of the lines; skip empty lines. Raise InvalidHistory at the first line that is no event."""
     for number, line in enumerate(lines, start=1):
         if line.strip():
             yield event_of(number, line)
 
 
 def event_of(number: int, line: str | bytes) -> Event:
+    """Return the event in a line. Raise InvalidHistory if it is not an event."""
     try:
         document = json.loads(line)
     except ValueError as error:
-        raise InvalidHistory(f"Line {number} is no JSON: {error}.") from error
+        raise InvalidHistory(f"Line {number} is not JSON: {error}.") from error
     if not isinstance(document, dict):
-        raise InvalidHistory(f"Line {number} is no JSON object.")
+        raise InvalidHistory(f"Line {number} is not a JSON object.")
     get = document.get
     fields: list[Any] = [get(name) for name in ("process", "type", "function", "value", "time", "trace_id")]
     event = Event(number, *fields)
@@ -60,14 +66,15 @@ def event_of(number: int, line: str | bytes) -> Event:
 
 
 def text_of(event: Event, name: str) -> str:
-    """A field of the value. Raises InvalidHistory, as `count_of`."""
+    """Return a non-empty string of the event's value. Raise InvalidHistory if the field is not one."""
     found = event.value.get(name)
     if not isinstance(found, str) or not found:
-        raise InvalidHistory(f"Line {event.line}: value.{name} must be a text.")
+        raise InvalidHistory(f"Line {event.line}: value.{name} must be a string that is not empty.")
     return found
 
 
 def count_of(event: Event, name: str, default: int | None = None) -> int:
+    """Return a whole number of the event's value, or the default. Raise InvalidHistory if the field is not one."""
     found = event.value.get(name, default)
     if not isinstance(found, int) or isinstance(found, bool):
         raise InvalidHistory(f"Line {event.line}: value.{name} must be a whole number.")

@@ -1,4 +1,4 @@
-"""What can be wrong with a history, and the smallest witness of it."""
+"""The anomalies that a history can have, and the smallest witness of each."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,23 +7,23 @@ from typing import Any
 
 
 class Anomaly(StrEnum):
-    """In the order in which they are told: first what costs a ticket."""
+    """The anomalies, in the order in which they are reported: first those that cost a ticket."""
 
-    OVERSOLD = "oversold"  # more tickets are booked than there are
-    OVER_ACCEPTED = "over-accepted"  # more buyers were told yes than there are tickets
-    LOST_ORDER = "lost-order"  # told yes, and the ledger has no booking
-    REJECTED_ORDER = "rejected-order"  # told yes, and the ledger refused it
-    BOOKED_TWICE = "booked-twice"  # one purchase, two bookings
-    BOOKED_THOUGH_REFUSED = "booked-though-refused"  # told no, and booked
-    BOOKED_UNASKED = "booked-unasked"  # a booking that nobody asked for, or of another quantity
-    CANCELLED_UNASKED = "cancelled-unasked"  # a booking that was given back, and nobody gave it back
-    REPLAY_DIFFERS = "replay-differs"  # the same key was told two things
-    FALSE_REPLAY = "false-replay"  # told a repetition where nothing came before, or none where something did
-    LIMIT_EXCEEDED = "limit-exceeded"  # a customer holds more than one may
-    FALSE_SOLD_OUT = "false-sold-out"  # told sold out, and someone who asked later got a ticket
-    UNDERSOLD = "undersold"  # told sold out, and tickets were never sold
-    LEAKED = "leaked"  # neither sold nor to be had
-    OVER_ADMITTED = "over-admitted"  # sold, and still to be had
+    OVERSOLD = "oversold"  # more tickets are booked than the stock has
+    OVER_ACCEPTED = "over-accepted"  # more tickets were promised than the stock has
+    LOST_ORDER = "lost-order"  # a purchase was accepted, and the ledger has no booking
+    REJECTED_ORDER = "rejected-order"  # a purchase was accepted, and the ledger refused it
+    BOOKED_TWICE = "booked-twice"  # one purchase has two bookings
+    BOOKED_THOUGH_REFUSED = "booked-though-refused"  # a purchase was refused, and is booked
+    BOOKED_UNASKED = "booked-unasked"  # a booking that no purchase asked for, or of another quantity
+    CANCELLED_UNASKED = "cancelled-unasked"  # a booking is cancelled, and nobody released it
+    REPLAY_DIFFERS = "replay-differs"  # the same key was answered in two ways
+    FALSE_REPLAY = "false-replay"  # an answer is marked as a replay without an earlier one, or not marked despite one
+    LIMIT_EXCEEDED = "limit-exceeded"  # a customer holds more tickets than the limit
+    FALSE_SOLD_OUT = "false-sold-out"  # a purchase was refused as sold out, and later ones got as many tickets
+    UNDERSOLD = "undersold"  # purchases were refused as sold out, and tickets were never sold
+    LEAKED = "leaked"  # tickets are neither sold nor left
+    OVER_ADMITTED = "over-admitted"  # tickets are sold and still counted as left
     LOST_UPDATE = "lost-update"
     STALE_GUARD = "stale-guard"
     WRITE_SKEW = "write-skew"
@@ -32,7 +32,11 @@ class Anomaly(StrEnum):
 
 @dataclass(slots=True)
 class Finding:
-    """`count`: how often. `sentence` and `evidence` (lines to read beneath it) are of the smallest witness."""
+    """An anomaly that was found.
+
+    `count`: how often, or how many tickets.
+    `sentence`, `evidence`: the description of the smallest witness, and the lines to read beneath it.
+    """
 
     anomaly: Anomaly
     count: int
@@ -50,7 +54,11 @@ class Finding:
 
 @dataclass
 class Findings:
-    """Counts all, keeps for each kind the witness with the least weight, so that memory does not grow with damage."""
+    """The findings of a check.
+
+    All are counted, and for each anomaly the witness of the least weight is kept, so that memory does not grow with the
+    damage.
+    """
 
     _kept: dict[Anomaly, Finding] = field(default_factory=dict)
     _weights: dict[Anomaly, float] = field(default_factory=dict)
@@ -64,21 +72,24 @@ class Findings:
         weight: float | None = None,
         count: int = 1,
     ) -> None:
-        """`weight`: how much there is to read and to believe; by default the number of lines."""
-        heavy = float(len(evidence)) if weight is None else weight
-        found = self._kept.get(anomaly)
-        if found is None:
+        """Count an anomaly, and keep its witness if it is the lightest so far.
+
+        `weight`: how much there is to read and to check; by default the number of lines of evidence.
+        """
+        weight = float(len(evidence)) if weight is None else weight
+        finding = self._kept.get(anomaly)
+        if finding is None:
             self._kept[anomaly] = Finding(anomaly, count, sentence, evidence)
-            self._weights[anomaly] = heavy
+            self._weights[anomaly] = weight
             return
-        found.count += count
-        if heavy < self._weights[anomaly]:
-            found.sentence, found.evidence = sentence, evidence
-            self._weights[anomaly] = heavy
+        finding.count += count
+        if weight < self._weights[anomaly]:
+            finding.sentence, finding.evidence = sentence, evidence
+            self._weights[anomaly] = weight
 
     def lightest(self, anomaly: Anomaly) -> float:
-        """The weight to beat; infinite where there is nothing yet."""
+        """Return the weight of the kept witness; infinity if there is none yet."""
         return self._weights.get(anomaly, float("inf"))
 
     def __iter__(self) -> Iterator[Finding]:
-        return iter(sorted(self._kept.values(), key=lambda found: list(Anomaly).index(found.anomaly)))
+        return iter(sorted(self._kept.values(), key=lambda finding: list(Anomaly).index(finding.anomaly)))

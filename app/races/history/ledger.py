@@ -1,4 +1,4 @@
-"""What the ledger said in the end: the bookings, and what is left by the counter."""
+"""The last part of a history: the bookings of the ledger, and the counters of the strategies."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ STATUSES = frozenset({"booked", "cancelled", "rejected", "duplicate", "set-aside
 
 
 class Booking(NamedTuple):
-    """One row of the ledger."""
+    """One row of the ledger's bookings."""
 
     reservation_id: str
     sale: str
@@ -22,21 +22,21 @@ class Booking(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As Buying.name."""
+        """Return the name of the booking's purchase, as Invocation.name."""
         return f"{self.sale} {self.customer} {self.key}"
 
     @property
     def holds_tickets(self) -> bool:
         return self.status == "booked"
 
-    def told(self) -> str:
-        """As a line of evidence."""
+    def describe(self) -> str:
+        """Return the booking as a line of evidence."""
         tickets = f"ticket {self.ticket}" if self.quantity == 1 else f"{self.quantity} tickets from {self.ticket} on"
         return f"booking {self.reservation_id}: {tickets} for {self.customer}, key {self.key}, {self.status}"
 
 
 def bookings_of(event: Event) -> Iterator[Booking]:
-    """Of one page. Raises InvalidHistory."""
+    """Yield the bookings of one page. Raise InvalidHistory if it cannot be read."""
     rows = event.value.get("bookings", [])
     if not isinstance(rows, list):
         raise InvalidHistory(f"Line {event.line}: value.bookings must be a list.")
@@ -45,6 +45,7 @@ def bookings_of(event: Event) -> Iterator[Booking]:
 
 
 def booking_of(event: Event, row: Any) -> Booking:
+    """Return one booking. Raise InvalidHistory if it cannot be read."""
     try:
         booking = Booking(
             row["reservation_id"],
@@ -58,9 +59,10 @@ def booking_of(event: Event, row: Any) -> Booking:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidHistory(f"Line {event.line}: a booking lacks {error}.") from error
-    if not all(isinstance(each, str) for each in (booking.reservation_id, booking.sale, booking.customer, booking.key)):
-        raise InvalidHistory(f"Line {event.line}: a booking's reservation_id, sale, customer and key must be texts.")
-    if not all(isinstance(each, int) for each in (booking.round, booking.quantity, booking.ticket)):
+    texts = (booking.reservation_id, booking.sale, booking.customer, booking.key)
+    if not all(isinstance(text, str) for text in texts):
+        raise InvalidHistory(f"Line {event.line}: a booking's reservation_id, sale, customer and key must be strings.")
+    if not all(isinstance(number, int) for number in (booking.round, booking.quantity, booking.ticket)):
         raise InvalidHistory(f"Line {event.line}: a booking's round, quantity and ticket must be whole numbers.")
     if not isinstance(booking.status, str) or booking.status not in STATUSES:
         raise InvalidHistory(f"Line {event.line}: no booking has the status {booking.status!r}.")
@@ -68,7 +70,7 @@ def booking_of(event: Event, row: Any) -> Booking:
 
 
 class CounterRead(NamedTuple):
-    """What the counter of a round says in the end, in tickets."""
+    """The final state of a round's counter, in tickets."""
 
     sale: str
     round: int
@@ -77,13 +79,13 @@ class CounterRead(NamedTuple):
 
 
 def counters_of(event: Event) -> Iterator[CounterRead]:
-    """Raises InvalidHistory."""
+    """Yield the counters of one page. Raise InvalidHistory if it cannot be read."""
     counters = event.value.get("counters", {})
     if not isinstance(counters, dict):
         raise InvalidHistory(f"Line {event.line}: value.counters must be an object.")
     for sale, counter in counters.items():
         read = counter if isinstance(counter, dict) else {}
         numbers = [read.get("round"), read.get("remaining"), read.get("backlog", 0)]
-        if not all(isinstance(each, int) for each in numbers):
+        if not all(isinstance(number, int) for number in numbers):
             raise InvalidHistory(f"Line {event.line}: a counter's round, remaining and backlog must be whole numbers.")
         yield CounterRead(sale, *numbers)

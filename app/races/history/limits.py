@@ -1,14 +1,16 @@
-"""What one customer may hold."""
+"""The rule of the limit per customer."""
 
 from collections import defaultdict
 
 from app.races.history.findings import Anomaly, Findings
 from app.races.history.ledger import Booking
 
-Held = tuple[int, str]  # tickets, and the reservation they belong to
+Held = tuple[int, str]  # the tickets of a reservation, and its id
 
 
 class Limits:
+    """Checks, at the end, that no customer holds more tickets of a round than the limit."""
+
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._limits: dict[tuple[str, int], int] = {}
@@ -27,7 +29,7 @@ class Limits:
             if held > limit:
                 self._findings.add(
                     Anomaly.LIMIT_EXCEEDED,
-                    f"{customer} holds {held} tickets of {sale}, round {round_}, and {limit} is the most.",
+                    f"{customer} holds {held} tickets of {sale}, round {round_}, but the limit is {limit}.",
                     [f"booking {name}: {quantity} tickets" for quantity, name in fewest_beyond(bookings, limit)],
                 )
 
@@ -37,7 +39,7 @@ def tickets_of(bookings: list[Held]) -> int:
 
 
 def fewest_beyond(bookings: list[Held], limit: int) -> list[Held]:
-    """The fewest that hold more than the limit together: the largest first."""
+    """Return the fewest bookings that exceed the limit together, the largest first."""
     chosen: list[Held] = []
     for booking in sorted(bookings, reverse=True):
         if tickets_of(chosen) > limit:

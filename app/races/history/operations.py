@@ -1,12 +1,12 @@
-"""Pairs what a process asked for with what it was told."""
+"""Purchases: the request of a process paired with its answer."""
 
 from typing import NamedTuple
 
 from app.races.history.events import Event, InvalidHistory, count_of, text_of
 
 
-class Buying(NamedTuple):
-    """A purchase under way. Times in seconds."""
+class Invocation(NamedTuple):
+    """A purchase that waits for its answer. `invoked`: seconds."""
 
     line: int
     process: str
@@ -19,37 +19,40 @@ class Buying(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Sale, customer and key: what makes two requests one purchase. None of the three holds a blank."""
+        """Return sale, customer and key, which make two requests one purchase. None of the three contains a blank."""
         return f"{self.sale} {self.customer} {self.key}"
 
 
-class Bought(NamedTuple):
-    """A purchase and what came of it. `type`: ok, fail or info; `outcome` in the words of the API.
+class Completion(NamedTuple):
+    """A purchase and its outcome.
 
-    `reservation_id` and `round` are known of an ok. `sure_first`: one request was sent, so that nothing of this
-    purchase itself came before.
+    `type`: ok, fail or info.
+    `outcome`: in the words of the API.
+    `completed`: seconds.
+    `reservation_id`, `round`: known if the type is ok.
+    `sent_once`: whether the client sent one request only, so that no earlier request of this purchase can have won.
     """
 
-    asked: Buying
+    invocation: Invocation
     type: str
     outcome: str
     completed: float
     reservation_id: str
     round: int
     replayed: bool
-    sure_first: bool
+    sent_once: bool
 
-    def told(self) -> str:
-        """As a line of evidence."""
-        asked = self.asked
-        what = f"{asked.process} asked for {asked.quantity} of {asked.sale} as {asked.customer} at {asked.invoked:.6f}"
-        answer = f"told {self.outcome} {self.reservation_id}".rstrip() + f" at {self.completed:.6f}"
+    def describe(self) -> str:
+        """Return the purchase as a line of evidence."""
+        asked = self.invocation
+        request = f"{asked.process} asked for {asked.quantity} of {asked.sale} as {asked.customer}"
+        answer = f"outcome {self.outcome} {self.reservation_id}".rstrip() + f" at {self.completed:.6f}"
         trace = f" (trace {asked.trace_id})" if asked.trace_id else ""
-        return f"line {asked.line}: {what}, {answer}{trace}"
+        return f"line {asked.line}: {request} at {asked.invoked:.6f}, {answer}{trace}"
 
 
-def buying_of(event: Event) -> Buying:
-    return Buying(
+def invocation_of(event: Event) -> Invocation:
+    return Invocation(
         event.line,
         event.process,
         text_of(event, "sale"),
@@ -61,13 +64,13 @@ def buying_of(event: Event) -> Buying:
     )
 
 
-def bought_of(asked: Buying, event: Event) -> Bought:
+def completion_of(invocation: Invocation, event: Event) -> Completion:
     value, accepted = event.value, event.type == "ok"
-    if event.time < asked.invoked:
-        raise InvalidHistory(f"Line {event.line}: it ends before it began (line {asked.line}).")
-    trace_id = event.trace_id or asked.trace_id
-    return Bought(
-        asked if trace_id == asked.trace_id else asked._replace(trace_id=trace_id),
+    if event.time < invocation.invoked:
+        raise InvalidHistory(f"Line {event.line}: it ends before it began (line {invocation.line}).")
+    trace_id = event.trace_id or invocation.trace_id
+    return Completion(
+        invocation if trace_id == invocation.trace_id else invocation._replace(trace_id=trace_id),
         event.type,
         "accepted" if accepted else str(value.get("outcome", "no answer")),
         event.time,
@@ -78,6 +81,6 @@ def bought_of(asked: Buying, event: Event) -> Bought:
     )
 
 
-def never_answered(asked: Buying) -> Bought:
-    """A history may end before the answer came: it may have happened."""
-    return Bought(asked, "info", "no answer", float("inf"), "", 0, replayed=False, sure_first=True)
+def never_answered(invocation: Invocation) -> Completion:
+    """Return the purchase as one of unknown outcome: the history ends before its answer."""
+    return Completion(invocation, "info", "no answer", float("inf"), "", 0, replayed=False, sent_once=True)

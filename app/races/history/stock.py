@@ -1,105 +1,115 @@
-"""The stock: never more sold than there is, never more promised, none lost on the way."""
+"""The rule of the stock: no more tickets are sold or promised than the stock, and none are lost."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
 
 from app.races.history.findings import Anomaly, Findings
 from app.races.history.ledger import Booking
-from app.races.history.operations import Bought
+from app.races.history.operations import Completion
 
 Round = tuple[str, int]
 
 
 @dataclass(slots=True)
-class Shelf:
-    """The tickets of one round, and where they went."""
+class RoundStock:
+    """The tickets of one round.
 
-    stock: int | None = None  # None: nobody told that this round was opened
+    `stock`: None if the history does not say that the round was opened.
+    `accepted`, `booked`, `released`: tickets.
+    `beyond`: the first booking for which no ticket was left.
+    `owners`: the reservation by ticket, until a ticket is sold twice.
+    `twice`: the reservation that already had the ticket, and the booking that got it again.
+    `remaining`, `backlog`: the final counter.
+    """
+
+    stock: int | None = None
     accepted: int = 0
     booked: int = 0
     released: int = 0
-    beyond: Booking | None = None  # the first booking for which there was no ticket
-    owners: dict[int, str] = field(default_factory=dict)  # reservations by ticket, until one is sold twice
+    beyond: Booking | None = None
+    owners: dict[int, str] = field(default_factory=dict)
     twice: tuple[str, Booking] | None = None
-    remaining: int | None = None  # as the counter says in the end
+    remaining: int | None = None
     backlog: int = 0
 
 
 class Stock:
+    """Receives the events of all rounds. `end` reports what is oversold, over-accepted, leaked or over-admitted."""
+
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
-        self._shelves: dict[Round, Shelf] = defaultdict(Shelf)
+        self._rounds: dict[Round, RoundStock] = defaultdict(RoundStock)
         self._won: set[str] = set()
 
     def opened(self, sale: str, round_: int, stock: int) -> None:
-        """Also when it grows."""
-        self._shelves[sale, round_].stock = stock
+        """Set the stock of a round that was opened or has grown."""
+        self._rounds[sale, round_].stock = stock
 
     def released(self, sale: str, round_: int, quantity: int) -> None:
-        self._shelves[sale, round_].released += quantity
+        self._rounds[sale, round_].released += quantity
 
-    def bought(self, told: Bought) -> None:
-        if told.type == "ok" and told.reservation_id not in self._won:
-            self._won.add(told.reservation_id)
-            self._shelves[told.asked.sale, told.round].accepted += told.asked.quantity
+    def completed(self, completion: Completion) -> None:
+        if completion.type == "ok" and completion.reservation_id not in self._won:
+            self._won.add(completion.reservation_id)
+            self._rounds[completion.invocation.sale, completion.round].accepted += completion.invocation.quantity
 
     def booked(self, booking: Booking) -> None:
         if not booking.holds_tickets:
             return
-        shelf = self._shelves[booking.sale, booking.round]
-        shelf.booked += booking.quantity
-        if shelf.beyond is None and shelf.stock is not None and shelf.booked > shelf.stock:
-            shelf.beyond = booking
-        if shelf.twice is None and booking.ticket:
+        tally = self._rounds[booking.sale, booking.round]
+        tally.booked += booking.quantity
+        if tally.beyond is None and tally.stock is not None and tally.booked > tally.stock:
+            tally.beyond = booking
+        if tally.twice is None and booking.ticket:
             for ticket in range(booking.ticket, booking.ticket + booking.quantity):
-                owner = shelf.owners.setdefault(ticket, booking.reservation_id)
+                owner = tally.owners.setdefault(ticket, booking.reservation_id)
                 if owner != booking.reservation_id:
-                    shelf.twice = (owner, booking)
-                    shelf.owners = {}
+                    tally.twice = (owner, booking)
+                    tally.owners = {}
                     break
 
     def counted(self, sale: str, round_: int, remaining: int, backlog: int) -> None:
-        shelf = self._shelves[sale, round_]
-        shelf.remaining, shelf.backlog = remaining, backlog
+        tally = self._rounds[sale, round_]
+        tally.remaining, tally.backlog = remaining, backlog
 
     def unsold(self, sale: str, round_: int) -> int:
-        """Tickets that were never sold; 0 where the stock is not known."""
-        shelf = self._shelves[sale, round_]
-        return 0 if shelf.stock is None else max(0, shelf.stock - shelf.booked)
+        """Return the tickets that were never sold; 0 if the stock is unknown."""
+        tally = self._rounds[sale, round_]
+        return 0 if tally.stock is None else max(0, tally.stock - tally.booked)
 
     def end(self) -> None:
-        for (sale, round_), shelf in sorted(self._shelves.items()):
-            if shelf.stock is not None:
-                self._judge(f"{sale}, round {round_}", shelf, shelf.stock)
+        for (sale, round_), tally in sorted(self._rounds.items()):
+            if tally.stock is not None:
+                self._judge(f"{sale}, round {round_}", tally, tally.stock)
 
-    def _judge(self, name: str, shelf: Shelf, stock: int) -> None:
-        if shelf.beyond is not None:
-            if shelf.twice is not None:
-                owner, booking = shelf.twice
-                why, evidence = "Two buyers hold the same ticket:", [f"booking {owner}", booking.told()]
+    def _judge(self, name: str, tally: RoundStock, stock: int) -> None:
+        if tally.beyond is not None:
+            if tally.twice is not None:
+                owner, booking = tally.twice
+                why, evidence = "Two buyers hold the same ticket:", [f"booking {owner}", booking.describe()]
             else:
-                why, evidence = "This is the first for which there was none:", [shelf.beyond.told()]
+                why, evidence = "This is the first booking for which no ticket was left:", [tally.beyond.describe()]
             self._findings.add(
                 Anomaly.OVERSOLD,
-                f"{name}: {shelf.booked} tickets are booked, and there are {stock}. {why}",
+                f"{name}: {tally.booked} tickets are booked, but there are {stock}. {why}",
                 evidence,
-                count=shelf.booked - stock,
+                count=tally.booked - stock,
             )
-        elif shelf.accepted > stock + shelf.released:
+        elif tally.accepted > stock + tally.released:
             self._findings.add(
                 Anomaly.OVER_ACCEPTED,
-                f"{name}: buyers were told of {shelf.accepted} tickets, and there are {stock}"
-                f" and {shelf.released} that came back.",
-                count=shelf.accepted - stock - shelf.released,
+                f"{name}: {tally.accepted} tickets were promised to buyers, but there are {stock}"
+                f" and {tally.released} came back.",
+                count=tally.accepted - stock - tally.released,
             )
-        self._add_up(name, shelf, stock)
+        self._add_up(name, tally, stock)
 
-    def _add_up(self, name: str, shelf: Shelf, stock: int) -> None:
-        if shelf.remaining is None:
+    def _add_up(self, name: str, tally: RoundStock, stock: int) -> None:
+        if tally.remaining is None:
             return
-        missing = stock - shelf.booked - shelf.remaining - shelf.backlog
-        sum_of = f"{name}: {shelf.booked} booked, {shelf.remaining} to be had and {shelf.backlog} under way of {stock}"
+        missing = stock - tally.booked - tally.remaining - tally.backlog
+        sum_of = f"{name}: {tally.booked} booked, {tally.remaining} left and {tally.backlog} in the backlog, of {stock}"
         if missing > 0:
-            self._findings.add(Anomaly.LEAKED, f"{sum_of}; {missing} are nowhere.", count=missing)
-        elif missing < 0 and shelf.beyond is None:
-            self._findings.add(Anomaly.OVER_ADMITTED, f"{sum_of}; {-missing} too many.", count=-missing)
+            self._findings.add(Anomaly.LEAKED, f"{sum_of}; {missing} are missing.", count=missing)
+        elif missing < 0 and tally.beyond is None:
+            self._findings.add(Anomaly.OVER_ADMITTED, f"{sum_of}; {-missing} are too many.", count=-missing)

@@ -1,9 +1,9 @@
-// The service's own HTTP API. Its address is where this file came from, whatever path prefix that is behind.
+// A client of the service's HTTP API. The address of the API is relative to this file, so that a path prefix works.
 
 const ROOT = new URL("../../", import.meta.url);
 const TOKEN = "atomictickets.admin-token";
 
-/** What the API refuses, as its problem document tells it; status 0 where nobody answered. */
+/** A request that the API refused, with the fields of its problem document. The status is 0 if there was no answer. */
 export class Refused extends Error {
   /** @param {number} status @param {string} title @param {string} detail @param {string} slug */
   constructor(status, title, detail, slug) {
@@ -15,10 +15,10 @@ export class Refused extends Error {
   }
 }
 
-/** @param {string} path */
-export const address = (path) => new URL(path, ROOT).href;
+/** Returns the URL of a path of the API. @param {string} path */
+export const urlOf = (path) => new URL(path, ROOT).href;
 
-/** The admin token lives as long as the tab. */
+/** The admin token, kept until the tab is closed. */
 export const token = {
   get: () => sessionStorage.getItem(TOKEN) ?? "",
   /** @param {string} value */
@@ -26,26 +26,27 @@ export const token = {
 };
 
 /**
+ * Sends a request to the API.
  * @param {"GET" | "POST" | "DELETE"} method
  * @param {string} path
  * @param {unknown} [body]
  * @param {Record<string, string>} [headers]
- * @returns {Promise<any>} the answer's JSON; rejects with Refused
+ * @returns {Promise<any>} the JSON of the response; rejects with Refused
  */
-export async function ask(method, path, body, headers = {}) {
-  const sent = new Headers(headers);
-  if (token.get()) sent.set("Authorization", `Bearer ${token.get()}`);
-  if (body !== undefined) sent.set("Content-Type", "application/json");
+export async function request(method, path, body, headers = {}) {
+  const allHeaders = new Headers(headers);
+  if (token.get()) allHeaders.set("Authorization", `Bearer ${token.get()}`);
+  if (body !== undefined) allHeaders.set("Content-Type", "application/json");
   /** @type {Response} */
   let response;
   try {
-    response = await fetch(address(path), {
+    response = await fetch(urlOf(path), {
       method,
-      headers: sent,
+      headers: allHeaders,
       body: body === undefined ? null : JSON.stringify(body),
     });
   } catch {
-    throw new Refused(0, "No answer", "The API could not be reached. Is it still running?", "no-answer");
+    throw new Refused(0, "No answer", "The API cannot be reached. Check that it is running.", "no-answer");
   }
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) {

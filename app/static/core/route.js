@@ -1,7 +1,7 @@
-// Which view is shown: the fragment of the address, so that a view can be linked to and the back button works.
+// The fragment of the address names the view, so that a view can be linked to and the back button works.
 
-/** @param {string[]} known  the first one is the start */
+/** Returns the name of the view to show. @param {string[]} known  the first one is the default */
 export function route(known) {
-  const asked = location.hash.replace(/^#\/?/, "").split("?")[0];
-  return known.includes(asked) ? asked : known[0];
+  const name = location.hash.replace(/^#\/?/, "").split("?")[0];
+  return known.includes(name) ? name : known[0];
 }

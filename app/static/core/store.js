@@ -1,9 +1,10 @@
-// The one place of all that the page knows.
+// The store of the page's whole state.
 
 /**
+ * Creates a store that holds the state and renders each new one.
  * @template State
  * @param {State} initial
- * @param {(state: State) => void} render  called once per frame in which something changed
+ * @param {(state: State) => void} render  called once per frame, if the state has changed
  */
 export function createStore(initial, render) {
   let state = initial;
@@ -16,7 +17,7 @@ export function createStore(initial, render) {
 
   return {
     get: () => state,
-    /** @param {(state: State) => State} change  pure: the same state means that nothing happened */
+    /** @param {(state: State) => State} change  a pure function; returning the same state means no change */
     update(change) {
       const next = change(state);
       if (next === state) return;

@@ -1,4 +1,4 @@
-// The shapes of the HTTP API and of the live events, as docs/http-api.md has them. For the type checker alone.
+// Types of the HTTP API, of the live events (see docs/http-api.md) and of the page's state, for the type checker only.
 
 export interface TicketMap {
   round: number;
@@ -18,9 +18,9 @@ export interface Identity {
   holds: boolean | null;
 }
 
-/** What the operator told last of a FlashSale: its `status`, as k8s/crd.yaml has it. */
+/** The last reported `status` of a FlashSale resource, as defined in k8s/crd.yaml. */
 export interface Resource {
-  workers?: { wished: number; pool: number; ready: number };
+  workers?: { desired: number; pool: number; ready: number };
   conditions?: { type: string; status: "True" | "False" | "Unknown"; reason: string; message?: string }[];
 }
 
@@ -90,7 +90,7 @@ export interface Facts {
   needs_token: boolean;
 }
 
-/** One report of a running blast. */
+/** One progress report of a running blast. */
 export interface Point {
   seconds: number;
   accepted_per_second: number;
@@ -98,8 +98,8 @@ export interface Point {
   p99: number;
 }
 
-/** What a look at a sale showed, and when it reached this page (milliseconds since 1970). */
-export interface Look {
+/** The figures of one `sale` event. `at` is when it reached this page, in milliseconds since 1970. */
+export interface SaleReading {
   at: number;
   booked: number;
   backlog: number | null;
@@ -114,23 +114,23 @@ export interface Notice {
 
 export interface State {
   view: string;
-  /** Milliseconds since 1970, to the second: what only time changes is told by it. */
+  /** Milliseconds since 1970, updated every second, for figures that change with time alone. */
   now: number;
   connection: { status: "connecting" | "open" | "lost"; away: string | null };
   facts: Facts | null;
   sales: Record<string, Sale>;
-  looks: Record<string, Look[]>;
+  readings: Record<string, SaleReading[]>;
   blasts: Record<string, Blast>;
   curves: Record<string, Point[]>;
   notices: Notice[];
-  /** Of each view: what a person has typed or chosen there. */
-  // biome-ignore lint/suspicious/noExplicitAny: each view knows its own
+  /** For each view, the values that the user has entered or chosen. */
+  // biome-ignore lint/suspicious/noExplicitAny: each view knows the types of its own values
   forms: Record<string, Record<string, any>>;
 }
 
 export type Store = { get(): State; update(change: (state: State) => State): void };
 
-/** The window of one purchase under a strategy that races; times in seconds since 1970. */
+/** One purchase of a strategy that races, from its read to its write. Times are in seconds since 1970. */
 export interface Attempt {
   number: number;
   strategy: string;
@@ -149,13 +149,14 @@ export interface Attempt {
   trace_id: string | null;
 }
 
+/** Two attempts that read the same version and both wrote. */
 export interface Witness {
   hazard: string;
   first: Attempt;
   second: Attempt;
 }
 
-/** All that was fetched of a round. `problem` says why there is nothing. */
+/** The evidence of a round that was fetched so far. `problem` is the reason why there is none. */
 export interface Evidence {
   sale: string;
   round: number;
@@ -168,7 +169,7 @@ export interface Evidence {
   problem: string | null;
 }
 
-/** One strategy in a race; `figures` over all runs. */
+/** The result of one strategy in a race, with its figures over all runs. */
 export interface Entry {
   strategy: string;
   promises_exactness: boolean;
@@ -178,9 +179,9 @@ export interface Entry {
   findings: { anomaly: string; count: number }[];
 }
 
-/** What `atomictickets race --json` writes. */
+/** The report that `atomictickets race --json` writes. */
 export interface RaceReport {
   started_at: string;
-  contest: Record<string, string | number>;
+  workload: Record<string, string | number>;
   race: Entry[];
 }

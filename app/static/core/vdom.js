@@ -1,52 +1,54 @@
-// Elements as plain data, and one function that makes the page look like them. What stays the same is left alone, so
-// that focus, selection and scrolling survive every render.
+// Elements as plain data, and one function that changes the page to match them. Unchanged elements are left alone, so
+// that focus, selection and scroll position survive every render.
 
 const SVG = "http://www.w3.org/2000/svg";
 const PROPERTIES = new Set(["value", "checked", "disabled", "open", "selected"]);
 
 /**
- * `on…` are listeners, `style` sets CSS properties, `draw` is called with the element after each render and `gone` when
- * it leaves the page; `key` tells siblings apart. Everything else is an attribute; null, undefined and false take it off.
+ * Properties named `on…` are listeners. `style` sets CSS properties. `draw` is called with the element after each
+ * render, and `removed` when the element leaves the page. `key` identifies an element among its siblings. All other
+ * properties are attributes; null, undefined and false remove an attribute.
  * @typedef {Record<string, any>} Props
  * @typedef {{ tag: string, props: Props, children: Child[] }} Element
  * @typedef {Element | string} Child
- * @typedef {Child | number | null | undefined | false | Loose[]} Loose
+ * @typedef {Child | number | null | undefined | false | Content[]} Content
  */
 
-/** What is on the page at present, by its node. @type {WeakMap<globalThis.Node, Child>} */
+/** The elements that the page shows, by node. @type {WeakMap<globalThis.Node, Child>} */
 const shown = new WeakMap();
 /** @type {WeakMap<globalThis.Element, Map<string, EventListener>>} */
 const listeners = new WeakMap();
 
 /**
+ * Makes an element.
  * @param {string} tag
  * @param {Props | null} [props]
- * @param {Loose[]} children
+ * @param {Content[]} children
  * @returns {Element}
  */
 export function h(tag, props, ...children) {
-  return { tag, props: props ?? {}, children: flat(children) };
+  return { tag, props: props ?? {}, children: flatten(children) };
 }
 
 /**
- * Makes `root` contain exactly `children`.
+ * Changes `root` so that it contains exactly `children`.
  * @param {globalThis.Element} root
- * @param {...Loose} children
+ * @param {...Content} children
  */
 export function show(root, ...children) {
-  reconcile(root, flat(children));
+  reconcile(root, flatten(children));
 }
 
-/** @param {Loose[]} children @returns {Child[]} */
-function flat(children) {
+/** @param {Content[]} children @returns {Child[]} */
+function flatten(children) {
   /** @type {Child[]} */
-  const found = [];
+  const flattened = [];
   for (const child of children) {
-    if (Array.isArray(child)) found.push(...flat(child));
-    else if (typeof child === "number") found.push(String(child));
-    else if (child !== null && child !== undefined && child !== false) found.push(child);
+    if (Array.isArray(child)) flattened.push(...flatten(child));
+    else if (typeof child === "number") flattened.push(String(child));
+    else if (child !== null && child !== undefined && child !== false) flattened.push(child);
   }
-  return found;
+  return flattened;
 }
 
 /** @param {globalThis.Element} parent @param {Child[]} wanted */
@@ -56,14 +58,14 @@ function reconcile(parent, wanted) {
   for (const child of wanted) {
     const key = keyOf(child);
     const candidate = key === undefined ? next : keyed.get(key);
-    const node = candidate && fits(shown.get(candidate), child) ? candidate : create(child, parent);
+    const node = candidate && matches(shown.get(candidate), child) ? candidate : create(child, parent);
     if (node === next) next = next.nextSibling;
     else parent.insertBefore(node, next);
     update(node, child);
   }
   while (next) {
     const after = next.nextSibling;
-    leave(next);
+    callRemoved(next);
     next.remove();
     next = after;
   }
@@ -73,7 +75,7 @@ function reconcile(parent, wanted) {
 const keyOf = (child) => (child === undefined || typeof child === "string" ? undefined : child.props.key);
 
 /** @param {Child | undefined} before @param {Child} wanted */
-function fits(before, wanted) {
+function matches(before, wanted) {
   if (before === undefined || typeof before === "string" || typeof wanted === "string") {
     return typeof before === "string" && typeof wanted === "string";
   }
@@ -106,7 +108,7 @@ function update(node, wanted) {
 
 /** @param {HTMLElement} element @param {string} name @param {any} value @param {any} before */
 function setProperty(element, name, value, before) {
-  if (name === "key" || name === "draw" || name === "gone") return;
+  if (name === "key" || name === "draw" || name === "removed") return;
   if (name.startsWith("on")) return listen(element, name.slice(2).toLowerCase(), value);
   if (name === "style") {
     for (const [property, text] of Object.entries(value ?? {})) element.style.setProperty(property, String(text));
@@ -131,9 +133,9 @@ function listen(element, type, listener) {
   all.set(type, listener);
 }
 
-/** @param {globalThis.Node} node */
-function leave(node) {
-  for (const child of node.childNodes) leave(child);
-  const was = shown.get(node);
-  if (was !== undefined && typeof was !== "string") was.props.gone?.(node);
+/** Calls `removed` of an element and of its descendants. @param {globalThis.Node} node */
+function callRemoved(node) {
+  for (const child of node.childNodes) callRemoved(child);
+  const element = shown.get(node);
+  if (element !== undefined && typeof element !== "string") element.props.removed?.(node);
 }

@@ -1,15 +1,18 @@
-// What the page knows after each live event. Pure: a state in, a state out.
+// Computes the next state of the page from a live event. All functions are pure.
 
 /**
- * @import { Blast, Look, Point, Sale, State } from "../core/types.js"
+ * @import { Blast, Point, Sale, SaleReading, State } from "../core/types.js"
  */
 
-const KEPT_LOOKS = 240; // of a sale: about a minute while it moves
-const KEPT_POINTS = 600; // of a blast: 30 s at 20 reports a second
+const KEPT_READINGS = 240; // per sale: about a minute while it changes
+const KEPT_POINTS = 600; // per blast: 30 s at 20 reports a second
 const KEPT_BLASTS = 40;
 
-/** @param {State} state @param {string} name @param {any} data @param {number} now  milliseconds since 1970 */
-export function heard(state, name, data, now) {
+/**
+ * Returns the state after an event.
+ * @param {State} state @param {string} name @param {any} data @param {number} now  milliseconds since 1970
+ */
+export function applyEvent(state, name, data, now) {
   switch (name) {
     case "snapshot":
       return snapshot(state, data, now);
@@ -18,18 +21,18 @@ export function heard(state, name, data, now) {
     case "blast":
       return withBlast(state, data);
     case "source":
-      return { ...state, connection: { ...state.connection, away: data.state === "ok" ? null : data.why } };
+      return { ...state, connection: { ...state.connection, away: data.state === "ok" ? null : data.reason } };
     default:
       return state;
   }
 }
 
-/** What the events have told, and nothing of this page's own. @param {State} state */
-export const shared = ({ connection, facts, sales, looks, blasts, curves }) => ({
+/** Returns the part of the state that comes from events and is the same in every tab. @param {State} state */
+export const sharedState = ({ connection, facts, sales, readings, blasts, curves }) => ({
   connection,
   facts,
   sales,
-  looks,
+  readings,
   blasts,
   curves,
 });
@@ -43,25 +46,25 @@ function snapshot(state, { sales, blasts, ...facts }, now) {
 
 /** @param {State} state @param {Sale} sale @param {number} now @returns {State} */
 function withSale(state, sale, now) {
-  const before = state.sales[sale.name]?.round === sale.round ? (state.looks[sale.name] ?? []) : [];
-  /** @type {Look[]} */
-  const looks = [...before.slice(1 - KEPT_LOOKS), { at: now, booked: sale.booked, backlog: sale.backlog }];
+  const before = state.sales[sale.name]?.round === sale.round ? (state.readings[sale.name] ?? []) : [];
+  /** @type {SaleReading[]} */
+  const readings = [...before.slice(1 - KEPT_READINGS), { at: now, booked: sale.booked, backlog: sale.backlog }];
   return {
     ...state,
     sales: { ...state.sales, [sale.name]: sale },
-    looks: { ...state.looks, [sale.name]: looks },
+    readings: { ...state.readings, [sale.name]: readings },
   };
 }
 
 /** @param {State} state @param {Blast} blast @returns {State} */
 function withBlast(state, blast) {
   const known = state.blasts[blast.id];
-  const late = known && hasEnded(known) && !hasEnded(blast); // a report that was overtaken by the end
+  const late = known && hasEnded(known) && !hasEnded(blast); // a progress report that arrived after the end
   const blasts = { ...state.blasts, [blast.id]: late ? known : blast };
   const kept = Object.values(blasts).sort(byCreation).slice(-KEPT_BLASTS);
   return {
     ...state,
-    blasts: Object.fromEntries(kept.map((each) => [each.id, each])),
+    blasts: Object.fromEntries(kept.map((blast) => [blast.id, blast])),
     curves: { ...state.curves, [blast.id]: withPoint(state.curves[blast.id] ?? [], blast) },
   };
 }
@@ -80,26 +83,26 @@ export const hasEnded = (blast) => blast.state !== "queued" && blast.state !== "
 /** @param {Blast} one @param {Blast} other */
 const byCreation = (one, other) => one.created_at.localeCompare(other.created_at);
 
-/** The newest blast of a sale. @param {State} state @param {string} sale */
-export function newestBlast(state, sale) {
+/** Returns the newest blast of the sales that match. @param {State} state @param {(sale: string) => boolean} matches */
+export function newestBlast(state, matches) {
   return Object.values(state.blasts)
-    .filter((blast) => blast.sale === sale)
+    .filter((blast) => matches(blast.sale))
     .sort(byCreation)
     .at(-1);
 }
 
-/** The figures of a blast: its result, or so far. @param {Blast | undefined} blast */
+/** Returns the figures of a blast: its result, or its progress so far. @param {Blast | undefined} blast */
 export const figures = (blast) => blast?.result ?? blast?.progress ?? null;
 
 const RATE_MS = 3_000;
 
 /**
- * Tickets a second that reached the ledger over the last RATE_MS; null before anything was seen.
- * @param {Look[] | undefined} looks @param {number} now  milliseconds since 1970
+ * Returns the tickets per second that reached the ledger over the last RATE_MS, or null before the first event.
+ * @param {SaleReading[] | undefined} readings @param {number} now  milliseconds since 1970
  */
-export function drainRate(looks, now) {
-  const last = looks?.at(-1);
-  if (!looks || !last) return null;
-  const before = looks.findLast((look) => look.at <= now - RATE_MS) ?? looks[0];
+export function drainRate(readings, now) {
+  const last = readings?.at(-1);
+  if (!readings || !last) return null;
+  const before = readings.findLast((reading) => reading.at <= now - RATE_MS) ?? readings[0];
   return ((last.booked - before.booked) / RATE_MS) * 1000;
 }

@@ -1,11 +1,11 @@
-// What a person has typed or chosen in a view: kept by view, so that going away and coming back loses nothing.
+// The values that the user has entered or chosen, kept for each view, so that leaving a view loses nothing.
 
 /** @import { State, Store } from "../core/types.js" */
 
-/** @param {State} state @param {string} view @param {Record<string, any>} initial */
+/** Returns the values of a view. @param {State} state @param {string} view @param {Record<string, any>} initial */
 export const form = (state, view, initial) => ({ ...initial, ...state.forms[view] });
 
-/** @param {Store} store @param {string} view @param {Record<string, any>} values */
+/** Sets values of a view. @param {Store} store @param {string} view @param {Record<string, any>} values */
 export function fill(store, view, values) {
   store.update((state) => ({
     ...state,

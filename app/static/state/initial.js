@@ -1,4 +1,4 @@
-// What the page knows before anybody has told it anything.
+// The state of the page before the first event.
 
 /** @param {string} view @returns {import("../core/types.js").State} */
 export function initialState(view) {
@@ -8,7 +8,7 @@ export function initialState(view) {
     connection: { status: "connecting", away: null },
     facts: null,
     sales: {},
-    looks: {},
+    readings: {},
     blasts: {},
     curves: {},
     notices: [],

@@ -1,11 +1,11 @@
-// What came of an action, for a person to read: added, and gone when it is closed or pushed out by newer ones.
+// Notices about the results of actions. A notice stays until the user closes it or newer ones replace it.
 
 import { Refused } from "../core/api.js";
 
 /** @import { Notice, Store } from "../core/types.js" */
 
 const KEPT = 3;
-const COMMAND = /Instead: (.+)$/; // how the API names the command for a sale that a resource manages
+const COMMAND = /Instead: (.+)$/; // the command to run instead, if a resource manages the sale
 let newest = 0;
 
 /** @param {Store} store @param {Omit<Notice, "id">} notice */
@@ -21,11 +21,11 @@ export function dismiss(store, id) {
 }
 
 /**
- * Does the work and tells what was refused. Anything else is our own mistake, and goes to the console as it is.
+ * Does the work, and shows a notice if the API refuses it. Any other error is a defect of the page: the console has it.
  * @template Result
  * @param {Store} store @param {() => Promise<Result>} work @returns {Promise<Result | undefined>}
  */
-export async function attempt(store, work) {
+export async function notifyIfRefused(store, work) {
   try {
     return await work();
   } catch (error) {

@@ -1,4 +1,4 @@
-// The views by the name that stands in the address. Another one is a module and a line here.
+// All views by their name in the address. To add a view, write a module and add a line here.
 
 import * as byHand from "./by-hand.js";
 import * as compare from "./compare.js";
@@ -7,7 +7,7 @@ import * as sales from "./sales.js";
 import * as twoSides from "./two-sides.js";
 import * as way from "./way.js";
 
-/** @type {import("../parts/frame.js").Views} */
+/** @type {import("../components/frame.js").Views} */
 export const VIEWS = {
   "two-sides": twoSides,
   "race-lens": raceLens,

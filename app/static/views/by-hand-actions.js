@@ -1,75 +1,84 @@
-// Buys, in this tab or in all of them. Tabs of one browser speak to each other over a channel of their own.
+// Buys in this tab, or in all tabs that show the view. The tabs of one browser exchange messages over a channel.
 
-import { ask, Refused } from "../core/api.js";
+import { Refused, request } from "../core/api.js";
 import { fill, form } from "../state/forms.js";
-import { attempt } from "../state/notices.js";
+import { notifyIfRefused } from "../state/notices.js";
 
 /** @import { Store } from "../core/types.js" */
 
-const VIEW = "by-hand";
+export const VIEW = "by-hand";
 const KEPT = 50;
-/** Not `randomUUID`, which a page has over https and on localhost alone. */
+
+/** Returns a new key. `randomUUID` would need https or localhost. */
 export const newKey = () => crypto.getRandomValues(new Uint32Array(1))[0].toString(16).padStart(8, "0");
-const me = newKey() + newKey();
+
+/** The id of this tab. */
+const tabId = newKey() + newKey();
 const channel = new BroadcastChannel("atomictickets.by-hand");
-/** When each other tab was last heard of. @type {Map<string, number>} */
-const heard = new Map();
-const HERE_MS = 1_000;
-const GONE_MS = 3_500; // browsers slow the clocks of hidden tabs down to one tick a second
-let answered = 0;
+/** When each of the other tabs sent its last message. @type {Map<string, number>} */
+const lastMessageAt = new Map();
+const ANNOUNCE_MS = 1_000;
+const GONE_MS = 3_500; // browsers slow the timers of hidden tabs down to one tick a second
+let answerCount = 0;
 
 /** @param {Store} store */
 export const createSale = (store) =>
-  attempt(store, async () => {
-    const sale = await ask("POST", "sales", { name: "by-hand", strategy: "atomic", stock: 10 });
+  notifyIfRefused(store, async () => {
+    const sale = await request("POST", "sales", { name: "by-hand", strategy: "atomic", stock: 10 });
     fill(store, VIEW, { sale: sale.name });
   });
 
-/** One purchase, whatever it comes to. @param {Store} store @param {Record<string, any>} wish */
+/**
+ * Sends one purchase and records its answer, whatever it is.
+ * @param {Store} store @param {Record<string, any>} fields
+ */
 export async function buy(store, { sale, customer, quantity, key }) {
-  const began = performance.now();
+  const sentAt = performance.now();
   const order = { sale, customer, quantity: Number(quantity) };
-  const answer = await ask("POST", "buy-ticket", order, { "X-Idempotency-Key": key }).then(
-    (told) => ({ ok: true, text: told.status, replayed: told.replayed, reservation_id: told.reservation_id }),
+  const answer = await request("POST", "buy-ticket", order, { "X-Idempotency-Key": key }).then(
+    ({ status, replayed, reservation_id }) => ({ ok: true, text: status, replayed, reservation_id }),
     (error) => {
       if (!(error instanceof Refused)) throw error;
       return { ok: false, text: error.status ? `${error.status} ${error.title}` : error.title };
     },
   );
-  answered += 1;
-  const told = { ...answer, id: answered, key, took_ms: performance.now() - began };
+  answerCount += 1;
+  const recorded = { ...answer, id: answerCount, key, took_ms: performance.now() - sentAt };
   const before = form(store.get(), VIEW, { answers: [] }).answers;
-  fill(store, VIEW, { answers: [told, ...before].slice(0, KEPT) });
+  fill(store, VIEW, { answers: [recorded, ...before].slice(0, KEPT) });
 }
 
-/** @param {Store} store @param {Record<string, any>} wish */
-export function inAllTabs(store, { sale, customer, quantity, key }) {
-  const wish = { sale, customer, quantity, key };
-  channel.postMessage({ from: me, buy: wish });
-  return buy(store, wish);
+/** Sends the purchase from every tab that shows the view. @param {Store} store @param {Record<string, any>} fields */
+export function buyInAllTabs(store, { sale, customer, quantity, key }) {
+  const fields = { sale, customer, quantity, key };
+  channel.postMessage({ from: tabId, buy: fields });
+  return buy(store, fields);
 }
 
-/** Listens to the other tabs, once, from the moment that this view is first shown. @param {Store} store @param {Record<string, any>} wish */
-export function otherTabs(store, wish) {
+/**
+ * Starts to listen to the other tabs when the view is first shown.
+ * @param {Store} store @param {Record<string, any>} fields
+ */
+export function joinOtherTabs(store, fields) {
   if (form(store.get(), VIEW, { listening: false }).listening) return;
-  fill(store, VIEW, { listening: true, sale: wish.sale, key: wish.key });
+  fill(store, VIEW, { listening: true, sale: fields.sale, key: fields.key });
   channel.onmessage = ({ data }) => {
-    heard.set(data.from, Date.now());
+    lastMessageAt.set(data.from, Date.now());
     if (data.buy && store.get().view === VIEW) {
       fill(store, VIEW, data.buy);
       buy(store, data.buy);
     }
-    count(store);
+    countTabs(store);
   };
   setInterval(() => {
-    if (store.get().view === VIEW) channel.postMessage({ from: me });
-    count(store);
-  }, HERE_MS);
+    if (store.get().view === VIEW) channel.postMessage({ from: tabId });
+    countTabs(store);
+  }, ANNOUNCE_MS);
 }
 
-/** @param {Store} store */
-function count(store) {
-  for (const [tab, at] of heard) if (Date.now() - at > GONE_MS) heard.delete(tab);
-  const tabs = heard.size + 1;
+/** Counts the tabs that show the view, and forgets the others. @param {Store} store */
+function countTabs(store) {
+  for (const [tab, at] of lastMessageAt) if (Date.now() - at > GONE_MS) lastMessageAt.delete(tab);
+  const tabs = lastMessageAt.size + 1;
   if (form(store.get(), VIEW, { tabs: 1 }).tabs !== tabs) fill(store, VIEW, { tabs });
 }

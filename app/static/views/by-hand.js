@@ -1,16 +1,15 @@
-// A buy button and an idempotency key, to be pressed twice, or in several tabs at the same moment.
+// A form that buys with an idempotency key: press the button twice, or press it in several tabs at the same moment.
 
+import { choice, numberField, textField } from "../components/field.js";
+import { figure, figureList } from "../components/figure.js";
 import { counted, milliseconds, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
-import { choice, numberField, textField } from "../parts/field.js";
-import { figure, figureList } from "../parts/figure.js";
 import { fill, form } from "../state/forms.js";
-import { buy, createSale, inAllTabs, newKey, otherTabs } from "./by-hand-actions.js";
+import { buy, buyInAllTabs, createSale, joinOtherTabs, newKey, VIEW } from "./by-hand-actions.js";
 
 /** @import { Sale, State, Store } from "../core/types.js" */
 
-export const title = "By hand";
-export const VIEW = "by-hand";
+export const title = "Buy by hand";
 
 /** @param {State} state @param {Store} store */
 export function render(state, store) {
@@ -21,7 +20,7 @@ export function render(state, store) {
         Number(other.phase === "Open") - Number(one.phase === "Open") ||
         Number(other.strategy === "atomic") - Number(one.strategy === "atomic"),
     );
-  const wish = form(state, VIEW, {
+  const fields = form(state, VIEW, {
     sale: sales[0]?.name ?? "",
     customer: "ada",
     quantity: 1,
@@ -29,24 +28,24 @@ export function render(state, store) {
     answers: [],
     tabs: 1,
   });
-  if (!wish.listening) queueMicrotask(() => otherTabs(store, wish));
-  const sale = state.sales[wish.sale];
+  if (!fields.listening) queueMicrotask(() => joinOtherTabs(store, fields));
+  const sale = state.sales[fields.sale];
   return h(
     "div",
     { class: "view by-hand" },
     h(
       "section",
       { class: "stage" },
-      h("h1", null, "Press it twice. You own one."),
+      h("h1", null, "Press “Buy” twice, and you buy once."),
       h(
         "p",
         { class: "lead" },
-        "A purchase carries a key of the buyer’s own making. The same key again is the same purchase: whichever process it reaches, however often, and from however many tabs at once.",
+        "Every purchase carries an idempotency key that the buyer chooses. Requests with the same key are one purchase, no matter how many you send, from how many tabs, and which process they reach.",
       ),
-      sales.length === 0 ? noSale(store) : order(store, wish, sales),
+      sales.length === 0 ? noSale(store) : purchaseForm(store, fields, sales),
     ),
-    sale && figuresOf(sale),
-    answers(wish),
+    sale && saleFigures(sale),
+    answerTable(fields),
   );
 }
 
@@ -59,8 +58,8 @@ const noSale = (store) =>
     h("span", { class: "hint" }, " There is no sale yet."),
   );
 
-/** @param {Store} store @param {Record<string, any>} wish @param {Sale[]} sales */
-function order(store, wish, sales) {
+/** @param {Store} store @param {Record<string, any>} fields @param {Sale[]} sales */
+function purchaseForm(store, fields, sales) {
   const set = (/** @type {string} */ name) => (/** @type {any} */ value) => fill(store, VIEW, { [name]: value });
   return h(
     "form",
@@ -68,46 +67,46 @@ function order(store, wish, sales) {
       class: "controls",
       onSubmit: (/** @type {Event} */ event) => {
         event.preventDefault();
-        buy(store, wish);
+        buy(store, fields);
       },
     },
     choice({
       label: "Sale",
-      value: wish.sale,
+      value: fields.sale,
       options: sales.map(({ name }) => ({ value: name, label: name })),
       set: set("sale"),
     }),
     textField({
       label: "Customer",
-      value: wish.customer,
+      value: fields.customer,
       pattern: "[A-Za-z0-9][A-Za-z0-9._:@+\\-]{0,63}",
       set: set("customer"),
     }),
-    numberField({ label: "Quantity", value: wish.quantity, unit: "tickets", min: 1, max: 100, set: set("quantity") }),
-    textField({ label: "Idempotency key", value: wish.key, pattern: "[!-~]{1,255}", set: set("key") }),
+    numberField({ label: "Quantity", value: fields.quantity, unit: "tickets", min: 1, max: 100, set: set("quantity") }),
+    textField({ label: "Idempotency key", value: fields.key, pattern: "[!-~]{1,255}", set: set("key") }),
     h(
       "div",
       { class: "go" },
       h("button", { class: "primary", type: "submit" }, "Buy"),
       h(
         "button",
-        { type: "button", onClick: () => inAllTabs(store, wish) },
-        wish.tabs > 1 ? `Buy in all ${wish.tabs} tabs at once` : "Buy in all tabs at once",
+        { type: "button", onClick: () => buyInAllTabs(store, fields) },
+        fields.tabs > 1 ? `Buy in all ${fields.tabs} tabs at once` : "Buy in all tabs at once",
       ),
       h("button", { type: "button", onClick: () => fill(store, VIEW, { key: newKey() }) }, "Make a new key"),
     ),
     h(
       "p",
       { class: "hint wide" },
-      wish.tabs > 1
-        ? `${whole(wish.tabs)} tabs show this view.`
-        : "Open this view in more tabs (eight, say): they will buy at the same moment, with this very key.",
+      fields.tabs > 1
+        ? `${whole(fields.tabs)} tabs show this view.`
+        : "Open this view in more tabs, for example in eight. They all buy at the same moment, with the same key.",
     ),
   );
 }
 
 /** @param {Sale} sale */
-const figuresOf = (sale) =>
+const saleFigures = (sale) =>
   h(
     "section",
     { class: "panel", "aria-label": `The sale ${sale.name}` },
@@ -116,18 +115,20 @@ const figuresOf = (sale) =>
       figure("Stock", counted(sale.stock, "ticket"), { id: "stock" }),
       figure("Remaining", counted(sale.remaining ?? 0, "ticket"), { id: "remaining" }),
       figure("Booked in the ledger", counted(sale.booked, "ticket"), { id: "booked" }),
-      figure("On the way", sale.backlog === null ? "–" : counted(sale.backlog, "ticket"), { id: "backlog" }),
+      figure("On the way to the ledger", sale.backlog === null ? "–" : counted(sale.backlog, "ticket"), {
+        id: "backlog",
+      }),
     ),
   );
 
-/** @param {Record<string, any>} wish */
-function answers({ answers: told }) {
-  if (told.length === 0) return null;
-  const distinct = new Set(told.map((/** @type {any} */ each) => each.reservation_id).filter(Boolean)).size;
+/** @param {Record<string, any>} fields */
+function answerTable({ answers }) {
+  if (answers.length === 0) return null;
+  const distinct = new Set(answers.map((/** @type {any} */ answer) => answer.reservation_id).filter(Boolean)).size;
   return h(
     "section",
     { class: "panel" },
-    h("h2", null, `${counted(told.length, "answer")}, ${counted(distinct, "reservation")}`),
+    h("h2", null, `${counted(answers.length, "answer")}, ${counted(distinct, "reservation")}`),
     h(
       "div",
       { class: "scroll", tabindex: "0", role: "region", "aria-label": "Answers" },
@@ -141,23 +142,23 @@ function answers({ answers: told }) {
             "tr",
             null,
             ["Answer", "Key", "Replayed", "Reservation"].map((name) => h("th", { scope: "col" }, name)),
-            h("th", { scope: "col", class: "number" }, "Took"),
+            h("th", { scope: "col", class: "number" }, "Response time"),
           ),
         ),
-        h("tbody", null, told.map(row)),
+        h("tbody", null, answers.map(row)),
       ),
     ),
   );
 }
 
-/** @param {any} each */
-const row = (each) =>
+/** @param {any} answer */
+const row = (answer) =>
   h(
     "tr",
-    { key: each.id },
-    h("td", { class: each.ok ? "" : "bad" }, each.text),
-    h("td", null, h("code", null, each.key)),
-    h("td", null, each.ok ? (each.replayed ? "↻ replayed" : "first time") : "–"),
-    h("td", null, each.reservation_id ? h("code", null, each.reservation_id) : "–"),
-    h("td", { class: "number" }, milliseconds(each.took_ms)),
+    { key: answer.id },
+    h("td", { class: answer.ok ? "" : "bad" }, answer.text),
+    h("td", null, h("code", null, answer.key)),
+    h("td", null, answer.ok ? (answer.replayed ? "↻ replayed" : "first time") : "–"),
+    h("td", null, answer.reservation_id ? h("code", null, answer.reservation_id) : "–"),
+    h("td", { class: "number" }, milliseconds(answer.took_ms)),
   );

@@ -1,47 +1,50 @@
-// Opens reports of races, and hands them out again.
+// Opens reports of races, and exports them.
 
-import { ask } from "../core/api.js";
+import { request } from "../core/api.js";
 import { fill } from "../state/forms.js";
-import { attempt, notify } from "../state/notices.js";
+import { notify, notifyIfRefused } from "../state/notices.js";
 import { csv } from "./compare-table.js";
 
 /** @import { RaceReport, Store } from "../core/types.js" */
 
-const VIEW = "compare";
+export const VIEW = "compare";
 const LIMIT_BYTES = 20_000_000;
 
-/** @param {Store} store @param {File | undefined} file */
+/** Opens the report that the user has chosen. @param {Store} store @param {File | undefined} file */
 export async function open(store, file) {
   if (!file) return;
-  const report = file.size <= LIMIT_BYTES ? parsed(await file.text()) : null;
+  const report = file.size <= LIMIT_BYTES ? parseReport(await file.text()) : null;
   if (report) fill(store, VIEW, { report });
   else
     notify(store, {
       kind: "problem",
-      text: `${file.name} is no report of a race: atomictickets race --json writes one.`,
+      text: `${file.name} is not a report of a race. Create one with: atomictickets race --json race.json`,
     });
 }
 
 /** @param {string} text @returns {RaceReport | null} */
-function parsed(text) {
+function parseReport(text) {
   try {
     const report = JSON.parse(text);
-    const whole =
-      Array.isArray(report.race) &&
-      report.contest &&
-      report.race.every((/** @type {any} */ entry) => entry.strategy && entry.figures && Array.isArray(entry.findings));
-    return whole ? report : null;
+    return isReport(report) ? report : null;
   } catch {
-    return null; // the caller says that it can't be read
+    return null; // the caller reports that the file is not a report
   }
 }
 
-/** The report that a race left in the lab, once. @param {Store} store */
+/** @param {any} report @returns {report is RaceReport} */
+const isReport = (report) =>
+  Array.isArray(report.race) &&
+  report.workload &&
+  report.race.every((/** @type {any} */ entry) => entry.strategy && entry.figures && Array.isArray(entry.findings));
+
+/** Opens the report of the lab's last race, once. @param {Store} store */
 export async function openLast(store) {
-  fill(store, VIEW, { asked: true });
-  await attempt(store, async () => {
-    const { race_report } = await ask("GET", "lab");
-    if (race_report) fill(store, VIEW, { report: await ask("GET", "lab/race") });
+  fill(store, VIEW, { requested: true });
+  await notifyIfRefused(store, async () => {
+    const { race_report } = await request("GET", "lab");
+    const report = race_report ? await request("GET", "lab/race") : null;
+    if (report && isReport(report)) fill(store, VIEW, { report }); // an older release may have written it differently
   });
 }
 
@@ -63,5 +66,5 @@ function save(name, content) {
   const url = URL.createObjectURL(content);
   const link = Object.assign(document.createElement("a"), { href: url, download: name });
   link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000); // the browser has begun to read it by then
+  setTimeout(() => URL.revokeObjectURL(url), 10_000); // by then the browser has started to read it
 }

@@ -1,15 +1,18 @@
-// The columns of the matrix, and its order. Pure.
+// The columns and the order of the table. All functions are pure.
 
 /** @import { Entry } from "../core/types.js" */
-/** `name`: of the figure in the report; `digits` after the point. @typedef {{ name: string, title: string, unit: string, digits: number }} Column */
+/**
+ * `name` is the figure in the report; `digits` are decimal places.
+ * @typedef {{ name: string, title: string, unit: string, digits: number }} Column
+ */
 
 /** @type {Column[]} */
 export const COLUMNS = [
   { name: "sold", title: "Sold", unit: "tickets", digits: 0 },
   { name: "oversold", title: "Oversold", unit: "tickets", digits: 0 },
   { name: "undersold", title: "Undersold", unit: "tickets", digits: 0 },
-  { name: "errors", title: "No plain answer", unit: "requests", digits: 0 },
-  { name: "accepted_per_second", title: "Accepted", unit: "tickets/s", digits: 0 },
+  { name: "errors", title: "No clear answer", unit: "requests", digits: 0 },
+  { name: "accepted_per_second", title: "Accepted", unit: "orders/s", digits: 0 },
   { name: "persisted_per_second", title: "In the ledger", unit: "tickets/s", digits: 0 },
   { name: "seconds_to_consistent", title: "Consistent after", unit: "s", digits: 2 },
   { name: "p50_ms", title: "p50", unit: "ms", digits: 1 },
@@ -20,17 +23,20 @@ export const COLUMNS = [
   { name: "aborts", title: "Aborts", unit: "per ticket", digits: 2 },
   { name: "asked_again", title: "Asked again", unit: "per purchase", digits: 2 },
   { name: "lock_wait_ms", title: "Lock wait", unit: "ms", digits: 1 },
-  { name: "connections", title: "Connections", unit: "most", digits: 0 },
+  { name: "connections", title: "Connections", unit: "peak", digits: 0 },
   { name: "redis_calls", title: "Redis calls", unit: "per purchase", digits: 2 },
 ];
 
 /** @param {string} name */
 export const columnNamed = (name) => COLUMNS.find((column) => column.name === name) ?? COLUMNS[0];
 
-/** The median; null where it could not be read. @param {Entry} entry @param {Column} column */
+/** Returns the median of a figure, or null if it was not measured. @param {Entry} entry @param {Column} column */
 export const medianOf = (entry, { name }) => entry.figures[name]?.median ?? null;
 
-/** What isn't known comes last, whichever way. @param {Entry[]} entries @param {Column} column @param {boolean} down */
+/**
+ * Returns the entries in order. Unknown figures come last in both directions.
+ * @param {Entry[]} entries @param {Column} column @param {boolean} down
+ */
 export function sorted(entries, column, down) {
   const sign = down ? -1 : 1;
   return [...entries].sort((one, other) => {
@@ -42,16 +48,16 @@ export function sorted(entries, column, down) {
 
 /** @param {Entry} entry */
 export function verdictOf({ exact, failure, findings, promises_exactness }) {
-  if (failure) return { good: false, text: `could not be raced: ${failure}` };
+  if (failure) return { good: false, text: `could not run: ${failure}` };
   if (exact) return { good: true, text: "exact in every run" };
   const found = findings.map((finding) => finding.anomaly).join(", ");
   return {
     good: false,
-    text: `${found || "not exact"}${promises_exactness ? ", against its word" : ", as it promises nothing"}`,
+    text: `${found || "not exact"}${promises_exactness ? ", although it promises exactness" : "; exactness is not promised"}`,
   };
 }
 
-/** @param {Entry[]} entries */
+/** Returns the entries as CSV with CRLF (RFC 4180). @param {Entry[]} entries */
 export function csv(entries) {
   const head = [
     "strategy",

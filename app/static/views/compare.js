@@ -1,25 +1,29 @@
-// The ways to sell beside each other, from the report of a race.
+// A comparison of the strategies, from the report of a race.
 
+import { chart } from "../components/chart.js";
+import { choice } from "../components/field.js";
 import { counted, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
-import { chart } from "../parts/chart.js";
-import { choice } from "../parts/field.js";
 import { fill, form } from "../state/forms.js";
-import { exportCsv, exportJson, exportPng, open, openLast } from "./compare-actions.js";
+import { exportCsv, exportJson, exportPng, open, openLast, VIEW } from "./compare-actions.js";
 import { COLUMNS, columnNamed, medianOf, sorted, verdictOf } from "./compare-table.js";
 
 /** @import { Column } from "./compare-table.js" */
 /** @import { Entry, RaceReport, State, Store } from "../core/types.js" */
 
 export const title = "Compare";
-export const VIEW = "compare";
 
 /** @param {State} state @param {Store} store */
 export function render(state, store) {
-  const wish = form(state, VIEW, { report: null, bars: "accepted_per_second", by: "accepted_per_second", down: true });
-  if (state.facts?.lab && !wish.asked) queueMicrotask(() => openLast(store));
+  const fields = form(state, VIEW, {
+    report: null,
+    bars: "accepted_per_second",
+    by: "accepted_per_second",
+    down: true,
+  });
+  if (state.facts?.lab && !fields.requested) queueMicrotask(() => openLast(store));
   /** @type {RaceReport | null} */
-  const report = wish.report;
+  const report = fields.report;
   return h(
     "div",
     { class: "view compare" },
@@ -29,12 +33,16 @@ export function render(state, store) {
       h(
         "h1",
         null,
-        report ? [h("em", null, counted(report.race.length, "way")), " to sell, one crowd."] : "Which way to sell?",
+        report
+          ? [h("em", null, counted(report.race.length, "strategy", "strategies")), ", the same crowd."]
+          : "Compare the strategies",
       ),
       h(
         "p",
         { class: "lead" },
-        report ? crowdOf(report) : "Every strategy before the same crowd. Run the race, then open its report here:",
+        report
+          ? crowdText(report)
+          : "A race sends the same crowd of buyers to every strategy. Run one, then open its report here:",
       ),
       !report && h("code", { class: "command" }, "atomictickets race --json race.json"),
       h(
@@ -55,20 +63,20 @@ export function render(state, store) {
         report && state.facts?.charts && h("button", { onClick: () => exportPng("chart-compare") }, "PNG"),
       ),
     ),
-    report && bars(state, store, wish, report),
-    report && matrix(store, wish, report),
+    report && bars(state, store, fields, report),
+    report && matrix(store, fields, report),
   );
 }
 
 /** @param {RaceReport} report */
-function crowdOf({ contest, started_at }) {
-  const { requests, stock, repeat, api_processes } = contest;
-  return `${counted(Number(requests), "buyer")} for ${counted(Number(stock), "ticket")}, ${counted(Number(repeat), "run")}, ${counted(Number(api_processes), "API process", "API processes")}; begun ${started_at}. Figures are medians.`;
+function crowdText({ workload, started_at }) {
+  const { requests, stock, repeat, api_processes } = workload;
+  return `${counted(Number(requests), "buyer")} for ${counted(Number(stock), "ticket")}, ${counted(Number(repeat), "run")}, ${counted(Number(api_processes), "API process", "API processes")}; started at ${started_at}. All figures are medians.`;
 }
 
-/** @param {State} state @param {Store} store @param {Record<string, any>} wish @param {RaceReport} report */
-function bars(state, store, wish, report) {
-  const column = columnNamed(wish.bars);
+/** @param {State} state @param {Store} store @param {Record<string, any>} fields @param {RaceReport} report */
+function bars(state, store, fields, report) {
+  const column = columnNamed(fields.bars);
   const entries = sorted(report.race, column, true).filter((entry) => medianOf(entry, column) !== null);
   return h(
     "section",
@@ -130,16 +138,16 @@ function barChart(entries, column, colour) {
   };
 }
 
-/** @param {Store} store @param {Record<string, any>} wish @param {RaceReport} report */
-function matrix(store, wish, report) {
-  const by = columnNamed(wish.by);
+/** @param {Store} store @param {Record<string, any>} fields @param {RaceReport} report */
+function matrix(store, fields, report) {
+  const by = columnNamed(fields.by);
   return h(
     "section",
     { class: "panel scroll", tabindex: "0", role: "region", "aria-label": "All figures" },
     h(
       "table",
       null,
-      h("caption", { class: "hint" }, "A heading sorts by its column."),
+      h("caption", { class: "hint" }, "Select a heading to sort by its column."),
       h(
         "thead",
         null,
@@ -148,27 +156,27 @@ function matrix(store, wish, report) {
           null,
           h("th", { scope: "col" }, "Strategy"),
           h("th", { scope: "col" }, "Verdict"),
-          COLUMNS.map((column) => heading(store, column, by, wish.down)),
+          COLUMNS.map((column) => heading(store, column, by, fields.down)),
         ),
       ),
-      h("tbody", null, sorted(report.race, by, wish.down).map(row)),
+      h("tbody", null, sorted(report.race, by, fields.down).map(row)),
     ),
   );
 }
 
 /** @param {Store} store @param {Column} column @param {Column} by @param {boolean} down */
 function heading(store, column, by, down) {
-  const here = column.name === by.name;
-  const order = here ? (down ? "descending" : "ascending") : null;
+  const isSorted = column.name === by.name;
+  const order = isSorted ? (down ? "descending" : "ascending") : null;
   return h(
     "th",
     { scope: "col", class: "number", "aria-sort": order, key: column.name },
     h(
       "button",
-      { class: "sort", onClick: () => fill(store, VIEW, { by: column.name, down: here ? !down : true }) },
+      { class: "sort", onClick: () => fill(store, VIEW, { by: column.name, down: isSorted ? !down : true }) },
       column.title,
       column.unit && ` (${column.unit})`,
-      here && h("span", { "aria-hidden": "true" }, down ? " ↓" : " ↑"),
+      isSorted && h("span", { "aria-hidden": "true" }, down ? " ↓" : " ↑"),
     ),
   );
 }

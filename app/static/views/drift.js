@@ -1,39 +1,36 @@
-// Whether a sale adds up: stock = remaining + backlog + set aside + booked, and by which kind of drift it doesn't.
+// Checks that a sale adds up (stock = remaining + backlog + set aside + booked), and names the drift if it does not.
 
 import { counted, whole } from "../core/format.js";
 
 /** @import { Sale } from "../core/types.js" */
 
-/** In words what the equation adds up. */
+/** The equation in words. */
 export const EQUATION = "stock = remaining + backlog + set aside + booked, in tickets";
 
-/** @param {Sale} sale @returns {{ tone: "good" | "bad" | "open", sentence: string, tickets: number | null }} */
+/** @param {Sale} sale @returns {{ tone: "good" | "bad" | "open", sentence: string }} */
 export function drift({ identity, lost }) {
   const { stock, remaining, backlog, set_aside, booked, holds } = identity;
   if (remaining === null || backlog === null) {
-    return { tone: "bad", tickets: null, sentence: "The counter can’t be asked just now; nothing is sold without it." };
+    return { tone: "bad", sentence: "The counter is away. Nothing is sold until it is back." };
   }
   const sum = remaining + backlog + set_aside + booked;
   const equation = `${whole(stock)} ${sum === stock ? "=" : "≠"} ${[remaining, backlog, set_aside, booked].map(whole).join(" + ")}`;
   if (lost)
     return {
       tone: "bad",
-      tickets: lost,
-      sentence: `${equation}. Lost: ${counted(lost, "ticket was", "tickets were")} promised and forgotten.`,
+      sentence: `${equation}. Lost: ${counted(lost, "ticket was", "tickets were")} promised to buyers and then forgotten by the stock server.`,
     };
   if (holds === null)
-    return { tone: "open", tickets: null, sentence: `${equation}: orders are moving, it can’t be told yet.` };
-  if (holds) return { tone: "good", tickets: 0, sentence: `${equation}. It adds up.` };
+    return { tone: "open", sentence: `${equation}. Orders are moving, so this cannot be checked yet.` };
+  if (holds) return { tone: "good", sentence: `${equation}. It adds up.` };
   const off = Math.abs(sum - stock);
   if (sum < stock)
     return {
       tone: "bad",
-      tickets: off,
-      sentence: `${equation}. Leaked: ${counted(off, "ticket")} gone from the counter with no order behind.`,
+      sentence: `${equation}. Leaked: ${counted(off, "ticket")} left the counter without an order.`,
     };
   return {
     tone: "bad",
-    tickets: off,
-    sentence: `${equation}. Over-admitted: ${counted(off, "ticket")} more than there are.`,
+    sentence: `${equation}. Over-admitted: ${counted(off, "ticket")} more than the stock.`,
   };
 }

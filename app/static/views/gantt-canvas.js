@@ -1,14 +1,14 @@
-// Draws windows on a canvas. What stays the same between two frames (all but the chosen and the pointed one) is drawn
-// once and kept, so that thousands of windows cost a frame no more than a few.
+// Draws windows on a canvas. Everything but the outlines of the chosen and the hovered window is drawn once and kept as
+// a layer, so that a frame with thousands of windows costs no more than a frame with a few.
 
 import { ROW_PX } from "./gantt.js";
 
 /** @import { Attempt, Witness } from "../core/types.js" */
 /** @import { Bar, Plan } from "./gantt.js" */
-/** @typedef {{ collided: Set<number>, chosen: Attempt | null, pair: Witness | null, pointed: Attempt | null }} Marks */
+/** @typedef {{ collided: Set<number>, chosen: Attempt | null, pair: Witness | null, hovered: Attempt | null }} Marks */
 
 const SLACK_PX = 3;
-/** @type {WeakMap<HTMLCanvasElement, { of: unknown[], layer: OffscreenCanvas }>} */
+/** @type {WeakMap<HTMLCanvasElement, { inputs: unknown[], layer: OffscreenCanvas }>} */
 const layers = new WeakMap();
 
 /** @param {HTMLCanvasElement} canvas @param {Plan} plan @param {Marks} marks */
@@ -28,38 +28,48 @@ export function paint(canvas, plan, marks) {
   outline(context, plan, marks, width, colour);
 }
 
-/** @param {HTMLCanvasElement} canvas @param {Plan} plan @param {Set<number>} collided @param {number} width @param {number} height @param {(name: string) => string} colour */
+/**
+ * @param {HTMLCanvasElement} canvas @param {Plan} plan @param {Set<number>} collided @param {number} width
+ * @param {number} height @param {(name: string) => string} colour
+ */
 function layerOf(canvas, plan, collided, width, height, colour) {
-  const of = [plan, collided, width, height, colour("panel")];
+  const inputs = [plan, collided, width, height, colour("panel")];
   const kept = layers.get(canvas);
-  if (kept && of.every((each, index) => each === kept.of[index])) return kept.layer;
+  if (kept && inputs.every((input, index) => input === kept.inputs[index])) return kept.layer;
   const layer = new OffscreenCanvas(width, height);
   const context = /** @type {OffscreenCanvasRenderingContext2D} */ (layer.getContext("2d"));
   const row = ROW_PX * devicePixelRatio;
   lanes(context, plan, width, row, colour);
   for (const bar of plan.bars) {
     const hit = collided.has(bar.attempt.number);
-    const [x, wide] = extent(bar, width);
+    const [x, barWidth] = extent(bar, width);
     context.fillStyle = colour(hit ? "bad" : "right");
-    context.fillRect(x, bar.row * row + 1, wide, row - 2);
-    if (hit) notch(context, x, bar.row * row, wide, row, colour("panel"));
+    context.fillRect(x, bar.row * row + 1, barWidth, row - 2);
+    if (hit) notch(context, x, bar.row * row, barWidth, row, colour("panel"));
   }
-  layers.set(canvas, { of, layer });
+  layers.set(canvas, { inputs, layer });
   return layer;
 }
 
-/** A cut at the write's end, so that a collided window differs in shape too. @param {OffscreenCanvasRenderingContext2D} context @param {number} x @param {number} y @param {number} wide @param {number} row @param {string} ground */
-function notch(context, x, y, wide, row, ground) {
-  if (wide < row) return;
-  context.fillStyle = ground;
+/**
+ * Cuts a notch into the write end, so that a collided window also differs in shape.
+ * @param {OffscreenCanvasRenderingContext2D} context @param {number} x @param {number} y @param {number} barWidth
+ * @param {number} row @param {string} background
+ */
+function notch(context, x, y, barWidth, row, background) {
+  if (barWidth < row) return;
+  context.fillStyle = background;
   context.beginPath();
-  context.moveTo(x + wide, y);
-  context.lineTo(x + wide - row / 2, y + row / 2);
-  context.lineTo(x + wide, y + row);
+  context.moveTo(x + barWidth, y);
+  context.lineTo(x + barWidth - row / 2, y + row / 2);
+  context.lineTo(x + barWidth, y + row);
   context.fill();
 }
 
-/** @param {OffscreenCanvasRenderingContext2D} context @param {Plan} plan @param {number} width @param {number} row @param {(name: string) => string} colour */
+/**
+ * @param {OffscreenCanvasRenderingContext2D} context @param {Plan} plan @param {number} width @param {number} row
+ * @param {(name: string) => string} colour
+ */
 function lanes(context, plan, width, row, colour) {
   let top = 0;
   context.fillStyle = colour("line");
@@ -69,23 +79,30 @@ function lanes(context, plan, width, row, colour) {
   }
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Plan} plan @param {Marks} marks @param {number} width @param {(name: string) => string} colour */
-function outline(context, plan, { chosen, pair, pointed }, width, colour) {
+/**
+ * @param {CanvasRenderingContext2D} context @param {Plan} plan @param {Marks} marks @param {number} width
+ * @param {(name: string) => string} colour
+ */
+function outline(context, plan, { chosen, pair, hovered }, width, colour) {
   const members = pair ? [pair.first.number, pair.second.number] : chosen ? [chosen.number] : [];
   const row = ROW_PX * devicePixelRatio;
   const marked = plan.bars.filter(
-    ({ attempt }) => members.includes(attempt.number) || attempt.number === pointed?.number,
+    ({ attempt }) => members.includes(attempt.number) || attempt.number === hovered?.number,
   );
   context.strokeStyle = colour("focus");
   context.lineWidth = 2 * devicePixelRatio;
   for (const bar of marked) {
-    const [x, wide] = extent(bar, width);
-    context.strokeRect(x - 1, bar.row * row, wide + 2, row);
+    const [x, barWidth] = extent(bar, width);
+    context.strokeRect(x - 1, bar.row * row, barWidth + 2, row);
   }
   if (pair && marked.length > 1) connect(context, plan, members, width, row);
 }
 
-/** A line from what the one read to what the other read: the same version. @param {CanvasRenderingContext2D} context @param {Plan} plan @param {number[]} members @param {number} width @param {number} row */
+/**
+ * Draws a line between the reads of a pair: both read the same version.
+ * @param {CanvasRenderingContext2D} context @param {Plan} plan @param {number[]} members @param {number} width
+ * @param {number} row
+ */
 function connect(context, plan, members, width, row) {
   const [one, other] = plan.bars.filter(({ attempt }) => members.includes(attempt.number));
   if (!one || !other) return;
@@ -98,8 +115,8 @@ function connect(context, plan, members, width, row) {
 /** @param {Bar} bar @param {number} width @returns {[number, number]} */
 const extent = (bar, width) => [bar.from * width, Math.max(1.5, (bar.to - bar.from) * width - 0.5)];
 
-/** Where on the canvas an event happened. @param {PointerEvent} event */
-export function placeOf(event) {
+/** Returns where on the canvas an event happened. @param {PointerEvent} event */
+export function positionOf(event) {
   const canvas = /** @type {HTMLCanvasElement} */ (event.currentTarget);
   const width = canvas.clientWidth;
   return { across: event.offsetX / width, row: Math.floor(event.offsetY / ROW_PX), slack: SLACK_PX / width };

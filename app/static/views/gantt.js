@@ -1,9 +1,9 @@
-// Where each window goes: pure geometry, in fractions of the width and in rows.
+// The layout of the windows of a race, in fractions of the width and in rows. All functions are pure.
 
 /** @import { Attempt } from "../core/types.js" */
 
 /**
- * `from` and `to` are fractions of the whole time; `row` counts over all lanes.
+ * `from` and `to` are fractions of the whole time. `row` is counted over all lanes.
  * @typedef {{ attempt: Attempt, from: number, to: number, row: number }} Bar
  * @typedef {{ name: string, rows: number }} Lane
  * @typedef {{ bars: Bar[], lanes: Lane[], rows: number, seconds: number, byRow: Bar[][] }} Plan
@@ -15,7 +15,7 @@ const LEAST_SECONDS = 0.001;
 /** @type {WeakMap<Attempt[], Plan>} */
 const planned = new WeakMap();
 
-/** The plan of these attempts, made once. @param {Attempt[]} attempts @returns {Plan} */
+/** Returns the layout of these attempts, computed only once. @param {Attempt[]} attempts @returns {Plan} */
 export function schedule(attempts) {
   const known = planned.get(attempts) ?? plan(attempts);
   planned.set(attempts, known);
@@ -33,7 +33,7 @@ function plan(attempts) {
   const lanes = [];
   let rows = 0;
   for (const [name, members] of byLane(attempts)) {
-    /** When each row of the lane is free again. @type {number[]} */
+    /** The times at which the rows of the lane are free again. @type {number[]} */
     const free = [];
     for (const attempt of members) {
       const found = free.findIndex((at) => at <= attempt.read_at);
@@ -58,12 +58,15 @@ function plan(attempts) {
 /** @param {Attempt} attempt */
 const endOf = ({ read_at, wrote_at }) => Math.max(wrote_at ?? read_at, read_at + LEAST_SECONDS);
 
-/** Lanes by name, each in the order of reading. @param {Attempt[]} attempts */
+/** Returns the name of the process that made the attempt. @param {Attempt} attempt */
+export const laneOf = ({ pod, process }) => (process && process !== pod ? `${pod} ${process}` : pod);
+
+/** Returns the lanes by name, each with its attempts in the order of their reads. @param {Attempt[]} attempts */
 function byLane(attempts) {
   /** @type {Map<string, Attempt[]>} */
   const lanes = new Map();
   for (const attempt of attempts) {
-    const name = attempt.process && attempt.process !== attempt.pod ? `${attempt.pod} ${attempt.process}` : attempt.pod;
+    const name = laneOf(attempt);
     const members = lanes.get(name);
     if (members) members.push(attempt);
     else lanes.set(name, [attempt]);
@@ -73,7 +76,7 @@ function byLane(attempts) {
 }
 
 /**
- * The attempt at a place, or beside it in the same row.
+ * Returns the attempt at a place, or next to it in the same row.
  * @param {Plan} plan @param {{ across: number, row: number, slack: number }} place  `across` and `slack` as fractions
  * @returns {Attempt | null}
  */

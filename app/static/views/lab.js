@@ -1,71 +1,73 @@
-// Faults to try, where the service runs in a lab on this machine.
+// Faults to try, if the service runs in a lab on this machine.
 
-import { ask } from "../core/api.js";
+import { request } from "../core/api.js";
 import { h } from "../core/vdom.js";
 import { fill, form } from "../state/forms.js";
-import { attempt } from "../state/notices.js";
+import { notifyIfRefused } from "../state/notices.js";
 
 /** @import { State, Store } from "../core/types.js" */
+/** @typedef {{ name: string, running: boolean }} Running */
 
 const FAULTS = [
   {
     fault: "stop-worker",
     label: "Kill a worker",
-    what: "SIGKILL. It comes back after 3 s; what it held is claimed by another, or by itself.",
+    effect:
+      "Sends SIGKILL. The worker restarts after 3 s. Another worker, or the same one, claims the orders that it held.",
   },
   {
     fault: "pause-drain",
     label: "Pause the drain",
-    what: "Every worker stands still, for a minute at most. Orders wait in the stream; buyers notice nothing.",
+    effect: "Stops every worker, for a minute at most. Orders wait in the stream, and buyers notice nothing.",
   },
-  { fault: "resume-drain", label: "Resume the drain", what: "The backlog goes into the ledger." },
+  { fault: "resume-drain", label: "Resume the drain", effect: "The workers book the backlog in the ledger." },
   {
     fault: "drop-broker",
-    label: "Drop the broker",
-    what: "Gone for 8 s: no hints, and no live figures on this page. Sales go on.",
+    label: "Stop the broker",
+    effect: "Stops it for 8 s. There are no hints, and this page has no live figures. Sales continue.",
   },
   {
     fault: "forget-counter",
-    label: "Forget the counter",
-    what: "FLUSHALL on the stock server: every sale is fenced, recounted from the ledger and reopened.",
+    label: "Erase the stock server",
+    effect: "Runs FLUSHALL. Every sale is fenced, recounted from the ledger and reopened.",
   },
 ];
-const LOOK_MS = 500;
-let looking = false;
+const POLL_MS = 500;
+let polling = false;
 
 /** @param {State} state @param {Store} store */
 export function lab(state, store) {
-  const known = form(state, "lab", { parts: [], faults: [], drain_paused: false });
-  if (!looking) queueMicrotask(() => look(store));
+  const known = form(state, "lab", { processes: [], faults: [], drain_paused: false });
+  if (!polling) queueMicrotask(() => poll(store));
   return h(
     "section",
     { class: "panel lab" },
-    h("h2", null, "Break it"),
+    h("h2", null, "Try a fault"),
     h(
       "ul",
-      { class: "parts", "aria-label": "Processes of the lab" },
-      known.parts.map((/** @type {{ name: string, running: boolean }} */ part) => process(part, known.drain_paused)),
+      { class: "processes", "aria-label": "Processes of the lab" },
+      known.processes.map((/** @type {Running} */ each) => process(each, known.drain_paused)),
     ),
     h(
       "div",
       { class: "faults" },
-      FAULTS.filter(({ fault }) => known.faults.includes(fault)).map(({ fault, label, what }) =>
+      FAULTS.filter(({ fault }) => known.faults.includes(fault)).map(({ fault, label, effect }) =>
         h(
           "div",
           { key: fault },
           h(
             "button",
-            { class: "danger", onClick: () => attempt(store, () => ask("POST", "lab/faults", { fault })) },
+            { class: "danger", onClick: () => notifyIfRefused(store, () => request("POST", "lab/faults", { fault })) },
             label,
           ),
-          h("p", { class: "hint" }, what),
+          h("p", { class: "hint" }, effect),
         ),
       ),
     ),
   );
 }
 
-/** @param {{ name: string, running: boolean }} part @param {boolean} paused */
+/** @param {Running} _ @param {boolean} paused */
 function process({ name, running }, paused) {
   const state = !running ? "down" : paused && name.startsWith("worker") ? "paused" : "up";
   const sign = { up: "●", down: "✗", paused: "❚❚" }[state];
@@ -78,13 +80,13 @@ function process({ name, running }, paused) {
   );
 }
 
-/** Follows the lab's processes while this is shown. @param {Store} store */
-async function look(store) {
-  looking = true;
+/** Fetches the state of the lab repeatedly while the view is shown. @param {Store} store */
+async function poll(store) {
+  polling = true;
   while (store.get().view === "way" && document.visibilityState === "visible") {
-    const told = await ask("GET", "lab").catch(() => null); // while the API is away the page says so already
-    if (told) fill(store, "lab", told);
-    await new Promise((done) => setTimeout(done, LOOK_MS));
+    const current = await request("GET", "lab").catch(() => null); // the page already shows that the API is away
+    if (current) fill(store, "lab", current);
+    await new Promise((done) => setTimeout(done, POLL_MS));
   }
-  looking = false;
+  polling = false;
 }

@@ -1,16 +1,16 @@
-// Fetches the attempts of a round and the pairs that collided, and follows them while the race goes on.
+// Fetches the attempts of a round and the pairs that collided, and fetches again while the race goes on.
 
-import { ask, Refused } from "../core/api.js";
+import { Refused, request } from "../core/api.js";
 import { fill, form } from "../state/forms.js";
 
 /** @import { Attempt, Evidence, Store, Witness } from "../core/types.js" */
 
-const VIEW = "race-lens";
-const MOST = 5_000; // windows that are drawn
+export const VIEW = "race-lens";
+const MOST = 5_000; // the most windows that are fetched and drawn
 const PAGE = 1_000;
 
 /** @type {Evidence} */
-export const NOTHING = {
+export const NO_EVIDENCE = {
   sale: "",
   round: 0,
   attempts: [],
@@ -22,44 +22,53 @@ export const NOTHING = {
   problem: null,
 };
 
-const PAUSE_MS = 500;
-const MORE_TRIES = 10; // attempts are recorded a moment after their purchase was answered
+const PAUSE_MS = 500; // between two fetches
+const MORE_TRIES = 10; // an attempt is recorded a moment after its purchase is answered
 
-/** What was fetched last, and how often since: nothing new is to be had once all that was booked is there. */
-let seen = "";
+// The state of the sale at the last fetch, and how often this state was fetched. When every booking has its attempt, the
+// evidence of the state is complete.
+let fetchedState = "";
 let tries = 0;
 let fetchedAt = 0;
 let fetching = false;
 
-/** Fetches what is new, if the sale has moved since. @param {Store} store @param {string} name */
-export async function follow(store, name) {
+/** Fetches new evidence if the sale has changed since the last fetch. @param {Store} store @param {string} name */
+export async function refreshEvidence(store, name) {
   const sale = store.get().sales[name];
   const state = `${name} ${sale?.round} ${sale?.booked} ${sale?.remaining}`;
-  const told = form(store.get(), VIEW, { evidence: NOTHING }).evidence;
-  if (state !== seen) tries = 0;
-  const complete = state === seen && (told.written >= sale.booked || tries >= MORE_TRIES);
+  const known = form(store.get(), VIEW, { evidence: NO_EVIDENCE }).evidence;
+  if (state !== fetchedState) tries = 0;
+  const complete = state === fetchedState && (known.written >= sale.booked || tries >= MORE_TRIES);
   if (fetching || complete || Date.now() - fetchedAt < PAUSE_MS || store.get().view !== VIEW) return;
   fetching = true;
   try {
-    fill(store, VIEW, { evidence: await fetched(name, sale.round, told) });
+    fill(store, VIEW, { evidence: await fetchEvidence(name, sale.round, known) });
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    fill(store, VIEW, { evidence: { ...NOTHING, sale: name, problem: error.message } });
+    fill(store, VIEW, { evidence: { ...NO_EVIDENCE, sale: name, problem: error.message } });
   } finally {
-    seen = state;
+    fetchedState = state;
     tries += 1;
     fetchedAt = Date.now();
     fetching = false;
   }
 }
 
-/** @param {string} name @param {number} round @param {Evidence} before @returns {Promise<Evidence>} */
-async function fetched(name, round, before) {
-  const known = before.sale === name && before.round === round ? before : NOTHING;
-  const attempts = await all(`sales/${name}/attempts`, "attempts", known.attempts, (each) => each.number);
-  const witnesses = await all(`sales/${name}/witnesses`, "witnesses", known.witnesses, (each) => each.second.number);
-  // A page counts what is beyond its `after`; the first one, of the whole round.
-  const { total, written, trace_url } = await ask("GET", `sales/${name}/witnesses?limit=1`);
+/**
+ * Fetches what is new since `before`.
+ * @param {string} name @param {number} round @param {Evidence} before @returns {Promise<Evidence>}
+ */
+async function fetchEvidence(name, round, before) {
+  const known = before.sale === name && before.round === round ? before : NO_EVIDENCE;
+  const attempts = await fetchPages(`sales/${name}/attempts`, "attempts", known.attempts, (attempt) => attempt.number);
+  const witnesses = await fetchPages(
+    `sales/${name}/witnesses`,
+    "witnesses",
+    known.witnesses,
+    (witness) => witness.second.number,
+  );
+  // A page counts what lies beyond its `after`. The first page counts the whole round.
+  const { total, written, trace_url } = await request("GET", `sales/${name}/witnesses?limit=1`);
   const pairs = /** @type {Witness[]} */ (witnesses);
   const collided = new Set(pairs.flatMap(({ first, second }) => [first.number, second.number]));
   return {
@@ -75,14 +84,17 @@ async function fetched(name, round, before) {
   };
 }
 
-/** @param {string} path @param {string} rows @param {any[]} known @param {(row: any) => number} number */
-async function all(path, rows, known, number) {
-  const found = [...known];
-  while (found.length < MOST) {
-    const after = found.length ? number(found[found.length - 1]) : 0;
-    const last = await ask("GET", `${path}?limit=${PAGE}&after=${after}`);
-    found.push(...last[rows]);
-    if (last.next === null) break;
+/**
+ * Returns the known rows and all later ones.
+ * @param {string} path @param {string} field @param {any[]} known @param {(row: any) => number} number
+ */
+async function fetchPages(path, field, known, number) {
+  const rows = [...known];
+  while (rows.length < MOST) {
+    const after = rows.length ? number(rows[rows.length - 1]) : 0;
+    const page = await request("GET", `${path}?limit=${PAGE}&after=${after}`);
+    rows.push(...page[field]);
+    if (page.next === null) break;
   }
-  return found;
+  return rows;
 }

@@ -1,39 +1,46 @@
-// The attempts of a round as windows in time, a lane for each process: where two windows read the same version and both
-// wrote, one update is lost.
+// The attempts of a round as windows in time, with a lane for each process. If two attempts read the same version and
+// both wrote, one update is lost.
 
+import { empty } from "../components/empty.js";
+import { choice } from "../components/field.js";
+import { figure, figureList } from "../components/figure.js";
 import { counted, milliseconds, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
-import { empty } from "../parts/empty.js";
-import { choice } from "../parts/field.js";
-import { figure, figureList } from "../parts/figure.js";
 import { fill, form } from "../state/forms.js";
-import { nearest, ROW_PX, schedule } from "./gantt.js";
-import { paint, placeOf } from "./gantt-canvas.js";
-import { follow, NOTHING } from "./race-lens-actions.js";
+import { laneOf, nearest, ROW_PX, schedule } from "./gantt.js";
+import { paint, positionOf } from "./gantt-canvas.js";
+import { NO_EVIDENCE, refreshEvidence, VIEW } from "./race-lens-actions.js";
 
 /** @import { Attempt, Evidence, State, Store, Witness } from "../core/types.js" */
 
 export const title = "Race lens";
-export const VIEW = "race-lens";
 const ZOOMS = [1, 2, 4, 8, 16];
 
 /** @param {State} state @param {Store} store */
 export function render(state, store) {
-  const unsafe = new Set(state.facts?.strategies.filter((each) => !each.promises_exactness).map((each) => each.name));
+  const unsafe = new Set(
+    state.facts?.strategies.filter((strategy) => !strategy.promises_exactness).map((strategy) => strategy.name),
+  );
   const sales = Object.values(state.sales).filter((sale) => unsafe.has(sale.strategy));
   if (sales.length === 0) {
     return empty(
       title,
-      "Only a strategy that promises nothing leaves attempts to look at. Open the doors with naive on one side; then its race is drawn here.",
-      h("p", null, h("a", { href: "#/two-sides" }, "Two sides")),
+      "Only strategies that do not promise exactness record their attempts. Start “Side by side” with naive on one side, and this view shows its race.",
+      h("p", null, h("a", { href: "#/two-sides" }, "Side by side")),
     );
   }
-  const latest = [...sales].sort((one, other) => other.oversold - one.oversold)[0];
-  const wish = form(state, VIEW, { sale: latest.name, zoom: 1, chosen: null, pointed: null, evidence: NOTHING });
-  const sale = state.sales[wish.sale] ?? latest;
-  queueMicrotask(() => follow(store, sale.name));
+  const mostOversold = [...sales].sort((one, other) => other.oversold - one.oversold)[0];
+  const fields = form(state, VIEW, {
+    sale: mostOversold.name,
+    zoom: 1,
+    chosen: null,
+    hovered: null,
+    evidence: NO_EVIDENCE,
+  });
+  const sale = state.sales[fields.sale] ?? mostOversold;
+  queueMicrotask(() => refreshEvidence(store, sale.name));
   /** @type {Evidence} */
-  const evidence = wish.evidence.sale === sale.name ? wish.evidence : NOTHING;
+  const evidence = fields.evidence.sale === sale.name ? fields.evidence : NO_EVIDENCE;
   return h(
     "div",
     { class: "view lens" },
@@ -52,40 +59,40 @@ export function render(state, store) {
         }),
         choice({
           label: "Zoom",
-          value: String(wish.zoom),
+          value: String(fields.zoom),
           options: ZOOMS.map((zoom) => ({ value: String(zoom), label: `×${zoom}` })),
           set: (value) => fill(store, VIEW, { zoom: Number(value) }),
         }),
       ),
     ),
-    evidence.attempts.length === 0 ? nothing(sale.name, evidence) : windows(store, wish, evidence),
+    evidence.attempts.length === 0 ? noAttempts(sale.name, evidence) : windows(store, fields, evidence),
   );
 }
 
 /** @param {Evidence} evidence */
 const headline = ({ attempts, total }) =>
   attempts.length === 0
-    ? "Where the race happens"
+    ? "See where the race happens"
     : [h("em", null, counted(total, "collision")), ` in ${counted(attempts.length, "window")}.`];
 
 /** @param {string} sale @param {Evidence} evidence */
-function nothing(sale, { sale: fetched, problem }) {
-  if (fetched !== sale) return h("p", { class: "hint" }, `Fetching the attempts of ${sale}.`);
+function noAttempts(sale, { sale: fetchedSale, problem }) {
+  if (fetchedSale !== sale) return h("p", { class: "hint" }, `Fetching the attempts of ${sale}.`);
   return h(
     "p",
     { class: "hint" },
-    problem ?? `This round of ${sale} has no attempts yet. Send it a crowd, and they are drawn here.`,
+    problem ?? `This round of ${sale} has no attempts yet. They appear here as soon as buyers come.`,
   );
 }
 
-/** @param {Store} store @param {Record<string, any>} wish @param {Evidence} evidence */
-function windows(store, wish, evidence) {
+/** @param {Store} store @param {Record<string, any>} fields @param {Evidence} evidence */
+function windows(store, fields, evidence) {
   const plan = schedule(evidence.attempts);
-  const chosen = evidence.attempts.find((each) => each.number === wish.chosen) ?? null;
+  const chosen = evidence.attempts.find((each) => each.number === fields.chosen) ?? null;
   const pair = chosen && pairOf(chosen, evidence.witnesses);
-  const pointed = evidence.attempts.find((each) => each.number === wish.pointed) ?? null;
-  const point = (/** @type {number | null} */ number) =>
-    number !== wish.pointed && fill(store, VIEW, { pointed: number });
+  const hovered = evidence.attempts.find((each) => each.number === fields.hovered) ?? null;
+  const hover = (/** @type {number | null} */ number) =>
+    number !== fields.hovered && fill(store, VIEW, { hovered: number });
   return [
     h(
       "section",
@@ -106,20 +113,20 @@ function windows(store, wish, evidence) {
           h("canvas", {
             tabindex: "0",
             role: "application",
-            "aria-label": `${counted(evidence.attempts.length, "window")} in ${counted(plan.lanes.length, "lane")}. Arrow keys go from window to window; the pair is told below.`,
-            style: { "--zoom": wish.zoom, "--rows": plan.rows, "--row": `${ROW_PX}px` },
+            "aria-label": `${counted(evidence.attempts.length, "window")} in ${counted(plan.lanes.length, "lane")}. The arrow keys step through the windows. The pair is shown below.`,
+            style: { "--zoom": fields.zoom, "--rows": plan.rows, "--row": `${ROW_PX}px` },
             draw: (/** @type {HTMLCanvasElement} */ canvas) =>
-              paint(canvas, plan, { collided: evidence.collided, chosen, pair, pointed }),
-            onPointermove: (/** @type {any} */ event) => point(nearest(plan, placeOf(event))?.number ?? null),
-            onPointerleave: () => point(null),
+              paint(canvas, plan, { collided: evidence.collided, chosen, pair, hovered }),
+            onPointermove: (/** @type {any} */ event) => hover(nearest(plan, positionOf(event))?.number ?? null),
+            onPointerleave: () => hover(null),
             onClick: (/** @type {any} */ event) =>
-              fill(store, VIEW, { chosen: nearest(plan, placeOf(event))?.number ?? null }),
+              fill(store, VIEW, { chosen: nearest(plan, positionOf(event))?.number ?? null }),
             onKeydown: (/** @type {any} */ event) => step(store, evidence.attempts, event),
           }),
         ),
       ),
       legend(plan.seconds),
-      h("p", { class: "pointed", "aria-live": "polite" }, inWords(pointed ?? chosen)),
+      h("p", { class: "hovered", "aria-live": "polite" }, description(hovered ?? chosen)),
     ),
     h(
       "section",
@@ -138,7 +145,7 @@ function windows(store, wish, evidence) {
   ];
 }
 
-/** The first witness of which it is a part. @param {Attempt} attempt @param {Witness[]} witnesses */
+/** Returns the first pair that includes the attempt. @param {Attempt} attempt @param {Witness[]} witnesses */
 function pairOf(attempt, witnesses) {
   const found = witnesses.find(
     ({ first, second }) => second.number === attempt.number || first.number === attempt.number,
@@ -148,12 +155,12 @@ function pairOf(attempt, witnesses) {
 
 /** @param {Store} store @param {Attempt[]} attempts @param {KeyboardEvent} event */
 function step(store, attempts, event) {
-  const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-  if (by === undefined) return;
+  const direction = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  if (direction === undefined) return;
   event.preventDefault();
   const { chosen } = form(store.get(), VIEW, { chosen: null });
-  const at = attempts.findIndex((each) => each.number === chosen);
-  fill(store, VIEW, { chosen: attempts[Math.min(attempts.length - 1, Math.max(0, at + by))].number });
+  const index = attempts.findIndex((each) => each.number === chosen);
+  fill(store, VIEW, { chosen: attempts[Math.min(attempts.length - 1, Math.max(0, index + direction))].number });
 }
 
 /** @param {number} seconds */
@@ -166,35 +173,28 @@ const legend = (seconds) =>
       "span",
       { class: "key" },
       h("span", { class: "swatch collided", "aria-hidden": "true" }),
-      "collided: it read a version that another one overwrote",
+      "collided: another attempt read the same version, and both wrote",
     ),
-    h("span", { class: "key" }, `From the left to the right edge: ${milliseconds(seconds * 1000)}`),
+    h("span", { class: "key" }, `From left to right: ${milliseconds(seconds * 1000)}`),
   );
 
 /** @param {Attempt | null} attempt */
-function inWords(attempt) {
-  if (!attempt) return "Point at a window, or walk through them with the arrow keys.";
-  const { number, pod, process, version_read, value_read, version_written, value_written, read_at, wrote_at } = attempt;
+function description(attempt) {
+  if (!attempt) return "Point at a window, or step through the windows with the arrow keys.";
+  const { number, version_read, value_read, version_written, value_written, read_at, wrote_at } = attempt;
   const wrote =
     wrote_at === null
       ? "wrote nothing"
       : `wrote ${value_written === null ? "" : `${whole(value_written)} as `}version ${version_written} after ${milliseconds((wrote_at - read_at) * 1000)}`;
-  return `Attempt ${number} on ${lane(pod, process)} read ${whole(value_read)} (version ${version_read}) and ${wrote}.`;
+  return `Attempt ${number} on ${laneOf(attempt)} read ${whole(value_read)} (version ${version_read}) and ${wrote}.`;
 }
-
-/** @param {string} pod @param {string} process */
-const lane = (pod, process) => (process && process !== pod ? `${pod} ${process}` : pod);
 
 /** @param {Attempt} chosen @param {Witness | null} pair @param {string | null} traceUrl */
 function collision(chosen, pair, traceUrl) {
   if (!pair)
-    return h(
-      "section",
-      { class: "panel" },
-      h("h2", null, `Attempt ${chosen.number} collided with none that is recorded.`),
-    );
+    return h("section", { class: "panel" }, h("h2", null, `Attempt ${chosen.number} has no recorded collision.`));
   const rows = [
-    ["Process", (/** @type {Attempt} */ each) => lane(each.pod, each.process)],
+    ["Process", (/** @type {Attempt} */ each) => laneOf(each)],
     ["Version read", (/** @type {Attempt} */ each) => each.version_read],
     ["Value read", (/** @type {Attempt} */ each) => whole(each.value_read)],
     ["Value written", (/** @type {Attempt} */ each) => whole(each.value_written)],
@@ -219,19 +219,19 @@ function collision(chosen, pair, traceUrl) {
           h(
             "tr",
             null,
-            h("th", { scope: "col" }, "Of each"),
+            h("th", { scope: "col" }, "Property"),
             [pair.first, pair.second].map((each) => h("th", { scope: "col" }, `Attempt ${each.number}`)),
           ),
         ),
         h(
           "tbody",
           null,
-          rows.map(([name, of]) =>
+          rows.map(([name, valueIn]) =>
             h(
               "tr",
               null,
               h("th", { scope: "row" }, /** @type {string} */ (name)),
-              [pair.first, pair.second].map((each) => h("td", null, /** @type {any} */ (of)(each))),
+              [pair.first, pair.second].map((each) => h("td", null, /** @type {any} */ (valueIn)(each))),
             ),
           ),
         ),
@@ -244,5 +244,5 @@ function collision(chosen, pair, traceUrl) {
 function trace({ trace_id }, url) {
   if (!trace_id) return "not traced";
   if (!url) return h("code", null, trace_id);
-  return h("a", { href: url.replace("{trace_id}", trace_id), target: "_blank", rel: "noreferrer" }, "in Jaeger");
+  return h("a", { href: url.replace("{trace_id}", trace_id), target: "_blank", rel: "noreferrer" }, "Open in Jaeger");
 }

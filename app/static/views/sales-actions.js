@@ -1,29 +1,29 @@
-// Creates sales, starts their next rounds, ends them.
+// Creates sales, starts their next rounds, and ends them.
 
-import { ask } from "../core/api.js";
-import { attempt, notify } from "../state/notices.js";
+import { request } from "../core/api.js";
+import { notify, notifyIfRefused } from "../state/notices.js";
 
 /** @import { Store } from "../core/types.js" */
 
-/** @param {Store} store @param {Record<string, any>} wish */
+/** @param {Store} store @param {Record<string, any>} fields */
 export const create = (store, { name, strategy, stock, customer_limit, think_ms }) =>
-  attempt(store, async () => {
+  notifyIfRefused(store, async () => {
     const limit = customer_limit === "" ? null : Number(customer_limit);
     const terms = { name, strategy, stock: Number(stock), customer_limit: limit, think_ms: Number(think_ms) };
-    const sale = await ask("POST", "sales", terms);
+    const sale = await request("POST", "sales", terms);
     notify(store, { kind: "done", text: `${sale.name} is in round ${sale.round}.` });
   });
 
 /** @param {Store} store @param {string} name */
 export const reset = (store, name) =>
-  attempt(store, async () => {
-    const sale = await ask("POST", `sales/${name}/reset`);
+  notifyIfRefused(store, async () => {
+    const sale = await request("POST", `sales/${name}/reset`);
     notify(store, { kind: "done", text: `${name} is in round ${sale.round}.` });
   });
 
 /** @param {Store} store @param {string} name */
 export const end = (store, name) =>
-  attempt(store, async () => {
-    await ask("DELETE", `sales/${name}`);
+  notifyIfRefused(store, async () => {
+    await request("DELETE", `sales/${name}`);
     notify(store, { kind: "done", text: `${name} has ended. Creating it again starts its next round.` });
   });

@@ -1,9 +1,9 @@
-// All sales: where each is in its life, and whether it adds up.
+// All sales, with the phase of each and whether it adds up.
 
+import { choice, numberField, textField } from "../components/field.js";
+import { figure, figureList } from "../components/figure.js";
 import { clock, counted, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
-import { choice, numberField, textField } from "../parts/field.js";
-import { figure, figureList } from "../parts/figure.js";
 import { fill, form } from "../state/forms.js";
 import { drift, EQUATION } from "./drift.js";
 import { create, end, reset } from "./sales-actions.js";
@@ -11,7 +11,7 @@ import { create, end, reset } from "./sales-actions.js";
 /** @import { Resource, Sale, State, Store } from "../core/types.js" */
 
 export const title = "Sales";
-export const VIEW = "sales";
+const VIEW = "sales";
 
 /** @param {State} state @param {Store} store */
 export function render(state, store) {
@@ -19,12 +19,17 @@ export function render(state, store) {
   return h(
     "div",
     { class: "view" },
-    h("section", { class: "stage" }, h("h1", null, h("em", null, counted(sales.length, "sale"))), terms(state, store)),
+    h(
+      "section",
+      { class: "stage" },
+      h("h1", null, h("em", null, counted(sales.length, "sale"))),
+      creationForm(state, store),
+    ),
     sales.length === 0
       ? h(
           "p",
           { class: "hint" },
-          "No sale is open or still to be drained. Create one above, or open the doors of two sides.",
+          "No sale is open or has orders to drain. Create one above, or start two under “Side by side”.",
         )
       : h(
           "div",
@@ -35,8 +40,14 @@ export function render(state, store) {
 }
 
 /** @param {State} state @param {Store} store */
-function terms(state, store) {
-  const wish = form(state, VIEW, { name: "concert", strategy: "atomic", stock: 10, customer_limit: "", think_ms: 50 });
+function creationForm(state, store) {
+  const fields = form(state, VIEW, {
+    name: "concert",
+    strategy: "atomic",
+    stock: 10,
+    customer_limit: "",
+    think_ms: 50,
+  });
   const set = (/** @type {string} */ name) => (/** @type {string} */ value) => fill(store, VIEW, { [name]: value });
   const strategies = (state.facts?.strategies ?? []).map(({ name }) => ({ value: name, label: name }));
   return h(
@@ -45,36 +56,36 @@ function terms(state, store) {
       class: "controls",
       onSubmit: (/** @type {Event} */ event) => {
         event.preventDefault();
-        create(store, wish);
+        create(store, fields);
       },
     },
     textField({
       label: "Name",
-      value: wish.name,
+      value: fields.name,
       pattern: "[a-z0-9]([a-z0-9\\-]{0,61}[a-z0-9])?",
       set: set("name"),
       hint: "a-z, 0-9 and -",
     }),
-    choice({ label: "Strategy", value: wish.strategy, options: strategies, set: set("strategy") }),
-    numberField({ label: "Stock", unit: "tickets", value: wish.stock, min: 1, max: 100_000_000, set: set("stock") }),
+    choice({ label: "Strategy", value: fields.strategy, options: strategies, set: set("strategy") }),
+    numberField({ label: "Stock", unit: "tickets", value: fields.stock, min: 1, max: 100_000_000, set: set("stock") }),
     numberField({
-      label: "Limit",
-      unit: "each",
-      value: wish.customer_limit,
+      label: "Limit per customer",
+      unit: "tickets",
+      value: fields.customer_limit,
       min: 1,
       max: 100_000_000,
       required: false,
       set: set("customer_limit"),
-      hint: "Empty: none",
+      hint: "Leave empty for no limit",
     }),
-    numberField({ label: "Think time", unit: "ms", value: wish.think_ms, min: 0, max: 10_000, set: set("think_ms") }),
+    numberField({ label: "Think time", unit: "ms", value: fields.think_ms, min: 0, max: 10_000, set: set("think_ms") }),
     h("div", { class: "go" }, h("button", { class: "primary", type: "submit" }, "Create the sale")),
   );
 }
 
 /** @param {Sale} sale @param {Store} store */
 function card(sale, store) {
-  const off = drift(sale);
+  const identity = drift(sale);
   return h(
     "article",
     { class: "panel card", key: sale.name },
@@ -82,7 +93,7 @@ function card(sale, store) {
     h(
       "p",
       { class: "hint" },
-      `${sale.strategy}, round ${whole(sale.round)}, epoch ${whole(sale.epoch)}${window_(sale)}`,
+      `${sale.strategy}, round ${whole(sale.round)}, epoch ${whole(sale.epoch)}${windowText(sale)}`,
     ),
     figureList(
       figure("Stock", whole(sale.stock)),
@@ -96,22 +107,22 @@ function card(sale, store) {
     ),
     h(
       "p",
-      { class: `identity ${off.tone}`, title: EQUATION },
+      { class: `identity ${identity.tone}`, title: EQUATION },
       h("span", { class: "sign", "aria-hidden": "true" }),
-      off.sentence,
+      identity.sentence,
     ),
-    sale.managed_by === "flashsale" ? managed(sale) : sale.phase !== "Closed" && changes(sale, store),
+    sale.managed_by === "flashsale" ? managed(sale) : sale.phase !== "Closed" && actions(sale, store),
   );
 }
 
 /** @param {Sale} sale */
-function window_(sale) {
+function windowText(sale) {
   if (sale.opens_at && new Date(sale.opens_at) > new Date()) return `, opens at ${clock(sale.opens_at)}`;
   return sale.closes_at ? `, closes at ${clock(sale.closes_at)}` : "";
 }
 
 /** @param {Sale} sale @param {Store} store */
-const changes = (sale, store) =>
+const actions = (sale, store) =>
   h(
     "div",
     { class: "go" },
@@ -123,31 +134,32 @@ const changes = (sale, store) =>
     h("button", { class: "danger", onClick: () => end(store, sale.name), "aria-label": `End ${sale.name}` }, "End"),
   );
 
-/** The resource is who changes it. @param {Sale} sale */
+/** Shows the resource that manages the sale, and the command to change it. @param {Sale} sale */
 const managed = ({ name, round, resource }) => [
   resource
-    ? told(resource)
-    : h("p", { class: "hint" }, "The operator has told nothing of it lately. What Kubernetes knows:"),
+    ? resourceStatus(resource)
+    : h("p", { class: "hint" }, "The operator has not reported on this sale lately. Ask Kubernetes with:"),
   !resource && h("code", { class: "command" }, `kubectl describe flashsale ${name}`),
-  h("p", { class: "hint" }, "A FlashSale resource manages this sale. Its next round:"),
+  h("p", { class: "hint" }, "A FlashSale resource manages this sale. Start its next round with:"),
   h("code", { class: "command" }, `kubectl patch flashsale ${name} --type merge -p '{"spec":{"round":${round + 1}}}'`),
 ];
 
 const TONES = { True: "good", False: "", Unknown: "" };
-const GRAVE = new Set(["Ready", "LedgerConsistent"]); // the others say False in the life of every sale
+// The other conditions are False at some time in every sale.
+const EXPECTED_TRUE = new Set(["Ready", "LedgerConsistent"]);
 
 /** @param {Resource} resource */
-const told = ({ workers, conditions = [] }) => [
+const resourceStatus = ({ workers, conditions = [] }) => [
   workers &&
     figureList(
-      figure("Workers wished", whole(workers.wished)),
+      figure("Workers desired", whole(workers.desired)),
       figure("Workers in pool", whole(workers.pool)),
       figure("Workers ready", whole(workers.ready)),
     ),
   conditions.map(({ type, status, reason, message }) =>
     h(
       "p",
-      { class: `identity ${status === "False" && GRAVE.has(type) ? "bad" : TONES[status]}`, title: message },
+      { class: `identity ${status === "False" && EXPECTED_TRUE.has(type) ? "bad" : TONES[status]}`, title: message },
       h("span", { class: "sign", "aria-hidden": "true" }),
       `${type}: ${status}, ${reason}`,
     ),

@@ -1,4 +1,4 @@
-// What the ledger says of a round, in a sentence. Never from a counter: that is what a race corrupts.
+// The verdict on a round in one sentence, from the ledger. It never comes from a counter, which a race corrupts.
 
 import { counted, whole } from "../core/format.js";
 
@@ -6,7 +6,7 @@ import { counted, whole } from "../core/format.js";
 
 /**
  * @param {Sale} sale
- * @param {boolean} ended  whether nobody buys any more
+ * @param {boolean} ended  whether the blast has ended, so that nothing more is bought
  * @returns {{ tone: "bad" | "good" | "open", sentence: string }}
  */
 export function verdict(sale, ended) {
@@ -22,16 +22,19 @@ export function verdict(sale, ended) {
   if (!ended)
     return { tone: "open", sentence: `${strategy} has sold ${whole(booked)} of ${counted(stock, "ticket")} so far.` };
   if (backlog)
-    return { tone: "open", sentence: `${strategy}: ${counted(backlog, "ticket")} on the way to the ledger.` };
+    return {
+      tone: "open",
+      sentence: `${strategy}: ${counted(backlog, "ticket is", "tickets are")} on the way to the ledger.`,
+    };
   if (undersold)
     return {
       tone: "bad",
-      sentence: `${strategy} sold ${whole(booked)} of ${counted(stock, "ticket")}, and ${whole(undersold)} can't be had any more.`,
+      sentence: `${strategy} sold ${whole(booked)} of ${counted(stock, "ticket")}, and ${whole(undersold)} can no longer be sold.`,
     };
   if (booked === stock)
     return {
       tone: "good",
-      sentence: `${strategy} sold exactly ${whole(booked)} of ${counted(stock, "ticket")}. Everyone who was told so has one.`,
+      sentence: `${strategy} sold exactly ${whole(booked)} of ${counted(stock, "ticket")}. Every buyer who was promised a ticket has one.`,
     };
   return {
     tone: "good",

@@ -1,19 +1,19 @@
-// The way of an order, with what is where at this moment; and, in a lab, faults to try on it.
+// The way of an order from the buyer to the ledger, with the current figure of each station. In a lab, faults to try.
 
+import { empty } from "../components/empty.js";
+import { choice } from "../components/field.js";
 import { counted, rate, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
-import { empty } from "../parts/empty.js";
-import { choice } from "../parts/field.js";
 import { drainRate, figures, hasEnded, newestBlast } from "../state/events.js";
 import { fill, form } from "../state/forms.js";
 import { drift, EQUATION } from "./drift.js";
 import { lab } from "./lab.js";
-import { crowd } from "./way-actions.js";
+import { sendCrowd } from "./way-actions.js";
 
 /** @import { Sale, State, Store } from "../core/types.js" */
 
 export const title = "Way of an order";
-export const VIEW = "way";
+const VIEW = "way";
 
 /** @param {State} state @param {Store} store */
 export function render(state, store) {
@@ -21,8 +21,8 @@ export function render(state, store) {
   if (sales.length === 0) {
     return empty(
       title,
-      "There is no sale to follow. Open the doors of two sides, or create a sale; then its orders pass by here.",
-      h("p", null, h("a", { href: "#/two-sides" }, "Two sides")),
+      "There is no sale yet. Start one under “Side by side” or create one under “Sales”, and this view shows where its orders are.",
+      h("p", null, h("a", { href: "#/two-sides" }, "Side by side")),
     );
   }
   const busiest = [...sales].sort(
@@ -30,18 +30,18 @@ export function render(state, store) {
       (other.backlog ?? 0) - (one.backlog ?? 0) ||
       Number(other.strategy === "atomic") - Number(one.strategy === "atomic"),
   )[0];
-  const wish = form(state, VIEW, { sale: busiest.name });
-  const sale = state.sales[wish.sale] ?? busiest;
-  const blast = newestBlast(state, sale.name);
+  const fields = form(state, VIEW, { sale: busiest.name });
+  const sale = state.sales[fields.sale] ?? busiest;
+  const blast = newestBlast(state, (name) => name === sale.name);
   const running = blast !== undefined && !hasEnded(blast);
-  const off = drift(sale);
+  const identity = drift(sale);
   return h(
     "div",
     { class: "view" },
     h(
       "section",
       { class: "stage" },
-      h("h1", null, "An accepted order is somewhere, always."),
+      h("h1", null, "See where every accepted order is."),
       h(
         "div",
         { class: "controls" },
@@ -56,8 +56,8 @@ export function render(state, store) {
           { class: "go" },
           h(
             "button",
-            { class: "primary", disabled: running, onClick: () => crowd(store, sale) },
-            running ? "Selling…" : "Send a crowd to a fresh round",
+            { class: "primary", disabled: running, onClick: () => sendCrowd(store, sale) },
+            running ? "Selling…" : "Start a new round with a crowd of buyers",
           ),
         ),
       ),
@@ -65,12 +65,12 @@ export function render(state, store) {
     h(
       "section",
       { class: "panel" },
-      stations(sale, figures(blast), drainRate(state.looks[sale.name], state.now)),
+      stations(sale, figures(blast), drainRate(state.readings[sale.name], state.now)),
       h(
         "p",
-        { class: `identity ${off.tone}`, "data-identity": off.tone },
+        { class: `identity ${identity.tone}`, "data-identity": identity.tone },
         h("span", { class: "sign", "aria-hidden": "true" }),
-        off.sentence,
+        identity.sentence,
       ),
       h("p", { class: "hint" }, EQUATION),
     ),
@@ -78,7 +78,10 @@ export function render(state, store) {
   );
 }
 
-/** @param {Sale} sale @param {Partial<import("../core/types.js").LoadSummary> | null} load @param {number | null} drained */
+/**
+ * @param {Sale} sale @param {Partial<import("../core/types.js").LoadSummary> | null} load
+ * @param {number | null} drained
+ */
 function stations(sale, load, drained) {
   return h(
     "ol",
@@ -87,7 +90,7 @@ function stations(sale, load, drained) {
     station(
       "API",
       load ? counted(load.accepted ?? 0, "order") : "–",
-      load ? `accepted, ${whole(load.sold_out)} told “sold out”` : "accepted",
+      load ? `accepted, ${whole(load.sold_out)} answered “sold out”` : "accepted",
     ),
     station(
       "Gate",
@@ -98,23 +101,23 @@ function stations(sale, load, drained) {
     station(
       "Stream",
       sale.backlog === null ? "away" : counted(sale.backlog, "ticket"),
-      "accepted, on the way",
+      "accepted, not yet in the ledger",
       sale.backlog === null,
     ),
-    station("Workers", rate(drained), "tickets into the ledger, over 3 s"),
-    station("Ledger", counted(sale.booked, "ticket"), ledgerSays(sale), sale.oversold > 0),
+    station("Workers", rate(drained), "tickets into the ledger, average of 3 s"),
+    station("Ledger", counted(sale.booked, "ticket"), ledgerNote(sale), sale.oversold > 0),
   );
 }
 
 /** @param {Sale} sale */
-function ledgerSays(sale) {
-  const more = [
+function ledgerNote(sale) {
+  const others = [
     ["set aside", sale.set_aside],
     ["rejected", sale.rejected],
     ["lost", sale.lost ?? 0],
     ["oversold", sale.oversold],
   ].filter(([, count]) => count);
-  return ["booked", ...more.map(([name, count]) => `${whole(Number(count))} ${name}`)].join(", ");
+  return ["booked", ...others.map(([name, count]) => `${whole(Number(count))} ${name}`)].join(", ");
 }
 
 /** @param {string} name @param {string} value @param {string} note @param {boolean} [bad] */

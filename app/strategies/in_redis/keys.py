@@ -1,22 +1,22 @@
-"""Every Redis key of the strategies that use Redis without the gate: its type, its owner and how long it lives.
+"""Every Redis key of the strategies that use Redis without the gate: its type, its owner and its lifetime.
 
-All of them end by themselves: a week after the last purchase, or within seconds. Redis may also forget them at any
-time; what that does to a sale is in the docstring of its strategy.
+All of them expire: a week after the last purchase, or within seconds. Redis may also lose them at any time; the
+docstring of the strategy says what that does to a sale.
 
-`<prefix>:{<sale>}:counter:<round>`   hash: `stock`, `left`. redis-decr and redis-watch; made from the ledger by `seed`.
-                                      Lives a week after the last purchase
-`<prefix>:{<sale>}:shield:<round>`    string: tickets that may still ask the ledger. gate-and-guard; made from the
-                                      ledger by `shield`. Lives one second, used or not
-`<prefix>:{<sale>}:lock`              string: the holder's own random word. redis-lock and redis-lock-fenced; deleted by
-                                      its holder. Lives two seconds
-`<prefix>:{<sale>}:lock-token`        string: the newest token. redis-lock-fenced; the ledger has the highest one that
-                                      was used. Lives a week after the last purchase
-`<prefix>:{<sale>}:booth`             hash: terms and counters of the present round. lua-fire-and-forget; made from the
-                                      ledger by `follow`, which empties the next three where a new round begins. These
-                                      four live a week after the last purchase
-`<prefix>:{<sale>}:booth-answers`     hash: `<customer> <key>` to `<entry> <nonce> <quantity>`
-`<prefix>:{<sale>}:booth-customers`   hash: customer to tickets, where the sale has a limit
-`<prefix>:{<sale>}:booth-orders`      hash: entry to nonce, of every order that was accepted
+`<prefix>:{<sale>}:counter:<round>`        hash: `stock`, `left`. redis-decr and redis-watch; made from the ledger by
+                                           `seed`. Lives a week after the last purchase
+`<prefix>:{<sale>}:prefilter:<round>`      string: tickets for which purchases may still ask the ledger. gate-and-guard;
+                                           made from the ledger by `admit`. Lives one second, used or not
+`<prefix>:{<sale>}:lock`                   string: the holder's random value. redis-lock and redis-lock-fenced;
+                                           deleted by its holder. Lives two seconds
+`<prefix>:{<sale>}:lock-token`             string: the newest token. redis-lock-fenced; the ledger has the highest one
+                                           that was used. Lives a week after the last purchase
+`<prefix>:{<sale>}:standalone`             hash: terms and counters of the present round. lua-fire-and-forget; made from
+                                           the ledger by `follow`, which deletes the next three if a new round begins.
+                                           These four live a week after the last purchase
+`<prefix>:{<sale>}:standalone-answers`     hash: `<customer> <key>` to `<entry> <nonce> <quantity>`
+`<prefix>:{<sale>}:standalone-customers`   hash: customer to tickets, if the sale has a limit
+`<prefix>:{<sale>}:standalone-orders`      hash: entry to nonce, of every accepted order
 """
 
 from dataclasses import dataclass
@@ -33,14 +33,14 @@ class RedisKeys:
     prefix: str
     sale: str
 
-    def _key(self, what: str) -> str:
-        return key_of_sale(self.prefix, self.sale, what)
+    def _key(self, suffix: str) -> str:
+        return key_of_sale(self.prefix, self.sale, suffix)
 
     def counter(self, round_: int) -> str:
         return self._key(f"counter:{round_}")
 
-    def shield(self, round_: int) -> str:
-        return self._key(f"shield:{round_}")
+    def prefilter(self, round_: int) -> str:
+        return self._key(f"prefilter:{round_}")
 
     @property
     def lock(self) -> str:
@@ -51,6 +51,11 @@ class RedisKeys:
         return self._key("lock-token")
 
     @property
-    def booth(self) -> tuple[str, str, str, str]:
-        """The booth, its answers, its customers and its orders."""
-        return self._key("booth"), self._key("booth-answers"), self._key("booth-customers"), self._key("booth-orders")
+    def standalone(self) -> tuple[str, str, str, str]:
+        """Return the keys of the standalone counter, its answers, its customers and its orders."""
+        return (
+            self._key("standalone"),
+            self._key("standalone-answers"),
+            self._key("standalone-customers"),
+            self._key("standalone-orders"),
+        )

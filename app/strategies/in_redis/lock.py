@@ -1,6 +1,8 @@
-"""A lock that is a key with an end: whoever sets it holds it, until he deletes it or its time is up.
+"""A lock that is a Redis key with an expiry.
 
-Its time may be up while its holder still works (a pause, a slow statement). He isn't told; a second one holds it then.
+The purchase that sets the key holds the lock until it deletes the key or the key expires. The key may expire while the
+holder still works (a pause, a slow statement). The holder does not notice, and a second purchase then holds the lock
+too.
 """
 
 import secrets
@@ -11,19 +13,19 @@ import structlog
 from redis.asyncio import Redis
 
 from app.gate.availability import stock_server_reachable
-from app.gate.cluster import ask
+from app.gate.cluster import on_server_of
 from app.gate.replies import GateUnavailable
 from app.strategies.contention import Conflict
 from app.strategies.in_redis.keys import LIFE_SECONDS, RedisKeys
 from app.strategies.in_redis.scripts import Script
 
-LOCK_MS = 2000  # forty times what a purchase with the default pause takes
+LOCK_MS = 2000  # forty times the duration of a purchase with the default pause
 
 log = structlog.get_logger()
 
 
 class SaleLock:
-    """The locks of all sales. Raises GateUnavailable where Redis is away."""
+    """The locks of all sales. Calls raise GateUnavailable if Redis is away."""
 
     def __init__(self, redis: "Redis", prefix: str, lock_ms: int = LOCK_MS) -> None:
         self._redis = redis
@@ -33,18 +35,18 @@ class SaleLock:
 
     @asynccontextmanager
     async def held(self, sale: str) -> AsyncIterator[None]:
-        """Takes the lock, and gives it back. Raises Conflict where another holds it."""
-        key, word = RedisKeys(self._prefix, sale).lock, secrets.token_hex(8)
+        """Take the lock, and release it afterwards. Raise Conflict if another purchase holds it."""
+        key, value = RedisKeys(self._prefix, sale).lock, secrets.token_hex(8)
         with stock_server_reachable():
-            if not await self._redis.set(key, word, nx=True, px=self._lock_ms):
+            if not await self._redis.set(key, value, nx=True, px=self._lock_ms):
                 raise Conflict("locked")
         try:
             yield
         finally:
-            await self._release(key, word)
+            await self._release(key, value)
 
     async def token(self, sale: str) -> int:
-        """A number that is higher than any before; whoever holds the lock takes one."""
+        """Return a number higher than all before. Each holder of the lock takes one."""
         key = RedisKeys(self._prefix, sale).lock_token
 
         async def next_token(server: "Redis") -> int:
@@ -55,17 +57,23 @@ class SaleLock:
             return int(token)
 
         with stock_server_reachable():
-            return await ask(self._redis, key, next_token)
+            return await on_server_of(self._redis, key, next_token)
 
     async def skip_tokens(self, sale: str, tokens: int) -> None:
-        """For a Redis that has forgotten which were used. Two callers skip twice: higher is all that counts."""
+        """Skip tokens that were used before Redis lost its data.
+
+        If two callers skip at once, more are skipped than needed, which does no harm: a token only has to be higher.
+        """
         with stock_server_reachable():
             await self._redis.incrby(RedisKeys(self._prefix, sale).lock_token, tokens)
 
-    async def _release(self, key: str, word: str) -> None:
-        """A lock that can't be given back ends by itself; what was done under it stands."""
+    async def _release(self, key: str, value: str) -> None:
+        """Delete the lock if it is still the caller's.
+
+        If Redis is away, the lock expires by itself, and the work done under it stays valid.
+        """
         try:
             with stock_server_reachable():
-                await self._unlock(keys=[key], args=[word])
+                await self._unlock(keys=[key], args=[value])
         except GateUnavailable as error:
             log.warning("a lock was not given back; it ends by itself", key=key, error=error.detail)

@@ -1,4 +1,4 @@
-"""What the ways to sell under a lock in Redis have in common: one holder at a time reads, thinks, writes and books."""
+"""The common part of the strategies under a lock in Redis: one holder at a time reads, pauses, writes and books."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,29 +10,38 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.failpoints import failpoint
 from app.ledger.purchases import read, refusal
-from app.races.attempt import Attempts
+from app.sales.attempt import AttemptSink
 from app.sales.model import Purchase
 from app.sales.outcomes import Outcome, SoldOut
 from app.strategies.contention import Contention
+from app.strategies.dependencies import StrategyDependencies
 from app.strategies.in_ledger.read_then_write import ReadThenWrite
 from app.strategies.in_redis.lock import SaleLock
-from app.strategies.protocol import Parts
 
-TURNS = 2  # purchases of one process and sale that ask for the lock; hundreds that ask leave the holder no time to sell
+# Purchases of one process and sale that ask for the lock at once. If hundreds asked, the holder would have no time to
+# sell.
+TURNS = 2
 WAIT_SECONDS = 2.0
 
 
 class LockedStrategy(ReadThenWrite):
-    """Who has the lock has a connection to the ledger too: nobody waits for one under the lock."""
+    """A strategy whose purchases of one sale run under a lock in Redis.
 
-    def __init__(self, engine: AsyncEngine, lock: SaleLock, attempts: Attempts | None = None) -> None:
+    A purchase takes its connection to the ledger before it takes the lock, so no holder waits for a connection.
+    """
+
+    def __init__(self, engine: AsyncEngine, lock: SaleLock, attempts: AttemptSink | None = None) -> None:
         super().__init__(engine, attempts)
         self.lock = lock
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @classmethod
-    def build(cls, parts: Parts) -> Self:
-        return cls(parts.engine, SaleLock(parts.redis, parts.gate_settings.key_prefix), parts.attempts)
+    def build(cls, dependencies: StrategyDependencies) -> Self:
+        return cls(
+            dependencies.engine,
+            SaleLock(dependencies.redis, dependencies.gate_settings.key_prefix),
+            dependencies.attempts,
+        )
 
     async def buy(self, purchase: Purchase) -> Outcome:
         async with self._turn(purchase.sale):
@@ -48,22 +57,27 @@ class LockedStrategy(ReadThenWrite):
 
     @asynccontextmanager
     async def _turn(self, sale: str) -> AsyncIterator[None]:
-        """Waits, first come first served. Raises Contention."""
+        """Wait for a turn of this process, first come first served. Raise Contention after WAIT_SECONDS."""
         turns = self._turns.setdefault(sale, asyncio.Semaphore(TURNS))
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await turns.acquire()
         except TimeoutError:
-            raise Contention("Too many purchases wait for the sale's lock; nothing was taken.") from None
+            raise Contention(
+                "Too many purchases wait for the sale's lock; nothing was taken. Retry with the same key."
+            ) from None
         try:
             yield
         finally:
             turns.release()
 
     async def _without_lock(self, connection: AsyncConnection, purchase: Purchase) -> Outcome | None:
-        """Most buyers of a flash sale come too late, which what is committed tells. None: go on."""
-        seen = await read(connection, purchase.sale)
-        outcome = await refusal(connection, purchase, seen)
-        if outcome is None and purchase.quantity > seen.remaining:
-            return SoldOut(seen.remaining)
+        """Return the outcome if it needs no lock, or None if the purchase should go on to the lock.
+
+        Most buyers of a flash sale come too late, which the committed data already shows.
+        """
+        state = await read(connection, purchase.sale)
+        outcome = await refusal(connection, purchase, state)
+        if outcome is None and purchase.quantity > state.remaining:
+            return SoldOut(state.remaining)
         return outcome

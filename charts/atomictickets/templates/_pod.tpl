@@ -1,23 +1,34 @@
-{{/* What pods and containers have in common. Each takes (list $ "component"). */}}
+{{/* The common parts of pods and containers. Most templates take (list $ "component"). */}}
 
-{{/* A component's values; the checks of `helm test` have none of their own. */}}
-{{- define "atomictickets.pods" -}}
-{{- $ := index . 0 -}}
-{{- $own := index $.Values (index . 1) | default dict -}}
-{{- mergeOverwrite (deepCopy $.Values.pods) ($own.pod | default dict) | toYaml -}}
+{{/* The values of a component. The key of `blast-runner` is blastRunner. */}}
+{{- define "atomictickets.values" -}}
+{{- index (index . 0).Values (index . 1 | camelcase | untitle) | default dict | toYaml -}}
+{{- end -}}
+
+{{/* The values in `pods`, overridden by those of the component that are not empty. */}}
+{{- define "atomictickets.placement" -}}
+{{- $common := (index . 0).Values.pods -}}
+{{- $own := include "atomictickets.values" . | fromYaml -}}
+{{- range $key := keys $own -}}
+{{- /* mergeOverwrite would let an empty default of the component replace the common value. */ -}}
+{{- if or (not (hasKey $common $key)) (empty (get $own $key)) -}}
+{{- $_ := unset $own $key -}}
+{{- end -}}
+{{- end -}}
+{{- mergeOverwrite (deepCopy $common) $own | toYaml -}}
 {{- end -}}
 
 {{- define "atomictickets.podMetadata" -}}
 {{- $ := index . 0 -}}
-{{- $pod := include "atomictickets.pods" . | fromYaml -}}
-{{- $annotations := deepCopy ($pod.annotations | default dict) -}}
+{{- $pod := include "atomictickets.placement" . | fromYaml -}}
+{{- $annotations := deepCopy ($pod.podAnnotations | default dict) -}}
 {{- if eq (index . 1) "jaeger" -}}
 {{- $_ := set $annotations "checksum/config" (include "atomictickets.jaeger.config" $ | sha256sum) -}}
 {{- end -}}
 labels:
-  {{- /* Nothing of the chart's version: an update that leaves a store as it was must not restart it. */}}
+  {{- /* Without the chart's version: an update that does not change a store must not restart it. */}}
   {{- include "atomictickets.selectorLabels" . | nindent 2 }}
-  {{- with mergeOverwrite (deepCopy $.Values.commonLabels) ($pod.labels | default dict) }}
+  {{- with mergeOverwrite (deepCopy $.Values.commonLabels) ($pod.podLabels | default dict) }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- with $annotations }}
@@ -26,13 +37,13 @@ annotations:
 {{- end }}
 {{- end -}}
 
-{{/* A pod's spec but for its containers, volumes and grace period. */}}
+{{/* The spec of a pod, except its containers, volumes and grace period. */}}
 {{- define "atomictickets.pod" -}}
 {{- $ := index . 0 -}}
 {{- $component := index . 1 -}}
-{{- $pod := include "atomictickets.pods" . | fromYaml -}}
+{{- $pod := include "atomictickets.placement" . | fromYaml -}}
 {{- $context := deepCopy $.Values.podSecurityContext -}}
-{{- with (index $.Values $component | default dict).user -}}
+{{- with (include "atomictickets.values" . | fromYaml).user -}}
 {{- $context = mergeOverwrite $context (dict "runAsUser" . "runAsGroup" . "fsGroup" .) -}}
 {{- end -}}
 {{- $callsKubernetes := has $component (list "operator" "tests") -}}
@@ -97,7 +108,7 @@ securityContext:
 {{- end }}
 {{- end -}}
 
-{{/* Takes a component's values. */}}
+{{/* Takes the values of a component. */}}
 {{- define "atomictickets.resources" -}}
 {{- with .resources }}
 resources:
@@ -105,11 +116,11 @@ resources:
 {{- end }}
 {{- end -}}
 
-{{/* A container of the project's own image, but for its command, ports and probes. Its variables are what the
-     component defines as `atomictickets.<component>.env`; the user's own take the place of those. */}}
+{{/* A container of the project's own image, except its command, ports and probes. Each component defines its own
+     environment variables as `atomictickets.<component>.env`; `extraEnv` overrides them. */}}
 {{- define "atomictickets.container" -}}
 {{- $ := index . 0 -}}
-{{- $values := index $.Values (index . 1) | default dict -}}
+{{- $values := include "atomictickets.values" . | fromYaml -}}
 {{- $env := include "atomictickets.env" . | fromYamlArray -}}
 {{- $env = include "atomictickets.overlaid" (list $env $.Values.extraEnv) | fromYamlArray -}}
 {{- $env = include "atomictickets.overlaid" (list $env ($values.extraEnv | default list)) | fromYamlArray -}}
@@ -150,7 +161,7 @@ volumeMounts:
 {{- end }}
 {{- end -}}
 
-{{/* (list entries others): without the entries that the others name anew, since the API server takes each name once. */}}
+{{/* (list entries others): both lists; `others` override entries of the same name, because names must be unique. */}}
 {{- define "atomictickets.overlaid" -}}
 {{- $names := list -}}
 {{- range index . 1 -}}
@@ -165,12 +176,12 @@ volumeMounts:
 {{- concat $kept (index . 1) | toYaml -}}
 {{- end -}}
 
-{{/* Helm reads a number from a file as a float, and would write a million as 1e+06. */}}
+{{/* A value as text. Helm reads numbers from a file as floats, and would render a million as 1e+06. */}}
 {{- define "atomictickets.text" -}}
 {{- if and (kindIs "float64" .) (eq (floor .) .) -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
 {{- end -}}
 
-{{/* For those who make sales. */}}
+{{/* For the components that create sales. */}}
 {{- define "atomictickets.env.sales" }}
 - name: SALE_THINK_MS
   value: {{ .Values.sales.thinkMilliseconds | quote }}

@@ -1,18 +1,15 @@
-{{/* Where the stores are, as variables of a container. Passwords stand beside the URLs and not in them: nothing here
-     could percent-encode one that it doesn't know. */}}
+{{/* The addresses of the stores, as environment variables of a container. Passwords are variables of their own and not
+     part of the URLs, because the chart does not know them and so can't percent-encode them. */}}
 
-{{/* (list $ "valkey"): the Secret of a bundled store's password. */}}
-{{- define "atomictickets.storeSecret" -}}
-{{- (index (index . 0).Values (index . 1)).auth.existingSecret.name | default (include "atomictickets.component" .) -}}
-{{- end -}}
-
+{{/* (list $ "valkey"): the password of a bundled store, from the Secret in its values or else from the generated one. */}}
 {{- define "atomictickets.storePassword" -}}
+{{- $existing := (index (index . 0).Values (index . 1)).auth.existingSecret -}}
 secretKeyRef:
-  name: {{ include "atomictickets.storeSecret" . }}
-  key: {{ ternary (index (index . 0).Values (index . 1)).auth.existingSecret.key "password" (ne "" (index (index . 0).Values (index . 1)).auth.existingSecret.name) }}
+  name: {{ $existing.name | default (include "atomictickets.component" .) }}
+  key: {{ ternary $existing.key "password" (ne "" $existing.name) }}
 {{- end -}}
 
-{{/* (list $ "REDIS" "valkey" "externalRedis") */}}
+{{/* (list $ "REDIS" "valkey" "externalRedis"): URL and password of the bundled or the external server. */}}
 {{- define "atomictickets.redisUrl" -}}
 {{- $ := index . 0 -}}
 {{- $variable := index . 1 -}}
@@ -45,7 +42,7 @@ secretKeyRef:
 {{- include "atomictickets.redisUrl" (list . "BROKER" "broker" "externalBroker") }}
 {{- end -}}
 
-{{/* The driver takes password and TLS from libpq's variables, so that neither needs to be part of the URL. */}}
+{{/* The driver reads password and TLS settings from libpq's variables, so neither is part of the URL. */}}
 {{- define "atomictickets.env.postgres" -}}
 {{- $external := .Values.externalPostgresql }}
 - name: LEDGER_SCHEMA_NAME
@@ -73,14 +70,15 @@ secretKeyRef:
 {{- end }}
 {{- end -}}
 
-{{/* Connections to the ledger that all processes may open. Twice those of API, workers and blaster: in an update the last
-     pod may be new before the first old one has ended, and those that end count towards no maxSurge. The operator ends
-     before the next begins, and migrates once. An API process has 3 more to look with; the others have pools of a fixed
-     size (app/ledger/engine.py, flashsale_operator/stores.py). */}}
+{{/* The number of connections to the ledger that all processes may open. Those of API, workers and blast runner count
+     twice: during an update all new pods may run before the first old pod has ended, because terminating pods do not count
+     towards maxSurge. The operator is counted once, because it ends before the next one starts, and so is the migration.
+     An API process has 3 connections beyond LEDGER_POOL_SIZE for the sale poller. The other pools have fixed sizes
+     (app/ledger/engine.py, flashsale_operator/stores.py). */}}
 {{- define "atomictickets.ledgerConnections" -}}
 {{- $pool := int (index .Values.settings "LEDGER_POOL_SIZE" | default 20) -}}
 {{- $api := int (ternary .Values.api.autoscaling.maxReplicas .Values.api.replicas .Values.api.autoscaling.enabled) -}}
-{{- $workers := int (ternary .Values.operator.cap (.Values.worker.replicas | default 1) (and .Values.operator.enabled .Values.operator.scaling)) -}}
+{{- $workers := int (ternary .Values.operator.maxWorkers (.Values.worker.replicas | default 1) (and .Values.operator.enabled .Values.operator.scaling)) -}}
 {{- $operator := add 2 (mul 2 (int (index .Values.settings "OPERATOR_SALES_AT_ONCE" | default 8))) -}}
 {{- add (mul 2 (add (mul (add $pool 3) $api) (mul 2 $workers) 1)) $operator 1 -}}
 {{- end -}}

@@ -1,6 +1,6 @@
-{{/* Where traces go, and as what. OpenTelemetry's own variables say all of it. */}}
+{{/* The destination and the attributes of traces, as OpenTelemetry's own environment variables. */}}
 
-{{/* Empty: nowhere. */}}
+{{/* The URL of the collector; empty if traces go nowhere. */}}
 {{- define "atomictickets.otlpEndpoint" -}}
 {{- if .Values.telemetry.endpoint -}}
 {{- .Values.telemetry.endpoint -}}
@@ -9,7 +9,7 @@ http://{{ include "atomictickets.component" (list . "jaeger") }}:4318
 {{- end -}}
 {{- end -}}
 
-{{/* (list $ "component"). Kubernetes fills in $(NAME) from the variables before it. */}}
+{{/* (list $ "component"). Kubernetes replaces $(NAME) with the value of a variable that is defined before. */}}
 {{- define "atomictickets.env.telemetry" -}}
 {{- $ := index . 0 -}}
 {{- $component := index . 1 -}}
@@ -56,7 +56,7 @@ http://{{ include "atomictickets.component" (list . "jaeger") }}:4318
 {{- end }}
 {{- end -}}
 
-{{/* Where a browser finds Jaeger, for links to traces. */}}
+{{/* The URL of Jaeger for browsers, for links to traces. */}}
 {{- define "atomictickets.env.jaegerUrl" -}}
 {{- with .Values.telemetry.jaegerUrl | default (ternary "http://127.0.0.1:16686" "" .Values.jaeger.enabled) }}
 - name: ATOMICTICKETS_JAEGER_URL

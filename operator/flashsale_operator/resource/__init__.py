@@ -1,1 +1,1 @@
-"""The FlashSale resource: one source for what the operator reads and for what the API server refuses."""
+"""The FlashSale resource: one source for the operator's models and for the CRD that the API server validates with."""

@@ -1,4 +1,7 @@
-"""A FlashSale as Python reads and writes it. The CRD is generated from these (`crd.py`), so that neither can drift."""
+"""A FlashSale as the operator reads and writes it. The CRD is generated from these models by `crd.py`.
+
+`kubectl explain` shows the descriptions of the fields and the docstrings of the nested objects.
+"""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,15 +19,15 @@ VERSION = "v1alpha1"
 PLURAL = "flashsales"
 KIND = "FlashSale"
 ADOPT = f"{GROUP}/adopt"
-"""Annotated with "true", a FlashSale takes over a sale of its name that was made over HTTP."""
+"""The annotation that, if it is "true", lets a FlashSale take over a sale of its name that was created over HTTP."""
 
 MAX_ROUND = 1_000_000
 MAX_WORKERS = 1_000
-MAX_COUNT = 2**53 - 1  # what every reader of JSON keeps exactly; a status must never be refused for its size
+MAX_COUNT = 2**53 - 1  # every JSON reader keeps it exactly; no status may be refused because a number is too large
 
 
 def _whole_second(moment: datetime) -> datetime:
-    """What was written compares equal to what is read back."""
+    """Drop fractions of a second, so that a time compares equal when it is read back."""
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
@@ -37,137 +40,150 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 _AS_JSON = PlainSerializer(_rfc3339, return_type=str, when_used="json")
-# The API server's own `date-time` takes +24:00, which Python does not.
+# The API server's `date-time` format allows the offset +24:00, which Python does not.
 _IN_CRD = WithJsonSchema(
     {"type": "string", "format": "date-time", "pattern": r"(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$"}, mode="validation"
 )
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc), _AS_JSON, _IN_CRD]
+"""A time in the spec, kept to the fraction of a second."""
 Time = Annotated[AwareDatetime, AfterValidator(_whole_second), _AS_JSON]
+"""A time in the status."""
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 
 
-class Part(BaseModel):
-    """camelCase outside, as Kubernetes has it. What a newer CRD added is ignored."""
+class CamelModel(BaseModel):
+    """The base of all models. Field names are camelCase in JSON, and fields that a newer CRD added are ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, frozen=True)
 
 
 class Policy(StrEnum):
+    """What the operator does about drift."""
+
     REPAIR_SAFE = "RepairSafe"
     OBSERVE = "Observe"
 
 
-class WorkersSpec(Part):
-    """How many workers this sale wishes for. All sales share one pool, as large as their backlogs ask together."""
+class WorkersSpec(CamelModel):
+    """The workers that this sale asks for. All sales share one pool, sized for the sum of their backlogs."""
 
     min: int = Field(
         0,
         ge=0,
         le=MAX_WORKERS,
-        description="Workers wished for from 60 s before the sale opens, whatever its backlog is.",
+        description="Minimum number of workers, even without a backlog, from 60 seconds before the sale opens.",
     )
-    max: int = Field(5, ge=1, le=MAX_WORKERS, description="Workers that this sale's backlog asks for at most.")
+    max: int = Field(5, ge=1, le=MAX_WORKERS, description="Maximum number of workers to ask for to drain the backlog.")
     backlog_per_worker: int = Field(
-        500, ge=1, le=1_000_000, description="Tickets of backlog, accepted and not yet booked, for each worker."
+        500,
+        ge=1,
+        le=1_000_000,
+        description="Number of tickets in the backlog (accepted and not yet booked) per worker.",
     )
 
 
-class ReconcileSpec(Part):
-    """How often Redis is compared with the ledger, and what is done about a difference."""
+class ReconcileSpec(CamelModel):
+    """How often Redis is compared with the ledger, and what is done about drift."""
 
-    interval_seconds: int = Field(10, ge=1, le=3600, description="Seconds from one check to the next.")
+    interval_seconds: int = Field(10, ge=1, le=3600, description="Number of seconds from one check to the next.")
     grace_seconds: int = Field(
-        30, ge=1, le=86_400, description="Seconds that tickets must have been missing before they are given back."
+        30, ge=1, le=86_400, description="Number of seconds that tickets must be missing before they are given back."
     )
     policy: Policy = Field(
         Policy.REPAIR_SAFE,
-        description="RepairSafe gives leaked tickets back, and recounts where too many were promised. Observe only "
-        "tells. Where Redis has forgotten the sale it is recounted under both: nothing could be sold before.",
+        description="What to do about drift. RepairSafe gives leaked tickets back, and recounts the sale if too many "
+        "tickets were promised. Observe only reports drift. If Redis has lost the sale, it is recounted under both "
+        "policies, because nothing can be sold until then.",
     )
 
 
-class FlashSaleSpec(Part):
-    """What is to be sold, when, to whom, and how."""
+class FlashSaleSpec(CamelModel):
+    """Desired state of the sale: what is sold, when, and how."""
 
     strategy: str = Field(
-        description="How it is sold: atomic is the platform's own way. The others are there to be compared; naive, "
-        "naive-relative and redis-lock oversell. Fixed for the sale's life.",
+        description="How the tickets are sold. atomic is the platform's own way. The other strategies are there to be "
+        "compared with it; naive, naive-relative and redis-lock oversell. Cannot be changed.",
         json_schema_extra={"enum": list(strategy_names())},
     )
     stock: int = Field(
         ge=1,
         le=MAX_STOCK,
-        description="Tickets to sell. Only grows while a round lasts; raise round as well to lower it.",
+        description="Number of tickets to sell. Can only be raised within a round; to lower it, raise round as well.",
     )
     opens_at: Moment | None = Field(
         None,
-        description="When selling starts, for example 2030-12-01T18:00:00Z; at once if left out. Fixed once the "
-        "round has opened.",
+        description="Time at which selling starts, for example 2030-12-01T18:00:00Z. If omitted, selling starts at "
+        "once. Cannot be changed once the round has opened.",
     )
     closes_at: Moment | None = Field(
-        None, description="When selling stops, for example 2030-12-01T20:00:00Z; never if left out. May be moved."
+        None,
+        description="Time at which selling stops, for example 2030-12-01T20:00:00Z. If omitted, the sale does not "
+        "close by itself. Can be changed at any time.",
     )
     per_customer_limit: int | None = Field(
         None,
         ge=1,
         le=MAX_STOCK,
-        description="Tickets that one customer may hold at most; any number if left out. Fixed once the round has "
-        "opened.",
+        description="Maximum number of tickets that one customer may hold. If omitted, there is no limit. Cannot be "
+        "changed once the round has opened.",
     )
     think_milliseconds: int | None = Field(
         None,
         ge=0,
         le=MAX_THINK_MS,
-        description="Pause between read and write of the strategies that have one. Left out, it is what the operator "
-        "has (SALE_THINK_MS) when the round starts. Fixed once the round has opened.",
+        description="Pause between read and write, for strategies that have one. If omitted, the operator's setting "
+        "SALE_THINK_MS at the start of the round applies. Cannot be changed once the round has opened.",
     )
-    paused: bool = Field(False, description="Refuses purchases while true. What was accepted is still booked.")
+    paused: bool = Field(False, description="Whether purchases are refused. Accepted orders are still booked.")
     round: int = Field(
         1,
         ge=1,
         le=MAX_ROUND,
-        description="Raise it to start the sale afresh, with its whole stock; earlier bookings are kept as history.",
+        description="Number of the round. Raise it to start a new round with the whole stock; the bookings of earlier "
+        "rounds are kept. Cannot be lowered.",
     )
     workers: WorkersSpec = Field(WorkersSpec(), description=WorkersSpec.__doc__)
     reconcile: ReconcileSpec = Field(ReconcileSpec(), description=ReconcileSpec.__doc__)
 
 
-class StockStatus(Part):
-    """The tickets of the round: total = remaining + backlog + setAside + booked."""
+class StockStatus(CamelModel):
+    """Where the tickets of the round are: total = remaining + backlog + setAside + booked."""
 
-    total: Count = Field(0, description="Tickets to sell, as the ledger has it.")
+    total: Count = Field(0, description="Number of tickets to sell, according to the ledger.")
     remaining: int = Field(
-        0, ge=-MAX_COUNT, le=MAX_COUNT, description="What the strategy's own counter has left to sell."
+        0, ge=-MAX_COUNT, le=MAX_COUNT, description="Number of tickets left to sell in the strategy's own counter."
     )
-    backlog: Count = Field(0, description="Accepted, and not yet in the ledger.")
-    set_aside: Count = Field(0, description="Of orders that no worker could book; they wait for a person.")
-    booked: Count = Field(0, description="Sold: counted from the ledger's bookings.")
-    rejected: Count = Field(0, description="Accepted, and refused by the ledger, which had no room for them.")
-    oversold: Count = Field(0, description="Booked beyond the total. 0 for ever where the strategy is exact.")
+    backlog: Count = Field(0, description="Number of tickets that are accepted and not yet in the ledger.")
+    set_aside: Count = Field(0, description="Number of tickets in orders that no worker could book. A person must act.")
+    booked: Count = Field(0, description="Number of tickets sold, counted from the bookings in the ledger.")
+    rejected: Count = Field(0, description="Number of tickets that were accepted and that the ledger had no room for.")
+    oversold: Count = Field(0, description="Number of tickets booked beyond total. Always 0 if the strategy is exact.")
 
 
-class DriftStatus(Part):
-    """By how many tickets the identity is off, and since when."""
+class DriftStatus(CamelModel):
+    """By how many tickets Redis and the ledger disagree, and since when."""
 
-    leaked: Count = Field(0, description="Tickets that are gone from Redis with no order behind them.")
-    over_admitted: Count = Field(0, description="Tickets promised beyond the total.")
-    lost: Count = Field(0, description="Tickets of accepted orders that Redis forgot before they were booked.")
-    since_time: Time | None = Field(None, description="When the present drift was first seen.")
-
-
-class WorkersStatus(Part):
-    """The workers, as this sale wishes and as they are."""
-
-    wished: Count = Field(0, description="Workers that this sale alone asks for.")
-    pool: Count = Field(0, description="Workers that the Deployment is to have, for all sales.")
-    ready: Count = Field(0, description="Workers of the pool that are ready.")
+    leaked: Count = Field(0, description="Number of tickets that left Redis without an order.")
+    over_admitted: Count = Field(0, description="Number of tickets promised beyond the total.")
+    lost: Count = Field(
+        0, description="Number of tickets in accepted orders that Redis forgot before they were booked."
+    )
+    since_time: Time | None = Field(None, description="Time at which the present drift was first observed.")
 
 
-class LastReconcile(Part):
+class WorkersStatus(CamelModel):
+    """The workers that this sale asks for, and those that there are."""
+
+    desired: Count = Field(0, description="Number of workers that this sale alone asks for.")
+    pool: Count = Field(0, description="Number of workers that the Deployment should have, for all sales.")
+    ready: Count = Field(0, description="Number of ready workers in the pool.")
+
+
+class LastReconcile(CamelModel):
     """The last reconciliation that changed something."""
 
-    time: Time = Field(description="When it ended.")
-    trace_id: str = Field("", max_length=32, description="Its trace: 32 hexadecimal digits, or nothing.")
+    time: Time = Field(description="Time at which it ended.")
+    trace_id: str = Field("", max_length=32, description="ID of its trace: 32 hexadecimal digits, or empty.")
 
 
 class ConditionType(StrEnum):
@@ -184,56 +200,60 @@ class ConditionStatus(StrEnum):
     UNKNOWN = "Unknown"
 
 
-class Condition(Part):
-    """One statement about the sale, as Kubernetes makes them."""
+class Condition(CamelModel):
+    """One aspect of the sale's state, in the usual form of Kubernetes conditions."""
 
     type: ConditionType = Field(
-        description="Ready: the spec is in force. StockSeeded: Redis has the stock. WorkersAvailable: the pool is as "
-        "wished. LedgerConsistent: Redis and the ledger agree. Accepting: a purchase now could succeed."
+        description="Type of the condition. Ready: the spec is in force. StockSeeded: the counter holds the stock of "
+        "the round. WorkersAvailable: workers are ready to drain, or none are needed. LedgerConsistent: Redis and the "
+        "ledger agree. Accepting: a purchase could succeed now."
     )
-    status: ConditionStatus = Field(description="Whether it holds; Unknown where it can't be told.")
+    status: ConditionStatus = Field(description="Status of the condition: True, False, or Unknown.")
     reason: str = Field(
-        max_length=256, pattern=r"^[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?$", description="Why, in one word for programs."
+        max_length=256,
+        pattern=r"^[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?$",
+        description="Reason for the status, as one word in CamelCase, for programs.",
     )
-    message: str = Field("", max_length=4096, description="Why, in a sentence for people.")
-    observed_generation: Count = Field(0, description="The generation of the resource that this speaks of.")
-    last_transition_time: Time = Field(description="When status last changed.")
+    message: str = Field("", max_length=4096, description="Message that explains the status, for people.")
+    observed_generation: Count = Field(0, description="Generation of the resource that the condition is based on.")
+    last_transition_time: Time = Field(description="Last time the status of the condition changed.")
 
 
-class FlashSaleStatus(Part):
-    """What the operator has seen and done. Written by the operator only."""
+class FlashSaleStatus(CamelModel):
+    """Observed state of the sale. Only the operator writes it."""
 
-    observed_generation: Count = Field(0, description="The generation of the spec that the rest of this speaks of.")
-    phase: Phase | None = Field(None, description="Where the sale is in its life; the first that fits, Degraded first.")
-    round: int | None = Field(None, ge=1, le=MAX_COUNT, description="The round that was last acted upon.")
+    observed_generation: Count = Field(0, description="Generation of the resource that this status is based on.")
+    phase: Phase | None = Field(
+        None, description="Phase of the sale's lifecycle: the first one that applies, beginning with Degraded."
+    )
+    round: int | None = Field(None, ge=1, le=MAX_COUNT, description="Round that was last reconciled.")
     epoch: int | None = Field(
-        None, ge=1, le=MAX_COUNT, description="The fencing token: raised by every seed, reset and repair."
+        None, ge=1, le=MAX_COUNT, description="Fencing token of the sale, raised by every round and every recount."
     )
     stock: StockStatus | None = Field(None, description=StockStatus.__doc__)
     drift: DriftStatus | None = Field(None, description=DriftStatus.__doc__)
     workers: WorkersStatus | None = Field(None, description=WorkersStatus.__doc__)
-    conditions: tuple[Condition, ...] = Field((), max_length=16, description="Ready and what it rests upon.")
+    conditions: tuple[Condition, ...] = Field((), max_length=16, description="Ready, and the conditions behind it.")
     last_reconcile: LastReconcile | None = Field(None, description=LastReconcile.__doc__)
 
 
-class Metadata(Part):
-    """What the operator reads of an object's metadata."""
+class Metadata(CamelModel):
+    """The metadata of an object that the operator reads."""
 
     name: str
     namespace: str
     uid: str
     generation: int = 1
-    resource_version: str = ""
     annotations: dict[str, str] = {}
-    deletion_timestamp: Time | None = None
 
     @property
     def adopts(self) -> bool:
+        """Return whether the resource may take over a sale that was created over HTTP."""
         return self.annotations.get(ADOPT) == "true"
 
 
-class FlashSale(Part):
-    """One sale of one kind of ticket: declare it, and the operator makes it true and keeps it true."""
+class FlashSale(CamelModel):
+    """A sale of one kind of ticket. The operator creates the sale as declared and keeps it in that state."""
 
     metadata: Metadata
     spec: FlashSaleSpec

@@ -1,7 +1,7 @@
-"""What the API server refuses beyond types and bounds, as rules of CEL, each with the sentence that a user reads.
+"""The validation rules of the CRD beyond types and bounds, in CEL, each with the message that the user reads.
 
-CEL has no clock: whether a time has passed is the operator's to see. A rule with `oldSelf` holds for changes only. What
-may be left out is compared with `.?`, on the parent of the field, so that leaving it out later is a change as well.
+CEL has no clock, so only the operator can see whether a time has passed. A rule with `oldSelf` applies to updates only.
+Optional fields are compared with `.?`, in a rule on their parent, so that removing the field counts as a change too.
 """
 
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ from flashsale_operator.resource.models import WorkersSpec
 NOT_YET_OPEN = [phase.value for phase in (Phase.PENDING, Phase.SEEDING, Phase.SCHEDULED)]
 BEFORE_OPENING = f"oldSelf.?status.?phase.orValue('{Phase.PENDING}') in {NOT_YET_OPEN}"
 NEXT_ROUND = "self.spec.round > oldSelf.spec.round"
-# asyncpg and the conversion to UTC take fewer years than RFC 3339 can write; the HTTP API has the same bounds.
-IN_OUR_TIMES = "self.getFullYear() >= 2000 && self.getFullYear() < 2200"
+# asyncpg and the conversion to UTC support fewer years than RFC 3339; the HTTP API has the same bounds.
+WITHIN_SUPPORTED_YEARS = "self.getFullYear() >= 2000 && self.getFullYear() < 2200"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`field`: the one to name in the refusal, below where the rule stands (`.spec.stock`); empty for that place."""
+    """A CEL rule. `field` is the field that the refusal names, relative to the rule's node; empty for the node."""
 
     rule: str
     message: str
@@ -35,7 +35,7 @@ def _fixed_once_open(field: str) -> Rule:
     unchanged = f"self.spec.?{field} == oldSelf.spec.?{field}"
     return Rule(
         f"{unchanged} || {NEXT_ROUND} || {BEFORE_OPENING}",
-        f"{field} is fixed once the sale has opened; to change it, raise round too, which starts the sale afresh",
+        f"{field} is fixed once the sale has opened; to change it, raise round too, which starts a new round",
         f".spec.{field}",
     )
 
@@ -44,11 +44,11 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "": (
         Rule(
             f"self.metadata.name.matches('{SALE_NAME}')",
-            "a sale's name is a DNS label: at most 63 of a-z, 0-9 and -, with a letter or digit at both ends",
+            "a sale's name must be a DNS label: at most 63 characters of a-z, 0-9 and -, without - at either end",
         ),
         Rule(
             f"self.spec.stock >= oldSelf.spec.stock || {NEXT_ROUND}",
-            "stock only grows while a round lasts; to lower it, raise round too, which starts the sale afresh",
+            "stock can only be raised within a round; to lower it, raise round too, which starts a new round",
             ".spec.stock",
         ),
         _fixed_once_open("opensAt"),
@@ -63,16 +63,19 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         ),
     ),
     "spec.strategy": (
-        Rule("self == oldSelf", "strategy is fixed for the sale's life; declare a sale of another name to sell so"),
+        Rule(
+            "self == oldSelf",
+            "strategy is fixed for the sale's life; to use another strategy, create a sale with another name",
+        ),
     ),
-    "spec.opensAt": (Rule(IN_OUR_TIMES, "opensAt must be between the years 2000 and 2200"),),
-    "spec.closesAt": (Rule(IN_OUR_TIMES, "closesAt must be between the years 2000 and 2200"),),
-    "spec.round": (Rule("self >= oldSelf", "round is never lowered; raise it to start the sale afresh"),),
+    "spec.opensAt": (Rule(WITHIN_SUPPORTED_YEARS, "opensAt must be between the years 2000 and 2200"),),
+    "spec.closesAt": (Rule(WITHIN_SUPPORTED_YEARS, "closesAt must be between the years 2000 and 2200"),),
+    "spec.round": (Rule("self >= oldSelf", "round can't be lowered; raise it to start a new round"),),
     "spec.workers": (
         Rule(
             "self.min <= self.max",
-            f"workers.min must be at most workers.max, which is {WorkersSpec().max} where it is left out",
+            f"workers.min must be at most workers.max, which is {WorkersSpec().max} by default",
         ),
     ),
 }
-"""By the path of the schema they stand at."""
+"""The rules by the path of their node in the schema."""

@@ -1,4 +1,7 @@
-"""A cluster whose pods run: the one that KUBECONFIG names, or that of CLUSTER_KIT if it is up with its node."""
+"""Fixtures for a cluster whose pods run.
+
+It is the one that KUBECONFIG leads to, or that of CLUSTER_KIT if it is already up with its node.
+"""
 
 import os
 import time
@@ -19,7 +22,7 @@ from tests.cluster.pods.shop import Shop
 
 @pytest.fixture(scope="session")
 def nodes(admin: Kubectl) -> list[str]:
-    """Those that take pods."""
+    """Return the names of the nodes that take pods. Skip the test if there is none."""
     names = [node["metadata"]["name"] for node in admin.get("nodes")["items"] if not node["spec"].get("taints")]
     if not names:
         pytest.skip("no node to run pods: the cluster is an API server alone (`make kind` gives one with a node)")
@@ -35,7 +38,7 @@ def images(admin: Kubectl, nodes: list[str]) -> ImageStore:
 
 @pytest.fixture(scope="session")
 def image(images: ImageStore) -> str:
-    """`repository:tag` of the image of this tree. ATOMICTICKETS_IMAGE names one that the nodes have already."""
+    """Return the `repository:tag` of this tree's image, built unless ATOMICTICKETS_IMAGE names one on the nodes."""
     if ready := os.environ.get("ATOMICTICKETS_IMAGE"):
         return ready
     try:
@@ -46,42 +49,38 @@ def image(images: ImageStore) -> str:
 
 
 @pytest.fixture(scope="package")
-def market(admin: Kubectl, image: str) -> Iterator[Kubectl]:
-    """kubectl in the namespace of the shop that most of these tests share."""
+def shop_namespace(admin: Kubectl, image: str) -> Iterator[Kubectl]:
+    """Yield kubectl in the namespace of the shop that most of these tests share."""
     assert image
     yield from restricted_namespace(admin)
 
 
 @pytest.fixture(scope="package")
-def shop(market: Kubectl, image: str) -> Shop:
-    """Installed, and every pod ready."""
-    shop = Shop(market, image)
+def shop(shop_namespace: Kubectl, image: str) -> Shop:
+    """Return an installed release of which every pod is ready."""
+    shop = Shop(shop_namespace, image)
     begun = time.monotonic()
-    with exclusively("definition"):  # which the tests of the operator, beside these, apply as well
+    with exclusively("definition"):  # the tests of the operator, which run at the same time, apply it too
         shop.install()
     print(f"\nhelm install to all ready: {time.monotonic() - begun:.1f} s")
     return shop
 
 
 @pytest.fixture(scope="package")
-def crowd(market: Kubectl, image: str) -> CrowdPod:
-    crowd = CrowdPod(market, image)
-    crowd.arrive()
-    return crowd
+def crowd(shop_namespace: Kubectl, image: str) -> CrowdPod:
+    return started_crowd(shop_namespace, image)
 
 
 @pytest.fixture(scope="module")
-def own_market(admin: Kubectl, image: str) -> Iterator[Kubectl]:
-    """As `market`, for the tests of one module."""
+def own_namespace(admin: Kubectl, image: str) -> Iterator[Kubectl]:
+    """Yield kubectl in a namespace for the tests of one module."""
     assert image
     yield from restricted_namespace(admin)
 
 
 @pytest.fixture(scope="module")
-def own_crowd(own_market: Kubectl, image: str) -> CrowdPod:
-    crowd = CrowdPod(own_market, image)
-    crowd.arrive()
-    return crowd
+def own_crowd(own_namespace: Kubectl, image: str) -> CrowdPod:
+    return started_crowd(own_namespace, image)
 
 
 @pytest.fixture(scope="package")
@@ -98,16 +97,23 @@ def killer(admin: Kubectl, image: str) -> Iterator[Killer]:
 
 
 @pytest.fixture
-def beside() -> Iterator[ThreadPoolExecutor]:
-    """For what goes on while the test does something else."""
+def background() -> Iterator[ThreadPoolExecutor]:
+    """Yield threads for work that goes on while the test does something else."""
     with ThreadPoolExecutor() as threads:
         yield threads
 
 
 def restricted_namespace(admin: Kubectl) -> Iterator[Kubectl]:
-    """One that enforces Pod Security `restricted`."""
+    """Yield kubectl in a new namespace that enforces Pod Security `restricted`."""
     name = f"shop-{uuid.uuid4().hex[:8]}"
     admin("create", "namespace", name)
     admin("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
     yield admin.within(name)
     admin("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+def started_crowd(namespace: Kubectl, image: str) -> CrowdPod:
+    """Return a started pod that sends crowds."""
+    crowd = CrowdPod(namespace, image)
+    crowd.start()
+    return crowd

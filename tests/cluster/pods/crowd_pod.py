@@ -1,19 +1,19 @@
-"""Who buys from inside the cluster: a pod of the project's image that no update and no fault of the release touches."""
+"""A pod that buys from inside the cluster. It runs the project's image, but is no part of the release under test."""
 
 import json
 from dataclasses import dataclass
 from typing import Any
 
-from app.lab.load.plan import LoadPlan
-from app.lab.load.result import LoadResult
+from app.blasts.load.plan import LoadPlan
+from app.blasts.load.result import LoadResult
 from tests.cluster.kubectl import Kubectl
 
 NAME = "crowd"
-MOST_RECORDS = 20_000
+MAX_RECORDS = 20_000
 EXEC_SECONDS = 180
-REPLY_SECONDS = 30.0  # of patience with a pod on a busy machine
+REPLY_SECONDS = 30.0  # how long a buyer waits for a pod on a busy machine
 IDLE = "import signal; signal.pause()"
-ASK = """
+REQUEST = """
 import json, sys, urllib.error, urllib.request
 method, url, token, body = json.load(sys.stdin)
 request = urllib.request.Request(url, method=method, data=json.dumps(body).encode() if body is not None else None)
@@ -39,7 +39,7 @@ class CrowdPod:
     kubectl: Kubectl
     image: str
 
-    def arrive(self) -> None:
+    def start(self) -> None:
         self.kubectl.apply(self._pod())
         self.kubectl("wait", f"pod/{NAME}", "--for=condition=Ready", "--timeout=60s")
 
@@ -54,8 +54,8 @@ class CrowdPod:
         retries: int = 0,
         seconds: float = 60,
     ) -> LoadResult:
-        """Returns when everybody was answered, with what each was told."""
-        assert requests <= MOST_RECORDS
+        """Send buyers, and return each one's answer when all have been answered."""
+        assert requests <= MAX_RECORDS
         plan = LoadPlan(
             url=url,
             sale=sale,
@@ -67,12 +67,12 @@ class CrowdPod:
             reply_seconds=REPLY_SECONDS,
             records=True,
         )
-        told = self._python("-m", "app.lab.load", json.dumps(plan.as_json()))
-        return LoadResult.from_json(json.loads(told))
+        printed = self._python("-m", "app.blasts.load", json.dumps(plan.as_json()))
+        return LoadResult.from_json(json.loads(printed))
 
-    def ask(self, method: str, url: str, *, token: str | None = None, body: Any = None) -> Answer:
-        """One request of HTTP."""
-        status, _, text = self._python("-c", ASK, stdin=json.dumps([method, url, token, body])).partition("\n")
+    def request(self, method: str, url: str, *, token: str | None = None, body: Any = None) -> Answer:
+        """Send one HTTP request from the pod."""
+        status, _, text = self._python("-c", REQUEST, stdin=json.dumps([method, url, token, body])).partition("\n")
         return Answer(int(status), json.loads(text))
 
     def _python(self, *arguments: str, stdin: str | None = None) -> str:
@@ -86,7 +86,7 @@ class CrowdPod:
             "image": self.image,
             "imagePullPolicy": "IfNotPresent",
             "command": ["python", "-c", IDLE],
-            # Without a share of its own it starves beside pods that start, and its idle connections are closed.
+            # Without a CPU request of its own it starves while other pods start, and its idle connections are closed.
             "resources": {"requests": {"cpu": "150m"}},
             "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         }

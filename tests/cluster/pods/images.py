@@ -1,4 +1,4 @@
-"""The project's image, on every node of the cluster that the tests run on."""
+"""The project's image, and variants of it, on every node of the cluster that the tests run on."""
 
 import shutil
 import subprocess
@@ -8,26 +8,29 @@ from pathlib import Path
 from tests.support.project import PROJECT
 
 BUILD_SECONDS = 600
-MIGRATION = "9999_of_the_test.py"  # its number is how a release knows its own revision
+MIGRATION = "9999_of_the_test.py"  # a release takes its own revision from the highest number
 
 
 class CannotBuild(Exception):
-    """Nothing here builds an image; the message says what is missing."""
+    """No image can be built here. The message says what is missing."""
 
 
 class BuildFailed(Exception):
-    """What the builder said last."""
+    """The build failed. The message is the end of the builder's output."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageStore:
-    """Builds with Docker and loads into kind, or both with the script of CLUSTER_KIT. `context`: kubectl's."""
+    """The images of a cluster. They are built with Docker and loaded into kind, or the script of CLUSTER_KIT does both.
+
+    `context` is kubectl's.
+    """
 
     context: str
     kit: Path | None
 
     def build(self, tag: str, directory: Path = PROJECT) -> None:
-        """Raises CannotBuild or BuildFailed."""
+        """Build an image and put it on every node. Raise CannotBuild or BuildFailed."""
         of_kind = self.context.startswith("kind-")
         for tool in ("docker", "kind") if of_kind else (str(self.kit or "CLUSTER_KIT"),):
             if shutil.which(tool) is None:
@@ -45,7 +48,7 @@ class ImageStore:
 
 
 def with_migration(directory: Path, image: str, source: str) -> Path:
-    """What an image is built from, at `directory`, that is `image` with one more migration."""
+    """Write to `directory` a build context of `image` with one more migration. Return the directory."""
     (directory / MIGRATION).write_text(source)
     (directory / "Dockerfile").write_text(f"FROM {image}\nCOPY {MIGRATION} /srv/atomictickets/alembic/versions/\n")
     return directory

@@ -1,4 +1,4 @@
-"""The release's Jaeger, asked by the HTTP API of its page."""
+"""The release's Jaeger, queried by the HTTP API that its own page uses."""
 
 import json
 from collections import Counter
@@ -8,43 +8,46 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.cluster.kubectl import Kubectl
-from tests.support.received import Received, Spans
+from tests.support.received import ReceivedSpan, Spans
 from tests.support.until import block_until
 
-MOST_TRACES = 1000
+MAX_TRACES = 1000
 WAIT_SECONDS = 30  # a process sends every 5 s
 
 
 @dataclass(frozen=True, slots=True)
 class Jaeger:
-    """`service`: of Kubernetes."""
+    """A Jaeger in the cluster. `service` is the name of its Kubernetes Service."""
 
     kubectl: Kubectl
     service: str
 
     def search(self, service: str, operation: str, tags: Mapping[str, str]) -> Spans:
-        """Whole traces that have such a span."""
-        return self._traces(service=service, operation=operation, tags=json.dumps(tags), limit=MOST_TRACES)
+        """Return all spans of the traces that have such a span."""
+        return self._traces(service=service, operation=operation, tags=json.dumps(tags), limit=MAX_TRACES)
 
     def traces(self, ids: Iterable[str]) -> Spans:
         return self._traces(traceID=sorted(set(ids)))
 
     def _traces(self, **query: Any) -> Spans:
-        traces = self._ask(f"traces?{urlencode(query, doseq=True)}")
+        traces = self._get(f"traces?{urlencode(query, doseq=True)}")
         return Spans([received(span, trace["processes"]) for trace in traces for span in trace["spans"]])
 
-    def _ask(self, what: str) -> Any:
-        # By way of the API server: it reaches Services on any kind of cluster.
-        address = f"/api/v1/namespaces/{self.kubectl.namespace}/services/{self.service}:16686/proxy/api/{what}"
+    def _get(self, query: str) -> Any:
+        # Through the API server's proxy, which reaches Services on any kind of cluster.
+        address = f"/api/v1/namespaces/{self.kubectl.namespace}/services/{self.service}:16686/proxy/api/{query}"
         return json.loads(self.kubectl("get", "--raw", address))["data"]
 
 
-def when(look: Callable[[], Spans], complete: Callable[[Spans], bool]) -> Spans:
-    """What is seen once it is complete: each process sends its spans in its own time. Fails with the last seen."""
+def when(read: Callable[[], Spans], complete: Callable[[Spans], bool]) -> Spans:
+    """Return the spans once they are complete, as each process sends its spans in its own time.
+
+    Fail with the last ones seen if they do not become complete.
+    """
     seen = Spans()
 
     def arrived() -> bool:
-        seen.spans = look().spans
+        seen.spans = read().spans
         return complete(seen) and not seen.orphans()
 
     try:
@@ -55,10 +58,10 @@ def when(look: Callable[[], Spans], complete: Callable[[Spans], bool]) -> Spans:
     return seen
 
 
-def received(span: dict[str, Any], processes: dict[str, Any]) -> Received:
+def received(span: dict[str, Any], processes: dict[str, Any]) -> ReceivedSpan:
     process, tags = processes[span["processID"]], plain(span["tags"])
     parents, links = (references(span, kind) for kind in ("CHILD_OF", "FOLLOWS_FROM"))
-    return Received(
+    return ReceivedSpan(
         name=span["operationName"],
         service=process["serviceName"],
         trace_id=span["traceID"],

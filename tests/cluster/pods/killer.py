@@ -1,5 +1,7 @@
-"""SIGKILL for all processes of a pod, from outside: within its container nobody can send it to process 1, and a forced
-deletion still sends SIGTERM first. A privileged pod that sees the node's processes does it, on kind as anywhere.
+"""SIGKILL for all processes of a pod, sent from outside it.
+
+Inside a container no process can send SIGKILL to process 1, and a forced deletion still sends SIGTERM first. So a
+privileged pod that sees the node's processes sends it, which works on kind as on any other cluster.
 """
 
 from dataclasses import dataclass
@@ -27,7 +29,7 @@ print(len(killed))
 
 @dataclass(frozen=True, slots=True)
 class Killer:
-    """`kubectl` is in a namespace that allows privileged pods."""
+    """Privileged pods, one on each node that needs one. `kubectl` is in a namespace that allows them."""
 
     kubectl: Kubectl
     image: str
@@ -37,8 +39,8 @@ class Killer:
         killed = self.kubectl("exec", name, "--", "python", "-c", KILL, pod["metadata"]["uid"])
         assert int(killed) > 0, f"{pod['metadata']['name']} had no process on {pod['spec']['nodeName']}"
 
-    def stand_ready(self, node: str) -> None:
-        """So that a kill comes at once."""
+    def prepare(self, node: str) -> None:
+        """Start the pod on this node, so that a later kill takes effect at once."""
         self._pod_on(node)
 
     def _pod_on(self, node: str) -> str:

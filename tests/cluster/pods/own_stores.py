@@ -1,6 +1,6 @@
-"""Stores that are not the chart's: PostgreSQL, a stock server that a Sentinel knows, a broker. All speak TLS alone.
+"""Stores that are not the chart's own: PostgreSQL, a stock server behind a Sentinel, and a broker, all with TLS alone.
 
-Passwords hold what a URL would have to encode.
+Their passwords contain characters that a URL must encode.
 """
 
 import base64
@@ -13,7 +13,7 @@ Manifest = dict[str, Any]
 
 LEDGER, STOCK, SENTINEL, BROKER = "ledger", "stock", "sentinel", "hints"
 STRANGER = "stranger"
-"""Another name of the ledger, which its certificate doesn't have."""
+"""Another name of the ledger, which is not in its certificate."""
 TLS = "tls"
 PRIMARY = "primary"
 PASSWORDS = {LEDGER: "p@ss:w/ord?1#%", STOCK: "sto:ck@/?#", BROKER: "hi/nts@#"}
@@ -26,7 +26,7 @@ VALKEY_SERVER = (
     *("--dir", "/data", "--save", "", "--maxmemory-policy", "noeviction", "--requirepass", "$(PASSWORD)"),
 )
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
-# It rewrites its configuration, which must be a file.
+# A Sentinel rewrites its configuration, which must therefore be a file.
 SENTINEL_SCRIPT = f"""cat > /data/sentinel.conf <<END
 port 0
 tls-port 26379
@@ -46,7 +46,7 @@ POSTGRES_SERVER = ("docker-entrypoint.sh", "postgres", "-c", "ssl=on", "-c", "ss
 
 
 def set_up(kubectl: Kubectl, authority: Path) -> None:
-    """Returns when all of them answer. `authority`: as `tests.support.tls.authority` makes it."""
+    """Create the stores and return when all of them answer. `tests.support.tls.authority` makes `authority`."""
     files = {"ca.crt": "ca.crt", "tls.crt": "server.crt", "tls.key": "server.key"}
     kubectl.apply(
         secret(TLS, {name: (authority / file).read_bytes() for name, file in files.items()}),
@@ -72,7 +72,7 @@ def service(name: str, port: int, pod: str) -> Manifest:
 
 
 def store(name: str, image: str, port: int, command: tuple[str, ...], *, password: str = "") -> list[Manifest]:
-    """A pod, and a Service of its name. What it writes is gone with it."""
+    """Return a pod and a Service with its name. The pod's data are lost when it ends."""
     taken = {"valueFrom": {"secretKeyRef": {"name": password or name, "key": "password"}}}
     mounts = {"tls": "/tls", "data": "/data", "database": "/var/lib/postgresql", "run": "/var/run/postgresql"}
     container = {

@@ -1,4 +1,4 @@
-"""One release of the chart whose pods run, seen through kubectl, helm and its ledger."""
+"""One release of the chart with running pods, seen through kubectl, helm and its ledger."""
 
 import json
 import time
@@ -18,20 +18,23 @@ from tests.support.until import block_until
 WAIT_SECONDS = 60
 READY_SECONDS = 90
 RESTART_SECONDS = 120  # the kubelet waits longer after each death
-# A store that doesn't get its turn on a busy machine within a second is no outage of which buyers are to hear.
-PATIENCE = (
+# On a busy machine a store may take more than a second to answer, which must not count as an outage.
+LONGER_TIMEOUTS = (
     *("settings.GATE_CONNECT_TIMEOUT_SECONDS=5", "settings.GATE_COMMAND_TIMEOUT_SECONDS=5"),
     *("settings.GATE_QUEUE_SECONDS=10", "settings.LEDGER_CONNECT_TIMEOUT_SECONDS=5"),
 )
 
 Object = dict[str, Any]
 Order = tuple[str, str]
-"""Customer and idempotency key."""
+"""A customer and an idempotency key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """`image` is `repository:tag`. `ledger_pod` has psql, `stock_pod` has `valkey_cli`; empty: the bundled ones."""
+    """A release. `image` is `repository:tag`.
+
+    `ledger_pod` has psql and `stock_pod` has `valkey_cli`. If they are empty, the bundled stores are used.
+    """
 
     kubectl: Kubectl
     image: str
@@ -46,16 +49,16 @@ class Shop:
 
     @property
     def url(self) -> str:
-        """For any pod of the cluster."""
+        """Return the API's URL, as any pod of the cluster can use it."""
         return f"http://{self.release}-api.{self.kubectl.namespace}:8000"
 
     def sets(self, image: str = "") -> tuple[str, ...]:
-        """What every install and upgrade of it is told."""
+        """Return the values that every install and upgrade of the release sets."""
         repository, _, tag = (image or self.image).rpartition(":")
-        return f"image.repository={repository}", f"image.tag={tag}", *PATIENCE
+        return f"image.repository={repository}", f"image.tag={tag}", *LONGER_TIMEOUTS
 
     def install(self, *sets: str) -> str:
-        """Returns when every pod is ready and the migration done, which may take 90 s."""
+        """Install the release. Return when every pod is ready and the migration is done, which may take 90 s."""
         return self.helm.install(*self.sets(), *sets, wait_seconds=READY_SECONDS)
 
     def upgrade(self, *sets: str, image: str = "") -> str:
@@ -65,24 +68,25 @@ class Shop:
         return f"{self.release}-{component}"
 
     def pods(self, component: str) -> list[Object]:
-        """Those that run and are not on their way out."""
+        """Return the component's pods that run and are not being deleted."""
         selector = f"--selector=app.kubernetes.io/instance={self.release},app.kubernetes.io/component={component}"
         found = self.kubectl.get("pods", selector, "--field-selector=status.phase=Running")["items"]
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
     def all_pods(self) -> list[str]:
-        """As `pod/name`, those of Jobs too."""
+        """Return all pods of the release, including those of Jobs, as `pod/name`."""
         selector = f"--selector=app.kubernetes.io/instance={self.release}"
         return self.kubectl("get", "pods", selector, "--output=name").split()
 
     def wait_rolled_out(self, component: str) -> None:
-        """Of a Deployment."""
+        """Wait until the component's Deployment is rolled out."""
         self.kubectl("rollout", "status", f"deployment/{self.name(component)}", "--timeout=120s", seconds=130)
 
     def wait_restarted(self, pod: Object) -> float:
-        """Until a pod whose processes were killed is ready again; when that was, on the monotonic clock.
+        """Wait until a pod whose processes were killed is ready again. Return the time on the monotonic clock.
 
-        `pod`: as it was before. A worker may also be gone: of a pool that shrinks the one that isn't ready goes first.
+        `pod` is the pod as it was before. A worker's pod may also be gone, because a Deployment that shrinks first
+        deletes the pods that are not ready.
         """
 
         def came_back() -> bool:
@@ -109,15 +113,15 @@ class Shop:
         return self.kubectl("get", "secret", self.name("admin"), f"--output=go-template={path}")
 
     def metrics(self, pod: Object) -> str:
-        """The exposition of one API pod, by way of the API server."""
+        """Return the exposition of one API pod, read through the API server's proxy."""
         address = f"/api/v1/namespaces/{self.kubectl.namespace}/pods/{pod['metadata']['name']}:8000/proxy/metrics"
         return self.kubectl("get", "--raw", address)
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
-        """What the ledger answers; `sql` is a SELECT."""
+        """Return the rows of a SELECT on the ledger."""
         schema = f"{self.kubectl.namespace}-{self.release}"
         psql = ("psql", "--username=atomictickets", "--dbname=atomictickets", "--tuples-only", "--no-align")
-        told = self.kubectl(
+        printed = self.kubectl(
             *(
                 "exec",
                 self.ledger_pod or f"{self.name('postgres')}-0",
@@ -127,23 +131,26 @@ class Shop:
             ),
             *(*psql, f"--command=SELECT json_agg(each) FROM ({sql}) each"),  # noqa: S608  the tests' own
         )
-        return json.loads(told) if told.strip() else []
+        return json.loads(printed) if printed.strip() else []
 
     def bookings(self, sale: str) -> Counter[Order]:
-        """How often each order is in the ledger as booked."""
+        """Return how many bookings with the status `booked` each order has in the ledger."""
         of_sale = f"FROM bookings WHERE sale = '{sale}' AND status = 'booked'"
         rows = self.rows(f"SELECT customer, idempotency_key AS key {of_sale}")
         return Counter((row["customer"], row["key"]) for row in rows)
 
     def backlog(self, sale: str) -> int:
-        """Orders in the stock server that no worker has booked yet."""
+        """Return how many orders in the stock server no worker has booked yet."""
         orders = SaleKeys(f"{self.kubectl.namespace}-{self.release}", sale).orders
         return int(
             self.kubectl("exec", self.stock_pod or f"{self.name('valkey')}-0", "--", *self.valkey_cli, "XLEN", orders)
         )
 
     def until_status(self, sale: str, holds: Callable[[Status], bool], seconds: float = WAIT_SECONDS) -> Status:
-        """Return the resource's status once it is so. Raises AssertionError with the last one seen."""
+        """Wait until the resource's status meets the condition, and return the status.
+
+        Raise AssertionError with the last status seen if it does not.
+        """
         return until_status(
             partial(block_until, seconds=seconds), partial(self.kubectl.get, f"flashsale/{sale}"), holds
         )

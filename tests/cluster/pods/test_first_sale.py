@@ -1,4 +1,4 @@
-"""From `helm install` to the first sales: what the README shows."""
+"""The README's steps from `helm install` to the first sales."""
 
 from base64 import b64decode
 
@@ -9,7 +9,7 @@ from tests.cluster.pods.crowd_pod import CrowdPod
 from tests.cluster.pods.shop import Object, Shop
 from tests.support.project import PROJECT
 
-COMPONENTS = ("api", "worker", "operator", "blaster", "broker", "jaeger", "valkey", "postgres")
+COMPONENTS = ("api", "worker", "operator", "blast-runner", "broker", "jaeger", "valkey", "postgres")
 pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.thorough, pytest.mark.timeout(400)]
 
 
@@ -28,7 +28,7 @@ def test_the_samples_sell_exactly_ten_and_more_than_ten(shop: Shop, crowd: Crowd
         shop.kubectl("apply", f"--filename={PROJECT / 'k8s' / f'{sale}.yaml'}")
     shop.until_open(*sales)
     blast(shop, crowd, "atomic-drop", requests=100)
-    # Those who think hold connections: on a slow machine others wait too long for one.
+    # The naive strategy pauses with an open connection: on a slow machine other buyers wait too long for one.
     blast(shop, crowd, "naive-drop", requests=100, may_fail=True)
     assert all(purchases(shop, pod) > 0 for pod in shop.pods("api")), "one pod answered everybody"
     atomic = shop.until_status(
@@ -43,15 +43,15 @@ def test_helm_test_buys_a_ticket(shop: Shop) -> None:
     assert "Phase:          Succeeded" in shop.helm.test()
 
 
-def test_a_secret_is_told_nowhere_but_in_its_secret(shop: Shop) -> None:
-    """The last of this module: every pod has worked by now."""
+def test_secrets_appear_nowhere_else(shop: Shop) -> None:
+    """This is the last test of its module, so that every pod has worked before it."""
     secrets = {b64decode(value).decode() for data in shop.passwords().values() for value in data.values()}
     assert len(secrets) == 4, "of three stores, and the admin's"
-    told = {pod: shop.kubectl("logs", pod, "--all-containers", "--tail=-1") for pod in shop.all_pods()}
-    assert len(told) >= len(COMPONENTS)
-    told |= {"describe": shop.kubectl("describe", "all,configmaps,jobs,flashsales")}
-    told |= {"specs": shop.kubectl("get", "all,configmaps,jobs,flashsales", "--output=yaml")}
-    for place, text in told.items():
+    texts = {pod: shop.kubectl("logs", pod, "--all-containers", "--tail=-1") for pod in shop.all_pods()}
+    assert len(texts) >= len(COMPONENTS)
+    texts |= {"describe": shop.kubectl("describe", "all,configmaps,jobs,flashsales")}
+    texts |= {"specs": shop.kubectl("get", "all,configmaps,jobs,flashsales", "--output=yaml")}
+    for place, text in texts.items():
         assert text
         assert not [secret for secret in secrets if secret in text], f"a secret is in {place}"
 

@@ -1,4 +1,4 @@
-"""A pod is killed (SIGKILL, all its processes) while a crowd buys. Nothing that was promised is lost or sold twice."""
+"""All processes of a pod get SIGKILL while a crowd buys. No promised ticket is lost or sold twice."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.cluster.manifests import flashsale
-from tests.cluster.pods import verdict
 from tests.cluster.pods.buyers import RETRIES, buyers
 from tests.cluster.pods.crowd_pod import CrowdPod
+from tests.cluster.pods.exactness import assert_exact
 from tests.cluster.pods.killer import Killer
 from tests.cluster.pods.shop import Shop
 from tests.support.until import block_until
@@ -21,30 +21,30 @@ SOME = 300
 @pytest.fixture(autouse=True)
 def killer_is_ready(killer: Killer, nodes: list[str]) -> None:
     for node in nodes:
-        killer.stand_ready(node)
+        killer.prepare(node)
 
 
 @pytest.mark.parametrize("component", ["api", "worker", "operator", "valkey", "postgres"])
 def test_a_pod_killed_in_mid_blast(
-    shop: Shop, crowd: CrowdPod, killer: Killer, beside: ThreadPoolExecutor, component: str
+    shop: Shop, crowd: CrowdPod, killer: Killer, background: ThreadPoolExecutor, component: str
 ) -> None:
     sale = f"{component}-dies"
     victim = shop.pods(component)[0]
-    with buyers(shop, crowd, beside, sale, retries=RETRIES) as queue:
+    with buyers(shop, crowd, background, sale, retries=RETRIES) as load:
         block_until(lambda: shop.bookings(sale).total() > SOME, seconds=60)
         killer.kill(victim)
-        back = beside.submit(shop.wait_restarted, victim)
-    settled = verdict.check(shop, sale, queue.records(), since=back.result())
+        back = background.submit(shop.wait_restarted, victim)
+    settled = assert_exact(shop, sale, load.records(), since=back.result())
     print(f"\n{component}: exact {time.monotonic() - back.result():.1f} s after its return")
-    assert queue.outcomes().keys() == {"accepted"}
-    assert component == "api" or queue.turned_away == 0
-    assert settled["stock"]["booked"] == len(queue.records())
+    assert load.outcomes().keys() == {"accepted"}
+    assert component == "api" or load.turned_away == 0
+    assert settled["stock"]["booked"] == len(load.records())
 
 
 def test_a_pod_that_starts_while_the_stock_server_is_away_waits_for_it(
     shop: Shop, crowd: CrowdPod, killer: Killer
 ) -> None:
-    """Its startup probe has passed, so that no outage, however long, has the kubelet restart it."""
+    """The pod's startup probe has passed, so the kubelet does not restart it in an outage, however long."""
     sale = "after-the-outage"
     shop.kubectl.apply(flashsale(sale))
     shop.until_open(sale)
@@ -65,6 +65,6 @@ def test_a_pod_that_starts_while_the_stock_server_is_away_waits_for_it(
         shop.kubectl("scale", stock_server, "--replicas=1")
     shop.wait_restarted(victim)
     shop.until_open(sale)
-    told = crowd.buy(shop.url, sale, requests=20, retries=RETRIES)
-    assert told.outcomes == {"accepted": 10, "sold-out": 10}
-    verdict.check(shop, sale, told.records)
+    bought = crowd.buy(shop.url, sale, requests=20, retries=RETRIES)
+    assert bought.outcomes == {"accepted": 10, "sold-out": 10}
+    assert_exact(shop, sale, bought.records)

@@ -1,14 +1,15 @@
-"""Takes from every process of an installation what it would notice a failover by.
+"""Hide from every process of an installation the facts by which it would notice a failover.
 
-Python imports a module of this name at each start, where PYTHONPATH has its directory. BLINDFOLD lists what is hidden:
-`run-id` (which server answers, as some managed services do it), `numbers` (that an order's number was given before).
+Python imports a module of this name at each start if PYTHONPATH has its directory. BLINDFOLD lists what is hidden:
+`run-id` (the server's run id, which some managed services hide too) and `numbers` (that an order's number was used
+before).
 """
 
 import os
 from typing import Any
 
 from app.gate import connection, gate
-from app.gate.gather import Gatherer, SaleQueue
+from app.gate.batching import PurchaseBatcher, SaleQueue
 from app.gate.replies import BatchReply
 
 
@@ -16,9 +17,9 @@ async def nobody(_: gate.Gate, __: str) -> str:
     return ""
 
 
-def hint_only(gatherer: Gatherer, queue: SaleQueue, reply: BatchReply, _: int) -> None:
+def hint_only(batcher: PurchaseBatcher, queue: SaleQueue, reply: BatchReply, _: int) -> None:
     if reply.hint_due:
-        gatherer._noticed(queue.sale, reply.fence, "hint")  # noqa: SLF001  it stands in for one of its own methods
+        batcher._on_notice(queue.sale, reply.token, "hint")  # noqa: SLF001  replaces a method of the class
 
 
 def hide(owner: Any, name: str, instead: Any) -> None:
@@ -31,4 +32,4 @@ if "run-id" in hidden:
     hide(connection, "_run_id", lambda _: "")
     hide(gate.Gate, "run_id", nobody)
 if "numbers" in hidden:
-    hide(Gatherer, "_watch", hint_only)
+    hide(PurchaseBatcher, "_check_numbers", hint_only)

@@ -1,36 +1,39 @@
-"""One installation on which processes may be killed, for all scenarios of a session; each is played once."""
+"""Fixtures for one installation whose processes may be killed. All scenarios of a session share it.
+
+Each scenario is played once with each strategy.
+"""
 
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from app.lab.home import LabHome
-from app.lab.race.ground import OwnGround
 from app.lab.race.scenarios.catalog import SCENARIOS
 from app.lab.race.scenarios.scene import Scene
-from app.lab.watched import watched
+from app.lab.race.target import OwnTarget
+from app.lab.stack.home import LabHome
+from app.lab.stack.supervised import supervised
 from app.strategies.registry import STRATEGIES
 
 Play = Callable[[str, str], Awaitable[list[Scene]]]
 
 
 @pytest.fixture(scope="package")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnGround]:
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnTarget]:
     home = LabHome(tmp_path_factory.mktemp("race"))
-    with OwnGround(home, print, 2, 1, faults=True) as ground:
-        yield ground
+    with OwnTarget(home, print, 2, 1, faults=True) as target:
+        yield target
 
 
 @pytest.fixture(scope="package")
-def play(ground: OwnGround) -> Play:
-    """Plays a scenario with a strategy, by their names."""
+def play(target: OwnTarget) -> Play:
+    """Return a function that plays a scenario with a strategy, both given by name, and remembers its scenes."""
     played: dict[tuple[str, str], list[Scene]] = {}
 
     async def play(scenario: str, strategy: str) -> list[Scene]:
         if (scenario, strategy) not in played:
-            work = SCENARIOS[scenario].act(ground, STRATEGIES[strategy])
-            played[scenario, strategy] = await watched(work, ground.supervisor)
+            work = SCENARIOS[scenario].act(target, STRATEGIES[strategy])
+            played[scenario, strategy] = await supervised(work, target.supervisor)
         return played[scenario, strategy]
 
     return play

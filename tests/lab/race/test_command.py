@@ -1,4 +1,4 @@
-"""`atomictickets race` as a user runs it, with small numbers; and a strategy that only the test knows."""
+"""`atomictickets race` as a user runs it, with small numbers, and with a strategy that only the test adds."""
 
 import json
 import os
@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from app.lab.cli import main
-from app.lab.door import Door
-from app.lab.race.command import scenarios_of
-from app.lab.race.contest import UnknownChoice, chosen
-from app.lab.servers.ports import free_port
+from app.api.lab_control import LabControl
+from app.lab.cli.main import main
+from app.lab.cli.race import chosen_scenarios
+from app.lab.race.workload import UnknownChoice, chosen_strategies
+from app.lab.stack.servers.ports import free_port
 from app.strategies.registry import STRATEGIES
 from tests.support.project import PROJECT
 from tests.support.toy_strategy import ToyStrategy
@@ -21,16 +21,19 @@ SMALL = ["--requests", "60", "--concurrency", "40", "--stock", "10"]
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> type[ToyStrategy]:
-    """One file and one line: here the line is made at run time, in this process and in those of the installation."""
+    """Register a strategy and return it. A contributor would add one file, and one line to the registry.
+
+    Here the line is added at run time, in this process and in those of the installation.
+    """
     monkeypatch.setitem(STRATEGIES, ToyStrategy.name, ToyStrategy)
     path = [str(PROJECT / "tests/lab/race/toy"), str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
     return ToyStrategy
 
 
-# 11 s: an installation is started, and nine crowds come, each out of a process of its own.
+# This takes 11 s: an installation is started, and nine crowds come, each from a process of its own.
 @pytest.mark.usefixtures("toy")
-def test_a_race_tells_the_exact_from_the_others_and_takes_in_a_strategy_of_a_test(
+def test_a_race_finds_which_strategies_are_exact_and_accepts_one_that_a_test_adds(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report, history = tmp_path / "race.json", tmp_path / "race.jsonl"
@@ -39,7 +42,7 @@ def test_a_race_tells_the_exact_from_the_others_and_takes_in_a_strategy_of_a_tes
     more = ["--home", str(home), "--lab", str(lab), "--json", str(report), "--history", str(history), "--repeat", "2"]
     assert main(["race", "--strategies", "naive,toy,atomic", *SMALL, *more]) == 0
     printed = capsys.readouterr().out
-    assert Door(lab / "door").race_report() == json.loads(report.read_text())
+    assert LabControl(lab / "control").race_report() == json.loads(report.read_text())
     entries = {entry["strategy"]: entry for entry in json.loads(report.read_text())["race"]}
     assert [(name, entries[name]["exact"]) for name in sorted(entries)] == [
         ("atomic", True),
@@ -60,7 +63,7 @@ def test_a_race_tells_the_exact_from_the_others_and_takes_in_a_strategy_of_a_tes
 
 
 def assert_costs_are_known(entries: dict[str, Any]) -> None:
-    """The ledger was looked at, Redis was counted: not what came of it, which is the machine's."""
+    """Assert that the costs in the ledger and in Redis were measured, without checking values that vary by machine."""
     for entry in entries.values():
         for run in entry["runs"]:
             assert run["connections"] is not None
@@ -69,7 +72,7 @@ def assert_costs_are_known(entries: dict[str, Any]) -> None:
             assert run["p50_ms"] <= run["p95_ms"] <= run["p99_ms"] <= run["p999_ms"]
 
 
-def test_a_service_that_is_not_there_is_told_for_each_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_service_that_is_away_fails_every_strategy(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["race", "--strategies", "naive", "--url", f"http://127.0.0.1:{free_port()}"]) == 1
     assert "naive: not raced: API Unreachable" in capsys.readouterr().out
 
@@ -81,14 +84,16 @@ def test_a_service_that_is_not_there_is_told_for_each_and_fails(capsys: pytest.C
         "--json nowhere/race.json", "--history nowhere/race.jsonl", "--write .",
     ],
 )  # fmt: skip
-def test_a_mistake_is_told_before_anything_starts(mistake: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_usage_error_is_reported_before_anything_starts(
+    mistake: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["race", "--home", str(home), *mistake.split()])
     assert f"argument {mistake.split(maxsplit=1)[0]}: " in capsys.readouterr().err
     assert not home.exists()
 
 
-def test_a_page_without_a_place_for_the_tables_is_told_before_anything_starts(
+def test_a_page_without_marks_is_refused_before_anything_starts(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = tmp_path / "page.md"
@@ -100,9 +105,9 @@ def test_a_page_without_a_place_for_the_tables_is_told_before_anything_starts(
 
 def test_unknown_names_are_refused_before_anything_starts() -> None:
     with pytest.raises(UnknownChoice, match="no strategy 'magic'"):
-        chosen(["naive", "magic"])
+        chosen_strategies(["naive", "magic"])
     with pytest.raises(UnknownChoice, match="no scenario 'flood'"):
-        scenarios_of(["flood"], away=False)
+        chosen_scenarios(["flood"], remote=False)
     with pytest.raises(UnknownChoice, match="--url"):
-        scenarios_of(["crash"], away=True)
-    assert scenarios_of(["all"], away=False)[:2] == ["crowd", "limit"]
+        chosen_scenarios(["crash"], remote=True)
+    assert chosen_scenarios(["all"], remote=False)[:2] == ["crowd", "limit"]

@@ -1,15 +1,15 @@
-"""Medians, spread, the order of merit, the tables, and the page they are written into."""
+"""The figures of a race: medians, spread, the ranking, the tables, and the page into which they are written."""
 
 from typing import Any
 
 import pytest
 
-from app.lab.race.contest import Contest
-from app.lab.race.crowds import Race
 from app.lab.race.figures import Entry, RaceFigures, by_merit, percentiles_ms
-from app.lab.race.output import Report
+from app.lab.race.output import RaceReport
 from app.lab.race.page import NoMarks, rewritten
+from app.lab.race.plain_race import Race
 from app.lab.race.table import OUTCOME, STORES, aligned, table, text_of
+from app.lab.race.workload import Workload
 from app.races.history.findings import Anomaly, Finding
 
 
@@ -36,8 +36,8 @@ def run(**figures: Any) -> RaceFigures:
 
 def entry(name: str, *runs: RaceFigures, promises: bool = True, findings: list[Finding] | None = None) -> Entry:
     entry = Entry(name, promises_exactness=promises, keeps_limit=True, accepted_in="ledger")
-    for each in runs:
-        entry.add(each, findings or [])
+    for figures in runs:
+        entry.add(figures, findings or [])
     return entry
 
 
@@ -52,7 +52,7 @@ def test_a_figure_is_the_median_with_its_spread() -> None:
     assert (spread.median, spread.lowest, spread.highest) == (200.0, 100.0, 300.0)
 
 
-def test_a_figure_that_one_run_lacks_is_not_told() -> None:
+def test_a_figure_that_one_run_lacks_has_no_spread() -> None:
     assert entry("x", run(lock_wait_ms=1.0), run()).spread("lock_wait_ms") is None
     assert entry("x").spread("sold") is None
 
@@ -64,13 +64,13 @@ def test_exact_ones_come_first_and_among_equals_the_fastest() -> None:
 
 
 def test_a_promise_is_broken_by_the_ledger_by_the_history_or_by_not_being_raced() -> None:
-    assert entry("x", run()).keeps_its_word
-    assert not entry("x", run(undersold=1)).keeps_its_word
-    assert not entry("x", run(), findings=[oversold()]).keeps_its_word
-    assert entry("x", run(oversold=5), promises=False, findings=[oversold()]).keeps_its_word
+    assert entry("x", run()).kept_its_promise
+    assert not entry("x", run(undersold=1)).kept_its_promise
+    assert not entry("x", run(), findings=[oversold()]).kept_its_promise
+    assert entry("x", run(oversold=5), promises=False, findings=[oversold()]).kept_its_promise
     failed = entry("x")
     failed.failure = "API Unreachable"
-    assert not failed.keeps_its_word
+    assert not failed.kept_its_promise
 
 
 def test_findings_of_all_runs_are_counted_and_one_is_shown() -> None:
@@ -81,7 +81,7 @@ def test_findings_of_all_runs_are_counted_and_one_is_shown() -> None:
     assert text_of([measured]).count("booking r1") == 1
 
 
-def test_it_is_told_in_how_many_runs_it_was_oversold() -> None:
+def test_the_number_of_oversold_runs_is_reported() -> None:
     measured = entry("x", run(), run(oversold=5), run(oversold=1), promises=False, findings=[oversold()])
     assert measured.as_json()["oversold_in"] == 2
     assert "oversold in 2 of 3 runs" in text_of([measured])
@@ -114,8 +114,8 @@ Words that stay.
 """
 
 
-def test_the_measured_part_of_a_page_is_written_anew_and_the_rest_stays() -> None:
-    report = Report(Contest(), 1, 2, Race([entry("x", run(), findings=[])]))
+def test_the_measured_section_of_a_page_is_replaced_and_the_rest_stays() -> None:
+    report = RaceReport(Workload(), 1, 2, Race([entry("x", run(), findings=[])]))
     page = rewritten(PAGE, report)
     assert "\nold\n" not in page
     assert "| x | 10 | 0 | 0 | 0 | 100 | 100 to 100 | 90 |" in page
@@ -124,6 +124,6 @@ def test_the_measured_part_of_a_page_is_written_anew_and_the_rest_stays() -> Non
     assert rewritten(page, report).count("| x | 10 |") == 1
 
 
-def test_a_page_without_a_place_for_it_is_refused() -> None:
+def test_a_page_without_marks_is_refused() -> None:
     with pytest.raises(NoMarks, match="no place for crowd, think 50 ms"):
-        rewritten("# Page", Report(Contest(), 1, 2, Race([])))
+        rewritten("# Page", RaceReport(Workload(), 1, 2, Race([])))

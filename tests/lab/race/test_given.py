@@ -1,29 +1,30 @@
-"""A race at a service that runs already, with and without a look into its stores."""
+"""A race against a service that is already running, with and without access to its stores."""
 
-from app.lab.race.contest import Contest
-from app.lab.race.crowds import race_all
-from app.lab.race.ground import given
+from app.lab.race.plain_race import race_all
+from app.lab.race.target import given_target
+from app.lab.race.workload import Workload
+from app.settings import GivenStores
 from app.strategies.conditional_update import ConditionalUpdateStrategy
 from tests.fixtures.platform import MakePlatform
 
-SMALL = Contest(stock=5, requests=20, concurrency=10, think_ms=0)
+SMALL = Workload(stock=5, requests=20, concurrency=10, think_ms=0)
 
 
-async def test_what_the_stores_would_tell_is_left_out_where_nobody_says_where_they_are(
+async def test_a_race_without_the_addresses_of_the_stores_leaves_out_their_figures(
     make_platform: MakePlatform, database_url: str
 ) -> None:
     platform = await make_platform(idle=("worker-1", "reconcile"))
-    stores = {"DATABASE_URL": database_url, "REDIS_URL": platform.stock.url}
-    for environment in (stores, {}):
+    known = GivenStores(database_url=database_url, redis_url=platform.stock.url)
+    for stores in (known, GivenStores.model_construct()):
         outcome = await race_all(
-            given(platform.url, environment), [ConditionalUpdateStrategy], SMALL, repeat=1, say=print
+            given_target(platform.url, stores), [ConditionalUpdateStrategy], SMALL, repeat=1, say=print
         )
         (entry,) = outcome.entries
         (run,) = entry.runs
         assert (run.sold, run.oversold, run.undersold, run.errors) == (5, 0, 0, 0)
-        assert entry.keeps_its_word
-        known = bool(environment)
+        assert entry.kept_its_promise
+        is_known = stores is known
         assert [run.connections is not None, run.redis_reads is not None, run.seconds_to_consistent is not None] == [
-            known
+            is_known
         ] * 3
-        assert bool(outcome.history.bookings) == known
+        assert bool(outcome.history.bookings) == is_known

@@ -1,7 +1,8 @@
-"""`python -m tests.races.history.million`: a million events, checked as a user would; prints seconds and peak memory.
+"""A measurement of the check on a million events, run as a user would. It prints the seconds and the peak memory.
 
-A plain sale of a crowd ten times its stock, with a limit, so that every rule has something to remember; and the same
-with every purchase accepted, which is the most that it can have to remember.
+Run it with `python -m tests.races.history.million`. It checks two histories. In the first, a crowd of ten times the
+stock buys with a limit, so that every rule of the check needs memory. In the second, every purchase is accepted, which
+needs the most memory.
 """
 
 import json
@@ -18,7 +19,7 @@ PAGE = 1_000
 
 
 def write(path: Path, *, accepted: int) -> None:
-    """`accepted` of EVENTS / 2 purchases, each of a customer of its own, by 100 buyers in turn."""
+    """Write EVENTS / 2 purchases, of which `accepted` succeed. 100 buyers take turns, each time as a new customer."""
     with path.open("w") as file:
 
         def line(process: str, type_: str, function: str, value: dict[str, object], at: float) -> None:
@@ -61,12 +62,12 @@ def booking(number: int) -> dict[str, object]:
 
 def measure(path: Path) -> None:
     started = time.perf_counter()
-    process = psutil.Popen([sys.executable, "-m", "app.lab.cli", "check", str(path)])
+    process = psutil.Popen([sys.executable, "-m", "app.lab.cli.main", "check", str(path)])
     peak = 0
     while process.poll() is None:
         try:
             peak = max(peak, process.memory_info().rss)
-        except psutil.Error:  # it ended just now
+        except psutil.Error:  # the process has just ended
             break
         time.sleep(0.02)
     code = process.wait()

@@ -1,1 +1,1 @@
-"""What breaks a way to sell, made visible on purpose: failpoints in place of luck."""
+"""Scenarios that break what a strategy relies on. Failpoints make the damage happen every time."""

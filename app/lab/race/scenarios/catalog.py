@@ -1,11 +1,10 @@
-"""The scenarios, by name."""
+"""The scenarios by name, and how one is played with several strategies."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.lab.race.failures import FAILURES, reason
-from app.lab.race.ground import OwnGround
 from app.lab.race.scenarios.crash import crash
 from app.lab.race.scenarios.failover import failover
 from app.lab.race.scenarios.hot_and_spread import hot_and_spread
@@ -13,14 +12,15 @@ from app.lab.race.scenarios.limit import limit
 from app.lab.race.scenarios.pause import pause
 from app.lab.race.scenarios.retry_storm import retry_storm
 from app.lab.race.scenarios.scene import Scene
-from app.strategies.protocol import RegisteredStrategy
+from app.lab.race.target import OwnTarget
+from app.strategies.dependencies import RegisteredStrategy
 
-Act = Callable[[OwnGround, type[RegisteredStrategy]], Coroutine[Any, Any, list[Scene]]]
+Act = Callable[[OwnTarget, type[RegisteredStrategy]], Coroutine[Any, Any, list[Scene]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`faults`: whether failpoints and impatient processes are needed."""
+    """A scenario. `faults`: whether it needs failpoints and shorter intervals in the processes."""
 
     act: Act
     summary: str
@@ -28,35 +28,42 @@ class Scenario:
 
 
 SCENARIOS: Mapping[str, Scenario] = {
-    "limit": Scenario(limit, "a customer who may have one ticket clicks at once in eight tabs"),
-    "pause": Scenario(pause, "who is about to sell the last ticket stands still, and another one comes"),
-    "crash": Scenario(crash, "a process dies between its decision and its order"),
-    "failover": Scenario(failover, "a replica takes over that lacks the last orders"),
-    "retry-storm": Scenario(retry_storm, "everybody has read before anybody writes"),
-    "hot-and-spread": Scenario(hot_and_spread, "as many purchases of one sale as of a hundred", faults=False),
+    "limit": Scenario(limit, "a customer with a limit of one ticket clicks in eight tabs at once"),
+    "pause": Scenario(pause, "a purchase of the last ticket stops for seconds, and a second one arrives"),
+    "crash": Scenario(crash, "a process dies between deciding a purchase and storing its order"),
+    "failover": Scenario(failover, "a replica of Redis that lacks the last orders takes over"),
+    "retry-storm": Scenario(retry_storm, "thirty buyers have read the stock before one of them writes"),
+    "hot-and-spread": Scenario(hot_and_spread, "the same purchases, sent to one sale and to a hundred", faults=False),
 }
 
 
 async def play(
-    ground: OwnGround, scenario: Scenario, strategies: Sequence[type[RegisteredStrategy]], say: Callable[[str], None]
+    target: OwnTarget,
+    scenario: Scenario,
+    strategies: Sequence[type[RegisteredStrategy]],
+    say: Callable[[str], None],
 ) -> tuple[list[Scene], dict[str, str]]:
-    """The scenes, and why a strategy has none where it failed. Raises ProcessFailed where not all is mended then."""
+    """Play a scenario with each strategy. Return the scenes, and by strategy the reasons of those that failed.
+
+    After a failure the installation is repaired for the next strategy. Raise ProcessFailed if it cannot be.
+    """
     scenes: list[Scene] = []
     failures: dict[str, str] = {}
     for strategy in strategies:
         try:
-            played = await scenario.act(ground, strategy)
+            played = await scenario.act(target, strategy)
         except FAILURES as error:
             failures[strategy.name] = reason(error)
             say(f"  {strategy.name}: {failures[strategy.name]}")
-            await ground.recover()
+            await target.recover()
             continue
         scenes += played
         for scene in played:
-            seen = ", ".join(f"{name} {value}" for name, value in scene.seen.items())
-            say(f"  {strategy.name}: {seen}; {told(scene.found)}")
+            figures = ", ".join(f"{name} {value}" for name, value in scene.figures.items())
+            say(f"  {strategy.name}: {figures}; {anomalies_text(scene.found)}")
     return scenes, failures
 
 
-def told(found: Mapping[str, int]) -> str:
+def anomalies_text(found: Mapping[str, int]) -> str:
+    """Return the anomalies of a scene with their counts, as text."""
     return ", ".join(f"{anomaly} {count}" for anomaly, count in found.items()) or "nothing found"

@@ -1,59 +1,66 @@
-"""`failover`: Redis forgets its last second. A replica takes its place that lacks the last orders.
+"""`failover`: a replica of Redis that lacks the last orders takes over, so Redis has forgotten its last second.
 
-Half of the stock is sold and replicated; then the replica is cut off, a few more are sold, the first server is killed,
-and the replica answers at its address. A second crowd buys the rest. What the ledger has is not forgotten, so it
-matters where an accepted order was.
+Half of the stock is sold and replicated. Then the replica is cut off, a few more tickets are sold, the first server is
+killed, and the replica answers at its address. A second crowd buys the rest. The ledger forgets nothing, so the result
+depends on the place of an accepted order.
 """
 
 from dataclasses import replace
 
 from redis.asyncio import Redis
 
-from app.lab.load.process import run_in_process
-from app.lab.race.contest import Contest, Contestant
-from app.lab.race.ground import OwnGround
+from app.blasts.load.process import run_in_process
 from app.lab.race.scenarios.scene import Scene, scene_of
 from app.lab.race.stage import plan_of, settled, staged
-from app.lab.sale_watch import NotInTime
-from app.lab.servers.valkey import ValkeyServer
-from app.strategies.protocol import AcceptedIn, RegisteredStrategy
+from app.lab.race.target import OwnTarget
+from app.lab.race.workload import Contestant, Workload
+from app.lab.stack.servers.valkey import ValkeyServer
+from app.lab.stack.waiting import NotInTime
+from app.sales.strategy import AcceptedIn
+from app.strategies.dependencies import RegisteredStrategy
 
 STOCK = 12
 FORGOTTEN = 4
 REPLICATED_MS = 20_000
-# One buyer after another: what a crowd breaks is another scenario.
-CONTEST = Contest(stock=STOCK, requests=STOCK // 2, concurrency=1, think_ms=0, retries=20)
+# One buyer after another, because the damage that a crowd does is measured by the plain race.
+WORKLOAD = Workload(stock=STOCK, requests=STOCK // 2, concurrency=1, think_ms=0, retries=20)
 
 
-async def failover(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[Scene]:
+async def failover(target: OwnTarget, strategy: type[RegisteredStrategy]) -> list[Scene]:
+    """Play the scenario with one strategy, and return its scene."""
     contestant, asynchronous = Contestant(strategy), strategy.accepted_in != AcceptedIn.LEDGER
-    async with staged(ground, contestant, CONTEST) as opened_at:
-        kept = await run_in_process(plan_of(ground, contestant, CONTEST))
-        await settled(ground, contestant, kept.accepted)
+    async with staged(target, contestant, WORKLOAD) as opened_at:
+        kept = await run_in_process(plan_of(target, contestant, WORKLOAD))
+        await settled(target, contestant, kept.accepted)
         if asynchronous:
-            ground.hold(ground.workers)  # otherwise luck decides what is in the ledger before Redis forgets it
-        replica = ground.replica()
+            target.hold(target.workers)  # otherwise chance decides which orders are booked before Redis forgets them
+        replica = target.replica()
         try:
-            replica.start()  # in the main thread, with which it ends; it takes a tenth of a second
-            await promote_in_step(ground, replica)
-            forgotten = await run_in_process(plan_of(ground, contestant, replace(CONTEST, requests=FORGOTTEN)))
-            await ground.fail_over(replica)
+            replica.start()  # in the main thread, because the server ends with the thread that starts it; takes 0.1 s
+            await cut_off_when_in_sync(target, replica)
+            forgotten = await run_in_process(plan_of(target, contestant, replace(WORKLOAD, requests=FORGOTTEN)))
+            await target.fail_over(replica)
         except BaseException:
-            replica.kill()  # nobody else knows it yet
+            replica.kill()  # the supervisor does not know it yet
             raise
         if asynchronous:
-            await ground.resume(ground.workers)
-        late = await run_in_process(plan_of(ground, contestant, replace(CONTEST, requests=STOCK)))
+            await target.resume(target.workers)
+        late = await run_in_process(plan_of(target, contestant, replace(WORKLOAD, requests=STOCK)))
         results = [kept, forgotten, late]
-        return [await scene_of(ground, contestant, CONTEST, results, opened_at, seen={"forgotten": forgotten.accepted})]
+        return [
+            await scene_of(target, contestant, WORKLOAD, results, opened_at, figures={"forgotten": forgotten.accepted})
+        ]
 
 
-async def promote_in_step(ground: OwnGround, replica: ValkeyServer) -> None:
-    """The barrier: from a moment on at which the replica had all that was written, it follows no more."""
-    async with Redis.from_url(str(ground.redis_url)) as primary, primary.pipeline(transaction=False) as one_connection:
-        one_connection.set("barrier", "1", ex=60)  # WAIT speaks of its own connection's writes
+async def cut_off_when_in_sync(target: OwnTarget, replica: ValkeyServer) -> None:
+    """Wait until the replica has everything that was written so far, and stop its replication.
+
+    Raise NotInTime if it does not catch up within 20 s.
+    """
+    async with Redis.from_url(str(target.redis_url)) as primary, primary.pipeline(transaction=False) as one_connection:
+        one_connection.set("barrier", "1", ex=60)  # WAIT waits for the writes of its own connection only
         one_connection.wait(1, REPLICATED_MS)
         if (await one_connection.execute())[1] != 1:
-            raise NotInTime("The replica did not catch up.")
+            raise NotInTime(f"The replica did not catch up within {REPLICATED_MS / 1000:.0f} s.")
     async with Redis.from_url(replica.url) as client:
         await client.replicaof("NO", "ONE")

@@ -1,19 +1,19 @@
-"""Where a purchase that passes no named point can be stopped all the same: in the ledger, at the row it must write.
+"""Stop a purchase that passes no failpoint: another transaction holds the row of the sale's counter.
 
-What is one statement, or one transaction without a pause, has no line of ours at which to stand between reading and
-writing. It has to wait where somebody else holds the row of the sale's counter.
+A purchase that is one statement, or one transaction without a pause, has no line of code between reading and writing at
+which it could be stopped. It must write the row of the counter, and waits there while the row is locked.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from app.lab.race.ground import OwnGround
 from app.lab.race.ledger import connected
-from app.lab.race.samples import OURS
+from app.lab.race.samples import API_CONNECTIONS
+from app.lab.race.target import OwnTarget
+from app.lab.stack.waiting import poll
 
-ARRIVES_SECONDS = 30.0  # the generator's process starts meanwhile
-LOOK_SECONDS = 0.01
+ARRIVES_SECONDS = 30.0  # includes the start of the load generator's process
 HOLD = "SELECT 1 FROM inventory WHERE sale = $1 FOR NO KEY UPDATE"
 WAITS = """
     SELECT client_port FROM pg_stat_activity
@@ -24,23 +24,24 @@ Arrival = Callable[["asyncio.Task[object]"], Awaitable[int | None]]
 
 
 @asynccontextmanager
-async def row_held(ground: OwnGround, sale: str) -> AsyncIterator[Arrival]:
-    """Nobody else writes the sale's counter inside. Yields what waits until a purchase stands at it.
+async def row_held(target: OwnTarget, sale: str) -> AsyncIterator[Arrival]:
+    """Lock the row of the sale's counter, and yield a function that waits until a purchase waits for it.
 
-    That returns the port of the connection it came by, or None where its buyer was answered without; it raises
-    TimeoutError. Statements of the service end after three seconds: hold the row shorter.
+    That function returns the client port of the waiting connection, or None if the buyer was answered without waiting.
+    It raises TimeoutError after 30 s. Statements of the service time out after three seconds, so hold the row for less.
     """
-    url = str(ground.database_url)
-    async with connected(url) as looking, connected(url) as holding, holding.transaction():
-        await holding.execute(HOLD, sale)
+    url = str(target.database_url)
+    async with connected(url) as observer, connected(url) as holder, holder.transaction():
+        await holder.execute(HOLD, sale)
 
-        async def somebody_waits(buyer: "asyncio.Task[object]") -> int | None:
-            async with asyncio.timeout(ARRIVES_SECONDS):
-                while not buyer.done():
-                    port = await looking.fetchval(WAITS, OURS)
-                    if port is not None:
-                        return int(port)
-                    await asyncio.sleep(LOOK_SECONDS)
-            return None
+        async def purchase_waits(buyer: "asyncio.Task[object]") -> int | None:
+            async def waiting_port() -> int | None:
+                port: int | None = await observer.fetchval(WAITS, API_CONNECTIONS)
+                return port
 
-        yield somebody_waits
+            port = await poll(waiting_port, seconds=ARRIVES_SECONDS, unless=buyer.done)
+            if port is None and not buyer.done():
+                raise TimeoutError
+            return port
+
+        yield purchase_waits

@@ -1,53 +1,61 @@
-"""`hot-and-spread`: as many purchases of one sale as of a hundred. What a hot row, or a hot key, costs is the ratio."""
+"""`hot-and-spread`: the same purchases, sent to one sale (hot) and to a hundred sales (spread).
+
+The ratio of the two rates is the cost of a hot row or a hot key.
+"""
 
 import asyncio
 import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from app.lab.load.result import LoadResult
-from app.lab.load.runner import run_load
-from app.lab.race.contest import Contest, Contestant
-from app.lab.race.evidence import written
-from app.lab.race.ground import Ground, OwnGround
+from app.blasts.load.result import LoadResult
+from app.blasts.load.runner import run_load
 from app.lab.race.history import History
 from app.lab.race.run import warm_up
+from app.lab.race.sale_history import collect_history
 from app.lab.race.scenarios.scene import Scene
 from app.lab.race.stage import plan_of, settled, staged
-from app.strategies.protocol import RegisteredStrategy
+from app.lab.race.target import OwnTarget, Target
+from app.lab.race.workload import Contestant, Workload
+from app.strategies.dependencies import RegisteredStrategy
 
 SALES = 100
-EACH = 10  # purchases of each sale, all of which it can serve
-HOT = Contest(stock=SALES * EACH, requests=SALES * EACH, concurrency=SALES, think_ms=0, retries=20)
+EACH = 10  # purchases and tickets of each sale, so that all purchases are accepted
+HOT = Workload(stock=SALES * EACH, requests=SALES * EACH, concurrency=SALES, think_ms=0, retries=20)
 
 
-async def hot_and_spread(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[Scene]:
-    await warm_up(ground, Contestant(strategy))
-    hot, first = await _sold(ground, strategy, sales=1)
-    spread, second = await _sold(ground, strategy, sales=SALES)
-    first.merge(second)
-    more = {"hot accepted/s": round(hot), "spread accepted/s": round(spread), "ratio": round(spread / max(1.0, hot), 2)}
-    return [Scene(strategy=strategy.name, seen=more, verdict=first.verdict(), history=first)]
+async def hot_and_spread(target: OwnTarget, strategy: type[RegisteredStrategy]) -> list[Scene]:
+    """Play the scenario with one strategy, and return its scene."""
+    await warm_up(target, Contestant(strategy))
+    hot, history = await _sell(target, strategy, sales=1)
+    spread, other_history = await _sell(target, strategy, sales=SALES)
+    history.merge(other_history)
+    figures = {
+        "hot accepted/s": round(hot),
+        "spread accepted/s": round(spread),
+        "ratio": round(spread / max(1.0, hot), 2),
+    }
+    return [Scene(strategy=strategy.name, figures=figures, verdict=history.verdict(), history=history)]
 
 
-async def _sold(ground: Ground, strategy: type[RegisteredStrategy], *, sales: int) -> tuple[float, History]:
-    """Accepted per second over all sales, and what happened."""
-    contest = replace(HOT, **{name: getattr(HOT, name) // sales for name in ("stock", "requests", "concurrency")})
+async def _sell(target: Target, strategy: type[RegisteredStrategy], *, sales: int) -> tuple[float, History]:
+    """Sell to the crowd over this many sales. Return the purchases accepted per second, and the merged history."""
+    workload = replace(HOT, **{name: getattr(HOT, name) // sales for name in ("stock", "requests", "concurrency")})
     contestants = [Contestant(strategy) for _ in range(sales)]
     async with AsyncExitStack() as stack:
-        opened = [await stack.enter_async_context(staged(ground, each, contest)) for each in contestants]
-        plans = [plan_of(ground, each, contest) for each in contestants]
+        opened = [await stack.enter_async_context(staged(target, contestant, workload)) for contestant in contestants]
+        plans = [plan_of(target, contestant, workload) for contestant in contestants]
         begun = time.monotonic()
         results = await asyncio.gather(*(run_load(plan) for plan in plans))
         seconds = time.monotonic() - begun
         history = History()
-        for each, opened_at, result in zip(contestants, opened, results, strict=True):
-            history.merge(await _history_of(ground, each, contest, result, opened_at))
+        for contestant, opened_at, result in zip(contestants, opened, results, strict=True):
+            history.merge(await _history_of(target, contestant, workload, result, opened_at))
     return sum(result.accepted for result in results) / seconds, history
 
 
 async def _history_of(
-    ground: Ground, contestant: Contestant, contest: Contest, result: LoadResult, opened_at: float
+    target: Target, contestant: Contestant, workload: Workload, result: LoadResult, opened_at: float
 ) -> History:
-    await settled(ground, contestant, result.accepted)
-    return await written(ground, contestant, contest, [result], opened_at) or History()
+    await settled(target, contestant, result.accepted)
+    return await collect_history(target, contestant, workload, [result], opened_at) or History()

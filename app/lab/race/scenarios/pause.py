@@ -1,88 +1,95 @@
-"""`pause`: who is about to sell the last ticket stands still, as in a collection of garbage, and another one comes.
+"""`pause`: a purchase of the last ticket stops, as in a garbage collection, and a second purchase arrives.
 
-A lock in Redis ends meanwhile, and its holder is not told. The first one wakes when the second has been answered, or
-has waited longer than any lock lasts. Who decides in one step has nowhere to stand but in the ledger, at the row that
-both must write.
+A lock in Redis expires meanwhile, and its holder does not notice. The first purchase continues when the second has been
+answered, or has waited longer than any lock lasts. A strategy that decides in one step can be stopped only in the
+ledger, at the row that both purchases must write.
 """
 
 import asyncio
 from contextlib import AsyncExitStack
 
+from app.blasts.load.result import LoadResult
+from app.blasts.load.runner import run_load
 from app.failpoints import Failpoint
-from app.lab.load.result import LoadResult
-from app.lab.load.runner import run_load
-from app.lab.race.contest import Contest, Contestant
-from app.lab.race.ground import OwnGround
 from app.lab.race.scenarios.held_row import row_held
 from app.lab.race.scenarios.scene import Scene, scene_of
-from app.lab.race.stage import plan_of, staged, under_way
-from app.strategies.protocol import RegisteredStrategy
+from app.lab.race.stage import plan_of, staged
+from app.lab.race.target import OwnTarget
+from app.lab.race.workload import Contestant, Workload
+from app.lab.stack.waiting import in_background, poll
+from app.strategies.dependencies import RegisteredStrategy
 
-CONTEST = Contest(stock=1, requests=1, concurrency=1, think_ms=0, retries=20, seconds=25.0)
+WORKLOAD = Workload(stock=1, requests=1, concurrency=1, think_ms=0, retries=20, seconds=25.0)
 POINTS: tuple[Failpoint, ...] = ("after_stock_read", "after_decrement")
-STANDS_SECONDS = 4.0  # a lock of app/strategies/in_redis/lock.py ends after two
-WAITS_SECONDS = 1.0  # in the ledger, where no lock ends and a statement does, after three
+PAUSE_SECONDS = 4.0  # a lock of app/strategies/in_redis/lock.py expires after 2 s
+PAUSE_IN_LEDGER_SECONDS = 1.0  # in the ledger, whose locks do not expire but whose statements time out after 3 s
 ARRIVES_SECONDS = 10.0
-LOOK_SECONDS = 0.01
 
 
-async def pause(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[Scene]:
-    scene = await _stands_at_a_point(ground, strategy) or await _stands_in_the_ledger(ground, strategy)
+async def pause(target: OwnTarget, strategy: type[RegisteredStrategy]) -> list[Scene]:
+    """Play the scenario with one strategy. Return its scene, or nothing if no purchase could be stopped."""
+    scene = await _pause_at_failpoint(target, strategy) or await _pause_in_ledger(target, strategy)
     return [] if scene is None else [scene]
 
 
-async def _stands_at_a_point(ground: OwnGround, strategy: type[RegisteredStrategy]) -> Scene | None:
-    """None where no purchase came by one."""
-    contestant, failpoints = Contestant(strategy), ground.failpoints
-    async with staged(ground, contestant, CONTEST) as opened_at:
+async def _pause_at_failpoint(target: OwnTarget, strategy: type[RegisteredStrategy]) -> Scene | None:
+    """Stop the first purchase at a failpoint. Return None if no purchase passed one."""
+    contestant, failpoints = Contestant(strategy), target.failpoints
+    async with staged(target, contestant, WORKLOAD) as opened_at:
         try:
             for point in POINTS:
                 failpoints.stop_at(point)
-            async with under_way(run_load(plan_of(ground, contestant, CONTEST))) as first:
-                stands = await _somebody_stands(ground, first)
-                if stands is None:
+            async with in_background(run_load(plan_of(target, contestant, WORKLOAD))) as first:
+                stopped_at = await _stopped_at(target, first)
+                if stopped_at is None:
                     return None
                 for point in POINTS:
                     failpoints.disarm(point)
-                async with under_way(run_load(plan_of(ground, contestant, CONTEST))) as second:
-                    await asyncio.wait({second}, timeout=STANDS_SECONDS)
+                async with in_background(run_load(plan_of(target, contestant, WORKLOAD))) as second:
+                    await asyncio.wait({second}, timeout=PAUSE_SECONDS)
                     waited = not second.done()
-                    failpoints.release(stands)
+                    failpoints.release(stopped_at)
                     results = [await first, await second]
         finally:
             failpoints.clear()
-        return await _scene(ground, contestant, results, opened_at, stands, waited=waited)
+        return await _scene(target, contestant, results, opened_at, stopped_at, waited=waited)
 
 
-async def _stands_in_the_ledger(ground: OwnGround, strategy: type[RegisteredStrategy]) -> Scene | None:
-    """None where a purchase needs no row of the sale."""
+async def _pause_in_ledger(target: OwnTarget, strategy: type[RegisteredStrategy]) -> Scene | None:
+    """Stop the first purchase at the row of the counter. Return None if a purchase does not need that row."""
     contestant = Contestant(strategy)
-    async with staged(ground, contestant, CONTEST) as opened_at:
+    async with staged(target, contestant, WORKLOAD) as opened_at:
         async with AsyncExitStack() as buyers:
-            async with row_held(ground, contestant.sale) as somebody_waits:
-                first = await buyers.enter_async_context(under_way(run_load(plan_of(ground, contestant, CONTEST))))
-                if await somebody_waits(first) is None:
+            async with row_held(target, contestant.sale) as purchase_waits:
+                first = await buyers.enter_async_context(in_background(run_load(plan_of(target, contestant, WORKLOAD))))
+                if await purchase_waits(first) is None:
                     return None
-                second = await buyers.enter_async_context(under_way(run_load(plan_of(ground, contestant, CONTEST))))
-                await asyncio.wait({second}, timeout=WAITS_SECONDS)
+                second = await buyers.enter_async_context(
+                    in_background(run_load(plan_of(target, contestant, WORKLOAD)))
+                )
+                await asyncio.wait({second}, timeout=PAUSE_IN_LEDGER_SECONDS)
                 waited = not second.done()
             results = [await first, await second]
-        return await _scene(ground, contestant, results, opened_at, "in the ledger", waited=waited)
+        return await _scene(target, contestant, results, opened_at, "in the ledger", waited=waited)
 
 
 async def _scene(
-    ground: OwnGround, contestant: Contestant, results: list[LoadResult], opened_at: float, stood: str, *, waited: bool
+    target: OwnTarget, contestant: Contestant, results: list[LoadResult], opened_at: float, place: str, *, waited: bool
 ) -> Scene:
-    seen = {"stood": stood, "second": "waited" if waited else "went by"}
-    return await scene_of(ground, contestant, CONTEST, results, opened_at, seen=seen)
+    figures = {"stood": place, "second": "waited" if waited else "went by"}
+    return await scene_of(target, contestant, WORKLOAD, results, opened_at, figures=figures)
 
 
-async def _somebody_stands(ground: OwnGround, buyer: "asyncio.Task[object]") -> Failpoint | None:
-    """Where. None: decided in one step, with nothing between to stand at."""
-    async with asyncio.timeout(ARRIVES_SECONDS):
-        while not buyer.done():
-            for point in POINTS:
-                if ground.failpoints.happened(point, "stop"):
-                    return point
-            await asyncio.sleep(LOOK_SECONDS)
-    return None
+async def _stopped_at(target: OwnTarget, buyer: "asyncio.Task[object]") -> Failpoint | None:
+    """Wait until the purchase stands at a failpoint, and return that point.
+
+    Return None if the buyer was answered first: the strategy decides in one step. Raise TimeoutError after 10 s.
+    """
+
+    async def stopped_point() -> Failpoint | None:
+        return next((point for point in POINTS if target.failpoints.happened(point, "stop")), None)
+
+    point: Failpoint | None = await poll(stopped_point, seconds=ARRIVES_SECONDS, unless=buyer.done)
+    if point is None and not buyer.done():
+        raise TimeoutError
+    return point

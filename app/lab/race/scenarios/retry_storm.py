@@ -1,29 +1,30 @@
-"""`retry-storm`: everybody has read before anybody writes, so that whoever bets on being alone loses.
+"""`retry-storm`: thirty buyers have read before one of them writes, so optimistic strategies must retry.
 
-What it costs is seen in the attempts that failed, and in the requests that had to come again. Nobody may be told that
-it is sold out while tickets are left.
+The cost is shown by the attempts that failed and by the requests that buyers had to repeat. No buyer may be refused as
+sold out while tickets are left.
 """
 
-from app.lab.load.process import run_in_process
-from app.lab.race.contest import Contest, Contestant
-from app.lab.race.ground import OwnGround
+from app.blasts.load.process import run_in_process
 from app.lab.race.samples import counters_of
 from app.lab.race.scenarios.scene import Scene, scene_of
 from app.lab.race.stage import plan_of, staged
-from app.strategies.protocol import RegisteredStrategy
+from app.lab.race.target import OwnTarget
+from app.lab.race.workload import Contestant, Workload
+from app.strategies.dependencies import RegisteredStrategy
 
-CROWD = 30  # as many as the connections of two API processes bear, with some to spare
-CONTEST = Contest(stock=CROWD // 2, requests=2 * CROWD, concurrency=CROWD, think_ms=0, retries=20)
+CROWD = 30  # fewer than the 40 connections of two API processes to the ledger, as buyers spread unevenly over them
+WORKLOAD = Workload(stock=CROWD // 2, requests=2 * CROWD, concurrency=CROWD, think_ms=0, retries=20)
 
 
-async def retry_storm(ground: OwnGround, strategy: type[RegisteredStrategy]) -> list[Scene]:
+async def retry_storm(target: OwnTarget, strategy: type[RegisteredStrategy]) -> list[Scene]:
+    """Play the scenario with one strategy, and return its scene."""
     contestant = Contestant(strategy)
-    async with staged(ground, contestant, CONTEST) as opened_at:
-        before = await counters_of(ground, strategy.name)
-        ground.failpoints.meet_at("after_stock_read", CROWD)
-        result = await run_in_process(plan_of(ground, contestant, CONTEST))
-        ground.failpoints.clear()
-        failed = (await counters_of(ground, strategy.name)).since(before)
-        asked_again = sum(told.attempts - 1 for told in result.records)
-        more = {"retries": failed.retries, "aborts": failed.aborts, "asked again": asked_again}
-        return [await scene_of(ground, contestant, CONTEST, [result], opened_at, seen=more)]
+    async with staged(target, contestant, WORKLOAD) as opened_at:
+        before = await counters_of(target, strategy.name)
+        target.failpoints.meet_at("after_stock_read", CROWD)
+        result = await run_in_process(plan_of(target, contestant, WORKLOAD))
+        target.failpoints.clear()
+        counters = (await counters_of(target, strategy.name)).since(before)
+        asked_again = sum(record.attempts - 1 for record in result.records)
+        figures = {"retries": counters.retries, "aborts": counters.aborts, "asked again": asked_again}
+        return [await scene_of(target, contestant, WORKLOAD, [result], opened_at, figures=figures)]

@@ -1,51 +1,52 @@
-"""What one scenario showed of one strategy."""
+"""A scene: the result of one scenario with one strategy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from app.lab.load.result import LoadResult
-from app.lab.race.contest import Contest, Contestant
-from app.lab.race.evidence import written
-from app.lab.race.ground import OwnGround
+from app.blasts.load.result import LoadResult
 from app.lab.race.history import History
+from app.lab.race.sale_history import collect_history
 from app.lab.race.stage import settled
+from app.lab.race.target import OwnTarget
+from app.lab.race.workload import Contestant, Workload
 from app.races.history.check import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """`seen`: what to look at beside what was found, in the words of the scenario."""
+    """The result of one scenario with one strategy. `figures` are the scenario's own, by their headings."""
 
     strategy: str
-    seen: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
     verdict: Verdict
     history: History
 
     @property
     def found(self) -> dict[str, int]:
+        """Return the count of each anomaly that was found."""
         return {str(finding.anomaly): finding.count for finding in self.verdict.findings}
 
     def as_json(self) -> dict[str, Any]:
-        return {"strategy": self.strategy, "seen": self.seen, "verdict": self.verdict.as_json()}
+        return {"strategy": self.strategy, "seen": self.figures, "verdict": self.verdict.as_json()}
 
 
 async def scene_of(
-    ground: OwnGround,
+    target: OwnTarget,
     contestant: Contestant,
-    contest: Contest,
+    workload: Workload,
     results: Sequence[LoadResult],
     opened_at: float,
     *,
     crashes: Sequence[tuple[str, str, float]] = (),
-    seen: Mapping[str, Any] = MappingProxyType({}),
+    figures: Mapping[str, Any] = MappingProxyType({}),
 ) -> Scene:
-    """Waits until the sale has settled, and judges its history."""
-    accepted = len({told.reservation_id for result in results for told in result.records if told.reservation_id})
-    view = await settled(ground, contestant, accepted)
-    history = await written(ground, contestant, contest, results, opened_at, crashes=crashes)
+    """Wait until the sale has settled, check its history, and return the scene."""
+    accepted = len({record.reservation_id for result in results for record in result.records if record.reservation_id})
+    view = await settled(target, contestant, accepted)
+    history = await collect_history(target, contestant, workload, results, opened_at, crashes=crashes)
     if history is None:
-        raise TypeError("A ground of our own has a ledger.")
-    facts = {"accepted": accepted, "booked": view["booked"], "left": view["remaining"]}
-    return Scene(strategy=contestant.name, seen=facts | dict(seen), verdict=history.verdict(), history=history)
+        raise TypeError("The target must have a ledger.")
+    common = {"accepted": accepted, "booked": view["booked"], "left": view["remaining"]}
+    return Scene(strategy=contestant.name, figures=common | dict(figures), verdict=history.verdict(), history=history)

@@ -1,8 +1,9 @@
--- follow: makes the booth what the ledger has committed: a round that is new here, or growth, pause, window, end.
--- KEYS  1 booth (hash)  2 answers, 3 customers and 4 orders (hashes)
--- ARGV  1 round  2 epoch  3 stock  4 left (tickets, by the ledger; of a new round)  5 limit per customer (0 = none)
---       6 opens and 7 closes (ms since the epoch, 0 = none)  8 state ('open' | 'paused' | 'closed')  9 life (seconds)
--- returns 1 where the booth is as asked for, 0 where a later round is here
+-- follow: makes the standalone counter follow the ledger: a new round, or growth, pause, window, end.
+-- KEYS  1 counter (hash)  2 answers, 3 customers and 4 orders (hashes)
+-- ARGV  1 round  2 epoch  3 stock  4 left (tickets, by the ledger; used if the round is new here)
+--       5 limit per customer (0 = none)  6 opens and 7 closes (ms since the epoch, 0 = none)
+--       8 state ('open' | 'paused' | 'closed')  9 life (seconds)
+-- returns 1 if the counter is as asked for, 0 if a later round is here
 local round, stock, left = unpack(redis.call('HMGET', KEYS[1], 'round', 'stock', 'left'))
 if round and tonumber(round) > tonumber(ARGV[1]) then return 0 end
 if round == ARGV[1] then

@@ -1,9 +1,9 @@
--- seed: gives a counter that isn't there its stock, and one that is there what the stock has grown by.
+-- seed: creates a missing counter, or adds to an existing one by how much the stock has grown.
 -- KEYS  1 counter (hash)
 -- ARGV  1 stock  2 left (tickets, by the ledger)  3 life (seconds)
--- returns 1 where it was seeded, else 0
+-- returns 1 if it was created, else 0
 --
--- A decrement that met no counter leaves one without a stock behind: it is not a counter.
+-- A decrement of a missing counter leaves a hash without a stock, which does not count as a counter.
 local stock = redis.call('HGET', KEYS[1], 'stock')
 if stock then
   local growth = tonumber(ARGV[1]) - tonumber(stock)

@@ -1,9 +1,9 @@
-"""Registers the toy in every process of an installation: Python imports this at each start where PYTHONPATH has it."""
+"""Register the toy strategy in every process of an installation: PYTHONPATH makes Python import this at each start."""
 
 import sys
 from typing import Any, cast
 
-if "app.lab.load" not in sys.orig_argv:  # a load generator knows no strategy, and the imports take a second
+if "app.blasts.load" not in sys.orig_argv:  # a load generator knows no strategy, and the imports take a second
     from app.strategies.registry import STRATEGIES
     from tests.support.toy_strategy import ToyStrategy
 

@@ -1,0 +1,118 @@
+"""A small JSON client of the service's own API, on the standard library, because the lab installs no HTTP client."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from app.errors import AtomicTicketsError
+
+TIMEOUT_SECONDS = 15.0  # reading a sale waits behind the naive buyers, which hold their connections while they think
+MAX_REPLY_BYTES = 4_194_304  # a page of 1,000 attempts takes 600 kB
+IDEMPOTENCY_HEADER = "X-Idempotency-Key"
+
+Document = dict[str, Any]
+
+
+class ApiUnreachable(AtomicTicketsError):
+    """The API did not answer, or its answer is not JSON."""
+
+    status, slug, title = 503, "api-unreachable", "API Unreachable"
+
+
+class ApiRefused(AtomicTicketsError):
+    """The API answered a request with a problem."""
+
+    status, slug, title = 502, "api-refused", "API Refused"
+
+
+class ApiNotReady(ApiRefused):
+    """The API answered 503: a process is starting, or a store is away. It is safe to ask again."""
+
+    status, slug, title = 503, "api-not-ready", "API Not Ready"
+
+
+class SaleClient:
+    """A client of sales and reservations, like any user of the API. Calls raise ApiUnreachable or ApiRefused."""
+
+    def __init__(self, url: str, admin_token: str | None = None) -> None:
+        target = urlsplit(url)
+        self._host = target.hostname or "127.0.0.1"
+        self._port = target.port or 80
+        self._headers = {"Content-Type": "application/json"}
+        if admin_token is not None:
+            self._headers["Authorization"] = f"Bearer {admin_token}"
+
+    async def sale(self, name: str) -> Document | None:
+        """Return the sale, or None if there is no such sale."""
+        return await self._find(f"/sales/{quote(name)}")
+
+    async def create(self, terms: Mapping[str, Any]) -> None:
+        """Create a sale."""
+        await self._send("POST", "/sales", terms)
+
+    async def reset(self, name: str) -> None:
+        """Start the next round."""
+        await self._send("POST", f"/sales/{quote(name)}/reset")
+
+    async def end(self, name: str) -> None:
+        """End the sale: nothing more is sold, and accepted orders are still booked."""
+        await self._send("DELETE", f"/sales/{quote(name)}")
+
+    async def buy(self, sale: str, customer: str, key: str) -> Document:
+        """Buy one ticket. Raise ApiRefused for a refused purchase too."""
+        return await self._send("POST", "/buy-ticket", {"sale": sale, "customer": customer}, {IDEMPOTENCY_HEADER: key})
+
+    async def reservation(self, reservation_id: str) -> Document | None:
+        """Return the reservation, or None if there is no such reservation."""
+        return await self._find(f"/reservations/{quote(reservation_id)}")
+
+    async def witnesses(self, sale: str, *, after: int, limit: int) -> Document:
+        """Return a page of GET /sales/{sale}/witnesses, of the present round."""
+        return await self._send("GET", f"/sales/{quote(sale)}/witnesses?after={after}&limit={limit}")
+
+    async def attempts(self, sale: str, *, after: int) -> list[Document] | None:
+        """Return the attempts of the present round after number `after`, or None if the service keeps none."""
+        page = await self._find(f"/sales/{quote(sale)}/attempts?after={after}")
+        return None if page is None else list(page["attempts"])
+
+    async def _find(self, path: str) -> Document | None:
+        status, document = await asyncio.to_thread(self._exchange, "GET", path, None, {})
+        return None if status == 404 else checked(f"GET {path}", status, document)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Document:
+        status, document = await asyncio.to_thread(self._exchange, method, path, body, headers)
+        return checked(f"{method} {path}", status, document)
+
+    def _exchange(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
+    ) -> tuple[int, Document]:
+        connection = HTTPConnection(self._host, self._port, timeout=TIMEOUT_SECONDS)
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), {**self._headers, **headers})
+            response = connection.getresponse()
+            document = json.loads(response.read(MAX_REPLY_BYTES) or b"{}")
+        except (OSError, HTTPException, ValueError) as error:
+            raise ApiUnreachable(f"{method} {path}: {error or type(error).__name__}.") from error
+        finally:
+            connection.close()
+        if not isinstance(document, dict):
+            raise ApiUnreachable(f"{method} {path}: the answer is not a JSON object.")
+        return response.status, document
+
+
+def checked(request: str, status: int, document: Document) -> Document:
+    """Return the document. Raise ApiNotReady or ApiRefused if the status is that of an error."""
+    if status >= 400:
+        refused = ApiNotReady if status == 503 else ApiRefused
+        raise refused(f"{request}: {status} {document.get('title', '')}: {document.get('detail', '')}")
+    return document

@@ -1,0 +1,131 @@
+"""`atomictickets lab`: starts servers, API and workers on this machine, and runs them until Ctrl-C.
+
+With --once it sells the same tickets by a strategy that oversells and by one that does not, prints a report and exits.
+A store whose variable is set (REDIS_URL, BROKER_URL, DATABASE_URL) is used; the others are started.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.api.lab_control import CONTROL_VARIABLE, LabControl, is_loopback
+from app.lab.cli.main import INTERRUPTED
+from app.lab.cli.options import between, processes, say
+from app.lab.stack import api_port
+from app.lab.stack.faults import Faults
+from app.lab.stack.home import DEFAULT_HOME, LabHome
+from app.lab.stack.overview import overview
+from app.lab.stack.registry import ProcessRegistry, mark_children
+from app.lab.stack.service import ServicePlan, clear_metrics
+from app.lab.stack.stores import Stores
+from app.lab.stack.supervised import CHECK_SECONDS, supervised
+from app.lab.stack.supervisor import StopRequested, Supervisor
+from app.settings import AdminSettings, GivenStores
+
+if TYPE_CHECKING:
+    from app.lab.cli.options import Subparsers
+
+
+def add_parser(subparsers: "Subparsers") -> None:
+    """Add the command `lab`."""
+    parser = subparsers.add_parser(
+        "lab",
+        description=__doc__,
+        epilog="Exit code: 0 after Ctrl-C, or if --once finds that all claims of its report hold; 1 otherwise. An"
+        " interrupted --once exits with 130.",
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address on which the API listens (default: %(default)s)")
+    add("--port", type=between(1, 65535), default=8000, metavar="N", help="port of the API (default: %(default)s)")
+    add("--home", type=Path, default=DEFAULT_HOME, help="directory for data and logs (default: %(default)s)")
+    add(
+        "--api-processes", type=processes, default=2, metavar="N", help="number of API processes (default: %(default)s)"
+    )
+    add("--workers", type=processes, default=1, metavar="N", help="number of workers (default: %(default)s)")
+    add("--once", action="store_true", help="run both sides of the comparison, print the report, and exit")
+    add("--json", type=Path, metavar="FILE", help="with --once, also write the report to this file")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command, and return the exit code.
+
+    It is 0 after a requested stop or if all claims hold, 1 after a failure, and 130 if --once was interrupted.
+    """
+    home = LabHome(args.home)
+    home.lock()
+    try:
+        with api_port.hold(args.host, args.port):
+            return _run_lab(args, home)
+    finally:
+        home.unlock()
+
+
+def _run_lab(args: argparse.Namespace, home: LabHome) -> int:
+    registry = ProcessRegistry(home.registry)
+    if killed := registry.end_left_behind():
+        say(f"killed {killed} processes that an earlier lab left behind")
+    clear_metrics(home.metrics)
+    mark_children(home.directory)
+    supervisor = Supervisor(registry, say)
+    faults = Faults(LabControl(home.control), supervisor, say)
+    with supervisor.signals_request_stop():
+        try:
+            plan = _start(args, home, supervisor)
+            if args.once:
+                return _run_comparison(plan.api_url, supervisor, args.json)
+            say(overview(supervisor.processes, plan.api_url, home.directory))
+            while not supervisor.stop_requested:
+                faults.update()
+                supervisor.check()
+                time.sleep(CHECK_SECONDS)
+        except StopRequested:
+            return INTERRUPTED if args.once else 0
+        finally:
+            faults.resume_drain()
+            supervisor.stop()
+            home.write_notes(home.read_notes() | {"running": False})
+    return 0
+
+
+def _start(args: argparse.Namespace, home: LabHome, supervisor: Supervisor) -> ServicePlan:
+    stores = Stores(home, GivenStores(), say)
+    control = {CONTROL_VARIABLE: str(home.control)} if is_loopback(args.host) else {}
+    plan = ServicePlan(home, args.host, args.port, stores.urls | control)
+    supervisor.start(stores.processes)
+    supervisor.run_to_end("migrate", plan.migration())
+    _check_connections(stores.urls["DATABASE_URL"], args)
+    supervisor.start(plan.processes(api_processes=args.api_processes, workers=args.workers))
+    urls = {"api_url": plan.api_url} | {name.lower(): url for name, url in stores.urls.items()}
+    processes = [
+        {"name": process.name, "pid": process.server.pid, "address": process.address, "log": str(process.server.log)}
+        for process in supervisor.processes
+    ]
+    home.write_notes(
+        {"running": True, "pid": os.getpid(), "started_at": datetime.now(UTC).isoformat(timespec="seconds")}
+        | urls
+        | {"ports": stores.ports, "processes": processes}
+    )
+    return plan
+
+
+def _check_connections(database_url: str, args: argparse.Namespace) -> None:
+    from app.lab.stack.connections import refuse_too_many  # noqa: PLC0415 - imports SQLAlchemy only now, so that the stores start at once
+
+    refuse_too_many(database_url, api_processes=args.api_processes, workers=args.workers)
+
+
+def _run_comparison(api_url: str, supervisor: Supervisor, json_file: Path | None) -> int:
+    from app.lab.comparison.sides import run_all  # noqa: PLC0415 - only --once needs the load generator
+
+    work = run_all(api_url, progress=say, admin_token=AdminSettings().token)
+    report = asyncio.run(supervised(work, supervisor))
+    say(report.text())
+    if json_file is not None:
+        json_file.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+    return 0 if report.holds else 1

@@ -1,1 +1,0 @@
-"""The load generator: real HTTP purchases over kept-alive connections, in a process of its own."""

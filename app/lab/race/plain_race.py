@@ -1,0 +1,71 @@
+"""The plain race, without a scenario: the strategies take turns at the same crowd, for a number of runs each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from app.lab.race.failures import FAILURES, reason
+from app.lab.race.figures import Entry
+from app.lab.race.history import History
+from app.lab.race.run import race, warm_up
+from app.lab.race.target import Target
+from app.lab.race.workload import Contestant, Workload
+from app.strategies.dependencies import RegisteredStrategy
+
+
+@dataclass
+class Race:
+    """The outcome of a race. `history` holds the events of all runs, or nothing if they were not kept."""
+
+    entries: list[Entry]
+    history: History = field(default_factory=History)
+
+    @property
+    def holds(self) -> bool:
+        """Return whether every strategy was raced, and every one that promises to be exact was exact."""
+        return all(entry.kept_its_promise for entry in self.entries)
+
+
+async def race_all(
+    target: Target,
+    strategies: Sequence[type[RegisteredStrategy]],
+    workload: Workload,
+    *,
+    repeat: int,
+    say: Callable[[str], None],
+    keep_history: bool = True,
+) -> Race:
+    """Race the strategies `repeat` times each, report each run with `say`, and return the outcome.
+
+    The strategies take turns, so that a machine that slows down slows all of them. A strategy that fails is reported
+    and not raced again. A history takes a megabyte or two for each 1,000 buyers, so pass `keep_history=False` if it is
+    not needed.
+    """
+    entries = {strategy: entry_of(strategy) for strategy in strategies}
+    outcome = Race(list(entries.values()))
+    for turn in range(1, repeat + 1):
+        for strategy, entry in entries.items():
+            if entry.failure is not None:
+                continue
+            contestant = Contestant(strategy)
+            try:
+                if turn == 1:
+                    await warm_up(target, contestant)
+                run = await race(target, contestant, workload)
+            except FAILURES as error:
+                entry.failure = reason(error)
+                say(f"  {turn}/{repeat} {strategy.name}: {entry.failure}")
+                continue
+            entry.add(run.figures, run.verdict.findings if run.verdict else ())
+            if run.history is not None and keep_history:
+                outcome.history.merge(run.history)
+            found = ", ".join(entry.findings) or "nothing found"
+            say(
+                f"  {turn}/{repeat} {strategy.name}: {run.figures.sold} sold of {workload.stock},"
+                f" {run.figures.accepted_per_second:,.0f} accepted/s; {found}"
+            )
+    return outcome
+
+
+def entry_of(strategy: type[RegisteredStrategy]) -> Entry:
+    """Return the entry of a strategy that has not been raced yet."""
+    return Entry(strategy.name, strategy.promises_exactness, strategy.keeps_limit, str(strategy.accepted_in))

@@ -1,7 +1,0 @@
-// A view that has nothing to show yet says what to do about it.
-
-import { h } from "../core/vdom.js";
-
-/** @param {string} title @param {string} advice @param {import("../core/vdom.js").Loose[]} more */
-export const empty = (title, advice, ...more) =>
-  h("section", { class: "empty" }, h("h1", null, title), h("p", null, advice), more);

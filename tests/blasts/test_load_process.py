@@ -1,0 +1,115 @@
+"""The load generator as a process of its own, and the command that starts it."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from app.blasts.load.failures import LoadFailed
+from app.blasts.load.plan import LoadPlan
+from app.blasts.load.process import run_in_process
+from app.blasts.load.result import LoadResult
+from app.lab.cli import blast as blast_command
+from tests.blasts.plans import losing_the_first_attempt, plan, silence
+from tests.support.stand_in_service import stand_in_service, stock_of
+
+
+async def test_its_own_process_has_the_same_result() -> None:
+    async with stand_in_service(stock_of(3)) as service:
+        result = await run_in_process(plan(service, requests=40, concurrency=40))
+    assert (result.accepted, result.sold_out) == (3, 37)
+    assert len(result.records) == len(service.requests) == 40
+    assert service.requests[0].open_connections == 40
+    assert LoadResult.from_json(json.loads(json.dumps(result.as_json()))) == result
+
+
+INTERRUPTED_WRITE = """
+import os, signal
+from app.blasts.load.__main__ import write_out
+signal.signal(signal.SIGALRM, lambda *_: os.write(2, b"!"))
+signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+{write}("x" * 5_000_000)
+"""
+
+
+@pytest.mark.parametrize(("write", "complete"), [("write_out", True), ("print", False)])
+async def test_a_result_outlasts_an_interrupted_write(write: str, complete: bool) -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        INTERRUPTED_WRITE.format(write=write),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},  # as in the containers
+        limit=1024,  # with little read ahead, the child fills the pipe and blocks
+    )
+    assert child.stdout is not None
+    assert child.stderr is not None
+    with suppress(asyncio.IncompleteReadError):  # it has ended: print took the interrupted write for a whole one
+        await child.stderr.readexactly(5)  # by now the child is in its write: the pipe is full and nothing reads it
+    written, _ = await asyncio.gather(child.stdout.read(), child.stderr.read())
+    await child.wait()
+    assert (len(written) == 5_000_001) is complete
+
+
+async def test_the_error_of_its_own_process_is_reported() -> None:
+    with pytest.raises(LoadFailed, match="TargetUnreachable"):
+        await run_in_process(LoadPlan(url="http://127.0.0.1:1", sale="drop"))
+
+
+async def test_cancelling_ends_its_own_process() -> None:
+    async with stand_in_service(silence) as service:
+        running = asyncio.create_task(run_in_process(plan(service, requests=5, concurrency=5)))
+        await service.until(lambda service: len(service.requests) == 5)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await service.until(lambda service: not service.connections)
+
+
+async def test_the_generator_does_not_outlive_the_process_that_started_it() -> None:
+    async with stand_in_service(silence) as service:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "app.blasts.load",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        assert child.stdin is not None
+        child.stdin.write(json.dumps(plan(service, requests=2, concurrency=2).as_json()).encode() + b"\n")
+        await service.until(lambda service: len(service.requests) == 2)
+        child.stdin.close()
+        async with asyncio.timeout(10):
+            assert await child.wait() == 130
+
+
+async def test_the_blast_command_prints_the_table_and_writes_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    blast_command.add_parser(parser.add_subparsers())
+    file = tmp_path / "blast.json"
+    async with stand_in_service(stock_of(7)) as service:
+        args = parser.parse_args(["blast", "drop", "--url", service.url, "--requests", "20", "--json", str(file)])
+        assert await asyncio.to_thread(args.run, args) == 0
+    printed = capsys.readouterr().out.split()
+    assert printed[printed.index("accepted") + 1] == "7"
+    assert printed[printed.index("sold-out") + 1] == "13"
+    written = json.loads(file.read_text())
+    assert (written["accepted"], len(written["records"])) == (7, 20)
+
+
+async def test_the_blast_command_fails_when_buyers_got_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    blast_command.add_parser(parser.add_subparsers())
+    async with stand_in_service(losing_the_first_attempt()) as service:
+        args = parser.parse_args(["blast", "drop", "--url", service.url, "--requests", "3"])
+        assert await asyncio.to_thread(args.run, args) == 1
+    assert "connection-lost" in capsys.readouterr().out
