@@ -13,7 +13,7 @@ from running_lab import browser_path, chromium, running_lab
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 MAX_BYTES = 300_000  # of all pictures together, because they are part of every clone
 SIZE: ViewportSize = {"width": 1220, "height": 720}
-SEATS_END = 684  # px: the picture of both sides ends below the seats
+SEATS_END = 672  # px: the picture of both sides ends below the seats
 TIMEOUT_MS = 60_000
 
 Theme = Literal["dark", "light"]
