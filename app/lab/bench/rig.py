@@ -10,10 +10,11 @@ import psutil
 
 from app.lab.stack.home import LabHome
 from app.lab.stack.installation import Installation
-from app.lab.stack.readiness import until_ready
+from app.lab.stack.process import ProcessFailed
 from app.lab.stack.servers.ports import LOOPBACK, free_port
 from app.lab.stack.service import ServicePlan, listens
-from app.lab.stack.supervisor import ManagedProcess, Say
+from app.lab.stack.supervisor import READY_SECONDS, ManagedProcess, Say
+from app.lab.stack.waiting import poll
 
 FLOOR_MODULE = "app.lab.bench.floor_app"
 CONSTANT_MODULE = "app.lab.bench.constant_gate_app"
@@ -126,6 +127,17 @@ class Rig(Installation):
         plan = self.plan()
         plan.environment = untraced(plan.environment)
         return plan
+
+
+async def until_ready(process: ManagedProcess) -> None:
+    """Wait until the process is ready.
+
+    Raise ProcessFailed, with the end of its log, if it ends before or is not ready in time.
+    """
+    if not await poll(process.is_ready, seconds=READY_SECONDS, unless=lambda: not process.server.running):
+        exit_code = process.server.exit_code
+        why = f"was not ready after {READY_SECONDS:g} s" if exit_code is None else f"ended with exit code {exit_code}"
+        raise ProcessFailed(f"{process.name} {why}:\n{process.server.log_tail()}")
 
 
 def untraced(environment: Mapping[str, str]) -> dict[str, str]:

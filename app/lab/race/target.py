@@ -1,6 +1,7 @@
 """The installation that a race is run against: one on embedded servers of its own, or one that runs already."""
 
 import math
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,10 +16,10 @@ from app.lab.stack.connections import refuse_too_many
 from app.lab.stack.home import LabHome
 from app.lab.stack.installation import Installation
 from app.lab.stack.process import ProcessFailed
-from app.lab.stack.readiness import until_ready
 from app.lab.stack.restarts import RestartPolicy
 from app.lab.stack.servers.valkey import ValkeyServer
-from app.lab.stack.supervisor import ManagedProcess, Say
+from app.lab.stack.supervisor import READY_SECONDS, ManagedProcess, Say
+from app.lab.stack.waiting import poll
 from app.settings import AdminSettings, GivenStores
 
 # For the scenarios in which something breaks: repairs follow at once, and a busy machine is not taken for an outage.
@@ -97,9 +98,11 @@ class OwnTarget(Target):
         self._installation.__exit__()
 
     async def wait_until_ready(self) -> None:
-        """Wait until every process runs and is ready. Raise ProcessFailed if one is not ready within 60 s."""
+        """Wait until every process runs and is ready. Raise ProcessFailed if they are not all ready within 60 s."""
+        deadline = time.monotonic() + READY_SECONDS
         for process in self._processes.values():
-            await until_ready(process, restarts=True)
+            if not await poll(process.is_ready, seconds=deadline - time.monotonic()):
+                raise ProcessFailed(f"{process.name} was not ready after {READY_SECONDS:g} s.")
 
     def hold(self, names: Sequence[str]) -> None:
         """Kill these processes with SIGKILL, and do not restart them until `resume`."""

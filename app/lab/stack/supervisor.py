@@ -5,6 +5,7 @@ Everything happens in the calling thread. It must be the main thread, because th
 recorded.
 """
 
+import asyncio
 import contextlib
 import signal
 import time
@@ -54,6 +55,10 @@ class ManagedProcess:
     ready: Callable[[], bool] | None = None
     restarts: RestartPolicy = field(default_factory=RestartPolicy)
     restart_at: float | None = None
+
+    async def is_ready(self) -> bool | None:
+        """Return True if the process runs and is ready, and None otherwise, as `poll` expects."""
+        return (self.server.running and (self.ready is None or await asyncio.to_thread(self.ready))) or None
 
 
 class StopRequested(Exception):
