@@ -76,8 +76,8 @@ def test_a_password_that_is_given_apart_goes_into_the_url(url: str) -> None:
 
 
 def test_a_password_in_the_url_comes_first() -> None:
-    settings = StoreSettings(redis_url="redis://:own@stock", redis_password="other")  # noqa: S106
-    assert RedisAddress.of(settings.redis_url).password == "own"  # noqa: S105
+    settings = StoreSettings(redis_url="redis://:own@stock", redis_password="other")  # noqa: S106  of no server
+    assert RedisAddress.of(settings.redis_url).password == "own"  # noqa: S105  the same
 
 
 def test_the_broker_verifies_who_answers() -> None:

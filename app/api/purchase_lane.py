@@ -84,7 +84,7 @@ async def decide(
         purchase = await read_purchase(head, receive, services, traceparent)
         return render_outcome(await services.purchases.buy(purchase), trace_id)
     except AtomicTicketsError as error:
-        if error.status == 500:  # a shared call failed; it logged the traceback, once for all its purchases
+        if error.status == 500:  # TRY400: the shared call logged the traceback, once for all its purchases
             log.error("a purchase failed unexpectedly", trace_id=trace_id, cause=repr(error.__cause__))  # noqa: TRY400
         return error.slug, rendered(error, scope["path"], trace_id)
     except Exception as error:

@@ -102,7 +102,7 @@ class OrderStream:
 
     async def _read(self, position: str) -> list[Entry]:
         streams = {self._keys.orders: position}
-        reply: Any = await self._redis.xreadgroup(GROUP, self._consumer, streams, count=self._count)  # type: ignore[arg-type]
+        reply: Any = await self._redis.xreadgroup(GROUP, self._consumer, streams, count=self._count)  # type: ignore[arg-type]  # dict is invariant
         return [Entry(*entry) for _, entries in reply for entry in entries]
 
     async def _claim(self, cursor: str) -> tuple[str, list[Entry]]:

@@ -159,7 +159,7 @@ class PurchaseBatcher:
             self._answer(batch, await self._call(queue, batch))
         except TemporarilyUnavailable as error:
             _fail(batch, error)
-        except Exception as defect:
+        except Exception as defect:  # whatever it is, each waiting purchase must get an answer
             log.exception("a shared call failed unexpectedly", sale=queue.sale, purchases=len(batch))
             _fail(batch, DecisionFailed(defect))
         except BaseException:

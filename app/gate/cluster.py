@@ -95,7 +95,7 @@ class ClusterRedis(Redis):
             failure: Exception | None = None
             for server in ([first] if first else []) + random.sample(known, len(known)):
                 try:
-                    slots = await server.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
+                    slots = await server.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]  # untyped in redis-py
                 except (RedisError, OSError, TimeoutError) as error:
                     failure = error
                 else:

@@ -99,7 +99,7 @@ class AttemptRecorder:
             kept = await self._ledger.keep(batch)
         except TemporarilyUnavailable:
             raise
-        except Exception:
+        except Exception:  # evidence that cannot be kept must not stop the sale or what follows it
             log.exception("attempts could not be kept", attempts=len(batch))
             ATTEMPTS.labels("failed").inc(len(batch))
         else:

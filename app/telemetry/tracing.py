@@ -34,7 +34,7 @@ def start_tracing(service: str, *, changes_only: bool = False) -> Callable[[], N
     requested = is_requested()
     if not (requested or changes_only):
         return _no_op
-    # These import an HTTP client and protobuf, which a process without exports does not need.
+    # PLC0415: these import an HTTP client and protobuf, which a process without exports does not need.
     from app.telemetry.exporting import exporter_from_environment  # noqa: PLC0415
     from app.telemetry.provider import provider_of  # noqa: PLC0415
     from app.telemetry.recorded import Recorder  # noqa: PLC0415

@@ -118,7 +118,7 @@ class FlashSaleReconciler:
         except ResourceGone:
             self._resources.remove(name, flashsale.metadata.uid)
             return 0.0
-        except BaseException:
+        except BaseException:  # also if it was cancelled: the check is still due
             memory.check_requested |= check
             raise
         if observed.view is not None:

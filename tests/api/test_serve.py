@@ -32,7 +32,7 @@ async def test_several_processes_share_a_port(serve: Serve, sale_terms: dict[str
     port = free_port()
     first, second = serve(port), serve(port)
     for served in (first, second):
-        await until(lambda log=served.log: '"event": "ready"' in log.read_text())  # type: ignore[misc]
+        await until(lambda log=served.log: '"event": "ready"' in log.read_text())  # type: ignore[misc]  # a default binds it
     async with AsyncClient(base_url=first.url) as client:
         await client.post("/sales", json=sale_terms)
     first.signal(signal.SIGTERM)

@@ -34,7 +34,7 @@ def test_with_all_rights_everything_works(installation: Installation) -> None:
     installation.set_up()
     use_every_right(installation)
     for works in NEEDED.values():
-        installation.until(lambda works=works: works(installation))  # type: ignore[misc]
+        installation.until(lambda works=works: works(installation))  # type: ignore[misc]  # a default binds it
     assert "is forbidden" not in installation.operators[0].log.read_text()
 
 

@@ -52,7 +52,7 @@ async def test_no_more_sales_are_reconciled_at_once_than_allowed() -> None:
         nonlocal inside, most, done
         inside += 1
         most = max(most, inside)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # lets others in, if they may
         inside -= 1
         done += 1
         return None

@@ -108,8 +108,8 @@ async def test_a_buyer_who_gives_up_leaves_the_shared_call_alone(redis_url: str,
         await process.batcher.buy(a_purchase())
         await process.redis.client_pause(200, all=True)  # both are sent before either is decided
         hasty, patient = (asyncio.create_task(process.batcher.buy(a_purchase())) for _ in range(2))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # both join the queue,
+        await asyncio.sleep(0)  # and the shared call begins
         hasty.cancel()
         assert isinstance(await patient, Reserved)
         seen = await process.gate.snapshot("drop")
@@ -143,7 +143,7 @@ async def test_what_waited_too_long_leaves_the_queue_untaken(redis_url: str, key
         await batcher.buy(a_purchase())
         go.clear()
         buyers = [asyncio.create_task(batcher.buy(a_purchase())) for _ in range(3)]
-        await asyncio.sleep(4 * slow.queue_seconds)
+        await asyncio.sleep(4 * slow.queue_seconds)  # the time is tested: they wait too long
         go.set()
         outcomes = await asyncio.gather(*buyers, return_exceptions=True)
         seen = await process.gate.snapshot("drop")

@@ -21,14 +21,14 @@ async def lost_cancellations(redis: Redis) -> int:
     for turn in range(CALLS):
         task = asyncio.create_task(call_without_end())
         for _ in range(1 + turn % 23):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # each turn cancels at another step of the call
         task.cancel()
         _, running = await asyncio.wait({task}, timeout=60)
         if running:
             lost += 1
             while not task.done():
                 task.cancel()
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # lets the cancellation arrive
     return lost
 
 

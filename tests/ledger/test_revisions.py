@@ -22,7 +22,7 @@ def test_the_newest_script_is_the_one_that_alembic_would_run_last() -> None:
 @pytest.mark.parametrize("script", REVISIONS, ids=lambda script: script.revision)
 def test_every_revision_says_which_releases_work_on_it(script: object) -> None:
     revision: str = script.revision  # type: ignore[attr-defined]  # Alembic's Script
-    min_compatible: str = script.module.min_compatible  # type: ignore[attr-defined]
+    min_compatible: str = script.module.min_compatible  # type: ignore[attr-defined]  # the same
     assert revision.isdecimal()
     assert 1 <= int(min_compatible) <= int(revision)
 

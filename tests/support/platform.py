@@ -111,7 +111,7 @@ class Platform:
             assert process.ready is not None
             process.server.wait_ready(process.ready, seconds=START_SECONDS)  # type: ignore[attr-defined]  # a ChildProcess
             if name.startswith("api-"):  # the API processes share a port: another one may have answered
-                process.server.wait_ready(partial(has_logged_ready, process), seconds=START_SECONDS)  # type: ignore[attr-defined]
+                process.server.wait_ready(partial(has_logged_ready, process), seconds=START_SECONDS)  # type: ignore[attr-defined]  # same
 
     def stop(self, *names: str) -> None:
         """Send SIGTERM to these processes and return when they have ended by themselves."""

@@ -28,7 +28,7 @@ class Installation:
         self.home.lock()
         try:
             self.start()
-        except BaseException:
+        except BaseException:  # `with` does not leave what was not entered
             self.__exit__()
             raise
         return self

@@ -63,7 +63,7 @@ class PostgresServer(EmbeddedServer):
         self._start(self._accepts)
         try:
             self._create_database()
-        except BaseException:
+        except BaseException:  # whatever stops the start, the server must not stay
             self._process.kill()
             raise
 

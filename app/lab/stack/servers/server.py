@@ -50,6 +50,6 @@ class EmbeddedServer:
         self._process.start()
         try:
             self._process.wait_ready(is_ready, seconds=self.ready_seconds)
-        except BaseException:
+        except BaseException:  # whatever stops the start, the server must not stay
             self._process.kill()
             raise
