@@ -3,18 +3,19 @@
 from datetime import datetime
 
 import structlog
+from kubernetes.aio.client import V1ObjectReference
 
 from app.errors import AtomicTicketsError
 from app.telemetry.names import CHANGED
 from app.telemetry.spans import span
-from flashsale_operator.events import EventRecord, ObjectReference, event_manifest
+from flashsale_operator.events import EventRecord, event_manifest
 from flashsale_operator.kube import KubeApi, KubeConflict
 
 log = structlog.get_logger()
 
 
 async def post_event(
-    kube: KubeApi, record: EventRecord, involved: ObjectReference, round_: int | None, now: datetime
+    kube: KubeApi, record: EventRecord, involved: V1ObjectReference, round_: int | None, now: datetime
 ) -> None:
     """Post the event, unless it was posted before. A failure is only logged: nothing depends on an event."""
     try:

@@ -11,7 +11,9 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
+
+from kubernetes.aio.client import CoreV1Event, V1EventSource, V1ObjectMeta, V1ObjectReference
 
 from app.reconcile.classify import Kind
 from app.reconcile.decide import Action
@@ -40,15 +42,6 @@ class EventRecord:
     type: Literal["Normal", "Warning"] = "Normal"
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectReference:
-    """The object that an event is about."""
-
-    api_version: str
-    kind: str
-    name: str
-    namespace: str
-    uid: str
 
 
 def events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[EventRecord]:
@@ -131,32 +124,24 @@ def _returns(observed: Observed) -> str:
     return "" if observed.view is None else str(observed.view.returns)
 
 
-def event_manifest(record: EventRecord, involved: ObjectReference, round_: int | None, now: datetime) -> dict[str, Any]:
-    """Return the Event object to post. `round_` is None if the event is not about a round."""
+def event_manifest(
+    record: EventRecord, involved: V1ObjectReference, round_: int | None, now: datetime
+) -> CoreV1Event:
+    """Return the Event object to post."""
     identity = f"{involved.uid} {round_} {record.reason} {record.occurrence}"
-    moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {
-            "name": f"{involved.name}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}",
-            "namespace": involved.namespace,
-        },
-        "involvedObject": {
-            "apiVersion": involved.api_version,
-            "kind": involved.kind,
-            "name": involved.name,
-            "namespace": involved.namespace,
-            "uid": involved.uid,
-        },
-        "type": record.type,
-        "reason": record.reason,
-        "message": record.message,
-        "source": {"component": COMPONENT},
-        "firstTimestamp": moment,
-        "lastTimestamp": moment,
-        "count": 1,
-    }
+    return CoreV1Event(
+        metadata=V1ObjectMeta(
+            name=f"{involved.name}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}", namespace=involved.namespace
+        ),
+        involved_object=involved,
+        type=record.type,
+        reason=record.reason,
+        message=record.message,
+        source=V1EventSource(component=COMPONENT),
+        first_timestamp=now.replace(microsecond=0),
+        last_timestamp=now.replace(microsecond=0),
+        count=1,
+    )
 
 
 def _last_transition(status: FlashSaleStatus, kind: ConditionType) -> str:

@@ -1,22 +1,36 @@
-"""A small client for the API server: the requests that the operator needs, with Kopf's login and typed errors."""
+"""The API server through the official client, with Kopf's login, bounded waits and typed errors."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 import aiohttp
 import kopf
+from kubernetes.aio.client import (
+    ApiClient,
+    ApiException,
+    AppsV1Api,
+    Configuration,
+    CoreV1Api,
+    CoreV1Event,
+    CustomObjectsApi,
+    V1Deployment,
+    V1Scale,
+)
+from kubernetes.aio.client.rest import RESTResponse
 
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
 from flashsale_operator.resource.models import GROUP, KIND, PLURAL, VERSION
 
-API_PATH = f"/apis/{GROUP}/{VERSION}"
 PAGE = 250  # resources, of about 2 kB each
-TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
+TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)  # the client's own is five minutes
+CONNECTIONS = 16
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 
 Object = dict[str, Any]
+Result = TypeVar("Result")
 
 
 def log_in(settings: kopf.OperatorSettings) -> kopf.ConnectionInfo:
@@ -50,41 +64,81 @@ class KubeConflict(KubeRefused):
     """The object already exists, or was changed since it was read."""
 
 
-class KubeApi:
-    """Requests in one namespace. All of them raise KubeUnavailable, and KubeRefused or one of its subclasses."""
+class KubeClient(ApiClient):
+    """The official client with Kopf's credentials. Each request is counted and bounded.
 
-    def __init__(self, login: Callable[[], kopf.ConnectionInfo], namespace: str) -> None:
-        self.namespace = namespace
+    A pod's token lives an hour: if one has expired, the client logs in again and repeats the request once.
+    """
+
+    def __init__(self, login: Callable[[], kopf.ConnectionInfo]) -> None:
+        info = login()
+        options = {"trust_env": info.trust_env}
+        super().__init__(
+            Configuration(host=info.server, connection_pool_maxsize=CONNECTIONS, client_session_kwargs=options)
+        )
         self.requests = 0  # sent since the start, for the metrics
+        self.rest_client.ssl_context = info.as_ssl_context()
+        self.user_agent = "atomictickets-operator"
+        self.default_headers |= info.as_http_headers()
         self._login = login
-        self._server = ""
-        self._session: aiohttp.ClientSession | None = None
 
-    async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+    async def call_api(
+        self,
+        method: str,
+        url: str,
+        header_params: dict[str, str] | None = None,
+        *arguments: Any,
+        **options: Any,
+    ) -> RESTResponse:
+        options["_request_timeout"] = TIMEOUT
+        self.requests += 1
+        response = await super().call_api(method, url, header_params, *arguments, **options)
+        if response.status != 401:
+            return response
+        response.response.release()
+        self.default_headers |= (await asyncio.to_thread(self._login)).as_http_headers()
+        self.requests += 1
+        return await super().call_api(
+            method, url, (header_params or {}) | self.default_headers, *arguments, **options
+        )
+
+
+class KubeApi:
+    """The calls that the operator makes in its namespace.
+
+    All of them raise KubeUnavailable, and KubeRefused or one of its subclasses.
+    """
+
+    def __init__(self, client: KubeClient, namespace: str) -> None:
+        self.client = client
+        self.namespace = namespace
+        self._custom = CustomObjectsApi(client)
+        self._apps = AppsV1Api(client)
+        self._core = CoreV1Api(client)
+        self._flashsales = (GROUP, VERSION, namespace, PLURAL)
 
     async def serves_flashsales(self) -> bool:
         """Return whether the CRD is installed and established."""
         try:
-            found = await self._call("GET", API_PATH)
+            found = await call(self._custom.get_api_resources, GROUP, VERSION)
         except KubeMissing:
             return False
-        return any(resource["kind"] == KIND for resource in found["resources"])
+        return any(resource.kind == KIND for resource in found.resources)
 
     async def flashsales(self) -> list[Object]:
         """Return all FlashSales as of one instant, not before this call. Raise if any page of them fails."""
         found: list[Object] = []
-        query = {"limit": str(PAGE)}
+        token = None
         while True:
-            page = await self._call("GET", self._flashsale(""), params=query)
+            page = await call(
+                self._custom.list_namespaced_custom_object, *self._flashsales, limit=PAGE, _continue=token
+            )
             found += page["items"]
             if not (token := page["metadata"].get("continue")):
                 return found
-            query["continue"] = token
 
     async def flashsale(self, name: str) -> Object:
-        return await self._call("GET", self._flashsale(f"/{name}"))
+        return await call(self._custom.get_namespaced_custom_object, *self._flashsales, name)
 
     async def replace_status(self, name: str, uid: str, status: Mapping[str, Any]) -> Object:
         """Replace the whole status of the resource with this uid. A later resource with the same name is refused."""
@@ -92,84 +146,43 @@ class KubeApi:
             {"op": "test", "path": "/metadata/uid", "value": uid},
             {"op": "add", "path": "/status", "value": status},
         ]
-        return await self._call("PATCH", self._flashsale(f"/{name}/status"), change, JSON_PATCH)
+        patch = self._custom.patch_namespaced_custom_object_status
+        return await call(patch, *self._flashsales, name, change, _content_type=JSON_PATCH)
 
-    async def scale(self, deployment: str) -> Object:
-        return await self._call("GET", self._apps(f"deployments/{deployment}/scale"))
+    async def scale(self, deployment: str) -> V1Scale:
+        return await call(self._apps.read_namespaced_deployment_scale, deployment, self.namespace)
 
-    async def set_scale(self, deployment: str, replicas: int, seen_version: str) -> Object:
+    async def set_scale(self, deployment: str, replicas: int, seen_version: str) -> V1Scale:
         """Scale the Deployment. Raise KubeConflict if it was changed since `seen_version`."""
         change = {"metadata": {"resourceVersion": seen_version}, "spec": {"replicas": replicas}}
-        return await self._call("PATCH", self._apps(f"deployments/{deployment}/scale"), change, MERGE)
+        patch = self._apps.patch_namespaced_deployment_scale
+        return await call(patch, deployment, self.namespace, change, _content_type=MERGE)
 
-    async def deployment(self, name: str) -> Object:
-        return await self._call("GET", self._apps(f"deployments/{name}"))
+    async def deployment(self, name: str) -> V1Deployment:
+        return await call(self._apps.read_namespaced_deployment, name, self.namespace)
 
-    async def lease(self, name: str) -> Object:
-        return await self._call("GET", self._leases(name))
-
-    async def replace_lease(self, lease: Object) -> Object:
-        """Write the Lease. Raise KubeConflict if it was changed since it was read."""
-        return await self._call("PUT", self._leases(lease["metadata"]["name"]), lease)
-
-    async def create_event(self, event: Object) -> None:
+    async def create_event(self, event: CoreV1Event) -> None:
         """Post an event. Raise KubeConflict if an event with this name exists."""
-        await self._call("POST", f"/api/v1/namespaces/{self.namespace}/events", event)
+        await call(self._core.create_namespaced_event, self.namespace, event)
 
-    def _flashsale(self, rest: str) -> str:
-        return f"{API_PATH}/namespaces/{self.namespace}/{PLURAL}{rest}"
 
-    def _apps(self, rest: str) -> str:
-        return f"/apis/apps/v1/namespaces/{self.namespace}/{rest}"
+async def call(request: Callable[..., Awaitable[Result]], *arguments: Any, **options: Any) -> Result:
+    """Send one request of the official client. Raise KubeUnavailable, and KubeRefused or one of its subclasses."""
+    try:
+        return await request(*arguments, **options)
+    except ApiException as error:
+        code = int(error.status or 0)
+        message = _message(error)
+        if code >= 500 or code in (0, 429):
+            raise KubeUnavailable(f"The API server answered {code}: {message}") from error
+        raise {404: KubeMissing, 409: KubeConflict}.get(code, KubeRefused)(code, message) from error
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        raise KubeUnavailable(f"The API server can't be reached just now ({type(error).__name__}).") from error
 
-    def _leases(self, name: str) -> str:
-        return f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/{name}"
 
-    async def _call(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        content_type: str = "application/json",
-        *,
-        params: Mapping[str, str] | None = None,
-    ) -> Object:
-        """Send one request. If the token has expired, log in again and repeat it once: a pod's token lives an hour."""
-        status, answer = await self._send(method, path, body, content_type, params)
-        if status == 401:
-            await self.close()
-            self._session = None
-            status, answer = await self._send(method, path, body, content_type, params)
-        if status < 300:
-            return answer
-        message = str(answer.get("message", "no reason given"))
-        if status >= 500 or status == 429:
-            raise KubeUnavailable(f"The API server answered {status}: {message}")
-        raise {404: KubeMissing, 409: KubeConflict}.get(status, KubeRefused)(status, message)
-
-    async def _send(
-        self, method: str, path: str, body: Any, content_type: str, params: Mapping[str, str] | None
-    ) -> tuple[int, Object]:
-        session = await self._connected()
-        self.requests += 1
-        headers = {"Content-Type": content_type} if body is not None else None
-        try:
-            async with session.request(
-                method, f"{self._server}{path}", json=body, headers=headers, params=params
-            ) as response:
-                return response.status, await response.json(content_type=None) or {}
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise KubeUnavailable(f"The API server can't be reached just now ({type(error).__name__}).") from error
-
-    async def _connected(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            # Off the event loop, because it reads files. It reads the current token.
-            info = await asyncio.to_thread(self._login)
-            self._server = info.server
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=info.as_ssl_context(), limit=16),
-                headers={**info.as_http_headers(), "User-Agent": "atomictickets-operator"},
-                timeout=TIMEOUT,
-                trust_env=info.trust_env,
-            )
-        return self._session
+def _message(error: ApiException) -> str:
+    """Return the server's own sentence; a proxy before it may answer with something else."""
+    try:
+        return str(json.loads(error.body or "")["message"])
+    except (ValueError, TypeError, KeyError):
+        return str(error.reason or "no reason given")

@@ -1,122 +1,137 @@
 """Leader election among the operators of a namespace: the holder of the Lease acts, and renews it.
 
-If the holder stops renewing, another operator takes over. The Lease only saves work and noise. Two operators that act
-at the same time do no harm, because of the epoch and the ledger's row locks.
+The election and its Lease are those of the official client. What it lacks is added here: a leader stops acting before
+another may start, however long a request hangs; a step of this machine's clock changes nothing; a Lease is released at
+the end. The Lease only saves work and noise. Two operators that act at the same time do no harm, because of the epoch
+and the ledger's row locks.
 """
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from contextlib import suppress
 
+import aiohttp
 import structlog
+from kubernetes.aio.client import V1LeaseSpec
+from kubernetes.aio.leaderelection.electionconfig import Config
+from kubernetes.aio.leaderelection.leaderelection import LeaderElection as OfficialElection
+from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
+from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 
-from app.errors import AtomicTicketsError, TemporarilyUnavailable
-from flashsale_operator.kube import KubeApi, KubeConflict, Object
+from app.errors import AtomicTicketsError
+from flashsale_operator.kube import KubeClient, call
 from flashsale_operator.settings import OperatorSettings
-
-RETRY_SECONDS = 1.0
 
 log = structlog.get_logger()
 
 
-class LeaderElection:
+class CountedLease(LeaseLock):
+    """The official Lease, which also counts how often its holder changed."""
+
+    def update_lease(
+        self, leader_election_record: LeaderElectionRecord, current_spec: V1LeaseSpec | None = None
+    ) -> V1LeaseSpec:
+        before = current_spec.holder_identity if current_spec else None
+        spec = super().update_lease(leader_election_record, current_spec)
+        if before != leader_election_record.holder_identity:
+            spec.lease_transitions = (spec.lease_transitions or 0) + 1
+        return spec
+
+
+class LeaderElection(OfficialElection):
     """Acquires and renews the Lease. `held` is cleared before another process may acquire it; `lost` is its opposite.
 
     The clocks of other machines are not trusted: another holder counts as gone if the Lease has not changed for
     `lease_seconds` of this process's own clock.
     """
 
-    def __init__(self, kube: KubeApi, settings: OperatorSettings, identity: str) -> None:
+    def __init__(self, client: KubeClient, settings: OperatorSettings, identity: str) -> None:
         self.held = asyncio.Event()
         self.lost = asyncio.Event()
         self.lost.set()
-        self._kube = kube
         self._settings = settings
         self._identity = identity
-        # The Lease's resource version while another process holds it, and since when it has been this one.
-        self._observed: tuple[str, float] = ("", 0.0)
-        self._deadline: asyncio.TimerHandle | None = None
+        self._observed_at = 0.0
+        self._sent_at = 0.0
+        lock = CountedLease(settings.lease, settings.namespace, identity, client)
+        super().__init__(
+            Config(
+                lock,
+                lease_duration=settings.lease_seconds,
+                renew_deadline=settings.renew_deadline_seconds,
+                retry_period=settings.retry_period_seconds,
+                onstarted_leading=self._start,
+                onstopped_leading=self._stop,
+            )
+        )
+
+    @property
+    def observed_time_milliseconds(self) -> int:
+        """The wall-clock time of the last change of the Lease, by the age that the monotonic clock gives it."""
+        return int((time.time() - time.monotonic() + self._observed_at) * 1000)
+
+    @observed_time_milliseconds.setter
+    def observed_time_milliseconds(self, _: int) -> None:
+        self._observed_at = time.monotonic()
 
     async def run(self) -> None:
         """Acquire and renew the Lease until cancelled."""
         if not self._settings.lease:
-            self._hold()
+            await self._start()
             await asyncio.Event().wait()
         while True:
-            sent_at = asyncio.get_running_loop().time()
-            renewed = await self._try_renew()
-            if renewed:
-                self._hold()
-                # Counted from the request, not from the answer: the others count from when the Lease changed.
-                self._drop_at(sent_at + self._settings.renew_deadline_seconds)
-            await asyncio.sleep(self._settings.retry_period_seconds if renewed else RETRY_SECONDS)
+            await super().run()
+
+    async def renew_loop(self) -> None:
+        """Renew the Lease until another process holds it, or until it was not renewed in time.
+
+        The deadline is counted from when the last renewal was sent, not answered: the others count from when the Lease
+        changed.
+        """
+        deadline = self._settings.renew_deadline_seconds
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self._sent_at + deadline) as limit:
+                while self._is_holder():
+                    await asyncio.sleep(self._settings.retry_period_seconds)
+                    if await self.try_acquire_or_renew():
+                        limit.reschedule(self._sent_at + deadline)
+
+    async def try_acquire_or_renew(self) -> bool:
+        """Try once, for at most the retry period. Return whether this process holds the Lease now."""
+        sent_at = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(self._settings.retry_period_seconds):
+                renewed = await super().try_acquire_or_renew()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.warning("lease not renewed", error=str(error) or type(error).__name__)
+            return False
+        if renewed:
+            self._sent_at = sent_at
+        return renewed
 
     async def release(self) -> None:
         """Give up the Lease, so that another operator can acquire it at once."""
-        if self._settings.lease and self.held.is_set():
-            self._drop("stopping")
-            try:
-                lease = await self._kube.lease(self._settings.lease)
-                if (lease.get("spec") or {}).get("holderIdentity") == self._identity:
-                    lease["spec"]["holderIdentity"] = ""
-                    await self._kube.replace_lease(lease)
-            except AtomicTicketsError as error:
-                log.warning("lease not released; it will expire", error=error.detail)
-
-    async def _try_renew(self) -> bool:
+        if not (self._settings.lease and self.held.is_set()):
+            return
+        await self._stop()
+        lock = self.election_config.lock
         try:
-            async with asyncio.timeout(self._settings.retry_period_seconds):
-                return await self._renew()
-        except (TemporarilyUnavailable, TimeoutError) as error:
-            log.warning("lease not renewed", error=str(error))
-        except KubeConflict:
-            log.info("another operator changed the lease first")
+            lease = await call(lock.api_instance.read_namespaced_lease, lock.name, lock.namespace)
+            if lease.spec.holder_identity == lock.identity:
+                lease.spec.holder_identity = ""
+                await call(lock.api_instance.replace_namespaced_lease, lock.name, lock.namespace, lease)
         except AtomicTicketsError as error:
-            log.warning("lease refused", error=error.detail)
-        return False
+            log.warning("lease not released; it will expire", error=error.detail)
 
-    async def _renew(self) -> bool:
-        """Acquire or renew the Lease. Return whether this process holds it now."""
-        lease = await self._kube.lease(self._settings.lease)
-        spec = lease.get("spec") or {}
-        holder = spec.get("holderIdentity") or ""
-        if holder not in ("", self._identity) and not self._expired(lease):
-            self._drop(f"held by {holder}")
-            return False
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        changed = holder != self._identity
-        lease["spec"] = spec | {
-            "holderIdentity": self._identity,
-            "leaseDurationSeconds": max(1, round(self._settings.lease_seconds)),
-            "renewTime": now,
-            "acquireTime": now if changed else spec.get("acquireTime", now),
-            "leaseTransitions": spec.get("leaseTransitions", 0) + changed,
-        }
-        await self._kube.replace_lease(lease)
-        return True
+    def _is_holder(self) -> bool:
+        return self.observed_record is not None and self.observed_record.holder_identity == self._identity
 
-    def _expired(self, lease: Object) -> bool:
-        """Return whether its holder has not renewed the Lease for `lease_seconds`."""
-        version, since = self._observed
-        if lease["metadata"]["resourceVersion"] != version:
-            self._observed = (lease["metadata"]["resourceVersion"], time.monotonic())
-            return False
-        return time.monotonic() - since > self._settings.lease_seconds
-
-    def _drop_at(self, moment: float) -> None:
-        """Stop leading at `moment`, on the event loop's clock, unless the Lease is renewed before."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline = asyncio.get_running_loop().call_at(moment, self._drop, "not renewed in time")
-
-    def _hold(self) -> None:
-        if not self.held.is_set():
-            log.info("became leader", lease=self._settings.lease, identity=self._identity)
+    async def _start(self) -> None:
+        log.info("became leader", lease=self._settings.lease, identity=self._identity)
         self.held.set()
         self.lost.clear()
 
-    def _drop(self, reason: str) -> None:
-        if self.held.is_set():
-            log.warning("stopped leading", reason=reason)
+    async def _stop(self) -> None:
+        log.warning("stopped leading", lease=self._settings.lease)
         self.held.clear()
         self.lost.set()

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import structlog
+from kubernetes.aio.client import V1ObjectReference
 
 from app.errors import AtomicTicketsError
 from app.telemetry.names import CHANGED
 from app.telemetry.spans import span
 from flashsale_operator.event_recorder import post_event
-from flashsale_operator.events import EventRecord, ObjectReference
+from flashsale_operator.events import EventRecord
 from flashsale_operator.kube import KubeApi, KubeConflict, KubeMissing
 from flashsale_operator.observed import ObservedWorkers
 from flashsale_operator.scaling import DesiredWorkers, ScaleDownStabilizer, pool_size
@@ -98,9 +99,8 @@ class WorkerPool:
     async def _read(self) -> _Scale:
         scale = await self._kube.scale(self._settings.workers)
         deployment = await self._kube.deployment(self._settings.workers)
-        metadata = scale["metadata"]
-        ready = int((deployment.get("status") or {}).get("readyReplicas") or 0)
-        return _Scale(int(scale["spec"].get("replicas") or 0), ready, metadata["resourceVersion"], metadata["uid"])
+        ready = deployment.status.ready_replicas or 0
+        return _Scale(scale.spec.replicas or 0, ready, scale.metadata.resource_version, scale.metadata.uid)
 
     async def _post_event(self, found: _Scale, size: int, desired: Iterable[DesiredWorkers]) -> None:
         """Post an event about the Deployment. Its occurrence is the resource version that was scaled."""
@@ -112,7 +112,9 @@ class WorkerPool:
             found.version,
         )
         name = self._settings.workers
-        involved = ObjectReference("apps/v1", "Deployment", name, self._kube.namespace, found.uid)
+        involved = V1ObjectReference(
+            api_version="apps/v1", kind="Deployment", name=name, namespace=self._kube.namespace, uid=found.uid
+        )
         await post_event(self._kube, record, involved, None, datetime.now(UTC))
 
 

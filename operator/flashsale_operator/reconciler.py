@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from kubernetes.aio.client import V1ObjectReference
 from opentelemetry.trace import StatusCode, get_current_span
 from structlog.contextvars import bind_contextvars
 
@@ -14,7 +15,7 @@ from app.settings import ReconcileSettings, SaleSettings
 from app.telemetry.names import OUTCOME
 from app.telemetry.spans import span, trace_id
 from flashsale_operator.event_recorder import post_event
-from flashsale_operator.events import EventRecord, ObjectReference, events
+from flashsale_operator.events import EventRecord, events
 from flashsale_operator.kube import KubeApi, KubeMissing, KubeRefused
 from flashsale_operator.metrics import OperatorMetrics
 from flashsale_operator.observed import Observed
@@ -176,7 +177,13 @@ class FlashSaleReconciler:
         self, flashsale: FlashSale, round_: int | None, records: Sequence[EventRecord], now: datetime
     ) -> None:
         metadata = flashsale.metadata
-        involved = ObjectReference(f"{GROUP}/{VERSION}", KIND, metadata.name, metadata.namespace, metadata.uid)
+        involved = V1ObjectReference(
+            api_version=f"{GROUP}/{VERSION}",
+            kind=KIND,
+            name=metadata.name,
+            namespace=metadata.namespace,
+            uid=metadata.uid,
+        )
         for record in records:
             log.info(record.message, reason=record.reason, round=round_)
             await post_event(self._kube, record, involved, round_, now)

@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
+from kubernetes.aio.client import (
+    CoreV1Event,
+    V1Deployment,
+    V1DeploymentStatus,
+    V1ObjectMeta,
+    V1Scale,
+    V1ScaleSpec,
+)
 
 from flashsale_operator.kube import KubeApi, KubeMissing, KubeUnavailable, Object
 
@@ -11,8 +18,8 @@ from flashsale_operator.kube import KubeApi, KubeMissing, KubeUnavailable, Objec
 class StandInKube(KubeApi):
     """An API server with one resource and one Deployment, which answers what the reconciler and the pool ask."""
 
-    def __init__(self) -> None:
-        super().__init__(lambda: pytest.fail("a test without a cluster"), "shop")
+    def __init__(self) -> None:  # without a client: there is no API server
+        self.namespace = "shop"
         self.resource: Object = {}
         self.away = False
 
@@ -28,17 +35,17 @@ class StandInKube(KubeApi):
         self.resource = self.resource | {"status": dict(status)}
         return self.resource
 
-    async def create_event(self, event: Object) -> None:
+    async def create_event(self, event: CoreV1Event) -> None:
         del event
 
-    async def scale(self, deployment: str) -> Object:
+    async def scale(self, deployment: str) -> V1Scale:
         del deployment
-        return {"metadata": {"resourceVersion": "7", "uid": "pool"}, "spec": {"replicas": 1}}
+        return V1Scale(metadata=V1ObjectMeta(resource_version="7", uid="pool"), spec=V1ScaleSpec(replicas=1))
 
-    async def deployment(self, name: str) -> Object:
+    async def deployment(self, name: str) -> V1Deployment:
         del name
-        return {"status": {"readyReplicas": 1}}
+        return V1Deployment(status=V1DeploymentStatus(ready_replicas=1))
 
-    async def set_scale(self, deployment: str, replicas: int, seen_version: str) -> Object:
-        del deployment, replicas, seen_version
-        return {}
+    async def set_scale(self, deployment: str, replicas: int, seen_version: str) -> V1Scale:
+        del replicas, seen_version
+        return await self.scale(deployment)

@@ -10,7 +10,7 @@ from app.reconcile.classify import Kind
 from app.reconcile.decide import Action
 from app.sales.desired_state import Step
 from app.sales.phase import Phase
-from flashsale_operator.events import EventRecord, ObjectReference, event_manifest, events
+from flashsale_operator.events import EventRecord, event_manifest, events
 from flashsale_operator.observed import Observed
 from flashsale_operator.resource.models import FlashSaleStatus
 from flashsale_operator.status import status_of
@@ -19,7 +19,9 @@ from tests.flashsale_operator.observations import OBSERVED, check, observation
 NOW = datetime(2026, 12, 1, 18, tzinfo=UTC)
 NEW = FlashSaleStatus()
 OPEN = status_of(NEW, OBSERVED, 1, NOW)
-INVOLVED = ObjectReference("atomictickets.dev/v1alpha1", "FlashSale", "drop", "shop", "uid-1")
+INVOLVED = V1ObjectReference(
+    api_version="atomictickets.dev/v1alpha1", kind="FlashSale", name="drop", namespace="shop", uid="uid-1"
+)
 
 
 def following(before: FlashSaleStatus, observed: Observed, now: datetime = NOW) -> list[EventRecord]:
@@ -31,7 +33,7 @@ def reasons(before: FlashSaleStatus, observed: Observed) -> list[str]:
 
 
 def names(before: FlashSaleStatus, observed: Observed, now: datetime = NOW) -> list[str]:
-    return [event_manifest(record, INVOLVED, 1, now)["metadata"]["name"] for record in following(before, observed, now)]
+    return [event_manifest(record, INVOLVED, 1, now).metadata.name for record in following(before, observed, now)]
 
 
 def test_the_reasons_of_the_events() -> None:
@@ -87,9 +89,9 @@ def test_two_operators_give_an_event_the_same_name(phase: Phase) -> None:
 
 def test_another_resource_of_the_same_name_has_events_of_its_own() -> None:
     record = EventRecord("Seeded", "")
-    other = replace(INVOLVED, uid="uid-2")
+    other = INVOLVED.model_copy(update={"uid": "uid-2"})
     found = {
-        event_manifest(record, involved, round_, NOW)["metadata"]["name"]
+        event_manifest(record, involved, round_, NOW).metadata.name
         for involved in (INVOLVED, other)
         for round_ in (1, 2)
     }
