@@ -1,17 +1,17 @@
-"""`atomictickets bench`: measures the service on this machine and checks the thresholds of docs/benchmarks.md.
+"""Measure the service on this machine, and check the thresholds of docs/benchmarks.md.
 
-It starts servers of its own and compares the service with a plain FastAPI application, which is called the floor. Run
-it on a machine that does nothing else.
+This command starts servers of its own and compares the service with a plain FastAPI application, which is called the
+floor. Run it on a machine that does nothing else.
 """
 
-import argparse
 import asyncio
 import json
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import click
 from redis.asyncio import Redis
 
 from app.lab.bench.arms import ARMS, QUICK, chosen_arms
@@ -22,59 +22,43 @@ from app.lab.bench.rig import Rig
 from app.lab.bench.run import Arm, Bench, measure, warm_up
 from app.lab.bench.stage import Stage
 from app.lab.bench.thresholds import THRESHOLDS
-from app.lab.cli.options import between, names, say
+from app.lab.cli.options import HOME, FileToWrite, Names, say
 from app.lab.stack.home import LabHome
 from app.lab.stack.machine import describe
 
-if TYPE_CHECKING:
-    from app.lab.cli.options import Subparsers
-
-HOME = Path("build/bench")
+BENCH_HOME, REPORT = Path("build/bench"), Path("build/bench.json")
 QUICK_ROUNDS, QUICK_SECONDS = 2, 1.0
 
 
-def add_parser(subparsers: "Subparsers") -> None:
-    """Add the command `bench`."""
-    parser = subparsers.add_parser(
-        "bench",
-        description=__doc__,
-        epilog="Exit code: 0 only if every threshold whose arms were measured is passed, with data on a real disk.",
-    )
-    add = parser.add_argument
-    add("--rounds", type=between(1, MAX_ROUNDS), default=None, metavar="N", help="turns of each arm (default: 7)")
-    add(
-        "--seconds",
-        type=between(0.5, 60.0),
-        default=None,
-        metavar="S",
-        help="duration of the load in each turn (default: 3)",
-    )
-    add(
-        "--json",
-        type=Path,
-        default=Path("build/bench.json"),
-        metavar="FILE",
-        help="file for the report (default: %(default)s)",
-    )
-    add("--quick", action="store_true", help="measure fewer arms in fewer rounds, within 90 s; this proves nothing")
-    arms = ", ".join(arm.name for arm in ARMS)
-    add("--arms", type=names, default=None, metavar="A,B", help=f"measure only these arms (default: all, {arms})")
-    add("--home", type=Path, default=HOME, help="directory for data and logs (default: %(default)s)")
-    parser.set_defaults(run=run)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Run the command, and return the exit code: 0 only if every threshold whose arms were chosen is passed."""
+@click.command(
+    help=__doc__,
+    epilog="Exit code: 0 only if every threshold whose arms were measured is passed, with data on a real disk.",
+)
+@click.option("--rounds", type=click.IntRange(1, MAX_ROUNDS), metavar="N", help="turns of each arm  [default: 7]")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.5, 60.0),
+    metavar="S",
+    help="duration of the load in each turn  [default: 3]",
+)
+@click.option("--json", "json_file", type=FileToWrite(), help=f"write the report to this file  [default: {REPORT}]")
+@click.option("--quick", is_flag=True, help="measure fewer arms in fewer rounds, within 90 s; this proves nothing")
+@click.option("--arms", type=Names(), help=f"measure only these arms, of {', '.join(arm.name for arm in ARMS)}")
+@click.option("--home", type=HOME, default=BENCH_HOME, help="directory for data and logs")
+def command(
+    rounds: int | None, seconds: float | None, json_file: Path | None, quick: bool, arms: list[str] | None, home: Path
+) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, the processes are stopped
-    arms = chosen_arms(args.arms or (QUICK if args.quick else [arm.name for arm in ARMS]))
-    rounds = args.rounds or (QUICK_ROUNDS if args.quick else 7)
-    seconds = args.seconds or (QUICK_SECONDS if args.quick else 3.0)
-    with Rig(LabHome(args.home), say) as rig:
-        rig.start_groups(group for arm in arms for group in arm.groups)
-        report = asyncio.run(_measure(rig, arms, rounds, seconds))
+    chosen = chosen_arms(arms or (QUICK if quick else [arm.name for arm in ARMS]))
+    rounds = rounds or (QUICK_ROUNDS if quick else 7)
+    seconds = seconds or (QUICK_SECONDS if quick else 3.0)
+    with Rig(LabHome(home), say) as rig:
+        rig.start_groups(group for arm in chosen for group in arm.groups)
+        report = asyncio.run(_measure(rig, chosen, rounds, seconds))
     say(report.text())
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+    json_file = json_file or REPORT
+    json_file.parent.mkdir(parents=True, exist_ok=True)
+    json_file.write_text(json.dumps(report.as_json(), indent=2) + "\n")
     return 0 if report.holds else 1
 
 

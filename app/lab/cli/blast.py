@@ -1,14 +1,13 @@
-"""`atomictickets blast SALE`: sends a burst of purchases to a sale over HTTP, and prints how they were answered."""
+"""Send a burst of purchases to a sale over HTTP, and print how they were answered."""
 
-import argparse
 import json
-import sys
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+import click
 import uvloop
 
 from app.blasts.load.plan import LoadPlan
@@ -18,78 +17,47 @@ from app.blasts.load.tracing import GENERATOR
 from app.blasts.trace_ratio import races, trace_ratio_of
 from app.blasts.witnesses import Witnesses, read_witnesses, wait_until_complete
 from app.client import ApiRefused, SaleClient
+from app.lab.cli.options import FileToWrite
 from app.telemetry.tracing import tracing
 
 PAIRS = 3  # pairs to print; --json has 20, and GET /sales/{sale}/witnesses returns all
 
-if TYPE_CHECKING:
-    from app.lab.cli.options import Subparsers
 
-
-def add_parser(subparsers: "Subparsers") -> None:
-    """Add the command `blast`."""
-    parser = subparsers.add_parser(
-        "blast",
-        description=__doc__,
-        epilog="Exit code: 0 if every purchase was sent and answered without a 5xx, 1 if not, 130 after Ctrl-C.",
-    )
-    add = parser.add_argument
-    add("sale", metavar="SALE", help="name of the sale")
-    add("--requests", type=int, default=100, metavar="N", help="purchases to send (default: %(default)s)")
-    add(
-        "--concurrency",
-        type=int,
-        default=100,
-        metavar="N",
-        help="connections, each with one purchase at a time (default: %(default)s)",
-    )
-    add("--customers", type=int, metavar="N", help="customers who buy in turn (default: one for each purchase)")
-    add(
-        "--retries",
-        type=int,
-        default=0,
-        metavar="N",
-        help="how often a purchase is sent again, with the same key, if its outcome is unknown (default: %(default)s)",
-    )
-    add(
-        "--trace-ratio",
-        type=float,
-        metavar="RATIO",
-        help="share of purchases that are traced, 0 to 1 (default: 1 if the strategy may oversell; otherwise the"
-        " service decides)",
-    )
-    add("--url", default="http://127.0.0.1:8000", help="address of the service (default: %(default)s)")
-    add(
-        "--json", type=Path, metavar="FILE", help="also write the result to this file, with the answer to each purchase"
-    )
-    parser.set_defaults(run=run)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Run the command, and return the exit code: 0 if every purchase was answered, 1 if not, 130 if interrupted."""
-    plan = LoadPlan(
-        url=args.url,
-        sale=args.sale,
-        requests=args.requests,
-        concurrency=args.concurrency,
-        customers=args.customers,
-        retries=args.retries,
-        records=args.json is not None,
-        trace_ratio=args.trace_ratio,
-    )
-    try:
-        with tracing(GENERATOR):
-            result, witnesses = uvloop.run(blast(plan))
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+@click.command(
+    help=__doc__,
+    epilog="Exit code: 0 if every purchase was sent and answered without a 5xx, 1 if not, 130 after Ctrl-C.",
+)
+@click.argument("sale")
+@click.option("--requests", type=int, default=100, metavar="N", help="purchases to send")
+@click.option("--concurrency", type=int, default=100, metavar="N", help="connections, each with one purchase at a time")
+@click.option("--customers", type=int, metavar="N", help="customers who buy in turn  [default: one for each purchase]")
+@click.option(
+    "--retries",
+    type=int,
+    default=0,
+    metavar="N",
+    help="how often a purchase is sent again, with the same key, if its outcome is unknown",
+)
+@click.option(
+    "--trace-ratio",
+    type=float,
+    metavar="RATIO",
+    help="share of purchases that are traced, 0 to 1  [default: 1 if the strategy may oversell; otherwise the service "
+    "decides]",
+)
+@click.option("--url", default="http://127.0.0.1:8000", help="address of the service")
+@click.option("--json", "json_file", type=FileToWrite(), help="also write the result, with the answer to each purchase")
+def command(json_file: Path | None, **plan_options: Any) -> int:
+    plan = LoadPlan(records=json_file is not None, **plan_options)
+    with tracing(GENERATOR):
+        result, witnesses = uvloop.run(blast(plan))
     print(table(result))
     if witnesses.total:
         print(f"{witnesses.total} pairs of purchases read one version and both wrote. The first pairs:")
         print("\n".join(witnesses.lines(most=PAIRS)))
-    if args.json is not None:
+    if json_file is not None:
         document = {**result.summary(), **result.as_json(), "witnesses": witnesses.as_json()}
-        args.json.write_text(json.dumps(document, indent=2) + "\n")
+        json_file.write_text(json.dumps(document, indent=2) + "\n")
     return 1 if result.errors or result.unsent else 0
 
 

@@ -1,51 +1,38 @@
-"""`atomictickets check HISTORY`: reads a history of requests, answers and bookings, and reports its anomalies.
+"""Read a history of requests, answers and bookings, and report its anomalies.
 
-docs/history.md describes the format and the rules.
+docs/history.md describes the format and the rules. HISTORY is a file of JSON lines, or - for standard input.
 """
 
-import argparse
 import json
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
+
+import click
 
 from app.errors import AtomicTicketsError
 from app.races.history.check import Verdict, check
 
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from app.lab.cli.options import Subparsers
-
 CLEAN, FOUND, UNDECIDED = 0, 1, 2
+EXIT_CODE = "Exit code: 0 if nothing is found, 1 if anomalies are found, 2 if the file cannot be judged."
 
 
-def add_parser(subparsers: "Subparsers") -> None:
-    """Add the command `check`."""
-    parser = subparsers.add_parser(
-        "check",
-        description=__doc__,
-        epilog="Exit code: 0 if nothing is found, 1 if anomalies are found, 2 if the file cannot be judged.",
-    )
-    parser.add_argument("history", metavar="HISTORY", help="file of JSON lines, or - for standard input")
-    parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
-    parser.set_defaults(run=run)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Run the command, and return the exit code."""
+@click.command(help=__doc__, epilog=EXIT_CODE)
+@click.argument("history")
+@click.option("--json", "as_json", is_flag=True, help="print the verdict as JSON")
+def command(history: str, as_json: bool) -> int:
     try:
-        with open_history(args.history) as lines:
+        with open_history(history) as lines:
             verdict = check(lines)
     except (AtomicTicketsError, OSError) as error:
         print(f"error: {error.detail if isinstance(error, AtomicTicketsError) else error}", file=sys.stderr)
         return UNDECIDED
-    print(json.dumps(verdict.as_json(), indent=2) if args.json else text_of(verdict))
+    print(json.dumps(verdict.as_json(), indent=2) if as_json else text_of(verdict))
     return CLEAN if verdict.clean else FOUND
 
 
-def open_history(name: str) -> "AbstractContextManager[IO[bytes]]":
+def open_history(name: str) -> AbstractContextManager[IO[bytes]]:
     """Open the file with this name, or standard input if the name is -."""
     return nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb")
 

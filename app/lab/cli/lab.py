@@ -1,21 +1,23 @@
-"""`atomictickets lab`: starts servers, API and workers on this machine, and runs them until Ctrl-C.
+"""Start servers, API and workers on this machine, and run them until Ctrl-C.
 
 With --once it sells the same tickets by a strategy that oversells and by one that does not, prints a report and exits.
 A store whose variable is set (REDIS_URL, BROKER_URL, DATABASE_URL) is used; the others are started.
 """
 
-import argparse
 import asyncio
 import json
 import os
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
+
+import click
 
 from app.api.lab_control import CONTROL_VARIABLE, LabControl, is_loopback
 from app.lab.cli.main import INTERRUPTED
-from app.lab.cli.options import between, processes, say
+from app.lab.cli.options import HOME, PROCESSES, FileToWrite, say
 from app.lab.stack import api_port
 from app.lab.stack.faults import Faults
 from app.lab.stack.home import DEFAULT_HOME, LabHome
@@ -27,46 +29,51 @@ from app.lab.stack.supervised import CHECK_SECONDS, supervised
 from app.lab.stack.supervisor import StopRequested, Supervisor
 from app.settings import AdminSettings, GivenStores
 
-if TYPE_CHECKING:
-    from app.lab.cli.options import Subparsers
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabOptions:
+    """The options of the command, by the names of its parameters."""
+
+    host: str
+    port: int
+    home: Path
+    api_processes: int
+    workers: int
+    once: bool
+    json_file: Path | None
 
 
-def add_parser(subparsers: "Subparsers") -> None:
-    """Add the command `lab`."""
-    parser = subparsers.add_parser(
-        "lab",
-        description=__doc__,
-        epilog="Exit code: 0 after Ctrl-C, or if --once finds that all claims of its report hold; 1 otherwise. An"
-        " interrupted --once exits with 130.",
-    )
-    add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address on which the API listens (default: %(default)s)")
-    add("--port", type=between(1, 65535), default=8000, metavar="N", help="port of the API (default: %(default)s)")
-    add("--home", type=Path, default=DEFAULT_HOME, help="directory for data and logs (default: %(default)s)")
-    add(
-        "--api-processes", type=processes, default=2, metavar="N", help="number of API processes (default: %(default)s)"
-    )
-    add("--workers", type=processes, default=1, metavar="N", help="number of workers (default: %(default)s)")
-    add("--once", action="store_true", help="run both sides of the comparison, print the report, and exit")
-    add("--json", type=Path, metavar="FILE", help="with --once, also write the report to this file")
-    parser.set_defaults(run=run)
+@click.command(
+    help=__doc__,
+    epilog="Exit code: 0 after Ctrl-C, or if --once finds that all claims of its report hold; 1 otherwise. An "
+    "interrupted --once exits with 130.",
+)
+@click.option("--host", default="127.0.0.1", help="address on which the API listens")
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, metavar="N", help="port of the API")
+@click.option("--home", type=HOME, default=DEFAULT_HOME, help="directory for data and logs")
+@click.option("--api-processes", type=PROCESSES, default=2, metavar="N", help="number of API processes")
+@click.option("--workers", type=PROCESSES, default=1, metavar="N", help="number of workers")
+@click.option("--once", is_flag=True, help="run both sides of the comparison, print the report, and exit")
+@click.option("--json", "json_file", type=FileToWrite(), help="with --once, also write the report to this file")
+def command(**options: Any) -> int:
+    return run(LabOptions(**options))
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run the command, and return the exit code.
+def run(options: LabOptions) -> int:
+    """Run the lab, and return the exit code.
 
     It is 0 after a requested stop or if all claims hold, 1 after a failure, and 130 if --once was interrupted.
     """
-    home = LabHome(args.home)
+    home = LabHome(options.home)
     home.lock()
     try:
-        with api_port.hold(args.host, args.port):
-            return _run_lab(args, home)
+        with api_port.hold(options.host, options.port):
+            return _run_lab(options, home)
     finally:
         home.unlock()
 
 
-def _run_lab(args: argparse.Namespace, home: LabHome) -> int:
+def _run_lab(options: LabOptions, home: LabHome) -> int:
     registry = ProcessRegistry(home.registry)
     if killed := registry.end_left_behind():
         say(f"killed {killed} processes that an earlier lab left behind")
@@ -76,16 +83,16 @@ def _run_lab(args: argparse.Namespace, home: LabHome) -> int:
     faults = Faults(LabControl(home.control), supervisor, say)
     with supervisor.signals_request_stop():
         try:
-            plan = _start(args, home, supervisor)
-            if args.once:
-                return _run_comparison(plan.api_url, supervisor, args.json)
+            plan = _start(options, home, supervisor)
+            if options.once:
+                return _run_comparison(plan.api_url, supervisor, options.json_file)
             say(overview(supervisor.processes, plan.api_url, home.directory))
             while not supervisor.stop_requested:
                 faults.update()
                 supervisor.check()
                 time.sleep(CHECK_SECONDS)
         except StopRequested:
-            return INTERRUPTED if args.once else 0
+            return INTERRUPTED if options.once else 0
         finally:
             faults.resume_drain()
             supervisor.stop()
@@ -93,14 +100,14 @@ def _run_lab(args: argparse.Namespace, home: LabHome) -> int:
     return 0
 
 
-def _start(args: argparse.Namespace, home: LabHome, supervisor: Supervisor) -> ServicePlan:
+def _start(options: LabOptions, home: LabHome, supervisor: Supervisor) -> ServicePlan:
     stores = Stores(home, GivenStores(), say)
-    control = {CONTROL_VARIABLE: str(home.control)} if is_loopback(args.host) else {}
-    plan = ServicePlan(home, args.host, args.port, stores.urls | control)
+    control = {CONTROL_VARIABLE: str(home.control)} if is_loopback(options.host) else {}
+    plan = ServicePlan(home, options.host, options.port, stores.urls | control)
     supervisor.start(stores.processes)
     supervisor.run_to_end("migrate", plan.migration())
-    _check_connections(stores.urls["DATABASE_URL"], args)
-    supervisor.start(plan.processes(api_processes=args.api_processes, workers=args.workers))
+    _check_connections(stores.urls["DATABASE_URL"], options)
+    supervisor.start(plan.processes(api_processes=options.api_processes, workers=options.workers))
     urls = {"api_url": plan.api_url} | {name.lower(): url for name, url in stores.urls.items()}
     processes = [
         {"name": process.name, "pid": process.server.pid, "address": process.address, "log": str(process.server.log)}
@@ -114,10 +121,10 @@ def _start(args: argparse.Namespace, home: LabHome, supervisor: Supervisor) -> S
     return plan
 
 
-def _check_connections(database_url: str, args: argparse.Namespace) -> None:
+def _check_connections(database_url: str, options: LabOptions) -> None:
     from app.lab.stack.connections import refuse_too_many  # noqa: PLC0415 - imports SQLAlchemy only now, so that the stores start at once
 
-    refuse_too_many(database_url, api_processes=args.api_processes, workers=args.workers)
+    refuse_too_many(database_url, api_processes=options.api_processes, workers=options.workers)
 
 
 def _run_comparison(api_url: str, supervisor: Supervisor, json_file: Path | None) -> int:

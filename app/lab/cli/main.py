@@ -1,57 +1,76 @@
 """The console command `atomictickets`. It imports only the module of the command that is called, to start fast."""
 
-import argparse
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Any
+
+import click
 
 from app.errors import AtomicTicketsError
 
 COMMANDS = {
-    "lab": ("app.lab.cli.lab", "run servers, API and workers on this machine, until Ctrl-C"),
-    "blast": ("app.lab.cli.blast", "send a burst of purchases to a sale"),
-    "race": ("app.lab.cli.race", "compare the strategies: sell the same stock to the same crowd"),
-    "check": ("app.lab.cli.check", "find anomalies in a history of purchases"),
-    "bench": ("app.lab.cli.bench", "measure the service against a plain FastAPI application"),
+    "lab": "run servers, API and workers on this machine, until Ctrl-C",
+    "blast": "send a burst of purchases to a sale",
+    "race": "compare the strategies: sell the same stock to the same crowd",
+    "check": "find anomalies in a history of purchases",
+    "bench": "measure the service against a plain FastAPI application",
+    "completion": "print a script that completes commands and options in a shell",
 }
 INTERRUPTED = 130  # the exit code of a shell for a command that was ended by Ctrl-C
 PIPE_CLOSED = 141  # the exit code of a shell for a command that was ended by SIGPIPE
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command, and return its exit code. A known error is printed as one line on standard error."""
+class LazyGroup(click.Group):
+    """The commands by name. The module of each is imported when it is called, not to list it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  click's signature
+        return click.Command(cmd_name, short_help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, listed, rest = super().resolve_command(ctx, args)
+        if listed is None:
+            return name, listed, rest
+        return name, importlib.import_module(f"app.lab.cli.{name}").command, rest
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Return its exit code, or raise ClickException with the detail of a known error."""
+        try:
+            return super().invoke(ctx)
+        except AtomicTicketsError as error:
+            raise click.ClickException(error.detail) from error
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            # The reader, such as `head`, has closed the pipe. The rest of the buffer goes to /dev/null, because
+            # otherwise it would fail again when the interpreter flushes it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(PIPE_CLOSED)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(version("atomictickets"), message="%(prog)s %(version)s")
+def atomictickets() -> None:
+    """A race-condition lab for flash sales."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command, and return its exit code. An error is printed as one line on standard error."""
     try:
-        args = parse(list(sys.argv[1:] if argv is None else argv))
-        return int(args.run(args))
-    except AtomicTicketsError as error:
-        print(f"error: {error.detail}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader, such as `head`, has closed the pipe. The rest of the buffer goes to /dev/null, because otherwise
-        # it would fail again when the interpreter flushes it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
-
-
-def parse(arguments: list[str]) -> argparse.Namespace:
-    """Parse the arguments. Calling `run` of the result with the result executes the command.
-
-    Raise SystemExit after a usage error or `--help`, as argparse does.
-    """
-    parser = argparse.ArgumentParser(prog="atomictickets", description="A race-condition lab for flash sales.")
-    parser.add_argument("--version", action="version", version=f"atomictickets {version('atomictickets')}")
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    command = arguments[0] if arguments else None
-    for name, (module, summary) in COMMANDS.items():
-        if name == command:
-            importlib.import_module(module).add_parser(subparsers)
-        else:
-            subparsers.add_parser(name, help=summary)
-    return parser.parse_args(arguments)
+        return int(atomictickets.main(arguments, "atomictickets", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        print(f"error: {error.format_message()}", file=sys.stderr)
+        return error.exit_code
 
 
 if __name__ == "__main__":

@@ -1,49 +1,41 @@
-"""Helpers that the commands of `atomictickets` share: types for argparse, and printing."""
+"""Types of options that the commands of `atomictickets` share, and printing."""
 
-import argparse
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any
 
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse gives it no public name
+import click
 
-Number = TypeVar("Number", int, float)
-
-
-def between(low: Number, high: Number) -> Callable[[str], Number]:
-    """Return a type for argparse: a number from `low` to `high`, an int or a float as these are."""
-    kind = type(low)
-
-    def number(text: str) -> Number:
-        value = kind(text)
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{value:g} is not between {low:g} and {high:g}")
-        return value
-
-    return number
+HOME = click.Path(file_okay=False, path_type=Path)
+PROCESSES = click.IntRange(1, 64)
 
 
-processes = between(1, 64)
+class Names(click.ParamType):
+    """A list such as `a, b`: each name once, without empty ones."""
+
+    name = "A,B"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        if isinstance(value, list):  # a default
+            return value
+        found = list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+        if not found:
+            self.fail("the list is empty", param, ctx)
+        return found
 
 
-def names(text: str) -> list[str]:
-    """Return the names of a list such as `a, b`, each once, without empty ones. A type for argparse."""
-    found = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if not found:
-        raise argparse.ArgumentTypeError("the list is empty")
-    return found
-
-
-def file_to_write(text: str) -> Path:
-    """Return the path of a file to be written later. A type for argparse.
+class FileToWrite(click.ParamType):
+    """A file to be written later.
 
     The directory is checked now, so that a mistyped name does not lose a measurement that takes an hour.
     """
-    path = Path(text)
-    if path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{path} is a directory, or its directory does not exist")
-    return path
+
+    name = "FILE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(value)
+        if path.is_dir() or not path.parent.is_dir():
+            self.fail(f"{path} is a directory, or its directory does not exist", param, ctx)
+        return path
 
 
 def say(line: str) -> None:
