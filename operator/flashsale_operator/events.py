@@ -42,8 +42,6 @@ class EventRecord:
     type: Literal["Normal", "Warning"] = "Normal"
 
 
-
-
 def events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[EventRecord]:
     """Yield the events of a reconciliation, in the order in which they happened."""
     yield from _row_events(before, after, observed)
@@ -124,10 +122,8 @@ def _returns(observed: Observed) -> str:
     return "" if observed.view is None else str(observed.view.returns)
 
 
-def event_manifest(
-    record: EventRecord, involved: V1ObjectReference, round_: int | None, now: datetime
-) -> CoreV1Event:
-    """Return the Event object to post."""
+def event_manifest(record: EventRecord, involved: V1ObjectReference, round_: int | None, now: datetime) -> CoreV1Event:
+    """Return the Event object to post. `round_` is None if the event is not about a round."""
     identity = f"{involved.uid} {round_} {record.reason} {record.occurrence}"
     return CoreV1Event(
         metadata=V1ObjectMeta(
@@ -138,8 +134,8 @@ def event_manifest(
         reason=record.reason,
         message=record.message,
         source=V1EventSource(component=COMPONENT),
-        first_timestamp=now.replace(microsecond=0),
-        last_timestamp=now.replace(microsecond=0),
+        first_timestamp=now,
+        last_timestamp=now,
         count=1,
     )
 

@@ -1,23 +1,13 @@
-"""The API server through the official client, with Kopf's login, bounded waits and typed errors."""
+"""The official client of the API server, with Kopf's login, bounded waits and typed errors."""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import aiohttp
 import kopf
-from kubernetes.aio.client import (
-    ApiClient,
-    ApiException,
-    AppsV1Api,
-    Configuration,
-    CoreV1Api,
-    CoreV1Event,
-    CustomObjectsApi,
-    V1Deployment,
-    V1Scale,
-)
+from kubernetes.aio import client
 from kubernetes.aio.client.rest import RESTResponse
 
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
@@ -25,12 +15,10 @@ from flashsale_operator.resource.models import GROUP, KIND, PLURAL, VERSION
 
 PAGE = 250  # resources, of about 2 kB each
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)  # the client's own is five minutes
-CONNECTIONS = 16
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 
 Object = dict[str, Any]
-Result = TypeVar("Result")
 
 
 def log_in(settings: kopf.OperatorSettings) -> kopf.ConnectionInfo:
@@ -64,63 +52,32 @@ class KubeConflict(KubeRefused):
     """The object already exists, or was changed since it was read."""
 
 
-class KubeClient(ApiClient):
-    """The official client with Kopf's credentials. Each request is counted and bounded.
+class KubeApi(client.ApiClient):
+    """The official client, with the calls that the operator makes in its namespace.
 
-    A pod's token lives an hour: if one has expired, the client logs in again and repeats the request once.
+    Every call of the official APIs through it raises KubeUnavailable, and KubeRefused or one of its subclasses.
     """
 
-    def __init__(self, login: Callable[[], kopf.ConnectionInfo]) -> None:
+    def __init__(self, login: Callable[[], kopf.ConnectionInfo], namespace: str) -> None:
         info = login()
-        options = {"trust_env": info.trust_env}
+        session = {"trust_env": info.trust_env}
         super().__init__(
-            Configuration(host=info.server, connection_pool_maxsize=CONNECTIONS, client_session_kwargs=options)
+            client.Configuration(host=info.server, connection_pool_maxsize=16, client_session_kwargs=session)
         )
-        self.requests = 0  # sent since the start, for the metrics
         self.rest_client.ssl_context = info.as_ssl_context()
-        self.user_agent = "atomictickets-operator"
-        self.default_headers |= info.as_http_headers()
-        self._login = login
-
-    async def call_api(
-        self,
-        method: str,
-        url: str,
-        header_params: dict[str, str] | None = None,
-        *arguments: Any,
-        **options: Any,
-    ) -> RESTResponse:
-        options["_request_timeout"] = TIMEOUT
-        self.requests += 1
-        response = await super().call_api(method, url, header_params, *arguments, **options)
-        if response.status != 401:
-            return response
-        response.response.release()
-        self.default_headers |= (await asyncio.to_thread(self._login)).as_http_headers()
-        self.requests += 1
-        return await super().call_api(
-            method, url, (header_params or {}) | self.default_headers, *arguments, **options
-        )
-
-
-class KubeApi:
-    """The calls that the operator makes in its namespace.
-
-    All of them raise KubeUnavailable, and KubeRefused or one of its subclasses.
-    """
-
-    def __init__(self, client: KubeClient, namespace: str) -> None:
-        self.client = client
+        self.default_headers |= {"User-Agent": "atomictickets-operator"} | info.as_http_headers()
         self.namespace = namespace
-        self._custom = CustomObjectsApi(client)
-        self._apps = AppsV1Api(client)
-        self._core = CoreV1Api(client)
+        self.requests = 0  # sent since the start, for the metrics
+        self._login = login
+        self._apps = client.AppsV1Api(self)
+        self._core = client.CoreV1Api(self)
+        self._custom = client.CustomObjectsApi(self)
         self._flashsales = (GROUP, VERSION, namespace, PLURAL)
 
     async def serves_flashsales(self) -> bool:
         """Return whether the CRD is installed and established."""
         try:
-            found = await call(self._custom.get_api_resources, GROUP, VERSION)
+            found = await self._custom.get_api_resources(GROUP, VERSION)
         except KubeMissing:
             return False
         return any(resource.kind == KIND for resource in found.resources)
@@ -128,61 +85,81 @@ class KubeApi:
     async def flashsales(self) -> list[Object]:
         """Return all FlashSales as of one instant, not before this call. Raise if any page of them fails."""
         found: list[Object] = []
-        token = None
+        token: str | None = None
         while True:
-            page = await call(
-                self._custom.list_namespaced_custom_object, *self._flashsales, limit=PAGE, _continue=token
-            )
+            page: Any = await self._custom.list_namespaced_custom_object(*self._flashsales, limit=PAGE, _continue=token)
             found += page["items"]
             if not (token := page["metadata"].get("continue")):
                 return found
 
     async def flashsale(self, name: str) -> Object:
-        return await call(self._custom.get_namespaced_custom_object, *self._flashsales, name)
+        return cast("Object", await self._custom.get_namespaced_custom_object(*self._flashsales, name))
 
     async def replace_status(self, name: str, uid: str, status: Mapping[str, Any]) -> Object:
         """Replace the whole status of the resource with this uid. A later resource with the same name is refused."""
-        change = [
+        change: list[Object] = [
             {"op": "test", "path": "/metadata/uid", "value": uid},
             {"op": "add", "path": "/status", "value": status},
         ]
-        patch = self._custom.patch_namespaced_custom_object_status
-        return await call(patch, *self._flashsales, name, change, _content_type=JSON_PATCH)
+        replaced = await self._custom.patch_namespaced_custom_object_status(
+            *self._flashsales, name, change, _content_type=JSON_PATCH
+        )
+        return cast("Object", replaced)
 
-    async def scale(self, deployment: str) -> V1Scale:
-        return await call(self._apps.read_namespaced_deployment_scale, deployment, self.namespace)
+    async def scale(self, deployment: str) -> client.V1Scale:
+        return await self._apps.read_namespaced_deployment_scale(deployment, self.namespace)
 
-    async def set_scale(self, deployment: str, replicas: int, seen_version: str) -> V1Scale:
+    async def set_scale(self, deployment: str, replicas: int, seen_version: str) -> None:
         """Scale the Deployment. Raise KubeConflict if it was changed since `seen_version`."""
         change = {"metadata": {"resourceVersion": seen_version}, "spec": {"replicas": replicas}}
-        patch = self._apps.patch_namespaced_deployment_scale
-        return await call(patch, deployment, self.namespace, change, _content_type=MERGE)
+        await self._apps.patch_namespaced_deployment_scale(deployment, self.namespace, change, _content_type=MERGE)
 
-    async def deployment(self, name: str) -> V1Deployment:
-        return await call(self._apps.read_namespaced_deployment, name, self.namespace)
+    async def ready_replicas(self, deployment: str) -> int:
+        """Return how many pods of the Deployment are ready, which its scale does not include."""
+        found = await self._apps.read_namespaced_deployment(deployment, self.namespace)
+        ready = found.status.ready_replicas if found.status else None
+        return ready or 0
 
-    async def create_event(self, event: CoreV1Event) -> None:
+    async def create_event(self, event: client.CoreV1Event) -> None:
         """Post an event. Raise KubeConflict if an event with this name exists."""
-        await call(self._core.create_namespaced_event, self.namespace, event)
+        await self._core.create_namespaced_event(self.namespace, event)
+
+    async def call_api(
+        self, method: str, url: str, header_params: dict[str, str] | None = None, *arguments: Any, **options: Any
+    ) -> RESTResponse:
+        """Send one request. If the token has expired, log in again and repeat it once: a pod's token lives an hour."""
+        response = await self._send(method, url, header_params, *arguments, **options)
+        if response.status != 401:
+            return response
+        # Off the event loop, because it reads files.
+        self.default_headers |= (await asyncio.to_thread(self._login)).as_http_headers()
+        return await self._send(method, url, (header_params or {}) | self.default_headers, *arguments, **options)
+
+    async def _send(self, *arguments: Any, **options: Any) -> RESTResponse:
+        self.requests += 1
+        try:
+            response = await super().call_api(*arguments, **options | {"_request_timeout": TIMEOUT})
+            await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise KubeUnavailable(f"The API server can't be reached just now ({type(error).__name__}).") from error
+        return response
+
+    def response_deserialize(self, *arguments: Any, **options: Any) -> Any:
+        """Return the answer as a typed object."""
+        try:
+            return super().response_deserialize(*arguments, **options)
+        except client.ApiException as error:
+            raise _typed(error) from error
+        except ValueError as error:
+            raise KubeUnavailable("The API server's answer can't be read.") from error
 
 
-async def call(request: Callable[..., Awaitable[Result]], *arguments: Any, **options: Any) -> Result:
-    """Send one request of the official client. Raise KubeUnavailable, and KubeRefused or one of its subclasses."""
+def _typed(error: client.ApiException) -> AtomicTicketsError:
     try:
-        return await request(*arguments, **options)
-    except ApiException as error:
-        code = int(error.status or 0)
-        message = _message(error)
-        if code >= 500 or code in (0, 429):
-            raise KubeUnavailable(f"The API server answered {code}: {message}") from error
-        raise {404: KubeMissing, 409: KubeConflict}.get(code, KubeRefused)(code, message) from error
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise KubeUnavailable(f"The API server can't be reached just now ({type(error).__name__}).") from error
-
-
-def _message(error: ApiException) -> str:
-    """Return the server's own sentence; a proxy before it may answer with something else."""
-    try:
-        return str(json.loads(error.body or "")["message"])
-    except (ValueError, TypeError, KeyError):
-        return str(error.reason or "no reason given")
+        message = json.loads(error.body or "")["message"]
+    except (ValueError, TypeError, KeyError):  # a proxy answered in place of the server
+        message = error.reason
+    code = error.status
+    if code >= 500 or code in (0, 429):
+        return KubeUnavailable(f"The API server answered {code}: {message}")
+    return {404: KubeMissing, 409: KubeConflict}.get(code, KubeRefused)(code, message)

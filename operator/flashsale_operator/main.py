@@ -17,7 +17,7 @@ import structlog
 from app.cancellation import cancel_until_done
 from app.telemetry.logs import configure_logs
 from app.telemetry.tracing import start_tracing
-from flashsale_operator.kube import KubeApi, KubeClient, log_in
+from flashsale_operator.kube import KubeApi, log_in
 from flashsale_operator.leader_election import LeaderElection
 from flashsale_operator.loop import FlashSaleLoop, until_served
 from flashsale_operator.metrics import OperatorMetrics
@@ -46,16 +46,15 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     settings.watching.connect_timeout = 5
     settings.networking.connect_timeout = 5
     settings.networking.request_timeout = 10
-    client = KubeClient(lambda: log_in(settings))
-    kube = KubeApi(client, operator_settings.namespace)
+    kube = KubeApi(lambda: log_in(settings), operator_settings.namespace)
     await until_served(kube)
-    metrics = OperatorMetrics(lambda: client.requests)
+    metrics = OperatorMetrics(lambda: kube.requests)
     if operator_settings.metrics_port:
         metrics.serve(operator_settings.metrics_port)
     identity = operator_settings.identity or f"{socket.gethostname()}-{os.getpid()}"
-    election = LeaderElection(client, operator_settings, identity)
+    election = LeaderElection(kube, operator_settings, identity)
     memo.stores = Stores.open(operator_settings.sales_at_once)
-    memo.client = client
+    memo.kube = kube
     memo.election = election
     memo.loop = FlashSaleLoop(memo.stores, kube, election, metrics, operator_settings)
     endless = (election.run(), memo.loop.resync_forever(), memo.loop.lead_forever())
@@ -77,7 +76,7 @@ async def stop(memo: kopf.Memo, **_: Any) -> None:
         await asyncio.wait(memo.tasks)
         await memo.election.release()
         await memo.stores.close()
-        await memo.client.close()
+        await memo.kube.close()
     if memo.get("end_tracing"):
         await asyncio.to_thread(memo.end_tracing)
 

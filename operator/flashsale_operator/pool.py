@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import structlog
-from kubernetes.aio.client import V1ObjectReference
+from kubernetes.aio.client import V1ObjectMeta, V1ObjectReference
 
 from app.errors import AtomicTicketsError
 from app.telemetry.names import CHANGED
@@ -98,9 +98,10 @@ class WorkerPool:
 
     async def _read(self) -> _Scale:
         scale = await self._kube.scale(self._settings.workers)
-        deployment = await self._kube.deployment(self._settings.workers)
-        ready = deployment.status.ready_replicas or 0
-        return _Scale(scale.spec.replicas or 0, ready, scale.metadata.resource_version, scale.metadata.uid)
+        ready = await self._kube.ready_replicas(self._settings.workers)
+        metadata = scale.metadata or V1ObjectMeta()
+        replicas = scale.spec.replicas if scale.spec else None
+        return _Scale(replicas or 0, ready, metadata.resource_version or "", metadata.uid or "")
 
     async def _post_event(self, found: _Scale, size: int, desired: Iterable[DesiredWorkers]) -> None:
         """Post an event about the Deployment. Its occurrence is the resource version that was scaled."""

@@ -3,14 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kubernetes.aio.client import (
-    CoreV1Event,
-    V1Deployment,
-    V1DeploymentStatus,
-    V1ObjectMeta,
-    V1Scale,
-    V1ScaleSpec,
-)
+from kubernetes.aio.client import CoreV1Event, V1ObjectMeta, V1Scale, V1ScaleSpec
 
 from flashsale_operator.kube import KubeApi, KubeMissing, KubeUnavailable, Object
 
@@ -18,7 +11,7 @@ from flashsale_operator.kube import KubeApi, KubeMissing, KubeUnavailable, Objec
 class StandInKube(KubeApi):
     """An API server with one resource and one Deployment, which answers what the reconciler and the pool ask."""
 
-    def __init__(self) -> None:  # without a client: there is no API server
+    def __init__(self) -> None:  # not that of the client, which logs in
         self.namespace = "shop"
         self.resource: Object = {}
         self.away = False
@@ -42,10 +35,9 @@ class StandInKube(KubeApi):
         del deployment
         return V1Scale(metadata=V1ObjectMeta(resource_version="7", uid="pool"), spec=V1ScaleSpec(replicas=1))
 
-    async def deployment(self, name: str) -> V1Deployment:
-        del name
-        return V1Deployment(status=V1DeploymentStatus(ready_replicas=1))
+    async def set_scale(self, deployment: str, replicas: int, seen_version: str) -> None:
+        del deployment, replicas, seen_version
 
-    async def set_scale(self, deployment: str, replicas: int, seen_version: str) -> V1Scale:
-        del replicas, seen_version
-        return await self.scale(deployment)
+    async def ready_replicas(self, deployment: str) -> int:
+        del deployment
+        return 1

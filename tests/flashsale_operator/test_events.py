@@ -1,10 +1,10 @@
 """Events follow from the previous and the present status, and a repeated event has the name of the first one."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from kubernetes.aio.client import V1ObjectReference
 
 from app.reconcile.classify import Kind
 from app.reconcile.decide import Action
@@ -32,7 +32,7 @@ def reasons(before: FlashSaleStatus, observed: Observed) -> list[str]:
     return [record.reason for record in following(before, observed)]
 
 
-def names(before: FlashSaleStatus, observed: Observed, now: datetime = NOW) -> list[str]:
+def names(before: FlashSaleStatus, observed: Observed, now: datetime = NOW) -> list[str | None]:
     return [event_manifest(record, INVOLVED, 1, now).metadata.name for record in following(before, observed, now)]
 
 

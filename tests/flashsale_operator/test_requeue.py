@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flashsale_operator.kube import KubeApi
 from flashsale_operator.leader_election import LeaderElection
 from flashsale_operator.loop import STUCK_WATCH_SECONDS, FlashSaleLoop
 from flashsale_operator.metrics import OperatorMetrics
 from flashsale_operator.requeue import JITTER, backoff, requeue_after
 from flashsale_operator.settings import OperatorSettings
 from flashsale_operator.stores import Stores
+from tests.flashsale_operator.stand_in_kube import StandInKube
 
 NOW = datetime(2026, 12, 1, 18, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ def test_retries_become_rarer_up_to_the_interval_and_are_jittered() -> None:
 
 
 @pytest.mark.parametrize(("retry_period", "renew_deadline", "lease"), [(5, 5, 15), (5, 15, 15), (5, 20, 15)])
-def test_a_holder_stops_before_another_may_start(retry_period: float, renew_deadline: float, lease: float) -> None:
+def test_a_holder_stops_before_another_may_start(retry_period: float, renew_deadline: float, lease: int) -> None:
     with pytest.raises(ValueError, match="must hold"):
         OperatorSettings(retry_period_seconds=retry_period, renew_deadline_seconds=renew_deadline, lease_seconds=lease)
 
@@ -42,7 +42,7 @@ async def test_an_operator_without_list_or_watch_events_is_stuck(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     settings = OperatorSettings()
-    kube = KubeApi(lambda: pytest.fail("a test without a cluster"), "shop")
+    kube = StandInKube()
     loop = FlashSaleLoop(
         Stores.open(1), kube, LeaderElection(kube, settings, "me"), OperatorMetrics(lambda: 0), settings
     )
