@@ -1,16 +1,17 @@
 """Leader election among the operators of a namespace: the holder of the Lease acts, and renews it.
 
-The election and its Lease are those of the official client. What it lacks is added here: a leader stops acting before
-another may start, however long a request hangs; a step of this machine's clock changes nothing; a Lease is released at
-the end. The Lease only saves work and noise. Two operators that act at the same time do no harm, because of the epoch
-and the ledger's row locks.
+The election and its lock are those of the official client. What they lack is added here: a leader stops acting before
+another may start, however long a request hangs; the Lease is released at the end; and no clock is believed but this
+process's own monotonic one. The Lease only saves work and noise. Two operators that act at the same time do no harm,
+because of the epoch and the ledger's row locks.
 """
 
 import asyncio
+import sys
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 
-import aiohttp
 import structlog
 from kubernetes.aio.client import V1LeaseSpec
 from kubernetes.aio.leaderelection.electionconfig import Config
@@ -19,23 +20,33 @@ from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRec
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 
 from app.errors import AtomicTicketsError
-from flashsale_operator.kube import KubeClient, call
+from flashsale_operator.kube import KubeApi
 from flashsale_operator.settings import OperatorSettings
+
+RETRY_SECONDS = 1.0  # between two attempts, until the Lease is acquired or after a renewal failed
 
 log = structlog.get_logger()
 
 
-class CountedLease(LeaseLock):
-    """The official Lease, which also counts how often its holder changed."""
+class OperatorLease(LeaseLock):
+    """The official lock on a Lease, which also counts how often its holder changed, and can be released."""
 
     def update_lease(
         self, leader_election_record: LeaderElectionRecord, current_spec: V1LeaseSpec | None = None
     ) -> V1LeaseSpec:
         before = current_spec.holder_identity if current_spec else None
-        spec = super().update_lease(leader_election_record, current_spec)
-        if before != leader_election_record.holder_identity:
+        spec: V1LeaseSpec = super().update_lease(leader_election_record, current_spec)
+        spec.renew_time = datetime.now(UTC)  # the official lock writes local time and calls it UTC
+        if before != spec.holder_identity:
+            spec.acquire_time = spec.renew_time
             spec.lease_transitions = (spec.lease_transitions or 0) + 1
         return spec
+
+    async def release(self) -> None:
+        lease = await self.api_instance.read_namespaced_lease(self.name, self.namespace)
+        if lease.spec and lease.spec.holder_identity == self.identity:
+            lease.spec.holder_identity = ""
+            await self.api_instance.replace_namespaced_lease(self.name, self.namespace, lease)
 
 
 class LeaderElection(OfficialElection):
@@ -45,30 +56,23 @@ class LeaderElection(OfficialElection):
     `lease_seconds` of this process's own clock.
     """
 
-    def __init__(self, client: KubeClient, settings: OperatorSettings, identity: str) -> None:
+    def __init__(self, kube: KubeApi, settings: OperatorSettings, identity: str) -> None:
         self.held = asyncio.Event()
         self.lost = asyncio.Event()
         self.lost.set()
         self._settings = settings
-        self._identity = identity
-        self._observed_at = 0.0
-        self._sent_at = 0.0
-        lock = CountedLease(settings.lease, settings.namespace, identity, client)
+        self._deadline = 0.0  # of the next renewal, on the event loop's clock
+        self._lock = lock = OperatorLease(settings.lease, settings.namespace, identity, kube)
         super().__init__(
             Config(
-                lock,
-                lease_duration=settings.lease_seconds,
-                renew_deadline=settings.renew_deadline_seconds,
-                retry_period=settings.retry_period_seconds,
-                onstarted_leading=self._start,
-                onstopped_leading=self._stop,
+                lock, settings.lease_seconds, settings.renew_deadline_seconds, RETRY_SECONDS, self._start, self._stop
             )
         )
 
     @property
     def observed_time_milliseconds(self) -> int:
-        """The wall-clock time of the last change of the Lease, by the age that the monotonic clock gives it."""
-        return int((time.time() - time.monotonic() + self._observed_at) * 1000)
+        """Return what makes the election, which compares it with the wall clock, decide by the monotonic clock."""
+        return 0 if time.monotonic() - self._observed_at > self._settings.lease_seconds else sys.maxsize
 
     @observed_time_milliseconds.setter
     def observed_time_milliseconds(self, _: int) -> None:
@@ -83,18 +87,14 @@ class LeaderElection(OfficialElection):
             await super().run()
 
     async def renew_loop(self) -> None:
-        """Renew the Lease until another process holds it, or until it was not renewed in time.
-
-        The deadline is counted from when the last renewal was sent, not answered: the others count from when the Lease
-        changed.
-        """
-        deadline = self._settings.renew_deadline_seconds
+        """Renew the Lease until another process holds it, or until it was not renewed in time."""
+        renewed = True
         with suppress(TimeoutError):
-            async with asyncio.timeout_at(self._sent_at + deadline) as limit:
-                while self._is_holder():
-                    await asyncio.sleep(self._settings.retry_period_seconds)
-                    if await self.try_acquire_or_renew():
-                        limit.reschedule(self._sent_at + deadline)
+            async with asyncio.timeout_at(self._deadline) as limit:
+                while self.observed_record and self.observed_record.holder_identity == self._lock.identity:
+                    await asyncio.sleep(self._settings.retry_period_seconds if renewed else RETRY_SECONDS)
+                    renewed = await self.try_acquire_or_renew()
+                    limit.reschedule(self._deadline)
 
     async def try_acquire_or_renew(self) -> bool:
         """Try once, for at most the retry period. Return whether this process holds the Lease now."""
@@ -102,32 +102,25 @@ class LeaderElection(OfficialElection):
         try:
             async with asyncio.timeout(self._settings.retry_period_seconds):
                 renewed = await super().try_acquire_or_renew()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            log.warning("lease not renewed", error=str(error) or type(error).__name__)
+        except (AtomicTicketsError, TimeoutError) as error:
+            log.warning("lease not renewed", error=str(error) or "no answer in time")
             return False
         if renewed:
-            self._sent_at = sent_at
+            # Counted from the request, not from the answer: the others count from when the Lease changed.
+            self._deadline = sent_at + self._settings.renew_deadline_seconds
         return renewed
 
     async def release(self) -> None:
         """Give up the Lease, so that another operator can acquire it at once."""
-        if not (self._settings.lease and self.held.is_set()):
-            return
-        await self._stop()
-        lock = self.election_config.lock
-        try:
-            lease = await call(lock.api_instance.read_namespaced_lease, lock.name, lock.namespace)
-            if lease.spec.holder_identity == lock.identity:
-                lease.spec.holder_identity = ""
-                await call(lock.api_instance.replace_namespaced_lease, lock.name, lock.namespace, lease)
-        except AtomicTicketsError as error:
-            log.warning("lease not released; it will expire", error=error.detail)
-
-    def _is_holder(self) -> bool:
-        return self.observed_record is not None and self.observed_record.holder_identity == self._identity
+        if self._settings.lease and self.held.is_set():
+            await self._stop()
+            try:
+                await self._lock.release()
+            except AtomicTicketsError as error:
+                log.warning("lease not released; it will expire", error=error.detail)
 
     async def _start(self) -> None:
-        log.info("became leader", lease=self._settings.lease, identity=self._identity)
+        log.info("became leader", lease=self._settings.lease, identity=self._lock.identity)
         self.held.set()
         self.lost.clear()
 
