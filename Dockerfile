@@ -42,9 +42,8 @@ LABEL org.opencontainers.image.title="atomictickets" \
       org.opencontainers.image.revision="${REVISION}"
 
 COPY --from=build /opt/atomictickets /opt/atomictickets
+# Empty, because `python -m` searches the working directory first.
 WORKDIR /srv/atomictickets
-COPY alembic.ini ./
-COPY alembic alembic
 COPY --from=build /opt/application /opt/application
 # The root file system may be read-only, and the user has no passwd entry, but libraries ask for a home and a user name.
 ENV PATH=/opt/application/bin:/opt/atomictickets/bin:$PATH \
@@ -53,7 +52,6 @@ ENV PATH=/opt/application/bin:/opt/atomictickets/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp \
     USER=atomictickets \
-    ALEMBIC_CONFIG=/srv/atomictickets/alembic.ini \
     API_HOST=0.0.0.0
 USER 10001:10001
 EXPOSE 8000

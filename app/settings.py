@@ -26,7 +26,6 @@ class ProcessSettings(BaseSettings):
     # shared by the processes of one host; prometheus-client reads the variable too
     prometheus_multiproc_dir: Path | None = None
     failpoints: Path | None = None  # see app.failpoints
-    alembic_config: Path | None = None  # the alembic.ini of the migrations, if it is not in the release's own place
 
 
 class ProbeSettings(BaseSettings):

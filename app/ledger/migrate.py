@@ -18,6 +18,7 @@ import time
 import uuid
 
 import structlog
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
@@ -26,13 +27,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.schema import CreateSchema
 
-from alembic import command
 from app.errors import AtomicTicketsError
+from app.ledger import revisions
 from app.ledger.availability import LOCK_NOT_AVAILABLE, LedgerUnavailable, ledger_reachable
 from app.ledger.engine import make_engine
 from app.ledger.locks import HOLD
 from app.ledger.models import InstanceRow
-from app.ledger.revisions import SchemaBehind, alembic_ini, compatible_schema, own_revision
+from app.ledger.revisions import SchemaBehind, compatible_schema, own_revision
 from app.settings import LedgerSettings, StoreSettings
 from app.telemetry.logs import configure_logs
 
@@ -47,8 +48,9 @@ log = structlog.get_logger()
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
-    config = Config(alembic_ini())
-    config.attributes["connection"] = connection
+    """Return the configuration with which Alembic finds the revisions, and migrates over `connection`."""
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(revisions.MIGRATIONS).replace("%", "%%"))  # a % would interpolate
     return config
 
 

@@ -13,7 +13,9 @@ from sqlalchemy import Connection, select, text
 
 from app.errors import TemporarilyUnavailable
 from app.ledger.models import InstanceRow
-from app.settings import ProcessSettings
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+"""The directory of Alembic's environment, with this release's revisions in `versions`."""
 
 # Alembic's table, in the schema that the connection's search path names.
 HAS_REVISION = text("SELECT to_regclass('alembic_version') IS NOT NULL")
@@ -36,23 +38,14 @@ class Schema:
     installation: str
 
 
-def alembic_ini() -> Path:
-    """Return the path of Alembic's configuration, beside which the migration scripts are.
-
-    It is beside the packages in a checkout, and in the working directory in an image.
-    """
-    checkout = Path(__file__).resolve().parents[2] / "alembic.ini"
-    return ProcessSettings().alembic_config or (checkout if checkout.exists() else Path("alembic.ini"))
-
-
 @cache
 def own_revision() -> str:
     """Return the revision of this release's models: the number with which the newest script's name begins.
 
     Alembic would return the same, but loading it takes a tenth of a process's start time. Only the migration loads it.
     """
-    scripts = alembic_ini().parent / "alembic" / "versions"
-    return max((script.name.partition("_")[0] for script in scripts.glob("[0-9]*_*.py")), key=int)
+    scripts = (MIGRATIONS / "versions").glob("[0-9]*_*.py")
+    return max((script.name.partition("_")[0] for script in scripts), key=int)
 
 
 def compatible_schema(connection: Connection) -> Schema:

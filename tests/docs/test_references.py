@@ -16,7 +16,7 @@ from app.telemetry.metrics import GAUGES
 from tests.support.docs_pages import PAGES, anchors, page, table
 from tests.support.project import PROJECT
 
-FOLDERS = "app|worker|operator|alembic|charts|k8s|tools|tests|docs|requirements"
+FOLDERS = "app|worker|operator|charts|k8s|tools|tests|docs|requirements"
 PATH = re.compile(rf"(?<![\w/])((?:{FOLDERS})/[\w./-]*\w\.(?:py|lua|md|txt|toml|yaml|json))(?:::(\w+))?")
 LINK = re.compile(r"\]\(([^)#:]*\.md)?(?:#([\w-]+))?\)")
 IMAGE = re.compile(r'(?:src|srcset)="([^":]+)"')

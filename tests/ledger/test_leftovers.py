@@ -6,11 +6,11 @@ They go back to the round's counter exactly once. Tickets that are still on sale
 import secrets
 
 import pytest
+from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from alembic import command
 from app.ledger.migrate import alembic_config
 from app.ledger.retention import prune
 from app.ledger.sales import SaleRepository

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from alembic import command
 from app.lab.stack.servers.postgres import PostgresServer
 from app.ledger.availability import LedgerUnavailable
 from app.ledger.engine import make_engine

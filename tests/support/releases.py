@@ -1,4 +1,4 @@
-"""Releases that differ only in their migrations. ALEMBIC_CONFIG decides to which release a process belongs."""
+"""Releases that differ only in their migrations. The environment decides to which release a process belongs."""
 
 import os
 import subprocess
@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.ledger.revisions import MIGRATIONS
 from tests.support.project import PROJECT
 
 NEXT = "9001"  # higher than all revisions of this project
@@ -13,13 +14,16 @@ NEXT = "9001"  # higher than all revisions of this project
 
 @dataclass(frozen=True)
 class Release:
-    """A release, whose `directory` holds alembic.ini and the revisions."""
+    """A release, whose `directory` holds its migrations."""
 
     directory: Path
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"ALEMBIC_CONFIG": str(self.directory / "alembic.ini")}
+        return {
+            "PYTHONPATH": str(Path(__file__).with_name("release")),  # see its sitecustomize.py
+            "MIGRATIONS": str(self.directory),
+        }
 
     def migrate(self, database_url: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the release's migration and return how it ended. A failure is not raised."""
@@ -33,4 +37,4 @@ class Release:
         )
 
 
-THIS = Release(PROJECT)
+THIS = Release(MIGRATIONS)

@@ -9,6 +9,7 @@ from tests.support.project import PROJECT
 
 BUILD_SECONDS = 600
 MIGRATION = "9999_of_the_test.py"  # a release takes its own revision from the highest number
+REVISIONS = "/opt/application/app/ledger/migrations/versions/"  # in the image
 
 
 class CannotBuild(Exception):
@@ -50,5 +51,5 @@ class ImageStore:
 def with_migration(directory: Path, image: str, source: str) -> Path:
     """Write to `directory` a build context of `image` with one more migration. Return the directory."""
     (directory / MIGRATION).write_text(source)
-    (directory / "Dockerfile").write_text(f"FROM {image}\nCOPY {MIGRATION} /srv/atomictickets/alembic/versions/\n")
+    (directory / "Dockerfile").write_text(f"FROM {image}\nCOPY {MIGRATION} {REVISIONS}\n")
     return directory

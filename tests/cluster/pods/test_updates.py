@@ -3,8 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from alembic.script import ScriptDirectory
 
+from app.ledger.revisions import own_revision
 from tests.cluster.helm import HelmRefused
 from tests.cluster.manifests import flashsale
 from tests.cluster.pods.buyers import SteadyLoad, buyers
@@ -13,7 +13,6 @@ from tests.cluster.pods.exactness import assert_exact
 from tests.cluster.pods.images import ImageStore, with_migration
 from tests.cluster.pods.killer import Killer
 from tests.cluster.pods.shop import Shop
-from tests.support.project import PROJECT
 from tests.support.until import block_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.pods, pytest.mark.thorough, pytest.mark.timeout(600)]
@@ -45,25 +44,17 @@ def assert_all_served(shop: Shop, load: SteadyLoad, sale: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def head() -> str:
-    """Return the newest revision of the schema."""
-    head = ScriptDirectory(str(PROJECT / "alembic")).get_current_head()
-    assert head is not None
-    return head
-
-
-@pytest.fixture(scope="session")
-def next_image(images: ImageStore, image: str, head: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def next_image(images: ImageStore, image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the image of a release with one more revision."""
-    source = EXPAND.format(head=head, step=ADD_A_COLUMN)
+    source = EXPAND.format(head=own_revision(), step=ADD_A_COLUMN)
     images.build("atomictickets:test-next", with_migration(tmp_path_factory.mktemp("next"), image, source))
     return "atomictickets:test-next"
 
 
 @pytest.fixture(scope="session")
-def broken_image(images: ImageStore, image: str, head: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def broken_image(images: ImageStore, image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the image of a release whose migration fails."""
-    source = EXPAND.format(head=head, step=FAIL)
+    source = EXPAND.format(head=own_revision(), step=FAIL)
     images.build("atomictickets:test-broken", with_migration(tmp_path_factory.mktemp("broken"), image, source))
     return "atomictickets:test-broken"
 

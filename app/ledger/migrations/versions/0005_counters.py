@@ -1,7 +1,6 @@
 """Add the counters of the strategies that sell in Postgres: versions, lock tokens, buckets and single tickets."""
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision = "0005"

@@ -1,8 +1,8 @@
 """Alembic's environment: it runs the migrations over the connection that app.ledger.migrate has opened and locked."""
 
+from alembic import context
 from sqlalchemy import Connection
 
-from alembic import context
 from app.ledger.models import Base
 
 

@@ -1,7 +1,6 @@
 """Record the round and the generation of the resource that a sale follows."""
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision = "0002"

@@ -1,7 +1,6 @@
 """Record the oldest release that works on this schema."""
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision = "0003"

@@ -1,7 +1,6 @@
 """Create the tables for the evidence of races: attempts, and witnesses, which are pairs of attempts that collided."""
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision = "0004"
