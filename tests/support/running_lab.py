@@ -17,7 +17,9 @@ from tests.support.until import block_until
 class RunningLab:
     """A lab in a process of its own. `notes` is the content of its lab.json, and `printed` is its output so far."""
 
-    def __init__(self, command: list[str], home: Path, output: Path, **environment: str) -> None:
+    def __init__(
+        self, command: list[str], home: Path, output: Path, *, directory: Path = PROJECT, **environment: str
+    ) -> None:
         self.home = home
         self.output = output
         self.port = free_port()
@@ -25,7 +27,7 @@ class RunningLab:
         with output.open("w") as stdout:
             self.process = subprocess.Popen(
                 [*command, "--home", str(home), "--port", str(self.port)],
-                cwd=PROJECT,
+                cwd=directory,
                 env={name: value for name, value in os.environ.items() if not name.endswith("_URL")} | environment,
                 stdout=stdout,
                 stderr=subprocess.STDOUT,

@@ -19,6 +19,7 @@ async def run_in_process(plan: LoadPlan) -> LoadResult:
     """
     child = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",  # the working directory is the caller's, and may have another app/
         "-m",
         "app.blasts.load",
         stdin=asyncio.subprocess.PIPE,

@@ -62,8 +62,9 @@ def processor() -> str:
 
 def commit() -> str:
     """Return the commit of the running source, and whether it has changes. Return `unknown` if it is no checkout."""
-    directory = Path(__file__).parent
+    directory, name = Path(__file__).parent, Path(__file__).name
     try:
+        git(directory, "ls-files", "--error-unmatch", name)  # an installed package may be below another checkout
         head = git(directory, "rev-parse", "--short=12", "HEAD")
         return head + (" with changes" if git(directory, "status", "--porcelain", "--", ":/app", ":/worker") else "")
     except (OSError, subprocess.CalledProcessError):

