@@ -1,6 +1,5 @@
 """The load generator as a process of its own, and the command that starts it."""
 
-import argparse
 import asyncio
 import json
 import os
@@ -14,7 +13,7 @@ from app.blasts.load.failures import LoadFailed
 from app.blasts.load.plan import LoadPlan
 from app.blasts.load.process import run_in_process
 from app.blasts.load.result import LoadResult
-from app.lab.cli import blast as blast_command
+from app.lab.cli.main import main
 from tests.blasts.plans import losing_the_first_attempt, plan, silence
 from tests.support.stand_in_service import stand_in_service, stock_of
 
@@ -102,12 +101,10 @@ async def test_the_generator_does_not_outlive_the_process_that_started_it() -> N
 async def test_the_blast_command_prints_the_table_and_writes_the_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parser = argparse.ArgumentParser()
-    blast_command.add_parser(parser.add_subparsers())
     file = tmp_path / "blast.json"
     async with stand_in_service(stock_of(7)) as service:
-        args = parser.parse_args(["blast", "drop", "--url", service.url, "--requests", "20", "--json", str(file)])
-        assert await asyncio.to_thread(args.run, args) == 0
+        arguments = ["blast", "drop", "--url", service.url, "--requests", "20", "--json", str(file)]
+        assert await asyncio.to_thread(main, arguments) == 0
     printed = capsys.readouterr().out.split()
     assert printed[printed.index("accepted") + 1] == "7"
     assert printed[printed.index("sold-out") + 1] == "13"
@@ -116,9 +113,6 @@ async def test_the_blast_command_prints_the_table_and_writes_the_file(
 
 
 async def test_the_blast_command_fails_when_buyers_got_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    parser = argparse.ArgumentParser()
-    blast_command.add_parser(parser.add_subparsers())
     async with stand_in_service(losing_the_first_attempt()) as service:
-        args = parser.parse_args(["blast", "drop", "--url", service.url, "--requests", "3"])
-        assert await asyncio.to_thread(args.run, args) == 1
+        assert await asyncio.to_thread(main, ["blast", "drop", "--url", service.url, "--requests", "3"]) == 1
     assert "connection-lost" in capsys.readouterr().out

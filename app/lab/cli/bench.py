@@ -22,36 +22,57 @@ from app.lab.bench.rig import Rig
 from app.lab.bench.run import Arm, Bench, measure, warm_up
 from app.lab.bench.stage import Stage
 from app.lab.bench.thresholds import THRESHOLDS
-from app.lab.cli.options import HOME, FileToWrite, Names, say
+from app.lab.cli.options import FILE_TO_WRITE, HOME, NAMES, say
 from app.lab.stack.home import LabHome
 from app.lab.stack.machine import describe
 
 BENCH_HOME, REPORT = Path("build/bench"), Path("build/bench.json")
-QUICK_ROUNDS, QUICK_SECONDS = 2, 1.0
+ROUNDS, QUICK_ROUNDS = 7, 2
+SECONDS, QUICK_SECONDS = 3.0, 1.0
 
 
 @click.command(
     help=__doc__,
     epilog="Exit code: 0 only if every threshold whose arms were measured is passed, with data on a real disk.",
 )
-@click.option("--rounds", type=click.IntRange(1, MAX_ROUNDS), metavar="N", help="turns of each arm  [default: 7]")
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, MAX_ROUNDS),
+    metavar="N",
+    show_default=f"{ROUNDS}, or {QUICK_ROUNDS} with --quick",
+    help="number of turns of each arm",
+)
 @click.option(
     "--seconds",
     type=click.FloatRange(0.5, 60.0),
     metavar="S",
-    help="duration of the load in each turn  [default: 3]",
+    show_default=f"{SECONDS:g}, or {QUICK_SECONDS:g} with --quick",
+    help="duration of the load in each turn",
 )
-@click.option("--json", "json_file", type=FileToWrite(), help=f"write the report to this file  [default: {REPORT}]")
+@click.option(
+    "--json", "json_file", type=FILE_TO_WRITE, show_default=str(REPORT), help="also write the report to this file"
+)
 @click.option("--quick", is_flag=True, help="measure fewer arms in fewer rounds, within 90 s; this proves nothing")
-@click.option("--arms", type=Names(), help=f"measure only these arms, of {', '.join(arm.name for arm in ARMS)}")
+@click.option(
+    "--arms",
+    type=NAMES,
+    show_default="all",
+    help=f"measure only these arms, of {', '.join(arm.name for arm in ARMS)}",
+)
 @click.option("--home", type=HOME, default=BENCH_HOME, help="directory for data and logs")
 def command(
-    rounds: int | None, seconds: float | None, json_file: Path | None, quick: bool, arms: list[str] | None, home: Path
+    *,
+    rounds: int | None,
+    seconds: float | None,
+    json_file: Path | None,
+    quick: bool,
+    arms: list[str] | None,
+    home: Path,
 ) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, the processes are stopped
     chosen = chosen_arms(arms or (QUICK if quick else [arm.name for arm in ARMS]))
-    rounds = rounds or (QUICK_ROUNDS if quick else 7)
-    seconds = seconds or (QUICK_SECONDS if quick else 3.0)
+    rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
+    seconds = seconds or (QUICK_SECONDS if quick else SECONDS)
     with Rig(LabHome(home), say) as rig:
         rig.start_groups(group for arm in chosen for group in arm.groups)
         report = asyncio.run(_measure(rig, chosen, rounds, seconds))

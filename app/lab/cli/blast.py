@@ -10,14 +10,14 @@ from typing import Any
 import click
 import uvloop
 
-from app.blasts.load.plan import LoadPlan
+from app.blasts.load.plan import MAX_CONCURRENCY, MAX_REQUESTS, MAX_RETRIES, LoadPlan
 from app.blasts.load.result import LoadResult
 from app.blasts.load.runner import run_load
 from app.blasts.load.tracing import GENERATOR
 from app.blasts.trace_ratio import races, trace_ratio_of
 from app.blasts.witnesses import Witnesses, read_witnesses, wait_until_complete
 from app.client import ApiRefused, SaleClient
-from app.lab.cli.options import FileToWrite
+from app.lab.cli.options import FILE_TO_WRITE
 from app.telemetry.tracing import tracing
 
 PAIRS = 3  # pairs to print; --json has 20, and GET /sales/{sale}/witnesses returns all
@@ -27,26 +27,40 @@ PAIRS = 3  # pairs to print; --json has 20, and GET /sales/{sale}/witnesses retu
     help=__doc__,
     epilog="Exit code: 0 if every purchase was sent and answered without a 5xx, 1 if not, 130 after Ctrl-C.",
 )
-@click.argument("sale")
-@click.option("--requests", type=int, default=100, metavar="N", help="purchases to send")
-@click.option("--concurrency", type=int, default=100, metavar="N", help="connections, each with one purchase at a time")
-@click.option("--customers", type=int, metavar="N", help="customers who buy in turn  [default: one for each purchase]")
+@click.argument("sale", help="name of the sale")
+@click.option(
+    "--requests", type=click.IntRange(1, MAX_REQUESTS), default=100, metavar="N", help="number of purchases to send"
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, MAX_CONCURRENCY),
+    default=100,
+    metavar="N",
+    help="number of connections, each with one purchase at a time",
+)
+@click.option(
+    "--customers",
+    type=click.IntRange(1),
+    metavar="N",
+    show_default="one for each purchase",
+    help="number of customers who buy in turn",
+)
 @click.option(
     "--retries",
-    type=int,
+    type=click.IntRange(0, MAX_RETRIES),
     default=0,
     metavar="N",
     help="how often a purchase is sent again, with the same key, if its outcome is unknown",
 )
 @click.option(
     "--trace-ratio",
-    type=float,
+    type=click.FloatRange(0, 1),
     metavar="RATIO",
-    help="share of purchases that are traced, 0 to 1  [default: 1 if the strategy may oversell; otherwise the service "
-    "decides]",
+    show_default="1 if the strategy may oversell; otherwise the service decides",
+    help="share of purchases that are traced",
 )
-@click.option("--url", default="http://127.0.0.1:8000", help="address of the service")
-@click.option("--json", "json_file", type=FileToWrite(), help="also write the result, with the answer to each purchase")
+@click.option("--url", default="http://127.0.0.1:8000", metavar="URL", help="address of the service")
+@click.option("--json", "json_file", type=FILE_TO_WRITE, help="also write the result, with the answer to each purchase")
 def command(json_file: Path | None, **plan_options: Any) -> int:
     plan = LoadPlan(records=json_file is not None, **plan_options)
     with tracing(GENERATOR):

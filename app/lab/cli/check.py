@@ -1,40 +1,38 @@
 """Read a history of requests, answers and bookings, and report its anomalies.
 
-docs/history.md describes the format and the rules. HISTORY is a file of JSON lines, or - for standard input.
+docs/history.md describes the format and the rules.
 """
 
 import json
 import sys
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 import click
 
 from app.errors import AtomicTicketsError
+from app.lab.cli.options import FILE_TO_WRITE
 from app.races.history.check import Verdict, check
 
 CLEAN, FOUND, UNDECIDED = 0, 1, 2
-EXIT_CODE = "Exit code: 0 if nothing is found, 1 if anomalies are found, 2 if the file cannot be judged."
 
 
-@click.command(help=__doc__, epilog=EXIT_CODE)
-@click.argument("history")
-@click.option("--json", "as_json", is_flag=True, help="print the verdict as JSON")
-def command(history: str, as_json: bool) -> int:
+@click.command(
+    help=__doc__,
+    epilog="Exit code: 0 if nothing is found, 1 if anomalies are found, 2 if the file cannot be judged.",
+)
+@click.argument("history", type=click.File("rb"), help="file of JSON lines, or - for standard input")
+@click.option("--json", "json_file", type=FILE_TO_WRITE, help="also write the verdict to this file")
+def command(history: BinaryIO, json_file: Path | None) -> int:
     try:
-        with open_history(history) as lines:
-            verdict = check(lines)
-    except (AtomicTicketsError, OSError) as error:
-        print(f"error: {error.detail if isinstance(error, AtomicTicketsError) else error}", file=sys.stderr)
+        verdict = check(history)
+    except AtomicTicketsError as error:
+        print("error:", error.detail, file=sys.stderr)
         return UNDECIDED
-    print(json.dumps(verdict.as_json(), indent=2) if as_json else text_of(verdict))
+    print(text_of(verdict))
+    if json_file is not None:
+        json_file.write_text(json.dumps(verdict.as_json(), indent=2) + "\n")
     return CLEAN if verdict.clean else FOUND
-
-
-def open_history(name: str) -> AbstractContextManager[IO[bytes]]:
-    """Open the file with this name, or standard input if the name is -."""
-    return nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb")
 
 
 def text_of(verdict: Verdict) -> str:

@@ -1,19 +1,19 @@
 """Print a script that completes the commands and options of `atomictickets` in a shell.
 
-Load it at the start of each shell, for example with `eval "$(atomictickets completion bash)"` in ~/.bashrc.
+Load it at the start of each shell, for example with `eval "$(atomictickets completion bash)"` in ~/.bashrc, or with
+`atomictickets completion fish | source`.
 """
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
 
 from app.lab.cli.main import atomictickets
 
-VARIABLE = "_ATOMICTICKETS_COMPLETE"  # click derives it from the name of the program
+SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+VARIABLE = "_ATOMICTICKETS_COMPLETE"  # click reads it; its name comes from that of the program
 
 
 @click.command(help=__doc__)
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(list(SHELLS)))
 def command(shell: str) -> None:
-    completion = get_completion_class(shell)
-    assert completion is not None, "click completes all three"
-    click.echo(completion(atomictickets, {}, "atomictickets", VARIABLE).source())
+    click.echo(SHELLS[shell](atomictickets, {}, "atomictickets", VARIABLE).source(), nl=False)

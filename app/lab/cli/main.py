@@ -4,7 +4,6 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
 import click
@@ -24,53 +23,59 @@ PIPE_CLOSED = 141  # the exit code of a shell for a command that was ended by SI
 
 
 class LazyGroup(click.Group):
-    """The commands by name. The module of each is imported when it is called, not to list it."""
+    """Commands that are listed in the order of their definition, and imported only to be run or completed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  click's signature
-        return click.Command(cmd_name, short_help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+        return list(self.commands)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name, listed, rest = super().resolve_command(ctx, args)
-        if listed is None:
-            return name, listed, rest
-        return name, importlib.import_module(f"app.lab.cli.{name}").command, rest
+        return name, importlib.import_module(f"app.lab.cli.{name}").command if listed else None, rest
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. Return its exit code, or raise ClickException with the detail of a known error."""
+        """Run the command, and return its exit code.
+
+        click itself would end with 1, both after Ctrl-C and if standard output was closed.
+        """
         try:
             return super().invoke(ctx)
-        except AtomicTicketsError as error:
-            raise click.ClickException(error.detail) from error
         except KeyboardInterrupt:
-            ctx.exit(INTERRUPTED)
+            return INTERRUPTED
         except BrokenPipeError:
             # The reader, such as `head`, has closed the pipe. The rest of the buffer goes to /dev/null, because
             # otherwise it would fail again when the interpreter flushes it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(PIPE_CLOSED)
+            return PIPE_CLOSED
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.version_option(version("atomictickets"), message="%(prog)s %(version)s")
+@click.group(
+    cls=LazyGroup,
+    commands=[click.Command(name, short_help=summary) for name, summary in COMMANDS.items()],
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
+@click.version_option(package_name="atomictickets", message="%(prog)s %(version)s")
 def atomictickets() -> None:
     """A race-condition lab for flash sales."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command, and return its exit code. An error is printed as one line on standard error."""
+    """Run a command, and return its exit code: 2 after a usage error.
+
+    A known error is printed on standard error, a usage error in one line.
+    """
     try:
         return int(atomictickets.main(arguments, "atomictickets", standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
     except click.ClickException as error:
-        print(f"error: {error.format_message()}", file=sys.stderr)
+        print("error:", " ".join(error.format_message().split()), file=sys.stderr)
         return error.exit_code
+    except AtomicTicketsError as error:
+        print("error:", error.detail, file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Types of options that the commands of `atomictickets` share, and printing."""
 
+import os
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -9,33 +9,36 @@ HOME = click.Path(file_okay=False, path_type=Path)
 PROCESSES = click.IntRange(1, 64)
 
 
-class Names(click.ParamType):
+class Names(click.ParamType[list[str]]):
     """A list such as `a, b`: each name once, without empty ones."""
 
     name = "A,B"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
-        if isinstance(value, list):  # a default
-            return value
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
         found = list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
         if not found:
-            self.fail("the list is empty", param, ctx)
+            self.fail("The list is empty.", param, ctx)
         return found
 
 
-class FileToWrite(click.ParamType):
+class FileToWrite(click.Path[Path]):
     """A file to be written later.
 
     The directory is checked now, so that a mistyped name does not lose a measurement that takes an hour.
     """
 
-    name = "FILE"
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, readable=False, writable=True, path_type=Path)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        path = Path(value)
-        if path.is_dir() or not path.parent.is_dir():
-            self.fail(f"{path} is a directory, or its directory does not exist", param, ctx)
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = super().convert(value, param, ctx)
+        if not path.parent.is_dir():
+            self.fail(f"Directory '{path.parent}' does not exist.", param, ctx)
         return path
+
+
+FILE_TO_WRITE = FileToWrite()
+NAMES = Names()
 
 
 def say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""Sell the same stock to the same crowd by each strategy, one after another, and check what was sold against the ledger.
+"""Sell the same stock to the same crowd by each strategy in turn, and check what was sold against the ledger.
 
 With --scenario this command breaks something that the strategies rely on, such as a process or a lock. Without --url it
 starts servers of its own.
@@ -6,6 +6,7 @@ starts servers of its own.
 
 import asyncio
 import signal
+import textwrap
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import click
 
 from app.api.lab_control import RACE_REPORT
 from app.blasts.load.plan import MAX_CONCURRENCY, MAX_REQUESTS
-from app.lab.cli.options import HOME, PROCESSES, FileToWrite, Names, say
+from app.lab.cli.options import FILE_TO_WRITE, HOME, NAMES, PROCESSES, say
 from app.lab.race.output import PlayedScenario, RaceReport
 from app.lab.race.page import refuse_without_marks, section_name, write_page
 from app.lab.race.plain_race import Race, race_all
@@ -34,13 +35,17 @@ if TYPE_CHECKING:
 
 RACE_HOME = Path("build/race")
 DEFAULTS = Workload()
+EXIT_CODE = (
+    "Exit code: 0 if every strategy could be raced, every one that promises to be exact was exact in every run of the "
+    "crowd, and every scenario could be played; 1 otherwise."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaceOptions:
     """The options of the command, by the names of its parameters."""
 
-    strategies: list[str]
+    strategies: list[str] | None
     scenario: list[str]
     stock: int
     requests: int
@@ -62,31 +67,40 @@ class RaceOptions:
 
 
 def epilog() -> str:
-    """Return the end of the help text: the strategies, the scenarios and the exit code. \\b keeps click from wrapping."""
+    """Return the end of the help text: the strategies, the scenarios and the exit code.
+
+    A line of \\b keeps click from wrapping the paragraph that follows, as it would break names at their hyphens.
+    """
+    strategies = textwrap.wrap(", ".join(STRATEGIES), width=74, break_on_hyphens=False)
     scenarios = [f"  {CROWD:<15} the plain race: many buyers at once, nothing breaks"]
     scenarios += [f"  {name:<15} {scenario.summary}" for name, scenario in SCENARIOS.items()]
-    return "\n".join(
-        [
-            f"Strategies: {', '.join(STRATEGIES)}.",
-            *("", "\b", "Scenarios:", *scenarios, ""),
-            "Exit code: 0 if every strategy could be raced, every one that promises to be exact was exact in every run, and every "
-            "scenario could be played; 1 otherwise.",
-        ]
-    )
+    listed = ["\b", "Strategies:", *(f"  {line}" for line in strategies), "", "\b", "Scenarios:", *scenarios]
+    return "\n".join([*listed, "", EXIT_CODE])
 
 
 @click.command(help=__doc__, epilog=epilog())
-@click.option("--strategies", type=Names(), default=[], help="strategies to race, from the list below  [default: all]")
+@click.option("--strategies", type=NAMES, show_default="all", help="strategies to race, from the list below")
+@click.option("--scenario", type=NAMES, default=CROWD, help="scenarios to play, from the list below, or all")
 @click.option(
-    "--scenario", type=Names(), default=[CROWD], help="scenarios to play, from the list below, or all  [default: crowd]"
+    "--stock",
+    type=click.IntRange(1, MAX_STOCK),
+    default=DEFAULTS.stock,
+    metavar="N",
+    help="number of tickets for the crowd; the other scenarios have crowds of their own",
 )
-@click.option("--stock", type=click.IntRange(1, MAX_STOCK), default=DEFAULTS.stock, help="tickets for sale")
-@click.option("--requests", type=click.IntRange(1, MAX_REQUESTS), default=DEFAULTS.requests, help="buyers of the crowd")
+@click.option(
+    "--requests",
+    type=click.IntRange(1, MAX_REQUESTS),
+    default=DEFAULTS.requests,
+    metavar="N",
+    help="number of buyers in the crowd",
+)
 @click.option(
     "--concurrency",
     type=click.IntRange(1, MAX_CONCURRENCY),
     default=DEFAULTS.concurrency,
-    help="buyers of the crowd at the same time",
+    metavar="N",
+    help="number of buyers at the same time",
 )
 @click.option(
     "--think-ms",
@@ -95,24 +109,34 @@ def epilog() -> str:
     metavar="MS",
     help="pause between read and write, for strategies that have one",
 )
-@click.option("--repeat", type=click.IntRange(1, 1000), default=1, help="runs of each strategy before the crowd")
-@click.option("--url", help="race against the service at this address; DATABASE_URL and REDIS_URL name its stores")
-@click.option("--api-processes", type=PROCESSES, default=2, help="number of API processes, without --url")
-@click.option("--workers", type=PROCESSES, default=1, help="number of workers, without --url")
-@click.option("--home", type=HOME, default=RACE_HOME, help="directory for data and logs, without --url")
+@click.option(
+    "--repeat",
+    type=click.IntRange(1, 1000),
+    default=1,
+    metavar="N",
+    help="number of runs of the crowd for each strategy",
+)
+@click.option(
+    "--url",
+    metavar="URL",
+    help="race against the service at this address; DATABASE_URL and REDIS_URL name its stores",
+)
+@click.option("--api-processes", type=PROCESSES, default=2, metavar="N", help="number of API processes")
+@click.option("--workers", type=PROCESSES, default=1, metavar="N", help="number of workers")
+@click.option("--home", type=HOME, default=RACE_HOME, help="directory for data and logs")
 @click.option(
     "--lab",
     type=HOME,
     default=DEFAULT_HOME,
     help="store the report of the crowd in the home of this lab, for its dashboard, if it exists",
 )
-@click.option("--json", "json_file", type=FileToWrite(), help="write the whole report to this file")
+@click.option("--json", "json_file", type=FILE_TO_WRITE, help="also write the report to this file")
 @click.option(
     "--history",
-    type=FileToWrite(),
+    type=FILE_TO_WRITE,
     help="write all requests, answers and bookings to this file, for `atomictickets check`",
 )
-@click.option("--write", "page", type=FileToWrite(), help="write the tables into this Markdown file, between its marks")
+@click.option("--write", "page", type=FILE_TO_WRITE, help="write the tables into this Markdown file, between its marks")
 def command(**options: Any) -> int:
     return run(RaceOptions(**options))
 
@@ -120,7 +144,7 @@ def command(**options: Any) -> int:
 def run(options: RaceOptions) -> int:
     """Run the race, and return the exit code. Raise UnknownChoice or NoMarks before anything is started."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, the processes are stopped
-    strategies = chosen_strategies(options.strategies)
+    strategies = chosen_strategies(options.strategies or [])
     scenarios = chosen_scenarios(options.scenario, remote=options.url is not None)
     workload = options.workload
     if options.page:

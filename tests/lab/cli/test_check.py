@@ -34,10 +34,11 @@ def test_an_anomaly_ends_with_1_and_is_shown_with_its_witness(
     ]
 
 
-def test_the_verdict_as_json(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_verdict_as_json(history: Path, tmp_path: Path) -> None:
     history.write_text("\n".join(History(stock=1).won("ada", "r1").won("bob", "r2").lines))
-    assert main(["check", str(history), "--json"]) == 1
-    verdict = json.loads(capsys.readouterr().out)
+    file = tmp_path / "verdict.json"
+    assert main(["check", str(history), "--json", str(file)]) == 1
+    verdict = json.loads(file.read_text())
     assert (verdict["clean"], [found["anomaly"] for found in verdict["findings"]]) == (False, ["oversold"])
 
 
