@@ -124,7 +124,7 @@ def test_an_option_takes_the_same_value_in_every_command() -> None:
 def test_a_file_that_could_not_be_written_later_is_refused_now(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["check", os.devnull, "--json", str(tmp_path / "nowhere" / "verdict.json")]) == 2
+    assert main(["blast", "drop", "--json", str(tmp_path / "nowhere" / "blast.json")]) == 2
     assert capsys.readouterr().err == (
         f"error: Invalid value for '--json': Directory '{tmp_path}/nowhere' does not exist.\n"
     )
