@@ -86,13 +86,13 @@ def test_the_installed_wheel_runs_the_lab_in_an_empty_folder(
     empty.mkdir()
     home = empty / ".lab"
 
-    once = RunningLab([str(program), "lab", "--once"], home, tmp_path / "once", directory=empty)
+    once = RunningLab([str(program), "lab", "--once"], home, tmp_path / "once", empty)
     try:
         assert once.process.wait(120) == 0, once.printed
     finally:
         once.process.kill()  # if it has not ended
 
-    lab = RunningLab([str(program), "lab"], home, tmp_path / "lab", directory=empty)
+    lab = RunningLab([str(program), "lab"], home, tmp_path / "lab", empty)
     try:
         lab.wait_ready()
         files = ["static/index.html", *([CHARTS] if (PROJECT / "app" / CHARTS).exists() else [])]

@@ -18,7 +18,7 @@ class RunningLab:
     """A lab in a process of its own. `notes` is the content of its lab.json, and `printed` is its output so far."""
 
     def __init__(
-        self, command: list[str], home: Path, output: Path, *, directory: Path = PROJECT, **environment: str
+        self, command: list[str], home: Path, output: Path, directory: Path = PROJECT, /, **environment: str
     ) -> None:
         self.home = home
         self.output = output
