@@ -77,9 +77,9 @@ def test_two_hundred_sales_are_ready_within_a_minute_and_then_it_is_quiet(instal
         f"applied in {applied - began:.1f} s, ready after {ready - began:.1f} s; at rest "
         f"{per_minute:.0f} requests/min, {per_second:.1f} reconciliations/s, {busy:.0%} CPU, {megabytes:.0f} MB"
     )
-    assert per_minute < 100
+    assert per_minute < 80
     assert per_second < 30
-    assert megabytes < 150
+    assert megabytes < 180  # 164 at the time of writing, of which 45 are those of the Kubernetes client
 
 
 @pytest.mark.thorough
