@@ -9,9 +9,11 @@ from typing import Any
 from app.lab.bench.interval import interval_of, paired
 from app.lab.bench.sample import FLOOR, Sample, Samples, rates
 from app.lab.bench.thresholds import Judged
+from app.lab.text_table import aligned
 
 WIDTH = 128
-HEADINGS = ("arm", "counted in each second", "median", "least", "most", "to the floor [95 %]", "rounds")
+RATES = ("arm", "counted in each second", "median", "least", "most", "to the floor [95 %]", "rounds")
+COSTS = ("arm", "p50 ms", "p95 ms", "p99 ms", "max ms", "API CPU us/answer", "stock server CPU us/answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +56,8 @@ class BenchReport:
 
     def text(self) -> str:
         parts = [
-            "\n".join([row(*HEADINGS), "-" * WIDTH, *map(self._row, self.samples.arms)]),
-            "\n".join(["Latency in ms; CPU time for one answer in microseconds, of the API and of the stock server"]
-                      + [line for arm in self.samples.arms if (line := cost_row(arm, self.samples.of(arm)))]),
+            "\n".join(aligned([RATES, *map(self._rates, self.samples.arms)], left=2)),
+            "\n".join(aligned([COSTS, *self._costs()])),
             "\n".join(["Other figures, medians", *self._figures()]),
             "\n".join(["Rounds that do not count", *(list(self._uncounted()) or ["  none"])]),
             "\n".join(["Thresholds, compared with the unfavourable end of the interval",
@@ -65,11 +66,22 @@ class BenchReport:
         ]  # fmt: skip
         return "\n\n".join(parts) + "\n"
 
-    def _row(self, arm: str) -> str:
+    def _rates(self, arm: str) -> list[str]:
         samples, per_second = self.samples.of(arm), [sample.per_second for sample in self.samples.of(arm)]
         figures = (f"{value:,.0f}" for value in (median(per_second), min(per_second), max(per_second)))
         counted = f"{len(self.samples.counted(arm))} of {len(samples)}"
-        return row(arm, self.arms[arm], *figures, self._to_the_floor(arm), counted)
+        return [arm, self.arms[arm], *figures, self._to_the_floor(arm), counted]
+
+    def _costs(self) -> Iterator[list[str]]:
+        """Yield the medians of latencies and CPU times of each arm that has latencies."""
+        for arm in self.samples.arms:
+            samples = self.samples.of(arm)
+            latencies = [sample.latency.as_milliseconds() for sample in samples if sample.latency]
+            if latencies:
+                tail = [f"{median(each[name] for each in latencies):.2f}" for name in ("p50", "p95", "p99", "max")]
+                figures = medians_of(samples)
+                costs = [figures.get(f"{process}_cpu_us_per_answer") for process in ("api", "stock_server")]
+                yield [arm, *tail, *("-" if cost is None else f"{cost:.1f}" for cost in costs)]
 
     def _to_the_floor(self, arm: str) -> str:
         """Return the ratio to the floor over all rounds. Only the thresholds leave out rounds that do not count."""
@@ -130,20 +142,3 @@ def medians_of(samples: Sequence[Sample]) -> dict[str, float]:
     """Return the median of each figure, over the samples that have it."""
     names = dict.fromkeys(name for sample in samples for name in sample.figures)
     return {name: median(each.figures[name] for each in samples if name in each.figures) for name in names}
-
-
-def cost_row(arm: str, samples: Sequence[Sample]) -> str:
-    """Return a row with the medians of latencies and CPU times, or an empty text for an arm without latencies."""
-    latencies = [sample.latency.as_milliseconds() for sample in samples if sample.latency]
-    if not latencies:
-        return ""
-    tail = "  ".join(
-        f"{name} {median(each[name] for each in latencies):>8.2f}" for name in ("p50", "p95", "p99", "max")
-    )
-    figures = medians_of(samples)
-    costs = [figures.get(f"{process}_cpu_us_per_answer") for process in ("api", "stock_server")]
-    return f"  {arm:<20}{tail}   CPU " + "  ".join("     -" if cost is None else f"{cost:>6.1f}" for cost in costs)
-
-
-def row(*cells: str) -> str:
-    return "{:<20}{:<46}{:>9}{:>9}{:>9}   {:<22}{:>8}".format(*cells)

@@ -18,6 +18,7 @@ from app.blasts.trace_ratio import races, trace_ratio_of
 from app.blasts.witnesses import Witnesses, read_witnesses, wait_until_complete
 from app.client import ApiRefused, SaleClient
 from app.lab.cli.options import FILE_TO_WRITE
+from app.lab.text_table import columns
 from app.telemetry.tracing import tracing
 
 PAIRS = 3  # pairs to print; --json has 20, and GET /sales/{sale}/witnesses returns all
@@ -96,11 +97,10 @@ def table(result: LoadResult) -> str:
     outcomes = sorted(result.outcomes.items(), key=lambda item: -item[1])
     if result.unsent:
         outcomes.append(("not sent in time", result.unsent))
-    return "\n".join(
-        [
-            f"{plan.sale}: {result.sent} purchases over {plan.connections} connections in {result.seconds:.3f} s",
-            *(f"  {outcome:<24}{count:>10,}" for outcome, count in outcomes),
-            f"  {'answered per second':<24}{result.answered_per_second:>10,.0f}",
-            *(f"  {f'latency {name}, ms':<24}{value:>10,.1f}" for name, value in latency.items()),
-        ]
-    )
+    rows = [
+        *((f"  {outcome}", f"{count:,}") for outcome, count in outcomes),
+        ("  answered per second", f"{result.answered_per_second:,.0f}"),
+        *((f"  latency {name}, ms", f"{value:,.1f}") for name, value in latency.items()),
+    ]
+    heading = f"{plan.sale}: {result.sent} purchases over {plan.connections} connections in {result.seconds:.3f} s"
+    return "\n".join([heading, *columns(rows)])

@@ -8,10 +8,9 @@ from typing import Any
 
 from app.lab.comparison.claims import Claim, claims_of, tickets
 from app.lab.comparison.figures import SideFigures
+from app.lab.text_table import aligned
 
-LABEL_WIDTH = 42
-COLUMN_WIDTH = 20
-PAGE_WIDTH = LABEL_WIDTH + 2 * COLUMN_WIDTH
+PAGE_WIDTH = 80
 
 
 def identity_text(figures: SideFigures) -> str:
@@ -101,15 +100,15 @@ def race_table(race: list[SideFigures]) -> str:
     """Return a table with one column for each side. All have the same load and the same stock."""
     first = race[0]
     title = f"{first.requests} buyers, {first.concurrency} at once, {first.stock} {tickets(first.stock)}"
-    rows = [
-        row(title, [figures.strategy for figures in race]),
-        "-" * (LABEL_WIDTH + COLUMN_WIDTH * len(race)),
-        *(row(label, [value(figures) for figures in race]) for label, value in LINES),
+    heading = [title, *(figures.strategy for figures in race)]
+    rows = [[label, *(value(figures) for figures in race)] for label, value in LINES]
+    lines = [
+        *aligned([heading, *rows]),
         "",
         *(line for figures in race for line in wrap(summary(figures), PAGE_WIDTH)),
         *(line for figures in race for line in figures.witnesses.lines(most=1)),
     ]
-    return "\n".join(rows)
+    return "\n".join(lines)
 
 
 def summary(figures: SideFigures) -> str:
@@ -120,10 +119,6 @@ def summary(figures: SideFigures) -> str:
     if figures.oversold == 0:
         return f"{sold}, {counter}."
     return f"{sold}, {figures.oversold} too many; {counter}."
-
-
-def row(label: str, values: list[str]) -> str:
-    return (label.ljust(LABEL_WIDTH) + "".join(value.rjust(COLUMN_WIDTH) for value in values)).rstrip()
 
 
 def claim_lines(word: str, sentence: str) -> list[str]:

@@ -12,9 +12,10 @@ from app.lab.race.history import History
 from app.lab.race.plain_race import Race
 from app.lab.race.scenarios.catalog import anomalies_text
 from app.lab.race.scenarios.scene import Scene
-from app.lab.race.table import aligned, text_of
+from app.lab.race.table import text_of
 from app.lab.race.workload import Workload
 from app.lab.stack.machine import describe
+from app.lab.text_table import aligned
 
 
 class PlayedScenario(NamedTuple):

@@ -7,9 +7,10 @@ from textwrap import wrap
 from app.errors import AtomicTicketsError
 from app.lab.race.figures import Entry, by_merit
 from app.lab.race.output import RaceReport
-from app.lab.race.table import LATENCY, OUTCOME, RETRIES, STORES, markdown, spread_of, table
+from app.lab.race.table import LATENCY, OUTCOME, RETRIES, STORES, spread_of, table
 from app.lab.race.workload import CROWD, Workload
 from app.lab.stack.machine import describe
+from app.lab.text_table import markdown
 
 WIDTH = 118  # the pages have lines of at most 120 columns
 BEGIN, END = "<!-- {name}: written by `atomictickets race --write` -->", "<!-- end of {name} -->"

@@ -1,9 +1,10 @@
-"""The tables of a race, as text for a terminal and as Markdown."""
+"""The tables of a race, and their text for a terminal."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from app.lab.race.figures import Entry, by_merit
+from app.lab.text_table import aligned
 
 
 class Column(NamedTuple):
@@ -113,26 +114,6 @@ def spread_of(entry: Entry, name: str) -> str:
     """Return the lowest and the highest value of a figure, or - if a run lacks it."""
     spread = entry.spread(name)
     return "-" if spread is None else f"{spread.lowest:,.0f} to {spread.highest:,.0f}"
-
-
-def aligned(rows: list[list[str]]) -> list[str]:
-    """Return the lines of a text table: a heading, a rule, and rows. Only the first column is aligned to the left."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-
-    def line(row: list[str]) -> str:
-        first, *rest = row
-        return "  ".join(
-            [first.ljust(widths[0]), *(value.rjust(width) for value, width in zip(rest, widths[1:], strict=True))]
-        )
-
-    return [line(rows[0]), "-" * len(line(rows[0])), *map(line, rows[1:])]
-
-
-def markdown(rows: list[list[str]]) -> list[str]:
-    """Return the lines of a Markdown table in which all columns but the first are aligned to the right."""
-    heading, *rest = rows
-    rule = ["---", *["---:"] * (len(heading) - 1)]
-    return ["| " + " | ".join(row) + " |" for row in [heading, rule, *rest]]
 
 
 def finding_lines(entry: Entry) -> list[str]:

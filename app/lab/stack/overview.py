@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.lab.stack.supervisor import ManagedProcess
+from app.lab.text_table import columns
 
 
 def overview(processes: Sequence[ManagedProcess], api_url: str, home: Path) -> str:
@@ -12,10 +13,7 @@ def overview(processes: Sequence[ManagedProcess], api_url: str, home: Path) -> s
         ("process", "pid", "address", "log"),
         *((process.name, str(process.server.pid), process.address, str(process.server.log)) for process in processes),
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    table = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
-    ]
+    table = columns(rows, left=len(rows[0]))
     return "\n".join(
         ["", *table, "", *suggestions(api_url), "", f"Data and logs are in {home}. Ctrl-C stops everything.", ""]
     )
