@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from statistics import StatisticsError, linear_regression
 from typing import NamedTuple
 
 from app.errors import AtomicTicketsError
@@ -59,14 +60,6 @@ async def following(stage: Stage, sale: str) -> AsyncIterator[Follower]:
         yield follower
 
 
-def slope(points: Sequence[tuple[float, float]]) -> float:
-    """Return the slope of y over x by least squares, so that a batch in progress at either end matters little."""
-    middle_x = sum(x for x, _ in points) / len(points)
-    middle_y = sum(y for _, y in points) / len(points)
-    spread = sum((x - middle_x) ** 2 for x, _ in points)
-    return sum((x - middle_x) * (y - middle_y) for x, y in points) / spread if spread else 0.0
-
-
 def drained_per_second(readings: Sequence[Reading]) -> float:
     """Return the orders booked per second, from the first reading after a booking to the first without a backlog."""
     last_highest = max(readings, key=lambda reading: (reading.backlog, reading.at))
@@ -79,7 +72,14 @@ def drained_per_second(readings: Sequence[Reading]) -> float:
 
 
 def persisted_share(readings: Sequence[Reading]) -> float:
-    """Return persisted per second over accepted per second in these readings. It is above 1 if the backlog shrinks."""
-    accepted = slope([(reading.at, reading.accepted) for reading in readings])
-    persisted = slope([(reading.at, reading.accepted - reading.backlog) for reading in readings])
-    return persisted / accepted if accepted else 0.0
+    """Return persisted per second over accepted per second in these readings. It is above 1 if the backlog shrinks.
+
+    The rates are slopes by least squares, so that a batch in progress at either end matters little.
+    """
+    times = [reading.at for reading in readings]
+    try:
+        accepted = linear_regression(times, [reading.accepted for reading in readings]).slope
+        backlog = linear_regression(times, [reading.backlog for reading in readings]).slope
+    except StatisticsError:  # fewer than two moments
+        return 0.0
+    return 1 - backlog / accepted if accepted else 0.0

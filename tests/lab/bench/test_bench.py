@@ -192,6 +192,10 @@ def test_a_backlog_that_only_wobbles_does_not_grow() -> None:
     assert persisted_share(readings) == pytest.approx(1.0, abs=0.002)
 
 
+def test_fewer_than_two_readings_have_no_share() -> None:
+    assert persisted_share([]) == persisted_share([Reading(1_700_000_000, 20, 0)]) == 0.0
+
+
 def test_the_drain_is_timed_from_its_first_booking() -> None:
     """The worker needs 2 s to start. Then it books 500 of 2,000 orders at once, and the other 1,500 in 1 s."""
     readings = [
