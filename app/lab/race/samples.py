@@ -2,13 +2,13 @@
 
 import asyncio
 import http.client
-import re
 import time
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
+from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import Redis
 
 from app.lab.race.target import Target
@@ -20,9 +20,7 @@ ACTIVITY = """
     FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()
 """
 BOOKED = "SELECT coalesce(sum(quantity), 0) FROM bookings WHERE sale = $1 AND status = 'booked'"
-RETRIES = re.compile(
-    rb'^atomictickets_purchase_retries_total\{reason="([^"]+)",strategy="([^"]+)"\} ([0-9.e+]+)$', re.MULTILINE
-)
+RETRIES = "atomictickets_purchase_retries_total"
 ABORTS = frozenset({"40001", "40P01"})  # SQLSTATEs with which PostgreSQL aborts: serialization failure, deadlock
 NO_PURCHASE = ("client|", "config|", "info", "hello", "ping", "function|", "script|", "auth", "select", "command|")
 
@@ -104,9 +102,7 @@ class Counters:
 async def counters_of(target: Target, strategy: str) -> Counters:
     """Read the counters. Those of Redis are 0 if the race has no access to it."""
     calls, reads = await redis_counters(target.redis_url) if target.redis_url else (0, 0)
-    retries = {
-        reason: count for name, reason, count in await asyncio.to_thread(retries_at, target.api_url) if name == strategy
-    }
+    retries = await asyncio.to_thread(retries_at, target.api_url, strategy)
     aborts = sum(count for reason, count in retries.items() if reason in ABORTS)
     return Counters(calls, reads, sum(retries.values()), aborts)
 
@@ -122,15 +118,23 @@ async def redis_counters(url: str) -> tuple[int, int]:
     return calls, int(server["total_reads_processed"])
 
 
-def retries_at(api_url: str) -> list[tuple[str, str, int]]:
-    """Read the retries from /metrics, as (strategy, reason, count). The list is empty if the service is away."""
+def retries_at(api_url: str, strategy: str) -> dict[str, int]:
+    """Return the strategy's retries by reason, from /metrics. They are empty if the service is away.
+
+    Parsing the page takes 5 to 20 ms, depending on the number of active sales.
+    """
     target = urlsplit(api_url)
     connection = http.client.HTTPConnection(str(target.hostname), target.port or 80, timeout=10)
     try:
         connection.request("GET", "/metrics")
-        page = connection.getresponse().read()
-    except (OSError, http.client.HTTPException):
-        return []
+        page = connection.getresponse().read().decode()
+        return {
+            sample.labels["reason"]: int(sample.value)
+            for family in text_string_to_metric_families(page)
+            for sample in family.samples
+            if sample.name == RETRIES and sample.labels["strategy"] == strategy
+        }
+    except (OSError, http.client.HTTPException, ValueError):  # ValueError: an answer without metrics
+        return {}
     finally:
         connection.close()
-    return [(name.decode(), reason.decode(), int(float(count))) for reason, name, count in RETRIES.findall(page)]
