@@ -1,12 +1,14 @@
-"""A small JSON client of the service's own API, on the standard library, because the lab installs no HTTP client."""
+"""A small JSON client of the service's own API."""
 
 import asyncio
 import json
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
+
+from urllib3 import PoolManager
+from urllib3.exceptions import HTTPError
 
 from app.errors import AtomicTicketsError
 
@@ -39,12 +41,8 @@ class SaleClient:
     """A client of sales and reservations, like any user of the API. Calls raise ApiUnreachable or ApiRefused."""
 
     def __init__(self, url: str, admin_token: str | None = None) -> None:
-        target = urlsplit(url)
-        self._host = target.hostname or "127.0.0.1"
-        self._port = target.port or 80
-        self._headers = {"Content-Type": "application/json"}
-        if admin_token is not None:
-            self._headers["Authorization"] = f"Bearer {admin_token}"
+        self._url = url.rstrip("/")
+        self._headers = {} if admin_token is None else {"Authorization": f"Bearer {admin_token}"}
 
     async def sale(self, name: str) -> Document | None:
         """Return the sale, or None if there is no such sale."""
@@ -96,15 +94,16 @@ class SaleClient:
     def _exchange(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
     ) -> tuple[int, Document]:
-        connection = HTTPConnection(self._host, self._port, timeout=TIMEOUT_SECONDS)
+        headers = {**self._headers, **headers}
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), {**self._headers, **headers})
-            response = connection.getresponse()
-            document = json.loads(response.read(MAX_REPLY_BYTES) or b"{}")
-        except (OSError, HTTPException, ValueError) as error:
-            raise ApiUnreachable(f"{method} {path}: {error or type(error).__name__}.") from error
-        finally:
-            connection.close()
+            # A new connection each time: those that are kept would stay with one of the processes that share a port.
+            with (
+                PoolManager(timeout=TIMEOUT_SECONDS, retries=False) as pool,
+                pool.request(method, self._url + path, json=body, headers=headers, preload_content=False) as response,
+            ):
+                document = json.loads(response.read(MAX_REPLY_BYTES) or b"{}")
+        except (HTTPError, ValueError) as error:
+            raise ApiUnreachable(f"{method} {path}: {error}.") from error
         if not isinstance(document, dict):
             raise ApiUnreachable(f"{method} {path}: the answer is not a JSON object.")
         return response.status, document

@@ -6,13 +6,13 @@ of its cluster serves that resource. It exits with 0 on success, and with 1 and 
 
 import argparse
 import asyncio
-import json
-import ssl
 import sys
 import time
-import urllib.request
 import uuid
 from pathlib import Path
+
+from urllib3 import PoolManager
+from urllib3.exceptions import HTTPError
 
 from app.client import Document, SaleClient
 from app.errors import AtomicTicketsError
@@ -88,14 +88,15 @@ def check_served(resource: str) -> None:
     group_version, _, plural = resource.rpartition("/")
     cluster = KubernetesSettings()
     url = f"https://{cluster.host}:{cluster.port}/apis/{group_version}"
-    token = (ACCOUNT / "token").read_text()
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+    headers = {"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}"}
     try:
-        trusted = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
-        with urllib.request.urlopen(request, timeout=10, context=trusted) as response:  # noqa: S310  the URL is https
-            served = [entry["name"] for entry in json.load(response)["resources"]]
-    except OSError as error:
+        with PoolManager(ca_certs=str(ACCOUNT / "ca.crt")) as pool:
+            response = pool.request("GET", url, headers=headers, timeout=10, retries=False)
+    except HTTPError as error:
         raise SmokeFailed(f"The cluster does not serve {group_version}: {error}.") from error
+    if response.status != 200:
+        raise SmokeFailed(f"The cluster does not serve {group_version}: {response.status} {response.reason}.")
+    served = [entry["name"] for entry in response.json()["resources"]]
     if plural not in served:
         raise SmokeFailed(f"The cluster does not serve {plural} in {group_version}, only {', '.join(served)}.")
 

@@ -16,6 +16,7 @@ from app.blasts.load.wire import Reply, read_reply
         {"url": "https://127.0.0.1"},
         {"url": "http://"},
         {"url": "http://a b"},
+        {"url": "http://host/prefix"},
         {"sale": "Drop"},
         {"sale": "drop\r\nX: 1"},
         {"key_prefix": "a b"},

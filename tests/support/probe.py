@@ -1,15 +1,13 @@
 """A request to a probe of a process, made as the kubelet makes it: on a new connection each time."""
 
-from http.client import HTTPConnection
+from contextlib import suppress
+
+from urllib3 import PoolManager
+from urllib3.exceptions import HTTPError
 
 
 def status(port: int, path: str) -> int:
     """Return the HTTP status, or 0 if there is no answer."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status
-    except OSError:
-        return 0
-    finally:
-        connection.close()
+    with suppress(HTTPError), PoolManager() as pool:
+        return pool.request("GET", f"http://127.0.0.1:{port}{path}", timeout=5, retries=False).status
+    return 0

@@ -1,9 +1,9 @@
 """The arms that measure the cost of tracing, and sales while the collector is away."""
 
 import asyncio
-import json
 import socket
-from urllib.request import urlopen
+
+from urllib3 import PoolManager
 
 from app.blasts.load.result import ACCEPTED
 from app.lab.bench.alternating_app import PATH
@@ -54,8 +54,9 @@ async def alternating(bench: Bench, arm: str, served: Group, *, real: str = "tel
 
 def costs(url: str, seconds: float, real: str) -> dict[str, float]:
     """Return the CPU microseconds of an answer in both variants, and their ratio."""
-    with urlopen(f"{url}{PATH}?seconds={seconds}&real={real}", timeout=TIMEOUT_SECONDS) as response:  # noqa: S310  our own process
-        answer = json.load(response)
+    query = f"seconds={seconds}&real={real}"
+    with PoolManager() as pool:
+        answer = pool.request("GET", f"{url}{PATH}?{query}", timeout=TIMEOUT_SECONDS, retries=False).json()
     times = answer["real"] / answer["stub"]
     return {"cpu_us_with_telemetry": answer["real"], "cpu_us_with_a_stub": answer["stub"], "times_the_stub": times}
 

@@ -1,13 +1,14 @@
 """The processes of the service, started by the same commands as in a production installation."""
 
 import contextlib
-import http.client
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
+from urllib3 import PoolManager
+from urllib3.exceptions import HTTPError
 
 from app.lab.stack.home import LabHome
 from app.lab.stack.process import ChildProcess
@@ -89,14 +90,9 @@ class ServicePlan:
 
 def is_ready(host: str, port: int) -> bool:
     """Return whether /readyz answers that the process serves."""
-    connection = http.client.HTTPConnection(client_host(host), port, timeout=2)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    with contextlib.suppress(HTTPError), PoolManager() as pool:
+        return pool.request("GET", f"{url_of(host, port)}/readyz", timeout=2, retries=False).status == 200
+    return False
 
 
 def listens(process: ChildProcess, port: int) -> bool:
