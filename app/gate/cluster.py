@@ -1,7 +1,8 @@
 """A client of a Redis Cluster. Each command goes to the primary that has its key, over that server's own connections.
 
-redis-py's cluster client is not used, because it resends commands that may have been executed already, and because it
-does not show to which run of which server a connection leads.
+redis-py's cluster client (8.1) is not used. It takes no class of connections, so that calls could not be cancelled
+safely, and no run id would be read at the handshake. If all its connections to a server are busy, a call fails instead
+of waiting. CLUSTERDOWN from one server closes the connections to all, also to those that sell.
 
 A redirection (MOVED) is followed once, since the server that sends it has done nothing. A command that was under way
 when a server went away has an unknown outcome, as with a single server. While a slot is being moved, commands on its
