@@ -25,3 +25,15 @@ class SentinelGroup:
                 return bool(replica.get("master-link-status") == "ok")
         except OSError:
             return False
+
+    def names_replica(self) -> bool:
+        """Return whether the Sentinel names the replica as the primary."""
+        with Redis(LOOPBACK, self.port, decode_responses=True) as sentinel:
+            return bool(sentinel.sentinel_get_master_addr_by_name(NAME) == (LOOPBACK, self.replica.port))
+
+    def split(self) -> None:
+        """Let the Sentinel name the replica, and let the old primary go on unaware of it."""
+        with Redis.from_url(self.replica.url) as replica, Redis(LOOPBACK, self.port) as sentinel:
+            replica.replicaof("NO", "ONE")
+            sentinel.sentinel_remove(NAME)
+            sentinel.sentinel_monitor(NAME, LOOPBACK, self.replica.port, 1)
