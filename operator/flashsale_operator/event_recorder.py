@@ -9,7 +9,8 @@ from app.errors import AtomicTicketsError
 from app.telemetry.names import CHANGED
 from app.telemetry.spans import span
 from flashsale_operator.events import EventRecord, event_manifest
-from flashsale_operator.kube import KubeApi, KubeConflict
+from flashsale_operator.kube import KubeApi
+from flashsale_operator.kube_client import KubeConflict
 
 log = structlog.get_logger()
 

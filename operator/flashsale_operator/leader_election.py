@@ -7,23 +7,24 @@ because of the epoch and the ledger's row locks.
 """
 
 import asyncio
+import math
 import sys
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
 
 import structlog
-from kubernetes.aio.client import V1LeaseSpec
+from kubernetes.aio.client import V1Lease, V1LeaseSpec
 from kubernetes.aio.leaderelection.electionconfig import Config
 from kubernetes.aio.leaderelection.leaderelection import LeaderElection as OfficialElection
 from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 
 from app.errors import AtomicTicketsError
-from flashsale_operator.kube import KubeApi
+from flashsale_operator.kube_client import KubeClient, KubeConflict
 from flashsale_operator.settings import OperatorSettings
 
 RETRY_SECONDS = 1.0  # between two attempts, until the Lease is acquired or after a renewal failed
+UNKNOWN = "unknown"  # stands for what a Lease does not say
 
 log = structlog.get_logger()
 
@@ -31,18 +32,29 @@ log = structlog.get_logger()
 class OperatorLease(LeaseLock):
     """The official lock on a Lease, which also counts how often its holder changed, and can be released."""
 
+    def election_record(self, lease: V1Lease) -> LeaderElectionRecord:
+        """Return what the Lease says. A Lease with a holder is complete, since the election takes others at once."""
+        record: LeaderElectionRecord = super().election_record(lease)
+        if record.holder_identity:
+            for name, value in vars(record).items():
+                setattr(record, name, value or UNKNOWN)
+        return record
+
     def update_lease(
         self, leader_election_record: LeaderElectionRecord, current_spec: V1LeaseSpec | None = None
     ) -> V1LeaseSpec:
-        before = current_spec.holder_identity if current_spec else None
-        spec: V1LeaseSpec = super().update_lease(leader_election_record, current_spec)
-        spec.renew_time = datetime.now(UTC)  # the official lock writes local time and calls it UTC
-        if before != spec.holder_identity:
-            spec.acquire_time = spec.renew_time
+        """Return the Lease to write. The official lock writes local time and calls it UTC."""
+        spec, now = current_spec or V1LeaseSpec(), datetime.now(UTC)
+        if spec.holder_identity != leader_election_record.holder_identity:
+            spec.acquire_time = now
             spec.lease_transitions = (spec.lease_transitions or 0) + 1
+        spec.holder_identity = leader_election_record.holder_identity
+        spec.lease_duration_seconds = math.ceil(float(leader_election_record.lease_duration or 1))
+        spec.renew_time = now
         return spec
 
     async def release(self) -> None:
+        """Give up the Lease if this process holds it."""
         lease = await self.api_instance.read_namespaced_lease(self.name, self.namespace)
         if lease.spec and lease.spec.holder_identity == self.identity:
             lease.spec.holder_identity = ""
@@ -56,12 +68,13 @@ class LeaderElection(OfficialElection):
     `lease_seconds` of this process's own clock.
     """
 
-    def __init__(self, kube: KubeApi, settings: OperatorSettings, identity: str) -> None:
+    def __init__(self, kube: KubeClient, settings: OperatorSettings, identity: str) -> None:
         self.held = asyncio.Event()
         self.lost = asyncio.Event()
         self.lost.set()
         self._settings = settings
         self._deadline = 0.0  # of the next renewal, on the event loop's clock
+        self._why_lost = ""
         self._lock = lock = OperatorLease(settings.lease, settings.namespace, identity, kube)
         super().__init__(
             Config(
@@ -71,7 +84,10 @@ class LeaderElection(OfficialElection):
 
     @property
     def observed_time_milliseconds(self) -> int:
-        """Return what makes the election, which compares it with the wall clock, decide by the monotonic clock."""
+        """Return 0 if the Lease has not changed for its duration by the monotonic clock, else a time far ahead.
+
+        The official election compares this with the wall clock.
+        """
         return 0 if time.monotonic() - self._observed_at > self._settings.lease_seconds else sys.maxsize
 
     @observed_time_milliseconds.setter
@@ -79,22 +95,28 @@ class LeaderElection(OfficialElection):
         self._observed_at = time.monotonic()
 
     async def run(self) -> None:
-        """Acquire and renew the Lease until cancelled."""
-        if not self._settings.lease:
-            await self._start()
-            await asyncio.Event().wait()
-        while True:
-            await super().run()
+        """Acquire and renew the Lease until cancelled. Whatever ends this, `held` is cleared."""
+        try:
+            if not self._settings.lease:
+                await self._start()
+                await asyncio.Event().wait()
+            while True:
+                await super().run()
+        finally:
+            await self._stop()
 
     async def renew_loop(self) -> None:
         """Renew the Lease until another process holds it, or until it was not renewed in time."""
         renewed = True
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout_at(self._deadline) as limit:
-                while self.observed_record and self.observed_record.holder_identity == self._lock.identity:
+                while (holder := self.observed_record and self.observed_record.holder_identity) == self._lock.identity:
                     await asyncio.sleep(self._settings.retry_period_seconds if renewed else RETRY_SECONDS)
                     renewed = await self.try_acquire_or_renew()
                     limit.reschedule(self._deadline)
+            self._why_lost = f"held by {holder or 'nobody'}"
+        except TimeoutError:
+            self._why_lost = "not renewed in time"
 
     async def try_acquire_or_renew(self) -> bool:
         """Try once, for at most the retry period. Return whether this process holds the Lease now."""
@@ -102,6 +124,9 @@ class LeaderElection(OfficialElection):
         try:
             async with asyncio.timeout(self._settings.retry_period_seconds):
                 renewed = await super().try_acquire_or_renew()
+        except KubeConflict:
+            log.info("another operator changed the lease first")
+            return False
         except (AtomicTicketsError, TimeoutError) as error:
             log.warning("lease not renewed", error=str(error) or "no answer in time")
             return False
@@ -111,9 +136,8 @@ class LeaderElection(OfficialElection):
         return renewed
 
     async def release(self) -> None:
-        """Give up the Lease, so that another operator can acquire it at once."""
-        if self._settings.lease and self.held.is_set():
-            await self._stop()
+        """Give up the Lease, so that another operator can acquire it at once. Call this after `run` has ended."""
+        if self._settings.lease:
             try:
                 await self._lock.release()
             except AtomicTicketsError as error:
@@ -121,10 +145,12 @@ class LeaderElection(OfficialElection):
 
     async def _start(self) -> None:
         log.info("became leader", lease=self._settings.lease, identity=self._lock.identity)
+        self._why_lost = "stopping"
         self.held.set()
         self.lost.clear()
 
     async def _stop(self) -> None:
-        log.warning("stopped leading", lease=self._settings.lease)
+        if self.held.is_set():
+            log.warning("stopped leading", reason=self._why_lost)
         self.held.clear()
         self.lost.set()

@@ -17,7 +17,8 @@ import structlog
 from app.cancellation import cancel_until_done
 from app.telemetry.logs import configure_logs
 from app.telemetry.tracing import start_tracing
-from flashsale_operator.kube import KubeApi, log_in
+from flashsale_operator.kube import KubeApi
+from flashsale_operator.kube_client import log_in
 from flashsale_operator.leader_election import LeaderElection
 from flashsale_operator.loop import FlashSaleLoop, until_served
 from flashsale_operator.metrics import OperatorMetrics
@@ -38,6 +39,7 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     operator_settings = OperatorSettings()
     configure_logs(process="operator")
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # otherwise one line for each watch event
+    logging.getLogger("kubernetes.aio.leaderelection").setLevel(logging.WARNING)  # leader_election.py logs the same
     memo.end_tracing = start_tracing("atomictickets-operator", changes_only=True)
     settings.scanning.disabled = True  # otherwise Kopf lists the namespaces and CRDs of the whole cluster
     settings.posting.enabled = False  # the operator posts events itself, under names that make a repeat a conflict

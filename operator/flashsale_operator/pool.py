@@ -13,7 +13,8 @@ from app.telemetry.names import CHANGED
 from app.telemetry.spans import span
 from flashsale_operator.event_recorder import post_event
 from flashsale_operator.events import EventRecord
-from flashsale_operator.kube import KubeApi, KubeConflict, KubeMissing
+from flashsale_operator.kube import KubeApi
+from flashsale_operator.kube_client import KubeConflict, KubeMissing
 from flashsale_operator.observed import ObservedWorkers
 from flashsale_operator.scaling import DesiredWorkers, ScaleDownStabilizer, pool_size
 from flashsale_operator.settings import OperatorSettings

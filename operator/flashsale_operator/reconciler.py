@@ -16,7 +16,8 @@ from app.telemetry.names import OUTCOME
 from app.telemetry.spans import span, trace_id
 from flashsale_operator.event_recorder import post_event
 from flashsale_operator.events import EventRecord, events
-from flashsale_operator.kube import KubeApi, KubeMissing, KubeRefused
+from flashsale_operator.kube import KubeApi
+from flashsale_operator.kube_client import KubeMissing, KubeRefused
 from flashsale_operator.metrics import OperatorMetrics
 from flashsale_operator.observed import Observed
 from flashsale_operator.pool import WorkerPool

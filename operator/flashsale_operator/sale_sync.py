@@ -14,7 +14,8 @@ from app.services.catalog import UnknownStrategy, strategy_named
 from app.settings import ReconcileSettings, SaleSettings
 from app.telemetry.names import CHANGED, OUTCOME
 from app.telemetry.spans import span
-from flashsale_operator.kube import KubeApi, KubeMissing
+from flashsale_operator.kube import KubeApi
+from flashsale_operator.kube_client import KubeMissing
 from flashsale_operator.observed import Observed, ObservedWorkers
 from flashsale_operator.resource.models import FlashSale
 from flashsale_operator.stores import Stores

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -14,9 +14,10 @@ class OperatorSettings(BaseSettings):
     namespace: str = "default"  # the same as in `kopf run --namespace`
     identity: str = ""  # the name of this process in the Lease: the pod's name; '' makes one up
     lease: str = ""  # the Lease's name; '' acts without a Lease, for a process that is started by hand
-    lease_seconds: PositiveInt = 15
+    lease_seconds: PositiveFloat = 15.0
     retry_period_seconds: PositiveFloat = 5.0
-    # The leader stops acting after so long without a renewal. The client's election refuses 1.2 s and less.
+    # The leader stops acting after so long without a renewal. The official election requires more than 1.2 times
+    # RETRY_SECONDS of leader_election.py.
     renew_deadline_seconds: Annotated[float, Field(gt=1.2)] = 10.0
     workers: str = ""  # the name of the worker Deployment; '' disables scaling
     min_workers: NonNegativeInt = 1

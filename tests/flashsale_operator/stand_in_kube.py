@@ -5,7 +5,8 @@ from typing import Any
 
 from kubernetes.aio.client import CoreV1Event, V1ObjectMeta, V1Scale, V1ScaleSpec
 
-from flashsale_operator.kube import KubeApi, KubeMissing, KubeUnavailable, Object
+from flashsale_operator.kube import KubeApi, Object
+from flashsale_operator.kube_client import KubeMissing, KubeUnavailable
 
 
 class StandInKube(KubeApi):

@@ -10,7 +10,8 @@ import pytest
 from aiohttp import web
 from kubernetes.aio.client import CoreV1Event, V1ObjectMeta, V1ObjectReference
 
-from flashsale_operator.kube import KubeApi, KubeConflict, KubeMissing, KubeRefused, KubeUnavailable
+from flashsale_operator.kube import KubeApi
+from flashsale_operator.kube_client import KubeConflict, KubeMissing, KubeRefused, KubeUnavailable
 from flashsale_operator.resource.models import GROUP, PLURAL, VERSION
 from tests.flashsale_operator.stand_in_server import answering
 
@@ -27,6 +28,34 @@ async def test_if_the_token_has_expired_the_client_logs_in_again_and_repeats_the
         assert kube.requests == 3
         with pytest.raises(KubeRefused, match="401"):
             await connect("old", "old").flashsale("drop")
+
+
+async def test_requests_that_meet_an_expired_token_share_one_login() -> None:
+    all_sent = asyncio.Barrier(3)
+    tokens: set[str] = set()
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        tokens.add(request.headers["Authorization"])
+        expired = request.headers["Authorization"] == "Bearer old" and not request.path.endswith("/first")
+        if expired:
+            await all_sent.wait()
+        return web.json_response({}, status=401 if expired else 200)
+
+    async with answering(answer) as connect:
+        kube = connect("old", "new", "newer", "newest")
+        await kube.flashsale("first")
+        await asyncio.gather(*(kube.flashsale("drop") for _ in range(3)), return_exceptions=True)
+        await kube.flashsale("drop")
+    assert tokens == {"Bearer old", "Bearer new"}
+
+
+async def test_credentials_that_can_not_be_read_are_no_answer() -> None:
+    def login() -> kopf.ConnectionInfo:
+        raise PermissionError
+
+    async with KubeApi(login, "shop") as kube:
+        with pytest.raises(KubeUnavailable, match="credentials"):
+            await kube.flashsale("drop")
 
 
 @pytest.mark.parametrize(
@@ -51,14 +80,27 @@ async def test_an_error_has_its_type_and_the_servers_message(status: int, error:
     assert type(raised.value) is error
 
 
-@pytest.mark.parametrize(("status", "text"), [(200, "{"), (502, "<html>")])
-async def test_an_answer_that_can_not_be_read_is_no_answer(status: int, text: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "kind", "text"),
+    [
+        (200, "application/json", "{"),
+        (200, "application/json", "null"),
+        (200, "text/html", "<html>"),
+        (200, "text/plain", ""),
+        (200, "image/png", "?"),
+        (202, "application/json", "{}"),
+        (502, "text/html", "<html>"),
+    ],
+)
+async def test_an_answer_that_can_not_be_read_is_no_answer(status: int, kind: str, text: str) -> None:
     async def answer(_: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(status=status, text=text, content_type="application/json")
+        return web.Response(status=status, text=text, content_type=kind)
 
     async with answering(answer) as connect:
-        with pytest.raises(KubeUnavailable):
-            await connect("token").flashsale("drop")
+        kube = connect("token")
+        for call in (kube.flashsale("drop"), kube.flashsales(), kube.scale("worker"), kube.serves_flashsales()):
+            with pytest.raises(KubeUnavailable):
+                await call
 
 
 async def test_a_server_that_is_away_or_does_not_answer_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +111,7 @@ async def test_a_server_that_is_away_or_does_not_answer_is_unavailable(monkeypat
     async with KubeApi(lambda: kopf.ConnectionInfo(server="http://127.0.0.1:1"), "shop") as away:
         with pytest.raises(KubeUnavailable, match="ClientConnector"):
             await away.flashsale("drop")
-    monkeypatch.setattr("flashsale_operator.kube.TIMEOUT", aiohttp.ClientTimeout(total=0.1))
+    monkeypatch.setattr("flashsale_operator.kube_client.TIMEOUT", aiohttp.ClientTimeout(total=0.1))
     async with answering(answer) as connect:
         with pytest.raises(KubeUnavailable, match="Timeout"):
             await connect("token").flashsale("drop")
@@ -126,7 +168,7 @@ async def test_what_is_written() -> None:
             {
                 "metadata": {"name": "drop.1"},
                 "involvedObject": {"name": "drop"},
-                "firstTimestamp": "2026-12-01T18:00:00+00:00",
+                "firstTimestamp": "2026-12-01T18:00:00.000000+00:00",
             },
         ),
     ]

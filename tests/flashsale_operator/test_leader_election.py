@@ -4,12 +4,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiohttp import web
+from kubernetes.aio.client import V1LeaseSpec
+from kubernetes.aio.leaderelection.electionconfig import Config
 from kubernetes.aio.leaderelection.leaderelection import LeaderElection as OfficialElection
+from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 
 from flashsale_operator.leader_election import LeaderElection
 from flashsale_operator.settings import OperatorSettings
@@ -107,6 +111,34 @@ async def test_neither_the_holders_clock_nor_a_step_of_the_own_one_ends_a_lease(
     if not official:
         monkeypatch.setattr("flashsale_operator.leader_election.time", an_hour_ahead)
         assert await election.try_acquire_or_renew()
+
+
+async def test_a_holder_is_waited_for_even_if_its_lease_says_nothing_else(leases: Leases) -> None:
+    leases.lease["spec"] = {"holderIdentity": "first"}
+    second = leases.election("second")
+    assert not await second.try_acquire_or_renew()
+    official = LeaseLock("operator", "shop", "third", leases.connect("third"))
+    control = OfficialElection(Config(official, 2, 1.3, 1, second.run, second.run))
+    assert await control.try_acquire_or_renew()
+
+
+async def test_an_unexpected_error_ends_the_lead(leases: Leases, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    first = leases.election("first")
+    task = asyncio.create_task(first.run())
+    await first.held.wait()
+    monkeypatch.setattr(first.election_config.lock, "get", broken)
+    with pytest.raises(ZeroDivisionError):
+        await task
+    assert (first.held.is_set(), first.lost.is_set()) == (False, True)
+
+
+async def test_a_time_on_a_whole_second_is_written_as_the_server_wants_it(leases: Leases) -> None:
+    spec = V1LeaseSpec(acquire_time=datetime(2026, 1, 1, tzinfo=UTC))
+    written = leases.connect("first").sanitize_for_serialization(spec)
+    assert written == {"acquireTime": "2026-01-01T00:00:00.000000+00:00"}
 
 
 async def test_a_renewal_changes_only_the_time_of_renewal(leases: Leases) -> None:
