@@ -87,6 +87,8 @@ class SentinelPool(redis.BlockingConnectionPool):
         self._sentinels = sentinels
         self._primary = primary
         self._address: Address | None = None
+        self._asked = 0
+        self._answered = 0
 
     def make_connection(self) -> Any:
         connection = super().make_connection()  # type: ignore[no-untyped-call]  # redis-py does not type it
@@ -99,12 +101,18 @@ class SentinelPool(redis.BlockingConnectionPool):
         await super().ensure_connection(connection)
 
     async def aclose(self) -> None:
-        await super().aclose()
-        await self._sentinels.aclose()
+        try:
+            await super().aclose()
+        finally:
+            await self._sentinels.aclose()
 
     async def _locate(self) -> Address:
+        """Ask the Sentinels. A late answer does not replace that to a later question."""
+        self._asked += 1
+        question = self._asked
         address: Address = await self._sentinels.discover_master(self._primary)
-        self._address = address
+        if question > self._answered:
+            self._answered, self._address = question, address
         return address
 
 

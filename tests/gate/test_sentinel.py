@@ -4,9 +4,11 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from redis import Redis
+from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import RedisError
 
 from app.gate.connection import make_redis
@@ -52,5 +54,30 @@ async def test_in_a_split_brain_no_connection_returns_to_the_old_primary(
         await redis.ping()  # over a new connection
         old_primary.rpush("queue", "item")
         assert await in_use == ("queue", "item")  # its connection is the next one that the pool hands out
+    assert (await redis.info("server"))["tcp_port"] == group.replica.port
+    await redis.aclose()
+
+
+async def test_a_late_answer_does_not_lead_back_to_the_old_primary(
+    make_sentinel_group: Callable[[], SentinelGroup], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = make_sentinel_group()
+    redis = make_redis(group.url, "test", PATIENT_GATE)
+    discover, asked, delivered = Sentinel.discover_master, asyncio.Event(), asyncio.Event()
+
+    async def first_answer_is_late(sentinel: Sentinel, name: str) -> Any:
+        address = await discover(sentinel, name)
+        if not asked.is_set():
+            asked.set()
+            await delivered.wait()
+        return address
+
+    monkeypatch.setattr(Sentinel, "discover_master", first_answer_is_late)
+    late = asyncio.ensure_future(redis.ping())
+    await asked.wait()
+    group.split()
+    await redis.ping()  # asks too, and is answered first
+    delivered.set()
+    await late  # connects to the old primary; its connection is the next one that the pool hands out
     assert (await redis.info("server"))["tcp_port"] == group.replica.port
     await redis.aclose()
