@@ -22,7 +22,7 @@ from app.lab.bench.rig import Rig
 from app.lab.bench.run import Arm, Bench, measure, warm_up
 from app.lab.bench.stage import Stage
 from app.lab.bench.thresholds import THRESHOLDS
-from app.lab.cli.options import FILE_TO_WRITE, HOME, NAMES, say
+from app.lab.cli.options import FILE_TO_WRITE, HOME, NAMES, FiniteRange, say
 from app.lab.stack.home import LabHome
 from app.lab.stack.machine import describe
 
@@ -44,14 +44,12 @@ SECONDS, QUICK_SECONDS = 3.0, 1.0
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(0.5, 60.0),
+    type=FiniteRange(0.5, 60.0),
     metavar="S",
     show_default=f"{SECONDS:g}, or {QUICK_SECONDS:g} with --quick",
     help="duration of the load in each turn",
 )
-@click.option(
-    "--json", "json_file", type=FILE_TO_WRITE, show_default=str(REPORT), help="also write the report to this file"
-)
+@click.option("--json", "json_file", type=FILE_TO_WRITE, show_default=str(REPORT), help="write the report to this file")
 @click.option("--quick", is_flag=True, help="measure fewer arms in fewer rounds, within 90 s; this proves nothing")
 @click.option(
     "--arms",

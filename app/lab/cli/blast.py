@@ -17,7 +17,7 @@ from app.blasts.load.tracing import GENERATOR
 from app.blasts.trace_ratio import races, trace_ratio_of
 from app.blasts.witnesses import Witnesses, read_witnesses, wait_until_complete
 from app.client import ApiRefused, SaleClient
-from app.lab.cli.options import FILE_TO_WRITE
+from app.lab.cli.options import FILE_TO_WRITE, FiniteRange
 from app.lab.text_table import columns
 from app.telemetry.tracing import tracing
 
@@ -55,7 +55,7 @@ PAIRS = 3  # pairs to print; --json has 20, and GET /sales/{sale}/witnesses retu
 )
 @click.option(
     "--trace-ratio",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     metavar="RATIO",
     show_default="1 if the strategy may oversell; otherwise the service decides",
     help="share of purchases that are traced",

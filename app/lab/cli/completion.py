@@ -18,6 +18,6 @@ At the start of each shell:
 
 
 @click.command(help=__doc__, epilog=EPILOG)
-@click.argument("shell", type=click.Choice(list(SHELLS)))
+@click.argument("shell", type=click.Choice(list(SHELLS)), metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
 def command(shell: str) -> None:
     click.echo(SHELLS[shell](atomictickets, {}, "atomictickets", VARIABLE).source(), nl=False)

@@ -3,7 +3,8 @@
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -22,6 +23,20 @@ INTERRUPTED = 130  # the exit code of a shell for a command that was ended by Ct
 PIPE_CLOSED = 141  # the exit code of a shell for a command that was ended by SIGPIPE
 
 
+@contextmanager
+def ending_as_in_a_shell() -> Iterator[None]:
+    """Raise Exit after Ctrl-C, and if standard output was closed. click itself would end with 1 after both."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        # The reader, such as `head`, has closed the pipe. The rest of the buffer goes to /dev/null, because otherwise
+        # it would fail again when the interpreter flushes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(PIPE_CLOSED) from None
+
+
 class LazyGroup(click.Group):
     """Commands that are listed in the order of their definition, and imported only to be run or completed."""
 
@@ -34,20 +49,15 @@ class LazyGroup(click.Group):
         name, listed, rest = super().resolve_command(ctx, args)
         return name, importlib.import_module(f"app.lab.cli.{name}").command if listed else None, rest
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, and return its exit code.
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Parse the options of `atomictickets` itself, of which some print."""
+        with ending_as_in_a_shell():
+            return super().make_context(*arguments, **options)
 
-        click itself would end with 1, both after Ctrl-C and if standard output was closed.
-        """
-        try:
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and return its exit code."""
+        with ending_as_in_a_shell():
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            return INTERRUPTED
-        except BrokenPipeError:
-            # The reader, such as `head`, has closed the pipe. The rest of the buffer goes to /dev/null, because
-            # otherwise it would fail again when the interpreter flushes it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return PIPE_CLOSED
 
 
 @click.group(

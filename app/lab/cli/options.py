@@ -1,7 +1,9 @@
 """Types of options that the commands of `atomictickets` share, and printing."""
 
+import math
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,6 +23,16 @@ class Names(click.ParamType[list[str]]):
         return found
 
 
+class FiniteRange(click.FloatRange):
+    """A range of numbers without nan, which click lets pass, as it is neither below nor above any other."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
 class FileToWrite(click.Path[Path]):
     """A file to be written later.
 
@@ -32,6 +44,8 @@ class FileToWrite(click.Path[Path]):
 
     def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
         path = super().convert(value, param, ctx)
+        if path.is_dir():  # an empty name, which is the working directory
+            self.fail("The name is empty.", param, ctx)
         if not path.parent.is_dir():
             self.fail(f"Directory '{path.parent}' does not exist.", param, ctx)
         return path

@@ -48,13 +48,16 @@ def test_each_command_has_a_help_text(name: str, capsys: pytest.CaptureFixture[s
         ("lab --port 0", "Invalid value for '--port': 0 is not in the range 1<=x<=65535."),
         ("lab surplus", "Got unexpected extra argument (surplus)"),
         ("blast", "Missing argument 'SALE'."),
-        ("completion", "Choose from: bash, zsh, fish"),
+        ("completion", "Missing argument 'SHELL'. Choose from: bash, zsh, fish"),
+        ("blast drop --json ", "Invalid value for '--json': The name is empty."),
+        ("blast drop --trace-ratio nan", "Invalid value for '--trace-ratio': 'nan' is not a number."),
+        ("bench --seconds inf", "Invalid value for '--seconds': inf is not in the range 0.5<=x<=60.0."),
     ],
 )
 def test_a_usage_error_is_one_line_and_ends_with_2(
     arguments: str, part: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(arguments.split()) == 2
+    assert main(arguments.split(" ")) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert part in line
@@ -73,11 +76,12 @@ def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["check", os.devnull]) == INTERRUPTED
 
 
-def test_a_closed_pipe_ends_with_141_and_no_traceback() -> None:
+@pytest.mark.parametrize("arguments", [["completion", "zsh"], ["--help"]])
+def test_a_closed_pipe_ends_with_141_and_no_traceback(arguments: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        command = [sys.executable, "-m", "app.lab.cli.main", "completion", "zsh"]
+        command = [sys.executable, "-m", "app.lab.cli.main", *arguments]
         ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
     finally:
         os.close(writer)
