@@ -103,7 +103,7 @@ class SaleClient:
             ):
                 document = json.loads(response.read(MAX_REPLY_BYTES) or b"{}")
         except (HTTPError, ValueError) as error:
-            raise ApiUnreachable(f"{method} {path}: {error}.") from error
+            raise ApiUnreachable(f"{method} {path}: {str(error).rstrip('.')}.") from error
         if not isinstance(document, dict):
             raise ApiUnreachable(f"{method} {path}: the answer is not a JSON object.")
         return response.status, document

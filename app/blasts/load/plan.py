@@ -57,7 +57,8 @@ class LoadPlan:
         """Raise InvalidPlan, which names the first field that is out of bounds."""
         target = urlsplit(self.url)
         require(target.scheme == "http" and bool(target.hostname), "url", "must be http://HOST[:PORT]")
-        require(target.path in ("", "/"), "url", "must have no path")
+        beyond = target.path.removeprefix("/") or target.query or target.fragment
+        require(not beyond, "url", "must have no path and no query")
         require(re.fullmatch(r"[A-Za-z0-9.:-]+", target.hostname or "") is not None, "url", "must name a host")
         require(re.match(SALE_NAME, self.sale) is not None, "sale", "must be the name of a sale")
         require(re.match(KEY_PREFIX, self.key_prefix) is not None, "key_prefix", f"must match {KEY_PREFIX}")

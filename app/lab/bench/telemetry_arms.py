@@ -6,6 +6,7 @@ import socket
 from urllib3 import PoolManager
 
 from app.blasts.load.result import ACCEPTED
+from app.errors import AtomicTicketsError
 from app.lab.bench.alternating_app import PATH
 from app.lab.bench.load import closed_loop, load
 from app.lab.bench.request_arms import accepted, sample_of
@@ -56,7 +57,10 @@ def costs(url: str, seconds: float, real: str) -> dict[str, float]:
     """Return the CPU microseconds of an answer in both variants, and their ratio."""
     query = f"seconds={seconds}&real={real}"
     with PoolManager() as pool:
-        answer = pool.request("GET", f"{url}{PATH}?{query}", timeout=TIMEOUT_SECONDS, retries=False).json()
+        response = pool.request("GET", f"{url}{PATH}?{query}", timeout=TIMEOUT_SECONDS, retries=False)
+    if response.status != 200:
+        raise AtomicTicketsError(f"The measured process answered {response.status}.")
+    answer = response.json()
     times = answer["real"] / answer["stub"]
     return {"cpu_us_with_telemetry": answer["real"], "cpu_us_with_a_stub": answer["stub"], "times_the_stub": times}
 

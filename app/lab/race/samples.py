@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,14 +124,14 @@ def retries_at(api_url: str, strategy: str) -> dict[str, int]:
 
     Parsing the page takes 5 to 20 ms, depending on the number of active sales.
     """
+    retries: Counter[str] = Counter()
     try:
         with PoolManager() as pool:
             page = pool.request("GET", f"{api_url.rstrip('/')}/metrics", timeout=10, retries=False).data
-        return {
-            sample.labels["reason"]: int(sample.value)
-            for family in text_string_to_metric_families(page.decode())
-            for sample in family.samples
-            if sample.name == RETRIES and sample.labels["strategy"] == strategy
-        }
+        for family in text_string_to_metric_families(page.decode()):
+            for sample in family.samples:
+                if sample.name == RETRIES and sample.labels["strategy"] == strategy:
+                    retries[sample.labels["reason"]] += int(sample.value)
     except (HTTPError, ValueError):  # ValueError: an answer without metrics
         return {}
+    return retries

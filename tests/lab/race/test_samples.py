@@ -11,10 +11,11 @@ def test_the_retries_of_a_strategy_are_read_by_reason(http_service: HttpService)
     registry = CollectorRegistry()
     retries = Counter("atomictickets_purchase_retries", "Retries", ["strategy", "pod", "reason"], registry=registry)
     retries.labels("optimistic", "api-1", "version").inc(1_234_567)
+    retries.labels("optimistic", "api-2", "version").inc(3)
     retries.labels("optimistic", "api-1", 'said "no", {twice}').inc()
     retries.labels("serializable", "api-1", "40001").inc()
     http_service.answer = lambda _method, _path: (200, generate_latest(registry).decode())
-    assert retries_at(http_service.url, "optimistic") == {"version": 1_234_567, 'said "no", {twice}': 1}
+    assert retries_at(http_service.url, "optimistic") == {"version": 1_234_570, 'said "no", {twice}': 1}
     assert http_service.requests == [("GET", "/metrics")]
 
 
