@@ -13,6 +13,7 @@ from kubernetes.aio.client.rest import RESTResponse
 
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
 
+CONNECTIONS = 64  # more than calls at once: closing the session would cancel a request that waits for one
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)  # the client's own is five minutes
 
 
@@ -54,7 +55,7 @@ class KubeClient(client.ApiClient):
     """
 
     def __init__(self, login: Callable[[], kopf.ConnectionInfo]) -> None:
-        super().__init__(client.Configuration(host="", connection_pool_maxsize=16))
+        super().__init__(client.Configuration(host="", connection_pool_maxsize=CONNECTIONS))
         self.user_agent = "atomictickets-operator"
         self.requests = 0  # sent since the start, for the metrics
         self._login = login
