@@ -26,8 +26,8 @@ CLEAN, FOUND, UNDECIDED = 0, 1, 2
 def command(history: BinaryIO, json_file: Path | None) -> int:
     try:
         verdict = check(history)
-    except AtomicTicketsError as error:
-        print("error:", error.detail, file=sys.stderr)
+    except (AtomicTicketsError, OSError) as error:
+        print("error:", error, file=sys.stderr)
         return UNDECIDED
     print(text_of(verdict))
     if json_file is not None:

@@ -29,6 +29,7 @@ def ending_as_in_a_shell() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         raise click.exceptions.Exit(INTERRUPTED) from None
     except BrokenPipeError:
         # The reader, such as `head`, has closed the pipe. The rest of the buffer goes to /dev/null, because otherwise

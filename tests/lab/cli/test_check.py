@@ -50,3 +50,9 @@ def test_what_cannot_be_judged_ends_with_2(
         history.write_text(content)
     assert main(["check", str(history)]) == 2
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_history_that_cannot_be_read_ends_with_2(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    history.symlink_to("/proc/self/mem")  # it can be opened, and its first page can't be read
+    assert main(["check", str(history)]) == 2
+    assert capsys.readouterr().err == "error: [Errno 5] Input/output error\n"

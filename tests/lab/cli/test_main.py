@@ -68,12 +68,13 @@ def test_without_a_command_the_help_is_an_error(capsys: pytest.CaptureFixture[st
     assert "Commands:" in capsys.readouterr().err
 
 
-def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted(_: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("app.lab.cli.check.check", interrupted)
     assert main(["check", os.devnull]) == INTERRUPTED
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 @pytest.mark.parametrize("arguments", [["completion", "zsh"], ["--help"]])
