@@ -22,7 +22,7 @@ from app.lab.bench.rig import Rig
 from app.lab.bench.run import Arm, Bench, measure, warm_up
 from app.lab.bench.stage import Stage
 from app.lab.bench.thresholds import THRESHOLDS
-from app.lab.cli.options import FILE_TO_WRITE, HOME, NAMES, FiniteRange, say
+from app.lab.cli.options import FILE_TO_WRITE, HOME, NAMES, FiniteRange, number, say
 from app.lab.stack.home import LabHome
 from app.lab.stack.machine import describe
 
@@ -35,10 +35,10 @@ SECONDS, QUICK_SECONDS = 3.0, 1.0
     help=__doc__,
     epilog="Exit code: 0 only if every threshold whose arms were measured is passed, with data on a real disk.",
 )
-@click.option(
+@number(
     "--rounds",
-    type=click.IntRange(1, MAX_ROUNDS),
-    metavar="N",
+    1,
+    MAX_ROUNDS,
     show_default=f"{ROUNDS}, or {QUICK_ROUNDS} with --quick",
     help="number of turns of each arm",
 )

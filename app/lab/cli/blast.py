@@ -17,7 +17,7 @@ from app.blasts.load.tracing import GENERATOR
 from app.blasts.trace_ratio import races, trace_ratio_of
 from app.blasts.witnesses import Witnesses, read_witnesses, wait_until_complete
 from app.client import ApiRefused, SaleClient
-from app.lab.cli.options import FILE_TO_WRITE, FiniteRange
+from app.lab.cli.options import FILE_TO_WRITE, FiniteRange, number
 from app.lab.text_table import columns
 from app.telemetry.tracing import tracing
 
@@ -29,28 +29,16 @@ PAIRS = 3  # pairs to print; --json has 20, and GET /sales/{sale}/witnesses retu
     epilog="Exit code: 0 if every purchase was sent and answered without a 5xx, 1 if not, 130 after Ctrl-C.",
 )
 @click.argument("sale", help="name of the sale")
-@click.option(
-    "--requests", type=click.IntRange(1, MAX_REQUESTS), default=100, metavar="N", help="number of purchases to send"
+@number("--requests", 1, MAX_REQUESTS, default=100, help="number of purchases to send")
+@number(
+    "--concurrency", 1, MAX_CONCURRENCY, default=100, help="number of connections, each with one purchase at a time"
 )
-@click.option(
-    "--concurrency",
-    type=click.IntRange(1, MAX_CONCURRENCY),
-    default=100,
-    metavar="N",
-    help="number of connections, each with one purchase at a time",
-)
-@click.option(
-    "--customers",
-    type=click.IntRange(1),
-    metavar="N",
-    show_default="one for each purchase",
-    help="number of customers who buy in turn",
-)
-@click.option(
+@number("--customers", 1, show_default="one for each purchase", help="number of customers who buy in turn")
+@number(
     "--retries",
-    type=click.IntRange(0, MAX_RETRIES),
+    0,
+    MAX_RETRIES,
     default=0,
-    metavar="N",
     help="how often a purchase is sent again, with the same key, if its outcome is unknown",
 )
 @click.option(

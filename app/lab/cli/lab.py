@@ -17,7 +17,7 @@ import click
 
 from app.api.lab_control import CONTROL_VARIABLE, LabControl, is_loopback
 from app.lab.cli.main import INTERRUPTED
-from app.lab.cli.options import FILE_TO_WRITE, HOME, PROCESSES, say
+from app.lab.cli.options import API_PROCESSES, FILE_TO_WRITE, HOME, WORKERS, number, say
 from app.lab.stack import api_port
 from app.lab.stack.faults import Faults
 from app.lab.stack.home import DEFAULT_HOME, LabHome
@@ -49,10 +49,10 @@ class LabOptions:
     "interrupted --once exits with 130.",
 )
 @click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="address on which the API listens")
-@click.option("--port", type=click.IntRange(1, 65535), default=8000, metavar="N", help="port of the API")
+@number("--port", 1, 65535, default=8000, help="port of the API")
 @click.option("--home", type=HOME, default=DEFAULT_HOME, help="directory for data and logs")
-@click.option("--api-processes", type=PROCESSES, default=2, metavar="N", help="number of API processes")
-@click.option("--workers", type=PROCESSES, default=1, metavar="N", help="number of workers")
+@API_PROCESSES
+@WORKERS
 @click.option("--once", is_flag=True, help="run both sides of the comparison, print the report, and exit")
 @click.option("--json", "json_file", type=FILE_TO_WRITE, help="with --once, also write the report to this file")
 def command(**options: Any) -> int:

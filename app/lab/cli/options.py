@@ -1,14 +1,27 @@
-"""Types of options that the commands of `atomictickets` share, and printing."""
+"""Options and their types that the commands of `atomictickets` share, and printing."""
 
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 HOME = click.Path(file_okay=False, path_type=Path)
-PROCESSES = click.IntRange(1, 64)
+
+
+def number(
+    name: str, low: int, high: int | None = None, *, metavar: str = "N", **options: Any
+) -> Callable[[Command], Command]:
+    """Return an option for a whole number from `low` to `high`. `options` are those of click."""
+    return click.option(name, type=click.IntRange(low, high), metavar=metavar, **options)
+
+
+API_PROCESSES = number("--api-processes", 1, 64, default=2, help="number of API processes")
+WORKERS = number("--workers", 1, 64, default=1, help="number of workers")
 
 
 class Names(click.ParamType[list[str]]):

@@ -16,7 +16,7 @@ import click
 
 from app.api.lab_control import RACE_REPORT
 from app.blasts.load.plan import MAX_CONCURRENCY, MAX_REQUESTS
-from app.lab.cli.options import FILE_TO_WRITE, HOME, NAMES, PROCESSES, say
+from app.lab.cli.options import API_PROCESSES, FILE_TO_WRITE, HOME, NAMES, WORKERS, number, say
 from app.lab.race.output import PlayedScenario, RaceReport
 from app.lab.race.page import refuse_without_marks, section_name, write_page
 from app.lab.race.plain_race import Race, race_all
@@ -81,48 +81,31 @@ def epilog() -> str:
 @click.command(help=__doc__, epilog=epilog())
 @click.option("--strategies", type=NAMES, show_default="all", help="strategies to race, from the list below")
 @click.option("--scenario", type=NAMES, default=CROWD, help="scenarios to play, from the list below, or all")
-@click.option(
+@number(
     "--stock",
-    type=click.IntRange(1, MAX_STOCK),
+    1,
+    MAX_STOCK,
     default=DEFAULTS.stock,
-    metavar="N",
     help="number of tickets for the crowd; the other scenarios have crowds of their own",
 )
-@click.option(
-    "--requests",
-    type=click.IntRange(1, MAX_REQUESTS),
-    default=DEFAULTS.requests,
-    metavar="N",
-    help="number of buyers in the crowd",
-)
-@click.option(
-    "--concurrency",
-    type=click.IntRange(1, MAX_CONCURRENCY),
-    default=DEFAULTS.concurrency,
-    metavar="N",
-    help="number of buyers at the same time",
-)
-@click.option(
+@number("--requests", 1, MAX_REQUESTS, default=DEFAULTS.requests, help="number of buyers in the crowd")
+@number("--concurrency", 1, MAX_CONCURRENCY, default=DEFAULTS.concurrency, help="number of buyers at the same time")
+@number(
     "--think-ms",
-    type=click.IntRange(0, MAX_THINK_MS),
+    0,
+    MAX_THINK_MS,
     default=DEFAULTS.think_ms,
     metavar="MS",
     help="pause between read and write, for strategies that have one",
 )
-@click.option(
-    "--repeat",
-    type=click.IntRange(1, 1000),
-    default=1,
-    metavar="N",
-    help="number of runs of the crowd for each strategy",
-)
+@number("--repeat", 1, 1000, default=1, help="number of runs of the crowd for each strategy")
 @click.option(
     "--url",
     metavar="URL",
     help="race against the service at this address; DATABASE_URL and REDIS_URL name its stores",
 )
-@click.option("--api-processes", type=PROCESSES, default=2, metavar="N", help="number of API processes")
-@click.option("--workers", type=PROCESSES, default=1, metavar="N", help="number of workers")
+@API_PROCESSES
+@WORKERS
 @click.option("--home", type=HOME, default=RACE_HOME, help="directory for data and logs")
 @click.option(
     "--lab",
