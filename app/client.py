@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
-from urllib3 import PoolManager
+from urllib3 import BaseHTTPResponse, PoolManager
 from urllib3.exceptions import HTTPError
 
 from app.errors import AtomicTicketsError
@@ -35,6 +35,16 @@ class ApiNotReady(ApiRefused):
     """The API answered 503: a process is starting, or a store is away. It is safe to ask again."""
 
     status, slug, title = 503, "api-not-ready", "API Not Ready"
+
+
+def get(url: str, timeout_seconds: float) -> BaseHTTPResponse:
+    """Return the answer to a GET over a connection of its own. Raise HTTPError of urllib3 if there is none.
+
+    A connection that is kept would stay with one of the processes that share a port, and a pool that is shared logs a
+    warning for each request beyond the first at a time.
+    """
+    with PoolManager() as pool:
+        return pool.request("GET", url, timeout=timeout_seconds, retries=False)
 
 
 class SaleClient:
@@ -96,8 +106,7 @@ class SaleClient:
     ) -> tuple[int, Document]:
         headers = {**self._headers, **headers}
         try:
-            # A new connection each time: those that are kept would stay with one of the processes that share a port.
-            with (
+            with (  # a new connection each time, as in `get`
                 PoolManager(timeout=TIMEOUT_SECONDS, retries=False) as pool,
                 pool.request(method, self._url + path, json=body, headers=headers, preload_content=False) as response,
             ):

@@ -2,12 +2,13 @@
 
 from contextlib import suppress
 
-from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
+
+from app.client import get
 
 
 def status(port: int, path: str) -> int:
     """Return the HTTP status, or 0 if there is no answer."""
-    with suppress(HTTPError), PoolManager() as pool:
-        return pool.request("GET", f"http://127.0.0.1:{port}{path}", timeout=5, retries=False).status
+    with suppress(HTTPError):
+        return get(f"http://127.0.0.1:{port}{path}", 5).status
     return 0

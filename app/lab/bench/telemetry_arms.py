@@ -3,9 +3,8 @@
 import asyncio
 import socket
 
-from urllib3 import PoolManager
-
 from app.blasts.load.result import ACCEPTED
+from app.client import get
 from app.errors import AtomicTicketsError
 from app.lab.bench.alternating_app import PATH
 from app.lab.bench.load import closed_loop, load
@@ -55,9 +54,7 @@ async def alternating(bench: Bench, arm: str, served: Group, *, real: str = "tel
 
 def costs(url: str, seconds: float, real: str) -> dict[str, float]:
     """Return the CPU microseconds of an answer in both variants, and their ratio."""
-    query = f"seconds={seconds}&real={real}"
-    with PoolManager() as pool:
-        response = pool.request("GET", f"{url}{PATH}?{query}", timeout=TIMEOUT_SECONDS, retries=False)
+    response = get(f"{url}{PATH}?seconds={seconds}&real={real}", TIMEOUT_SECONDS)
     if response.status != 200:
         raise AtomicTicketsError(f"The measured process answered {response.status}.")
     answer = response.json()

@@ -9,9 +9,9 @@ from typing import Any
 import asyncpg
 from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import Redis
-from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
+from app.client import get
 from app.lab.race.target import Target
 
 SAMPLE_SECONDS = 0.02
@@ -126,9 +126,8 @@ def retries_at(api_url: str, strategy: str) -> dict[str, int]:
     """
     retries: Counter[str] = Counter()
     try:
-        with PoolManager() as pool:
-            page = pool.request("GET", f"{api_url.rstrip('/')}/metrics", timeout=10, retries=False).data
-        for family in text_string_to_metric_families(page.decode()):
+        page = get(f"{api_url.rstrip('/')}/metrics", 10).data.decode()
+        for family in text_string_to_metric_families(page):
             for sample in family.samples:
                 if sample.name == RETRIES and sample.labels["strategy"] == strategy:
                     retries[sample.labels["reason"]] += int(sample.value)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
-from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
+from app.client import get
 from app.lab.stack.home import LabHome
 from app.lab.stack.process import ChildProcess
 from app.lab.stack.supervisor import ManagedProcess
@@ -90,8 +90,8 @@ class ServicePlan:
 
 def is_ready(host: str, port: int) -> bool:
     """Return whether /readyz answers that the process serves."""
-    with contextlib.suppress(HTTPError), PoolManager() as pool:
-        return pool.request("GET", f"{url_of(host, port)}/readyz", timeout=2, retries=False).status == 200
+    with contextlib.suppress(HTTPError):
+        return get(f"{url_of(host, port)}/readyz", 2).status == 200
     return False
 
 
