@@ -14,6 +14,7 @@ from kubernetes.aio.client.rest import RESTResponse
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
 
 CONNECTIONS = 64  # more than calls at once: closing the session would cancel a request that waits for one
+UNREADABLE = "The API server's answer can't be read"
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)  # the client's own is five minutes
 
 
@@ -125,9 +126,9 @@ class KubeClient(client.ApiClient):
         except client.ApiException as error:
             raise _typed(error) from error
         except ValueError as error:
-            raise KubeUnavailable("The API server's answer can't be read.") from error
+            raise KubeUnavailable(f"{UNREADABLE}.") from error
         if answer.data is None or isinstance(answer.data, str):  # a proxy answered in place of the server
-            raise KubeUnavailable("The API server's answer can't be read.")
+            raise KubeUnavailable(f"{UNREADABLE}.")
         return answer
 
 
@@ -138,7 +139,7 @@ def _typed(error: client.ApiException) -> AtomicTicketsError:
         message = error.reason
     code = error.status
     if code == 0:  # the client's code for an answer of another type than JSON
-        return KubeUnavailable(f"The API server's answer can't be read: {message}")
+        return KubeUnavailable(f"{UNREADABLE}: {message}")
     if code >= 500 or code == 429:
         return KubeUnavailable(f"The API server answered {code}: {message}")
     return {404: KubeMissing, 409: KubeConflict}.get(code, KubeRefused)(code, message)

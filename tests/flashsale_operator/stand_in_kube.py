@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from kubernetes.aio.client import CoreV1Event, V1ObjectMeta, V1Scale, V1ScaleSpec
 
 from flashsale_operator.kube import KubeApi, Object
@@ -12,8 +13,8 @@ from flashsale_operator.kube_client import KubeMissing, KubeUnavailable
 class StandInKube(KubeApi):
     """An API server with one resource and one Deployment, which answers what the reconciler and the pool ask."""
 
-    def __init__(self) -> None:  # not that of the client, which logs in
-        self.namespace = "shop"
+    def __init__(self) -> None:
+        super().__init__(lambda: pytest.fail("a test without a cluster"), "shop")
         self.resource: Object = {}
         self.away = False
 
