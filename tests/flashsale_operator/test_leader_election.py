@@ -22,6 +22,9 @@ from tests.flashsale_operator.stand_in_server import Connect, answering
 SETTINGS = OperatorSettings(
     lease="operator", lease_seconds=2, renew_deadline_seconds=1.3, retry_period_seconds=0.2
 )  # the shortest Lease that the official election permits
+PATIENT = OperatorSettings(
+    lease="operator", lease_seconds=100, renew_deadline_seconds=70, retry_period_seconds=60
+)  # for single attempts: a busy machine may take longer than 0.2 s
 LONG_AGO = "2020-01-01T00:00:00.000000Z"
 
 
@@ -41,8 +44,10 @@ class Leases:
         self.lease: dict[str, Any] = {"metadata": {"name": "operator", "resourceVersion": "1"}}
         self.ignored: set[str] = set()
 
-    def election(self, identity: str, kind: type[LeaderElection] = LeaderElection) -> LeaderElection:
-        election = kind(self.connect(identity), SETTINGS, identity)
+    def election(
+        self, identity: str, kind: type[LeaderElection] = LeaderElection, settings: OperatorSettings = SETTINGS
+    ) -> LeaderElection:
+        election = kind(self.connect(identity), settings, identity)
         election.election_config.retry_period = 0.05
         return election
 
@@ -102,7 +107,7 @@ async def test_neither_the_holders_clock_nor_a_step_of_the_own_one_ends_a_lease(
     leases.lease["spec"] = {
         "holderIdentity": "first", "leaseDurationSeconds": 2, "acquireTime": LONG_AGO, "renewTime": LONG_AGO,
     }  # fmt: skip
-    second = leases.election("second")
+    second = leases.election("second", settings=PATIENT)
     election = OfficialElection(second.election_config) if official else second
     assert not await election.try_acquire_or_renew()
     an_hour_ahead = SimpleNamespace(time=lambda: time.time() + 3600, monotonic=lambda: time.monotonic() + 3600)
@@ -115,7 +120,7 @@ async def test_neither_the_holders_clock_nor_a_step_of_the_own_one_ends_a_lease(
 
 async def test_a_holder_is_waited_for_even_if_its_lease_says_nothing_else(leases: Leases) -> None:
     leases.lease["spec"] = {"holderIdentity": "first"}
-    second = leases.election("second")
+    second = leases.election("second", settings=PATIENT)
     assert not await second.try_acquire_or_renew()
     official = LeaseLock("operator", "shop", "third", leases.connect("third"))
     control = OfficialElection(Config(official, 2, 1.3, 1, second.run, second.run))
@@ -142,7 +147,7 @@ async def test_a_time_on_a_whole_second_is_written_as_the_server_wants_it(leases
 
 
 async def test_a_renewal_changes_only_the_time_of_renewal(leases: Leases) -> None:
-    election = leases.election("first")
+    election = leases.election("first", settings=PATIENT)
     assert await election.try_acquire_or_renew()
     acquired = leases.lease["spec"]
     assert await election.try_acquire_or_renew()
@@ -151,12 +156,12 @@ async def test_a_renewal_changes_only_the_time_of_renewal(leases: Leases) -> Non
 
 
 async def test_of_two_that_try_at_once_one_acquires(leases: Leases) -> None:
-    both = (leases.election("first"), leases.election("second"))
+    both = (leases.election("first", settings=PATIENT), leases.election("second", settings=PATIENT))
     assert sorted(await asyncio.gather(*(each.try_acquire_or_renew() for each in both))) == [False, True]
 
 
 async def test_a_released_lease_is_acquired_at_once(leases: Leases) -> None:
-    first, second = leases.election("first"), leases.election("second")
+    first, second = leases.election("first"), leases.election("second", settings=PATIENT)
     async with running(first):
         await first.held.wait()
     assert not await second.try_acquire_or_renew()  # the control: it was not released yet
