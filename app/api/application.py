@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
 from app.api import (
@@ -49,6 +50,7 @@ class Application(FastAPI):
             docs_url=None,
             redoc_url=None,
             telemetry=FRAMEWORK,
+            generate_unique_id_function=operation_id,
             **options,
         )
         self._sampling = Sampling.from_environment() if tracing_is_on() else NEVER
@@ -73,10 +75,17 @@ class Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, with the schema of the problem documents to which the routes refer."""
         if self.openapi_schema is None:
+            document = super().openapi()
             problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             nested = problem.pop("$defs")
-            super().openapi()["components"]["schemas"] |= {"Problem": problem} | nested
+            document["components"]["schemas"] |= {"Problem": problem} | nested
+            docs_page.fill_in(document)
         return super().openapi()
+
+
+def operation_id(route: APIRoute) -> str:
+    """Return the name of the function behind a route: /docs and generated clients call the operation by it."""
+    return route.name
 
 
 def is_purchase(scope: Scope) -> bool:

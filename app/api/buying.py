@@ -63,6 +63,7 @@ def route() -> APIRoute:
         PATH,
         buy_ticket,
         methods=["POST"],
+        operation_id=buy_ticket.__name__,
         tags=["buying"],
         response_model=ReservationOut,
         response_description="The tickets are reserved",

@@ -1,6 +1,7 @@
 """The page /docs. Its script and style come from a Python package and this origin, not from a CDN."""
 
 from importlib.resources import files
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -28,3 +29,15 @@ def install(application: FastAPI) -> None:
     """Add /docs and its files to the application."""
     application.mount(ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static")))
     application.include_router(router)
+
+
+def fill_in(document: dict[str, Any]) -> None:
+    """Give each parameter of the OpenAPI document the first example of its schema as its own.
+
+    Swagger UI fills its fields only from a parameter's own example, and Execute works only once they are filled.
+    """
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", []):
+                if examples := parameter["schema"].get("examples"):
+                    parameter["example"] = examples[0]
