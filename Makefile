@@ -73,7 +73,7 @@ kind: ## Install the chart on a local kind cluster and buy two tickets there
 	kind load docker-image --name $(CLUSTER) atomictickets:$$tag && \
 	helm --kube-context kind-$(CLUSTER) upgrade --install atomictickets charts/atomictickets \
 		--values charts/atomictickets/ci/kind-values.yaml --set-string image.tag=$$tag --wait --wait-for-jobs --timeout 5m
-	kubectl --context kind-$(CLUSTER) apply --filename k8s/atomic-drop.yaml
+	kubectl --context kind-$(CLUSTER) apply --filename k8s/exact-drop.yaml
 	helm --kube-context kind-$(CLUSTER) test atomictickets
 	@echo "The API is at http://127.0.0.1:8080/docs; kubectl --context kind-$(CLUSTER) get flashsales; kind delete cluster --name $(CLUSTER)"
 

@@ -23,19 +23,19 @@ def test_everything_is_ready_in_a_restricted_namespace(shop: Shop) -> None:
 
 
 def test_the_samples_sell_exactly_ten_and_more_than_ten(shop: Shop, crowd: CrowdPod) -> None:
-    sales = ("atomic-drop", "naive-drop")
+    sales = ("exact-drop", "racing-drop")
     for sale in sales:
         shop.kubectl("apply", f"--filename={PROJECT / 'k8s' / f'{sale}.yaml'}")
     shop.until_open(*sales)
-    blast(shop, crowd, "atomic-drop", requests=100)
+    blast(shop, crowd, "exact-drop", requests=100)
     # The naive strategy pauses with an open connection: on a slow machine other buyers wait too long for one.
-    blast(shop, crowd, "naive-drop", requests=100, may_fail=True)
+    blast(shop, crowd, "racing-drop", requests=100, may_fail=True)
     assert all(purchases(shop, pod) > 0 for pod in shop.pods("api")), "one pod answered everybody"
     atomic = shop.until_status(
-        "atomic-drop", lambda status: (status["phase"], status["stock"]["booked"]) == ("SoldOut", 10)
+        "exact-drop", lambda status: (status["phase"], status["stock"]["booked"]) == ("SoldOut", 10)
     )
     assert (atomic["stock"]["oversold"], atomic["stock"]["remaining"]) == (0, 0)
-    naive = shop.until_status("naive-drop", lambda status: status["stock"]["oversold"] > 0)
+    naive = shop.until_status("racing-drop", lambda status: status["stock"]["oversold"] > 0)
     assert naive["stock"]["booked"] == 10 + naive["stock"]["oversold"] > 10
 
 

@@ -12,6 +12,7 @@ from app.lab.stack import waiting
 from app.lab.stack.sales import every_figure_is_known, until
 from app.lab.stack.waiting import NotInTime, in_background, repeat
 from tests.support.http_service import UNKNOWN, Answer, HttpService
+from tests.support.project import PROJECT
 
 DROP = SIDES[1]
 
@@ -83,3 +84,10 @@ async def test_a_backlog_that_stays_has_no_such_moment(
     watch = BacklogWatch(SaleClient(http_service.url), "drop")
     async with in_background(repeat(watch.poll, every_seconds=0.02)):
         assert await watch.first_without_backlog(since=0.0) is None
+
+
+def test_no_sample_for_kubernetes_has_the_name_of_one_of_its_sales() -> None:
+    """An operator that runs on the stores of a lab would find the name taken."""
+    samples = {path.stem for path in (PROJECT / "k8s").glob("*.yaml")}
+    assert "exact-drop" in samples
+    assert samples.isdisjoint(side.sale for side in SIDES)
