@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.failpoints import FailpointController
-from app.ledger.counter import counter_update
+from app.ledger.counter import READ_REMAINING, counter_update
 from app.ledger.purchases import SaleState
 from app.ledger.sales import SaleRepository
 from app.sales.model import Purchase, SaleTerms
@@ -35,6 +35,7 @@ from app.strategies.single_statement import SingleStatementStrategy
 from tests.strategies.sale import create_sale, insist, won
 from tests.strategies.waiting import lock_waiters
 from tests.support.sales import a_purchase
+from tests.support.toy_strategy import ToyStrategy
 from tests.support.until import until
 
 STOCK, BUYERS = 2, 8
@@ -80,6 +81,10 @@ class Scattered(ShardedCounterStrategy):
     """The control of its strategy, whose statement the fixture `without_guards` changes."""
 
 
+class Unlatched(ToyStrategy):
+    second_read: ClassVar[TextClause] = READ_REMAINING
+
+
 class LimitUnlocked(ConditionalUpdateStrategy):
     locks_customer: ClassVar[bool] = False
 
@@ -106,6 +111,7 @@ CONTROLS: dict[type[LedgerStrategy], type[LedgerStrategy]] = {
     ShardedCounterStrategy: Scattered,
     SingleStatementStrategy: Forgetful,
     DbGatheredStrategy: GatheredUnlocked,
+    ToyStrategy: Unlatched,
 }
 
 
