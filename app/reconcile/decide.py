@@ -2,7 +2,7 @@
 
 The reconciler acts upon drift if every check of a grace period has found drift of the same sign. It then uses the
 smallest amount found, because a single check could meet a passing state that was not foreseen. If Redis has forgotten
-something, there is nothing to wait for: the sale stands still until it is recounted.
+something, there is nothing to wait for: the sale sells nothing until it is recounted.
 """
 
 from dataclasses import dataclass, replace

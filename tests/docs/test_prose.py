@@ -9,7 +9,7 @@ from tests.support.project import PROJECT
 
 PROSE = ("app", "operator", "worker", "docs", "charts", "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 SUFFIXES = {".py", ".lua", ".md", ".js", ".ts", ".yaml", ".tpl", ".txt"}
-AVOIDED = re.compile(r"(?<![\w-])(whoever|anew|for ever|he|his|him)(?![\w-])", re.IGNORECASE)
+AVOIDED = re.compile(r"(?<![\w-])(whoever|anew|for ever|in earnest|he|his|him)(?![\w-])", re.IGNORECASE)
 MAX_COLUMNS = 120
 
 FILES = sorted(
@@ -32,6 +32,6 @@ def test_no_file_uses_an_avoided_word() -> None:
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.suffix == ".md"], ids=lambda path: path.name)
 def test_no_line_of_markdown_is_too_long(path: Path) -> None:
-    """Only the rows of tables may be longer."""
+    """Only rows of tables and lines of JSON may be longer, because they cannot be wrapped."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert [line for line in lines if len(line) > MAX_COLUMNS and not line.startswith("|")] == []
+    assert [line for line in lines if len(line) > MAX_COLUMNS and not line.startswith(("|", "{"))] == []

@@ -18,11 +18,18 @@ class RunningLab:
     """A lab in a process of its own. `notes` is the content of its lab.json, and `printed` is its output so far."""
 
     def __init__(
-        self, command: list[str], home: Path, output: Path, directory: Path = PROJECT, /, **environment: str
+        self,
+        command: list[str],
+        home: Path,
+        output: Path,
+        directory: Path = PROJECT,
+        port: int | None = None,
+        /,
+        **environment: str,
     ) -> None:
         self.home = home
         self.output = output
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         with output.open("w") as stdout:
             self.process = subprocess.Popen(
