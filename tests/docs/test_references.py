@@ -19,6 +19,7 @@ from tests.support.project import PROJECT
 FOLDERS = "app|worker|operator|charts|k8s|tools|tests|docs|requirements"
 PATH = re.compile(rf"(?<![\w/])((?:{FOLDERS})/[\w./-]*\w\.(?:py|lua|md|txt|toml|yaml|json))(?:::(\w+))?")
 LINK = re.compile(r"\]\(([^)#:]*\.md)?(?:#([\w-]+))?\)")
+TERM = re.compile(r"\b(gate|ledger|fence|drain|witness)(s|es)?\b")
 IMAGE = re.compile(r'(?:src|srcset)="([^":]+)"')
 
 
@@ -45,6 +46,13 @@ def test_every_link_leads_to_a_page_and_a_heading(path: Path) -> None:
         if not target.is_file() or (anchor and anchor not in anchors(target)):
             broken.append((page_name, anchor))
     assert broken == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_a_page_that_uses_the_projects_terms_leads_to_their_explanation(path: Path) -> None:
+    text = re.sub(r"`[^`]*`", "", path.read_text(encoding="utf-8"))
+    used = TERM.search(text)
+    assert path.name in ("architecture.md", "CHANGELOG.md") or not used or "architecture.md#words" in text
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
