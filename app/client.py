@@ -89,7 +89,7 @@ class SaleClient:
 
     async def _find(self, path: str) -> Document | None:
         status, document = await asyncio.to_thread(self._exchange, "GET", path, None, {})
-        return None if status == 404 else checked(f"GET {path}", status, document)
+        return None if status == 404 else checked(f"GET {self._url}{path}", status, document)
 
     async def _send(
         self,
@@ -99,22 +99,23 @@ class SaleClient:
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Document:
         status, document = await asyncio.to_thread(self._exchange, method, path, body, headers)
-        return checked(f"{method} {path}", status, document)
+        return checked(f"{method} {self._url}{path}", status, document)
 
     def _exchange(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
     ) -> tuple[int, Document]:
         headers = {**self._headers, **headers}
+        url = self._url + path
         try:
             with (  # a new connection each time, as in `get`
                 PoolManager(timeout=TIMEOUT_SECONDS, retries=False) as pool,
-                pool.request(method, self._url + path, json=body, headers=headers, preload_content=False) as response,
+                pool.request(method, url, json=body, headers=headers, preload_content=False) as response,
             ):
                 document = json.loads(response.read(MAX_REPLY_BYTES) or b"{}")
         except (HTTPError, ValueError) as error:
-            raise ApiUnreachable(f"{method} {path}: {str(error).rstrip('.')}.") from error
+            raise ApiUnreachable(f"{method} {url}: {str(error).rstrip('.')}.") from error
         if not isinstance(document, dict):
-            raise ApiUnreachable(f"{method} {path}: the answer is not a JSON object.")
+            raise ApiUnreachable(f"{method} {url}: the answer is not a JSON object.")
         return response.status, document
 
 

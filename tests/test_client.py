@@ -19,7 +19,7 @@ async def test_what_is_unknown_is_none(http_service: HttpService) -> None:
 
 
 async def test_a_refusal_has_the_title_and_the_detail_of_the_problem(http_service: HttpService) -> None:
-    with pytest.raises(ApiRefused, match=r"POST /sales/drop/reset: 404 Unknown Sale: There is no such sale\."):
+    with pytest.raises(ApiRefused, match=r"/sales/drop/reset: 404 Unknown Sale: There is no such sale\."):
         await SaleClient(http_service.url).reset("drop")
 
 
@@ -31,8 +31,8 @@ async def test_what_is_no_document_is_no_answer(http_service: HttpService, docum
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://127.0.0.1:x", "ftp://127.0.0.1"])
-async def test_an_absent_service_is_unreachable(url: str) -> None:
-    with pytest.raises(ApiUnreachable):
+async def test_an_absent_service_is_unreachable_and_its_address_is_named(url: str) -> None:
+    with pytest.raises(ApiUnreachable, match=f"GET {url}/sales/drop: "):
         await SaleClient(url).sale("drop")
 
 

@@ -20,4 +20,4 @@ async def require_admin(
         return
     given = credentials.credentials if credentials else ""
     if not hmac.compare_digest(given.encode(), services.admin_token.encode()):
-        raise Unauthorized("This request needs the admin token as a bearer token.")
+        raise Unauthorized("This request needs the admin token (API_ADMIN_TOKEN) as a bearer token.")

@@ -20,6 +20,7 @@ from app.lab.cli.options import API_PROCESSES, FILE_TO_WRITE, HOME, NAMES, WORKE
 from app.lab.race.output import PlayedScenario, RaceReport
 from app.lab.race.page import refuse_without_marks, section_name, write_page
 from app.lab.race.plain_race import Race, race_all
+from app.lab.race.preflight import refuse_unusable
 from app.lab.race.scenarios.catalog import SCENARIOS, play
 from app.lab.race.target import OwnTarget, Target, given_target
 from app.lab.race.workload import CROWD, UnknownChoice, Workload, chosen_strategies
@@ -102,7 +103,7 @@ def epilog() -> str:
 @click.option(
     "--url",
     metavar="URL",
-    help="race against the service at this address; DATABASE_URL and REDIS_URL name its stores",
+    help="race against the service at this address; DATABASE_URL, LEDGER_SCHEMA_NAME and REDIS_URL name its stores",
 )
 @API_PROCESSES
 @WORKERS
@@ -165,7 +166,9 @@ def run_plain_race(options: RaceOptions, strategies: "Strategies") -> Race:
         return race_all(target, strategies, options.workload, repeat=options.repeat, say=say, keep_history=keep_history)
 
     if options.url:
-        return asyncio.run(race(given_target(options.url, GivenStores())))
+        target = given_target(options.url, GivenStores())
+        asyncio.run(refuse_unusable(target, strategies[0]))
+        return asyncio.run(race(target))
     with OwnTarget(LabHome(options.home), say, options.api_processes, options.workers, faults=False) as target:
         return asyncio.run(supervised(race(target), target.supervisor))
 

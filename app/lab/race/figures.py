@@ -107,9 +107,14 @@ class Entry:
         return sum(run.oversold > 0 for run in self.runs)
 
     @property
+    def broke_its_promise(self) -> bool:
+        """Return whether the strategy promises to be exact and was not. A strategy that was not raced broke nothing."""
+        return bool(self.runs) and self.promises_exactness and not self.exact
+
+    @property
     def kept_its_promise(self) -> bool:
-        """Return whether the strategy was raced, and was exact if it promises to be."""
-        return self.failure is None and (self.exact or not self.promises_exactness)
+        """Return whether the strategy was raced in every run, and was exact if it promises to be."""
+        return self.failure is None and not self.broke_its_promise
 
     def as_json(self) -> dict[str, Any]:
         spreads = {name: spread for name in FIGURE_NAMES if (spread := self.spread(name)) is not None}

@@ -85,8 +85,14 @@ def race_tables(entries: list[Entry]) -> list[str]:
     rows[0].append("found")
     for row, entry in zip(rows[1:], ordered, strict=True):
         row.insert(6, spread_of(entry, "accepted_per_second"))
-        row.append(", ".join(f"{name} {finding.count}" for name, finding in entry.findings.items()) or "nothing")
+        row.append(found_text(entry))
     return [*markdown(rows), "", *markdown(table(ordered, RETRIES + STORES))]
+
+
+def found_text(entry: Entry) -> str:
+    """Return the anomalies with their counts; `nothing` only if there was a run in which they could be found."""
+    found = ", ".join(f"{name} {finding.count}" for name, finding in entry.findings.items())
+    return found or ("nothing" if entry.runs else "not raced")
 
 
 def crowd_text(report: RaceReport, raced: int) -> str:

@@ -64,7 +64,7 @@ async def send_crowd(
     plan = plan_of(target, contestant, workload)
     if target.database_url is None:
         return await run_in_process(plan), None
-    async with connected(target.database_url) as connection:
+    async with connected(target) as connection:
         watch = LedgerWatch(connection, contestant.sale)
         async with in_background(repeat(watch.sample, every_seconds=SAMPLE_SECONDS)) as sampling:
             result = await run_in_process(plan)

@@ -36,7 +36,7 @@ async def collect_history(
         history.crashed(*crash)
     for result in results:
         history.bought(result)
-    async with connected(target.database_url) as connection:
+    async with connected(target) as connection:
         history.bookings = await bookings_of(connection, sale)
     # After a kill, a process that is starting may answer "not ready" at the port that all API processes share.
     view = await when_ready(partial(target.client.sale, sale))

@@ -56,7 +56,7 @@ STORES = (
 )
 NOTES = (
     "Figures are medians over the runs. Strategies that were exact come first, the fastest of them at the top.",
-    "A - means that the figure cannot be read from here. A ! means: broke its promise, or was not raced.",
+    "A - means that the figure cannot be read from here. A ! means: the strategy broke its promise.",
     "",
     "promises              exact: the strategy promises to sell exactly its stock; nothing: it promises nothing",
     "order in              place of an accepted order when its buyer is answered: the ledger (committed), the stream",
@@ -78,14 +78,18 @@ NOTES = (
 
 
 def text_of(entries: Sequence[Entry]) -> str:
-    """Return three tables with the best strategy first, then the anomalies found, each with its smallest witness."""
+    """Return three tables with the best strategy first, then the anomalies found, each with its smallest witness.
+
+    A strategy without a run is in no table, because nothing is known of it.
+    """
     ordered = by_merit(entries)
-    outcome = table(ordered, OUTCOME)
+    raced = [entry for entry in ordered if entry.runs]
+    outcome = table(raced, OUTCOME)
     outcome[0][1:1] = ["promises", "order in"]
-    for row, entry in zip(outcome[1:], ordered, strict=True):
+    for row, entry in zip(outcome[1:], raced, strict=True):
         row[1:1] = ["exact" if entry.promises_exactness else "nothing", entry.accepted_in]
     lines = []
-    for rows in (outcome, table(ordered, LATENCY + RETRIES), table(ordered, STORES)):
+    for rows in (outcome, table(raced, LATENCY + RETRIES), table(raced, STORES)):
         lines += [*aligned(rows), ""]
     lines += NOTES
     for entry in ordered:
@@ -101,8 +105,8 @@ def table(entries: Sequence[Entry], columns: Sequence[Column]) -> list[list[str]
 
 
 def marked_name(entry: Entry) -> str:
-    """Return the strategy's name, marked with ! if it broke its promise or was not raced."""
-    return entry.name if entry.kept_its_promise else f"{entry.name} !"
+    """Return the strategy's name, marked with ! if it broke its promise."""
+    return f"{entry.name} !" if entry.broke_its_promise else entry.name
 
 
 def cell(entry: Entry, column: Column) -> str:

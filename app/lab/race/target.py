@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self, cast
 
 import psutil
@@ -20,7 +20,7 @@ from app.lab.stack.restarts import RestartPolicy
 from app.lab.stack.servers.valkey import ValkeyServer
 from app.lab.stack.supervisor import READY_SECONDS, ManagedProcess, Say
 from app.lab.stack.waiting import poll
-from app.settings import AdminSettings, GivenStores
+from app.settings import AdminSettings, GivenStores, LedgerSettings
 
 # For the scenarios in which something breaks: repairs follow at once, and a busy machine is not taken for an outage.
 SCENARIO_ENVIRONMENT = {
@@ -39,6 +39,8 @@ class Target:
 
     Without `database_url` there are no histories and no samples of the ledger; without `redis_url` there are no counts
     of Redis commands.
+
+    `ledger_schema`: the schema of the database in which the service keeps its books
     """
 
     api_url: str
@@ -46,6 +48,7 @@ class Target:
     database_url: str | None = None
     redis_url: str | None = None
     broker_url: str | None = None
+    ledger_schema: str = field(default_factory=lambda: LedgerSettings().schema_name)
 
     @property
     def client(self) -> SaleClient:

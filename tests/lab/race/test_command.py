@@ -72,9 +72,13 @@ def assert_costs_are_known(entries: dict[str, Any]) -> None:
             assert run["p50_ms"] <= run["p95_ms"] <= run["p99_ms"] <= run["p999_ms"]
 
 
-def test_a_service_that_is_away_fails_every_strategy(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["race", "--strategies", "naive", "--url", f"http://127.0.0.1:{free_port()}"]) == 1
-    assert "naive: not raced: API Unreachable" in capsys.readouterr().out
+def test_a_service_that_is_away_is_one_error_and_no_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    assert main(["race", "--strategies", "naive,atomic", "--url", url]) == 1
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith(f"error: POST {url}/sales: ")
+    assert "atomic" not in captured.out
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from app.lab.race.figures import Entry, RaceFigures, by_merit, percentiles_ms
 from app.lab.race.output import RaceReport
-from app.lab.race.page import NoMarks, rewritten
+from app.lab.race.page import NoMarks, race_tables, rewritten
 from app.lab.race.plain_race import Race
 from app.lab.race.table import OUTCOME, STORES, table, text_of
 from app.lab.race.workload import Workload
@@ -71,6 +71,16 @@ def test_a_promise_is_broken_by_the_ledger_by_the_history_or_by_not_being_raced(
     failed = entry("x")
     failed.failure = "API Unreachable"
     assert not failed.kept_its_promise
+
+
+def test_a_strategy_that_was_not_raced_is_accused_of_nothing() -> None:
+    failed, wrong = entry("absent"), entry("wrong", run(oversold=5))
+    failed.failure = "API Unreachable"
+    text = text_of([failed, wrong])
+    assert "absent !" not in text
+    assert [line for line in text.splitlines() if line.startswith("absent")] == ["absent: not raced: API Unreachable"]
+    assert "wrong !" in text  # the control
+    assert race_tables([failed])[2].endswith("| not raced |")
 
 
 def test_findings_of_all_runs_are_counted_and_one_is_shown() -> None:

@@ -30,8 +30,7 @@ async def row_held(target: OwnTarget, sale: str) -> AsyncIterator[Arrival]:
     That function returns the client port of the waiting connection, or None if the buyer was answered without waiting.
     It raises TimeoutError after 30 s. Statements of the service time out after three seconds, so hold the row for less.
     """
-    url = str(target.database_url)
-    async with connected(url) as observer, connected(url) as holder, holder.transaction():
+    async with connected(target) as observer, connected(target) as holder, holder.transaction():
         await holder.execute(HOLD, sale)
 
         async def purchase_waits(buyer: "asyncio.Task[object]") -> int | None:
