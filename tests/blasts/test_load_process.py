@@ -17,6 +17,8 @@ from app.lab.cli.main import main
 from tests.blasts.plans import losing_the_first_attempt, plan, silence
 from tests.support.stand_in_service import stand_in_service, stock_of
 
+SOLD_OUT = {"strategy": "atomic", "stock": 7, "booked": 7, "oversold": 0, "backlog": 0}
+
 
 async def test_its_own_process_has_the_same_result() -> None:
     async with stand_in_service(stock_of(3)) as service:
@@ -102,17 +104,40 @@ async def test_the_blast_command_prints_the_table_and_writes_the_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "blast.json"
-    async with stand_in_service(stock_of(7)) as service:
+    async with stand_in_service(stock_of(7), SOLD_OUT) as service:
         arguments = ["blast", "drop", "--url", service.url, "--requests", "20", "--json", str(file)]
         assert await asyncio.to_thread(main, arguments) == 0
     printed = capsys.readouterr().out.split()
     assert printed[printed.index("accepted") + 1] == "7"
     assert printed[printed.index("sold-out") + 1] == "13"
     written = json.loads(file.read_text())
-    assert (written["accepted"], len(written["records"])) == (7, 20)
+    assert (written["accepted"], len(written["records"]), written["sale"]) == (7, 20, SOLD_OUT)
 
 
 async def test_the_blast_command_fails_when_buyers_got_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    async with stand_in_service(losing_the_first_attempt()) as service:
+    async with stand_in_service(losing_the_first_attempt(), SOLD_OUT) as service:
         assert await asyncio.to_thread(main, ["blast", "drop", "--url", service.url, "--requests", "3"]) == 1
     assert "connection-lost" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("booked", "sentence"),
+    [
+        (50, "oversold 43: the ledger has 50 tickets sold of 7."),
+        (7, "The ledger has 7 tickets sold of 7."),  # the control
+    ],
+)
+async def test_the_blast_command_says_what_was_oversold(
+    booked: int, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sale = SOLD_OUT | {"booked": booked, "oversold": booked - 7}
+    async with stand_in_service(stock_of(50), sale) as service:
+        assert await asyncio.to_thread(main, ["blast", "drop", "--url", service.url, "--requests", "50"]) == 0
+    assert sentence in capsys.readouterr().out.splitlines()
+
+
+async def test_a_blast_of_an_unknown_sale_sends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    async with stand_in_service(stock_of(7)) as service:
+        assert await asyncio.to_thread(main, ["blast", "drop", "--url", service.url]) == 1
+    assert service.requests == []
+    assert capsys.readouterr() == ("", f"error: There is no sale 'drop' at {service.url}.\n")

@@ -26,9 +26,13 @@ Handler = Callable[[Request], Awaitable[Answer]]
 
 @dataclass
 class StandInService:
-    """A running server. `handler` decides its answers, and `requests` holds the requests so far."""
+    """A running server. `handler` decides its answers, and `requests` holds the requests so far.
+
+    `sale`: the answer to each GET, whatever its path; None for an unknown sale
+    """
 
     handler: Handler
+    sale: dict[str, Any] | None = None
     url: str = ""
     requests: list[Request] = field(default_factory=list)
     connections: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -48,8 +52,8 @@ class StandInService:
                     name.lower(): value.strip()
                     for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:] if line)
                 }
-                if head.startswith("GET "):  # this server only takes purchases and describes no sale
-                    writer.write(problem(404, "unknown-sale"))
+                if head.startswith("GET "):
+                    writer.write(problem(404, "unknown-sale") if self.sale is None else http(200, self.sale))
                     continue
                 await self._accept_pending_connections()
                 body = json.loads(await reader.readexactly(int(headers["content-length"])))
@@ -101,9 +105,9 @@ class StandInService:
 
 
 @asynccontextmanager
-async def stand_in_service(handler: Handler) -> AsyncIterator[StandInService]:
-    """Run a server whose answers the handler decides."""
-    service = StandInService(handler)
+async def stand_in_service(handler: Handler, sale: dict[str, Any] | None = None) -> AsyncIterator[StandInService]:
+    """Run a server whose answers to purchases the handler decides."""
+    service = StandInService(handler, sale)
     running: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

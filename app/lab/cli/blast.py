@@ -1,7 +1,6 @@
-"""Send a burst of purchases to a sale over HTTP, and print how they were answered."""
+"""Send a burst of purchases to a sale over HTTP, and print how they were answered and what the ledger has sold."""
 
 import json
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,11 +15,14 @@ from app.blasts.load.runner import run_load
 from app.blasts.load.tracing import GENERATOR
 from app.blasts.trace_ratio import races, trace_ratio_of
 from app.blasts.witnesses import Witnesses, read_witnesses, wait_until_complete
-from app.client import ApiRefused, SaleClient
+from app.client import ApiRefused, ApiUnreachable, Document, SaleClient
 from app.lab.cli.options import FILE_TO_WRITE, FiniteRange, number
+from app.lab.stack.waiting import poll
 from app.lab.text_table import columns
+from app.sales.model import UnknownSale
 from app.telemetry.tracing import tracing
 
+BOOKED_SECONDS = 5.0  # workers book within milliseconds, unless the drain is paused
 PAIRS = 3  # pairs to print; --json has 20, and GET /sales/{sale}/witnesses returns all
 
 
@@ -53,30 +55,57 @@ PAIRS = 3  # pairs to print; --json has 20, and GET /sales/{sale}/witnesses retu
 def command(json_file: Path | None, **plan_options: Any) -> int:
     plan = LoadPlan(records=json_file is not None, **plan_options)
     with tracing(GENERATOR):
-        result, witnesses = uvloop.run(blast(plan))
+        result, witnesses, sale = uvloop.run(blast(plan))
     print(table(result))
+    print(sold_text(sale))
     if witnesses.total:
         print(f"{witnesses.total} pairs of purchases read one version and both wrote. The first pairs:")
         print("\n".join(witnesses.lines(most=PAIRS)))
     if json_file is not None:
-        document = {**result.summary(), **result.as_json(), "witnesses": witnesses.as_json()}
+        document = {**result.summary(), **result.as_json(), "witnesses": witnesses.as_json(), "sale": sale}
         json_file.write_text(json.dumps(document, indent=2) + "\n")
     return 1 if result.errors or result.unsent else 0
 
 
-async def blast(plan: LoadPlan) -> tuple[LoadResult, Witnesses]:
-    """Send the blast. Return its result and, if the strategy races, the pairs of purchases that collided."""
+async def blast(plan: LoadPlan) -> tuple[LoadResult, Witnesses, Document | None]:
+    """Send the blast. Return its result, the pairs of purchases that collided if the strategy races, and the sale.
+
+    Raise UnknownSale, ApiRefused or ApiUnreachable, before any purchase is sent, if the sale cannot be read.
+    """
     client = SaleClient(plan.url)
-    strategy = ""
-    with suppress(ApiRefused):  # the purchases will get the same refusal, and the result shows it
-        strategy = (await client.sale(plan.sale) or {}).get("strategy", "")
+    sale = await client.sale(plan.sale)
+    if sale is None:
+        raise UnknownSale(f"There is no sale {plan.sale!r} at {plan.url}.")
+    strategy, witnesses = sale["strategy"], Witnesses()
     if not races(strategy):
-        return await run_load(plan), Witnesses()
+        return await run_load(plan), witnesses, await sale_afterwards(client, plan.sale)
     latest = (await client.witnesses(plan.sale, after=0, limit=1))["latest"]
     result = await run_load(replace(plan, trace_ratio=trace_ratio_of(strategy, plan.trace_ratio)))
-    return result, await wait_until_complete(
+    witnesses = await wait_until_complete(
         partial(read_witnesses, client, plan.sale, latest), result.accepted - result.replayed
     )
+    return result, witnesses, await sale_afterwards(client, plan.sale)
+
+
+async def sale_afterwards(client: SaleClient, name: str) -> Document | None:
+    """Return the sale once all its orders are booked, or as it is after 5 s; None if the service does not answer."""
+
+    async def all_booked() -> Document | None:
+        found = await client.sale(name)
+        return None if found is None or found["backlog"] else found
+
+    try:
+        return await poll(all_booked, seconds=BOOKED_SECONDS) or await client.sale(name)
+    except (ApiRefused, ApiUnreachable):
+        return None
+
+
+def sold_text(sale: Document | None) -> str:
+    """Return a sentence that says what the ledger has sold, in all blasts of the round together."""
+    if sale is None:
+        return "What the ledger has sold is not known: the service does not answer."
+    sold = f"the ledger has {sale['booked']:,} tickets sold of {sale['stock']:,}"
+    return f"oversold {sale['oversold']:,}: {sold}." if sale["oversold"] else f"{sold[0].upper()}{sold[1:]}."
 
 
 def table(result: LoadResult) -> str:
