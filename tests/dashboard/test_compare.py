@@ -17,8 +17,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # One figure of `optimistic` is missing, as if it could not be read.
 FIGURES: dict[str, dict[str, float]] = {
-    "atomic": {"sold": 100, "oversold": 0, "accepted_per_second": 900, "p99_ms": 7.5},
-    "naive": {"sold": 1000, "oversold": 900, "accepted_per_second": 90, "p99_ms": 80},
+    "atomic": {"sold": 100, "oversold": 0, "answered_per_second": 900, "p99_ms": 7.5},
+    "naive": {"sold": 1000, "oversold": 900, "answered_per_second": 90, "p99_ms": 80},
     "optimistic": {"sold": 100, "oversold": 0, "p99_ms": 400},
 }
 
@@ -44,12 +44,12 @@ async def test_a_heading_sorts_and_sorts_the_other_way_round(open_page: OpenPage
     page = await open_page("compare")
     await open_report(page, "race.json", json.dumps(report))
     strategies = page.locator("tbody th")
-    accepted, p99 = (page.get_by_role("columnheader").filter(has_text=words) for words in ("Accepted", "p99 (ms)"))
+    answered, p99 = (page.get_by_role("columnheader").filter(has_text=words) for words in ("Answered", "p99 (ms)"))
     await expect(strategies).to_have_text(["atomic", "naive", "optimistic"])  # a missing figure sorts last
-    await expect(accepted).to_have_attribute("aria-sort", "descending")
-    await accepted.get_by_role("button").press("Enter")
+    await expect(answered).to_have_attribute("aria-sort", "descending")
+    await answered.get_by_role("button").press("Enter")
     await expect(strategies).to_have_text(["naive", "atomic", "optimistic"])
-    await expect(accepted).to_have_attribute("aria-sort", "ascending")
+    await expect(answered).to_have_attribute("aria-sort", "ascending")
     await p99.get_by_role("button").click()
     await expect(strategies).to_have_text(["optimistic", "naive", "atomic"])
     await expect(page.locator("[aria-sort]")).to_have_count(1)
@@ -63,7 +63,7 @@ async def test_the_exports_have_the_figures_of_the_report(open_page: OpenPage, r
     rows = {row["strategy"]: row for row in csv.DictReader(StringIO((await export(page, "CSV")).decode()))}
     for strategy, figures in FIGURES.items():
         assert {name: float(rows[strategy][f"{name} median"]) for name in figures} == figures
-    assert rows["optimistic"]["accepted_per_second median"] == ""
+    assert rows["optimistic"]["answered_per_second median"] == ""
     assert {strategy: row["exact"] for strategy, row in rows.items()} == {
         "atomic": "true", "naive": "false", "optimistic": "true",
     }  # fmt: skip

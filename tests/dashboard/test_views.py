@@ -23,8 +23,8 @@ MAX_BYTES = 400_000
 
 
 FIGURES = {
-    "naive": {"sold": 100, "oversold": 90, "accepted_per_second": 90, "p99_ms": 7.5},
-    "atomic": {"sold": 100, "oversold": 0, "accepted_per_second": 900, "p99_ms": 7.5},
+    "naive": {"sold": 100, "oversold": 90, "answered_per_second": 90, "p99_ms": 7.5},
+    "atomic": {"sold": 100, "oversold": 0, "answered_per_second": 900, "p99_ms": 7.5},
 }
 
 

@@ -32,6 +32,8 @@ class SideFigures:
     `accepted_but_not_booked`: reservations in answers to buyers that the ledger lacks
     `accepted_twice`: reservations or customers that appear in more than one acceptance
     `witnesses`: pairs of purchases that read one version and both wrote
+    `answered_per_second`: requests answered, accepted or refused; the other two rates are of tickets, and mean little
+        for a stock of ten
     `seconds_to_consistent`: from the last acceptance to the first poll that found no backlog; None if there was none
         in time
     """
@@ -53,6 +55,7 @@ class SideFigures:
     accepted_but_not_booked: int
     accepted_twice: int
     latency: Latency
+    answered_per_second: float
     accepted_per_second: float
     persisted_per_second: float
     seconds_to_consistent: float | None
@@ -76,6 +79,7 @@ class SideFigures:
             "counter_says": self.counter_says,
             "duplicates": self.duplicates,
             "latency_ms": self.latency.as_milliseconds(),
+            "answered_per_second": round(self.answered_per_second, 1),
             "accepted_per_second": round(self.accepted_per_second, 1),
             "persisted_per_second": round(self.persisted_per_second, 1),
             "seconds_to_consistent": None if seconds is None else round(seconds, 4),

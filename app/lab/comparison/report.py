@@ -39,8 +39,7 @@ LINES: tuple[tuple[str, Callable[[SideFigures], str]], ...] = (
     ("", lambda _: ""),
     ("latency p50 / p99, ms", lambda figures: f"{figures.latency.p50 * 1000:.1f} / {figures.latency.p99 * 1000:.1f}"),
     ("latency p95 / max, ms", lambda figures: f"{figures.latency.p95 * 1000:.1f} / {figures.latency.max * 1000:.1f}"),
-    ("accepted per second", lambda figures: f"{figures.accepted_per_second:,.0f}"),
-    ("booked per second", lambda figures: f"{figures.persisted_per_second:,.0f}"),
+    ("answers per second", lambda figures: f"{figures.answered_per_second:,.0f}"),
     ("from last acceptance to no backlog, s", seconds_text),
 )
 

@@ -157,6 +157,7 @@ def figures_of(
         - len({record.reservation_id for record in accepted})
         - len({record.customer for record in accepted}),
         latency=result.latency,
+        answered_per_second=result.answered_per_second,
         accepted_per_second=result.accepted_per_second,
         persisted_per_second=booked / until_consistent if until_consistent else 0.0,
         seconds_to_consistent=None if until_consistent is None else until_consistent - result.accepted_seconds,

@@ -16,8 +16,7 @@ class RaceFigures:
     `accepted`, `sold`: tickets that were accepted, according to the answers, and tickets that are booked in the ledger
     `errors`: purchases whose final answer was neither an acceptance nor a refusal as sold out or over the limit
     `p50_ms`, `p95_ms`, `p99_ms`, `p999_ms`: from the first request of a purchase to its final answer
-    `accepted_per_second`: from the first request to the last acceptance
-    `persisted_per_second`: from the first request until the ledger had all accepted tickets
+    `answered_per_second`: purchases with a final answer, accepted or refused, from the first request to the last answer
     `seconds_to_consistent`: from the last acceptance until the ledger had all accepted tickets
     `retries`: attempts inside the service that lost to another purchase, for each ticket sold
     `aborts`: those of the retries that PostgreSQL aborted (SQLSTATE 40001, 40P01), for each ticket sold
@@ -38,8 +37,7 @@ class RaceFigures:
     p95_ms: float
     p99_ms: float
     p999_ms: float
-    accepted_per_second: float
-    persisted_per_second: float | None
+    answered_per_second: float
     seconds_to_consistent: float | None
     retries: float
     aborts: float
@@ -136,7 +134,7 @@ def by_merit(entries: Sequence[Entry]) -> list[Entry]:
     """Return the entries with those that were exact first, and among equals the fastest first."""
 
     def merit(entry: Entry) -> tuple[bool, float]:
-        spread = entry.spread("accepted_per_second")
+        spread = entry.spread("answered_per_second")
         return (not entry.exact, -(spread.median if spread else 0.0))
 
     return sorted(entries, key=merit)

@@ -84,7 +84,7 @@ def race_tables(entries: list[Entry]) -> list[str]:
     rows[0].insert(6, "from to")
     rows[0].append("found")
     for row, entry in zip(rows[1:], ordered, strict=True):
-        row.insert(6, spread_of(entry, "accepted_per_second"))
+        row.insert(6, spread_of(entry, "answered_per_second"))
         row.append(found_text(entry))
     return [*markdown(rows), "", *markdown(table(ordered, RETRIES + STORES))]
 

@@ -61,7 +61,7 @@ async def race_all(
             found = ", ".join(entry.findings) or "nothing found"
             say(
                 f"  {turn}/{repeat} {strategy.name}: {run.figures.sold} sold of {workload.stock},"
-                f" {run.figures.accepted_per_second:,.0f} accepted/s; {found}"
+                f" {run.figures.answered_per_second:,.0f} answers/s; {found}"
             )
     return outcome
 

@@ -93,7 +93,7 @@ export interface Facts {
 /** One progress report of a running blast. */
 export interface Point {
   seconds: number;
-  accepted_per_second: number;
+  answered_per_second: number;
   p50: number;
   p99: number;
 }

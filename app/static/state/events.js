@@ -72,9 +72,9 @@ function withBlast(state, blast) {
 /** @param {Point[]} curve @param {Blast} blast @returns {Point[]} */
 function withPoint(curve, blast) {
   const last = curve.at(-1);
-  const { seconds, accepted_per_second = 0, latency_ms } = figures(blast) ?? {};
+  const { seconds, answered_per_second = 0, latency_ms } = figures(blast) ?? {};
   if (!latency_ms || !seconds || (last && last.seconds >= seconds)) return curve;
-  return [...curve.slice(1 - KEPT_POINTS), { seconds, accepted_per_second, p50: latency_ms.p50, p99: latency_ms.p99 }];
+  return [...curve.slice(1 - KEPT_POINTS), { seconds, answered_per_second, p50: latency_ms.p50, p99: latency_ms.p99 }];
 }
 
 /** @param {Blast} blast */

@@ -17,8 +17,8 @@ export const title = "Compare";
 export function render(state, store) {
   const fields = form(state, VIEW, {
     report: null,
-    bars: "accepted_per_second",
-    by: "accepted_per_second",
+    bars: "answered_per_second",
+    by: "answered_per_second",
     down: true,
   });
   if (state.facts?.lab && !fields.requested) queueMicrotask(() => openLast(store));

@@ -182,7 +182,7 @@ function outcome(sale, blast) {
       figure("Sold, according to the counter", whole(sale.counter_says), { id: "counter_says" }),
     ),
     figureList(
-      figure("Accepted", rate(load?.accepted_per_second), { id: "accepted_per_second" }),
+      figure("Answered", rate(load?.answered_per_second), { id: "answered_per_second" }),
       figure("Latency p50", milliseconds(load?.latency_ms?.p50), { id: "p50" }),
       figure("p95", milliseconds(load?.latency_ms?.p95), { id: "p95" }),
       figure("p99", milliseconds(load?.latency_ms?.p99), { id: "p99" }),
@@ -238,7 +238,7 @@ function curvePanels(state, fields, blasts) {
     "div",
     { class: "panels" },
     panel("Latency p99 so far", "ms", (point) => point.p99, "chart-latency"),
-    panel("Accepted per second so far", "orders/s", (point) => point.accepted_per_second, "chart-accepted"),
+    panel("Answered per second so far", "purchases/s", (point) => point.answered_per_second, "chart-answered"),
   );
 }
 

@@ -32,6 +32,7 @@ ATOMIC = SideFigures(
     accepted_but_not_booked=0,
     accepted_twice=0,
     latency=Latency(0.004, 0.0061, 0.0075, 0.0081),
+    answered_per_second=9876.5,
     accepted_per_second=2500.0,
     persisted_per_second=123.4,
     seconds_to_consistent=0.081,
@@ -153,6 +154,7 @@ def test_the_json_has_the_fields_of_the_contract() -> None:
         "counter_says": 10,
         "duplicates": 0,
         "latency_ms": {"p50": 4.0, "p95": 6.1, "p99": 7.5, "max": 8.1},
+        "answered_per_second": 9876.5,
         "accepted_per_second": 2500.0,
         "persisted_per_second": 123.4,
         "seconds_to_consistent": 0.081,
@@ -172,6 +174,7 @@ def test_the_text_puts_the_strategies_side_by_side() -> None:
     text = REPORT.text()
     assert line(text, "100 buyers, 100 at once, 10 tickets") == ["naive", "atomic"]
     assert line(text, "OVERSOLD") == ["87", "0"]
+    assert line(text, "answers per second") == ["9,876", "9,876"]
     assert line(text, "tickets sold according to the counter") == ["4", "10"]
     assert line(text, "pairs that read one version and both wrote") == ["91", "0"]
     assert "lost-update: api-1 and api-2 read version 741, 10 left, and both wrote" in text
@@ -231,6 +234,7 @@ def measured(records: tuple[PurchaseRecord, ...], consistent_at: float | None = 
 
 def test_rates_and_times_count_from_the_first_request() -> None:
     figures = measured(tuple(accepted(number) for number in range(10)))
+    assert figures.answered_per_second == pytest.approx(100 / 1.5)
     assert figures.accepted_per_second == 20.0
     assert figures.persisted_per_second == 5.0
     assert figures.seconds_to_consistent == 1.5

@@ -24,8 +24,7 @@ def run(**figures: Any) -> RaceFigures:
         "p95_ms": 2.0,
         "p99_ms": 3.0,
         "p999_ms": 4.0,
-        "accepted_per_second": 100.0,
-        "persisted_per_second": 90.0,
+        "answered_per_second": 100.0,
         "seconds_to_consistent": 0.1,
         "retries": 0.0,
         "aborts": 0.0,
@@ -46,8 +45,8 @@ def oversold() -> Finding:
 
 
 def test_a_figure_is_the_median_with_its_spread() -> None:
-    measured = entry("x", *(run(accepted_per_second=value) for value in (300.0, 100.0, 200.0)))
-    spread = measured.spread("accepted_per_second")
+    measured = entry("x", *(run(answered_per_second=value) for value in (300.0, 100.0, 200.0)))
+    spread = measured.spread("answered_per_second")
     assert spread is not None
     assert (spread.median, spread.lowest, spread.highest) == (200.0, 100.0, 300.0)
 
@@ -58,8 +57,8 @@ def test_a_figure_that_one_run_lacks_has_no_spread() -> None:
 
 
 def test_exact_ones_come_first_and_among_equals_the_fastest() -> None:
-    slow, fast = entry("slow", run(accepted_per_second=1.0)), entry("fast", run(accepted_per_second=9.0))
-    wrong = entry("wrong", run(oversold=5, accepted_per_second=99.0), promises=False)
+    slow, fast = entry("slow", run(answered_per_second=1.0)), entry("fast", run(answered_per_second=9.0))
+    wrong = entry("wrong", run(oversold=5, answered_per_second=99.0), promises=False)
     assert [each.name for each in by_merit([wrong, slow, fast])] == ["fast", "slow", "wrong"]
 
 
@@ -108,7 +107,7 @@ def test_percentiles_are_latencies_that_some_purchase_had() -> None:
 
 
 def test_a_figure_that_was_not_read_is_a_dash_in_the_table() -> None:
-    assert table([entry("x", run(accepted_per_second=123456.0))], OUTCOME)[1][5] == "123,456"
+    assert table([entry("x", run(answered_per_second=123456.0))], OUTCOME)[1][5] == "123,456"
     assert table([entry("x", run())], STORES)[1][-1] == "-"
 
 
@@ -126,7 +125,7 @@ def test_the_measured_section_of_a_page_is_replaced_and_the_rest_stays() -> None
     report = RaceReport(Workload(), 1, 2, Race([entry("x", run(), findings=[])]))
     page = rewritten(PAGE, report)
     assert "\nold\n" not in page
-    assert "| x | 10 | 0 | 0 | 0 | 100 | 100 to 100 | 90 |" in page
+    assert "| x | 10 | 0 | 0 | 0 | 100 | 100 to 100 | 0.10 |" in page
     assert "--repeat 1 --write" in page
     assert page.endswith("Words that stay.\n")
     assert rewritten(page, report).count("| x | 10 |") == 1
