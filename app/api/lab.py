@@ -1,8 +1,8 @@
 """Routes with which the dashboard controls the processes of a lab. They exist only in a lab on loopback."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict
 
 from app.api.admin import require_admin
@@ -14,12 +14,15 @@ from app.errors import TemporarilyUnavailable
 
 
 class LabOut(BaseModel):
-    """The state of the lab. `faults` can be requested now; the lab carries out a request within a second."""
+    """The state of the lab. `faults` can be requested now; the lab carries out a request within a second.
+
+    `race_reports`: the names of the reports of its races, the newest first
+    """
 
     drain_paused: bool = False
     faults: list[Fault] = []
     processes: list[dict[str, Any]] = []
-    race_report: bool = False
+    race_reports: list[str] = []
 
 
 class FaultIn(BaseModel):
@@ -47,14 +50,16 @@ def lab_router(control: LabControl) -> APIRouter:
     @router.get("", responses=problems(NotFound))
     async def read_lab() -> LabOut:
         """Return the processes of the lab, and the faults that can be requested now."""
-        return LabOut(**control.state(), race_report=control.race_report() is not None)
+        return LabOut(**control.state(), race_reports=control.races.names())
 
     @router.get("/race", responses=problems(NotFound))
-    async def read_race_report() -> dict[str, Any]:
-        """Return the last report that `atomictickets race` wrote to the lab's home."""
-        report = control.race_report()
+    async def read_race_report(
+        name: Annotated[str, Query(description="One of `race_reports`. The default is the newest.")] = "",
+    ) -> dict[str, Any]:
+        """Return a report that `atomictickets race` wrote to the lab's home."""
+        report = control.races.read(name or next(iter(control.races.names()), ""))
         if report is None:
-            raise NotFound("No race has been run in this lab yet. Run: atomictickets race.")
+            raise NotFound("There is no such report of a race in this lab. Run: atomictickets race.")
         return report
 
     @router.post(

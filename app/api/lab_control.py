@@ -12,10 +12,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from app.api.race_reports import RaceReports
 from app.settings import LabSettings
 
 CONTROL_VARIABLE = "LAB_CONTROL_DIRECTORY"
-RACE_REPORT = "race.json"
 MAX_WAITING = 20  # requests; if the lab hangs, they must not fill the disk
 
 
@@ -35,8 +35,7 @@ class LabControl:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._state = directory / "state.json"
-        self._race = directory.parent / RACE_REPORT
-        self._race_read: tuple[tuple[int, ...], dict[str, Any]] | None = None  # version of the file, content
+        self.races = RaceReports(directory.parent)
 
     @classmethod
     def from_environment(cls) -> "LabControl | None":
@@ -60,22 +59,6 @@ class LabControl:
         except FileNotFoundError:
             return {}
         return state
-
-    def race_report(self) -> dict[str, Any] | None:
-        """Return the last report of `atomictickets race` in the lab's home, or None. The caller must not change it.
-
-        The file is read again only after it has changed: an open page asks twice a second, and the report of twenty
-        strategies is 100 kB.
-        """
-        try:
-            stat = self._race.stat()
-            version = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-            if self._race_read is None or self._race_read[0] != version:
-                self._race_read = (version, json.loads(self._race.read_text()))
-        except FileNotFoundError:
-            self._race_read = None
-            return None
-        return self._race_read[1]
 
     def open(self) -> None:
         """Create the directory, or clear what an earlier lab left in it. Called by the lab."""

@@ -24,7 +24,13 @@ async def test_faults_are_asked_for_from_this_machine_alone(serve: Callable[...,
         assert (await client.post("/lab/faults", json={"fault": "set-fire"})).status_code == 422
         assert (await client.post("/lab/faults", json={"fault": "stop-worker"})).status_code == 202
         assert control.take_requests() == [Fault.STOP_WORKER]
-        assert (await client.get("/lab")).json()["race_report"] is False
+        assert (await client.get("/lab")).json()["race_reports"] == []
+        assert (await client.get("/lab/race")).status_code == 404
+        for second in (1, 2):
+            control.races.place(f"2026-01-01T00:00:0{second}").write_text(f'{{"race": {second}}}')
+        assert (await client.get("/lab")).json()["race_reports"] == ["2026-01-01T00-00-02", "2026-01-01T00-00-01"]
+        assert (await client.get("/lab/race")).json() == {"race": 2}
+        assert (await client.get("/lab/race?name=2026-01-01T00-00-01")).json() == {"race": 1}
 
 
 async def test_without_a_lab_there_is_nothing(client: AsyncClient) -> None:

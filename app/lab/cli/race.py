@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.api.lab_control import RACE_REPORT
+from app.api.race_reports import RaceReports
 from app.blasts.load.plan import MAX_CONCURRENCY, MAX_REQUESTS
 from app.lab.cli.options import API_PROCESSES, FILE_TO_WRITE, HOME, NAMES, WORKERS, number, say
 from app.lab.race.output import PlayedScenario, RaceReport
@@ -149,7 +149,7 @@ def run(options: RaceOptions) -> int:
 def write_files(options: RaceOptions, report: RaceReport) -> None:
     """Write the report to every file that was asked for."""
     if report.race is not None and options.lab.is_dir():
-        write_private_json(options.lab / RACE_REPORT, report.as_json())
+        write_private_json(RaceReports(options.lab).place(report.started_at), report.as_json())
     if options.json_file:
         report.write_json(options.json_file)
     if options.history:

@@ -14,7 +14,7 @@ const LIMIT_BYTES = 20_000_000;
 export async function open(store, file) {
   if (!file) return;
   const report = file.size <= LIMIT_BYTES ? parseReport(await file.text()) : null;
-  if (report) fill(store, VIEW, { report });
+  if (report) fill(store, VIEW, { report, name: file.name });
   else
     notify(store, {
       kind: "problem",
@@ -42,11 +42,18 @@ const isReport = (report) =>
 export async function openLast(store) {
   fill(store, VIEW, { requested: true });
   await notifyIfRefused(store, async () => {
-    const { race_report } = await request("GET", "lab");
-    const report = race_report ? await request("GET", "lab/race") : null;
-    if (report && isReport(report)) fill(store, VIEW, { report }); // an older release may have written it differently
+    const { race_reports } = await request("GET", "lab");
+    fill(store, VIEW, { kept: race_reports });
+    if (race_reports.length) await openKept(store, race_reports[0]);
   });
 }
+
+/** Opens one of the reports that the lab has kept. @param {Store} store @param {string} name */
+export const openKept = (store, name) =>
+  notifyIfRefused(store, async () => {
+    const report = await request("GET", `lab/race?name=${encodeURIComponent(name)}`);
+    if (isReport(report)) fill(store, VIEW, { report, name }); // an older release may have written it differently
+  });
 
 /** @param {RaceReport} report */
 export const exportJson = (report) =>

@@ -5,7 +5,7 @@ import { choice } from "../components/field.js";
 import { counted, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
 import { fill, form } from "../state/forms.js";
-import { exportCsv, exportJson, exportPng, open, openLast, VIEW } from "./compare-actions.js";
+import { exportCsv, exportJson, exportPng, open, openKept, openLast, VIEW } from "./compare-actions.js";
 import { COLUMNS, columnNamed, medianOf, sorted, verdictOf } from "./compare-table.js";
 
 /** @import { Column } from "./compare-table.js" */
@@ -17,6 +17,8 @@ export const title = "Compare";
 export function render(state, store) {
   const fields = form(state, VIEW, {
     report: null,
+    name: "",
+    kept: [],
     bars: "answered_per_second",
     by: "answered_per_second",
     down: true,
@@ -58,6 +60,13 @@ export function render(state, store) {
             onChange: (/** @type {any} */ event) => open(store, event.target.files[0]),
           }),
         ),
+        fields.kept.length > 0 &&
+          choice({
+            label: "Race",
+            value: fields.name,
+            options: [...new Set([fields.name, ...fields.kept])].map((name) => ({ value: name, label: name })),
+            set: (name) => fields.kept.includes(name) && openKept(store, name),
+          }),
         report && h("button", { onClick: () => exportJson(report) }, "JSON"),
         report && h("button", { onClick: () => exportCsv(report) }, "CSV"),
         report && state.facts?.charts && h("button", { onClick: () => exportPng("chart-compare") }, "PNG"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.api.lab_control import LabControl
+from app.api.race_reports import RaceReports
 from app.lab.cli.main import main
 from app.lab.cli.race import chosen_scenarios
 from app.lab.race.workload import UnknownChoice, chosen_strategies
@@ -42,7 +42,8 @@ def test_a_race_finds_which_strategies_are_exact_and_accepts_one_that_a_test_add
     more = ["--home", str(home), "--lab", str(lab), "--json", str(report), "--history", str(history), "--repeat", "2"]
     assert main(["race", "--strategies", "naive,toy,atomic", *SMALL, *more]) == 0
     printed = capsys.readouterr().out
-    assert LabControl(lab / "control").race_report() == json.loads(report.read_text())
+    (kept,) = RaceReports(lab).names()
+    assert RaceReports(lab).read(kept) == json.loads(report.read_text())
     entries = {entry["strategy"]: entry for entry in json.loads(report.read_text())["race"]}
     assert [(name, entries[name]["exact"]) for name in sorted(entries)] == [
         ("atomic", True),
