@@ -131,4 +131,5 @@ class PostgresServer(EmbeddedServer):
             user=self._account.uid if switch else None,
             group=self._account.gid if switch else None,
             extra_groups=[] if switch else None,
+            start_new_session=True,  # a Ctrl-C in the terminal reaches only the lab, which ends after initdb
         )
