@@ -5,7 +5,6 @@ floor. Run it on a machine that does nothing else.
 """
 
 import asyncio
-import json
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,11 +21,11 @@ from app.lab.bench.rig import Rig
 from app.lab.bench.run import Arm, Bench, measure, warm_up
 from app.lab.bench.stage import Stage
 from app.lab.bench.thresholds import THRESHOLDS
-from app.lab.cli.options import FILE_TO_WRITE, HOME, NAMES, FiniteRange, number, say
+from app.lab.cli.options import HOME, JSON_FILE, NAMES, FiniteRange, number, say, write_json
 from app.lab.stack.home import LabHome
 from app.lab.stack.machine import describe
 
-BENCH_HOME, REPORT = Path("build/bench"), Path("build/bench.json")
+BENCH_HOME = Path("build/bench")
 ROUNDS, QUICK_ROUNDS = 7, 2
 SECONDS, QUICK_SECONDS = 3.0, 1.0
 
@@ -49,7 +48,7 @@ SECONDS, QUICK_SECONDS = 3.0, 1.0
     show_default=f"{SECONDS:g}, or {QUICK_SECONDS:g} with --quick",
     help="duration of the load in each turn",
 )
-@click.option("--json", "json_file", type=FILE_TO_WRITE, show_default=str(REPORT), help="write the report to this file")
+@JSON_FILE
 @click.option("--quick", is_flag=True, help="measure fewer arms in fewer rounds, within 90 s; this proves nothing")
 @click.option(
     "--arms",
@@ -75,9 +74,8 @@ def command(
         rig.start_groups(group for arm in chosen for group in arm.groups)
         report = asyncio.run(_measure(rig, chosen, rounds, seconds))
     say(report.text())
-    json_file = json_file or REPORT
-    json_file.parent.mkdir(parents=True, exist_ok=True)
-    json_file.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+    if json_file is not None:
+        write_json(json_file, report.as_json())
     return 0 if report.holds else 1
 
 

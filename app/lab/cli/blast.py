@@ -1,6 +1,5 @@
 """Send a burst of purchases to a sale over HTTP, and print how they were answered and what the ledger has sold."""
 
-import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from app.blasts.load.tracing import GENERATOR
 from app.blasts.trace_ratio import races, trace_ratio_of
 from app.blasts.witnesses import Witnesses, read_witnesses, wait_until_complete
 from app.client import ApiRefused, ApiUnreachable, Document, SaleClient
-from app.lab.cli.options import FILE_TO_WRITE, FiniteRange, number
+from app.lab.cli.options import JSON_FILE, URL, FiniteRange, number, write_json
 from app.lab.stack.waiting import poll
 from app.lab.text_table import columns
 from app.sales.model import UnknownSale
@@ -50,8 +49,8 @@ PAIRS = 3  # pairs to print; --json has 20, and GET /sales/{sale}/witnesses retu
     show_default="1 if the strategy may oversell; otherwise the service decides",
     help="share of purchases that are traced",
 )
-@click.option("--url", default="http://127.0.0.1:8000", metavar="URL", help="address of the service")
-@click.option("--json", "json_file", type=FILE_TO_WRITE, help="also write the result, with the answer to each purchase")
+@click.option("--url", type=URL, default="http://127.0.0.1:8000", help="address of the service")
+@JSON_FILE
 def command(json_file: Path | None, **plan_options: Any) -> int:
     plan = LoadPlan(records=json_file is not None, **plan_options)
     with tracing(GENERATOR):
@@ -63,7 +62,7 @@ def command(json_file: Path | None, **plan_options: Any) -> int:
         print("\n".join(witnesses.lines(most=PAIRS)))
     if json_file is not None:
         document = {**result.summary(), **result.as_json(), "witnesses": witnesses.as_json(), "sale": sale}
-        json_file.write_text(json.dumps(document, indent=2) + "\n")
+        write_json(json_file, document)
     return 1 if result.errors or result.unsent else 0
 
 

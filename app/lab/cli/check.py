@@ -3,7 +3,6 @@
 docs/history.md describes the format and the rules.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import BinaryIO
@@ -11,7 +10,7 @@ from typing import BinaryIO
 import click
 
 from app.errors import AtomicTicketsError
-from app.lab.cli.options import FILE_TO_WRITE
+from app.lab.cli.options import JSON_FILE, write_json
 from app.races.history.check import Verdict, check
 
 CLEAN, FOUND, UNDECIDED = 0, 1, 2
@@ -22,7 +21,7 @@ CLEAN, FOUND, UNDECIDED = 0, 1, 2
     epilog="Exit code: 0 if nothing is found, 1 if anomalies are found, 2 if the file cannot be judged.",
 )
 @click.argument("history", type=click.File("rb"), help="file of JSON lines, or - for standard input")
-@click.option("--json", "json_file", type=FILE_TO_WRITE, help="also write the verdict to this file")
+@JSON_FILE
 def command(history: BinaryIO, json_file: Path | None) -> int:
     try:
         verdict = check(history)
@@ -31,7 +30,7 @@ def command(history: BinaryIO, json_file: Path | None) -> int:
         return UNDECIDED
     print(text_of(verdict))
     if json_file is not None:
-        json_file.write_text(json.dumps(verdict.as_json(), indent=2) + "\n")
+        write_json(json_file, verdict.as_json())
     return CLEAN if verdict.clean else FOUND
 
 

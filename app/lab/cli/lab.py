@@ -5,7 +5,6 @@ A store whose variable is set (REDIS_URL, BROKER_URL, DATABASE_URL) is used; the
 """
 
 import asyncio
-import json
 import os
 import time
 from dataclasses import dataclass
@@ -17,7 +16,16 @@ import click
 
 from app.api.lab_control import CONTROL_VARIABLE, LabControl, is_loopback
 from app.lab.cli.main import INTERRUPTED
-from app.lab.cli.options import API_PROCESSES, FILE_TO_WRITE, HOME, WORKERS, number, say
+from app.lab.cli.options import (
+    API_PROCESSES,
+    HOME,
+    JSON_FILE,
+    WORKERS,
+    number,
+    refuse_without_effect,
+    say,
+    write_json,
+)
 from app.lab.stack import api_port
 from app.lab.stack.faults import Faults
 from app.lab.stack.home import DEFAULT_HOME, LabHome
@@ -54,8 +62,10 @@ class LabOptions:
 @API_PROCESSES
 @WORKERS
 @click.option("--once", is_flag=True, help="run both sides of the comparison, print the report, and exit")
-@click.option("--json", "json_file", type=FILE_TO_WRITE, help="with --once, also write the report to this file")
+@JSON_FILE
 def command(**options: Any) -> int:
+    if not options["once"]:
+        refuse_without_effect("without --once", "json_file")
     return run(LabOptions(**options))
 
 
@@ -134,5 +144,5 @@ def _run_comparison(api_url: str, supervisor: Supervisor, json_file: Path | None
     report = asyncio.run(supervised(work, supervisor))
     say(report.text())
     if json_file is not None:
-        json_file.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+        write_json(json_file, report.as_json())
     return 0 if report.holds else 1

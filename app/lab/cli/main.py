@@ -1,10 +1,12 @@
 """The console command `atomictickets`. It imports only the module of the command that is called, to start fast."""
 
+import errno
 import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -25,17 +27,22 @@ PIPE_CLOSED = 141  # the exit code of a shell for a command that was ended by SI
 
 @contextmanager
 def ending_as_in_a_shell() -> Iterator[None]:
-    """Raise Exit after Ctrl-C, and if standard output was closed. click itself would end with 1 after both."""
+    """Raise Exit after Ctrl-C, and if standard output can't be written. click itself would end with 1 after each."""
     try:
         yield
+        sys.stdout.flush()  # what cannot be written is an error now, and not a note of the ending interpreter
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise click.exceptions.Exit(INTERRUPTED) from None
     except BrokenPipeError:
-        # The reader, such as `head`, has closed the pipe. The rest of the buffer goes to /dev/null, because otherwise
-        # it would fail again when the interpreter flushes it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()  # the reader, such as `head`, has closed the pipe
         raise click.exceptions.Exit(PIPE_CLOSED) from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        discard_output()
+        print(f"error: Standard output cannot be written: {error.strerror}.", file=sys.stderr)
+        raise click.exceptions.Exit(1) from None
 
 
 class LazyGroup(click.Group):
@@ -61,6 +68,21 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
 
 
+def discard_output() -> None:
+    """Send the rest of the buffer to /dev/null: it would fail again when the interpreter flushes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def open_missing_streams() -> None:
+    """Open /dev/null in place of standard streams that the caller has closed.
+
+    Otherwise the next file or socket gets their number, and a child process reads or writes it as its own stream.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  open until the process ends
+
+
 @click.group(
     cls=LazyGroup,
     commands=[click.Command(name, short_help=summary) for name, summary in COMMANDS.items()],
@@ -76,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     A known error is printed on standard error, a usage error in one line.
     """
+    open_missing_streams()
     try:
         return int(atomictickets.main(arguments, "atomictickets", standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -1,12 +1,18 @@
-"""Options and their types that the commands of `atomictickets` share, and printing."""
+"""Options that the commands of `atomictickets` share, what they refuse, and how they print and write."""
 
+import json
 import math
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
+
+from app.errors import AtomicTicketsError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -49,7 +55,7 @@ class FiniteRange(click.FloatRange):
 class FileToWrite(click.Path[Path]):
     """A file to be written later.
 
-    The directory is checked now, so that a mistyped name does not lose a measurement that takes an hour.
+    It is tried now, so that a mistyped name or a read-only disk does not lose a measurement that takes an hour.
     """
 
     def __init__(self) -> None:
@@ -61,11 +67,74 @@ class FileToWrite(click.Path[Path]):
             self.fail("The name is empty.", param, ctx)
         if not path.parent.is_dir():
             self.fail(f"Directory '{path.parent}' does not exist.", param, ctx)
+        if not path.exists():
+            refuse_unwritable(path.parent)
         return path
+
+
+class ServiceUrl(click.ParamType[str]):
+    """The address of a service: `http://HOST[:PORT]`, with or without a slash at its end."""
+
+    name = "URL"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            target = urlsplit(value)
+            complete = target.scheme == "http" and target.hostname and target.port != 0
+        except ValueError:
+            complete = False
+        if not complete or target.path not in ("", "/") or target.query or target.username is not None:
+            self.fail(f"{value!r} is not of the form http://HOST[:PORT].", param, ctx)
+        return value.rstrip("/")
+
+
+class Unwritable(AtomicTicketsError):
+    """A file could not be written after the work, although it could be before: the disk has become full."""
+
+    status, slug, title = 507, "unwritable", "Unwritable"
 
 
 FILE_TO_WRITE = FileToWrite()
 NAMES = Names()
+URL = ServiceUrl()
+JSON_FILE = click.option(
+    "--json",
+    "json_file",
+    type=FILE_TO_WRITE,
+    help="also write the report to this file, as JSON; a file that exists is replaced",
+)
+
+
+def refuse_unwritable(directory: Path) -> None:
+    """Raise UsageError if no file can be created in the directory. The permission bits alone do not tell."""
+    try:
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise click.UsageError(f"No file can be written to '{directory}': {error.strerror}.") from error
+
+
+def refuse_without_effect(why: str, *parameters: str) -> None:
+    """Raise UsageError if the user gave one of these options of the running command, which would have no effect."""
+    context, given = click.get_current_context(), click.ParameterSource.COMMANDLINE
+    for parameter in context.command.params:
+        if parameter.name in parameters and context.get_parameter_source(parameter.name) is given:
+            raise click.UsageError(f"{parameter.opts[0]} has no effect {why}.")
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write the document to a file that was given with --json. Raise Unwritable."""
+    with writing(path):
+        path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise Unwritable if the block cannot write the file."""
+    try:
+        yield
+    except OSError as error:
+        raise Unwritable(f"'{path}' cannot be written: {error.strerror}.") from error
 
 
 def say(line: str) -> None:

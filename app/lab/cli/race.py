@@ -16,7 +16,22 @@ import click
 
 from app.api.race_reports import RaceReports
 from app.blasts.load.plan import MAX_CONCURRENCY, MAX_REQUESTS
-from app.lab.cli.options import API_PROCESSES, FILE_TO_WRITE, HOME, NAMES, WORKERS, number, say
+from app.lab.cli.main import INTERRUPTED
+from app.lab.cli.options import (
+    API_PROCESSES,
+    FILE_TO_WRITE,
+    HOME,
+    JSON_FILE,
+    NAMES,
+    URL,
+    WORKERS,
+    number,
+    refuse_unwritable,
+    refuse_without_effect,
+    say,
+    write_json,
+    writing,
+)
 from app.lab.race.output import PlayedScenario, RaceReport
 from app.lab.race.page import refuse_without_marks, section_name, write_page
 from app.lab.race.plain_race import Race, race_all
@@ -38,7 +53,7 @@ RACE_HOME = Path("build/race")
 DEFAULTS = Workload()
 EXIT_CODE = (
     "Exit code: 0 if every strategy could be raced, every one that promises to be exact was exact in every run of the "
-    "crowd, and every scenario could be played; 1 otherwise."
+    "crowd, and every scenario could be played; 1 otherwise; 130 after Ctrl-C, which reports the runs that have ended."
 )
 
 
@@ -102,7 +117,7 @@ def epilog() -> str:
 @number("--repeat", 1, 1000, default=1, help="number of runs of the crowd for each strategy")
 @click.option(
     "--url",
-    metavar="URL",
+    type=URL,
     help="race against the service at this address; DATABASE_URL, LEDGER_SCHEMA_NAME and REDIS_URL name its stores",
 )
 @API_PROCESSES
@@ -114,7 +129,7 @@ def epilog() -> str:
     default=DEFAULT_HOME,
     help="store the report of the crowd in the home of this lab, for its dashboard, if it exists",
 )
-@click.option("--json", "json_file", type=FILE_TO_WRITE, help="also write the report to this file")
+@JSON_FILE
 @click.option(
     "--history",
     type=FILE_TO_WRITE,
@@ -122,69 +137,113 @@ def epilog() -> str:
 )
 @click.option("--write", "page", type=FILE_TO_WRITE, help="write the tables into this Markdown file, between its marks")
 def command(**options: Any) -> int:
+    if options["url"]:
+        refuse_without_effect("with --url", "home", "api_processes", "workers")
+    if not {CROWD, "all"}.intersection(options["scenario"]):
+        refuse_without_effect(
+            "without the scenario crowd", "stock", "requests", "concurrency", "think_ms", "repeat", "lab"
+        )
     return run(RaceOptions(**options))
 
 
 def run(options: RaceOptions) -> int:
-    """Run the race, and return the exit code. Raise UnknownChoice or NoMarks before anything is started."""
+    """Run the race, and return the exit code. Raise UnknownChoice or NoMarks before anything is started.
+
+    After Ctrl-C the runs that have ended are reported and written, except to a page, whose tables are complete.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, the processes are stopped
     strategies = chosen_strategies(options.strategies or [])
     scenarios = chosen_scenarios(options.scenario, remote=options.url is not None)
     workload = options.workload
     if options.page:
         refuse_without_marks(options.page, [section_name(name, workload) for name in scenarios])
+    if CROWD in scenarios and options.lab.is_dir():
+        refuse_unwritable(options.lab)
     report = RaceReport(workload=workload, repeat=options.repeat, api_processes=options.api_processes)
+    try:
+        measure(options, scenarios, strategies, report)
+    except KeyboardInterrupt:
+        report.interrupted = True
+        if report.is_empty:
+            say("Interrupted before the first run had ended: there is nothing to report.")
+            return INTERRUPTED
+        say("Interrupted. The report has the runs that had ended until then.")
+    say("\n" + report.text())
+    write_files(options, report)
+    return INTERRUPTED if report.interrupted else 0 if report.holds else 1
+
+
+def measure(options: RaceOptions, scenarios: list[str], strategies: "Strategies", report: RaceReport) -> None:
+    """Run the crowd and play the scenarios. Each run is in the report as soon as it has ended."""
+    workload = options.workload
     if CROWD in scenarios:
         say(f"crowd: {workload.requests} buyers, {workload.concurrency} at once, for {workload.stock} tickets")
-        report.race = run_plain_race(options, strategies)
+        report.race = Race()
+        run_plain_race(options, strategies, report.race)
     for faults in (False, True):
         wanted = [name for name in scenarios if name != CROWD and SCENARIOS[name].faults == faults]
         if wanted:
-            report.played += play_all(options, wanted, strategies, faults=faults)
-    say("\n" + report.text())
-    write_files(options, report)
-    return 0 if report.holds else 1
+            play_all(options, wanted, strategies, report.played, faults=faults)
 
 
 def write_files(options: RaceOptions, report: RaceReport) -> None:
-    """Write the report to every file that was asked for."""
-    if report.race is not None and options.lab.is_dir():
-        write_private_json(RaceReports(options.lab).place(report.started_at), report.as_json())
+    """Write the report to every file that was asked for, and say so."""
+    written = []
     if options.json_file:
-        report.write_json(options.json_file)
+        write_json(options.json_file, report.as_json())
+        written.append(options.json_file)
     if options.history:
-        report.write_history(options.history)
-    if options.page:
-        write_page(options.page, report)
+        with writing(options.history):
+            report.write_history(options.history)
+        written.append(options.history)
+    if options.page and not report.interrupted:
+        with writing(options.page):
+            write_page(options.page, report)
+        written.append(options.page)
+    if report.race is not None and report.race.has_ended_runs and options.lab.is_dir():
+        kept = RaceReports(options.lab).place(report.started_at)
+        with writing(kept):
+            write_private_json(kept, report.as_json())
+        written.append(kept)
+    if written:
+        say(f"\nWritten: {', '.join(map(str, written))}")
 
 
-def run_plain_race(options: RaceOptions, strategies: "Strategies") -> Race:
+def run_plain_race(options: RaceOptions, strategies: "Strategies", outcome: Race) -> None:
     """Race the strategies against the service at --url, or on servers of their own."""
 
     def race(target: Target) -> Coroutine[Any, Any, Race]:
-        keep_history = options.history is not None
-        return race_all(target, strategies, options.workload, repeat=options.repeat, say=say, keep_history=keep_history)
+        return race_all(
+            target,
+            strategies,
+            options.workload,
+            repeat=options.repeat,
+            say=say,
+            keep_history=options.history is not None,
+            outcome=outcome,
+        )
 
     if options.url:
         target = given_target(options.url, GivenStores())
         asyncio.run(refuse_unusable(target, strategies[0]))
-        return asyncio.run(race(target))
+        asyncio.run(race(target))
+        return
     with OwnTarget(LabHome(options.home), say, options.api_processes, options.workers, faults=False) as target:
-        return asyncio.run(supervised(race(target), target.supervisor))
+        asyncio.run(supervised(race(target), target.supervisor))
 
 
 def play_all(
-    options: RaceOptions, wanted: list[str], strategies: "Strategies", *, faults: bool
-) -> list[PlayedScenario]:
-    """Play these scenarios, which all need failpoints or all do not, on one target."""
-    played = []
+    options: RaceOptions, wanted: list[str], strategies: "Strategies", played: list[PlayedScenario], *, faults: bool
+) -> None:
+    """Play these scenarios, which all need failpoints or all do not, on one target, and add them to `played`."""
     with OwnTarget(LabHome(options.home), say, options.api_processes, options.workers, faults=faults) as target:
         for name in wanted:
             scenario = SCENARIOS[name]
             say(f"{name}: {scenario.summary}")
-            scenes, failures = asyncio.run(supervised(play(target, scenario, strategies, say), target.supervisor))
-            played.append(PlayedScenario(name, scenario.summary, scenes, failures))
-    return played
+            result = PlayedScenario(name, scenario.summary, scenes=[], failures={})
+            played.append(result)
+            work = play(target, scenario, strategies, say, scenes=result.scenes, failures=result.failures)
+            asyncio.run(supervised(work, target.supervisor))
 
 
 def chosen_scenarios(wanted: list[str], *, remote: bool) -> list[str]:

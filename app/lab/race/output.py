@@ -1,6 +1,5 @@
 """The report of `atomictickets race`: the plain race and the scenarios, as text, as JSON and as a history."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -45,6 +44,7 @@ class RaceReport:
     """Everything that one run of the command measured.
 
     `race`: the plain race, or None if only scenarios were chosen
+    `interrupted`: whether Ctrl-C ended it, so that it has only the runs that had ended until then
     `load_average`: of the minute before, which shows how busy other programs kept the machine
     `started_at`: ISO 8601, in UTC
     """
@@ -55,7 +55,15 @@ class RaceReport:
     race: Race | None = None
     played: list[PlayedScenario] = field(default_factory=list)
     load_average: float = field(default_factory=lambda: os.getloadavg()[0])
+    interrupted: bool = False
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether no run has ended."""
+        return not (self.race and self.race.has_ended_runs) and not any(
+            scenario.scenes or scenario.failures for scenario in self.played
+        )
 
     @property
     def holds(self) -> bool:
@@ -63,16 +71,18 @@ class RaceReport:
         return (self.race is None or self.race.holds) and not any(scenario.failures for scenario in self.played)
 
     def text(self) -> str:
-        parts = [] if self.race is None else [text_of(self.race.entries)]
-        parts += ["\n".join(lines_of(scenario)) for scenario in self.played]
+        parts = [text_of(self.race.entries)] if self.race and self.race.has_ended_runs else []
+        parts += ["\n".join(lines_of(scenario)) for scenario in self.played if scenario.scenes or scenario.failures]
         return "\n\n".join(parts)
 
     def as_json(self) -> dict[str, Any]:
+        entries = [] if self.race is None else self.race.entries
         return {
             "started_at": self.started_at,
+            "interrupted": self.interrupted,
             "load_average_before": round(self.load_average, 1),
             "workload": self.workload.as_json() | {"repeat": self.repeat, "api_processes": self.api_processes},
-            "race": [] if self.race is None else [entry.as_json() for entry in self.race.entries],
+            "race": [entry.as_json() for entry in entries if entry.runs or entry.failure is not None],
             "scenarios": {
                 scenario.name: {
                     "scenes": [scene.as_json() for scene in scenario.scenes],
@@ -82,9 +92,6 @@ class RaceReport:
             },
             **describe(),
         }
-
-    def write_json(self, path: Path) -> None:
-        path.write_text(json.dumps(self.as_json(), indent=2) + "\n")
 
     def write_history(self, path: Path) -> None:
         """Write the history of the race and of all scenes to one file."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from app.lab.race.failures import FAILURES, reason
 from app.lab.race.figures import Entry
 from app.lab.race.history import History
+from app.lab.race.progress import Progress
 from app.lab.race.run import race, warm_up
 from app.lab.race.target import Target
 from app.lab.race.workload import Contestant, Workload
@@ -16,8 +17,13 @@ from app.strategies.dependencies import RegisteredStrategy
 class Race:
     """The outcome of a race. `history` holds the events of all runs, or nothing if they were not kept."""
 
-    entries: list[Entry]
+    entries: list[Entry] = field(default_factory=list)
     history: History = field(default_factory=History)
+
+    @property
+    def has_ended_runs(self) -> bool:
+        """Return whether there is anything to report."""
+        return any(entry.runs or entry.failure is not None for entry in self.entries)
 
     @property
     def holds(self) -> bool:
@@ -33,15 +39,20 @@ async def race_all(
     repeat: int,
     say: Callable[[str], None],
     keep_history: bool = True,
+    outcome: Race | None = None,
 ) -> Race:
     """Race the strategies `repeat` times each, report each run with `say`, and return the outcome.
+
+    It is written to `outcome` after each run, so that a caller who is interrupted has what has ended until then.
 
     The strategies take turns, so that a machine that slows down slows all of them. A strategy that fails is reported
     and not raced again. A history takes a megabyte or two for each 1,000 buyers, so pass `keep_history=False` if it is
     not needed.
     """
     entries = {strategy: entry_of(strategy) for strategy in strategies}
-    outcome = Race(list(entries.values()))
+    outcome = Race() if outcome is None else outcome
+    outcome.entries[:] = entries.values()
+    progress = Progress(repeat * len(entries), say)
     for turn in range(1, repeat + 1):
         for strategy, entry in entries.items():
             if entry.failure is not None:
@@ -53,14 +64,15 @@ async def race_all(
                 run = await race(target, contestant, workload)
             except FAILURES as error:
                 entry.failure = reason(error)
-                say(f"  {turn}/{repeat} {strategy.name}: {entry.failure}")
+                progress.ended(f"{strategy.name}: {entry.failure}")
+                progress.skip(repeat - turn)
                 continue
             entry.add(run.figures, run.verdict.findings if run.verdict else ())
             if run.history is not None and keep_history:
                 outcome.history.merge(run.history)
             found = ", ".join(entry.findings) or "nothing found"
-            say(
-                f"  {turn}/{repeat} {strategy.name}: {run.figures.sold} sold of {workload.stock},"
+            progress.ended(
+                f"{strategy.name}: {run.figures.sold} sold of {workload.stock},"
                 f" {run.figures.answered_per_second:,.0f} answers/s; {found}"
             )
     return outcome

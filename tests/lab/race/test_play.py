@@ -39,8 +39,10 @@ async def test_a_process_held_when_a_scenario_fails_is_resumed_for_the_next_stra
             raise ERRORS[strategy][0]
         return await SCENARIOS["limit"].act(target, strategy)  # a worker has to book its one order
 
-    work = play(target, Scenario(act, "a test"), [*ERRORS, AtomicStrategy], print)
-    scenes, failures = await supervised(work, target.supervisor)
+    scenes: list[Scene] = []
+    failures: dict[str, str] = {}
+    work = play(target, Scenario(act, "a test"), [*ERRORS, AtomicStrategy], print, scenes=scenes, failures=failures)
+    await supervised(work, target.supervisor)
     assert failures == {strategy.name: reason for strategy, (_, reason) in ERRORS.items()}
     assert [(scene.strategy, scene.figures["booked"], scene.found) for scene in scenes] == [("atomic", 1, {})]
 

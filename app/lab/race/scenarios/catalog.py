@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.lab.race.failures import FAILURES, reason
+from app.lab.race.progress import Progress
 from app.lab.race.scenarios.crash import crash
 from app.lab.race.scenarios.failover import failover
 from app.lab.race.scenarios.hot_and_spread import hot_and_spread
@@ -42,26 +43,27 @@ async def play(
     scenario: Scenario,
     strategies: Sequence[type[RegisteredStrategy]],
     say: Callable[[str], None],
-) -> tuple[list[Scene], dict[str, str]]:
-    """Play a scenario with each strategy. Return the scenes, and by strategy the reasons of those that failed.
+    *,
+    scenes: list[Scene],
+    failures: dict[str, str],
+) -> None:
+    """Play a scenario with each strategy. Add to `scenes`, or by strategy to `failures` the reason why it failed.
 
-    After a failure the installation is repaired for the next strategy. Raise ProcessFailed if it cannot be.
+    Both are added to after each strategy, so that a caller who is interrupted has what has ended until then. After a
+    failure the installation is repaired for the next strategy. Raise ProcessFailed if it cannot be.
     """
-    scenes: list[Scene] = []
-    failures: dict[str, str] = {}
+    progress = Progress(len(strategies), say)
     for strategy in strategies:
         try:
             played = await scenario.act(target, strategy)
         except FAILURES as error:
             failures[strategy.name] = reason(error)
-            say(f"  {strategy.name}: {failures[strategy.name]}")
+            progress.ended(f"{strategy.name}: {failures[strategy.name]}")
             await target.recover()
             continue
         scenes += played
-        for scene in played:
-            figures = ", ".join(f"{name} {value}" for name, value in scene.figures.items())
-            say(f"  {strategy.name}: {figures}; {anomalies_text(scene.found)}")
-    return scenes, failures
+        found = "; then ".join(anomalies_text(scene.found) for scene in played)
+        progress.ended(f"{strategy.name}: {found or 'no purchase could be stopped'}")
 
 
 def anomalies_text(found: Mapping[str, int]) -> str:
