@@ -1,5 +1,6 @@
 """The strategies of this release, by name. To add one, write its module and add its class here."""
 
+import sys
 from collections.abc import Mapping
 
 from app.sales.strategy import Strategy
@@ -61,3 +62,9 @@ def build_strategies(dependencies: StrategyDependencies) -> Mapping[str, Strateg
 def strategy_names() -> tuple[str, ...]:
     """Return the names of the strategies, in the order of STRATEGIES."""
     return tuple(STRATEGIES)
+
+
+def summary_of(strategy: type[RegisteredStrategy]) -> str:
+    """Return what the strategy is: the first line of its module, without the name before the colon."""
+    first, _, _ = (sys.modules[strategy.__module__].__doc__ or "").partition("\n")
+    return first.partition(": ")[2]

@@ -5,8 +5,8 @@ starts servers of its own.
 """
 
 import asyncio
+import shutil
 import signal
-import textwrap
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,25 +32,28 @@ from app.lab.cli.options import (
     write_json,
     writing,
 )
-from app.lab.race.output import PlayedScenario, RaceReport
+from app.lab.race.output import RaceReport
 from app.lab.race.page import refuse_without_marks, section_name, write_page
 from app.lab.race.plain_race import Race, race_all
 from app.lab.race.preflight import refuse_unusable
+from app.lab.race.scenario_text import PlayedScenario
 from app.lab.race.scenarios.catalog import SCENARIOS, play
 from app.lab.race.target import OwnTarget, Target, given_target
 from app.lab.race.workload import CROWD, UnknownChoice, Workload, chosen_strategies
 from app.lab.stack.home import DEFAULT_HOME, LabHome, write_private_json
 from app.lab.stack.supervised import supervised
+from app.lab.text_table import explained
 from app.sales.model import MAX_STOCK, MAX_THINK_MS
 from app.settings import GivenStores
 from app.strategies.dependencies import RegisteredStrategy
-from app.strategies.registry import STRATEGIES
+from app.strategies.registry import STRATEGIES, summary_of
 
 if TYPE_CHECKING:
     Strategies = Sequence[type[RegisteredStrategy]]
 
 RACE_HOME = Path("build/race")
 DEFAULTS = Workload()
+MAX_WIDTH = 100  # of explanations, which are hard to read in longer lines
 EXIT_CODE = (
     "Exit code: 0 if every strategy could be raced, every one that promises to be exact was exact in every run of the "
     "crowd, and every scenario could be played; 1 otherwise; 130 after Ctrl-C, which reports the runs that have ended."
@@ -87,7 +90,7 @@ def epilog() -> str:
 
     A line of \\b keeps click from wrapping the paragraph that follows, as it would break names at their hyphens.
     """
-    strategies = textwrap.wrap(", ".join(STRATEGIES), width=74, break_on_hyphens=False)
+    strategies = explained([(name, summary_of(strategy)) for name, strategy in STRATEGIES.items()], 76)
     scenarios = [f"  {CROWD:<15} the plain race: many buyers at once, nothing breaks"]
     scenarios += [f"  {name:<15} {scenario.summary}" for name, scenario in SCENARIOS.items()]
     listed = ["\b", "Strategies:", *(f"  {line}" for line in strategies), "", "\b", "Scenarios:", *scenarios]
@@ -168,7 +171,7 @@ def run(options: RaceOptions) -> int:
             say("Interrupted before the first run had ended: there is nothing to report.")
             return INTERRUPTED
         say("Interrupted. The report has the runs that had ended until then.")
-    say("\n" + report.text())
+    say("\n" + report.text(min(shutil.get_terminal_size().columns, MAX_WIDTH)))
     write_files(options, report)
     return INTERRUPTED if report.interrupted else 0 if report.holds else 1
 
@@ -207,6 +210,8 @@ def write_files(options: RaceOptions, report: RaceReport) -> None:
         written.append(kept)
     if written:
         say(f"\nWritten: {', '.join(map(str, written))}")
+    if options.history:
+        say(f"`atomictickets check {options.history}` shows the witnesses with the lines of that file.")
 
 
 def run_plain_race(options: RaceOptions, strategies: "Strategies", outcome: Race) -> None:
@@ -225,6 +230,8 @@ def run_plain_race(options: RaceOptions, strategies: "Strategies", outcome: Race
 
     if options.url:
         target = given_target(options.url, GivenStores())
+        if target.database_url is None:
+            say("DATABASE_URL is not set: no history is checked, and the service's own figures are believed.")
         asyncio.run(refuse_unusable(target, strategies[0]))
         asyncio.run(race(target))
         return

@@ -13,6 +13,7 @@ from app.races.history.findings import Finding
 class RaceFigures:
     """The figures of one run. A figure is None if it could not be read, for example without access to the stores.
 
+    `stock`: tickets for sale
     `accepted`, `sold`: tickets that were accepted, according to the answers, and tickets that are booked in the ledger
     `errors`: purchases whose final answer was neither an acceptance nor a refusal as sold out or over the limit
     `p50_ms`, `p95_ms`, `p99_ms`, `p999_ms`: from the first request of a purchase to its final answer
@@ -28,6 +29,7 @@ class RaceFigures:
     `redis_reads`: requests that Redis read from its connections, each with one command or many, for each purchase
     """
 
+    stock: int
     accepted: int
     sold: int
     oversold: int
@@ -67,6 +69,7 @@ class Entry:
 
     `findings`: by anomaly, the finding of the first run that has it, with the count of all runs
     `failure`: the reason why the strategy could not be raced
+    `summary`: what the strategy is, in a sentence or two
     """
 
     name: str
@@ -76,6 +79,7 @@ class Entry:
     runs: list[RaceFigures] = field(default_factory=list)
     findings: dict[str, Finding] = field(default_factory=dict)
     failure: str | None = None
+    summary: str = ""
 
     def add(self, figures: RaceFigures, findings: Sequence[Finding]) -> None:
         """Add a run, and add up the findings of each anomaly."""
@@ -100,6 +104,14 @@ class Entry:
         )
 
     @property
+    def found(self) -> dict[str, int]:
+        """Return the count of each anomaly over all runs. Without a history it is known from the figures alone."""
+        if self.findings:
+            return {str(name): finding.count for name, finding in self.findings.items()}
+        counts = {name: sum(getattr(run, name) for run in self.runs) for name in ("oversold", "undersold")}
+        return {name: count for name, count in counts.items() if count}
+
+    @property
     def oversold_in(self) -> int:
         """Return the number of runs that were oversold."""
         return sum(run.oversold > 0 for run in self.runs)
@@ -118,6 +130,7 @@ class Entry:
         spreads = {name: spread for name in FIGURE_NAMES if (spread := self.spread(name)) is not None}
         return {
             "strategy": self.name,
+            "summary": self.summary,
             "promises_exactness": self.promises_exactness,
             "keeps_limit": self.keeps_limit,
             "accepted_in": self.accepted_in,

@@ -1,6 +1,7 @@
 """The history of a race in the format of docs/history.md: its events are recorded here and written as JSON lines."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from app.sales.model import ReservationId
 
 PAGE = 1_000
 CONTENTION = "contention"
+LINE_NUMBER = re.compile(r"^line \d+(: |$)| \(line \d+\)")
 
 Event = dict[str, Any]
 
@@ -80,8 +82,12 @@ class History:
         yield json.dumps(event("ok", "ledger-read", "race", {"counters": self.counters, "complete": True}, self._end))
 
     def verdict(self) -> Verdict:
-        """Return what the check of this history finds."""
-        return check(self.lines())
+        """Return what the check of this history finds, without the numbers of lines: it is in no file."""
+        verdict = check(self.lines())
+        for finding in verdict.findings:
+            finding.sentence = LINE_NUMBER.sub("", finding.sentence)
+            finding.evidence = [text for line in finding.evidence if (text := LINE_NUMBER.sub("", line))]
+        return verdict
 
     @property
     def _end(self) -> float:

@@ -1,42 +1,17 @@
 """The report of `atomictickets race`: the plain race and the scenarios, as text, as JSON and as a history."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from app.lab.race.history import History
 from app.lab.race.plain_race import Race
-from app.lab.race.scenarios.catalog import anomalies_text
-from app.lab.race.scenarios.scene import Scene
+from app.lab.race.scenario_text import PlayedScenario, scenario_lines
 from app.lab.race.table import text_of
 from app.lab.race.workload import Workload
 from app.lab.stack.machine import describe
-from app.lab.text_table import aligned
-
-
-class PlayedScenario(NamedTuple):
-    """The result of one scenario, played with all chosen strategies.
-
-    `failures`: for each strategy that could not be played, the reason
-    """
-
-    name: str
-    summary: str
-    scenes: list[Scene]
-    failures: dict[str, str]
-
-    def rows(self) -> list[list[str]]:
-        """Return a table: the heading, a row for each scene, and a row for each failure."""
-        names = list(dict.fromkeys(name for scene in self.scenes for name in scene.figures))
-        rows = [["strategy", *names, "found"]]
-        rows += [
-            [scene.strategy, *(str(scene.figures.get(name, "-")) for name in names), anomalies_text(scene.found)]
-            for scene in self.scenes
-        ]
-        return rows + [[name, *["-"] * len(names), f"failed: {why}"] for name, why in self.failures.items()]
 
 
 @dataclass
@@ -70,9 +45,14 @@ class RaceReport:
         """Return whether the race kept every promise and no scenario failed to be played."""
         return (self.race is None or self.race.holds) and not any(scenario.failures for scenario in self.played)
 
-    def text(self) -> str:
-        parts = [text_of(self.race.entries)] if self.race and self.race.has_ended_runs else []
-        parts += ["\n".join(lines_of(scenario)) for scenario in self.played if scenario.scenes or scenario.failures]
+    def text(self, width: int = 80) -> str:
+        """Return the report as text. Its tables and explanations have at most `width` columns."""
+        parts = [text_of(self.race.entries, width)] if self.race and self.race.has_ended_runs else []
+        parts += [
+            "\n".join(scenario_lines(scenario, width))
+            for scenario in self.played
+            if scenario.scenes or scenario.failures
+        ]
         return "\n\n".join(parts)
 
     def as_json(self) -> dict[str, Any]:
@@ -101,17 +81,3 @@ class RaceReport:
             merged.merge(history)
         with path.open("w") as file:
             file.writelines(f"{line}\n" for line in merged.lines())
-
-
-def lines_of(played: PlayedScenario) -> list[str]:
-    return [f"{played.name}: {played.summary}", "", *aligned(played.rows()), *witness_lines(played.scenes)]
-
-
-def witness_lines(scenes: Sequence[Scene]) -> list[str]:
-    """Return the witness of each anomaly in each scene, as lines of text."""
-    lines = []
-    for scene in scenes:
-        for finding in scene.verdict.findings:
-            lines += ["", f"{scene.strategy}: {finding.anomaly}: {finding.sentence}"]
-            lines += [f"    {line}" for line in finding.evidence]
-    return lines

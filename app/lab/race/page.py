@@ -81,10 +81,10 @@ def race_tables(entries: list[Entry]) -> list[str]:
     """Return two Markdown tables: what was sold and how fast, and what it cost."""
     ordered = by_merit(entries)
     rows = table(ordered, OUTCOME + LATENCY)
-    rows[0].insert(6, "from to")
+    rows[0].insert(7, "from to")
     rows[0].append("found")
     for row, entry in zip(rows[1:], ordered, strict=True):
-        row.insert(6, spread_of(entry, "answered_per_second"))
+        row.insert(7, spread_of(entry, "answered_per_second"))
         row.append(found_text(entry))
     return [*markdown(rows), "", *markdown(table(ordered, RETRIES + STORES))]
 

@@ -11,6 +11,7 @@ from app.lab.race.run import race, warm_up
 from app.lab.race.target import Target
 from app.lab.race.workload import Contestant, Workload
 from app.strategies.dependencies import RegisteredStrategy
+from app.strategies.registry import summary_of
 
 
 @dataclass
@@ -80,4 +81,10 @@ async def race_all(
 
 def entry_of(strategy: type[RegisteredStrategy]) -> Entry:
     """Return the entry of a strategy that has not been raced yet."""
-    return Entry(strategy.name, strategy.promises_exactness, strategy.keeps_limit, str(strategy.accepted_in))
+    return Entry(
+        strategy.name,
+        strategy.promises_exactness,
+        strategy.keeps_limit,
+        str(strategy.accepted_in),
+        summary=summary_of(strategy),
+    )

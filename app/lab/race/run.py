@@ -83,6 +83,7 @@ def figures_of(result: LoadResult, view: Document, samples: LedgerSamples | None
     since_start = None if consistent is None else max(consistent - result.started_at, result.accepted_seconds)
     has_redis = bool(counters.reads)
     return RaceFigures(
+        stock=int(view["stock"]),
         accepted=result.accepted * result.plan.quantity,
         sold=sold,
         oversold=int(view["oversold"]),

@@ -1,10 +1,11 @@
-"""The tables of a race, and their text for a terminal."""
+"""The report of the plain race as text: tables, what their columns and the strategies are, and what was found."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from app.lab.race.closing import Result, closing_lines
 from app.lab.race.figures import Entry, by_merit
-from app.lab.text_table import aligned
+from app.lab.text_table import explained, laid_out
 
 
 class Column(NamedTuple):
@@ -28,72 +29,83 @@ def hundredths(value: float) -> str:
 
 
 OUTCOME = (
+    Column("stock", "stock", whole),
     Column("sold", "sold", whole),
     Column("oversold", "oversold", whole),
     Column("undersold", "undersold", whole),
     Column("errors", "errors", whole),
     Column("answers/s", "answered_per_second", whole),
-    Column("consistent s", "seconds_to_consistent", hundredths),
 )
 LATENCY = (
     Column("p50 ms", "p50_ms", tenths),
     Column("p95 ms", "p95_ms", tenths),
     Column("p99 ms", "p99_ms", tenths),
     Column("p99.9 ms", "p999_ms", tenths),
+    Column("consistent s", "seconds_to_consistent", hundredths),
 )
 RETRIES = (
     Column("retries/sold", "retries", hundredths),
     Column("aborts/sold", "aborts", hundredths),
     Column("asked again", "asked_again", hundredths),
+    Column("lock wait ms", "lock_wait_ms", tenths),
 )
 STORES = (
-    Column("lock wait ms", "lock_wait_ms", tenths),
     Column("connections", "connections", whole),
-    Column("connections mean", "connections_mean", tenths),
+    Column("mean", "connections_mean", tenths),
     Column("Redis calls", "redis_calls", hundredths),
     Column("Redis reads", "redis_reads", hundredths),
 )
-NOTES = (
-    "Figures are medians over the runs. Strategies that were exact come first, the fastest of them at the top.",
-    "A - means that the figure cannot be read from here. A ! means: the strategy broke its promise.",
-    "",
-    "promises              exact: the strategy promises to sell exactly its stock; nothing: it promises nothing",
-    "order in              place of an accepted order when its buyer is answered: the ledger (committed), the stream",
-    "                      in Redis (written with the decision), or only a process (lost if the process dies)",
-    "answers/s             purchases answered per second, accepted or refused. Tickets per second would be a rate of",
-    "                      the few tickets, and would praise the strategy that sells most of what it does not have",
-    "consistent s          seconds from the last acceptance until the ledger had all accepted tickets",
-    "p50 to p99.9 ms       time from a buyer's first request to the final answer",
-    "retries/sold          attempts inside the service that lost to another purchase, for each ticket sold",
-    "aborts/sold           those of the retries that PostgreSQL aborted, for each ticket sold",
-    "asked again           requests that buyers repeated, for each purchase",
-    "lock wait ms          time that the API waited for locks in PostgreSQL, for each purchase",
-    "connections, mean     busy connections of the API to PostgreSQL: the most at once, and the mean",
-    "Redis calls, reads    for each purchase: commands that Redis executed (also in scripts and for workers), and",
-    "                      requests that it read from its connections",
-    "",
-    "docs/strategies.md says which strategy to use. --scenario all shows what a crash, a pause or a failover does.",
-)
+TABLES: Mapping[str, tuple[Column, ...]] = {
+    "What was sold": OUTCOME,
+    "How long it took": LATENCY,
+    "What it cost inside the service": RETRIES,
+    "What it cost the stores": STORES,
+}
+COLUMNS = (
+    ("stock", "tickets for sale"),
+    ("sold", "tickets booked in the ledger"),
+    ("oversold, undersold", "tickets sold that do not exist, and tickets that stayed unsold although buyers asked"),
+    ("errors", "purchases that ended in another answer than accepted, sold out or over the limit, or in none"),
+    ("answers/s", "purchases answered in a second, accepted or refused, whatever the stock"),
+    ("p50 to p99.9 ms", "time from a buyer's first request to the final answer"),
+    ("consistent s", "seconds from the last acceptance until the ledger had all accepted tickets"),
+    ("retries, aborts", "attempts that lost to another purchase, and those PostgreSQL aborted, for each ticket sold"),
+    ("asked again", "requests that buyers repeated, for each purchase"),
+    ("lock wait ms", "time that the API waited for locks in PostgreSQL, for each purchase"),
+    ("connections, mean", "busy connections of the API to PostgreSQL: the most at once, and the mean"),
+    ("Redis calls, reads", "commands that Redis executed, and requests that it read, for each purchase"),
+    ("-", "cannot be read from here"),
+    ("!", "broke its promise to be exact"),
+)  # fmt: skip
+PLACES = {"ledger": "in the ledger", "stream": "in a stream of Redis", "process": "only in a process"}
 
 
-def text_of(entries: Sequence[Entry]) -> str:
-    """Return three tables with the best strategy first, then the anomalies found, each with its smallest witness.
+def text_of(entries: Sequence[Entry], width: int = 80) -> str:
+    """Return tables with the best strategy first, what their columns and the strategies are, and what was found.
 
     A strategy without a run is in no table, because nothing is known of it.
     """
     ordered = by_merit(entries)
     raced = [entry for entry in ordered if entry.runs]
-    outcome = table(raced, OUTCOME)
-    outcome[0][1:1] = ["promises", "order in"]
-    for row, entry in zip(outcome[1:], raced, strict=True):
-        row[1:1] = ["exact" if entry.promises_exactness else "nothing", entry.accepted_in]
     lines = []
-    for rows in (outcome, table(raced, LATENCY + RETRIES), table(raced, STORES)):
-        lines += [*aligned(rows), ""]
-    lines += NOTES
+    for title, columns in TABLES.items():
+        lines += [title, "", *laid_out(table(raced, columns), width), ""]
+    lines += ["All figures are medians over the runs. The columns:", "", *explained(COLUMNS, width), ""]
+    lines += ["The strategies:", "", *explained([(entry.name, described(entry)) for entry in raced], width)]
     for entry in ordered:
         lines += finding_lines(entry)
-    return "\n".join(lines)
+    results = [
+        Result(entry.name, entry.found, entry.promises_exactness, failure=entry.failure is not None)
+        for entry in ordered
+        if entry.runs or entry.failure is not None
+    ]
+    return "\n".join([*lines, "", *closing_lines(results, width)])
+
+
+def described(entry: Entry) -> str:
+    """Return what the strategy is, what it promises, and the place of an accepted order when its buyer is answered."""
+    promise = "Promises to be exact" if entry.promises_exactness else "Promises nothing"
+    return f"{entry.summary} {promise}; an accepted order is {PLACES[entry.accepted_in]}.".lstrip()
 
 
 def table(entries: Sequence[Entry], columns: Sequence[Column]) -> list[list[str]]:

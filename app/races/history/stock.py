@@ -18,7 +18,7 @@ class RoundStock:
     `accepted`, `booked`, `released`: tickets.
     `beyond`: the first booking for which no ticket was left.
     `owners`: the reservation by ticket, until a ticket is sold twice.
-    `twice`: the reservation that already had the ticket, and the booking that got it again.
+    `twice`: the reservation that already had the ticket, the booking that got it again, and the ticket.
     `remaining`, `backlog`: the final counter.
     """
 
@@ -28,7 +28,7 @@ class RoundStock:
     released: int = 0
     beyond: Booking | None = None
     owners: dict[int, str] = field(default_factory=dict)
-    twice: tuple[str, Booking] | None = None
+    twice: tuple[str, Booking, int] | None = None
     remaining: int | None = None
     backlog: int = 0
 
@@ -64,7 +64,7 @@ class Stock:
             for ticket in range(booking.ticket, booking.ticket + booking.quantity):
                 owner = tally.owners.setdefault(ticket, booking.reservation_id)
                 if owner != booking.reservation_id:
-                    tally.twice = (owner, booking)
+                    tally.twice = (owner, booking, ticket)
                     tally.owners = {}
                     break
 
@@ -85,8 +85,11 @@ class Stock:
     def _judge(self, name: str, tally: RoundStock, stock: int) -> None:
         if tally.beyond is not None:
             if tally.twice is not None:
-                owner, booking = tally.twice
-                why, evidence = "Two buyers hold the same ticket:", [f"booking {owner}", booking.describe()]
+                owner, booking, ticket = tally.twice
+                why, evidence = (
+                    "Two buyers hold the same ticket:",
+                    [f"booking {reservation}: ticket {ticket}" for reservation in (owner, booking.reservation_id)],
+                )
             else:
                 why, evidence = "This is the first booking for which no ticket was left:", [tally.beyond.describe()]
             self._findings.add(

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.lab.race.closing import COSTS
 from app.lab.race.figures import Entry, RaceFigures, by_merit, percentiles_ms
 from app.lab.race.output import RaceReport
 from app.lab.race.page import NoMarks, race_tables, rewritten
@@ -11,10 +12,12 @@ from app.lab.race.plain_race import Race
 from app.lab.race.table import OUTCOME, STORES, table, text_of
 from app.lab.race.workload import Workload
 from app.races.history.findings import Anomaly, Finding
+from app.strategies.registry import STRATEGIES, summary_of
 
 
 def run(**figures: Any) -> RaceFigures:
     known: dict[str, Any] = {
+        "stock": 10,
         "accepted": 10,
         "sold": 10,
         "oversold": 0,
@@ -107,7 +110,7 @@ def test_percentiles_are_latencies_that_some_purchase_had() -> None:
 
 
 def test_a_figure_that_was_not_read_is_a_dash_in_the_table() -> None:
-    assert table([entry("x", run(answered_per_second=123456.0))], OUTCOME)[1][5] == "123,456"
+    assert table([entry("x", run(answered_per_second=123456.0))], OUTCOME)[1][6] == "123,456"
     assert table([entry("x", run())], STORES)[1][-1] == "-"
 
 
@@ -125,12 +128,48 @@ def test_the_measured_section_of_a_page_is_replaced_and_the_rest_stays() -> None
     report = RaceReport(Workload(), 1, 2, Race([entry("x", run(), findings=[])]))
     page = rewritten(PAGE, report)
     assert "\nold\n" not in page
-    assert "| x | 10 | 0 | 0 | 0 | 100 | 100 to 100 | 0.10 |" in page
+    assert "| x | 10 | 10 | 0 | 0 | 0 | 100 | 100 to 100 | 1.0 |" in page
     assert "--repeat 1 --write" in page
     assert page.endswith("Words that stay.\n")
-    assert rewritten(page, report).count("| x | 10 |") == 1
+    assert rewritten(page, report).count("| x | 10 | 10 |") == 1
 
 
 def test_a_page_without_marks_is_refused() -> None:
     with pytest.raises(NoMarks, match="no place for crowd, think 50 ms"):
         rewritten("# Page", RaceReport(Workload(), 1, 2, Race([])))
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_the_tables_and_explanations_fit_the_terminal(width: int) -> None:
+    large = run(stock=100_000, sold=100_000, answered_per_second=12_345.6, p999_ms=12_345.6, lock_wait_ms=1_234.5)
+    entries = [entry(name, large, promises=False) for name in STRATEGIES]
+    for each in entries:
+        each.summary = summary_of(STRATEGIES[each.name])
+    lines = text_of(entries, width).splitlines()
+    assert max(map(len, lines)) <= width
+    is_narrow = "sold 100,000, oversold 0" in " ".join(" ".join(lines).split())
+    assert is_narrow == (width == 60)
+
+
+def test_the_closing_sentences_say_what_was_broken_and_what_that_costs() -> None:
+    failed = entry("absent")
+    failed.failure = "API Unreachable"
+    wrong = entry("wrong", run(oversold=5), promises=False, findings=[oversold()])
+    words = " ".join(text_of([entry("right", run()), wrong, failed]).split("In short")[1].split())
+    assert words == (
+        "Nothing was wrong with right. wrong promises nothing, and was not exact: oversold 5 (buyers hold tickets that"
+        " do not exist). Not measured, so nothing is known of them: absent."
+    )
+
+
+def test_without_a_history_the_figures_accuse() -> None:
+    assert entry("x", run(oversold=2), run(oversold=3)).found == {"oversold": 5}
+    assert entry("x", run()).found == {}
+
+
+def test_each_anomaly_has_its_cost_in_words() -> None:
+    assert set(COSTS) == set(Anomaly)
+
+
+def test_each_strategy_has_one_line_that_says_what_it_is() -> None:
+    assert [name for name, strategy in STRATEGIES.items() if not summary_of(strategy).endswith(".")] == []

@@ -5,6 +5,7 @@ from typing import Any
 from app.blasts.load.plan import LoadPlan
 from app.blasts.load.result import Latency, LoadResult, PurchaseRecord
 from app.lab.race.history import History, answer_of
+from app.races.history.check import check
 from app.races.history.findings import Anomaly
 
 RESERVATION = "drop.1.5-0.00000000000000aa"
@@ -72,3 +73,13 @@ def test_histories_of_several_sales_are_one() -> None:
     one.merge(other)
     lines = [*one.lines()]
     assert ["other" in lines[0], "drop" in lines[1], "complete" in lines[-1]] == [True, True, True]
+
+
+def test_a_verdict_of_a_race_names_no_lines_as_its_history_is_in_no_file() -> None:
+    history = History()
+    history.opened("drop", 1, 1, None, at=99.0)
+    history.bought(result(record("accepted", 200, 1, reservation_id=RESERVATION)))
+    (numbered,) = check([*history.lines()]).findings
+    (plain,) = history.verdict().findings
+    assert numbered.evidence[0] == f"line 2: {plain.evidence[0]}"
+    assert "line" not in plain.sentence

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.strategies.registry import STRATEGIES
+from app.strategies.registry import STRATEGIES, summary_of
 from tests.lab.race.conftest import Play
 from tests.support.docs_pages import page, table
 
@@ -54,3 +54,8 @@ def test_every_strategy_has_its_protection_and_a_control_without_it() -> None:
     rows = table(page("strategies.md"), "## Protections and controls")
     assert sorted(name for names, *_ in rows for name in names.split(", ")) == sorted(STRATEGIES)
     assert all("::test_" in control or control == "the same" for *_, control in rows)
+
+
+def test_the_page_says_of_each_strategy_what_its_module_says() -> None:
+    rows = table(page("strategies.md"), "## The strategies in one line each")
+    assert rows == [[name, summary_of(strategy).replace("`", "")] for name, strategy in STRATEGIES.items()]

@@ -11,7 +11,7 @@ async def one(play: Play, scenario: str, strategy: str) -> Scene:
 
 async def test_pause_a_lock_of_the_database_outlasts_its_holders_pause(play: Play) -> None:
     scene = await one(play, "pause", "row-lock")
-    assert (scene.figures["second"], scene.figures["booked"], scene.found) == ("waited", 1, {})
+    assert (scene.figures["waited"], scene.figures["booked"], scene.found) == ("yes", 1, {})
 
 
 async def test_crash_an_order_that_is_nowhere_but_in_a_process_or_the_broker_is_lost(play: Play) -> None:

@@ -21,20 +21,50 @@ Act = Callable[[OwnTarget, type[RegisteredStrategy]], Coroutine[Any, Any, list[S
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A scenario. `faults`: whether it needs failpoints and shorter intervals in the processes."""
+    """A scenario.
+
+    `expected`: what it is expected to show
+    `faults`: whether it needs failpoints and shorter intervals in the processes
+    """
 
     act: Act
     summary: str
+    expected: str = ""
     faults: bool = True
 
 
 SCENARIOS: Mapping[str, Scenario] = {
-    "limit": Scenario(limit, "a customer with a limit of one ticket clicks in eight tabs at once"),
-    "pause": Scenario(pause, "a purchase of the last ticket stops for seconds, and a second one arrives"),
-    "crash": Scenario(crash, "a process dies between deciding a purchase and storing its order"),
-    "failover": Scenario(failover, "a replica of Redis that lacks the last orders takes over"),
-    "retry-storm": Scenario(retry_storm, "thirty buyers have read the stock before one of them writes"),
-    "hot-and-spread": Scenario(hot_and_spread, "the same purchases, sent to one sale and to a hundred", faults=False),
+    "limit": Scenario(
+        limit,
+        "a customer with a limit of one ticket clicks in eight tabs at once",
+        "Strategies that count the customer's tickets before they write, and lock nothing, let all eight through.",
+    ),
+    "pause": Scenario(
+        pause,
+        "a purchase of the last ticket stops for seconds, and a second one arrives",
+        "A lock that expires, or a number that was read and is not checked again, sells the last ticket twice.",
+    ),
+    "crash": Scenario(
+        crash,
+        "a process dies between deciding a purchase and storing its order",
+        "A decision in one store, its order on the way to another, loses orders or tickets; a transaction loses none.",
+    ),
+    "failover": Scenario(
+        failover,
+        "a replica of Redis that lacks the last orders takes over",
+        "What Redis has forgotten is sold again, unless the ledger has the last word; promises may be lost even then.",
+    ),
+    "retry-storm": Scenario(
+        retry_storm,
+        "thirty buyers have read the stock before one of them writes",
+        "Optimistic strategies stay exact and pay with retries; a check that is part of the write pays nothing.",
+    ),
+    "hot-and-spread": Scenario(
+        hot_and_spread,
+        "the same purchases, sent to one sale and to a hundred",
+        "A row or a key that all purchases need makes one sale slower than a hundred: the ratio is above 1.",
+        faults=False,
+    ),
 }
 
 

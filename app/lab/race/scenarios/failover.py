@@ -48,7 +48,9 @@ async def failover(target: OwnTarget, strategy: type[RegisteredStrategy]) -> lis
         late = await run_in_process(plan_of(target, contestant, replace(WORKLOAD, requests=STOCK)))
         results = [kept, forgotten, late]
         return [
-            await scene_of(target, contestant, WORKLOAD, results, opened_at, figures={"forgotten": forgotten.accepted})
+            await scene_of(
+                target, contestant, WORKLOAD, results, opened_at, figures={"not replicated": forgotten.accepted}
+            )
         ]
 
 

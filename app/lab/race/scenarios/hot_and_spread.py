@@ -31,6 +31,7 @@ async def hot_and_spread(target: OwnTarget, strategy: type[RegisteredStrategy]) 
     spread, other_history = await _sell(target, strategy, sales=SALES)
     history.merge(other_history)
     figures = {
+        "stock": HOT.stock,
         "hot accepted/s": round(hot),
         "spread accepted/s": round(spread),
         "ratio": round(spread / max(1.0, hot), 2),

@@ -76,7 +76,7 @@ async def _pause_in_ledger(target: OwnTarget, strategy: type[RegisteredStrategy]
 async def _scene(
     target: OwnTarget, contestant: Contestant, results: list[LoadResult], opened_at: float, place: str, *, waited: bool
 ) -> Scene:
-    figures = {"stood": place, "second": "waited" if waited else "went by"}
+    figures = {"stopped at": place, "waited": "yes" if waited else "no"}
     return await scene_of(target, contestant, WORKLOAD, results, opened_at, figures=figures)
 
 

@@ -48,5 +48,5 @@ async def scene_of(
     history = await collect_history(target, contestant, workload, results, opened_at, crashes=crashes)
     if history is None:
         raise TypeError("The target must have a ledger.")
-    common = {"accepted": accepted, "booked": view["booked"], "left": view["remaining"]}
+    common = {"stock": workload.stock, "accepted": accepted, "booked": view["booked"], "left": view["remaining"]}
     return Scene(strategy=contestant.name, figures=common | dict(figures), verdict=history.verdict(), history=history)

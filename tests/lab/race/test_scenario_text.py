@@ -1,0 +1,40 @@
+"""The report of a scenario as text: it fits the terminal, explains its columns, and closes with what was broken."""
+
+import pytest
+
+from app.lab.race.history import History
+from app.lab.race.scenario_text import PlayedScenario, scenario_lines
+from app.lab.race.scenarios.scene import Scene
+from app.races.history.check import Verdict
+from app.races.history.findings import Anomaly, Finding
+
+OVERSOLD = Finding(Anomaly.OVERSOLD, 1, "2 tickets are booked, but there is 1.", ["booking r1: ticket 1"])
+
+
+def scene(strategy: str, *findings: Finding) -> Scene:
+    figures = {"stock": 1, "accepted": 2, "booked": 2, "left": 0, "stopped at": "after_stock_read", "waited": "no"}
+    return Scene(strategy=strategy, figures=figures, verdict=Verdict(4, 2, 2, findings), history=History())
+
+
+@pytest.fixture
+def played() -> PlayedScenario:
+    scenes = [scene("redis-lock", OVERSOLD), scene("lua-fire-and-forget")]
+    return PlayedScenario("pause", "a purchase stops", scenes, {"atomic": "API Unreachable"})
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_a_scenario_fits_the_terminal(played: PlayedScenario, width: int) -> None:
+    assert max(map(len, scenario_lines(played, width))) <= width
+
+
+def test_a_scenario_says_what_was_expected_and_closes_with_what_was_broken(played: PlayedScenario) -> None:
+    text = "\n".join(scenario_lines(played, 80))
+    assert "Expected: A lock that expires" in text
+    assert "waited               whether the second purchase waited for the first one" in text
+    assert "atomic               failed: API Unreachable" in text
+    assert "redis-lock: oversold: 2 tickets are booked, but there is 1.\n    booking r1: ticket 1" in text
+    assert text.split("In short\n")[1].splitlines() == [
+        "  Nothing was wrong with lua-fire-and-forget.",
+        "  redis-lock: oversold 1 (buyers hold tickets that do not exist).",
+        "  Not measured, so nothing is known of them: atomic.",
+    ]
