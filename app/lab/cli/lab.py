@@ -27,6 +27,7 @@ from app.lab.cli.options import (
     write_json,
 )
 from app.lab.stack import api_port
+from app.lab.stack.clients import psql_command, valkey_command
 from app.lab.stack.faults import Faults
 from app.lab.stack.home import DEFAULT_HOME, LabHome
 from app.lab.stack.overview import overview
@@ -63,7 +64,16 @@ class LabOptions:
 @WORKERS
 @click.option("--once", is_flag=True, help="run both sides of the comparison, print the report, and exit")
 @JSON_FILE
-def command(**options: Any) -> int:
+@click.option("--psql", is_flag=True, help="open psql on the ledger of the lab that runs in --home")
+@click.option("--valkey-cli", is_flag=True, help="open valkey-cli or redis-cli on the stock server of that lab")
+def command(*, psql: bool, valkey_cli: bool, **options: Any) -> int:
+    if psql or valkey_cli:
+        client = "--psql" if psql else "--valkey-cli"
+        starting = [name for name in options if name != "home"]
+        refuse_without_effect(f"with {client}", *starting, *(["valkey_cli"] if psql else []))
+        home = LabHome(options["home"])
+        arguments = psql_command(home) if psql else valkey_command(home)
+        os.execv(arguments[0], arguments)  # noqa: S606  the client takes the place of this process, and its signals
     if not options["once"]:
         refuse_without_effect("without --once", "json_file")
     return run(LabOptions(**options))
@@ -96,7 +106,7 @@ def _run_lab(options: LabOptions, home: LabHome) -> int:
             plan = _start(options, home, supervisor)
             if options.once:
                 return _run_comparison(plan.api_url, supervisor, options.json_file)
-            say(overview(supervisor.processes, plan.api_url, home.directory))
+            say(overview(supervisor.processes, plan.api_url, home))
             while not supervisor.stop_requested:
                 faults.update()
                 supervisor.check()

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,9 @@ from redis import Redis
 
 from app.lab.cli.main import main
 from app.lab.stack import api_port
+from app.lab.stack.clients import valkey_command
 from app.lab.stack.home import LabHome
+from app.lab.stack.overview import own_command
 from app.lab.stack.process import ProcessFailed
 from app.lab.stack.servers.ports import free_port
 from tests.support.processes import alive
@@ -159,3 +162,45 @@ def test_a_home_is_free_again_when_its_lab_has_ended(tmp_path: Path) -> None:
     first.unlock()
     second.lock()
     second.unlock()
+
+
+def test_the_banner_begins_with_the_dashboard_and_psql_opens_on_the_ledger(
+    start_lab: Callable[..., RunningLab],
+) -> None:
+    lab = start_lab()
+    assert lab.printed.index(f"Dashboard               {lab.url}") < lab.printed.index("\nprocess ")
+    assert f"lab --home {lab.home} --psql          postgresql://postgres@127.0.0.1:" in lab.printed
+    command = [sys.executable, "-m", "app.lab.cli.main", "lab", "--home", str(lab.home), "--psql"]
+    opened = subprocess.run(command, input="SELECT 6 * 7;", capture_output=True, text=True, check=True)
+    assert "42" in opened.stdout
+
+
+def test_a_client_of_a_lab_that_does_not_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for client in ("--psql", "--valkey-cli"):
+        assert main(["lab", "--home", str(tmp_path), client]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"error: No lab runs in {tmp_path}.")
+
+
+def test_the_address_of_the_stock_server_is_named_if_no_client_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = LabHome(tmp_path)
+    home.write_notes({"running": True, "redis_url": "redis://127.0.0.1:1/0"})
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ProcessFailed, match=r"Any client can connect to redis://127\.0\.0\.1:1/0"):
+        valkey_command(home)
+    client = tmp_path / "redis-cli"
+    client.touch(mode=0o755)
+    assert valkey_command(home) == [str(client), "-u", "redis://127.0.0.1:1/0"]
+
+
+def test_the_printed_command_is_a_path_unless_the_name_leads_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "atomictickets"
+    program.touch(mode=0o755)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    assert own_command() == str(program)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert own_command() == "atomictickets"

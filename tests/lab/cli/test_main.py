@@ -53,6 +53,8 @@ def test_each_command_has_a_help_text(name: str, capsys: pytest.CaptureFixture[s
         ("blast drop --url https://127.0.0.1", "'https://127.0.0.1' is not of the form http://HOST[:PORT]."),
         ("race --url http://127.0.0.1/sales", "is not of the form http://HOST[:PORT]."),
         ("lab --json lab.json", "--json has no effect without --once."),
+        ("lab --psql --port 8001", "--port has no effect with --psql."),
+        ("lab --psql --valkey-cli", "--valkey-cli has no effect with --psql."),
         ("race --url http://127.0.0.1:1 --workers 2", "--workers has no effect with --url."),
         ("race --url http://127.0.0.1:1 --home x", "--home has no effect with --url."),
         ("race --scenario pause --stock 5", "--stock has no effect without the scenario crowd."),
