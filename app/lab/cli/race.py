@@ -146,6 +146,8 @@ def command(**options: Any) -> int:
         refuse_without_effect(
             "without the scenario crowd", "stock", "requests", "concurrency", "think_ms", "repeat", "lab"
         )
+    if not options["lab"].is_dir():
+        refuse_without_effect("if its directory does not exist", "lab")
     return run(RaceOptions(**options))
 
 

@@ -57,6 +57,7 @@ def test_each_command_has_a_help_text(name: str, capsys: pytest.CaptureFixture[s
         ("lab --psql --valkey-cli", "--valkey-cli has no effect with --psql."),
         ("race --url http://127.0.0.1:1 --workers 2", "--workers has no effect with --url."),
         ("race --url http://127.0.0.1:1 --home x", "--home has no effect with --url."),
+        ("race --lab /no/such/lab", "--lab has no effect if its directory does not exist."),
         ("race --scenario pause --stock 5", "--stock has no effect without the scenario crowd."),
         ("blast drop --json /proc/blast.json", "No file can be written to '/proc'"),
     ],
@@ -171,3 +172,10 @@ def test_a_closed_standard_input_is_an_empty_one() -> None:
 def test_without_a_terminal_there_are_no_escapes(environment: dict[str, str]) -> None:
     ended = run_command("race", "--help", stdout=subprocess.PIPE, env=os.environ | environment)
     assert (ended.returncode, "\x1b" in ended.stdout + ended.stderr) == (0, False)
+
+
+@pytest.mark.parametrize("command", ["lab", "race", "bench"])
+def test_a_home_that_cannot_be_written_is_one_line(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--home", "/proc/lab"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "error: The directory /proc/lab cannot be used: No such file or directory."
