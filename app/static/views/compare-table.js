@@ -8,6 +8,7 @@
 
 /** @type {Column[]} */
 export const COLUMNS = [
+  { name: "stock", title: "Stock", unit: "tickets", digits: 0 },
   { name: "sold", title: "Sold", unit: "tickets", digits: 0 },
   { name: "oversold", title: "Oversold", unit: "tickets", digits: 0 },
   { name: "undersold", title: "Undersold", unit: "tickets", digits: 0 },
