@@ -87,11 +87,7 @@ def text_of(entries: Sequence[Entry], width: int = 80) -> str:
     """
     ordered = by_merit(entries)
     raced = [entry for entry in ordered if entry.runs]
-    lines = []
-    for title, columns in TABLES.items():
-        lines += [title, "", *laid_out(table(raced, columns), width), ""]
-    lines += ["All figures are medians over the runs. The columns:", "", *explained(COLUMNS, width), ""]
-    lines += ["The strategies:", "", *explained([(entry.name, described(entry)) for entry in raced], width)]
+    lines = table_lines(raced, width) if raced else []
     for entry in ordered:
         lines += finding_lines(entry)
     results = [
@@ -100,6 +96,15 @@ def text_of(entries: Sequence[Entry], width: int = 80) -> str:
         if entry.runs or entry.failure is not None
     ]
     return "\n".join([*lines, "", *closing_lines(results, width)])
+
+
+def table_lines(raced: Sequence[Entry], width: int) -> list[str]:
+    """Return the tables, and what their columns and the strategies are, as lines of text."""
+    lines = []
+    for title, columns in TABLES.items():
+        lines += [title, "", *laid_out(table(raced, columns), width), ""]
+    lines += ["All figures are medians over the runs. The columns:", "", *explained(COLUMNS, width), ""]
+    return [*lines, "The strategies:", "", *explained([(entry.name, described(entry)) for entry in raced], width)]
 
 
 def described(entry: Entry) -> str:

@@ -146,3 +146,13 @@ def test_without_a_memory_of_ports_some_are_given_out_twice(monkeypatch: pytest.
         monkeypatch.setattr("app.lab.stack.servers.ports._given", set())
         drawn.append(free_port())
     assert len(set(drawn)) < len(drawn)
+
+
+def test_a_program_of_postgres_gets_no_ctrl_c_of_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The terminal sends SIGINT to its foreground process group. initdb, which runs in the same way, would fail."""
+    program = tmp_path / "psql"
+    program.write_text(f"#!{sys.executable}\nimport os\nprint(os.getpgrp() == os.getpid())\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("app.lab.stack.servers.postgres.binaries_for", lambda _account: tmp_path)
+    monkeypatch.setattr("app.lab.stack.servers.postgres.directory_for", lambda _account, wanted: wanted)
+    assert PostgresServer(tmp_path / "home").run_sql("SELECT 1") == "True"
