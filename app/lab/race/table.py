@@ -100,9 +100,10 @@ def text_of(entries: Sequence[Entry], width: int = 80) -> str:
 
 def table_lines(raced: Sequence[Entry], width: int) -> list[str]:
     """Return the tables, and what their columns and the strategies are, as lines of text."""
+    stock = raced[0].runs[0].stock
     lines = []
     for title, columns in TABLES.items():
-        lines += [title, "", *laid_out(table(raced, columns), width), ""]
+        lines += [f"{title} ({stock:,} tickets for sale)", "", *laid_out(table(raced, columns), width), ""]
     lines += ["All figures are medians over the runs. The columns:", "", *explained(COLUMNS, width), ""]
     return [*lines, "The strategies:", "", *explained([(entry.name, described(entry)) for entry in raced], width)]
 

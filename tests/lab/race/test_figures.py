@@ -9,7 +9,7 @@ from app.lab.race.figures import Entry, RaceFigures, by_merit, percentiles_ms
 from app.lab.race.output import RaceReport
 from app.lab.race.page import NoMarks, race_tables, rewritten
 from app.lab.race.plain_race import Race
-from app.lab.race.table import OUTCOME, STORES, table, text_of
+from app.lab.race.table import OUTCOME, STORES, TABLES, table, text_of
 from app.lab.race.workload import Workload
 from app.races.history.findings import Anomaly, Finding
 from app.strategies.registry import STRATEGIES, summary_of
@@ -147,6 +147,7 @@ def test_the_tables_and_explanations_fit_the_terminal(width: int) -> None:
         each.summary = summary_of(STRATEGIES[each.name])
     lines = text_of(entries, width).splitlines()
     assert max(map(len, lines)) <= width
+    assert sum("(100,000 tickets for sale)" in line for line in lines) == len(TABLES)
     is_narrow = "sold 100,000, oversold 0" in " ".join(" ".join(lines).split())
     assert is_narrow == (width == 60)
 
