@@ -23,6 +23,7 @@ COMMANDS = {
 }
 INTERRUPTED = 130  # the exit code of a shell for a command that was ended by Ctrl-C
 PIPE_CLOSED = 141  # the exit code of a shell for a command that was ended by SIGPIPE
+INVALID = 422  # the status of an error in what was typed, such as the name of a strategy that does not exist
 
 
 @contextmanager
@@ -94,7 +95,7 @@ def atomictickets() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command, and return its exit code: 2 after a usage error.
+    """Run a command, and return its exit code: 2 if it is wrong as it was typed.
 
     A known error is printed on standard error, a usage error in one line.
     """
@@ -109,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except AtomicTicketsError as error:
         print("error:", error.detail, file=sys.stderr)
-        return 1
+        return 2 if error.status == INVALID else 1
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from tests.support.history import History
 
 WRONG, FAILED = 2, 1
 NO_DIRECTORY = "Directory 'nowhere' does not exist"
+NO_ADDRESS = "is not of the form http://HOST[:PORT]."
 
 
 def line(type_: str, function: str, value: Any, **other: Any) -> str:
@@ -67,8 +68,12 @@ OF_LAB = [
     ("lab --once=yes", WRONG, "Option '--once' does not take a value."),
     ("lab --home clean.jsonl", WRONG, "Directory 'clean.jsonl' is a file."),
     ("lab --once --json nowhere/report.json", WRONG, NO_DIRECTORY),
-    ("lab --json report.json", WRONG, "--json"),  # it has no effect without --once
-    ("lab --home /dev/null/lab", FAILED, "The directory /dev/null/lab cannot be used"),
+    ("lab --json report.json", WRONG, "--json has no effect without --once."),
+    ("lab --psql --port 8001", WRONG, "--port has no effect with --psql."),
+    ("lab --psql --valkey-cli", WRONG, "--valkey-cli has no effect with --psql."),
+    ("lab --psql", FAILED, "No lab runs in "),
+    ("lab --home /dev/null/lab", FAILED, "The directory /dev/null/lab cannot be used: "),
+    ("lab --home /proc/lab", FAILED, "The directory /proc/lab cannot be used: "),
     ("lab --host 192.0.2.1", FAILED, "The API cannot listen on 192.0.2.1"),  # an address of no machine (RFC 5737)
 ]
 OF_BLAST = [
@@ -85,9 +90,10 @@ OF_BLAST = [
     ("blast drop --trace-ratio much", WRONG, "'--trace-ratio': 'much' is not a valid float"),
     ("blast drop --json nowhere/blast.json", WRONG, NO_DIRECTORY),
     ("blast drop --json .", WRONG, "'--json': File '.' is a directory."),
-    ("blast drop --url 127.0.0.1:{port}", WRONG, "url"),
-    ("blast drop --url https://127.0.0.1:{port}", WRONG, "url"),
-    ("blast drop --url http://127.0.0.1:eight", WRONG, "url"),
+    ("blast drop --json /proc/blast.json", WRONG, "No file can be written to '/proc': "),
+    ("blast drop --url 127.0.0.1:{port}", WRONG, f"'--url': '127.0.0.1:{{port}}' {NO_ADDRESS}"),
+    ("blast drop --url https://127.0.0.1:{port}", WRONG, NO_ADDRESS),
+    ("blast drop --url http://127.0.0.1:eight", WRONG, NO_ADDRESS),
     ("blast drop --url http://127.0.0.1:{port}", FAILED, "http://127.0.0.1:{port}"),
 ]
 OF_CHECK = [
@@ -130,11 +136,14 @@ OF_RACE = [
     ("race --history nowhere/race.jsonl", WRONG, NO_DIRECTORY),
     ("race --write .", WRONG, "'--write': File '.' is a directory."),
     ("race --home clean.jsonl", WRONG, "Directory 'clean.jsonl' is a file."),
-    ("race --url 127.0.0.1:{port}", WRONG, "url"),
-    ("race --url http://127.0.0.1:eight", WRONG, "url"),
-    ("race --workers 2 --url http://127.0.0.1:{port}", WRONG, "--workers"),  # none of these options has an effect
-    ("race --home own --url http://127.0.0.1:{port}", WRONG, "--home"),
-    ("race --scenario pause --repeat 2", WRONG, "--repeat"),
+    ("race --home /proc/lab", FAILED, "The directory /proc/lab cannot be used: "),
+    ("race --lab nowhere", WRONG, "--lab has no effect if its directory does not exist."),
+    ("race --url 127.0.0.1:{port}", WRONG, NO_ADDRESS),
+    ("race --url http://127.0.0.1:eight", WRONG, NO_ADDRESS),
+    ("race --url http://127.0.0.1:{port}/sales", WRONG, NO_ADDRESS),
+    ("race --workers 2 --url http://127.0.0.1:{port}", WRONG, "--workers has no effect with --url."),
+    ("race --home own --url http://127.0.0.1:{port}", WRONG, "--home has no effect with --url."),
+    ("race --scenario pause --repeat 2", WRONG, "--repeat has no effect without the scenario crowd."),
     ("race --strategies naive --url http://127.0.0.1:{port}", FAILED, "http://127.0.0.1:{port}"),
 ]
 OF_BENCH = [
@@ -145,6 +154,7 @@ OF_BENCH = [
     ("bench --arms magic", WRONG, "There is no arm 'magic'"),
     ("bench --json nowhere/bench.json", WRONG, NO_DIRECTORY),
     ("bench --home clean.jsonl", WRONG, "Directory 'clean.jsonl' is a file."),
+    ("bench --home /proc/lab", FAILED, "The directory /proc/lab cannot be used: "),
 ]
 OF_COMPLETION = [
     ("completion", WRONG, "Choose from: bash, zsh, fish"),
@@ -197,11 +207,13 @@ def run_in_shell(command: str) -> tuple[int, list[str]]:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-@pytest.mark.parametrize("command", ["completion bash >/dev/full", "check clean.jsonl --json /dev/full"])
+@pytest.mark.parametrize(
+    "command", ["completion bash >/dev/full", "check clean.jsonl >/dev/full", "check clean.jsonl --json /dev/full"]
+)
 def test_a_full_disk_is_one_line(command: str) -> None:
     code, (line,) = run_in_shell(f"atomictickets {command}")
     assert (code, line[:7]) == (FAILED, "error: ")
-    assert "No space left on device" in line
+    assert "cannot be written: No space left on device." in line
 
 
 def test_a_closed_standard_input_is_one_line() -> None:

@@ -104,7 +104,7 @@ def test_a_page_without_marks_is_refused_before_anything_starts(
 ) -> None:
     page = tmp_path / "page.md"
     page.write_text("# Page\n")
-    assert main(["race", "--home", str(home), "--write", str(page)]) == 1
+    assert main(["race", "--home", str(home), "--write", str(page)]) == 2
     assert "no place for crowd, think 50 ms" in capsys.readouterr().err
     assert not home.exists()
 
