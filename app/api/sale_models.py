@@ -83,6 +83,14 @@ class ResetIn(BaseModel):
     stock: Stock | None = None
 
 
+class PauseIn(BaseModel):
+    """Whether purchases are refused. Accepted orders are booked all the same."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"paused": True}]})
+
+    paused: bool = Field(strict=True)
+
+
 class SaleOut(BaseModel):
     """A sale in the ledger, without its figures."""
 

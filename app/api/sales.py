@@ -1,4 +1,4 @@
-"""Routes that create, list, read, reset and end sales."""
+"""Routes that create, list, read, reset, pause and end sales."""
 
 from typing import Annotated, Any
 
@@ -8,7 +8,7 @@ from app.api.admin import require_admin
 from app.api.bodies import json_only
 from app.api.errors import BodyTooLarge, InvalidRequest, NotJson, NotReady, Unauthorized
 from app.api.problems import problems
-from app.api.sale_models import ResetIn, SaleIn, SaleOut, SalePage, SaleViewOut
+from app.api.sale_models import PauseIn, ResetIn, SaleIn, SaleOut, SalePage, SaleViewOut
 from app.api.services import InstalledServices, require_ready
 from app.errors import TemporarilyUnavailable
 from app.ledger.sales import SaleEnded, SaleExists
@@ -70,6 +70,15 @@ async def read_sale(sale: SaleName, services: InstalledServices) -> SaleView:
 async def reset_sale(sale: SaleName, services: InstalledServices, body: ResetIn | None = None) -> SaleOut:
     """Start the next round, with the same stock or another. Orders of the previous round are still booked to it."""
     return SaleOut.of(await services.sales.reset(sale, stock=body.stock if body else None))
+
+
+@router.patch("/{sale}", dependencies=CHANGES, responses=problems(UnknownSale, SaleEnded, ManagedByResource, *REFUSALS))
+async def pause_sale(sale: SaleName, services: InstalledServices, body: PauseIn) -> SaleOut:
+    """Pause a sale, or resume it. While it is paused, purchases are refused, and accepted orders are still booked.
+
+    The request may be repeated safely.
+    """
+    return SaleOut.of(await services.sales.set_paused(sale, paused=body.paused))
 
 
 @router.delete(

@@ -46,6 +46,7 @@ RAISE_EPOCH = text("""
     UPDATE inventory SET epoch = greatest(epoch, :beyond) + 1, recount = false
     WHERE sale = :sale AND round = :round
 """)
+SET_PAUSED = text("UPDATE sales SET paused = :paused WHERE name = :name")
 END = text("UPDATE sales SET ended_at = now() WHERE name = :name AND ended_at IS NULL")
 
 
@@ -71,7 +72,7 @@ class SaleExists(AtomicTicketsError):
 
 
 class SaleEnded(AtomicTicketsError):
-    """The sale has ended, so it can't be reset."""
+    """The sale has ended, so it can't be reset, paused or resumed."""
 
     status, slug, title = 409, "sale-ended", "Sale Ended"
 
@@ -149,6 +150,16 @@ class SaleRepository:
             async with self._engine.begin() as connection:
                 sale, _ = await lock_sale(connection, name)
                 return sale if sale.epoch != seen_epoch else await raise_epoch(connection, sale, beyond=beyond)
+
+    async def set_paused(self, name: str, *, paused: bool) -> Sale:
+        """Pause or resume the sale, which may be so already. Raise UnknownSale or SaleEnded."""
+        with ledger_reachable():
+            async with self._engine.begin() as connection:
+                sale, _ = await lock_sale(connection, name)
+                if sale.ended_at is not None:
+                    raise SaleEnded(f"The sale {name!r} has ended, and sells nothing.")
+                await connection.execute(SET_PAUSED, {"name": name, "paused": paused})
+                return await read_sale(connection, name)
 
     async def end(self, name: str) -> Sale:
         """End the sale; ending it again changes nothing. Raise UnknownSale if there is no such sale."""

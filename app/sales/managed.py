@@ -39,6 +39,12 @@ def refuse_reset(sale: Sale, stock: int | None) -> None:
         raise ManagedByResource(sale.name, patch_command(sale.name, spec))
 
 
+def refuse_pause(sale: Sale, *, paused: bool) -> None:
+    """Raise ManagedByResource if the sale is managed. `paused` is what was requested."""
+    if is_managed(sale):
+        raise ManagedByResource(sale.name, patch_command(sale.name, {"paused": paused}))
+
+
 def refuse_end(sale: Sale) -> None:
     """Raise ManagedByResource if the sale is managed."""
     if is_managed(sale):

@@ -1,4 +1,4 @@
-"""Create, reset, end and show sales. The ledger is the truth; the store from which a strategy sells follows it."""
+"""Create, reset, pause, end and show sales. The ledger is the truth; the store from which a strategy sells follows it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +8,7 @@ import structlog
 
 from app.errors import TemporarilyUnavailable
 from app.ledger.sales import Creation, SaleExists, SaleRepository
-from app.sales.managed import refuse_end, refuse_other_terms, refuse_reset
+from app.sales.managed import refuse_end, refuse_other_terms, refuse_pause, refuse_reset
 from app.sales.model import Sale, SaleTerms, unknown_sale
 from app.sales.strategy import Snapshot, Strategy
 from app.services.catalog import strategy_named
@@ -68,6 +68,13 @@ class SalesService:
         following = await self._sales.next_round(name, stock)
         await self._follow(following)
         return following
+
+    async def set_paused(self, name: str, *, paused: bool) -> Sale:
+        """Pause the sale, or resume it. Raise UnknownSale, SaleEnded or ManagedByResource."""
+        refuse_pause(await self.get(name), paused=paused)
+        changed = await self._sales.set_paused(name, paused=paused)
+        await self._follow(changed)
+        return changed
 
     async def end(self, name: str) -> Sale:
         """End the sale, unless it has ended already. Raise UnknownSale or ManagedByResource."""

@@ -78,6 +78,37 @@ async def test_the_next_round_with_another_stock(client: AsyncClient, sale: str)
     assert (await client.get(f"/sales/{sale}")).json()["remaining"] == 3
 
 
+@pytest.mark.parametrize("strategy", ["atomic", "function", "conditional-update", "redis-watch", "lua-fire-and-forget"])
+async def test_a_paused_sale_sells_nothing_until_it_is_resumed(
+    client: AsyncClient, sale_terms: Terms, strategy: str
+) -> None:
+    await client.post("/sales", json=sale_terms | {"strategy": strategy})
+    order = {"sale": "spring-tour", "customer": "ada"}
+
+    async def change(paused: bool) -> None:  # noqa: FBT001  the body of the request
+        changed = await client.patch("/sales/spring-tour", json={"paused": paused})
+        assert (changed.status_code, changed.json()["paused"]) == (200, paused)
+
+    await change(True)
+    await change(True)  # it may be repeated
+    assert (await client.get("/sales/spring-tour")).json()["phase"] == "Paused"
+    refused = await client.post("/buy-ticket", json=order, headers={"X-Idempotency-Key": "k"})
+    assert (refused.status_code, refused.json()["reason"]) == (409, "paused")
+    assert (await client.post("/sales/spring-tour/reset")).json()["paused"]
+    await change(False)
+    assert (await client.post("/buy-ticket", json=order, headers={"X-Idempotency-Key": "k"})).status_code == 200
+
+
+async def test_what_cannot_be_paused(client: AsyncClient, sale: str) -> None:
+    unknown = await client.patch("/sales/nothing", json={"paused": True})
+    assert (unknown.status_code, unknown.json()["type"]) == (404, "/problems/unknown-sale")
+    for body in ({}, {"paused": "yes"}, {"paused": True, "stock": 5}):
+        assert (await client.patch(f"/sales/{sale}", json=body)).status_code == 422
+    await client.delete(f"/sales/{sale}")
+    ended = await client.patch(f"/sales/{sale}", json={"paused": True})
+    assert (ended.status_code, ended.json()["type"]) == (409, "/problems/sale-ended")
+
+
 async def test_an_ended_sale(client: AsyncClient, sale: str, sale_terms: Terms) -> None:
     ended, again = await client.delete(f"/sales/{sale}"), await client.delete(f"/sales/{sale}")
     assert (ended.status_code, again.status_code) == (200, 200)

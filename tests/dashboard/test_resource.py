@@ -37,5 +37,6 @@ async def test_its_conditions_and_workers_are_shown(platform: Platform, open_pag
     await expect(card.get_by_text("Accepting: False, SoldOut")).to_be_visible()
     await expect(card.get_by_role("definition").filter(has_text="2").first).to_be_visible()
     await expect(card).to_contain_text('kubectl patch flashsale managed --type merge -p \'{"spec":{"round":2}}\'')
+    await expect(card).to_contain_text('kubectl patch flashsale managed --type merge -p \'{"spec":{"paused":true}}\'')
     await expect(card.get_by_role("button")).to_have_count(0)
     await take_picture(page, "sales-of-a-resource")

@@ -89,7 +89,7 @@ async def test_all_that_the_page_loads_is_light(platform: Platform, open_page: O
     assert sum([len((await platform.ask("GET", path)).content) for path in files]) < MAX_BYTES
 
 
-async def test_a_sale_is_created_reset_and_ended(platform: Platform, open_page: OpenPage) -> None:
+async def test_a_sale_is_created_reset_paused_and_ended(platform: Platform, open_page: OpenPage) -> None:
     page = await open_page("sales")
     await page.get_by_label("Name").fill("page-made")
     await page.get_by_role("button", name="Create the sale").click()
@@ -97,6 +97,12 @@ async def test_a_sale_is_created_reset_and_ended(platform: Platform, open_page: 
     await expect(card).to_contain_text("round 1")
     await card.get_by_role("button", name="Start the next round").click()
     await expect(card).to_contain_text("round 2")
+    await card.get_by_role("button", name="Pause page-made").click()
+    await expect(card).to_contain_text("Paused")
+    assert (await platform.buy("page-made", "ada", "k")).json()["reason"] == "paused"
+    await card.get_by_role("button", name="Resume page-made").click()
+    await expect(card).to_contain_text("Open")
+    assert (await platform.buy("page-made", "ada", "k")).status_code == 200
     await card.get_by_role("button", name="End").click()
     await expect(card).to_contain_text("Closed")
     assert (await platform.view("page-made"))["round"] == 2

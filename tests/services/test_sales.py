@@ -128,6 +128,8 @@ async def test_a_managed_sale_is_changed_by_its_resource_alone(
         )
     with pytest.raises(ManagedByResource, match=r"""'{"spec":{"thinkMilliseconds":900}}'"""):
         await service.create(replace(DROP, think_ms=900))
+    with pytest.raises(ManagedByResource, match=r"""'{"spec":{"paused":true}}'"""):
+        await service.set_paused("drop", paused=True)
     with pytest.raises(ManagedByResource, match="kubectl delete flashsale drop"):
         await service.end("drop")
     assert await service.get("drop") == managed

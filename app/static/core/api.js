@@ -27,7 +27,7 @@ export const token = {
 
 /**
  * Sends a request to the API.
- * @param {"GET" | "POST" | "DELETE"} method
+ * @param {"GET" | "POST" | "PATCH" | "DELETE"} method
  * @param {string} path
  * @param {unknown} [body]
  * @param {Record<string, string>} [headers]

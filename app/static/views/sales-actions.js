@@ -1,4 +1,4 @@
-// Creates sales, starts their next rounds, and ends them.
+// Creates sales, starts their next rounds, pauses, resumes and ends them.
 
 import { request } from "../core/api.js";
 import { notify, notifyIfRefused } from "../state/notices.js";
@@ -19,6 +19,14 @@ export const reset = (store, name) =>
   notifyIfRefused(store, async () => {
     const sale = await request("POST", `sales/${name}/reset`);
     notify(store, { kind: "done", text: `${name} is in round ${sale.round}.` });
+  });
+
+/** @param {Store} store @param {string} name @param {boolean} paused */
+export const setPaused = (store, name, paused) =>
+  notifyIfRefused(store, async () => {
+    await request("PATCH", `sales/${name}`, { paused });
+    const text = paused ? `${name} is paused. Accepted orders are still booked.` : `${name} sells again.`;
+    notify(store, { kind: "done", text });
   });
 
 /** @param {Store} store @param {string} name */

@@ -6,7 +6,7 @@ import { clock, counted, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
 import { fill, form } from "../state/forms.js";
 import { drift, EQUATION } from "./drift.js";
-import { create, end, reset } from "./sales-actions.js";
+import { create, end, reset, setPaused } from "./sales-actions.js";
 
 /** @import { Resource, Sale, State, Store } from "../core/types.js" */
 
@@ -131,18 +131,32 @@ const actions = (sale, store) =>
       { onClick: () => reset(store, sale.name), "aria-label": `Start the next round of ${sale.name}` },
       "Next round",
     ),
+    h(
+      "button",
+      {
+        onClick: () => setPaused(store, sale.name, !sale.paused),
+        "aria-label": `${sale.paused ? "Resume" : "Pause"} ${sale.name}`,
+      },
+      sale.paused ? "Resume" : "Pause",
+    ),
     h("button", { class: "danger", onClick: () => end(store, sale.name), "aria-label": `End ${sale.name}` }, "End"),
   );
 
 /** Shows the resource that manages the sale, and the command to change it. @param {Sale} sale */
-const managed = ({ name, round, resource }) => [
+const managed = ({ name, round, paused, resource }) => [
   resource
     ? resourceStatus(resource)
     : h("p", { class: "hint" }, "The operator has not reported on this sale lately. Ask Kubernetes with:"),
   !resource && h("code", { class: "command" }, `kubectl describe flashsale ${name}`),
   h("p", { class: "hint" }, "A FlashSale resource manages this sale. Start its next round with:"),
-  h("code", { class: "command" }, `kubectl patch flashsale ${name} --type merge -p '{"spec":{"round":${round + 1}}}'`),
+  patchCommand(name, { round: round + 1 }),
+  h("p", { class: "hint" }, paused ? "Resume it with:" : "Pause it with:"),
+  patchCommand(name, { paused: !paused }),
 ];
+
+/** @param {string} name @param {Record<string, any>} spec */
+const patchCommand = (name, spec) =>
+  h("code", { class: "command" }, `kubectl patch flashsale ${name} --type merge -p '${JSON.stringify({ spec })}'`);
 
 const TONES = { True: "good", False: "", Unknown: "" };
 // The other conditions are False at some time in every sale.
