@@ -1,4 +1,4 @@
-"""Create, reset, pause, end and show sales. The ledger is the truth; the store from which a strategy sells follows it."""
+"""Create, reset, pause, end and show sales. The ledger is the truth; the store from which they sell follows it."""
 
 from collections.abc import Mapping
 from dataclasses import replace

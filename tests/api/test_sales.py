@@ -85,7 +85,7 @@ async def test_a_paused_sale_sells_nothing_until_it_is_resumed(
     await client.post("/sales", json=sale_terms | {"strategy": strategy})
     order = {"sale": "spring-tour", "customer": "ada"}
 
-    async def change(paused: bool) -> None:  # noqa: FBT001  the body of the request
+    async def change(paused: bool) -> None:
         changed = await client.patch("/sales/spring-tour", json={"paused": paused})
         assert (changed.status_code, changed.json()["paused"]) == (200, paused)
 

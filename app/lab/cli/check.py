@@ -20,7 +20,7 @@ CLEAN, FOUND, UNDECIDED = 0, 1, 2
     help=__doc__,
     epilog="Exit code: 0 if nothing is found, 1 if anomalies are found, 2 if the file cannot be judged.",
 )
-@click.argument("history", type=click.File("rb"), help="file of JSON lines, or - for standard input")
+@click.argument("history", type=click.File("rb", lazy=True), help="file of JSON lines, or - for standard input")
 @JSON_FILE
 def command(history: BinaryIO, json_file: Path | None) -> int:
     try:

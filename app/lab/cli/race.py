@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 RACE_HOME = Path("build/race")
 DEFAULTS = Workload()
 MAX_WIDTH = 100  # of explanations, which are hard to read in longer lines
+HELP_WIDTH = 76  # click writes up to 80 columns, and indents twice
 EXIT_CODE = (
     "Exit code: 0 if every strategy could be raced, every one that promises to be exact was exact in every run of the "
     "crowd, and every scenario could be played; 1 otherwise; 130 after Ctrl-C, which reports the runs that have ended."
@@ -90,11 +91,13 @@ def epilog() -> str:
 
     A line of \\b keeps click from wrapping the paragraph that follows, as it would break names at their hyphens.
     """
-    strategies = explained([(name, summary_of(strategy)) for name, strategy in STRATEGIES.items()], 76)
-    scenarios = [f"  {CROWD:<15} the plain race: many buyers at once, nothing breaks"]
-    scenarios += [f"  {name:<15} {scenario.summary}" for name, scenario in SCENARIOS.items()]
-    listed = ["\b", "Strategies:", *(f"  {line}" for line in strategies), "", "\b", "Scenarios:", *scenarios]
-    return "\n".join([*listed, "", EXIT_CODE])
+    scenarios = [(CROWD, "the plain race: many buyers at once, nothing breaks")]
+    scenarios += [(name, scenario.summary) for name, scenario in SCENARIOS.items()]
+    strategies = [(name, summary_of(strategy)) for name, strategy in STRATEGIES.items()]
+    lines = []
+    for title, terms in (("Strategies:", strategies), ("Scenarios:", scenarios)):
+        lines += ["\b", title, *(f"  {line}" for line in explained(terms, HELP_WIDTH)), ""]
+    return "\n".join([*lines, EXIT_CODE])
 
 
 @click.command(help=__doc__, epilog=epilog())
