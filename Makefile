@@ -41,7 +41,7 @@ lock: $(VENV)/.dev ## Compile requirements/*.txt again from pyproject.toml, pinn
 	@$(PIP) install --quiet uv
 	@$(BIN)/python tools/lock.py $(if $(UPGRADE),--upgrade)
 
-bench: $(VENV)/.lab ## Measure the engine against its floors on this machine (ARGS="...": see atomictickets bench --help)
+bench: $(VENV)/.lab ## Measure the service against a plain FastAPI application (ARGS="...": see atomictickets bench --help)
 	@$(BIN)/atomictickets bench $(ARGS)
 
 pictures: $(VENV)/.dev assets ## Take the pictures of docs/images from a real run; needs a Chromium on the PATH

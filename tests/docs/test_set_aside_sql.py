@@ -47,7 +47,7 @@ async def ledger(database_url: str) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-@pytest.mark.parametrize(("heading", "status", "booked"), [("Book it", "booked", 2), ("Give it up", "rejected", 0)])
+@pytest.mark.parametrize(("heading", "status", "booked"), [("Book it", "booked", 2), ("Reject it", "rejected", 0)])
 async def test_an_order_that_was_set_aside_is_decided_once(
     ledger: AsyncEngine, heading: str, status: str, booked: int
 ) -> None:

@@ -39,7 +39,7 @@ SECONDS, QUICK_SECONDS = 3.0, 1.0
     1,
     MAX_ROUNDS,
     show_default=f"{ROUNDS}, or {QUICK_ROUNDS} with --quick",
-    help="number of turns of each arm",
+    help="number of rounds, in each of which every arm (one configuration) is measured",
 )
 @click.option(
     "--seconds",

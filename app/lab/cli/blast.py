@@ -103,7 +103,7 @@ def sold_text(sale: Document | None) -> str:
     """Return a sentence that says what the ledger has sold, in all blasts of the round together."""
     if sale is None:
         return "What the ledger has sold is not known: the service does not answer."
-    sold = f"the ledger has {sale['booked']:,} tickets sold of {sale['stock']:,}"
+    sold = f"the ledger has {sale['booked']:,} booked tickets; the stock is {sale['stock']:,}"
     return f"oversold {sale['oversold']:,}: {sold}." if sale["oversold"] else f"{sold[0].upper()}{sold[1:]}."
 
 

@@ -39,7 +39,7 @@ def text_of(verdict: Verdict) -> str:
     summary = f"{verdict.events:,} events: {verdict.purchases:,} purchases, {verdict.bookings:,} bookings."
     if verdict.clean:
         return f"{summary} Nothing found."
-    lines = [f"{summary} {len(verdict.findings)} kinds of anomaly found."]
+    lines = [f"{summary} Kinds of anomaly found: {len(verdict.findings)}."]
     for finding in verdict.findings:
         lines += ["", f"{finding.anomaly} ({finding.count:,})", f"  {finding.sentence}"]
         lines += [f"    {line}" for line in finding.evidence]

@@ -62,7 +62,7 @@ class LabOptions:
 @click.option("--home", type=HOME, default=DEFAULT_HOME, help="directory for data and logs")
 @API_PROCESSES
 @WORKERS
-@click.option("--once", is_flag=True, help="run both sides of the comparison, print the report, and exit")
+@click.option("--once", is_flag=True, help="sell by naive and by atomic, print the report, and exit")
 @JSON_FILE
 @click.option("--psql", is_flag=True, help="open psql on the ledger of the lab that runs in --home")
 @click.option("--valkey-cli", is_flag=True, help="open valkey-cli or redis-cli on the stock server of that lab")

@@ -133,7 +133,7 @@ def epilog() -> str:
     "--lab",
     type=HOME,
     default=DEFAULT_HOME,
-    help="store the report of the crowd in the home of this lab, for its dashboard, if it exists",
+    help="if this directory exists, also store the report of the crowd in it, for the lab's dashboard",
 )
 @JSON_FILE
 @click.option(
@@ -141,7 +141,7 @@ def epilog() -> str:
     type=FILE_TO_WRITE,
     help="write all requests, answers and bookings to this file, for `atomictickets check`",
 )
-@click.option("--write", "page", type=FILE_TO_WRITE, help="write the tables into this Markdown file, between its marks")
+@click.option("--write", "page", type=FILE_TO_WRITE, help="replace the tables between the marks (HTML comments) of this Markdown file")
 def command(**options: Any) -> int:
     if options["url"]:
         refuse_without_effect("with --url", "home", "api_processes", "workers")

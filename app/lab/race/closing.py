@@ -24,8 +24,8 @@ COSTS: Mapping[Anomaly, str] = {
     Anomaly.OVER_ADMITTED: "the counter still offers tickets that are sold",
     Anomaly.LOST_UPDATE: "a write replaced another one that it had not read",
     Anomaly.STALE_GUARD: "a check relied on a number that had changed",
-    Anomaly.WRITE_SKEW: "two purchases each counted without the other",
-    Anomaly.EXPIRED_LOCK: "two purchases wrote under one lock",
+    Anomaly.WRITE_SKEW: "two purchases each counted the customer's tickets without the other's",
+    Anomaly.EXPIRED_LOCK: "two purchases wrote as holders of the same lock",
 }
 
 
@@ -47,7 +47,7 @@ def closing_lines(results: Sequence[Result], width: int) -> list[str]:
     """Return the closing sentences, one paragraph for each strategy that was not exact."""
     exact = [result.name for result in results if not result.found and not result.failure]
     failed = [result.name for result in results if result.failure]
-    sentences = [f"Nothing was wrong with {', '.join(exact)}."] if exact else []
+    sentences = [f"No anomaly was found with {', '.join(exact)}."] if exact else []
     sentences += [sentence_of(result) for result in results if result.found]
     if failed:
         sentences.append(f"Not measured, so nothing is known of them: {', '.join(failed)}.")
@@ -56,6 +56,6 @@ def closing_lines(results: Sequence[Result], width: int) -> list[str]:
 
 def sentence_of(result: Result) -> str:
     """Return a sentence that says what the strategy broke, and what that costs."""
-    promise = {True: " broke its promise to be exact", False: " promises nothing, and was not exact", None: ""}
+    promise = {True: " broke its promise to be exact", False: " does not promise to be exact, and was not", None: ""}
     costs = "; ".join(f"{name} {count:,} ({COSTS[Anomaly(name)]})" for name, count in result.found.items())
     return f"{result.name}{promise[result.promises]}: {costs}."

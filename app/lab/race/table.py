@@ -65,7 +65,7 @@ COLUMNS = (
     ("stock", "tickets for sale"),
     ("sold", "tickets booked in the ledger"),
     ("oversold, undersold", "tickets sold that do not exist, and tickets that stayed unsold although buyers asked"),
-    ("errors", "purchases that ended in another answer than accepted, sold out or over the limit, or in none"),
+    ("errors", "purchases that got no answer, or another one than accepted, sold out or over the limit"),
     ("answers/s", "purchases answered in a second, accepted or refused, whatever the stock"),
     ("p50 to p99.9 ms", "time from a buyer's first request to the final answer"),
     ("consistent s", "seconds from the last acceptance until the ledger had all accepted tickets"),
@@ -110,8 +110,8 @@ def table_lines(raced: Sequence[Entry], width: int) -> list[str]:
 
 def described(entry: Entry) -> str:
     """Return what the strategy is, what it promises, and the place of an accepted order when its buyer is answered."""
-    promise = "Promises to be exact" if entry.promises_exactness else "Promises nothing"
-    return f"{entry.summary} {promise}; an accepted order is {PLACES[entry.accepted_in]}.".lstrip()
+    promise = "Promises to be exact" if entry.promises_exactness else "Does not promise to be exact"
+    return f"{entry.summary} {promise}; when its buyer is answered, an order is {PLACES[entry.accepted_in]}.".lstrip()
 
 
 def table(entries: Sequence[Entry], columns: Sequence[Column]) -> list[list[str]]:

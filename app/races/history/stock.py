@@ -94,7 +94,7 @@ class Stock:
                 why, evidence = "This is the first booking for which no ticket was left:", [tally.beyond.describe()]
             self._findings.add(
                 Anomaly.OVERSOLD,
-                f"{name}: {tally.booked} tickets are booked, but there are {stock}. {why}",
+                f"{name}: {tally.booked} tickets are booked, but the stock is {stock}. {why}",
                 evidence,
                 count=tally.booked - stock,
             )

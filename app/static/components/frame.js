@@ -65,7 +65,7 @@ function connectionText({ status, away }) {
   if (status === "lost")
     return ["lost", "Disconnected", "The figures below are out of date. The page reconnects by itself."];
   if (status === "connecting") return ["waiting", "Connecting", "The page is waiting for the API."];
-  if (away) return ["away", "No live figures", `${away} Sales continue.`];
+  if (away) return ["away", "No live figures", `${away} The figures below are out of date.`];
   return ["live", "Live", "Every figure is up to date, as reported by the API."];
 }
 

@@ -113,7 +113,7 @@ const saleFigures = (sale) =>
     figureList(
       figure("Phase", sale.phase, { id: "phase" }),
       figure("Stock", counted(sale.stock, "ticket"), { id: "stock" }),
-      figure("Remaining", counted(sale.remaining ?? 0, "ticket"), { id: "remaining" }),
+      figure("Remaining", sale.remaining === null ? "–" : counted(sale.remaining, "ticket"), { id: "remaining" }),
       figure("Booked in the ledger", counted(sale.booked, "ticket"), { id: "booked" }),
       figure("On the way to the ledger", sale.backlog === null ? "–" : counted(sale.backlog, "ticket"), {
         id: "backlog",

@@ -12,7 +12,7 @@ export const COLUMNS = [
   { name: "sold", title: "Sold", unit: "tickets", digits: 0 },
   { name: "oversold", title: "Oversold", unit: "tickets", digits: 0 },
   { name: "undersold", title: "Undersold", unit: "tickets", digits: 0 },
-  { name: "errors", title: "No clear answer", unit: "requests", digits: 0 },
+  { name: "errors", title: "Other answers, or none", unit: "requests", digits: 0 },
   { name: "answered_per_second", title: "Answered", unit: "purchases/s", digits: 0 },
   { name: "seconds_to_consistent", title: "Consistent after", unit: "s", digits: 2 },
   { name: "p50_ms", title: "p50", unit: "ms", digits: 1 },

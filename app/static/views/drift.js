@@ -11,7 +11,7 @@ export const EQUATION = "stock = remaining + backlog + set aside + booked, in ti
 export function drift({ identity, lost }) {
   const { stock, remaining, backlog, set_aside, booked, holds } = identity;
   if (remaining === null || backlog === null) {
-    return { tone: "bad", sentence: "The counter is away. Nothing is sold until it is back." };
+    return { tone: "bad", sentence: "The counter cannot be read, so it is not known whether this adds up." };
   }
   const sum = remaining + backlog + set_aside + booked;
   const equation = `${whole(stock)} ${sum === stock ? "=" : "≠"} ${[remaining, backlog, set_aside, booked].map(whole).join(" + ")}`;

@@ -25,7 +25,7 @@ export const reset = (store, name) =>
 export const setPaused = (store, name, paused) =>
   notifyIfRefused(store, async () => {
     await request("PATCH", `sales/${name}`, { paused });
-    const text = paused ? `${name} is paused. Accepted orders are still booked.` : `${name} sells again.`;
+    const text = paused ? `${name} is paused. Accepted orders are still booked.` : `${name} is resumed.`;
     notify(store, { kind: "done", text });
   });
 

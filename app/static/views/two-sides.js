@@ -176,7 +176,7 @@ function outcome(sale, blast) {
     figureList(
       figure("Answered “reserved”", whole(load?.accepted), { id: "accepted" }),
       figure("Answered “sold out”", whole(load?.sold_out), { id: "sold_out" }),
-      figure("No clear answer", whole(load?.errors), { id: "errors" }),
+      figure("No answer, or 5xx", whole(load?.errors), { id: "errors" }),
       figure("Booked in the ledger", whole(sale.booked), { id: "booked", tone: sale.oversold > 0 ? "bad" : "plain" }),
       figure("Oversold", whole(sale.oversold), { id: "oversold", tone: sale.oversold > 0 ? "bad" : "good" }),
       figure("Sold, according to the counter", whole(sale.counter_says), { id: "counter_says" }),

@@ -29,7 +29,7 @@ export function verdict(sale, ended) {
   if (undersold)
     return {
       tone: "bad",
-      sentence: `${strategy} sold ${whole(booked)} of ${counted(stock, "ticket")}, and ${whole(undersold)} can no longer be sold.`,
+      sentence: `${strategy} sold ${whole(booked)} of ${counted(stock, "ticket")}, and ${whole(undersold)} are neither sold nor left.`,
     };
   if (booked === stock)
     return {

@@ -26,7 +26,7 @@ def test_an_anomaly_ends_with_1_and_is_shown_with_its_witness(
     history.write_text("\n".join(History().buy("ada", "r1").lines))
     assert main(["check", str(history)]) == 1
     assert capsys.readouterr().out.splitlines() == [
-        "4 events: 1 purchases, 0 bookings. 1 kinds of anomaly found.",
+        "4 events: 1 purchases, 0 bookings. Kinds of anomaly found: 1.",
         "",
         "lost-order (1)",
         "  The purchase was accepted, but the ledger has no such booking.",

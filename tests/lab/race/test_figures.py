@@ -158,7 +158,7 @@ def test_the_closing_sentences_say_what_was_broken_and_what_that_costs() -> None
     wrong = entry("wrong", run(oversold=5), promises=False, findings=[oversold()])
     words = " ".join(text_of([entry("right", run()), wrong, failed]).split("In short")[1].split())
     assert words == (
-        "Nothing was wrong with right. wrong promises nothing, and was not exact: oversold 5 (buyers hold tickets that"
+        "No anomaly was found with right. wrong does not promise to be exact, and was not: oversold 5 (buyers hold tickets that"
         " do not exist). Not measured, so nothing is known of them: absent."
     )
 

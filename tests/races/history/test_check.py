@@ -21,7 +21,7 @@ def evidence(history: History, anomaly: str) -> list[str]:
 def test_two_buyers_of_one_ticket_are_the_witness_of_overselling() -> None:
     history = History(stock=2).won("ada", "r1").won("bob", "r2").buy("eve", "r3").booking("r3", "eve", ticket=1)
     (found,) = history.verdict().findings
-    assert found.sentence == "drop, round 1: 3 tickets are booked, but there are 2. Two buyers hold the same ticket:"
+    assert found.sentence == "drop, round 1: 3 tickets are booked, but the stock is 2. Two buyers hold the same ticket:"
     assert found.evidence == ["booking r1: ticket 1", "booking r3: ticket 1"]
 
 

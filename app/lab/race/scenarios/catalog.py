@@ -41,13 +41,13 @@ SCENARIOS: Mapping[str, Scenario] = {
     ),
     "pause": Scenario(
         pause,
-        "a purchase of the last ticket stops for seconds, and a second one arrives",
+        "a purchase of the last ticket stalls, and another one arrives",
         "A lock that expires, or a number that was read and is not checked again, sells the last ticket twice.",
     ),
     "crash": Scenario(
         crash,
         "a process dies between deciding a purchase and storing its order",
-        "A decision in one store, its order on the way to another, loses orders or tickets; a transaction loses none.",
+        "If the decision and the order are in two stores, orders or tickets are lost; in one transaction, none are.",
     ),
     "failover": Scenario(
         failover,
@@ -57,7 +57,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "retry-storm": Scenario(
         retry_storm,
         "thirty buyers have read the stock before one of them writes",
-        "Optimistic strategies stay exact and pay with retries; a check that is part of the write pays nothing.",
+        "Optimistic strategies stay exact, but repeat many attempts; conditional-update repeats none.",
     ),
     "hot-and-spread": Scenario(
         hot_and_spread,
