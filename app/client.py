@@ -20,7 +20,7 @@ Document = dict[str, Any]
 
 
 class ApiUnreachable(AtomicTicketsError):
-    """The API did not answer, or its answer is not JSON."""
+    """The API did not answer, or its answer is not that of this API."""
 
     status, slug, title = 503, "api-unreachable", "API Unreachable"
 
@@ -55,8 +55,12 @@ class SaleClient:
         self._headers = {} if admin_token is None else {"Authorization": f"Bearer {admin_token}"}
 
     async def sale(self, name: str) -> Document | None:
-        """Return the sale, or None if there is no such sale."""
-        return await self._find(f"/sales/{quote(name)}")
+        """Return the sale, or None if there is no such sale. Raise ApiUnreachable if another service answers."""
+        path = f"/sales/{quote(name)}"
+        found = await self._find(path)
+        if found is not None and not found.keys() >= {"strategy", "phase", "booked"}:
+            raise ApiUnreachable(f"GET {self._url}{path}: the answer is not a sale.")
+        return found
 
     async def create(self, terms: Mapping[str, Any]) -> None:
         """Create a sale."""

@@ -5,18 +5,49 @@ There is one class per concern. Names contain the units.
 
 import socket
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.errors import AtomicTicketsError
 from app.redis_address import RedisAddress, with_password
 from app.sales.model import MAX_THINK_MS, THINK_MS
 
 LogLevel = Literal["NOTSET", "DEBUG", "INFO", "WARN", "WARNING", "ERROR", "FATAL", "CRITICAL"]
 
 
-class ProcessSettings(BaseSettings):
+class InvalidSettings(AtomicTicketsError):
+    """Environment variables have values that are not allowed. The detail names them, without the values."""
+
+    status, slug, title = 422, "invalid-settings", "Invalid Settings"
+
+
+class EnvironmentSettings(BaseSettings):
+    """Settings that are read from the environment. Raise InvalidSettings."""
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            prefix = values.get("_env_prefix") or self.model_config.get("env_prefix", "")
+            invalid = [
+                ": ".join([*((prefix + str(field)).upper() for field in each["loc"][:1]), each["msg"]])
+                for each in error.errors(include_input=False)
+            ]
+            raise InvalidSettings(f"{'; '.join(invalid)}.") from None  # the cause would show a password
+
+
+class ProcessSettings(EnvironmentSettings):
     """Settings of every process: its name, its logs, and where it runs."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
@@ -28,7 +59,7 @@ class ProcessSettings(BaseSettings):
     failpoints: Path | None = None  # see app.failpoints
 
 
-class ProbeSettings(BaseSettings):
+class ProbeSettings(EnvironmentSettings):
     """How a process without an HTTP API reports its health.
 
     Each kind of process has its own prefix: `ProbeSettings.of("WORKER_")`.
@@ -45,7 +76,7 @@ class ProbeSettings(BaseSettings):
         return cls(_env_prefix=prefix)
 
 
-class StoreSettings(BaseSettings):
+class StoreSettings(EnvironmentSettings):
     """The addresses of the stores.
 
     The broker is a logical server of its own, so that a flooded queue cannot hurt the stock. app.redis_address
@@ -80,7 +111,7 @@ class StoreSettings(BaseSettings):
         return self
 
 
-class GivenStores(BaseSettings):
+class GivenStores(EnvironmentSettings):
     """The servers that the user of a lab, or of a race at a given URL, names. A lab starts each that has no URL."""
 
     redis_url: str = ""
@@ -92,7 +123,7 @@ class GivenStores(BaseSettings):
         return {"REDIS_URL": self.redis_url, "BROKER_URL": self.broker_url, "DATABASE_URL": self.database_url}
 
 
-class GateSettings(BaseSettings):
+class GateSettings(EnvironmentSettings):
     """The stock server as one process uses it."""
 
     model_config = SettingsConfigDict(env_prefix="GATE_")
@@ -108,7 +139,7 @@ class GateSettings(BaseSettings):
     queue_seconds: PositiveFloat = 2.0  # a purchase that is still unsent after this leaves the queue; nothing was taken
 
 
-class LedgerSettings(BaseSettings):
+class LedgerSettings(EnvironmentSettings):
     """Postgres as one process uses it."""
 
     model_config = SettingsConfigDict(env_prefix="LEDGER_")
@@ -121,7 +152,7 @@ class LedgerSettings(BaseSettings):
     statement_timeout_seconds: PositiveFloat = 3.0
 
 
-class SaleSettings(BaseSettings):
+class SaleSettings(EnvironmentSettings):
     """The defaults of a sale whose terms do not set them."""
 
     model_config = SettingsConfigDict(env_prefix="SALE_")
@@ -129,7 +160,7 @@ class SaleSettings(BaseSettings):
     think_ms: Annotated[int, Field(ge=0, le=MAX_THINK_MS)] = THINK_MS
 
 
-class DrainSettings(BaseSettings):
+class DrainSettings(EnvironmentSettings):
     """How workers carry accepted orders to the ledger."""
 
     model_config = SettingsConfigDict(env_prefix="DRAIN_")
@@ -141,7 +172,7 @@ class DrainSettings(BaseSettings):
     poison_tries: PositiveInt = 3  # an entry that fails alone this many times is set aside
 
 
-class ReconcileSettings(BaseSettings):
+class ReconcileSettings(EnvironmentSettings):
     """How often the reconciler compares Redis with the ledger, and when it acts."""
 
     model_config = SettingsConfigDict(env_prefix="RECONCILE_")
@@ -152,7 +183,7 @@ class ReconcileSettings(BaseSettings):
     retention_days: Annotated[int, Field(ge=1, le=36_500)] = 30
 
 
-class AdminSettings(BaseSettings):
+class AdminSettings(EnvironmentSettings):
     """The token of the API's administrator, as a client of the API needs it."""
 
     model_config = SettingsConfigDict(env_prefix="API_")
@@ -178,7 +209,7 @@ class ApiSettings(AdminSettings):
     body_limit_bytes: PositiveInt = 16_384
 
 
-class LabSettings(BaseSettings):
+class LabSettings(EnvironmentSettings):
     """How an API process reaches the lab that started it. Unset outside of a lab on loopback."""
 
     model_config = SettingsConfigDict(env_prefix="LAB_", env_ignore_empty=True)
@@ -186,7 +217,7 @@ class LabSettings(BaseSettings):
     control_directory: Path | None = None
 
 
-class OtelSettings(BaseSettings):
+class OtelSettings(EnvironmentSettings):
     """The OpenTelemetry variables that decide whether traces are exported, and which.
 
     The SDK reads its other variables by itself.
@@ -204,7 +235,7 @@ class OtelSettings(BaseSettings):
     traces_sampler_arg: str = ""
 
 
-class KubernetesSettings(BaseSettings):
+class KubernetesSettings(EnvironmentSettings):
     """The address of the API server of the cluster in which a pod runs."""
 
     model_config = SettingsConfigDict(env_prefix="KUBERNETES_SERVICE_")
@@ -213,7 +244,7 @@ class KubernetesSettings(BaseSettings):
     port: str = "443"
 
 
-class TraceSettings(BaseSettings):
+class TraceSettings(EnvironmentSettings):
     """Where traces can be viewed. OpenTelemetry's own variables say where they are sent."""
 
     model_config = SettingsConfigDict(env_prefix="ATOMICTICKETS_")

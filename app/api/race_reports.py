@@ -11,25 +11,24 @@ class RaceReports:
     """The reports in the home of one lab. A report's name is the time at which its race began."""
 
     def __init__(self, home: Path) -> None:
-        self._directory = home / "races"
+        self.directory = home / "races"
 
     def names(self) -> list[str]:
         """Return the names of all reports, the newest first."""
-        return sorted((path.stem for path in self._directory.glob("*.json")), reverse=True)
+        return sorted((path.stem for path in self.directory.glob("*.json")), reverse=True)
 
     def read(self, name: str) -> dict[str, Any] | None:
         """Return the report of this name, or None if there is none. The name may come from a stranger."""
         if name not in self.names():
             return None
-        report: dict[str, Any] = json.loads(self.path(name).read_text())
+        report: dict[str, Any] = json.loads((self.directory / f"{name}.json").read_text())
         return report
 
-    def path(self, name: str) -> Path:
-        return self._directory / f"{name}.json"
+    def path(self, started_at: str) -> Path:
+        """Return the file for the report of a race that began then (ISO 8601)."""
+        return self.directory / f"{started_at[:19].replace(':', '-')}.json"
 
-    def place(self, started_at: str) -> Path:
-        """Return the file for the report of a race that began then (ISO 8601), and remove reports beyond KEPT."""
-        self._directory.mkdir(mode=0o700, exist_ok=True)
-        for name in self.names()[KEPT - 1 :]:
-            self.path(name).unlink(missing_ok=True)
-        return self.path(started_at[:19].replace(":", "-"))
+    def remove_oldest(self) -> None:
+        """Remove reports beyond KEPT."""
+        for name in self.names()[KEPT:]:
+            (self.directory / f"{name}.json").unlink(missing_ok=True)

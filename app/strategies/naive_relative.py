@@ -1,4 +1,4 @@
-"""`naive-relative`: The check uses the value that was read, and the write changes the current one. It is wrong on purpose.
+"""`naive-relative`: The check uses the value it has read, the write changes the current one. It is wrong on purpose.
 
 How it works: As `naive`, but with UPDATE ... SET remaining = remaining - n. No update is lost, and the counter is
 correct, below zero if need be.

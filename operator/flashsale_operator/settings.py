@@ -3,10 +3,12 @@
 from typing import Annotated, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from app.settings import EnvironmentSettings
 
 
-class OperatorSettings(BaseSettings):
+class OperatorSettings(EnvironmentSettings):
     """The settings of one operator, which reconciles the sales of one namespace and scales one worker Deployment."""
 
     model_config = SettingsConfigDict(env_prefix="OPERATOR_")

@@ -26,8 +26,9 @@ async def test_faults_are_asked_for_from_this_machine_alone(serve: Callable[...,
         assert control.take_requests() == [Fault.STOP_WORKER]
         assert (await client.get("/lab")).json()["race_reports"] == []
         assert (await client.get("/lab/race")).status_code == 404
+        control.races.directory.mkdir()
         for second in (1, 2):
-            control.races.place(f"2026-01-01T00:00:0{second}").write_text(f'{{"race": {second}}}')
+            control.races.path(f"2026-01-01T00:00:0{second}").write_text(f'{{"race": {second}}}')
         assert (await client.get("/lab")).json()["race_reports"] == ["2026-01-01T00-00-02", "2026-01-01T00-00-01"]
         assert (await client.get("/lab/race")).json() == {"race": 2}
         assert (await client.get("/lab/race?name=2026-01-01T00-00-01")).json() == {"race": 1}

@@ -17,7 +17,16 @@ from app.lab.cli.main import main
 from tests.blasts.plans import losing_the_first_attempt, plan, silence
 from tests.support.stand_in_service import stand_in_service, stock_of
 
-SOLD_OUT = {"strategy": "atomic", "stock": 7, "booked": 7, "oversold": 0, "backlog": 0}
+SOLD_OUT = {
+    "strategy": "atomic",
+    "phase": "SoldOut",
+    "stock": 7,
+    "booked": 7,
+    "rejected": 0,
+    "duplicates": 0,
+    "oversold": 0,
+    "backlog": 0,
+}
 
 
 async def test_its_own_process_has_the_same_result() -> None:
@@ -131,7 +140,7 @@ async def test_the_blast_command_says_what_was_oversold(
     booked: int, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sale = SOLD_OUT | {"booked": booked, "oversold": booked - 7}
-    async with stand_in_service(stock_of(50), sale) as service:
+    async with stand_in_service(stock_of(booked), sale) as service:
         assert await asyncio.to_thread(main, ["blast", "drop", "--url", service.url, "--requests", "50"]) == 0
     assert sentence in capsys.readouterr().out.splitlines()
 

@@ -101,6 +101,31 @@ def test_the_commands_of_a_page_do_what_it_says(
             printed = run(block, checkout, environment) if runs_here(block, thorough=thorough) else None
 
 
+def test_the_commands_that_a_lab_prints_run_as_they_stand_from_any_directory(
+    lab: RunningLab, environment: dict[str, str], tmp_path: Path
+) -> None:
+    banner = lab.printed.split("\nprocess ")[0].replace("\\\n", " ")
+    commands = [line for line in banner.splitlines() if line.startswith("  ")]
+    printed = {}
+    for command in commands:
+        if "--valkey-cli" not in command:  # no Python package has the program
+            ran = subprocess.run(
+                ("bash", "-c", command),
+                cwd=tmp_path,
+                env=environment,
+                input="SELECT 6 * 7;",  # for psql
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert ran.returncode == 0, f"{command}\n{ran.stdout}\n{ran.stderr}"
+            printed[command] = ran.stdout
+    oversold = ["oversold" in output for command, output in printed.items() if " blast " in command]
+    assert oversold == [True, False]
+    assert sum('"status":"Ticket Reserved"' in output for output in printed.values()) == 1
+    assert ["42" in output for command, output in printed.items() if "--psql" in command] == [True]
+
+
 def runs_here(block: Block, *, thorough: bool) -> bool:
     program = block.marks.get("needs")
     return block.is_run and (thorough or "thorough" not in block.marks) and not (program and not shutil.which(program))

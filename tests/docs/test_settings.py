@@ -4,20 +4,20 @@ import re
 
 import pytest
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings
 
 from app import settings
+from app.settings import EnvironmentSettings
 from flashsale_operator.settings import OperatorSettings
 from tests.support.docs_pages import page, table
 from tests.support.project import PROJECT
 
-CLASSES = [each for each in vars(settings).values() if isinstance(each, type) and issubclass(each, BaseSettings)]
-CLASSES.remove(BaseSettings)
+CLASSES = [each for each in vars(settings).values() if isinstance(each, type) and issubclass(each, EnvironmentSettings)]
+CLASSES.remove(EnvironmentSettings)
 CLASSES.append(OperatorSettings)
 READ = re.compile(r"""(?:environ(?:\.get\(|\[)|getenv\()"([A-Z_]+)"|"([A-Z_]+)" (?:not )?in os\.environ""")
 
 
-def variables(settings_class: type[BaseSettings]) -> dict[str, str]:
+def variables(settings_class: type[EnvironmentSettings]) -> dict[str, str]:
     """Return the default of each variable, as it would be written in the environment."""
     prefix = settings_class.model_config.get("env_prefix", "")
     return {f"{prefix}{name}".upper(): default_of(field) for name, field in settings_class.model_fields.items()}
@@ -30,7 +30,7 @@ def default_of(field: FieldInfo) -> str:
 
 
 @pytest.mark.parametrize("settings_class", CLASSES, ids=lambda each: each.__name__)
-def test_every_setting_is_listed_with_its_default(settings_class: type[BaseSettings]) -> None:
+def test_every_setting_is_listed_with_its_default(settings_class: type[EnvironmentSettings]) -> None:
     rows = table(page("settings.md"), f"## {settings_class.__name__}")
     assert {name: default for name, default, *_ in rows} == variables(settings_class)
 

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from pydantic import ValidationError
 from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -15,7 +14,7 @@ from app.ledger.sales import SaleRepository
 from app.ledger.schema import installation_id
 from app.reconcile.recount_lock import recount_lock, recount_lock_held
 from app.sales.model import SaleTerms
-from app.settings import LedgerSettings
+from app.settings import InvalidSettings, LedgerSettings
 
 NORTH, SOUTH = "shops-north-1", "x" * 63
 
@@ -73,5 +72,5 @@ async def test_a_recount_in_one_schema_does_not_lock_the_other(
 
 @pytest.mark.parametrize("name", ["", "x" * 64, 'quo"te', "two.parts", "a b"])
 def test_a_name_that_does_not_fit_is_refused(name: str) -> None:
-    with pytest.raises(ValidationError, match="schema_name"):
+    with pytest.raises(InvalidSettings, match="LEDGER_SCHEMA_NAME: "):
         LedgerSettings(schema_name=name)

@@ -28,7 +28,8 @@ Handler = Callable[[Request], Awaitable[Answer]]
 class StandInService:
     """A running server. `handler` decides its answers, and `requests` holds the requests so far.
 
-    `sale`: the answer to each GET, whatever its path; None for an unknown sale
+    `sale`: the answer to each GET, whatever its path; None for an unknown sale. Before the first purchase nothing of it
+        is booked.
     """
 
     handler: Handler
@@ -53,7 +54,7 @@ class StandInService:
                     for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:] if line)
                 }
                 if head.startswith("GET "):
-                    writer.write(problem(404, "unknown-sale") if self.sale is None else http(200, self.sale))
+                    writer.write(self._read())
                     continue
                 await self._accept_pending_connections()
                 body = json.loads(await reader.readexactly(int(headers["content-length"])))
@@ -78,6 +79,11 @@ class StandInService:
             self.connections.discard(writer)
             writer.close()
             await self._notify()
+
+    def _read(self) -> bytes:
+        if self.sale is None:
+            return problem(404, "unknown-sale")
+        return http(200, self.sale if self.requests else self.sale | {"booked": 0, "oversold": 0})
 
     async def _accept_pending_connections(self) -> None:
         """Let the loop accept the connections that the kernel had already made when this request was sent."""

@@ -15,6 +15,7 @@ from app.blasts.load.tracing import GENERATOR
 from app.blasts.trace_ratio import races, trace_ratio_of
 from app.blasts.witnesses import Witnesses, read_witnesses, wait_until_complete
 from app.client import ApiRefused, ApiUnreachable, Document, SaleClient
+from app.errors import AtomicTicketsError
 from app.lab.cli.options import JSON_FILE, URL, FiniteRange, number, write_json
 from app.lab.stack.waiting import poll
 from app.lab.text_table import columns
@@ -56,54 +57,71 @@ def command(json_file: Path | None, **plan_options: Any) -> int:
     with tracing(GENERATOR):
         result, witnesses, sale = uvloop.run(blast(plan))
     print(table(result))
-    print(sold_text(sale))
+    print(sold_text(sale) if isinstance(sale, dict) else f"It is not known what the ledger has sold: {sale}")
     if witnesses.total:
         print(f"{witnesses.total} pairs of purchases read one version and both wrote. The first pairs:")
         print("\n".join(witnesses.lines(most=PAIRS)))
     if json_file is not None:
-        document = {**result.summary(), **result.as_json(), "witnesses": witnesses.as_json(), "sale": sale}
+        known = sale if isinstance(sale, dict) else None
+        document = {**result.summary(), **result.as_json(), "witnesses": witnesses.as_json(), "sale": known}
         write_json(json_file, document)
     return 1 if result.errors or result.unsent else 0
 
 
-async def blast(plan: LoadPlan) -> tuple[LoadResult, Witnesses, Document | None]:
-    """Send the blast. Return its result, the pairs of purchases that collided if the strategy races, and the sale.
+async def blast(plan: LoadPlan) -> tuple[LoadResult, Witnesses, Document | AtomicTicketsError]:
+    """Send the blast.
 
-    Raise UnknownSale, ApiRefused or ApiUnreachable, before any purchase is sent, if the sale cannot be read.
+    Return its result, the pairs of purchases that collided if the strategy races, and the sale afterwards, or the
+    reason why it could not be read. Raise UnknownSale, ApiRefused or ApiUnreachable, before any purchase is sent, if
+    the sale cannot be read at first.
     """
     client = SaleClient(plan.url)
+    before = await read_sale(client, plan)
+    strategy, witnesses = before["strategy"], Witnesses()
+    if races(strategy):
+        latest = (await client.witnesses(plan.sale, after=0, limit=1))["latest"]
+        plan = replace(plan, trace_ratio=trace_ratio_of(strategy, plan.trace_ratio))
+    result = await run_load(plan)
+    accepted = result.accepted - result.replayed
+    if races(strategy):
+        witnesses = await wait_until_complete(partial(read_witnesses, client, plan.sale, latest), accepted)
+    try:
+        return result, witnesses, await sale_afterwards(client, plan, decided(before) + accepted)
+    except (ApiRefused, ApiUnreachable, UnknownSale) as error:
+        return result, witnesses, error
+
+
+async def read_sale(client: SaleClient, plan: LoadPlan) -> Document:
+    """Return the sale. Raise UnknownSale, ApiRefused or ApiUnreachable."""
     sale = await client.sale(plan.sale)
     if sale is None:
         raise UnknownSale(f"There is no sale {plan.sale!r} at {plan.url}.")
-    strategy, witnesses = sale["strategy"], Witnesses()
-    if not races(strategy):
-        return await run_load(plan), witnesses, await sale_afterwards(client, plan.sale)
-    latest = (await client.witnesses(plan.sale, after=0, limit=1))["latest"]
-    result = await run_load(replace(plan, trace_ratio=trace_ratio_of(strategy, plan.trace_ratio)))
-    witnesses = await wait_until_complete(
-        partial(read_witnesses, client, plan.sale, latest), result.accepted - result.replayed
-    )
-    return result, witnesses, await sale_afterwards(client, plan.sale)
+    return sale
 
 
-async def sale_afterwards(client: SaleClient, name: str) -> Document | None:
-    """Return the sale once all its orders are booked, or as it is after 5 s; None if the service does not answer."""
+def decided(sale: Document) -> int:
+    """Return the tickets of the orders that the ledger has decided."""
+    return int(sale["booked"] + sale["rejected"] + sale["duplicates"])
+
+
+async def sale_afterwards(client: SaleClient, plan: LoadPlan, expected: int) -> Document:
+    """Return the sale once the ledger has decided so many tickets and none is on its way, or as it is after 5 s.
+
+    A strategy whose orders are messages of the broker has no backlog, so that alone would not tell.
+    """
 
     async def all_booked() -> Document | None:
-        found = await client.sale(name)
-        return None if found is None or found["backlog"] else found
+        found = await read_sale(client, plan)
+        return found if decided(found) >= expected and not found["backlog"] else None
 
-    try:
-        return await poll(all_booked, seconds=BOOKED_SECONDS) or await client.sale(name)
-    except (ApiRefused, ApiUnreachable):
-        return None
+    return await poll(all_booked, seconds=BOOKED_SECONDS) or await read_sale(client, plan)
 
 
-def sold_text(sale: Document | None) -> str:
+def sold_text(sale: Document) -> str:
     """Return a sentence that says what the ledger has sold, in all blasts of the round together."""
-    if sale is None:
-        return "What the ledger has sold is not known: the service does not answer."
     sold = f"the ledger has {sale['booked']:,} booked tickets; the stock is {sale['stock']:,}"
+    if sale["backlog"]:
+        sold += f", and {sale['backlog']:,} tickets are on their way to the ledger"
     return f"oversold {sale['oversold']:,}: {sold}." if sale["oversold"] else f"{sold[0].upper()}{sold[1:]}."
 
 

@@ -5,7 +5,6 @@ docs/history.md describes the format and the rules.
 
 import sys
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
@@ -14,17 +13,20 @@ from app.lab.cli.options import JSON_FILE, write_json
 from app.races.history.check import Verdict, check
 
 CLEAN, FOUND, UNDECIDED = 0, 1, 2
+# Not click.File: it is opened before the other arguments are parsed, and twice if it is lazy, which breaks a pipe.
+HISTORY = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
 
 @click.command(
     help=__doc__,
     epilog="Exit code: 0 if nothing is found, 1 if anomalies are found, 2 if the file cannot be judged.",
 )
-@click.argument("history", type=click.File("rb", lazy=True), help="file of JSON lines, or - for standard input")
+@click.argument("history", type=HISTORY, help="file of JSON lines, or - for standard input")
 @JSON_FILE
-def command(history: BinaryIO, json_file: Path | None) -> int:
+def command(history: Path, json_file: Path | None) -> int:
     try:
-        verdict = check(history)
+        with click.open_file(history, "rb") as file:
+            verdict = check(file)
     except (AtomicTicketsError, OSError) as error:
         print("error:", error, file=sys.stderr)
         return UNDECIDED

@@ -26,8 +26,7 @@ from app.lab.cli.options import (
     say,
     write_json,
 )
-from app.lab.stack import api_port
-from app.lab.stack.clients import psql_command, valkey_command
+from app.lab.stack import api_port, clients
 from app.lab.stack.faults import Faults
 from app.lab.stack.home import DEFAULT_HOME, LabHome
 from app.lab.stack.overview import overview
@@ -36,7 +35,7 @@ from app.lab.stack.service import ServicePlan, clear_metrics
 from app.lab.stack.stores import Stores
 from app.lab.stack.supervised import CHECK_SECONDS, supervised
 from app.lab.stack.supervisor import StopRequested, Supervisor
-from app.settings import AdminSettings, GivenStores
+from app.settings import AdminSettings, GivenStores, LedgerSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +71,7 @@ def command(*, psql: bool, valkey_cli: bool, **options: Any) -> int:
         starting = [name for name in options if name != "home"]
         refuse_without_effect(f"with {client}", *starting, *(["valkey_cli"] if psql else []))
         home = LabHome(options["home"])
-        arguments = psql_command(home) if psql else valkey_command(home)
-        os.execv(arguments[0], arguments)  # noqa: S606  the client takes the place of this process, and its signals
+        (clients.psql(home) if psql else clients.valkey_cli(home)).replace_this_process()
     if not options["once"]:
         refuse_without_effect("without --once", "json_file")
     return run(LabOptions(**options))
@@ -136,7 +134,7 @@ def _start(options: LabOptions, home: LabHome, supervisor: Supervisor) -> Servic
     home.write_notes(
         {"running": True, "pid": os.getpid(), "started_at": datetime.now(UTC).isoformat(timespec="seconds")}
         | urls
-        | {"ports": stores.ports, "processes": processes}
+        | {"ledger_schema": LedgerSettings().schema_name, "ports": stores.ports, "processes": processes}
     )
     return plan
 

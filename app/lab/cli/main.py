@@ -23,7 +23,7 @@ COMMANDS = {
 }
 INTERRUPTED = 130  # the exit code of a shell for a command that was ended by Ctrl-C
 PIPE_CLOSED = 141  # the exit code of a shell for a command that was ended by SIGPIPE
-INVALID = 422  # the status of an error in what was typed, such as the name of a strategy that does not exist
+INVALID = 422  # the status of an error in what was typed or set, such as the name of a strategy that does not exist
 
 
 @contextmanager
@@ -41,8 +41,14 @@ def ending_as_in_a_shell() -> Iterator[None]:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        discard_output()
-        print(f"error: Standard output cannot be written: {error.strerror}.", file=sys.stderr)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            discard_output()
+            file = "Standard output"
+        else:
+            file = error.filename or "A file"
+        print(f"error: {file} cannot be written: {error.strerror}.", file=sys.stderr)
         raise click.exceptions.Exit(1) from None
 
 

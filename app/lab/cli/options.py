@@ -63,12 +63,16 @@ class FileToWrite(click.Path[Path]):
 
     def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
         path = super().convert(value, param, ctx)
-        if path.is_dir():  # an empty name, which is the working directory
+        if not os.fspath(value):  # as a path, it would be the working directory
             self.fail("The name is empty.", param, ctx)
-        if not path.parent.is_dir():
-            self.fail(f"Directory '{path.parent}' does not exist.", param, ctx)
-        if not path.exists():
+        try:
+            path.stat()
+        except FileNotFoundError:
+            if not path.parent.is_dir():
+                self.fail(f"Directory '{path.parent}' does not exist.", param, ctx)
             refuse_unwritable(path.parent)
+        except OSError as error:
+            self.fail(f"'{path}': {error.strerror}.", param, ctx)
         return path
 
 
@@ -80,10 +84,10 @@ class ServiceUrl(click.ParamType[str]):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
             target = urlsplit(value)
-            complete = target.scheme == "http" and target.hostname and target.port != 0
+            complete = target.scheme == "http" and target.hostname and target.port != 0 and target.username is None
         except ValueError:
             complete = False
-        if not complete or target.path not in ("", "/") or target.query or target.username is not None:
+        if not complete or target.path not in ("", "/") or "?" in value or "#" in value:
             self.fail(f"{value!r} is not of the form http://HOST[:PORT].", param, ctx)
         return value.rstrip("/")
 
@@ -106,8 +110,9 @@ JSON_FILE = click.option(
 
 
 def refuse_unwritable(directory: Path) -> None:
-    """Raise UsageError if no file can be created in the directory. The permission bits alone do not tell."""
+    """Create the directory if it is missing, and raise UsageError if no file can be created in it."""
     try:
+        directory.mkdir(mode=0o700, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory):
             pass
     except OSError as error:

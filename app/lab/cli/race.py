@@ -5,9 +5,10 @@ starts servers of its own.
 """
 
 import asyncio
+import os
 import shutil
 import signal
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ import click
 
 from app.api.race_reports import RaceReports
 from app.blasts.load.plan import MAX_CONCURRENCY, MAX_REQUESTS
+from app.errors import AtomicTicketsError
 from app.lab.cli.main import INTERRUPTED
 from app.lab.cli.options import (
     API_PROCESSES,
@@ -25,6 +27,7 @@ from app.lab.cli.options import (
     NAMES,
     URL,
     WORKERS,
+    Unwritable,
     number,
     refuse_unwritable,
     refuse_without_effect,
@@ -76,7 +79,7 @@ class RaceOptions:
     api_processes: int
     workers: int
     home: Path
-    lab: Path
+    lab: Path | None
     json_file: Path | None
     history: Path | None
     page: Path | None
@@ -141,23 +144,44 @@ def epilog() -> str:
     type=FILE_TO_WRITE,
     help="write all requests, answers and bookings to this file, for `atomictickets check`",
 )
-@click.option("--write", "page", type=FILE_TO_WRITE, help="replace the tables between the marks (HTML comments) of this Markdown file")
+@click.option(
+    "--write",
+    "page",
+    type=FILE_TO_WRITE,
+    help="replace the tables between the marks (HTML comments) of this Markdown file",
+)
 def command(**options: Any) -> int:
     if options["url"]:
         refuse_without_effect("with --url", "home", "api_processes", "workers")
+        if not GivenStores().database_url:
+            refuse_without_effect("with --url and without DATABASE_URL", "history")
     if not {CROWD, "all"}.intersection(options["scenario"]):
         refuse_without_effect(
             "without the scenario crowd", "stock", "requests", "concurrency", "think_ms", "repeat", "lab"
         )
-    if not options["lab"].is_dir():
+    return run(RaceOptions(**options | {"lab": usable_lab(options["lab"])}))
+
+
+def usable_lab(home: Path) -> Path | None:
+    """Return the home of the lab that will keep the report, or None if it can't. Refuse a home that the user named."""
+    if not os.path.isdir(home):  # noqa: PTH112  Path.is_dir raises OSError if the name is too long
         refuse_without_effect("if its directory does not exist", "lab")
-    return run(RaceOptions(**options))
+        return None
+    try:
+        refuse_unwritable(RaceReports(home).directory)
+    except click.UsageError as error:
+        if click.get_current_context().get_parameter_source("lab") is click.ParameterSource.COMMANDLINE:
+            raise
+        say(f"{error.message} The lab does not keep the report.")
+        return None
+    return home
 
 
 def run(options: RaceOptions) -> int:
     """Run the race, and return the exit code. Raise UnknownChoice or NoMarks before anything is started.
 
-    After Ctrl-C the runs that have ended are reported and written, except to a page, whose tables are complete.
+    After Ctrl-C, or if the servers of a race fail for good, the runs that have ended are reported and written, except
+    to a page, whose tables are complete.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, the processes are stopped
     strategies = chosen_strategies(options.strategies or [])
@@ -165,8 +189,6 @@ def run(options: RaceOptions) -> int:
     workload = options.workload
     if options.page:
         refuse_without_marks(options.page, [section_name(name, workload) for name in scenarios])
-    if CROWD in scenarios and options.lab.is_dir():
-        refuse_unwritable(options.lab)
     report = RaceReport(workload=workload, repeat=options.repeat, api_processes=options.api_processes)
     try:
         measure(options, scenarios, strategies, report)
@@ -176,9 +198,19 @@ def run(options: RaceOptions) -> int:
             say("Interrupted before the first run had ended: there is nothing to report.")
             return INTERRUPTED
         say("Interrupted. The report has the runs that had ended until then.")
+    except AtomicTicketsError:
+        report.interrupted = True
+        if not report.is_empty:
+            finish(options, report)
+        raise
+    finish(options, report)
+    return INTERRUPTED if report.interrupted else 0 if report.holds else 1
+
+
+def finish(options: RaceOptions, report: RaceReport) -> None:
+    """Print the report and write it. Raise Unwritable at the end if a file could not be written."""
     say("\n" + report.text(min(shutil.get_terminal_size().columns, MAX_WIDTH)))
     write_files(options, report)
-    return INTERRUPTED if report.interrupted else 0 if report.holds else 1
 
 
 def measure(options: RaceOptions, scenarios: list[str], strategies: "Strategies", report: RaceReport) -> None:
@@ -195,28 +227,41 @@ def measure(options: RaceOptions, scenarios: list[str], strategies: "Strategies"
 
 
 def write_files(options: RaceOptions, report: RaceReport) -> None:
-    """Write the report to every file that was asked for, and say so."""
-    written = []
-    if options.json_file:
-        write_json(options.json_file, report.as_json())
-        written.append(options.json_file)
-    if options.history:
-        with writing(options.history):
-            report.write_history(options.history)
-        written.append(options.history)
-    if options.page and not report.interrupted:
-        with writing(options.page):
-            write_page(options.page, report)
-        written.append(options.page)
-    if report.race is not None and report.race.has_ended_runs and options.lab.is_dir():
-        kept = RaceReports(options.lab).place(report.started_at)
-        with writing(kept):
-            write_private_json(kept, report.as_json())
-        written.append(kept)
+    """Write the report to every file that was asked for, and say so. Raise Unwritable if one could not be written."""
+    written, failures = [], []
+    for path, write in outputs(options, report):
+        try:
+            with writing(path):
+                write(path)
+            written.append(path)
+        except AtomicTicketsError as error:  # the others are still written
+            failures.append(error.detail)
     if written:
         say(f"\nWritten: {', '.join(map(str, written))}")
-    if options.history:
+    if options.page and report.interrupted:
+        say(f"{options.page} is unchanged: a page has the tables of complete races.")
+    if options.history in written:
         say(f"`atomictickets check {options.history}` shows the witnesses with the lines of that file.")
+    if failures:
+        raise Unwritable(" ".join(failures))
+
+
+def outputs(options: RaceOptions, report: RaceReport) -> Iterator[tuple[Path, Callable[[Path], None]]]:
+    """Return the files that were asked for, each with the function that writes it."""
+    if options.json_file:
+        yield options.json_file, lambda path: write_json(path, report.as_json())
+    if options.history:
+        yield options.history, report.write_history
+    if options.page and not report.interrupted:
+        yield options.page, lambda path: write_page(path, report)
+    if options.lab is not None and report.race is not None and report.race.has_ended_runs:
+        yield RaceReports(options.lab).path(report.started_at), lambda path: keep(path, report)
+
+
+def keep(path: Path, report: RaceReport) -> None:
+    """Write the report to the home of a lab, which then has one report too many at most."""
+    write_private_json(path, report.as_json())
+    RaceReports(path.parents[1]).remove_oldest()
 
 
 def run_plain_race(options: RaceOptions, strategies: "Strategies", outcome: Race) -> None:

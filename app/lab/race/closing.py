@@ -35,19 +35,26 @@ class Result(NamedTuple):
     `found`: counts by anomaly
     `promises`: whether it promises to be exact; None if what was broken is no part of the promise
     `failure`: whether it could not be measured to the end
+    `checked`: whether histories were checked; otherwise only the service's own figures are known
     """
 
     name: str
     found: Mapping[str, int]
     promises: bool | None = None
     failure: bool = False
+    checked: bool = True
 
 
 def closing_lines(results: Sequence[Result], width: int) -> list[str]:
     """Return the closing sentences, one paragraph for each strategy that was not exact."""
-    exact = [result.name for result in results if not result.found and not result.failure]
+    exact = [result for result in results if not result.found and not result.failure]
+    checked = [result.name for result in exact if result.checked]
+    believed = [result.name for result in exact if not result.checked]
     failed = [result.name for result in results if result.failure]
-    sentences = [f"No anomaly was found with {', '.join(exact)}."] if exact else []
+    sentences = [f"No anomaly was found with {', '.join(checked)}."] if checked else []
+    if believed:
+        names = ", ".join(believed)
+        sentences.append(f"No history was checked. According to the service itself, these were exact: {names}.")
     sentences += [sentence_of(result) for result in results if result.found]
     if failed:
         sentences.append(f"Not measured, so nothing is known of them: {', '.join(failed)}.")

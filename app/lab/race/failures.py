@@ -1,5 +1,7 @@
 """The errors that fail the run of one strategy only. They are reported, and the other strategies are still raced."""
 
+import asyncio
+
 import asyncpg
 from redis.exceptions import RedisError
 
@@ -8,6 +10,13 @@ from app.errors import AtomicTicketsError
 # OSError includes broken connections and TimeoutError. The clients of the stores raise the rest if they are asked while
 # a store is away or is starting.
 FAILURES = (AtomicTicketsError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, RedisError)
+
+
+def raise_cancellation(error: BaseException) -> None:
+    """Raise CancelledError if the task was cancelled and the clean-up then failed with `error`, which replaced it."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error
 
 
 def reason(error: BaseException) -> str:

@@ -68,6 +68,7 @@ class Entry:
     """One strategy in a race: what it promises, its runs, and what the check of their histories found.
 
     `findings`: by anomaly, the finding of the first run that has it, with the count of all runs
+    `checked`: whether the history of every run was checked; otherwise only the service's own figures are known
     `failure`: the reason why the strategy could not be raced
     `summary`: what the strategy is, in a sentence or two
     """
@@ -78,13 +79,15 @@ class Entry:
     accepted_in: str
     runs: list[RaceFigures] = field(default_factory=list)
     findings: dict[str, Finding] = field(default_factory=dict)
+    checked: bool = True
     failure: str | None = None
     summary: str = ""
 
-    def add(self, figures: RaceFigures, findings: Sequence[Finding]) -> None:
-        """Add a run, and add up the findings of each anomaly."""
+    def add(self, figures: RaceFigures, findings: Sequence[Finding] | None) -> None:
+        """Add a run, and add up the findings of each anomaly. `findings` is None if there was no history to check."""
         self.runs.append(figures)
-        for finding in findings:
+        self.checked = self.checked and findings is not None
+        for finding in findings or ():
             first = self.findings.setdefault(finding.anomaly, finding)
             if first is not finding:
                 first.count += finding.count
@@ -108,8 +111,7 @@ class Entry:
         """Return the count of each anomaly over all runs. Without a history it is known from the figures alone."""
         if self.findings:
             return {str(name): finding.count for name, finding in self.findings.items()}
-        counts = {name: sum(getattr(run, name) for run in self.runs) for name in ("oversold", "undersold")}
-        return {name: count for name, count in counts.items() if count}
+        return inexact(self.runs)
 
     @property
     def oversold_in(self) -> int:
@@ -135,12 +137,19 @@ class Entry:
             "keeps_limit": self.keeps_limit,
             "accepted_in": self.accepted_in,
             "exact": self.exact,
+            "checked": self.checked,
             "oversold_in": self.oversold_in,
             "failure": self.failure,
             "figures": {name: asdict(spread) for name, spread in spreads.items()},
             "runs": [asdict(run) for run in self.runs],
             "findings": [finding.as_json() for finding in self.findings.values()],
         }
+
+
+def inexact(runs: Sequence[RaceFigures]) -> dict[str, int]:
+    """Return the tickets that were oversold and undersold in these runs, without those that are 0."""
+    counts = {name: sum(getattr(run, name) for run in runs) for name in ("oversold", "undersold")}
+    return {name: count for name, count in counts.items() if count}
 
 
 def by_merit(entries: Sequence[Entry]) -> list[Entry]:

@@ -47,8 +47,11 @@ def section_name(scenario: str, workload: Workload) -> str:
 
 
 def refuse_without_marks(path: Path, sections: Sequence[str]) -> None:
-    """Raise NoMarks if the page lacks one of these sections. Called before the race, which may take an hour."""
-    page = path.read_text() if path.is_file() else ""
+    """Raise NoMarks if the page lacks one of these sections, or can't be read. Called before the race."""
+    try:
+        page = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NoMarks(f"The page {path} cannot be read: {error}.") from error
     for name in sections:
         split_at_marks(page, name)
 
@@ -90,9 +93,11 @@ def race_tables(entries: list[Entry]) -> list[str]:
 
 
 def found_text(entry: Entry) -> str:
-    """Return the anomalies with their counts; `nothing` only if there was a run in which they could be found."""
-    found = ", ".join(f"{name} {finding.count}" for name, finding in entry.findings.items())
-    return found or ("nothing" if entry.runs else "not raced")
+    """Return the anomalies with their counts; `nothing` only if all runs were checked for them."""
+    if not entry.runs:
+        return "not raced"
+    found = ", ".join(f"{name} {count}" for name, count in entry.found.items())
+    return found or ("nothing" if entry.checked else "not checked")
 
 
 def crowd_text(report: RaceReport, raced: int) -> str:

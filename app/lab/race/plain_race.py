@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from app.lab.race.failures import FAILURES, reason
-from app.lab.race.figures import Entry
+from app.lab.race.failures import FAILURES, raise_cancellation, reason
+from app.lab.race.figures import Entry, inexact
 from app.lab.race.history import History
 from app.lab.race.progress import Progress
-from app.lab.race.run import race, warm_up
+from app.lab.race.run import Run, race, warm_up
 from app.lab.race.target import Target
 from app.lab.race.workload import Contestant, Workload
 from app.strategies.dependencies import RegisteredStrategy
@@ -64,19 +64,26 @@ async def race_all(
                     await warm_up(target, contestant)
                 run = await race(target, contestant, workload)
             except FAILURES as error:
+                raise_cancellation(error)
                 entry.failure = reason(error)
-                progress.ended(f"{strategy.name}: {entry.failure}")
                 progress.skip(repeat - turn)
+                progress.ended(f"{strategy.name}: {entry.failure}")
                 continue
-            entry.add(run.figures, run.verdict.findings if run.verdict else ())
+            entry.add(run.figures, run.verdict.findings if run.verdict else None)
             if run.history is not None and keep_history:
                 outcome.history.merge(run.history)
-            found = ", ".join(entry.findings) or "nothing found"
             progress.ended(
                 f"{strategy.name}: {run.figures.sold} sold of {workload.stock},"
-                f" {run.figures.answered_per_second:,.0f} answers/s; {found}"
+                f" {run.figures.answered_per_second:,.0f} answers/s; {found_in(run)}"
             )
     return outcome
+
+
+def found_in(run: Run) -> str:
+    """Return the anomalies of one run as text. Without a history they are known from the figures alone."""
+    if run.verdict is None:
+        return ", ".join(inexact([run.figures])) or "not checked"
+    return ", ".join(finding.anomaly for finding in run.verdict.findings) or "nothing found"
 
 
 def entry_of(strategy: type[RegisteredStrategy]) -> Entry:

@@ -1,12 +1,13 @@
 """The report of one scenario as text: its table, what that means, what was found, and the witnesses."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from app.lab.race.closing import Result, closing_lines
 from app.lab.race.scenarios.catalog import SCENARIOS, anomalies_text
 from app.lab.race.scenarios.scene import Scene
+from app.lab.race.table import witness_lines
 from app.lab.text_table import explained, indented, laid_out
 
 FIGURES: Mapping[str, str] = {
@@ -63,7 +64,10 @@ def scenario_lines(played: PlayedScenario, width: int) -> list[str]:
         lines += [*laid_out([heading[:-1], *figures], width), ""]
         lines += [*explained([(name, FIGURES[name]) for name in heading[1:-1]], width), ""]
     lines += ["What was found:", "", *explained(found, width)]
-    return [*lines, *witness_lines(played.scenes), "", *closing_lines(results_of(played), width)]
+    for scene in played.scenes:
+        for finding in scene.verdict.findings:
+            lines += ["", f"{scene.strategy}:", *witness_lines(finding, width)]
+    return [*lines, "", *closing_lines(results_of(played), width)]
 
 
 def results_of(played: PlayedScenario) -> list[Result]:
@@ -73,13 +77,3 @@ def results_of(played: PlayedScenario) -> list[Result]:
         found.setdefault(scene.strategy, Counter()).update(scene.found)
     results = [Result(name, counts) for name, counts in found.items()]
     return results + [Result(name, {}, failure=True) for name in played.failures]
-
-
-def witness_lines(scenes: Sequence[Scene]) -> list[str]:
-    """Return the witness of each anomaly in each scene, as lines of text."""
-    lines = []
-    for scene in scenes:
-        for finding in scene.verdict.findings:
-            lines += ["", f"{scene.strategy}: {finding.anomaly}: {finding.sentence}"]
-            lines += [f"    {line}" for line in finding.evidence]
-    return lines

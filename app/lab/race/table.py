@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from app.lab.race.closing import Result, closing_lines
 from app.lab.race.figures import Entry, by_merit
-from app.lab.text_table import explained, laid_out
+from app.lab.text_table import explained, indented, laid_out
+from app.races.history.findings import Finding
 
 
 class Column(NamedTuple):
@@ -89,9 +90,11 @@ def text_of(entries: Sequence[Entry], width: int = 80) -> str:
     raced = [entry for entry in ordered if entry.runs]
     lines = table_lines(raced, width) if raced else []
     for entry in ordered:
-        lines += finding_lines(entry)
+        lines += finding_lines(entry, width)
     results = [
-        Result(entry.name, entry.found, entry.promises_exactness, failure=entry.failure is not None)
+        Result(
+            entry.name, entry.found, entry.promises_exactness, failure=entry.failure is not None, checked=entry.checked
+        )
         for entry in ordered
         if entry.runs or entry.failure is not None
     ]
@@ -137,15 +140,21 @@ def spread_of(entry: Entry, name: str) -> str:
     return "-" if spread is None else f"{spread.lowest:,.0f} to {spread.highest:,.0f}"
 
 
-def finding_lines(entry: Entry) -> list[str]:
+def finding_lines(entry: Entry, width: int) -> list[str]:
     """Return the lines that report a strategy's failure or its findings. Empty if it has none."""
     if entry.failure is not None:
-        return ["", f"{entry.name}: not raced: {entry.failure}"]
+        return ["", *indented(f"{entry.name}: not raced: {entry.failure}", width)]
     if not entry.findings:
         return []
     kinds = ", ".join(f"{finding.anomaly} {finding.count:,}" for finding in entry.findings.values())
     oversold = f"; oversold in {entry.oversold_in} of {len(entry.runs)} runs" if entry.oversold_in else ""
-    lines = ["", f"{entry.name}: {kinds}{oversold}"]
+    lines = ["", *indented(f"{entry.name}: {kinds}{oversold}", width)]
     for finding in entry.findings.values():
-        lines += [f"  {finding.anomaly}: {finding.sentence}", *(f"    {line}" for line in finding.evidence)]
+        lines += witness_lines(finding, width)
     return lines
+
+
+def witness_lines(finding: Finding, width: int) -> list[str]:
+    """Return an anomaly with its evidence as lines of text."""
+    lines = indented(f"{finding.anomaly}: {finding.sentence}", width, "  ")
+    return lines + [line for text in finding.evidence for line in indented(text, width, "    ")]

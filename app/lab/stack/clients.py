@@ -1,43 +1,79 @@
 """The clients with which a user looks into the stores of a running lab: psql, and valkey-cli or redis-cli."""
 
+import os
 import shutil
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
+from urllib.parse import unquote, urlsplit
 
 from app.lab.stack.home import LabHome
 from app.lab.stack.process import ProcessFailed, own_account
 from app.lab.stack.servers.postgres_account import binaries_for
+from app.lab.stack.stores import without_password
+from app.redis_address import RedisAddress
+
+TLS_FILES = {"ssl_ca_certs": "--cacert", "ssl_certfile": "--cert", "ssl_keyfile": "--key"}
 
 
-def psql_command(home: LabHome) -> list[str]:
-    """Return the command that opens psql on the ledger: an installed one, or else that of the embedded PostgreSQL.
+class Client(NamedTuple):
+    """The command of a client. A password is in its environment, since others can read a command line."""
+
+    command: list[str]
+    environment: dict[str, str]
+
+    def replace_this_process(self) -> NoReturn:
+        """Run the client in place of this process, so that it gets the terminal and its signals."""
+        os.execve(self.command[0], self.command, os.environ | self.environment)  # noqa: S606  no shell is wanted
+
+
+def psql(home: LabHome) -> Client:
+    """Return psql on the ledger, in its schema: an installed one, or else that of the embedded PostgreSQL.
 
     Raise ProcessFailed if no lab runs in the home.
     """
-    url = ledger_url(notes_of(home))
-    return [shutil.which("psql") or str(binaries_for(own_account()) / "psql"), url]
+    notes = notes_of(home)
+    program = shutil.which("psql") or str(binaries_for(own_account()) / "psql")
+    environment = {"PGOPTIONS": f'-c search_path="{notes["ledger_schema"]}"'}
+    if password := urlsplit(notes["database_url"]).password:
+        environment["PGPASSWORD"] = unquote(password)
+    return Client([program, ledger_url(notes)], environment)
 
 
-def valkey_command(home: LabHome) -> list[str]:
-    """Return the command that opens valkey-cli or redis-cli on the stock server.
+def valkey_cli(home: LabHome) -> Client:
+    """Return valkey-cli or redis-cli on the stock server.
 
     Raise ProcessFailed if no lab runs in the home, or if neither client is installed: no Python package has one.
     """
     url = str(notes_of(home)["redis_url"])
     program = shutil.which("valkey-cli") or shutil.which("redis-cli")
     if program is None:
-        raise ProcessFailed(f"Neither valkey-cli nor redis-cli is on the PATH. Any client can connect to {url}.")
-    return [program, "-u", url]
+        where = without_password(url)
+        raise ProcessFailed(f"Neither valkey-cli nor redis-cli is on the PATH. Any client can connect to {where}.")
+    address = RedisAddress.of(url)
+    if address.kind == "sentinel":
+        raise ProcessFailed("REDIS_URL names Sentinels. Ask one of them for the primary, and connect to that.")
+    host, port = address.hosts[0]
+    command = [program, "-h", host, "-p", str(port)]
+    command += ["-c"] if address.kind == "cluster" else ["-n", str(address.database)]
+    command += ["--user", address.username] if address.username else []
+    if address.tls is not None:
+        command += ["--tls", *(part for name, file in address.tls.items() for part in (TLS_FILES[name], file))]
+    return Client(command, {"REDISCLI_AUTH": address.password} if address.password else {})
 
 
-def ledger_url(notes: Mapping[str, Any]) -> str:
-    """Return the address of the ledger as any client of PostgreSQL takes it, without the driver of SQLAlchemy."""
-    return str(notes["database_url"]).replace("postgresql+asyncpg://", "postgresql://", 1)
+def ledger_url(notes: dict[str, Any]) -> str:
+    """Return the address of the ledger as libpq takes it, without a password."""
+    url = urlsplit(str(notes["database_url"]))
+    account = f"{url.username}@" if url.username else ""
+    host = url.netloc.rpartition("@")[2]
+    query = url.query.replace("ssl=", "sslmode=")  # its name for asyncpg, and for libpq
+    return url._replace(scheme="postgresql", netloc=account + host, query=query).geturl()
 
 
 def notes_of(home: LabHome) -> dict[str, Any]:
     """Return the notes of a running lab. Raise ProcessFailed if none runs in the home."""
+    if not home.is_in_use():
+        raise ProcessFailed(f"No lab runs in {home.directory}. Start one with `atomictickets lab`, or name its --home.")
     notes = home.read_notes()
     if not notes.get("running"):
-        raise ProcessFailed(f"No lab runs in {home.directory}. Start one with `atomictickets lab`, or name its --home.")
+        raise ProcessFailed(f"The lab in {home.directory} is starting. Try again when it is ready.")
     return notes

@@ -27,6 +27,7 @@ class LabHome:
         self.control = self.directory / "control"
         self.registry = self.directory / "processes.json"
         self._notes = self.directory / "lab.json"
+        self._lock_file = self.directory / "lab.lock"
         self._lock: int | None = None
 
     def lock(self) -> None:
@@ -34,7 +35,7 @@ class LabHome:
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
             self.metrics.mkdir(exist_ok=True)
-            self._lock = os.open(self.directory / "lab.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            self._lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise ProcessFailed(f"The directory {self.directory} cannot be used: {error.strerror}.") from error
         try:
@@ -52,6 +53,20 @@ class LabHome:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def is_in_use(self) -> bool:
+        """Return whether a process holds the lock of this home, also one of another user."""
+        try:
+            descriptor = os.open(self._lock_file, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def discard_data(self) -> None:
         """Remove the data of all stores. Otherwise a measurement would pay for draining what an earlier run left.

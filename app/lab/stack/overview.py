@@ -1,16 +1,16 @@
 """The text that `atomictickets lab` prints when it is ready: the dashboard, commands to try, and its processes."""
 
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from app.lab.stack.clients import ledger_url
-from app.lab.stack.home import DEFAULT_HOME, LabHome
+from app.lab.stack.home import LabHome
 from app.lab.stack.stores import without_password
 from app.lab.stack.supervisor import ManagedProcess
 from app.lab.text_table import columns
+from app.settings import AdminSettings
 
 
 def overview(processes: Sequence[ManagedProcess], api_url: str, home: LabHome) -> str:
@@ -25,34 +25,40 @@ def overview(processes: Sequence[ManagedProcess], api_url: str, home: LabHome) -
 
 
 def suggestions(api_url: str, home: LabHome) -> list[str]:
-    """Return the addresses, and commands that run as they are printed, from the directory in which the lab started."""
-    program = own_command()
-    is_default = home.directory == DEFAULT_HOME.absolute()
-    lab = f"{program} lab" if is_default else f"{program} lab --home {shlex.quote(str(home.directory))}"
-    notes = home.read_notes()
+    """Return the addresses, and commands that run as they are printed, from any directory."""
+    program, notes = own_command(), home.read_notes()
+    lab = f"{program} lab --home {shlex.quote(str(home.directory))}"
+    token = ' -H "Authorization: Bearer $API_ADMIN_TOKEN"' if AdminSettings().token else ""
     return [
         f"Dashboard               {api_url}",
         f"API documentation       {api_url}/docs",
         "",
-        "In another terminal, put ten tickets on sale:",
-        f"  curl -s {api_url}/sales -H 'Content-Type: application/json' \\",
-        """    -d '{"name": "concert", "strategy": "atomic", "stock": 10}'""",
+        "In another terminal, put ten tickets on sale, and send a hundred buyers at once. This oversells:",
+        *created("drop-naive", "naive", api_url, token),
+        f"  {program} blast drop-naive --requests 100 --concurrency 100 --url {api_url}",
+        "This does not:",
+        *created("drop-atomic", "atomic", api_url, token),
+        f"  {program} blast drop-atomic --requests 100 --concurrency 100 --url {api_url}",
         "Buy one ticket:",
+        *created("encore", "atomic", api_url, token),
         f"  curl -s {api_url}/buy-ticket -H 'Content-Type: application/json' -H 'X-Idempotency-Key: my-first' \\",
-        """    -d '{"sale": "concert", "customer": "ada", "quantity": 1}'""",
-        "Send a hundred buyers at once, and read what the ledger has:",
-        f"  {program} blast concert --requests 100 --concurrency 100 --url {api_url}",
-        f"  curl -s {api_url}/sales/concert",
-        'To see tickets oversold, create a sale with "strategy": "naive" and send it the same buyers.',
+        """    -d '{"sale": "encore", "customer": "ada", "quantity": 1}'""",
+        f"  curl -s {api_url}/sales/encore",
         "",
-        "Look inside the ledger and the stock server:",
-        f"  {lab} --psql          {without_password(ledger_url(notes))}",
-        f"  {lab} --valkey-cli    {without_password(str(notes['redis_url']))}",
+        f"Look inside the ledger ({ledger_url(notes)}) and the stock server ({without_password(notes['redis_url'])}):",
+        f"  {lab} --psql",
+        f"  {lab} --valkey-cli",
+    ]
+
+
+def created(name: str, strategy: str, api_url: str, token: str) -> list[str]:
+    """Return the command that creates a sale of ten tickets."""
+    return [
+        f"  curl -s {api_url}/sales -H 'Content-Type: application/json'{token} \\",
+        f"""    -d '{{"name": "{name}", "strategy": "{strategy}", "stock": 10}}'""",
     ]
 
 
 def own_command() -> str:
-    """Return how the user can call this program: by its name, or by its path if the name does not lead to it."""
-    program = Path(sys.argv[0])
-    found = shutil.which(program.name)
-    return program.name if found and Path(found).resolve() == program.resolve() else shlex.quote(str(program))
+    """Return the path of this program, with which it can be called from any directory."""
+    return shlex.quote(str(Path(sys.argv[0]).absolute()))

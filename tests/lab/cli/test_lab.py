@@ -15,8 +15,7 @@ import pytest
 from redis import Redis
 
 from app.lab.cli.main import main
-from app.lab.stack import api_port
-from app.lab.stack.clients import valkey_command
+from app.lab.stack import api_port, clients
 from app.lab.stack.home import LabHome
 from app.lab.stack.overview import own_command
 from app.lab.stack.process import ProcessFailed
@@ -164,15 +163,22 @@ def test_a_home_is_free_again_when_its_lab_has_ended(tmp_path: Path) -> None:
     second.unlock()
 
 
-def test_the_banner_begins_with_the_dashboard_and_psql_opens_on_the_ledger(
+def test_the_banner_begins_with_the_dashboard_and_psql_opens_on_the_schema_of_the_ledger(
     start_lab: Callable[..., RunningLab],
 ) -> None:
-    lab = start_lab()
+    lab = start_lab(LEDGER_SCHEMA_NAME="shop-north")
     assert lab.printed.index(f"Dashboard               {lab.url}") < lab.printed.index("\nprocess ")
-    assert f"lab --home {lab.home} --psql          postgresql://postgres@127.0.0.1:" in lab.printed
     command = [sys.executable, "-m", "app.lab.cli.main", "lab", "--home", str(lab.home), "--psql"]
-    opened = subprocess.run(command, input="SELECT 6 * 7;", capture_output=True, text=True, check=True)
-    assert "42" in opened.stdout
+    opened = subprocess.run(command, input="SHOW search_path;", capture_output=True, text=True, check=True)
+    assert '"shop-north"' in opened.stdout
+
+
+def test_no_password_is_in_the_arguments_of_psql(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"database_url": "postgresql+asyncpg://app:p%40w@ledger:5433/shop?ssl=require", "ledger_schema": "public"}
+    monkeypatch.setattr(clients, "notes_of", lambda _home: given)
+    client = clients.psql(LabHome(Path("home")))
+    assert client.command[1] == "postgresql://app@ledger:5433/shop?sslmode=require"
+    assert client.environment["PGPASSWORD"] == "p@w"
 
 
 def test_a_client_of_a_lab_that_does_not_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,21 +192,26 @@ def test_the_address_of_the_stock_server_is_named_if_no_client_is_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = LabHome(tmp_path)
-    home.write_notes({"running": True, "redis_url": "redis://127.0.0.1:1/0"})
+    home.lock()
+    home.write_notes({"running": True, "redis_url": "rediss://app:secret@127.0.0.1:1/2?ssl_ca_certs=/ca.crt"})
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ProcessFailed, match=r"Any client can connect to redis://127\.0\.0\.1:1/0"):
-        valkey_command(home)
-    client = tmp_path / "redis-cli"
-    client.touch(mode=0o755)
-    assert valkey_command(home) == [str(client), "-u", "redis://127.0.0.1:1/0"]
+    with pytest.raises(ProcessFailed, match=r"Any client can connect to rediss://app:\*\*\*@127\.0\.0\.1:1/2"):
+        clients.valkey_cli(home)
+    program = tmp_path / "redis-cli"
+    program.touch(mode=0o755)
+    command, environment = clients.valkey_cli(home)
+    assert command == [
+        *(str(program), "-h", "127.0.0.1", "-p", "1", "-n", "2", "--user", "app", "--tls", "--cacert", "/ca.crt")
+    ]
+    assert environment == {"REDISCLI_AUTH": "secret"}
+    home.unlock()  # as after a kill: the notes still say that it runs
+    with pytest.raises(ProcessFailed, match="No lab runs in"):
+        clients.valkey_cli(home)
 
 
-def test_the_printed_command_is_a_path_unless_the_name_leads_to_it(
+def test_the_printed_command_is_a_path_that_leads_to_it_from_everywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = tmp_path / "atomictickets"
-    program.touch(mode=0o755)
-    monkeypatch.setattr(sys, "argv", [str(program)])
-    assert own_command() == str(program)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert own_command() == "atomictickets"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [".venv/bin/atomictickets"])
+    assert own_command() == str(tmp_path / ".venv" / "bin" / "atomictickets")

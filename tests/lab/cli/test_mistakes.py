@@ -5,6 +5,7 @@ out.
 """
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.support.history import History
 
 WRONG, FAILED = 2, 1
 NO_DIRECTORY = "Directory 'nowhere' does not exist"
+TOO_LONG = 300 * "x"
 NO_ADDRESS = "is not of the form http://HOST[:PORT]."
 
 
@@ -72,6 +74,7 @@ OF_LAB = [
     ("lab --psql --port 8001", WRONG, "--port has no effect with --psql."),
     ("lab --psql --valkey-cli", WRONG, "--valkey-cli has no effect with --psql."),
     ("lab --psql", FAILED, "No lab runs in "),
+    ("lab --psql --home /dev/null/lab", FAILED, "No lab runs in "),
     ("lab --home /dev/null/lab", FAILED, "The directory /dev/null/lab cannot be used: "),
     ("lab --home /proc/lab", FAILED, "The directory /proc/lab cannot be used: "),
     ("lab --host 192.0.2.1", FAILED, "The API cannot listen on 192.0.2.1"),  # an address of no machine (RFC 5737)
@@ -90,6 +93,9 @@ OF_BLAST = [
     ("blast drop --trace-ratio much", WRONG, "'--trace-ratio': 'much' is not a valid float"),
     ("blast drop --json nowhere/blast.json", WRONG, NO_DIRECTORY),
     ("blast drop --json .", WRONG, "'--json': File '.' is a directory."),
+    (f"blast drop --json {TOO_LONG}", WRONG, "File name too long"),
+    ('blast drop --json ""', WRONG, "'--json': The name is empty."),
+    ("blast drop --trace-ratio nan", WRONG, "'--trace-ratio': 'nan' is not a number."),
     ("blast drop --json /proc/blast.json", WRONG, "No file can be written to '/proc': "),
     ("blast drop --url 127.0.0.1:{port}", WRONG, f"'--url': '127.0.0.1:{{port}}' {NO_ADDRESS}"),
     ("blast drop --url https://127.0.0.1:{port}", WRONG, NO_ADDRESS),
@@ -98,8 +104,8 @@ OF_BLAST = [
 ]
 OF_CHECK = [
     ("check", WRONG, "Missing argument 'HISTORY'."),
-    ("check nowhere.jsonl", WRONG, "'nowhere.jsonl': No such file or directory"),
-    ("check .", WRONG, "'.': Is a directory"),
+    ("check nowhere.jsonl", WRONG, "File 'nowhere.jsonl' does not exist."),
+    ("check .", WRONG, "File '.' is a directory."),
     ("check clean.jsonl other.jsonl", WRONG, "Got unexpected extra argument (other.jsonl)"),
     ("check clean.jsonl --json nowhere/verdict.json", WRONG, NO_DIRECTORY),
     ("check clean.jsonl --json .", WRONG, "'--json': File '.' is a directory."),
@@ -135,9 +141,16 @@ OF_RACE = [
     ("race --json nowhere/race.json", WRONG, NO_DIRECTORY),
     ("race --history nowhere/race.jsonl", WRONG, NO_DIRECTORY),
     ("race --write .", WRONG, "'--write': File '.' is a directory."),
+    ("race --write clean.jsonl", WRONG, "The page has no place for crowd, think 50 ms"),
+    ("race --write bytes.jsonl", WRONG, "The page bytes.jsonl cannot be read: 'utf-8' codec"),
+    ("race --write new.md", WRONG, "The page new.md cannot be read: "),
     ("race --home clean.jsonl", WRONG, "Directory 'clean.jsonl' is a file."),
     ("race --home /proc/lab", FAILED, "The directory /proc/lab cannot be used: "),
     ("race --lab nowhere", WRONG, "--lab has no effect if its directory does not exist."),
+    (f"race --lab {TOO_LONG}", WRONG, "--lab has no effect if its directory does not exist."),
+    ("race --lab taken", WRONG, "No file can be written to 'taken/races': "),
+    ("race --history h.jsonl --url http://127.0.0.1:{port}", WRONG, "--history has no effect with --url and without"),
+    ("race --url http://127.0.0.1:{port}#here", WRONG, NO_ADDRESS),
     ("race --url 127.0.0.1:{port}", WRONG, NO_ADDRESS),
     ("race --url http://127.0.0.1:eight", WRONG, NO_ADDRESS),
     ("race --url http://127.0.0.1:{port}/sales", WRONG, NO_ADDRESS),
@@ -150,6 +163,7 @@ OF_BENCH = [
     ("bench --rounds 0", WRONG, "'--rounds': 0 is not in the range"),
     ("bench --rounds 31", WRONG, "'--rounds': 31 is not in the range"),
     ("bench --seconds 0", WRONG, "'--seconds': 0.0 is not in the range"),
+    ("bench --seconds inf", WRONG, "'--seconds': inf is not in the range"),
     ("bench --arms ,", WRONG, "'--arms': The list is empty."),
     ("bench --arms magic", WRONG, "There is no arm 'magic'"),
     ("bench --json nowhere/bench.json", WRONG, NO_DIRECTORY),
@@ -172,6 +186,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name, content in HISTORIES.items():
         (tmp_path / name).write_bytes(content.encode(errors="surrogateescape"))
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "races").touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ChildProcess, "start", refuse)
     for variable in ("REDIS_URL", "BROKER_URL", "DATABASE_URL"):
@@ -183,13 +199,29 @@ def test_a_mistake_is_one_line_and_an_exit_code(
     typed: str, code: int, part: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     port = str(free_port())
-    ended = main(typed.replace("{port}", port).split())
+    ended = main(shlex.split(typed.replace("{port}", port)))
     printed = capsys.readouterr()
     (line,) = printed.err.splitlines()
     assert line.startswith("error: ")
     assert part.replace("{port}", port) in line
     assert ended == code
     assert code == FAILED or printed.out == ""
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "typed"),
+    [
+        ("LEDGER_SCHEMA_NAME", "a b", "race --url http://127.0.0.1:1"),
+        ("API_ADMIN_TOKEN", "", "race --url http://127.0.0.1:1"),
+    ],
+)
+def test_a_variable_with_a_wrong_value_is_named_in_one_line(
+    variable: str, value: str, typed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert main(typed.split()) == WRONG
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {variable}: ")
 
 
 def test_there_are_enough_of_them() -> None:

@@ -142,7 +142,8 @@ def test_a_page_without_marks_is_refused() -> None:
 @pytest.mark.parametrize("width", [80, 60])
 def test_the_tables_and_explanations_fit_the_terminal(width: int) -> None:
     large = run(stock=100_000, sold=100_000, answered_per_second=12_345.6, p999_ms=12_345.6, lock_wait_ms=1_234.5)
-    entries = [entry(name, large, promises=False) for name in STRATEGIES]
+    found = Finding(Anomaly.OVERSOLD, 5, "15 tickets are booked, but the stock is 10. " * 3, ["booking " + "r" * 40])
+    entries = [entry(name, large, promises=False, findings=[found]) for name in STRATEGIES]
     for each in entries:
         each.summary = summary_of(STRATEGIES[each.name])
     lines = text_of(entries, width).splitlines()
@@ -158,14 +159,28 @@ def test_the_closing_sentences_say_what_was_broken_and_what_that_costs() -> None
     wrong = entry("wrong", run(oversold=5), promises=False, findings=[oversold()])
     words = " ".join(text_of([entry("right", run()), wrong, failed]).split("In short")[1].split())
     assert words == (
-        "No anomaly was found with right. wrong does not promise to be exact, and was not: oversold 5 (buyers hold tickets that"
-        " do not exist). Not measured, so nothing is known of them: absent."
+        "No anomaly was found with right. wrong does not promise to be exact, and was not: oversold 5 (buyers hold"
+        " tickets that do not exist). Not measured, so nothing is known of them: absent."
     )
 
 
 def test_without_a_history_the_figures_accuse() -> None:
     assert entry("x", run(oversold=2), run(oversold=3)).found == {"oversold": 5}
     assert entry("x", run()).found == {}
+
+
+def test_without_a_history_nothing_is_called_checked() -> None:
+    believed, wrong = entry("believed"), entry("wrong", promises=False)
+    believed.add(run(), None)
+    wrong.add(run(oversold=2), None)
+    words = " ".join(text_of([believed, wrong]).split("In short")[1].split())
+    assert words.startswith(
+        "No history was checked. According to the service itself, these were exact: believed. wrong"
+    )
+    found = [row.rsplit("|", 2)[1].strip() for row in race_tables([believed, wrong])[2:4]]
+    assert found == ["not checked", "oversold 2"]
+    assert not believed.as_json()["checked"]
+    assert entry("x", run()).as_json()["checked"]  # the control
 
 
 def test_each_anomaly_has_its_cost_in_words() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.lab.race.failures import FAILURES, reason
+from app.lab.race.failures import FAILURES, raise_cancellation, reason
 from app.lab.race.progress import Progress
 from app.lab.race.scenarios.crash import crash
 from app.lab.race.scenarios.failover import failover
@@ -87,6 +87,7 @@ async def play(
         try:
             played = await scenario.act(target, strategy)
         except FAILURES as error:
+            raise_cancellation(error)
             failures[strategy.name] = reason(error)
             progress.ended(f"{strategy.name}: {failures[strategy.name]}")
             await target.recover()
