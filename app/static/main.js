@@ -37,7 +37,7 @@ function waiting({ connection }) {
 }
 
 addEventListener("hashchange", () => {
-  store.update((state) => ({ ...state, view: route(names) }));
+  store.update((state) => ({ ...state, view: route(names), visits: state.visits + 1 }));
   document.getElementById("view")?.focus();
 });
 listen({

@@ -1,6 +1,7 @@
-"""The faults that a lab offers, on a real lab whose admin token the user has to enter on the page."""
+"""The faults that a lab offers, on a real lab whose admin token the user has to enter, and the races it has kept."""
 
 import asyncio
+import json
 import re
 import signal
 import sys
@@ -12,7 +13,9 @@ import pytest
 from httpx2 import AsyncClient
 from playwright.async_api import Locator, Page, expect
 
+from app.api.race_reports import RaceReports
 from tests.dashboard.conftest import OpenPage, take_picture
+from tests.dashboard.race_report import race_report
 from tests.support.patience import PATIENCE
 from tests.support.platform import QUICK
 from tests.support.running_lab import RunningLab
@@ -119,3 +122,32 @@ async def test_each_fault_is_shown_and_repaired(lab: RunningLab, open_page: Open
     await expect(page.locator('[data-identity="good"]')).to_have_text(re.compile(r"20 = 14 \+ 0 \+ 0 \+ 6"))
     sale = await view(lab)
     assert (sale["booked"], sale["oversold"], sale["lost"]) == (6, 0, 0)
+
+
+async def test_a_lab_offers_the_races_that_it_has_kept(lab: RunningLab, open_page: OpenPage) -> None:
+    """The one of an older release cannot be shown, and says so. A race that ends meanwhile is offered."""
+    reports = RaceReports(lab.home)
+    reports.directory.mkdir()
+
+    def keep(second: int, report: dict[str, Any]) -> str:
+        path = reports.path(f"2026-01-01T00:00:0{second}")
+        path.write_text(json.dumps(report))
+        return path.stem
+
+    one = {"atomic": {"sold": 1}}
+    keep(1, {"race": "of an older release"})
+    second = keep(2, race_report(one) | {"interrupted": True})
+    page = await open_page("compare", url=lab.url)
+    race = page.get_by_role("combobox", name="Race")
+    await expect(race).to_have_value(second)
+    await expect(page.locator(".lead")).to_contain_text("interrupted, at most 5 runs")
+    await race.select_option("2026-01-01T00-00-01")
+    await expect(page.locator(".notice.problem")).to_contain_text("another release has written it")
+    await expect(race).to_have_value(second)
+    third = keep(3, race_report(one | {"row-lock": {"sold": 1}}))
+    await page.evaluate("location.hash = '#/sales'")
+    await page.evaluate("location.hash = '#/compare'")
+    await expect(race).to_have_value(third)
+    await expect(page.locator("tbody tr")).to_have_count(2)
+    await race.select_option(second)
+    await expect(page.locator("tbody tr")).to_have_count(1)

@@ -115,6 +115,8 @@ export interface Notice {
 export interface State {
   view: string;
   /** Milliseconds since 1970, updated every second, for figures that change with time alone. */
+  /** How often another view was chosen, so that a view can read again what changes while it is not shown. */
+  visits: number;
   now: number;
   connection: { status: "connecting" | "open" | "lost"; away: string | null };
   facts: Facts | null;
@@ -174,6 +176,7 @@ export interface Entry {
   strategy: string;
   promises_exactness: boolean;
   exact: boolean;
+  checked?: boolean;
   failure: string | null;
   figures: Record<string, { median: number; lowest: number; highest: number } | undefined>;
   findings: { anomaly: string; count: number }[];
@@ -182,6 +185,7 @@ export interface Entry {
 /** The report that `atomictickets race --json` writes. */
 export interface RaceReport {
   started_at: string;
+  interrupted?: boolean;
   workload: Record<string, string | number>;
   race: Entry[];
 }

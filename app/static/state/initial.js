@@ -4,6 +4,7 @@
 export function initialState(view) {
   return {
     view,
+    visits: 0,
     now: Date.now(),
     connection: { status: "connecting", away: null },
     facts: null,

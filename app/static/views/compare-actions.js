@@ -38,13 +38,17 @@ const isReport = (report) =>
   report.workload &&
   report.race.every((/** @type {any} */ entry) => entry.strategy && entry.figures && Array.isArray(entry.findings));
 
-/** Opens the report of the lab's last race, once. @param {Store} store */
-export async function openLast(store) {
-  fill(store, VIEW, { requested: true });
+/**
+ * Reads which reports the lab has kept, and opens the newest one unless the user has chosen another.
+ * @param {Store} store @param {Record<string, any>} fields @param {number} visit
+ */
+export async function readKept(store, fields, visit) {
+  fill(store, VIEW, { visit });
   await notifyIfRefused(store, async () => {
-    const { race_reports } = await request("GET", "lab");
-    fill(store, VIEW, { kept: race_reports });
-    if (race_reports.length) await openKept(store, race_reports[0]);
+    const { race_reports: kept } = await request("GET", "lab");
+    fill(store, VIEW, { kept });
+    const isFollowing = !fields.report || fields.name === fields.kept[0];
+    if (isFollowing && kept.length && fields.name !== kept[0]) await openKept(store, kept[0]);
   });
 }
 
@@ -52,7 +56,9 @@ export async function openLast(store) {
 export const openKept = (store, name) =>
   notifyIfRefused(store, async () => {
     const report = await request("GET", `lab/race?name=${encodeURIComponent(name)}`);
-    if (isReport(report)) fill(store, VIEW, { report, name }); // an older release may have written it differently
+    if (isReport(report)) fill(store, VIEW, { report, name });
+    else
+      notify(store, { kind: "problem", text: `The report ${name} cannot be shown: another release has written it.` });
   });
 
 /** @param {RaceReport} report */

@@ -5,7 +5,7 @@ import { choice } from "../components/field.js";
 import { counted, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
 import { fill, form } from "../state/forms.js";
-import { exportCsv, exportJson, exportPng, open, openKept, openLast, VIEW } from "./compare-actions.js";
+import { exportCsv, exportJson, exportPng, open, openKept, readKept, VIEW } from "./compare-actions.js";
 import { COLUMNS, columnNamed, medianOf, sorted, verdictOf } from "./compare-table.js";
 
 /** @import { Column } from "./compare-table.js" */
@@ -23,7 +23,7 @@ export function render(state, store) {
     by: "answered_per_second",
     down: true,
   });
-  if (state.facts?.lab && !fields.requested) queueMicrotask(() => openLast(store));
+  if (state.facts?.lab && fields.visit !== state.visits) queueMicrotask(() => readKept(store, fields, state.visits));
   /** @type {RaceReport | null} */
   const report = fields.report;
   return h(
@@ -64,7 +64,9 @@ export function render(state, store) {
           choice({
             label: "Race",
             value: fields.name,
-            options: [...new Set([fields.name, ...fields.kept])].map((name) => ({ value: name, label: name })),
+            options: [...new Set([fields.name, ...fields.kept])]
+              .filter(Boolean)
+              .map((name) => ({ value: name, label: name })),
             set: (name) => fields.kept.includes(name) && openKept(store, name),
           }),
         report && h("button", { onClick: () => exportJson(report) }, "JSON"),
@@ -78,9 +80,10 @@ export function render(state, store) {
 }
 
 /** @param {RaceReport} report */
-function crowdText({ workload, started_at }) {
+function crowdText({ workload, started_at, interrupted }) {
   const { requests, stock, repeat, api_processes } = workload;
-  return `${counted(Number(requests), "buyer")} for ${counted(Number(stock), "ticket")}, ${counted(Number(repeat), "run")}, ${counted(Number(api_processes), "API process", "API processes")}; started at ${started_at}. All figures are medians.`;
+  const runs = `${interrupted ? "interrupted, at most " : ""}${counted(Number(repeat), "run")}`;
+  return `${counted(Number(requests), "buyer")} for ${counted(Number(stock), "ticket")}, ${runs}, ${counted(Number(api_processes), "API process", "API processes")}; started at ${started_at}. All figures are medians.`;
 }
 
 /** @param {State} state @param {Store} store @param {Record<string, any>} fields @param {RaceReport} report */

@@ -29,7 +29,8 @@ const FAULTS = [
   {
     fault: "forget-counter",
     label: "Erase the stock server",
-    effect: "Runs FLUSHALL. Sales by atomic and function are fenced, recounted from the ledger and reopened. Orders that were not booked yet are lost.",
+    effect:
+      "Runs FLUSHALL. Sales by atomic and function are fenced, recounted from the ledger and reopened. Orders that were not booked yet are lost.",
   },
 ];
 const POLL_MS = 500;
