@@ -99,6 +99,24 @@ async def test_after_a_crash_of_the_stock_server_the_same_key_tells_the_truth(
         assert (figures["remaining"], figures["backlog"], figures["identity"]["holds"]) == (6, 4, True)
 
 
+async def test_a_pause_while_the_stock_server_is_away_holds_once_it_is_back(
+    api: Api, settings: Settings, stock_server: ValkeyServer, sale_terms: dict[str, Any]
+) -> None:
+    stores = with_stores(settings, redis_url=stock_server.url)
+    async with api(stores) as client:
+        await client.post("/sales", json=sale_terms)
+        stock_server.kill()
+        for paused in (False, True):
+            changed = await client.patch("/sales/spring-tour", json={"paused": paused})
+            assert (changed.status_code, changed.json()["paused"]) == (200, paused)
+        stock_server.start()
+        with reconciling(stores):
+            refused = await buy_until(client, 409)
+            assert refused.json()["reason"] == "paused"
+            await client.patch("/sales/spring-tour", json={"paused": False})
+            assert (await client.post("/buy-ticket", json=ORDER, headers=KEY)).status_code == 200  # the control
+
+
 async def test_a_ledger_that_is_away_is_a_503(
     api: Api, settings: Settings, make_postgres: Callable[..., Any], sale_terms: dict[str, Any]
 ) -> None:

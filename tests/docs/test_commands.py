@@ -5,7 +5,7 @@ They end with 0 and print what the page shows. An HTML comment directly above a 
     not run: REASON   the commands cannot run in a test
     thorough          they run only in the thorough tier, because they take long
     needs: PROGRAM    they run only if the PATH has this program
-    exits: N          the last command ends with this code
+    exits: N          the command, which is alone in its block, ends with this code
     file: NAME        the block is the content of a file, which its reader saves
     same as: PATH     the block is this file of the repository
     prints            the block is what the commands before it print; three dots stand for any text
@@ -32,6 +32,7 @@ from tests.support.running_lab import RunningLab
 PORT = 8000  # that of the pages
 PROGRAMS = r"make|curl|kubectl|helm|docker|kind|git|pip|psql|celery|node|python3?|atomictickets|\.venv/bin/\S+"
 COMMAND = re.compile(rf"^ *(?:[A-Z_]+=\S+ )*(?:{PROGRAMS})(?: |$)", re.MULTILINE)
+SHELLS = {"", "bash", "console", "shell", "shell-session", "text", "zsh"}  # other names that a block might have
 WITH_COMMANDS = [page for page in PAGES if any(block.is_run for block in blocks_of(page))]
 
 
@@ -139,7 +140,7 @@ def run(block: Block, directory: Path, environment: dict[str, str]) -> str:
     )
     report = f"{block.place}:\n{block.text}\n{ran.stdout[-4000:]}\n{ran.stderr[-4000:]}"
     assert ran.returncode == int(block.marks.get("exits", "0")), report
-    assert "Traceback" not in ran.stderr, report
+    assert not re.search("Traceback|^ERROR:", ran.stderr, re.MULTILINE), report  # psql ends with 0 after an error
     return ran.stdout
 
 
@@ -158,7 +159,7 @@ def test_an_output_that_differs_would_be_noticed() -> None:
 def test_commands_are_in_blocks_of_sh(page: Path) -> None:
     """Otherwise no test would run them."""
     indented = [line for line in outside_blocks(page).splitlines() if line.startswith("    ") and COMMAND.match(line)]
-    elsewhere = [each.place for each in blocks_of(page) if each.language == "" and COMMAND.search(each.text)]
+    elsewhere = [each.place for each in blocks_of(page) if each.language in SHELLS and COMMAND.search(each.text)]
     assert (indented, elsewhere) == ([], [])
 
 
@@ -166,6 +167,13 @@ def test_commands_are_in_blocks_of_sh(page: Path) -> None:
 def test_a_block_that_is_not_run_has_a_reason(page: Path) -> None:
     reasons = {block.place: block.marks["not run"] for block in blocks_of(page) if "not run" in block.marks}
     assert [place for place, reason in reasons.items() if len(reason.split()) < 3] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_command_that_fails_on_purpose_is_alone(page: Path) -> None:
+    """Another one in its block could end with the same code."""
+    blocks = [block for block in blocks_of(page) if "exits" in block.marks]
+    assert [block.place for block in blocks if len(block.text.strip().splitlines()) > 1] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

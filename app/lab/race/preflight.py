@@ -16,7 +16,7 @@ PROBE = Workload(stock=1)
 
 
 class UnusableStore(AtomicTicketsError):
-    """A store that the environment names cannot be read, or is not the one of the service."""
+    """A store that the environment names cannot be read, or the ledger is not that of the service."""
 
     status, slug, title = 409, "unusable-store", "Unusable Store"
 
