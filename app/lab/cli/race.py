@@ -6,10 +6,8 @@ starts servers of its own.
 
 import asyncio
 import os
-import shutil
 import signal
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,23 +25,21 @@ from app.lab.cli.options import (
     NAMES,
     URL,
     WORKERS,
-    Unwritable,
     number,
     refuse_unwritable,
     refuse_without_effect,
     say,
-    write_json,
-    writing,
 )
+from app.lab.cli.race_output import RaceOptions, finish
 from app.lab.race.output import RaceReport
-from app.lab.race.page import refuse_without_marks, section_name, write_page
+from app.lab.race.page import refuse_without_marks, section_name
 from app.lab.race.plain_race import Race, race_all
 from app.lab.race.preflight import refuse_unusable
 from app.lab.race.scenario_text import PlayedScenario
 from app.lab.race.scenarios.catalog import SCENARIOS, play
 from app.lab.race.target import OwnTarget, Target, given_target
 from app.lab.race.workload import CROWD, UnknownChoice, Workload, chosen_strategies
-from app.lab.stack.home import DEFAULT_HOME, LabHome, write_private_json
+from app.lab.stack.home import DEFAULT_HOME, LabHome
 from app.lab.stack.supervised import supervised
 from app.lab.text_table import explained
 from app.sales.model import MAX_STOCK, MAX_THINK_MS
@@ -56,37 +52,11 @@ if TYPE_CHECKING:
 
 RACE_HOME = Path("build/race")
 DEFAULTS = Workload()
-MAX_WIDTH = 100  # of explanations, which are hard to read in longer lines
 HELP_WIDTH = 76  # click writes up to 80 columns, and indents twice
 EXIT_CODE = (
     "Exit code: 0 if every strategy could be raced, every one that promises to be exact was exact in every run of the "
     "crowd, and every scenario could be played; 1 otherwise; 130 after Ctrl-C, which reports the runs that have ended."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RaceOptions:
-    """The options of the command, by the names of its parameters."""
-
-    strategies: list[str] | None
-    scenario: list[str]
-    stock: int
-    requests: int
-    concurrency: int
-    think_ms: int
-    repeat: int
-    url: str | None
-    api_processes: int
-    workers: int
-    home: Path
-    lab: Path | None
-    json_file: Path | None
-    history: Path | None
-    page: Path | None
-
-    @property
-    def workload(self) -> Workload:
-        return Workload(stock=self.stock, requests=self.requests, concurrency=self.concurrency, think_ms=self.think_ms)
 
 
 def epilog() -> str:
@@ -207,12 +177,6 @@ def run(options: RaceOptions) -> int:
     return INTERRUPTED if report.interrupted else 0 if report.holds else 1
 
 
-def finish(options: RaceOptions, report: RaceReport) -> None:
-    """Print the report and write it. Raise Unwritable at the end if a file could not be written."""
-    say("\n" + report.text(min(shutil.get_terminal_size().columns, MAX_WIDTH)))
-    write_files(options, report)
-
-
 def measure(options: RaceOptions, scenarios: list[str], strategies: "Strategies", report: RaceReport) -> None:
     """Run the crowd and play the scenarios. Each run is in the report as soon as it has ended."""
     workload = options.workload
@@ -224,44 +188,6 @@ def measure(options: RaceOptions, scenarios: list[str], strategies: "Strategies"
         wanted = [name for name in scenarios if name != CROWD and SCENARIOS[name].faults == faults]
         if wanted:
             play_all(options, wanted, strategies, report.played, faults=faults)
-
-
-def write_files(options: RaceOptions, report: RaceReport) -> None:
-    """Write the report to every file that was asked for, and say so. Raise Unwritable if one could not be written."""
-    written, failures = [], []
-    for path, write in outputs(options, report):
-        try:
-            with writing(path):
-                write(path)
-            written.append(path)
-        except AtomicTicketsError as error:  # the others are still written
-            failures.append(error.detail)
-    if written:
-        say(f"\nWritten: {', '.join(map(str, written))}")
-    if options.page and report.interrupted:
-        say(f"{options.page} is unchanged: a page has the tables of complete races.")
-    if options.history in written:
-        say(f"`atomictickets check {options.history}` shows the witnesses with the lines of that file.")
-    if failures:
-        raise Unwritable(" ".join(failures))
-
-
-def outputs(options: RaceOptions, report: RaceReport) -> Iterator[tuple[Path, Callable[[Path], None]]]:
-    """Return the files that were asked for, each with the function that writes it."""
-    if options.json_file:
-        yield options.json_file, lambda path: write_json(path, report.as_json())
-    if options.history:
-        yield options.history, report.write_history
-    if options.page and not report.interrupted:
-        yield options.page, lambda path: write_page(path, report)
-    if options.lab is not None and report.race is not None and report.race.has_ended_runs:
-        yield RaceReports(options.lab).path(report.started_at), lambda path: keep(path, report)
-
-
-def keep(path: Path, report: RaceReport) -> None:
-    """Write the report to the home of a lab, which then has one report too many at most."""
-    write_private_json(path, report.as_json())
-    RaceReports(path.parents[1]).remove_oldest()
 
 
 def run_plain_race(options: RaceOptions, strategies: "Strategies", outcome: Race) -> None:

@@ -19,7 +19,7 @@ class RaceReport:
     """Everything that one run of the command measured.
 
     `race`: the plain race, or None if only scenarios were chosen
-    `interrupted`: whether Ctrl-C ended it, so that it has only the runs that had ended until then
+    `interrupted`: whether Ctrl-C or a failure ended it, so that it has only the runs that had ended until then
     `load_average`: of the minute before, which shows how busy other programs kept the machine
     `started_at`: ISO 8601, in UTC
     """
