@@ -79,8 +79,8 @@ kind: ## Install the chart on a local kind cluster and buy two tickets there
 
 clean: ## Remove .venv, the lab's data and caches
 	@# If it runs as root, the lab may keep PostgreSQL's data elsewhere, behind a link.
-	@if [ -L .lab/postgres ]; then rm -rf "$$(readlink .lab/postgres)"; fi
-	rm -rf $(VENV) .lab node_modules app/static/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@for data in .lab*/postgres; do if [ -L "$$data" ]; then rm -rf "$$(readlink "$$data")"; fi; done
+	rm -rf $(VENV) .lab* node_modules app/static/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 
 # .lab and .dev are stamps: if a requirements file or pyproject.toml is newer, the packages are installed again.
 $(VENV)/.lab: requirements/lab.txt pyproject.toml | $(BIN)/pip

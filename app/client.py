@@ -47,6 +47,13 @@ def get(url: str, timeout_seconds: float) -> BaseHTTPResponse:
         return pool.request("GET", url, timeout=timeout_seconds, retries=False)
 
 
+def reason_of(error: BaseException) -> str:
+    """Return the reason of a failed request in a few words: that of the system, without urllib3's objects around it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (getattr(error, "strerror", None) or str(error)).rstrip(".")
+
+
 class SaleClient:
     """A client of sales and reservations, like any user of the API. Calls raise ApiUnreachable or ApiRefused."""
 
@@ -117,7 +124,7 @@ class SaleClient:
             ):
                 document = json.loads(response.read(MAX_REPLY_BYTES) or b"{}")
         except (HTTPError, ValueError) as error:
-            raise ApiUnreachable(f"{method} {url}: {str(error).rstrip('.')}.") from error
+            raise ApiUnreachable(f"{method} {url}: {reason_of(error)}.") from error
         if not isinstance(document, dict):
             raise ApiUnreachable(f"{method} {url}: the answer is not a JSON object.")
         return response.status, document

@@ -184,5 +184,6 @@ class SaleViewOut(BaseModel):
     closes_at: datetime | None
     paused: bool
     managed_by: str
+    ended_at: datetime | None
     identity: IdentityOut
     counter_says: int | None = Field(description="Tickets sold, according to the counter.")

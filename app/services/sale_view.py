@@ -72,6 +72,7 @@ class SaleView:
     closes_at: datetime | None
     paused: bool
     managed_by: str
+    ended_at: datetime | None
     identity: Identity
     counter_says: int | None
     returns: int | None = None
@@ -104,6 +105,7 @@ class SaleView:
             closes_at=sale.terms.closes_at,
             paused=sale.paused,
             managed_by=sale.managed_by,
+            ended_at=sale.ended_at,
             identity=identity,
             counter_says=None if counter is None else tally.stock - counter.remaining,
             returns=None if counter is None else counter.returns,

@@ -132,8 +132,8 @@ async def test_the_blast_command_fails_when_buyers_got_no_answer(capsys: pytest.
 @pytest.mark.parametrize(
     ("booked", "sentence"),
     [
-        (50, "oversold 43: the ledger has 50 booked tickets; the stock is 7."),
-        (7, "The ledger has 7 booked tickets; the stock is 7."),  # the control
+        (50, "oversold 43: tickets booked in the ledger: 50, stock: 7."),
+        (7, "Tickets booked in the ledger: 7, stock: 7."),  # the control
     ],
 )
 async def test_the_blast_command_says_what_was_oversold(

@@ -38,7 +38,7 @@ def command(history: Path, json_file: Path | None) -> int:
 
 def text_of(verdict: Verdict) -> str:
     """Return the verdict as text: each kind of anomaly with its count and its smallest witness."""
-    summary = f"{verdict.events:,} events: {verdict.purchases:,} purchases, {verdict.bookings:,} bookings."
+    summary = f"Events: {verdict.events:,}, purchases: {verdict.purchases:,}, bookings: {verdict.bookings:,}."
     if verdict.clean:
         return f"{summary} Nothing found."
     lines = [f"{summary} Kinds of anomaly found: {len(verdict.findings)}."]

@@ -19,11 +19,17 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 HOME = click.Path(file_okay=False, path_type=Path)
 
 
+class WholeNumber(click.IntRange):
+    """A whole number within bounds, and an error that says so in plain words."""
+
+    name = "whole number"
+
+
 def number(
     name: str, low: int, high: int | None = None, *, metavar: str = "N", **options: Any
 ) -> Callable[[Command], Command]:
     """Return an option for a whole number from `low` to `high`. `options` are those of click."""
-    return click.option(name, type=click.IntRange(low, high), metavar=metavar, **options)
+    return click.option(name, type=WholeNumber(low, high), metavar=metavar, **options)
 
 
 API_PROCESSES = number("--api-processes", 1, 64, default=2, help="number of API processes")
@@ -44,6 +50,8 @@ class Names(click.ParamType[list[str]]):
 
 class FiniteRange(click.FloatRange):
     """A range of numbers without nan, which click lets pass, as it is neither below nor above any other."""
+
+    name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = super().convert(value, param, ctx)

@@ -179,9 +179,7 @@ def run(options: RaceOptions) -> int:
 
 def measure(options: RaceOptions, scenarios: list[str], strategies: "Strategies", report: RaceReport) -> None:
     """Run the crowd and play the scenarios. Each run is in the report as soon as it has ended."""
-    workload = options.workload
     if CROWD in scenarios:
-        say(f"crowd: {workload.requests} buyers, {workload.concurrency} at once, for {workload.stock} tickets")
         report.race = Race()
         run_plain_race(options, strategies, report.race)
     for faults in (False, True):
@@ -192,6 +190,7 @@ def measure(options: RaceOptions, scenarios: list[str], strategies: "Strategies"
 
 def run_plain_race(options: RaceOptions, strategies: "Strategies", outcome: Race) -> None:
     """Race the strategies against the service at --url, or on servers of their own."""
+    crowd = f"crowd: {options.workload.text()}"
 
     def race(target: Target) -> Coroutine[Any, Any, Race]:
         return race_all(
@@ -206,11 +205,13 @@ def run_plain_race(options: RaceOptions, strategies: "Strategies", outcome: Race
 
     if options.url:
         target = given_target(options.url, GivenStores())
+        asyncio.run(refuse_unusable(target, strategies[0]))
+        say(crowd)
         if target.database_url is None:
             say("DATABASE_URL is not set: no history is checked, and the service's own figures are believed.")
-        asyncio.run(refuse_unusable(target, strategies[0]))
         asyncio.run(race(target))
         return
+    say(crowd)
     with OwnTarget(LabHome(options.home), say, options.api_processes, options.workers, faults=False) as target:
         asyncio.run(supervised(race(target), target.supervisor))
 

@@ -45,8 +45,11 @@ class Result(NamedTuple):
     checked: bool = True
 
 
-def closing_lines(results: Sequence[Result], width: int) -> list[str]:
-    """Return the closing sentences, one paragraph for each strategy that was not exact."""
+def closing_lines(results: Sequence[Result], width: int, unreached: Sequence[str] = ()) -> list[str]:
+    """Return the closing sentences, one paragraph for each strategy that was not exact.
+
+    `unreached`: strategies to which an interrupted race did not come
+    """
     exact = [result for result in results if not result.found and not result.failure]
     checked = [result.name for result in exact if result.checked]
     believed = [result.name for result in exact if not result.checked]
@@ -58,6 +61,8 @@ def closing_lines(results: Sequence[Result], width: int) -> list[str]:
     sentences += [sentence_of(result) for result in results if result.found]
     if failed:
         sentences.append(f"Not measured, so nothing is known of them: {', '.join(failed)}.")
+    if unreached:
+        sentences.append(f"Not reached: {', '.join(unreached)}.")
     return ["In short", *(line for sentence in sentences for line in indented(sentence, width, "  "))]
 
 

@@ -12,6 +12,7 @@ from app.lab.race.scenario_text import PlayedScenario, scenario_lines
 from app.lab.race.table import text_of
 from app.lab.race.workload import Workload
 from app.lab.stack.machine import describe
+from app.lab.text_table import indented
 
 
 @dataclass
@@ -47,7 +48,10 @@ class RaceReport:
 
     def text(self, width: int = 80) -> str:
         """Return the report as text. Its tables and explanations have at most `width` columns."""
-        parts = [text_of(self.race.entries, width)] if self.race and self.race.has_ended_runs else []
+        parts = []
+        if self.race and self.race.has_ended_runs:
+            crowd = "\n".join(indented(self.workload.text(), width))
+            parts.append(f"{crowd}\n\n{text_of(self.race.entries, width)}")
         parts += [
             "\n".join(scenario_lines(scenario, width))
             for scenario in self.played

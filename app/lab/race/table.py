@@ -67,7 +67,7 @@ COLUMNS = (
     ("sold", "tickets booked in the ledger"),
     ("oversold, undersold", "tickets sold that do not exist, and tickets that stayed unsold although buyers asked"),
     ("errors", "purchases that got no answer, or another one than accepted, sold out or over the limit"),
-    ("answers/s", "purchases answered in a second, accepted or refused, whatever the stock"),
+    ("answers/s", "purchases answered in a second, accepted or refused, the pause of --think-ms included"),
     ("p50 to p99.9 ms", "time from a buyer's first request to the final answer"),
     ("consistent s", "seconds from the last acceptance until the ledger had all accepted tickets"),
     ("retries, aborts", "attempts that lost to another purchase, and those PostgreSQL aborted, for each ticket sold"),
@@ -98,7 +98,8 @@ def text_of(entries: Sequence[Entry], width: int = 80) -> str:
         for entry in ordered
         if entry.runs or entry.failure is not None
     ]
-    return "\n".join([*lines, "", *closing_lines(results, width)])
+    unreached = [entry.name for entry in ordered if not entry.runs and entry.failure is None]
+    return "\n".join([*lines, "", *closing_lines(results, width, unreached)])
 
 
 def table_lines(raced: Sequence[Entry], width: int) -> list[str]:
@@ -107,7 +108,7 @@ def table_lines(raced: Sequence[Entry], width: int) -> list[str]:
     lines = []
     for title, columns in TABLES.items():
         lines += [f"{title} ({stock:,} tickets for sale)", "", *laid_out(table(raced, columns), width), ""]
-    lines += ["All figures are medians over the runs. The columns:", "", *explained(COLUMNS, width), ""]
+    lines += ["The figures of the tables are medians over the runs. The columns:", "", *explained(COLUMNS, width), ""]
     return [*lines, "The strategies:", "", *explained([(entry.name, described(entry)) for entry in raced], width)]
 
 
@@ -147,8 +148,9 @@ def finding_lines(entry: Entry, width: int) -> list[str]:
     if not entry.findings:
         return []
     kinds = ", ".join(f"{finding.anomaly} {finding.count:,}" for finding in entry.findings.values())
-    oversold = f"; oversold in {entry.oversold_in} of {len(entry.runs)} runs" if entry.oversold_in else ""
-    lines = ["", *indented(f"{entry.name}: {kinds}{oversold}", width)]
+    together = "" if len(entry.runs) == 1 else f", all {len(entry.runs)} runs together"
+    oversold = f"; oversold in {entry.oversold_in} of {len(entry.runs)} runs" if together and entry.oversold_in else ""
+    lines = ["", *indented(f"{entry.name}{together}: {kinds}{oversold}", width)]
     for finding in entry.findings.values():
         lines += witness_lines(finding, width)
     return lines

@@ -40,6 +40,13 @@ class Workload:
     retries: int = 3
     seconds: float = 120.0
 
+    def text(self) -> str:
+        """Return a sentence that describes the crowd, for the head of a report."""
+        return (
+            f"{self.requests:,} buyers, {self.concurrency:,} at once, for {self.stock:,} tickets. Strategies that think"
+            f" between reading and writing take {self.think_ms} ms for it (--think-ms)."
+        )
+
     def as_json(self) -> dict[str, Any]:
         return {
             "stock": self.stock,

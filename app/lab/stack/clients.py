@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 from urllib.parse import unquote, urlsplit
 
@@ -26,16 +27,28 @@ class Client(NamedTuple):
 
 
 def psql(home: LabHome) -> Client:
-    """Return psql on the ledger, in its schema: an installed one, or else that of the embedded PostgreSQL.
+    """Return psql on the ledger, in its schema.
 
-    Raise ProcessFailed if no lab runs in the home.
+    It is that of the embedded PostgreSQL, since an installed one may be too old for its commands, such as `\\d`. Raise
+    ProcessFailed if no lab runs in the home, or if there is neither.
     """
     notes = notes_of(home)
-    program = shutil.which("psql") or str(binaries_for(own_account()) / "psql")
+    program = str(psql_program())
     environment = {"PGOPTIONS": f'-c search_path="{notes["ledger_schema"]}"'}
     if password := urlsplit(notes["database_url"]).password:
         environment["PGPASSWORD"] = unquote(password)
     return Client([program, ledger_url(notes)], environment)
+
+
+def psql_program() -> Path:
+    """Return the path of the embedded psql, or of an installed one. Raise ProcessFailed if there is neither."""
+    try:
+        return binaries_for(own_account()) / "psql"
+    except ProcessFailed:
+        installed = shutil.which("psql")
+        if installed is None:
+            raise
+        return Path(installed)
 
 
 def valkey_cli(home: LabHome) -> Client:
@@ -44,7 +57,7 @@ def valkey_cli(home: LabHome) -> Client:
     Raise ProcessFailed if no lab runs in the home, or if neither client is installed: no Python package has one.
     """
     url = str(notes_of(home)["redis_url"])
-    program = shutil.which("valkey-cli") or shutil.which("redis-cli")
+    program = valkey_program()
     if program is None:
         where = without_password(url)
         raise ProcessFailed(f"Neither valkey-cli nor redis-cli is on the PATH. Any client can connect to {where}.")
@@ -58,6 +71,11 @@ def valkey_cli(home: LabHome) -> Client:
     if address.tls is not None:
         command += ["--tls", *(part for name, file in address.tls.items() for part in (TLS_FILES[name], file))]
     return Client(command, {"REDISCLI_AUTH": address.password} if address.password else {})
+
+
+def valkey_program() -> str | None:
+    """Return the path of valkey-cli or redis-cli, or None if neither is installed."""
+    return shutil.which("valkey-cli") or shutil.which("redis-cli")
 
 
 def ledger_url(notes: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.lab.stack.clients import ledger_url
+from app.lab.stack.clients import ledger_url, valkey_program
 from app.lab.stack.home import LabHome
 from app.lab.stack.stores import without_password
 from app.lab.stack.supervisor import ManagedProcess
@@ -41,20 +41,20 @@ def suggestions(api_url: str, home: LabHome) -> list[str]:
         f"  {program} blast drop-atomic --requests 100 --concurrency 100 --url {api_url}",
         "Buy one ticket:",
         *created("encore", "atomic", api_url, token),
-        f"  curl -s {api_url}/buy-ticket -H 'Content-Type: application/json' -H 'X-Idempotency-Key: my-first' \\",
-        """    -d '{"sale": "encore", "customer": "ada", "quantity": 1}'""",
-        f"  curl -s {api_url}/sales/encore",
+        f"  curl -s -w '\\n' {api_url}/buy-ticket -H 'Content-Type: application/json' \\",
+        """    -H 'X-Idempotency-Key: my-first' -d '{"sale": "encore", "customer": "ada", "quantity": 1}'""",
+        f"  curl -s -w '\\n' {api_url}/sales/encore",
         "",
         f"Look inside the ledger ({ledger_url(notes)}) and the stock server ({without_password(notes['redis_url'])}):",
         f"  {lab} --psql",
-        f"  {lab} --valkey-cli",
+        *([f"  {lab} --valkey-cli"] if valkey_program() else []),
     ]
 
 
 def created(name: str, strategy: str, api_url: str, token: str) -> list[str]:
     """Return the command that creates a sale of ten tickets."""
     return [
-        f"  curl -s {api_url}/sales -H 'Content-Type: application/json'{token} \\",
+        f"  curl -s -w '\\n' {api_url}/sales -H 'Content-Type: application/json'{token} \\",
         f"""    -d '{{"name": "{name}", "strategy": "{strategy}", "stock": 10}}'""",
     ]
 

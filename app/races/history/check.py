@@ -191,7 +191,7 @@ class Checker:
         if refused:
             self.findings.add(
                 Anomaly.UNDERSOLD,
-                f"{sale}, round {round_}: buyers were refused as sold out, but {unsold} tickets were never sold.",
+                f"{sale}, round {round_}: buyers were refused as sold out. Tickets never sold: {unsold}.",
                 [refused[min(refused)].describe()],
                 count=unsold,
             )

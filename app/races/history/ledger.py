@@ -31,8 +31,12 @@ class Booking(NamedTuple):
 
     def describe(self) -> str:
         """Return the booking as a line of evidence."""
-        tickets = f"ticket {self.ticket}" if self.quantity == 1 else f"{self.quantity} tickets from {self.ticket} on"
-        return f"booking {self.reservation_id}: {tickets} for {self.customer}, key {self.key}, {self.status}"
+        from_ticket = f" from ticket {self.ticket} on" if self.ticket else ""
+        return f"{self.describe_holder()}, quantity {self.quantity}{from_ticket}, {self.status}"
+
+    def describe_holder(self) -> str:
+        """Return whose booking it is, without its tickets."""
+        return f"booking {self.reservation_id} for {self.customer}, key {self.key}"
 
 
 def bookings_of(event: Event) -> Iterator[Booking]:

@@ -91,7 +91,8 @@ class Stock:
                     [f"booking {reservation}: ticket {ticket}" for reservation in (owner, booking.reservation_id)],
                 )
             else:
-                why, evidence = "This is the first booking for which no ticket was left:", [tally.beyond.describe()]
+                why = "This is the first booking for which no ticket was left:"
+                evidence = [tally.beyond.describe_holder()]
             self._findings.add(
                 Anomaly.OVERSOLD,
                 f"{name}: {tally.booked} tickets are booked, but the stock is {stock}. {why}",
@@ -113,6 +114,6 @@ class Stock:
         missing = stock - tally.booked - tally.remaining - tally.backlog
         sum_of = f"{name}: {tally.booked} booked, {tally.remaining} left and {tally.backlog} in the backlog, of {stock}"
         if missing > 0:
-            self._findings.add(Anomaly.LEAKED, f"{sum_of}; {missing} are missing.", count=missing)
+            self._findings.add(Anomaly.LEAKED, f"{sum_of}. Missing: {missing}.", count=missing)
         elif missing < 0 and tally.beyond is None:
             self._findings.add(Anomaly.OVER_ADMITTED, f"{sum_of}; {-missing} are too many.", count=-missing)

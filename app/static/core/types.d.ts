@@ -46,6 +46,7 @@ export interface Sale {
   closes_at: string | null;
   paused: boolean;
   managed_by: string;
+  ended_at: string | null;
   identity: Identity;
   counter_says: number | null;
   tickets: TicketMap;

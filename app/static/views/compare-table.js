@@ -8,16 +8,16 @@
 
 /** @type {Column[]} */
 export const COLUMNS = [
+  { name: "answered_per_second", title: "Answered", unit: "purchases/s", digits: 0 },
+  { name: "p99_ms", title: "p99", unit: "ms", digits: 1 },
   { name: "stock", title: "Stock", unit: "tickets", digits: 0 },
   { name: "sold", title: "Sold", unit: "tickets", digits: 0 },
   { name: "oversold", title: "Oversold", unit: "tickets", digits: 0 },
   { name: "undersold", title: "Undersold", unit: "tickets", digits: 0 },
   { name: "errors", title: "Other answers, or none", unit: "requests", digits: 0 },
-  { name: "answered_per_second", title: "Answered", unit: "purchases/s", digits: 0 },
   { name: "seconds_to_consistent", title: "Consistent after", unit: "s", digits: 2 },
   { name: "p50_ms", title: "p50", unit: "ms", digits: 1 },
   { name: "p95_ms", title: "p95", unit: "ms", digits: 1 },
-  { name: "p99_ms", title: "p99", unit: "ms", digits: 1 },
   { name: "p999_ms", title: "p99.9", unit: "ms", digits: 1 },
   { name: "retries", title: "Retries", unit: "per ticket", digits: 2 },
   { name: "aborts", title: "Aborts", unit: "per ticket", digits: 2 },

@@ -44,9 +44,9 @@ export function render(state, store) {
         { class: "lead" },
         report
           ? crowdText(report)
-          : "A race sends the same crowd of buyers to every strategy. Run one, then open its report here:",
+          : `A race sends the same crowd of buyers to every strategy. Run one, ${state.facts?.lab ? "and its report appears here" : "then open its report here"}:`,
       ),
-      !report && h("code", { class: "command" }, "atomictickets race --json race.json"),
+      !report && h("code", { class: "command" }, `atomictickets race${state.facts?.lab ? "" : " --json race.json"}`),
       h(
         "div",
         { class: "go" },
@@ -81,9 +81,10 @@ export function render(state, store) {
 
 /** @param {RaceReport} report */
 function crowdText({ workload, started_at, interrupted }) {
-  const { requests, stock, repeat, api_processes } = workload;
+  const { requests, stock, think_ms = 0, repeat, api_processes } = workload;
+  const thinking = `${whole(Number(think_ms))} ms think time`;
   const runs = `${interrupted ? "interrupted, at most " : ""}${counted(Number(repeat), "run")}`;
-  return `${counted(Number(requests), "buyer")} for ${counted(Number(stock), "ticket")}, ${runs}, ${counted(Number(api_processes), "API process", "API processes")}; started at ${started_at}. All figures are medians.`;
+  return `${counted(Number(requests), "buyer")} for ${counted(Number(stock), "ticket")}, ${thinking}, ${runs}, ${counted(Number(api_processes), "API process", "API processes")}; started at ${started_at}. All figures are medians.`;
 }
 
 /** @param {State} state @param {Store} store @param {Record<string, any>} fields @param {RaceReport} report */

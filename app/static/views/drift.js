@@ -8,9 +8,10 @@ import { counted, whole } from "../core/format.js";
 export const EQUATION = "stock = remaining + backlog + set aside + booked, in tickets";
 
 /** @param {Sale} sale @returns {{ tone: "good" | "bad" | "open", sentence: string }} */
-export function drift({ identity, lost }) {
+export function drift({ identity, lost, oversold, ended_at }) {
   const { stock, remaining, backlog, set_aside, booked, holds } = identity;
   if (remaining === null || backlog === null) {
+    if (ended_at) return { tone: "open", sentence: "The sale has ended, and its counter was removed." };
     return { tone: "bad", sentence: "The counter cannot be read, so it is not known whether this adds up." };
   }
   const sum = remaining + backlog + set_aside + booked;
@@ -31,6 +32,8 @@ export function drift({ identity, lost }) {
     };
   return {
     tone: "bad",
-    sentence: `${equation}. Over-admitted: ${counted(off, "ticket")} more than the stock.`,
+    sentence: oversold
+      ? `${equation}. Oversold: ${counted(oversold, "ticket")}. The counter still shows ${whole(remaining)} left.`
+      : `${equation}. Over-admitted: ${counted(off, "ticket")} more than the stock.`,
   };
 }

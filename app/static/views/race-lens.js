@@ -6,6 +6,7 @@ import { choice } from "../components/field.js";
 import { figure, figureList } from "../components/figure.js";
 import { counted, milliseconds, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
+import { newestBlast } from "../state/events.js";
 import { fill, form } from "../state/forms.js";
 import { laneOf, nearest, ROW_PX, schedule } from "./gantt.js";
 import { paint, positionOf } from "./gantt-canvas.js";
@@ -30,8 +31,9 @@ export function render(state, store) {
     );
   }
   const mostOversold = [...sales].sort((one, other) => other.oversold - one.oversold)[0];
+  const latest = newestBlast(state, (name) => sales.some((sale) => sale.name === name))?.sale;
   const fields = form(state, VIEW, {
-    sale: mostOversold.name,
+    sale: latest ?? mostOversold.name,
     zoom: 1,
     chosen: null,
     hovered: null,
@@ -113,7 +115,7 @@ function windows(store, fields, evidence) {
           h("canvas", {
             tabindex: "0",
             role: "application",
-            "aria-label": `${counted(evidence.attempts.length, "window")} in ${counted(plan.lanes.length, "lane")}. The arrow keys step through the windows. The pair is shown below.`,
+            "aria-label": `${counted(evidence.attempts.length, "attempt")} in ${counted(plan.lanes.length, "lane")}. The arrow keys step through the attempts. The pair is shown below.`,
             style: { "--zoom": fields.zoom, "--rows": plan.rows, "--row": `${ROW_PX}px` },
             draw: (/** @type {HTMLCanvasElement} */ canvas) =>
               paint(canvas, plan, { collided: evidence.collided, chosen, pair, hovered }),
@@ -180,7 +182,7 @@ const legend = (seconds) =>
 
 /** @param {Attempt | null} attempt */
 function description(attempt) {
-  if (!attempt) return "Point at a window, or step through the windows with the arrow keys.";
+  if (!attempt) return "Point at an attempt, or step through the attempts with the arrow keys.";
   const { number, version_read, value_read, version_written, value_written, read_at, wrote_at } = attempt;
   const wrote =
     wrote_at === null

@@ -111,7 +111,7 @@ function card(sale, store) {
       h("span", { class: "sign", "aria-hidden": "true" }),
       identity.sentence,
     ),
-    sale.managed_by === "flashsale" ? managed(sale) : sale.phase !== "Closed" && actions(sale, store),
+    sale.managed_by === "flashsale" ? managed(sale) : !sale.ended_at && actions(sale, store),
   );
 }
 
@@ -143,16 +143,20 @@ const actions = (sale, store) =>
   );
 
 /** Shows the resource that manages the sale, and the command to change it. @param {Sale} sale */
-const managed = ({ name, round, paused, resource }) => [
-  resource
-    ? resourceStatus(resource)
-    : h("p", { class: "hint" }, "The operator has not reported on this sale lately. Ask Kubernetes with:"),
-  !resource && h("code", { class: "command" }, `kubectl describe flashsale ${name}`),
-  h("p", { class: "hint" }, "A FlashSale resource manages this sale. Start its next round with:"),
-  patchCommand(name, { round: round + 1 }),
-  h("p", { class: "hint" }, paused ? "Resume it with:" : "Pause it with:"),
-  patchCommand(name, { paused: !paused }),
-];
+function managed({ name, round, paused, resource, ended_at }) {
+  if (ended_at)
+    return h("p", { class: "hint" }, "Its FlashSale resource was deleted. Apply it again to start the next round.");
+  return [
+    resource
+      ? resourceStatus(resource)
+      : h("p", { class: "hint" }, "The operator has not reported on this sale lately. Ask Kubernetes with:"),
+    !resource && h("code", { class: "command" }, `kubectl describe flashsale ${name}`),
+    h("p", { class: "hint" }, "A FlashSale resource manages this sale. Start its next round with:"),
+    patchCommand(name, { round: round + 1 }),
+    h("p", { class: "hint" }, paused ? "Resume it with:" : "Pause it with:"),
+    patchCommand(name, { paused: !paused }),
+  ];
+}
 
 /** @param {string} name @param {Record<string, any>} spec */
 const patchCommand = (name, spec) =>

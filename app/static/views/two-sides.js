@@ -234,12 +234,19 @@ function curvePanels(state, fields, blasts) {
           lineChart(curves, [`${fields.left} (left)`, `${fields.right} (right)`], unit, figureOf, colour),
       }),
     );
-  return h(
-    "div",
-    { class: "panels" },
-    panel("Latency p99 so far", "ms", (point) => point.p99, "chart-latency"),
-    panel("Answered per second so far", "purchases/s", (point) => point.answered_per_second, "chart-answered"),
-  );
+  return [
+    h(
+      "div",
+      { class: "panels" },
+      panel("Latency p99 so far", "ms", (point) => point.p99, "chart-latency"),
+      panel("Answered per second so far", "purchases/s", (point) => point.answered_per_second, "chart-answered"),
+    ),
+    h(
+      "p",
+      { class: "hint" },
+      "Both crowds share the same processes, so each slows the other down. A race measures one strategy at a time: see Compare.",
+    ),
+  ];
 }
 
 /**

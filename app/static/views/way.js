@@ -30,7 +30,8 @@ export function render(state, store) {
       (other.backlog ?? 0) - (one.backlog ?? 0) ||
       Number(other.strategy === "atomic") - Number(one.strategy === "atomic"),
   )[0];
-  const fields = form(state, VIEW, { sale: busiest.name });
+  const latest = newestBlast(state, (name) => state.sales[name]?.strategy === "atomic")?.sale;
+  const fields = form(state, VIEW, { sale: busiest.backlog || !latest ? busiest.name : latest });
   const sale = state.sales[fields.sale] ?? busiest;
   const blast = newestBlast(state, (name) => name === sale.name);
   const running = blast !== undefined && !hasEnded(blast);

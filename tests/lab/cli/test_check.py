@@ -17,7 +17,7 @@ def history(tmp_path: Path) -> Path:
 def test_a_clean_history_ends_with_0(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
     history.write_text("\n".join(History().won("ada", "r1").lines))
     assert main(["check", str(history)]) == 0
-    assert capsys.readouterr().out == "4 events: 1 purchases, 1 bookings. Nothing found.\n"
+    assert capsys.readouterr().out == "Events: 4, purchases: 1, bookings: 1. Nothing found.\n"
 
 
 def test_an_anomaly_ends_with_1_and_is_shown_with_its_witness(
@@ -26,7 +26,7 @@ def test_an_anomaly_ends_with_1_and_is_shown_with_its_witness(
     history.write_text("\n".join(History().buy("ada", "r1").lines))
     assert main(["check", str(history)]) == 1
     assert capsys.readouterr().out.splitlines() == [
-        "4 events: 1 purchases, 0 bookings. Kinds of anomaly found: 1.",
+        "Events: 4, purchases: 1, bookings: 0. Kinds of anomaly found: 1.",
         "",
         "lost-order (1)",
         "  The purchase was accepted, but the ledger has no such booking.",
