@@ -65,7 +65,7 @@ class SaleClient:
         """Return the sale, or None if there is no such sale. Raise ApiUnreachable if another service answers."""
         path = f"/sales/{quote(name)}"
         found = await self._find(path)
-        if found is not None and not found.keys() >= {"strategy", "phase", "booked"}:
+        if found is not None and not found.keys() >= {"strategy", "phase"}:
             raise ApiUnreachable(f"GET {self._url}{path}: the answer is not a sale.")
         return found
 

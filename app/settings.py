@@ -41,7 +41,12 @@ class EnvironmentSettings(BaseSettings):
         except ValidationError as error:
             prefix = values.get("_env_prefix") or self.model_config.get("env_prefix", "")
             invalid = [
-                ": ".join([*((prefix + str(field)).upper() for field in each["loc"][:1]), each["msg"]])
+                ": ".join(
+                    [
+                        *((prefix + str(field)).upper() for field in each["loc"][:1]),
+                        each["msg"].removeprefix("Value error, "),
+                    ]
+                )
                 for each in error.errors(include_input=False)
             ]
             raise InvalidSettings(f"{'; '.join(invalid)}.") from None  # the cause would show a password

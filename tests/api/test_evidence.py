@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ledger.attempts import AttemptRepository
 from app.main import Settings
-from app.settings import TraceSettings
+from app.settings import InvalidSettings, TraceSettings
 from tests.api.conftest import Api
 from tests.support.attempts import recorded
 from tests.support.until import until
@@ -97,7 +97,7 @@ async def test_where_jaeger_is_known_each_page_says_where_a_trace_is(settings: S
 
 @pytest.mark.parametrize("address", ["javascript:alert(1)", "jaeger:16686", "", "http://jaeger/{x}"])
 def test_an_address_that_is_none_is_refused(address: str) -> None:
-    with pytest.raises(ValueError, match="jaeger_url"):
+    with pytest.raises(InvalidSettings, match="ATOMICTICKETS_JAEGER_URL: "):
         TraceSettings(jaeger_url=address)
 
 

@@ -21,7 +21,7 @@ from tests.api.conftest import running
 
 # These report their errors elsewhere: on a terminal, in the verdict on a history, in a resource's conditions.
 NOT_OVER_HTTP = (
-    *("app.lab", "app.blasts.load", "app.client", "app.smoke"),
+    *("app.lab", "app.blasts.load", "app.client", "app.smoke", "app.settings"),
     *("app.races.history", "app.sales.desired_state", "flashsale_operator"),
 )
 NEVER_SHOWN = {AtomicTicketsError, errors.ApiError, UnknownRound}  # UnknownRound is raised in workers only
@@ -140,7 +140,9 @@ async def test_a_defect_of_a_route_is_not_handed_to_the_server_again(
     assert [line["event"] for line in lines if "exc_info" in line] == ["a request failed unexpectedly"]
 
 
-@pytest.mark.parametrize(("path", "allowed"), [("/sales/spring-tour", "DELETE, GET"), ("/static/main.js", "GET, HEAD")])
+@pytest.mark.parametrize(
+    ("path", "allowed"), [("/sales/spring-tour", "DELETE, GET, PATCH"), ("/static/main.js", "GET, HEAD")]
+)
 async def test_a_wrong_method_is_answered_with_all_allowed_ones(client: AsyncClient, path: str, allowed: str) -> None:
     refused = await client.patch(path)
     assert (refused.status_code, refused.headers["allow"]) == (405, allowed)

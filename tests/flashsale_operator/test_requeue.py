@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.settings import InvalidSettings
 from flashsale_operator.leader_election import LeaderElection
 from flashsale_operator.loop import STUCK_WATCH_SECONDS, FlashSaleLoop
 from flashsale_operator.metrics import OperatorMetrics
@@ -32,7 +33,7 @@ def test_retries_become_rarer_up_to_the_interval_and_are_jittered() -> None:
 
 @pytest.mark.parametrize(("retry_period", "renew_deadline", "lease"), [(5, 5, 15), (5, 15, 15), (5, 20, 15)])
 def test_a_holder_stops_before_another_may_start(retry_period: float, renew_deadline: float, lease: float) -> None:
-    with pytest.raises(ValueError, match="must hold"):
+    with pytest.raises(InvalidSettings, match="must hold"):
         OperatorSettings(retry_period_seconds=retry_period, renew_deadline_seconds=renew_deadline, lease_seconds=lease)
 
 

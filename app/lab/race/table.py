@@ -108,7 +108,7 @@ def table_lines(raced: Sequence[Entry], width: int) -> list[str]:
     lines = []
     for title, columns in TABLES.items():
         lines += [f"{title} ({stock:,} tickets for sale)", "", *laid_out(table(raced, columns), width), ""]
-    lines += ["The figures of the tables are medians over the runs. The columns:", "", *explained(COLUMNS, width), ""]
+    lines += ["The tables have medians over the runs. Their columns:", "", *explained(COLUMNS, width), ""]
     return [*lines, "The strategies:", "", *explained([(entry.name, described(entry)) for entry in raced], width)]
 
 
