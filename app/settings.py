@@ -40,16 +40,16 @@ class EnvironmentSettings(BaseSettings):
             super().__init__(**values)
         except ValidationError as error:
             prefix = values.get("_env_prefix") or self.model_config.get("env_prefix", "")
-            invalid = [
-                ": ".join(
-                    [
-                        *((prefix + str(field)).upper() for field in each["loc"][:1]),
-                        each["msg"].removeprefix("Value error, "),
-                    ]
-                )
-                for each in error.errors(include_input=False)
-            ]
-            raise InvalidSettings(f"{'; '.join(invalid)}.") from None  # the cause would show a password
+            raise InvalidSettings(invalid_text(error, prefix)) from None  # the cause would show a password
+
+
+def invalid_text(error: ValidationError, prefix: str) -> str:
+    """Return the variables that are invalid, and why, as text. An error of several variables names them itself."""
+    texts = []
+    for each in error.errors(include_input=False):
+        variable = "".join(f"{prefix}{field}: ".upper() for field in each["loc"][:1])
+        texts.append(variable + each["msg"].removeprefix("Value error, "))
+    return f"{'; '.join(texts)}."
 
 
 class ProcessSettings(EnvironmentSettings):
