@@ -144,7 +144,7 @@ async def test_a_defect_of_a_route_is_not_handed_to_the_server_again(
     ("path", "allowed"), [("/sales/spring-tour", "DELETE, GET, PATCH"), ("/static/main.js", "GET, HEAD")]
 )
 async def test_a_wrong_method_is_answered_with_all_allowed_ones(client: AsyncClient, path: str, allowed: str) -> None:
-    refused = await client.patch(path)
+    refused = await client.put(path)
     assert (refused.status_code, refused.headers["allow"]) == (405, allowed)
 
 
