@@ -22,8 +22,8 @@ class SalesService:
 
     Changes are refused for sales that a resource manages. A change stands once the ledger has committed it. If the
     strategy's store is away at that moment, the caller is answered all the same: a refusal would be wrong, since the
-    name is taken. The phase Degraded shows that nothing can be bought yet, and the reconciler makes the store follow
-    as soon as it is back.
+    name is taken. The phase Degraded shows that nothing can be bought yet, and the reconciler makes the gate follow as
+    soon as it is back. A counter of a strategy's own follows at the next purchase or, of `lua-fire-and-forget`, change.
     """
 
     def __init__(self, sales: SaleRepository, strategies: Mapping[str, Strategy]) -> None:

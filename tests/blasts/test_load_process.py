@@ -145,6 +145,25 @@ async def test_the_blast_command_says_what_was_oversold(
     assert sentence in capsys.readouterr().out.splitlines()
 
 
+async def test_a_result_outlives_a_service_that_goes_away_after_the_blast(capsys: pytest.CaptureFixture[str]) -> None:
+    async with stand_in_service(stock_of(7), SOLD_OUT | {"strategy": "naive"}) as service:
+        arguments = ["blast", "drop", "--url", service.url, "--requests", "7", "--concurrency", "7"]
+        blast = asyncio.create_task(asyncio.to_thread(main, arguments))
+        await service.until(lambda service: len(service.requests) == 7)
+        service.is_away = True
+        assert await blast == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert "It is not known what the ledger has sold: GET " in printed.out
+    assert printed.out.split()[printed.out.split().index("accepted") + 1] == "7"
+
+
+async def test_another_service_is_not_taken_for_a_sale(capsys: pytest.CaptureFixture[str]) -> None:
+    async with stand_in_service(stock_of(7), {}) as service:
+        assert await asyncio.to_thread(main, ["blast", "drop", "--url", service.url]) == 1
+    assert capsys.readouterr().err == f"error: GET {service.url}/sales/drop: the answer is not a sale.\n"
+
+
 async def test_a_blast_of_an_unknown_sale_sends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     async with stand_in_service(stock_of(7)) as service:
         assert await asyncio.to_thread(main, ["blast", "drop", "--url", service.url]) == 1

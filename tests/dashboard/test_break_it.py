@@ -134,6 +134,8 @@ async def test_a_lab_offers_the_races_that_it_has_kept(lab: RunningLab, open_pag
         path.write_text(json.dumps(report))
         return path.stem
 
+    assert '-H "Authorization: Bearer $API_ADMIN_TOKEN"' in lab.printed
+    assert TOKEN not in lab.printed
     one = {"atomic": {"sold": 1}}
     keep(1, {"race": "of an older release"})
     second = keep(2, race_report(one) | {"interrupted": True})

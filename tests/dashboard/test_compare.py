@@ -77,3 +77,11 @@ async def test_a_file_that_is_no_report_is_refused(open_page: OpenPage, content:
     await open_report(page, "holiday.json", content)
     await expect(page.locator(".notice.problem")).to_contain_text("holiday.json is not a report of a race")
     await expect(page.get_by_role("heading", level=1)).to_have_text("Compare the strategies")
+
+
+async def test_what_nobody_checked_is_not_called_exact(open_page: OpenPage) -> None:
+    page = await open_page("compare")
+    await open_report(page, "race.json", json.dumps(race_report({"atomic": {"sold": 100}, "function": {"sold": 100}})))
+    rows = page.locator("tbody tr")
+    await expect(rows.filter(has_text="atomic")).to_contain_text("exact in every run")
+    await expect(rows.filter(has_text="function")).to_contain_text("which nobody checked")

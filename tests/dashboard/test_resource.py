@@ -40,3 +40,7 @@ async def test_its_conditions_and_workers_are_shown(platform: Platform, open_pag
     await expect(card).to_contain_text('kubectl patch flashsale managed --type merge -p \'{"spec":{"paused":true}}\'')
     await expect(card.get_by_role("button")).to_have_count(0)
     await take_picture(page, "sales-of-a-resource")
+    async with platform.engine.begin() as connection:
+        await connection.execute(text("UPDATE sales SET ended_at = now() WHERE name = 'managed'"))
+    await expect(card).to_contain_text("Its FlashSale resource was deleted.")
+    await expect(card).not_to_contain_text("kubectl")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.project import PROJECT
 
-FENCE = re.compile(r"( *)```(\w*)")
+FENCE = re.compile(r"( *)```([\w-]*)")
 MARK = re.compile(r" *<!-- (.+) -->")
 
 
@@ -50,4 +50,4 @@ def blocks_of(page: Path) -> Iterator[Block]:
 
 def outside_blocks(page: Path) -> str:
     """Return the page without its fenced blocks."""
-    return re.sub(r"^ *```\w*\n.*?^ *```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"^ *```[\w-]*\n.*?^ *```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)

@@ -30,10 +30,12 @@ class StandInService:
 
     `sale`: the answer to each GET, whatever its path; None for an unknown sale. Before the first purchase nothing of it
         is booked.
+    `is_away`: whether each GET ends with a closed connection instead
     """
 
     handler: Handler
     sale: dict[str, Any] | None = None
+    is_away: bool = False
     url: str = ""
     requests: list[Request] = field(default_factory=list)
     connections: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -54,6 +56,8 @@ class StandInService:
                     for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:] if line)
                 }
                 if head.startswith("GET "):
+                    if self.is_away:
+                        return
                     writer.write(self._read())
                     continue
                 await self._accept_pending_connections()
@@ -83,7 +87,9 @@ class StandInService:
     def _read(self) -> bytes:
         if self.sale is None:
             return problem(404, "unknown-sale")
-        return http(200, self.sale if self.requests else self.sale | {"booked": 0, "oversold": 0})
+        if self.requests or not self.sale:
+            return http(200, self.sale)
+        return http(200, self.sale | {"booked": 0, "oversold": 0, "latest": 0})
 
     async def _accept_pending_connections(self) -> None:
         """Let the loop accept the connections that the kernel had already made when this request was sent."""

@@ -83,9 +83,9 @@ async def blast(plan: LoadPlan) -> tuple[LoadResult, Witnesses, Document | Atomi
         plan = replace(plan, trace_ratio=trace_ratio_of(strategy, plan.trace_ratio))
     result = await run_load(plan)
     accepted = result.accepted - result.replayed
-    if races(strategy):
-        witnesses = await wait_until_complete(partial(read_witnesses, client, plan.sale, latest), accepted)
     try:
+        if races(strategy):
+            witnesses = await wait_until_complete(partial(read_witnesses, client, plan.sale, latest), accepted)
         return result, witnesses, await sale_afterwards(client, plan, decided(before) + accepted)
     except (ApiRefused, ApiUnreachable, UnknownSale) as error:
         return result, witnesses, error

@@ -85,6 +85,7 @@ def run(options: LabOptions) -> int:
     home = LabHome(options.home)
     home.lock()
     try:
+        home.write_notes(home.read_notes() | {"running": False})  # after kill -9 they still name the lab before
         with api_port.hold(options.host, options.port):
             return _run_lab(options, home)
     finally:
@@ -119,6 +120,7 @@ def _run_lab(options: LabOptions, home: LabHome) -> int:
 
 
 def _start(options: LabOptions, home: LabHome, supervisor: Supervisor) -> ServicePlan:
+    schema, _ = LedgerSettings().schema_name, AdminSettings()  # a wrong value is an error before anything starts
     stores = Stores(home, GivenStores(), say)
     control = {CONTROL_VARIABLE: str(home.control)} if is_loopback(options.host) else {}
     plan = ServicePlan(home, options.host, options.port, stores.urls | control)
@@ -134,7 +136,7 @@ def _start(options: LabOptions, home: LabHome, supervisor: Supervisor) -> Servic
     home.write_notes(
         {"running": True, "pid": os.getpid(), "started_at": datetime.now(UTC).isoformat(timespec="seconds")}
         | urls
-        | {"ledger_schema": LedgerSettings().schema_name, "ports": stores.ports, "processes": processes}
+        | {"ledger_schema": schema, "ports": stores.ports, "processes": processes}
     )
     return plan
 

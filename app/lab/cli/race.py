@@ -25,6 +25,7 @@ from app.lab.cli.options import (
     NAMES,
     URL,
     WORKERS,
+    Unwritable,
     number,
     refuse_unwritable,
     refuse_without_effect,
@@ -125,11 +126,12 @@ def command(**options: Any) -> int:
         refuse_without_effect("with --url", "home", "api_processes", "workers")
         if not GivenStores().database_url:
             refuse_without_effect("with --url and without DATABASE_URL", "history")
-    if not {CROWD, "all"}.intersection(options["scenario"]):
+    has_crowd = not {CROWD, "all"}.isdisjoint(options["scenario"])
+    if not has_crowd:
         refuse_without_effect(
             "without the scenario crowd", "stock", "requests", "concurrency", "think_ms", "repeat", "lab"
         )
-    return run(RaceOptions(**options | {"lab": usable_lab(options["lab"])}))
+    return run(RaceOptions(**options | {"lab": usable_lab(options["lab"]) if has_crowd else None}))
 
 
 def usable_lab(home: Path) -> Path | None:
@@ -171,7 +173,10 @@ def run(options: RaceOptions) -> int:
     except AtomicTicketsError:
         report.interrupted = True
         if not report.is_empty:
-            finish(options, report)
+            try:
+                finish(options, report)
+            except Unwritable as unwritable:
+                say(unwritable.detail)
         raise
     finish(options, report)
     return INTERRUPTED if report.interrupted else 0 if report.holds else 1

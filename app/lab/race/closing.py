@@ -60,7 +60,7 @@ def closing_lines(results: Sequence[Result], width: int, unreached: Sequence[str
         sentences.append(f"No history was checked. According to the service itself, these were exact: {names}.")
     sentences += [sentence_of(result) for result in results if result.found]
     if failed:
-        sentences.append(f"Not measured, so nothing is known of them: {', '.join(failed)}.")
+        sentences.append(f"Not measured to the end: {', '.join(failed)}.")
     if unreached:
         sentences.append(f"Not reached: {', '.join(unreached)}.")
     return ["In short", *(line for sentence in sentences for line in indented(sentence, width, "  "))]

@@ -97,6 +97,8 @@ def found_text(entry: Entry) -> str:
     if not entry.runs:
         return "not raced"
     found = ", ".join(f"{name} {count}" for name, count in entry.found.items())
+    if not found and entry.failure is not None:
+        return "not measured to the end"
     return found or ("nothing" if entry.checked else "not checked")
 
 

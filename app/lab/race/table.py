@@ -142,15 +142,17 @@ def spread_of(entry: Entry, name: str) -> str:
 
 
 def finding_lines(entry: Entry, width: int) -> list[str]:
-    """Return the lines that report a strategy's failure or its findings. Empty if it has none."""
+    """Return the lines that report a strategy's failure and its findings. Empty if it has none."""
+    lines = []
     if entry.failure is not None:
-        return ["", *indented(f"{entry.name}: not raced: {entry.failure}", width)]
+        why = f"failed after {len(entry.runs)} runs" if entry.runs else "not raced"
+        lines += ["", *indented(f"{entry.name}: {why}: {entry.failure}", width)]
     if not entry.findings:
-        return []
+        return lines
     kinds = ", ".join(f"{finding.anomaly} {finding.count:,}" for finding in entry.findings.values())
     together = "" if len(entry.runs) == 1 else f", all {len(entry.runs)} runs together"
     oversold = f"; oversold in {entry.oversold_in} of {len(entry.runs)} runs" if together and entry.oversold_in else ""
-    lines = ["", *indented(f"{entry.name}{together}: {kinds}{oversold}", width)]
+    lines += ["", *indented(f"{entry.name}{together}: {kinds}{oversold}", width)]
     for finding in entry.findings.values():
         lines += witness_lines(finding, width)
     return lines

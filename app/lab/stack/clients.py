@@ -93,5 +93,7 @@ def notes_of(home: LabHome) -> dict[str, Any]:
         raise ProcessFailed(f"No lab runs in {home.directory}. Start one with `atomictickets lab`, or name its --home.")
     notes = home.read_notes()
     if not notes.get("running"):
-        raise ProcessFailed(f"The lab in {home.directory} is starting. Try again when it is ready.")
+        raise ProcessFailed(
+            f"{home.directory} is in use, but no lab is ready in it. Try again when the lab has printed its addresses."
+        )
     return notes

@@ -55,7 +55,7 @@ class LabHome:
             self._lock = None
 
     def is_in_use(self) -> bool:
-        """Return whether a process holds the lock of this home, also one of another user."""
+        """Return whether a process holds the lock of this home. False if another user's can't be read."""
         try:
             descriptor = os.open(self._lock_file, os.O_RDONLY)
         except OSError:

@@ -1,5 +1,6 @@
 """The three stores of a lab: embedded servers, or the servers that the environment names."""
 
+import re
 import socket
 from urllib.parse import urlsplit
 
@@ -81,6 +82,7 @@ def _postgres(url: str) -> tuple[str, int]:
 
 
 def without_password(url: str) -> str:
-    """Return the URL with its password replaced by asterisks."""
+    """Return the URL with its passwords replaced by asterisks."""
+    url = re.sub(r"(sentinel_password=)[^&#]*", r"\1***", url)
     parts = urlsplit(url)
     return url if parts.password is None else url.replace(f":{parts.password}@", ":***@", 1)

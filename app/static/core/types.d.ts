@@ -115,9 +115,9 @@ export interface Notice {
 
 export interface State {
   view: string;
-  /** Milliseconds since 1970, updated every second, for figures that change with time alone. */
   /** How often another view was chosen, so that a view can read again what changes while it is not shown. */
   visits: number;
+  /** Milliseconds since 1970, updated every second, for figures that change with time alone. */
   now: number;
   connection: { status: "connecting" | "open" | "lost"; away: string | null };
   facts: Facts | null;

@@ -1,7 +1,7 @@
 // Opens reports of races, and exports them.
 
 import { request } from "../core/api.js";
-import { fill } from "../state/forms.js";
+import { fill, form } from "../state/forms.js";
 import { notify, notifyIfRefused } from "../state/notices.js";
 import { csv } from "./compare-table.js";
 
@@ -40,15 +40,16 @@ const isReport = (report) =>
 
 /**
  * Reads which reports the lab has kept, and opens the newest one unless the user has chosen another.
- * @param {Store} store @param {Record<string, any>} fields @param {number} visit
+ * @param {Store} store @param {number} visit
  */
-export async function readKept(store, fields, visit) {
+export async function readKept(store, visit) {
   fill(store, VIEW, { visit });
   await notifyIfRefused(store, async () => {
     const { race_reports: kept } = await request("GET", "lab");
+    const { report, name, kept: before = [] } = form(store.get(), VIEW, {});
     fill(store, VIEW, { kept });
-    const isFollowing = !fields.report || fields.name === fields.kept[0];
-    if (isFollowing && kept.length && fields.name !== kept[0]) await openKept(store, kept[0]);
+    const isFollowing = !report || name === before[0];
+    if (isFollowing && kept.length && name !== kept[0]) await openKept(store, kept[0]);
   });
 }
 

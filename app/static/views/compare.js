@@ -23,7 +23,7 @@ export function render(state, store) {
     by: "answered_per_second",
     down: true,
   });
-  if (state.facts?.lab && fields.visit !== state.visits) queueMicrotask(() => readKept(store, fields, state.visits));
+  if (state.facts?.lab && fields.visit !== state.visits) queueMicrotask(() => readKept(store, state.visits));
   /** @type {RaceReport | null} */
   const report = fields.report;
   return h(
@@ -81,10 +81,10 @@ export function render(state, store) {
 
 /** @param {RaceReport} report */
 function crowdText({ workload, started_at, interrupted }) {
-  const { requests, stock, think_ms = 0, repeat, api_processes } = workload;
-  const thinking = `${whole(Number(think_ms))} ms think time`;
+  const { requests, stock, think_ms, repeat, api_processes } = workload;
+  const thinking = think_ms === undefined ? "" : `, ${whole(Number(think_ms))} ms think time`;
   const runs = `${interrupted ? "interrupted, at most " : ""}${counted(Number(repeat), "run")}`;
-  return `${counted(Number(requests), "buyer")} for ${counted(Number(stock), "ticket")}, ${thinking}, ${runs}, ${counted(Number(api_processes), "API process", "API processes")}; started at ${started_at}. All figures are medians.`;
+  return `${counted(Number(requests), "buyer")} for ${counted(Number(stock), "ticket")}${thinking}, ${runs}, ${counted(Number(api_processes), "API process", "API processes")}; started at ${started_at}. All figures are medians.`;
 }
 
 /** @param {State} state @param {Store} store @param {Record<string, any>} fields @param {RaceReport} report */

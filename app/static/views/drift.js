@@ -8,10 +8,10 @@ import { counted, whole } from "../core/format.js";
 export const EQUATION = "stock = remaining + backlog + set aside + booked, in tickets";
 
 /** @param {Sale} sale @returns {{ tone: "good" | "bad" | "open", sentence: string }} */
-export function drift({ identity, lost, oversold, ended_at }) {
+export function drift({ identity, lost, oversold, phase }) {
   const { stock, remaining, backlog, set_aside, booked, holds } = identity;
   if (remaining === null || backlog === null) {
-    if (ended_at) return { tone: "open", sentence: "The sale has ended, and its counter was removed." };
+    if (phase === "Closed") return { tone: "open", sentence: "The sale has ended, and its counter was removed." };
     return { tone: "bad", sentence: "The counter cannot be read, so it is not known whether this adds up." };
   }
   const sum = remaining + backlog + set_aside + booked;

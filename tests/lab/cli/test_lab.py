@@ -193,6 +193,8 @@ def test_the_address_of_the_stock_server_is_named_if_no_client_is_installed(
 ) -> None:
     home = LabHome(tmp_path)
     home.lock()
+    with pytest.raises(ProcessFailed, match="is in use, but no lab is ready in it"):
+        clients.valkey_cli(home)
     home.write_notes({"running": True, "redis_url": "rediss://app:secret@127.0.0.1:1/2?ssl_ca_certs=/ca.crt"})
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ProcessFailed, match=r"Any client can connect to rediss://app:\*\*\*@127\.0\.0\.1:1/2"):

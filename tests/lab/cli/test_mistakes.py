@@ -213,6 +213,8 @@ def test_a_mistake_is_one_line_and_an_exit_code(
     [
         ("LEDGER_SCHEMA_NAME", "a b", "race --url http://127.0.0.1:1"),
         ("API_ADMIN_TOKEN", "", "race --url http://127.0.0.1:1"),
+        ("LEDGER_SCHEMA_NAME", "a b", "lab"),
+        ("API_ADMIN_TOKEN", "", "lab"),
     ],
 )
 def test_a_variable_with_a_wrong_value_is_named_in_one_line(

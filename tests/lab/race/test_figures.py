@@ -85,6 +85,18 @@ def test_a_strategy_that_was_not_raced_is_accused_of_nothing() -> None:
     assert race_tables([failed])[2].endswith("| not raced |")
 
 
+def test_a_strategy_that_fails_later_keeps_what_was_found_before() -> None:
+    wrong, right = entry("wrong", run(oversold=5), promises=False, findings=[oversold()]), entry("right", run())
+    wrong.failure = right.failure = "API Unreachable"
+    text = text_of([wrong, right])
+    assert "wrong: failed after 1 runs: API Unreachable" in text
+    assert "booking r1" in text
+    assert "No anomaly was found" not in text
+    assert "Not measured to the end: right, wrong." in " ".join(text.split())
+    found = [row.rsplit("|", 2)[1].strip() for row in race_tables([right, wrong])[2:4]]
+    assert found == ["not measured to the end", "oversold 5"]
+
+
 def test_findings_of_all_runs_are_counted_and_one_is_shown() -> None:
     measured = entry("x", run(), run(), promises=False, findings=[])
     measured.add(run(), [oversold()])
@@ -160,7 +172,7 @@ def test_the_closing_sentences_say_what_was_broken_and_what_that_costs() -> None
     words = " ".join(text_of([entry("right", run()), wrong, failed]).split("In short")[1].split())
     assert words == (
         "No anomaly was found with right. wrong does not promise to be exact, and was not: oversold 5 (buyers hold"
-        " tickets that do not exist). Not measured, so nothing is known of them: absent."
+        " tickets that do not exist). Not measured to the end: absent."
     )
 
 

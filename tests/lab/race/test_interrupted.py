@@ -60,6 +60,8 @@ def test_what_has_ended_is_printed_and_written(
     printed, written = capsys.readouterr().out, json.loads(file.read_text())
     assert "Interrupted. The report has the runs that had ended until then." in printed
     assert f"Written: {file}, " in printed
+    assert f"{page} is unchanged" in printed
+    assert "Not reached: row-lock." in printed
     assert (written["interrupted"], [entry["strategy"] for entry in written["race"]]) == (True, ["atomic"])
     assert len(RaceReports(lab).names()) == 1
     assert page.read_text() == text, "a page has complete tables"
@@ -78,11 +80,16 @@ def test_ctrl_c_ends_a_real_race_and_its_processes_and_keeps_the_runs_that_have_
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    block_until(lambda: "  2 of 500 " in printed.read_text() or race.poll() is not None, seconds=60)
-    assert race.poll() is None, printed.read_text()
-    children = psutil.Process(race.pid).children(recursive=True)
-    os.killpg(race.pid, signal.SIGINT)  # as a terminal does
-    assert race.wait(60) == INTERRUPTED, printed.read_text()
+    try:
+        block_until(lambda: "  2 of 500 " in printed.read_text() or race.poll() is not None, seconds=60)
+        assert race.poll() is None, printed.read_text()
+        children = psutil.Process(race.pid).children(recursive=True)
+        os.killpg(race.pid, signal.SIGINT)  # as a terminal does
+        assert race.wait(60) == INTERRUPTED, printed.read_text()
+    finally:
+        if race.poll() is None:
+            os.killpg(race.pid, signal.SIGTERM)  # after which it ends its own processes too
+            race.wait(60)
     assert len(children) > 5
     assert not any(alive(child.pid) for child in children)
     written = json.loads(file.read_text())
@@ -162,6 +169,32 @@ def test_servers_that_fail_for_good_do_not_lose_the_runs_that_have_ended(
     assert main(["race", "--json", str(tmp_path / "race.json")]) == 1
     assert capsys.readouterr().err == "error: api-1 died too often.\n"
     assert json.loads((tmp_path / "race.json").read_text())["interrupted"]
+
+
+def test_a_failure_is_told_though_its_report_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measure(*arguments: Any) -> None:
+        with suppress(KeyboardInterrupt):
+            interrupted_after(1)(*arguments)
+        raise ProcessFailed("api-1 died too often.")
+
+    monkeypatch.setattr(race_command, "measure", measure)
+    assert main(["race", "--json", "/dev/full"]) == 1
+    printed = capsys.readouterr()
+    assert printed.err == "error: api-1 died too often.\n"
+    assert "'/dev/full' cannot be written" in printed.out
+
+
+def test_a_lab_that_nobody_named_and_cannot_be_written_keeps_no_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(race_command, "measure", interrupted_after(1))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".lab").mkdir()
+    (tmp_path / ".lab" / "races").touch()
+    assert main(["race"]) == INTERRUPTED
+    assert "The lab does not keep the report." in capsys.readouterr().out
 
 
 def test_nothing_is_written_if_nothing_has_ended(

@@ -44,5 +44,5 @@ def test_a_scenario_says_what_was_expected_and_closes_with_what_was_broken(playe
     assert text.split("In short\n")[1].splitlines() == [
         "  No anomaly was found with lua-fire-and-forget.",
         "  redis-lock: oversold 1 (buyers hold tickets that do not exist).",
-        "  Not measured, so nothing is known of them: atomic.",
+        "  Not measured to the end: atomic.",
     ]
