@@ -10,8 +10,13 @@ export const create = (store, { name, strategy, stock, customer_limit, think_ms 
   notifyIfRefused(store, async () => {
     const limit = customer_limit === "" ? null : Number(customer_limit);
     const terms = { name, strategy, stock: Number(stock), customer_limit: limit, think_ms: Number(think_ms) };
+    const before = store.get().sales[name]?.round;
     const sale = await request("POST", "sales", terms);
-    notify(store, { kind: "done", text: `${sale.name} is in round ${sale.round}.` });
+    const text =
+      sale.round === before
+        ? `${name} exists already, with these terms, in round ${sale.round}.`
+        : `${name} is in round ${sale.round}.`;
+    notify(store, { kind: "done", text });
   });
 
 /** @param {Store} store @param {string} name */
