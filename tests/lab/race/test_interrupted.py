@@ -34,6 +34,14 @@ from tests.support.until import block_until
 
 Measure = Callable[..., None]
 
+# A job in the background of a script inherits an ignored SIGINT, and so would the race if the tests are such a job.
+LISTENING = """
+import signal, sys
+from app.lab.cli.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
+
 
 def interrupted_after(runs: int) -> Measure:
     """Return a stand-in for the measurement, which is interrupted after one run each of so many strategies."""
@@ -73,7 +81,7 @@ def test_ctrl_c_ends_a_real_race_and_its_processes_and_keeps_the_runs_that_have_
     typed = f"race --repeat 500 --strategies naive --stock 5 --requests 20 --json {file} --home {tmp_path / 'home'}"
     with printed.open("w") as output:
         race = subprocess.Popen(
-            (sys.executable, "-m", "app.lab.cli.main", *typed.split()),
+            (sys.executable, "-c", LISTENING, *typed.split()),
             cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": str(PROJECT)},
             stdout=output,
