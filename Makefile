@@ -84,6 +84,7 @@ clean: ## Remove .venv, the lab's data and caches
 
 # .lab and .dev are stamps: if a requirements file or pyproject.toml is newer, the packages are installed again.
 $(VENV)/.lab: requirements/lab.txt pyproject.toml | $(BIN)/pip
+	@echo "Downloading and installing packages into $(VENV): about a minute, in silence."
 	$(PIP) install --quiet --require-hashes -r requirements/lab.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
@@ -97,6 +98,7 @@ node_modules/.checks: package-lock.json
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.lab
+	@echo "Downloading and installing the packages of the tests: about a minute, in silence."
 	$(PIP) install --quiet --require-hashes -r requirements/dev.txt
 	@touch $@
 
