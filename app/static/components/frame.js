@@ -78,7 +78,8 @@ function tokenField() {
       type: "password",
       autocomplete: "off",
       value: token.get(),
-      onChange: (/** @type {any} */ event) => token.set(event.target.value.trim()),
+      // At each letter, since a render between two would write the token as it was before back into the field.
+      onInput: (/** @type {any} */ event) => token.set(event.target.value.trim()),
     }),
   );
 }
