@@ -99,8 +99,9 @@ class SaleClient:
         return None if page is None else list(page["attempts"])
 
     async def _find(self, path: str) -> Document | None:
-        status, document = await asyncio.to_thread(self._exchange, "GET", path, None, {})
-        return None if status == 404 else checked(f"GET {self._url}{path}", status, document)
+        url = self._url + path
+        status, document = await asyncio.to_thread(self._exchange, "GET", url, None, {})
+        return None if status == 404 else checked(f"GET {url}", status, document)
 
     async def _send(
         self,
@@ -109,14 +110,14 @@ class SaleClient:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Document:
-        status, document = await asyncio.to_thread(self._exchange, method, path, body, headers)
-        return checked(f"{method} {self._url}{path}", status, document)
+        url = self._url + path
+        status, document = await asyncio.to_thread(self._exchange, method, url, body, headers)
+        return checked(f"{method} {url}", status, document)
 
     def _exchange(
-        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
+        self, method: str, url: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
     ) -> tuple[int, Document]:
         headers = {**self._headers, **headers}
-        url = self._url + path
         try:
             with (  # a new connection each time, as in `get`
                 PoolManager(timeout=TIMEOUT_SECONDS, retries=False) as pool,

@@ -21,14 +21,17 @@ class RaceReports:
         """Return the report of this name, or None if there is none. The name may come from a stranger."""
         if name not in self.names():
             return None
-        report: dict[str, Any] = json.loads((self.directory / f"{name}.json").read_text())
+        report: dict[str, Any] = json.loads(self._file(name).read_text())
         return report
 
     def path(self, started_at: str) -> Path:
         """Return the file for the report of a race that began then (ISO 8601)."""
-        return self.directory / f"{started_at[:19].replace(':', '-')}.json"
+        return self._file(started_at[:19].replace(":", "-"))
 
     def remove_oldest(self) -> None:
         """Remove reports beyond KEPT."""
         for name in self.names()[KEPT:]:
-            (self.directory / f"{name}.json").unlink(missing_ok=True)
+            self._file(name).unlink(missing_ok=True)
+
+    def _file(self, name: str) -> Path:
+        return self.directory / f"{name}.json"

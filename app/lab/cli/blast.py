@@ -119,10 +119,10 @@ async def sale_afterwards(client: SaleClient, plan: LoadPlan, expected: int) -> 
 
 def sold_text(sale: Document) -> str:
     """Return a sentence that says what the ledger has sold, in all blasts of the round together."""
-    sold = f"ickets booked in the ledger: {sale['booked']:,}, stock: {sale['stock']:,}"
+    sold = f"tickets booked in the ledger: {sale['booked']:,}, stock: {sale['stock']:,}"
     if sale["backlog"]:
         sold += f", in the backlog: {sale['backlog']:,}"
-    return f"oversold {sale['oversold']:,}: t{sold}." if sale["oversold"] else f"T{sold}."
+    return f"oversold {sale['oversold']:,}: {sold}." if sale["oversold"] else f"{sold.capitalize()}."
 
 
 def table(result: LoadResult) -> str:

@@ -76,10 +76,11 @@ def outputs(options: RaceOptions, report: RaceReport) -> Iterator[tuple[Path, Ca
     if options.page and not report.interrupted:
         yield options.page, lambda path: write_page(path, report)
     if options.lab is not None and report.race is not None and report.race.has_ended_runs:
-        yield RaceReports(options.lab).path(report.started_at), lambda path: keep(path, report)
+        kept = RaceReports(options.lab)
+        yield kept.path(report.started_at), lambda path: keep(kept, path, report)
 
 
-def keep(path: Path, report: RaceReport) -> None:
-    """Write the report to the home of a lab, which then has one report too many at most."""
+def keep(reports: RaceReports, path: Path, report: RaceReport) -> None:
+    """Write the report to the home of a lab, and only then remove the oldest one: a full disk loses none."""
     write_private_json(path, report.as_json())
-    RaceReports(path.parents[1]).remove_oldest()
+    reports.remove_oldest()

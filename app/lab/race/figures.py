@@ -100,6 +100,11 @@ class Entry:
         return Spread(median(values), min(values), max(values))
 
     @property
+    def has_result(self) -> bool:
+        """Return whether the strategy was raced or failed, so that there is something to report of it."""
+        return bool(self.runs) or self.failure is not None
+
+    @property
     def exact(self) -> bool:
         """Return whether there was a run, none was oversold or undersold, and no history has an anomaly."""
         return (

@@ -37,9 +37,8 @@ class RaceReport:
     @property
     def is_empty(self) -> bool:
         """Return whether no run has ended."""
-        return not (self.race and self.race.has_ended_runs) and not any(
-            scenario.scenes or scenario.failures for scenario in self.played
-        )
+        has_raced = self.race is not None and self.race.has_ended_runs
+        return not has_raced and not any(scenario.has_result for scenario in self.played)
 
     @property
     def holds(self) -> bool:
@@ -52,11 +51,7 @@ class RaceReport:
         if self.race and self.race.has_ended_runs:
             crowd = "\n".join(indented(self.workload.text(), width))
             parts.append(f"{crowd}\n\n{text_of(self.race.entries, width)}")
-        parts += [
-            "\n".join(scenario_lines(scenario, width))
-            for scenario in self.played
-            if scenario.scenes or scenario.failures
-        ]
+        parts += ["\n".join(scenario_lines(scenario, width)) for scenario in self.played if scenario.has_result]
         return "\n\n".join(parts)
 
     def as_json(self) -> dict[str, Any]:
@@ -66,7 +61,7 @@ class RaceReport:
             "interrupted": self.interrupted,
             "load_average_before": round(self.load_average, 1),
             "workload": self.workload.as_json() | {"repeat": self.repeat, "api_processes": self.api_processes},
-            "race": [entry.as_json() for entry in entries if entry.runs or entry.failure is not None],
+            "race": [entry.as_json() for entry in entries if entry.has_result],
             "scenarios": {
                 scenario.name: {
                     "scenes": [scene.as_json() for scene in scenario.scenes],

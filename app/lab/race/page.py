@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import wrap
 
 from app.errors import AtomicTicketsError
 from app.lab.race.figures import Entry, by_merit
@@ -10,7 +9,7 @@ from app.lab.race.output import RaceReport
 from app.lab.race.table import LATENCY, OUTCOME, RETRIES, STORES, spread_of, table
 from app.lab.race.workload import CROWD, Workload
 from app.lab.stack.machine import describe
-from app.lab.text_table import markdown
+from app.lab.text_table import indented, markdown
 
 WIDTH = 118  # the pages have lines of at most 120 columns
 BEGIN, END = "<!-- {name}: written by `atomictickets race --write` -->", "<!-- end of {name} -->"
@@ -64,7 +63,7 @@ def replace_section(page: str, name: str, lines: list[str]) -> str:
 
 def wrap_prose(line: str) -> list[str]:
     """Return a paragraph as lines of at most 118 columns. A row of a table stays one line."""
-    return [line] if line.startswith("|") else wrap(line, WIDTH, break_on_hyphens=False) or [""]
+    return [line] if line.startswith("|") else indented(line, WIDTH)
 
 
 def split_at_marks(page: str, name: str) -> tuple[str, str]:

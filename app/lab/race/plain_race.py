@@ -24,7 +24,7 @@ class Race:
     @property
     def has_ended_runs(self) -> bool:
         """Return whether there is anything to report."""
-        return any(entry.runs or entry.failure is not None for entry in self.entries)
+        return any(entry.has_result for entry in self.entries)
 
     @property
     def holds(self) -> bool:

@@ -39,6 +39,11 @@ class PlayedScenario(NamedTuple):
     scenes: list[Scene]
     failures: dict[str, str]
 
+    @property
+    def has_result(self) -> bool:
+        """Return whether it was played with a strategy, or failed with one."""
+        return bool(self.scenes or self.failures)
+
     def rows(self) -> list[list[str]]:
         """Return a table: the heading, a row for each scene, and a row for each failure."""
         names = list(dict.fromkeys(name for scene in self.scenes for name in scene.figures))

@@ -96,9 +96,9 @@ def text_of(entries: Sequence[Entry], width: int = 80) -> str:
             entry.name, entry.found, entry.promises_exactness, failure=entry.failure is not None, checked=entry.checked
         )
         for entry in ordered
-        if entry.runs or entry.failure is not None
+        if entry.has_result
     ]
-    unreached = [entry.name for entry in ordered if not entry.runs and entry.failure is None]
+    unreached = [entry.name for entry in ordered if not entry.has_result]
     return "\n".join([*lines, "", *closing_lines(results, width, unreached)])
 
 

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,14 +42,17 @@ sys.exit(main())
 """
 
 
-def interrupted_after(runs: int) -> Measure:
-    """Return a stand-in for the measurement, which is interrupted after one run each of so many strategies."""
+def interrupted_after(runs: int, by: BaseException | None = None) -> Measure:
+    """Return a stand-in for the measurement, which is interrupted after one run each of so many strategies.
+
+    `by`: the error that ends it; None for Ctrl-C
+    """
 
     def measure(_options: Any, _scenarios: Any, _strategies: Any, report: Any) -> None:
         report.race = Race([entry_of(STRATEGIES[name]) for name in ("atomic", "row-lock")])
         for entry in report.race.entries[:runs]:
             entry.add(run(), [])
-        raise KeyboardInterrupt
+        raise by or KeyboardInterrupt
 
     return measure
 
@@ -168,12 +170,7 @@ def test_a_file_that_cannot_be_written_does_not_lose_the_others(
 def test_servers_that_fail_for_good_do_not_lose_the_runs_that_have_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def measure(*arguments: Any) -> None:
-        with suppress(KeyboardInterrupt):
-            interrupted_after(1)(*arguments)
-        raise ProcessFailed("api-1 died too often.")
-
-    monkeypatch.setattr(race_command, "measure", measure)
+    monkeypatch.setattr(race_command, "measure", interrupted_after(1, ProcessFailed("api-1 died too often.")))
     assert main(["race", "--json", str(tmp_path / "race.json")]) == 1
     assert capsys.readouterr().err == "error: api-1 died too often.\n"
     assert json.loads((tmp_path / "race.json").read_text())["interrupted"]
@@ -182,12 +179,7 @@ def test_servers_that_fail_for_good_do_not_lose_the_runs_that_have_ended(
 def test_a_failure_is_told_though_its_report_cannot_be_written(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def measure(*arguments: Any) -> None:
-        with suppress(KeyboardInterrupt):
-            interrupted_after(1)(*arguments)
-        raise ProcessFailed("api-1 died too often.")
-
-    monkeypatch.setattr(race_command, "measure", measure)
+    monkeypatch.setattr(race_command, "measure", interrupted_after(1, ProcessFailed("api-1 died too often.")))
     assert main(["race", "--json", "/dev/full"]) == 1
     printed = capsys.readouterr()
     assert printed.err == "error: api-1 died too often.\n"

@@ -41,7 +41,14 @@ async def test_a_process_held_when_a_scenario_fails_is_resumed_for_the_next_stra
 
     scenes: list[Scene] = []
     failures: dict[str, str] = {}
-    work = play(target, Scenario(act, "a test"), [*ERRORS, AtomicStrategy], print, scenes=scenes, failures=failures)
+    work = play(
+        target,
+        Scenario(act, "a test", "Most fail."),
+        [*ERRORS, AtomicStrategy],
+        print,
+        scenes=scenes,
+        failures=failures,
+    )
     await supervised(work, target.supervisor)
     assert failures == {strategy.name: reason for strategy, (_, reason) in ERRORS.items()}
     assert [(scene.strategy, scene.figures["booked"], scene.found) for scene in scenes] == [("atomic", 1, {})]

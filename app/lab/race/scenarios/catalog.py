@@ -29,7 +29,7 @@ class Scenario:
 
     act: Act
     summary: str
-    expected: str = ""
+    expected: str
     faults: bool = True
 
 
