@@ -30,7 +30,8 @@ async def serve() -> None:
     engine = make_engine(stores.database_url, "reconciler", LedgerSettings())
     redis = make_redis(stores.redis_url, "reconciler", gate_settings)
     ready = asyncio.Event()
-    reconciler = Reconciler(engine, Gate(redis, gate_settings.key_prefix), STRATEGIES, settings)
+    gate = Gate(redis, gate_settings.key_prefix, gate_settings.answer_life_seconds)
+    reconciler = Reconciler(engine, gate, STRATEGIES, settings)
 
     try:
         async with asyncio.TaskGroup() as tasks:

@@ -23,6 +23,7 @@ from app.errors import AtomicTicketsError
 from app.redis_address import RedisAddress, with_password
 from app.sales.model import MAX_THINK_MS, THINK_MS
 
+ANSWER_LIFE_SECONDS = 24 * 3600  # Stripe keeps an idempotency key at least as long
 LogLevel = Literal["NOTSET", "DEBUG", "INFO", "WARN", "WARNING", "ERROR", "FATAL", "CRITICAL"]
 
 
@@ -141,6 +142,8 @@ class GateSettings(EnvironmentSettings):
     batch_purchases: Annotated[int, Field(ge=1, le=128)] = 128
     batches_in_flight: PositiveInt = 2  # per process and sale: one is on the wire while one is decided
     queue_purchases: PositiveInt = 4096  # per process and sale; if it is full, a buyer is asked at once to retry later
+    # how long a round's answers live after its end; as long, a ledger that went back is given lost bookings again
+    answer_life_seconds: PositiveInt = ANSWER_LIFE_SECONDS
     queue_seconds: PositiveFloat = 2.0  # a purchase that is still unsent after this leaves the queue; nothing was taken
 
 

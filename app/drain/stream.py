@@ -92,8 +92,8 @@ class OrderStream:
 
     async def acknowledge(self, entries: Iterable[Order | Unreadable]) -> None:
         """Remove the entries from the group, the stream and the backlog, in one script."""
-        triples = [part for entry in entries for part in (entry.entry, entry.round, entry.quantity)]
-        await self._scripts.run("acknowledge", [self._keys.sale, self._keys.orders], [GROUP, *triples])
+        parts = [part for entry in entries for part in (entry.entry, entry.round, entry.epoch, entry.quantity)]
+        await self._scripts.run("acknowledge", [self._keys.sale, self._keys.orders], [GROUP, *parts])
 
     async def forget_consumers(self) -> None:
         """Remove the consumers that are gone and have nothing pending from the group."""

@@ -3,9 +3,8 @@
 One script call decides a purchase, and nobody sees half of it. (reserve.lua says what a failing script leaves.)
 """
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -14,38 +13,35 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ResponseError
 
-from app.gate.availability import stock_server_reachable
-from app.gate.cluster import on_server_of
-from app.gate.keys import ANSWER_LIFE_SECONDS, SaleKeys
-from app.gate.replies import BatchReply, Entry, FencingToken, GateSnapshot, RestoredOrder
-from app.gate.scripts import Scripts, digest
+from app.gate.answers import answer_of
+from app.gate.keys import SaleKeys
+from app.gate.reading import GateReader
+from app.gate.replies import BatchReply, FencingToken, GateSnapshot, RestoredOrder
+from app.gate.scripts import digest
 from app.gate.server import claim
 from app.sales.model import Purchase, ReservationId, Sale
+from app.settings import ANSWER_LIFE_SECONDS
 from app.telemetry.spans import current_traceparent
 
-CONCURRENT_SNAPSHOTS = 8
 MAX_ROUND_TRIES = 3
 SCRIPTS = (
     *("reserve", "seed", "restore", "open", "fence", "amend"),
-    *("release", "give_back", "snapshot", "acknowledge", "remove"),
+    *("release", "give_back", "snapshot", "acknowledge", "remove", "trust_ledger"),
 )
 
 
-class Gate:
+class Gate(GateReader):
     """The stock server in the terms of the domain. Methods raise GateUnavailable if the server is away.
 
+    `answer_life_seconds`: how long the answers of a round live after its end.
     `command` is the Redis command that calls the script `reserve`.
     """
 
     command: ClassVar[str] = "EVALSHA"
 
-    def __init__(self, redis: Redis, prefix: str) -> None:
-        self._redis = redis
-        self._prefix = prefix
-        self._scripts = Scripts(redis)
-
-    def keys(self, sale: str) -> SaleKeys:
-        return SaleKeys(self._prefix, sale)
+    def __init__(self, redis: Redis, prefix: str, answer_life_seconds: int = ANSWER_LIFE_SECONDS) -> None:
+        super().__init__(redis, prefix)
+        self._answer_life_seconds = answer_life_seconds
 
     async def load_scripts(self) -> None:
         """Load the scripts of SCRIPTS on each server, so that no purchase meets NOSCRIPT."""
@@ -68,8 +64,11 @@ class Gate:
 
         return BatchReply.of(sale, purchases, await self._call(self._scripts.evaluate("reserve", names, call)))
 
-    async def seed(self, sale: Sale) -> bool:
-        """Seed the sale in the state `fenced`. Return False if the gate's epoch is not older, or during a reset."""
+    async def seed(self, sale: Sale, ledger: str = "") -> bool:
+        """Seed the sale in the state `fenced`. Return False if the gate's epoch is not older, or during a reset.
+
+        `ledger` is the incarnation of the ledger's server, '' if it is hidden. A sale that the gate has keeps its own.
+        """
         terms = sale.terms
         arguments = (
             sale.round,
@@ -79,8 +78,10 @@ class Gate:
             milliseconds(terms.opens_at),
             milliseconds(terms.closes_at),
             await self.run_id(sale.name),
-            ANSWER_LIFE_SECONDS,
+            self._answer_life_seconds,
             current_traceparent(),
+            sale.generation,
+            ledger,
         )
         keys = self.keys(sale.name)
         return await self._run_on_gate_round("seed", keys, (keys.sale,), max(1, sale.round - 1), arguments) == "seeded"
@@ -92,8 +93,8 @@ class Gate:
         """
         keys = self.keys(sale.name)
         arguments: list[str | int] = [sale.epoch, "first" if first else "next"]
-        for order in orders:
-            arguments += (order.customer, order.key, order.entry, order.nonce, order.quantity, order.counted)
+        for order, counted in orders:
+            arguments += (order.customer, order.key, answer_of(order), counted)
         names = (keys.sale, keys.answers(sale.round), keys.customers(sale.round))
         return await self._result("restore", names, arguments) == "restored"
 
@@ -106,7 +107,7 @@ class Gate:
         keys = self.keys(sale.name)
         names = (keys.sale, keys.answers(sale.round), keys.customers(sale.round), keys.orders)
         counted = "" if entries is None else entries
-        arguments = (sale.epoch, state_of(sale), remaining, backlog, _expiry(sale), counted)
+        arguments = (sale.epoch, state_of(sale), remaining, backlog, self._expiry(sale), counted)
         return await self._result("open", names, arguments) == "opened"
 
     async def fence(self, sale: str, epoch: int) -> bool:
@@ -114,7 +115,10 @@ class Gate:
         return await self._result("fence", (self.keys(sale).sale,), (epoch,)) == "fenced"
 
     async def amend(self, sale: Sale) -> bool:
-        """Apply the ledger's stock, limit, window and state to a running sale. Return False if it needs a recount."""
+        """Apply the ledger's stock, limit, window and state to a running sale, unless the gate has newer ones.
+
+        Return False if the sale needs a recount.
+        """
         keys, terms = self.keys(sale.name), sale.terms
         names = (keys.sale, keys.answers(sale.round), keys.customers(sale.round), keys.released(sale.round))
         arguments = (
@@ -124,9 +128,17 @@ class Gate:
             terms.customer_limit or 0,
             milliseconds(terms.opens_at),
             milliseconds(terms.closes_at),
-            _expiry(sale),
+            self._expiry(sale),
+            sale.generation,
         )
-        return await self._result("amend", names, arguments) == "amended"
+        return await self._result("amend", names, arguments) in ("amended", "outdated")
+
+    async def trust_ledger(self, sale: Sale, epoch: int, ledger: str) -> bool:
+        """Note that the ledger's server, of this incarnation, has every order that the gate remembers.
+
+        Return False if the gate has another epoch of the sale.
+        """
+        return await self._result("trust_ledger", (self.keys(sale.name).sale,), (epoch, ledger)) == "noted"
 
     async def release(self, reservation: ReservationId, epoch: int, customer: str, quantity: int) -> str:
         """Give a cancelled reservation's tickets back, once.
@@ -143,53 +155,20 @@ class Gate:
         arguments = (decided_on.round, decided_on.epoch, decided_on.repairs, decided_on.released, tickets)
         return await self._result("give_back", (self.keys(sale).sale,), arguments) == "given-back"
 
-    async def snapshot(self, sale: str) -> GateSnapshot | None:
-        """Return the sale as the gate has it, or None if the gate has no such sale."""
-        keys = self.keys(sale)
-        fields = await self._run("snapshot", (keys.sale, keys.orders), ())
-        return GateSnapshot.of(fields) if fields else None
-
-    async def snapshots(self, sales: Sequence[str]) -> list[GateSnapshot | None]:
-        """Return the snapshot of each sale. A few at a time are taken, so that no call waits for a connection."""
-        found: list[GateSnapshot | None] = []
-        for start in range(0, len(sales), CONCURRENT_SNAPSHOTS):
-            some = sales[start : start + CONCURRENT_SNAPSHOTS]
-            found += await asyncio.gather(*(self.snapshot(sale) for sale in some))
-        return found
-
-    async def entries(self, sale: str, up_to: str = "+", page: int = 1000) -> AsyncIterator[list[Entry]]:
-        """Yield the orders that wait in the stream, oldest first, in pages.
-
-        `up_to` is the last stream id to read; '' reads nothing.
-        """
-        start = "-"
-        while up_to:
-            entries: list[Entry] = await self._call(
-                self._redis.xrange(self.keys(sale).orders, start, up_to, count=page)
-            )
-            if entries:
-                yield entries
-            if len(entries) < page:
-                return
-            start = f"({entries[-1][0]}"
-
-    async def has_entry(self, reservation: ReservationId) -> bool:
-        """Return whether this order (the same entry and the same nonce) waits in the stream."""
-        orders = self.keys(reservation.sale).orders
-        found = await self._call(self._redis.xrange(orders, reservation.entry, reservation.entry))
-        return bool(found) and found[0][1].get("nonce") == reservation.nonce
-
-    async def run_id(self, sale: str) -> str:
-        """Return the run id of the sale's server, which a restart changes, or '' if a managed service hides it."""
-        key = self.keys(sale).sale
-        info = await self._call(on_server_of(self._redis, key, lambda server: server.info("server")))
-        return str(info.get("run_id", ""))
-
     async def remove(self, sale: Sale) -> bool:
         """Remove an ended and drained sale; its answers expire within a day. Return False if it is being reset."""
         keys = self.keys(sale.name)
         names = (keys.sale, keys.orders)
-        return await self._run_on_gate_round("remove", keys, names, sale.round, (_expiry(sale),)) == "removed"
+        return await self._run_on_gate_round("remove", keys, names, sale.round, (self._expiry(sale),)) == "removed"
+
+    def _expiry(self, sale: Sale) -> int:
+        """Return the Unix time in seconds at which the answers may expire, or 0 if the sale has no end yet.
+
+        It is at least the life of an answer ahead: an amendment or a recount long after the close must not delete the
+        answers and the releases.
+        """
+        last = sale.ended_at or sale.terms.closes_at
+        return 0 if last is None else int(max(last.timestamp(), time.time())) + self._answer_life_seconds
 
     async def _run_on_gate_round(
         self, script: str, keys: SaleKeys, names: Sequence[str], round_: int, arguments: Sequence[str | int]
@@ -211,14 +190,6 @@ class Gate:
     async def _result(self, name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> str:
         """Run a script and return the first value of its reply."""
         return str((await self._run(name, keys, arguments))[0])
-
-    async def _run(self, name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
-        return await self._call(self._scripts.run(name, keys, arguments))
-
-    async def _call(self, call: Awaitable[Any]) -> Any:
-        """Return the call's result. Raise GateUnavailable if the server is away or refuses the call."""
-        with stock_server_reachable():
-            return await call
 
     def _call_name(self, script: str) -> str:
         """Return the name by which `command` calls the script."""
@@ -258,17 +229,11 @@ def milliseconds(moment: datetime | None) -> int:
 
 
 def state_of(sale: Sale) -> str:
-    """Return the state that the ledger asks for: closed, paused or open. The script itself checks the window."""
-    if sale.ended_at is not None:
+    """Return the state that the ledger asks for: closed, paused or open.
+
+    The script itself checks the window, by its server's clock. Once the ledger's clock has reached the close too, the
+    state says so, and a clock that is set back opens nothing.
+    """
+    if sale.over:
         return "closed"
     return "paused" if sale.paused else "open"
-
-
-def _expiry(sale: Sale) -> int:
-    """Return the Unix time in seconds at which the answers may expire, or 0 if the sale has no end yet.
-
-    It is at least ANSWER_LIFE_SECONDS ahead: an amendment or a recount long after the close must not delete the
-    answers and the releases.
-    """
-    last = sale.ended_at or sale.terms.closes_at
-    return 0 if last is None else int(max(last.timestamp(), time.time())) + ANSWER_LIFE_SECONDS

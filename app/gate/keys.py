@@ -6,10 +6,10 @@ All keys of a sale share one hash tag, so that one script can use them on a Redi
                                        it when the sale has ended and is drained
 `<prefix>:{<sale>}:orders`             stream with the group `ledger`: reserve adds an entry, acknowledge deletes it
                                        when its booking is committed. Lives as long as the hash
-`<prefix>:{<sale>}:answers:<round>`    hash: `<customer> <key>` to `<entry> <nonce> <quantity>`. Lives until 24 h after
-                                       the sale closed, ended or was reset. The script that creates this key or one of
-                                       the next two takes that time from the sale's hash; a reset or the removal sets
-                                       it at the latest
+`<prefix>:{<sale>}:answers:<round>`    hash: `<customer> <key>` to the order as app.gate.answers describes it. Lives
+                                       until GATE_ANSWER_LIFE_SECONDS after the sale closed, ended or was reset. The
+                                       script that creates this key or one of the next two takes that time from the
+                                       sale's hash; a reset or the removal sets it at the latest
 `<prefix>:{<sale>}:customers:<round>`  hash: customer to tickets held, if the sale has a limit. Lives as the answers
 `<prefix>:{<sale>}:released:<round>`   set of reservation ids whose tickets were given back. Lives as the answers
 `<prefix>:instance`                    string: the id of the installation, which the ledger holds too. Never expires
@@ -18,7 +18,6 @@ All keys of a sale share one hash tag, so that one script can use them on a Redi
 from dataclasses import dataclass
 
 GROUP = "ledger"
-ANSWER_LIFE_SECONDS = 24 * 3600  # Stripe keeps an idempotency key at least as long
 
 
 def instance_key(prefix: str) -> str:

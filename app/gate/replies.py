@@ -1,11 +1,12 @@
 """The replies of the gate, and the errors raised if it can't decide."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple, Self
 
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
 from app.sales.model import Purchase, ReservationId
+from app.sales.order import Order
 from app.sales.outcomes import CustomerLimitReached, KeyReused, NotOpen, Outcome, Reserved, SoldOut
 from app.sales.strategy import Snapshot
 
@@ -103,9 +104,14 @@ class GateSnapshot:
     """A sale as the gate has it, at one instant.
 
     `stock`, `remaining` and `backlog` are in tickets. `accepted` is the number of the newest order in the epoch.
+    `allotted`: the tickets that were put on sale in this epoch, at its opening, by growth and by releases.
+    `written` and `acknowledged`: the tickets of this epoch's orders that were written to the stream, and of those that
+    left it because they are in the ledger. `written_orders` and `acknowledged_orders` are the same in orders.
     `repairs` counts how often leaked tickets were given back, and `released` the reservations that were released.
-    `server` is the run id of the server that the sale was seeded on. `last_entry` is the newest stream id, or ''.
-    `limit`, `opens` and `closes` (Unix time in ms) are the terms in force; 0 means none.
+    `server` is the run id of the server that the sale was seeded on. `ledger` is the incarnation of the ledger's server
+    that had all of its orders at the last look.
+    `limit`, `opens` and `closes` (Unix time in ms) are the terms in force, of the ledger's `generation`; 0 means none.
+    `last_entry` is the newest stream id, or ''.
     """
 
     round: int
@@ -118,32 +124,31 @@ class GateSnapshot:
     repairs: int
     released: int
     server: str
-    last_entry: str
     limit: int = 0
     opens: int = 0
     closes: int = 0
+    generation: int = 0
+    allotted: int = 0
+    written: int = 0
+    written_orders: int = 0
+    acknowledged: int = 0
+    acknowledged_orders: int = 0
+    ledger: str = ""
+    last_entry: str = ""
 
     @classmethod
-    def of(cls, fields: list[str]) -> Self:
-        """Return the snapshot from the fields that snapshot.lua returns."""
-        round_, epoch, state, stock, remaining, backlog, accepted, repairs, released, server, *terms, last = fields
-        limit, opens, closes = terms
-        return cls(
-            int(round_),
-            int(epoch),
-            state,
-            int(stock),
-            int(remaining),
-            int(backlog),
-            int(accepted),
-            int(repairs),
-            int(released),
-            server,
-            last,
-            int(limit),
-            int(opens),
-            int(closes),
-        )
+    def of(cls, values: Sequence[str]) -> Self:
+        """Return the snapshot from the values that snapshot.lua returns for SNAPSHOT_FIELDS."""
+        named = dict(zip((*SNAPSHOT_FIELDS, "last_entry"), values, strict=True))
+        typed: dict[str, Any] = {
+            field.name: named[field.name] if field.type is str else int(named[field.name]) for field in fields(cls)
+        }
+        return cls(**typed)
+
+    @property
+    def leaked(self) -> int:
+        """Return the tickets that were taken and never written as an order; negative if there are too many left."""
+        return self.allotted - self.remaining - self.written
 
     def as_counter(self) -> Snapshot:
         """Return the snapshot in the form that the counters of all strategies have."""
@@ -158,15 +163,16 @@ class GateSnapshot:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class RestoredOrder:
-    """An order to restore: its answer, and the tickets (`counted`) that count towards the customer's limit."""
+SNAPSHOT_FIELDS = (
+    *(field.name for field in fields(GateSnapshot) if field.name != "last_entry"),
+    *("hinted", "expires"),  # only checked: reserve.lua needs them
+)
 
-    customer: str
-    key: str
-    entry: str
-    nonce: str
-    quantity: int
+
+class RestoredOrder(NamedTuple):
+    """An order whose answer is restored, and the tickets (`counted`) that count towards the customer's limit."""
+
+    order: Order
     counted: int
 
 

@@ -17,7 +17,7 @@ CREATE = text("""
 FOLLOW = text("""
     UPDATE sales SET customer_limit = :customer_limit, opens_at = :opens_at, closes_at = :closes_at, paused = :paused,
         think_ms = coalesce(:think_ms, think_ms), managed_by = 'flashsale', owner_uid = :uid, owner_round = :round,
-        owner_generation = :generation, ended_at = NULL, removed_at = NULL
+        owner_generation = :generation, ended_at = NULL, removed_at = NULL, generation = sales.generation + 1
     WHERE name = :name
 """)
 GROW = text("""
@@ -25,7 +25,7 @@ GROW = text("""
     WHERE sale = :name AND round = :round AND stock < :stock
 """)
 END = text("""
-    UPDATE sales SET ended_at = now()
+    UPDATE sales SET ended_at = now(), generation = generation + 1
     WHERE name = :name AND managed_by = 'flashsale' AND owner_uid = :uid AND ended_at IS NULL
     RETURNING name
 """)

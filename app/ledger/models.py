@@ -64,6 +64,7 @@ class SaleRow(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ended_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]  # set when the ended sale is drained and its Redis keys are removed
+    generation: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))  # changes of terms, pause and end
 
 
 class InventoryRow(Base):
@@ -72,7 +73,8 @@ class InventoryRow(Base):
     `booked` is raised by the drain and by the strategies that write to this row; the others leave it unchanged.
     `remaining` is the counter of the strategies that sell in Postgres; the gate's counter is in Redis. `version` rises
     with each optimistic write. `lock_token` is the newest token of a fenced lock. `guarded` turns `never_oversold` on.
-    `recount` asks the reconciler for an exact check, because an order of an older epoch was booked.
+    `recount` asks the reconciler for an exact check, because an order of an older epoch was booked. `seeded` is set
+    before the gate is seeded under `epoch`: each epoch is seeded once.
     """
 
     __tablename__ = "inventory"
@@ -91,6 +93,7 @@ class InventoryRow(Base):
     remaining: Mapped[int] = mapped_column(Integer)
     guarded: Mapped[bool]
     recount: Mapped[bool] = mapped_column(server_default=text("false"))
+    seeded: Mapped[bool] = mapped_column(server_default=text("false"))
     version: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     lock_token: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
@@ -155,6 +158,7 @@ class BookingRow(Base):
     status: Mapped[str]
     alias_of: Mapped[str | None]
     booked_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    rebooked: Mapped[bool] = mapped_column(server_default=text("false"))  # the ledger had lost it: app.reconcile.rebook
 
 
 class SetAsideRow(Base):

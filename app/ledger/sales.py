@@ -18,7 +18,7 @@ from app.sales.model import Sale, SaleTerms, unknown_sale
 SALES = """
     SELECT s.name, s.strategy, i.stock, s.opens_at, s.closes_at, s.customer_limit, s.think_ms, s.round, i.epoch,
         s.paused, s.managed_by, s.owner_uid, s.owner_round, s.owner_generation, s.created_at, s.ended_at, s.removed_at,
-        i.guarded
+        s.generation, coalesce(s.closes_at <= now(), false) AS closed, i.guarded
     FROM sales s JOIN inventory i ON i.sale = s.name AND i.round = s.round
 """
 GET = text(f"{SALES} WHERE s.name = :name")
@@ -34,7 +34,7 @@ CREATE = text("""
 RESTART = text("""
     UPDATE sales SET customer_limit = :customer_limit, opens_at = :opens_at, closes_at = :closes_at,
         think_ms = :think_ms, managed_by = 'http', owner_uid = NULL, paused = false,
-        ended_at = NULL, removed_at = NULL
+        ended_at = NULL, removed_at = NULL, generation = generation + 1
     WHERE name = :name
 """)
 ADD_ROUND = text("""
@@ -43,11 +43,14 @@ ADD_ROUND = text("""
 """)
 SET_ROUND = text("UPDATE sales SET round = :round WHERE name = :name")
 RAISE_EPOCH = text("""
-    UPDATE inventory SET epoch = greatest(epoch, :beyond) + 1, recount = false
+    UPDATE inventory SET epoch = greatest(epoch, :beyond) + 1, recount = false, seeded = false
     WHERE sale = :sale AND round = :round
 """)
-SET_PAUSED = text("UPDATE sales SET paused = :paused WHERE name = :name")
-END = text("UPDATE sales SET ended_at = now() WHERE name = :name AND ended_at IS NULL")
+CLAIM_SEED = text("""
+    UPDATE inventory SET seeded = true WHERE sale = :sale AND round = :round AND epoch = :epoch AND NOT seeded
+""")
+SET_PAUSED = text("UPDATE sales SET paused = :paused, generation = generation + 1 WHERE name = :name")
+END = text("UPDATE sales SET ended_at = now(), generation = generation + 1 WHERE name = :name AND ended_at IS NULL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +194,15 @@ async def raise_epoch(connection: AsyncConnection, sale: Sale, *, beyond: int = 
     return await read_sale(connection, sale.name)
 
 
+async def claim_seed(connection: AsyncConnection, sale: Sale) -> bool:
+    """Claim the only seeding of the sale's epoch. Return False if it was claimed before, or if the epoch is newer.
+
+    A gate that was seeded twice under one epoch would hide what it forgot in between.
+    """
+    values = {"sale": sale.name, "round": sale.round, "epoch": sale.epoch}
+    return (await connection.execute(CLAIM_SEED, values)).rowcount == 1
+
+
 async def lock_sale(connection: AsyncConnection, name: str) -> tuple[Sale, bool]:
     """Lock the sale and its inventory row. Return the sale, and whether its inventory is guarded. Raise UnknownSale.
 
@@ -250,4 +262,6 @@ def _sale(row: Row[Any]) -> Sale:
         created_at=row.created_at,
         ended_at=row.ended_at,
         removed_at=row.removed_at,
+        generation=row.generation,
+        closed=row.closed,
     )

@@ -9,13 +9,14 @@ from app.ledger.receipts import UNACCOUNTED
 from app.sales.model import UnknownSale
 
 TALLY = text(f"""
-    SELECT i.epoch, i.stock, b.booked, b.rejected, b.duplicates, a.set_aside, i.remaining AS counter_remaining,
+    SELECT i.epoch, i.stock, b.booked, b.rejected, b.duplicates, b.rebooked, a.set_aside, i.remaining AS counter_remaining,
         i.recount, u.unaccounted, coalesce(h.epoch, 0) AS highest_epoch, coalesce(h.number, 0) AS highest_number
     FROM inventory i
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(quantity) FILTER (WHERE status = 'booked'), 0) AS booked,
             coalesce(sum(quantity) FILTER (WHERE status = 'rejected'), 0) AS rejected,
-            coalesce(sum(quantity) FILTER (WHERE status = 'duplicate'), 0) AS duplicates
+            coalesce(sum(quantity) FILTER (WHERE status = 'duplicate'), 0) AS duplicates,
+            coalesce(sum(quantity) FILTER (WHERE rebooked), 0) AS rebooked
         FROM bookings WHERE sale = i.sale AND round = i.round
     ) b
     CROSS JOIN LATERAL (
@@ -35,6 +36,7 @@ TALLY = text(f"""
 class Tally:
     """The figures that the ledger holds of one round at one instant, in tickets.
 
+    `rebooked`: tickets of the bookings that the ledger had lost and that were made again from the gate's answers.
     `counter_remaining`: the counter of the strategies that sell in Postgres.
     `highest`: the newest (epoch, number) of a booking of any status; (0, 0) if no booking came from the gate.
     `recount`: whether the round needs an exact check.
@@ -46,6 +48,7 @@ class Tally:
     booked: int
     rejected: int
     duplicates: int
+    rebooked: int
     set_aside: int
     counter_remaining: int
     recount: bool

@@ -1,8 +1,9 @@
 """Decide what to do about a sale. Pure: no store is asked.
 
-The reconciler acts upon drift if every check of a grace period has found drift of the same sign. It then uses the
-smallest amount found, because a single check could meet a passing state that was not foreseen. If Redis has forgotten
-something, there is nothing to wait for: the sale sells nothing until it is recounted.
+The reconciler acts upon drift if every check of a grace period has found drift of the same kind. It then uses the
+smallest amount found, because a single check could meet a passing state that was not foreseen. If a store has lost
+something, there is nothing to wait for. If it was the gate, the sale sells nothing until it is recounted. If it was the
+ledger, the gate still knows what is sold, and sells on while the bookings are made again.
 """
 
 from dataclasses import dataclass, replace
@@ -12,11 +13,13 @@ from typing import Literal
 from app.gate.gate import has_terms
 from app.gate.replies import GateSnapshot
 from app.reconcile.classify import Drift, Kind
-from app.reconcile.gate_loss import evidence
-from app.reconcile.measure import Measurement
+from app.reconcile.gate_loss import Evidence, evidence
+from app.reconcile.observation import Observation
 from app.sales.model import Sale
 
 Policy = Literal["RepairSafe", "Observe"]
+CONFIRMED = (Kind.LEAKED, Kind.OVER_ADMITTED, Kind.UNSOLD)
+"""The kinds that are acted upon only after the grace period."""
 
 
 class Action(StrEnum):
@@ -26,8 +29,10 @@ class Action(StrEnum):
     observe: only report the drift
     amend: make the gate follow the terms that the ledger has committed
     clear_recount_flag: withdraw the drain's request for a check, because the check found no drift
+    rebook: book the orders again that the gate remembers and the ledger has lost
     give_back: return leaked tickets to the gate
     recount: raise the epoch and recount the sale
+    stop: fence the sale and leave it to a person, because the ledger does not have its round any more
     remove: remove the keys of an ended sale
     """
 
@@ -35,8 +40,10 @@ class Action(StrEnum):
     OBSERVE = "observe"
     AMEND = "amend"
     CLEAR_RECOUNT_FLAG = "clear_recount_flag"
+    REBOOK = "rebook"
     GIVE_BACK = "give_back"
     RECOUNT = "recount"
+    STOP = "stop"
     REMOVE = "remove"
 
 
@@ -68,7 +75,7 @@ def suspect(
     """Return the suspicion after one more check. A check whose drift is unknown changes nothing."""
     if drift is None:
         return earlier
-    if snapshot is None or drift.kind not in (Kind.LEAKED, Kind.OVER_ADMITTED):
+    if snapshot is None or drift.kind not in CONFIRMED:
         return None
     seen_at = (snapshot.round, snapshot.epoch, snapshot.repairs)
     if earlier is not None and (earlier.kind, earlier.seen_at) == (drift.kind, seen_at):
@@ -78,7 +85,7 @@ def suspect(
 
 def decide(
     sale: Sale,
-    measurement: Measurement,
+    observation: Observation,
     drift: Drift | None,
     suspicion: Suspicion | None,
     *,
@@ -86,25 +93,37 @@ def decide(
     grace_seconds: float,
     policy: Policy,
 ) -> Decision:
-    """Return the action for a sale whose strategy sells at the gate. `suspicion` already includes this measurement.
+    """Return the action for a sale whose strategy sells at the gate. `suspicion` already includes this observation.
 
-    The policy `Observe` leaves drift to a person. A gate that forgot is recounted under either policy, because nothing
-    can be sold until then.
+    The policy `Observe` leaves drift, and what the ledger has lost, to a person. A gate that forgot is recounted under
+    either policy, because nothing can be sold until then.
     """
     if sale.ended_at is not None:
-        return _of_ended(measurement)
-    if (loss := evidence(measurement)) is not None:
-        return Decision(Action.RECOUNT, reason=loss.value)
-    gate = measurement.after
+        return _of_ended(observation)
+    if (loss := _of_loss(observation, drift, policy)) is not None:
+        return loss
+    gate = observation.after
     assert gate is not None  # noqa: S101  evidence() reports a missing snapshot
-    if gate.stock < measurement.ledger.stock or not has_terms(gate, sale):
+    if gate.stock < observation.ledger.stock or not has_terms(gate, sale):
         return Decision(Action.AMEND, reason="the ledger has newer terms")
     if drift is None:
-        return Decision(Action.NOTHING, reason="not measured: the sale changed meanwhile, or its backlog is long")
+        return Decision(Action.NOTHING, reason="not measured: the sale changed meanwhile, or it has too many orders")
     if drift.kind is Kind.NONE:
-        return Decision(Action.CLEAR_RECOUNT_FLAG if measurement.ledger.recount else Action.NOTHING)
+        return Decision(Action.CLEAR_RECOUNT_FLAG if observation.ledger.recount else Action.NOTHING)
     confirmed = suspicion is not None and now - suspicion.since >= grace_seconds
-    return _of_drift(drift, suspicion if confirmed else None, measurement.ledger.recount, gate.remaining, policy)
+    return _of_drift(drift, suspicion if confirmed else None, observation.ledger.recount, gate.remaining, policy)
+
+
+def _of_loss(observation: Observation, drift: Drift | None, policy: Policy) -> Decision | None:
+    """Return the action if a store has lost something, or may have."""
+    if (loss := evidence(observation)) is not None:
+        return Decision(Action.STOP if loss is Evidence.UNKNOWN_ROUND else Action.RECOUNT, reason=loss.value)
+    if drift is not None and drift.kind is Kind.LEDGER_LOST:
+        reason = f"the ledger lacks {drift.tickets} orders that the gate knows as booked"
+        return Decision(Action.OBSERVE if policy == "Observe" else Action.REBOOK, reason=reason)
+    if observation.ledger_changed and policy != "Observe":
+        return Decision(Action.REBOOK, reason="the ledger's server was restarted or replaced")
+    return None
 
 
 def _of_drift(
@@ -120,15 +139,17 @@ def _of_drift(
         return Decision(Action.OBSERVE, reason=description)
     if drift.kind is Kind.LEAKED and confirmed is not None:
         return Decision(Action.GIVE_BACK, confirmed.tickets, description)
+    if drift.kind is Kind.UNSOLD and confirmed is not None:
+        return Decision(Action.RECOUNT, reason=description)
     # If nothing is left to sell, a recount could not take back what is promised: the drain rejects the excess.
     if drift.kind is Kind.OVER_ADMITTED and (confirmed is not None or recount_requested) and remaining > 0:
         return Decision(Action.RECOUNT, reason=description)
     return Decision(Action.OBSERVE, reason=description)
 
 
-def _of_ended(measurement: Measurement) -> Decision:
+def _of_ended(observation: Observation) -> Decision:
     """Return the action for an ended sale. It sells nothing, and its keys may be removed once it is drained."""
-    gate = measurement.after
+    gate = observation.after
     if gate is None:
         return Decision(Action.REMOVE, reason="ended, and the gate has no such sale")
     if gate.state not in ("closed", "fenced"):

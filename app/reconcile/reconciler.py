@@ -3,30 +3,33 @@
 import asyncio
 import random
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 import structlog
-from opentelemetry.trace import INVALID_SPAN, Span
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import TemporarilyUnavailable
 from app.gate.gate import Gate
 from app.gate.server import ForeignStores
 from app.ledger.engine import POOL_SIZES
+from app.ledger.incarnation import ledger_incarnation
 from app.ledger.receipts import LostOrders, ReceiptRepository
 from app.ledger.retention import prune
 from app.ledger.revisions import SchemaIncompatible
 from app.ledger.sales import SaleRepository
 from app.ledger.schema import installation_id
-from app.reconcile.classify import Drift, Kind, classify
-from app.reconcile.decide import Action, Decision, Suspicion, decide, suspect
-from app.reconcile.follow import follow
-from app.reconcile.measure import Measurement, measure
+from app.reconcile.act import act, action_span
+from app.reconcile.classify import Kind, classify
+from app.reconcile.decide import Action, Suspicion, decide, suspect
+from app.reconcile.gate_loss import evidence
+from app.reconcile.measure import add_up
 from app.reconcile.meters import ACTIONS, CHECKS, LAST_TURN
-from app.reconcile.repair import clear_recount_flag, fence_and_recount, remove
+from app.reconcile.observation import observe
+from app.reconcile.rebook import NONE, Rebooked
+from app.reconcile.repair import remove
+from app.reconcile.unknown_sales import stop_unknown_sales
 from app.sales.model import Sale
 from app.sales.strategy import Strategy
 from app.settings import ReconcileSettings
@@ -48,6 +51,7 @@ log = structlog.get_logger()
 class Result:
     """The result of one check. `kind` is None if the drift is unknown. `done` is True if the action took effect.
 
+    `tickets`: the drift (app.reconcile.classify). `rebooked`: what this check booked again.
     `confirmed_at` (monotonic seconds) is the time at which suspected drift will have lasted for the grace period.
     """
 
@@ -60,6 +64,7 @@ class Result:
     reason: str = ""
     done: bool = True
     lost: LostOrders = NONE_LOST
+    rebooked: Rebooked = NONE
     confirmed_at: float | None = None
 
 
@@ -83,6 +88,7 @@ class Reconciler:
         self._suspicions: dict[str, Suspicion] = {}
         self._failing: set[str] = set()
         self._installation: str | None = None
+        self._incarnation: str | None = None  # of the ledger's server, at the last search for unknown sales
         self._prune_at = 0.0
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -116,6 +122,7 @@ class Reconciler:
         if self._installation is None:  # once: a newer release may migrate the ledger while this reconciler runs
             self._installation = await installation_id(self._engine)
         await self._gate.claim(self._installation)
+        await self.stop_unknown_sales(await ledger_incarnation(self._engine))
         after, active = "", set[str]()
         while page := await self._sales.active(after, PAGE):
             active |= {sale.name for sale in page}
@@ -125,6 +132,12 @@ class Reconciler:
                     turns.create_task(self._turn(sale, at_once))
             after = page[-1].name
         self._forget_all_but(active)
+
+    async def stop_unknown_sales(self, incarnation: str) -> None:
+        """Stop the sales that the ledger has lost. It looks for them once for each `incarnation` of its server."""
+        if incarnation != self._incarnation:
+            await stop_unknown_sales(self._gate, self._engine)
+            self._incarnation = incarnation
 
     async def prune_old(self) -> None:
         """Delete a batch of old rows each turn while there are more, then pause: each search reads whole tables."""
@@ -169,24 +182,39 @@ class Reconciler:
         strategy = self._strategies.get(sale.terms.strategy)
         if strategy is None or not strategy.sells_at_gate:
             return await self._observe(sale)
-        measurement = await measure(sale, self._gate, self._engine)
-        if measurement is None:
+        observation = await observe(sale, self._gate, self._engine)
+        if observation is None:
             return Result(sale=sale.name, round=sale.round, epoch=sale.epoch, kind=None, reason="a newer round began")
-        drift = classify(measurement)
+        sums = None
+        if evidence(observation) is None:
+            sums = await add_up(sale, observation, self._gate, self._engine)
+        drift = classify(observation, sums)
         now = time.monotonic()
-        suspicion = suspect(self._suspicions.get(sale.name), drift, measurement.before, now)
+        suspicion = suspect(self._suspicions.get(sale.name), drift, observation.after, now)
         self._suspect(sale.name, suspicion)
         decision = decide(
             sale,
-            measurement,
+            observation,
             drift,
             suspicion,
             now=now,
             grace_seconds=settings.grace_seconds,
             policy=settings.policy,
         )
-        result = await self._act(sale, measurement, drift, decision)
-        return result if suspicion is None else replace(result, confirmed_at=suspicion.since + settings.grace_seconds)
+        acted = await act(sale, observation, drift, decision, self._gate, self._engine)
+        return Result(
+            sale=sale.name,
+            round=sale.round,
+            epoch=acted.epoch,
+            kind=drift.kind if drift else None,
+            tickets=drift.tickets if drift else 0,
+            action=acted.action,
+            reason=decision.reason,
+            done=acted.done,
+            lost=await self._lost(sale, acted.in_stream),
+            rebooked=acted.rebooked,
+            confirmed_at=None if suspicion is None else suspicion.since + settings.grace_seconds,
+        )
 
     async def _observe(self, sale: Sale) -> Result:
         """Check a sale whose strategy is unknown to this release or does not sell at the gate.
@@ -194,46 +222,10 @@ class Reconciler:
         Repair nothing, but remove the sale's keys once it has ended.
         """
         action = Action.OBSERVE if sale.ended_at is None else Action.REMOVE
-        with _action_span(action) as action_span:
+        with action_span(action) as span_:
             done = action is Action.OBSERVE or await remove(sale, self._gate, self._engine)
-            action_span.set_attribute(CHANGED, done)
+            span_.set_attribute(CHANGED, done)
         return Result(sale=sale.name, round=sale.round, epoch=sale.epoch, kind=None, action=action, done=done)
-
-    async def _act(self, sale: Sale, measurement: Measurement, drift: Drift | None, decision: Decision) -> Result:
-        """Carry out the decision."""
-        done, in_stream = True, None
-        epoch = measurement.ledger.epoch
-        with _action_span(decision.action) as action_span:
-            match decision.action:
-                case Action.AMEND:
-                    # Terms are committed before the gate receives them, so those read now are as new as the gate's.
-                    committed = await self._sales.get(sale.name)
-                    done = committed is not None and await follow(committed, self._gate)
-                case Action.CLEAR_RECOUNT_FLAG:
-                    done = await clear_recount_flag(sale, measurement.ledger, self._engine)
-                case Action.GIVE_BACK if measurement.before is not None:
-                    done = await self._gate.give_back(sale.name, measurement.before, decision.tickets)
-                case Action.RECOUNT:
-                    recounted = await fence_and_recount(sale, measurement, self._gate, self._engine)
-                    done = recounted is not None
-                    if recounted is not None:
-                        in_stream, epoch = recounted.in_stream, recounted.epoch
-                case Action.REMOVE:
-                    done = await remove(sale, self._gate, self._engine)
-            action_span.set_attribute(CHANGED, done)
-        if in_stream is None and measurement.after is not None and measurement.after.last_entry == "":
-            in_stream = ()
-        return Result(
-            sale=sale.name,
-            round=sale.round,
-            epoch=epoch,
-            kind=drift.kind if drift else None,
-            tickets=drift.tickets if drift else 0,
-            action=decision.action,
-            reason=decision.reason,
-            done=done,
-            lost=await self._lost(sale, in_stream),
-        )
 
     async def _lost(self, sale: Sale, in_stream: tuple[str, ...] | None) -> LostOrders:
         """Count lost orders again whenever the stream is known: the API may store receipts after the recount."""
@@ -277,16 +269,6 @@ class Reconciler:
                 reason=result.reason,
                 done=result.done,
             )
-
-
-@contextmanager
-def _action_span(action: Action) -> Iterator[Span]:
-    """Open a span for an action that changes something; open none for a mere check."""
-    if action in (Action.NOTHING, Action.OBSERVE):
-        yield INVALID_SPAN
-    else:
-        with span(action.value) as action_span:
-            yield action_span
 
 
 def _log_outage(error: TemporarilyUnavailable, logged: str) -> None:

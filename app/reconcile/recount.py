@@ -1,23 +1,25 @@
-"""Make Redis follow the ledger. One procedure serves for a new sale, for the next round, and after a loss of data.
+"""Rebuild each store from the other. One procedure serves for a new sale, for the next round, and after a loss of data.
 
 The caller has already committed the newer epoch in the ledger. Then, in this order:
 
-1. Seed the sale in the state `fenced`. From here on no order is accepted, and no order of an older epoch ever will be.
-2. Read the stream. Entries may leave it at any time, but only after their booking is committed.
-3. Read the ledger. So an order is seen in the stream, in the ledger, or in both, but never in neither.
-4. Restore the answers and the customers' tickets: of every booking, of every entry that is set aside, and of every
+1. Claim the seeding of the epoch in the ledger, and seed the sale in the state `fenced`. From here on no order is
+   accepted, and no order of an older epoch ever will be.
+2. Book again what the gate remembers and the ledger has lost (app.reconcile.rebook).
+3. Read the stream. Entries may leave it at any time, but only after their booking is committed.
+4. Read the ledger. So an order is seen in the stream, in the ledger, or in both, but never in neither.
+5. Restore the answers and the customers' tickets: of every booking, of every entry that is set aside, and of every
    order that waits in the stream.
-5. Open the sale with what is left: the stock, less what is booked, set aside, or waits in the stream.
+6. Open the sale with what is left: the stock, less what is booked, set aside, or waits in the stream.
 
 If the ledger knows a buyer's key, the ledger decides: such an order in the stream is booked already, or becomes a
-duplicate that takes no tickets. An order that is booked between step 2 and its page of step 3 is in both and counts
+duplicate that takes no tickets. An order that is booked between step 3 and its page of step 4 is in both and counts
 once. An order that a worker still held in memory when Redis forgot it is in neither. Its booking is of an older epoch,
 and the drain marks the round for an exact check (`inventory.recount`).
 
-A reconciler that dies after step 1 leaves a fenced sale, which sells nothing. The next check raises the epoch and
-starts again. Each step names its epoch, so a newer epoch refuses the commands of an older recount that is still
-running. The first page of step 4 deletes what an earlier attempt has restored. After step 5 there is nothing left to
-do.
+A reconciler that dies after the claim leaves a sale that is missing, behind the ledger, or fenced, and sells nothing.
+The next check raises the epoch and starts again. Each step names its epoch, so a newer epoch refuses the commands of an
+older recount that is still running. The first page of step 5 deletes what an earlier attempt has restored, but not
+before step 2 has booked it. After step 6 there is nothing left to do.
 
 For a new sale each step is one small command, whatever the stock is.
 """
@@ -36,6 +38,9 @@ from app.gate.gate import Gate
 from app.gate.replies import RestoredOrder
 from app.ledger.availability import ledger_reachable
 from app.ledger.booking_plan import BookingStatus
+from app.ledger.incarnation import ledger_incarnation
+from app.ledger.sales import claim_seed
+from app.reconcile.rebook import NONE, Rebooked, rebook
 from app.reconcile.recount_lock import recount_lock
 from app.reconcile.stream_backlog import StreamBacklog, count_backlog, read_backlog
 from app.sales.model import ReservationId, Sale
@@ -45,7 +50,7 @@ PAGE = 1000  # rows; restoring them occupies the stock server for about 2 ms
 
 # Except for duplicates, (customer, idempotency_key) is unique within a round. A page is one range of its index.
 BOOKINGS = text("""
-    SELECT reservation_id, customer, idempotency_key, quantity, status FROM bookings
+    SELECT reservation_id, epoch, number, customer, idempotency_key, quantity, ticket, status FROM bookings
     WHERE sale = :sale AND round = :round AND status <> 'duplicate'
         AND (customer, idempotency_key) > (:customer, :key)
     ORDER BY customer, idempotency_key LIMIT :page
@@ -64,27 +69,35 @@ class Recounted:
     """The result of a recount: the sale is open at `epoch`.
 
     `in_stream` holds the reservation ids of the orders that waited in the stream.
+    `rebooked`: what the ledger had lost.
     """
 
     epoch: int
     in_stream: tuple[str, ...]
+    rebooked: Rebooked = NONE
 
 
 async def recount(sale: Sale, gate: Gate, engine: AsyncEngine) -> Recounted | None:
     """Seed, restore and open `sale` at its epoch.
 
-    Return None if another recount is at work; this one has not opened the sale then. Raise TemporarilyUnavailable if a
-    store is away.
+    Return None if another recount is or was at work; this one has not opened the sale then. Raise
+    TemporarilyUnavailable if a store is away.
     """
     with ledger_reachable():
         async with recount_lock(engine, sale.name, sale.epoch) as ledger:
-            return None if ledger is None else await recount_locked(ledger, sale, gate)
+            if ledger is None:
+                return None
+            async with ledger.begin():
+                if not await claim_seed(ledger, sale):
+                    return None
+            return await recount_claimed(ledger, sale, gate, engine)
 
 
-async def recount_locked(ledger: AsyncConnection, sale: Sale, gate: Gate) -> Recounted | None:
-    """Do the same with the connection that holds the recount lock and has no transaction open."""
-    if not await gate.seed(sale):
+async def recount_claimed(ledger: AsyncConnection, sale: Sale, gate: Gate, engine: AsyncEngine) -> Recounted | None:
+    """Do the same after the claim, on the connection that holds the recount lock and has no transaction open."""
+    if not await gate.seed(sale, await ledger_incarnation(engine)):
         return None
+    rebooked = await rebook(sale.name, sale.round, gate, engine)
     await ledger.execution_options(isolation_level="AUTOCOMMIT")  # no long read may hold back a vacuum
     waiting = await read_backlog(gate, sale.name, sale.round)
     in_stream = tuple(order.reservation_id for order in waiting.orders.values())
@@ -95,7 +108,7 @@ async def recount_locked(ledger: AsyncConnection, sale: Sale, gate: Gate) -> Rec
     if set_aside is None:
         return None
     orders = list(waiting.orders.values())
-    if not await _restore(sale, gate, map(_restored_order, orders)):
+    if not await _restore(sale, gate, (RestoredOrder(order, order.quantity) for order in orders)):
         return None
     in_flight = sum(order.quantity for order in orders) + sum(waiting.unreadable.values())
     # Not below 0: what is promised beyond the stock, the drain rejects.
@@ -109,7 +122,7 @@ async def recount_locked(ledger: AsyncConnection, sale: Sale, gate: Gate) -> Rec
         # the latest.
         backlog, entries = await count_backlog(gate, sale.name, sale.round)
     log.info("sale opened", sale=sale.name, round=sale.round, epoch=sale.epoch, remaining=remaining, backlog=backlog)
-    return Recounted(epoch=sale.epoch, in_stream=in_stream)
+    return Recounted(epoch=sale.epoch, in_stream=in_stream, rebooked=rebooked)
 
 
 async def _restore_bookings(sale: Sale, gate: Gate, ledger: AsyncConnection, waiting: StreamBacklog) -> int | None:
@@ -128,12 +141,9 @@ async def _restore_bookings(sale: Sale, gate: Gate, ledger: AsyncConnection, wai
             waiting.orders.pop((row.customer, row.idempotency_key), None)
             counted = row.quantity if row.status == BookingStatus.BOOKED else 0
             booked += counted
-            reservation = ReservationId.parse(row.reservation_id)
-            orders.append(
-                RestoredOrder(
-                    row.customer, row.idempotency_key, reservation.entry, reservation.nonce, row.quantity, counted
-                )
-            )
+            id_ = ReservationId.parse(row.reservation_id)
+            order = Order(id_, row.epoch, row.number, row.customer, row.idempotency_key, row.quantity, row.ticket)
+            orders.append(RestoredOrder(order, counted))
         if (orders or first) and not await gate.restore(sale, orders, first=first):
             return None
         if len(rows) < PAGE:
@@ -161,7 +171,7 @@ async def _restore_set_aside(sale: Sale, gate: Gate, ledger: AsyncConnection, wa
                 waiting.orders.pop(purchase_keys[row.entry], None)
             order = parse_entry(sale.name, row.entry.partition(".")[0], json.loads(row.payload))
             if isinstance(order, Order):
-                orders.append(_restored_order(order))
+                orders.append(RestoredOrder(order, order.quantity))
         if not await _restore(sale, gate, orders):
             return None
         if len(rows) < PAGE:
@@ -176,7 +186,3 @@ async def _restore(sale: Sale, gate: Gate, orders: Iterable[RestoredOrder]) -> b
         if not await gate.restore(sale, page, first=False):
             return False
     return True
-
-
-def _restored_order(order: Order) -> RestoredOrder:
-    return RestoredOrder(order.customer, order.key, order.entry, order.id.nonce, order.quantity, order.quantity)

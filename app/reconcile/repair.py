@@ -6,9 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.gate.gate import Gate
 from app.ledger.availability import ledger_reachable
-from app.ledger.sales import lock_sale, raise_epoch
-from app.reconcile.measure import LedgerSide, Measurement
-from app.reconcile.recount import Recounted, recount_locked
+from app.ledger.sales import claim_seed, lock_sale, raise_epoch
+from app.reconcile.observation import LedgerRound, Observation
+from app.reconcile.rebook import rebook
+from app.reconcile.recount import Recounted, recount_claimed
 from app.reconcile.recount_lock import own_session, recount_lock_held, take
 from app.sales.model import Sale
 
@@ -25,7 +26,7 @@ MARK_REMOVED = text("UPDATE sales SET removed_at = now() WHERE name = :sale")
 log = structlog.get_logger()
 
 
-async def fence_and_recount(sale: Sale, measurement: Measurement, gate: Gate, engine: AsyncEngine) -> Recounted | None:
+async def fence_and_recount(sale: Sale, observation: Observation, gate: Gate, engine: AsyncEngine) -> Recounted | None:
     """Fence the sale, raise its epoch in the ledger, and recount it.
 
     Return None if another process is at work on the sale, or if the sale has ended.
@@ -34,8 +35,8 @@ async def fence_and_recount(sale: Sale, measurement: Measurement, gate: Gate, en
     or the gate is newer than the finding, and leaves the sale alone. Dying after the fence or after the raise leaves
     the sale fenced or behind the ledger, which the next check finds.
     """
-    ledger_epoch, expected_epoch = measurement.ledger.epoch, _expected_epoch(measurement)
-    beyond = measurement.after.epoch if measurement.after is not None else 0
+    ledger_epoch, expected_epoch = observation.ledger.epoch, _expected_epoch(observation)
+    beyond = observation.after.epoch if observation.after is not None else 0
     with ledger_reachable():
         if await recount_lock_held(engine, sale.name, ledger_epoch):
             return None
@@ -49,18 +50,18 @@ async def fence_and_recount(sale: Sale, measurement: Measurement, gate: Gate, en
                 if present.epoch != ledger_epoch or present.ended_at is not None:
                     return None
                 raised = await raise_epoch(ledger, present, beyond=beyond)
-                if not await take(ledger, sale.name, raised.epoch):
+                if not await take(ledger, sale.name, raised.epoch) or not await claim_seed(ledger, raised):
                     return None
-            return await recount_locked(ledger, raised, gate)
+            return await recount_claimed(ledger, raised, gate, engine)
 
 
-def _expected_epoch(measurement: Measurement) -> int:
+def _expected_epoch(observation: Observation) -> int:
     """Return the newest epoch that the gate may have if the finding still holds, or 0 if it must not have the sale.
 
     If the gate has the sale only since the ledger was read, it may just have been created. But if the gate is older
     than the ledger, it was restored from an older copy.
     """
-    before, after, ledger = measurement.before, measurement.after, measurement.ledger
+    before, after, ledger = observation.before, observation.after, observation.ledger
     if after is None:
         return 0
     if after.epoch < ledger.epoch or (after.epoch, after.accepted) < ledger.highest:
@@ -68,7 +69,7 @@ def _expected_epoch(measurement: Measurement) -> int:
     return min(before.epoch if before is not None else 0, after.epoch)
 
 
-async def clear_recount_flag(sale: Sale, checked: LedgerSide, engine: AsyncEngine) -> bool:
+async def clear_recount_flag(sale: Sale, checked: LedgerRound, engine: AsyncEngine) -> bool:
     """Withdraw the drain's request for a check, unless anything was booked since `checked`, which found no drift.
 
     Return True if the request was withdrawn.
@@ -82,9 +83,12 @@ async def clear_recount_flag(sale: Sale, checked: LedgerSide, engine: AsyncEngin
 async def remove(sale: Sale, gate: Gate, engine: AsyncEngine) -> bool:
     """Remove the keys of an ended and drained sale. Its bookings stay. Return False if the sale is not in that state.
 
+    Before that, what the ledger has lost of it is booked again: afterwards nobody looks at the sale any more.
+
     The sale's row is locked meanwhile: the next round either begins after the keys are gone, or keeps them. Dying
     before the commit leaves a sale without keys that is not marked as removed; the next check marks it.
     """
+    await rebook(sale.name, sale.round, gate, engine)
     values = {"sale": sale.name, "round": sale.round}
     with ledger_reachable():
         async with engine.begin() as connection:

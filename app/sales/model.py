@@ -53,6 +53,8 @@ class Sale:
     `owner_uid`, `owner_round`, `owner_generation`: the resource that it follows, and the resource's `spec.round` and
     generation that it last followed.
     `removed_at`: the time at which the ended and drained sale was removed from the gate.
+    `generation`: rises with each change of the terms, the pause and the end.
+    `closed`: whether the ledger's clock had reached `terms.closes_at` when the sale was read.
     """
 
     terms: SaleTerms
@@ -66,10 +68,17 @@ class Sale:
     created_at: datetime
     ended_at: datetime | None = None
     removed_at: datetime | None = None
+    generation: int = 0
+    closed: bool = False
 
     @property
     def name(self) -> str:
         return self.terms.name
+
+    @property
+    def over(self) -> bool:
+        """Return whether the sale had ended or closed when it was read."""
+        return self.closed or self.ended_at is not None
 
 
 @dataclass(slots=True)  # created for every request: a frozen one would take 0.4 us more (of 46)

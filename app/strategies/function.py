@@ -26,7 +26,9 @@ class FunctionStrategy(AtomicStrategy):
 
     @classmethod
     def build(cls, dependencies: StrategyDependencies) -> Self:
-        return cls(replace(dependencies, gate=FunctionGate(dependencies.redis, dependencies.gate_settings.key_prefix)))
+        settings = dependencies.gate_settings
+        gate = FunctionGate(dependencies.redis, settings.key_prefix, settings.answer_life_seconds)
+        return cls(replace(dependencies, gate=gate))
 
     async def prepare(self, sale: Sale) -> None:
         """Load the library before the first purchase arrives, then prepare as `atomic` does."""

@@ -54,7 +54,8 @@ class Stores:
         engine = make_engine(addresses.database_url, "operator", LedgerSettings(), pool_size=pool_size)
         redis = make_redis(addresses.redis_url, "operator", gate_settings)
         broker = make_redis(addresses.broker_url, "operator", gate_settings)
-        gate, hints, sales = Gate(redis, gate_settings.key_prefix), Hints(addresses.broker_url), SaleRepository(engine)
+        gate = Gate(redis, gate_settings.key_prefix, gate_settings.answer_life_seconds)
+        hints, sales = Hints(addresses.broker_url), SaleRepository(engine)
         dependencies = StrategyDependencies(
             engine=engine,
             redis=redis,

@@ -13,4 +13,5 @@ if (tonumber(here[5]) or 0) > 0 then redis.call('EXPIREAT', KEYS[2], here[5]) en
 redis.call('HINCRBY', KEYS[1], 'released', 1)
 local held = tonumber(redis.call('HGET', KEYS[3], ARGV[4]) or 0)
 if held > 0 then redis.call('HSET', KEYS[3], ARGV[4], math.max(0, held - quantity)) end
+redis.call('HINCRBY', KEYS[1], 'allotted', quantity)
 return {'released', redis.call('HINCRBY', KEYS[1], 'remaining', quantity)}

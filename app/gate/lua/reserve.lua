@@ -14,21 +14,23 @@
 --             'key-reused', quantity of the first purchase, '', 0
 --             'sold-out', remaining, '', 0 | 'limit', held, limit, 0 | 'scheduled' | 'paused' | 'closed', '', '', 0
 --
--- All reads and checks come before the first write, and the stock is lowered before an order is written. A failure part
--- way (a foreign key has the stream's name) therefore leaks tickets, which reconciliation finds, and never admits too
--- many purchases.
+-- All reads and checks come before the first write, and the stock is lowered before an order is written. If an order
+-- can't be written (a foreign key has the stream's name), its tickets and those of the purchases after it are therefore
+-- leaked, and never are too many purchases admitted. `written` counts exactly what was written, so reconciliation knows
+-- what leaked: tickets that were taken and not written. `accepted` and `written_orders` are the same number, unless a
+-- release without these counts has sold too.
 local WIDTH, FIRST = 5, 4
 local HINT_EVERY_MS = 250
 
 local sale = redis.call('HMGET', KEYS[1], 'round', 'epoch', 'state', 'server', 'stock', 'remaining', 'backlog',
-  'accepted', 'limit', 'opens', 'closes', 'hinted', 'expires')
+  'accepted', 'limit', 'opens', 'closes', 'hinted', 'expires', 'written', 'written_orders')
 local round, epoch, state, server = sale[1], tonumber(sale[2]), sale[3], sale[4]
 local stock, remaining, backlog, accepted = tonumber(sale[5]), tonumber(sale[6]), tonumber(sale[7]), tonumber(sale[8])
 local limit, opens, closes, hinted = tonumber(sale[9]), tonumber(sale[10]), tonumber(sale[11]), tonumber(sale[12])
-local expires = tonumber(sale[13])
+local expires, written, written_orders = tonumber(sale[13]), tonumber(sale[14]), tonumber(sale[15])
 
 if not (round and epoch and state and server and stock and remaining and backlog and accepted and limit and opens
-    and closes and hinted and expires) then
+    and closes and hinted and expires and written and written_orders) then
   return {'missing', 0, 0, 0, 0, 0}
 end
 local function refuse(result)
@@ -67,7 +69,7 @@ local held = limit > 0 and redis.call('HMGET', KEYS[4], unpack(customer_fields))
 
 -- Reads are done. `winners` holds the purchases to write. `first` and `holds` are what this batch adds to the answers
 -- and to the customers' tickets.
-local winners, first, holds = {}, {}, {}
+local winners, first, holds, number = {}, {}, {}, accepted
 for i, purchase in ipairs(purchases) do
   local answer, twin = answers[i], first[purchase.field]
   local customer_holds = holds[purchase.customer] or tonumber(held[i] or 0)
@@ -78,7 +80,7 @@ for i, purchase in ipairs(purchases) do
       purchase.twin = twin
     end
   elseif answer then
-    local entry, nonce, quantity = string.match(answer, '^(%S+) (%S+) (%d+)$')
+    local entry, nonce, quantity = string.match(answer, '^(%S+) (%S+) (%d+)')
     if tonumber(quantity) ~= purchase.quantity then
       purchase.outcome = {'key-reused', tonumber(quantity), '', 0}
     else
@@ -92,11 +94,10 @@ for i, purchase in ipairs(purchases) do
   elseif purchase.quantity > remaining then
     purchase.outcome = {'sold-out', remaining, '', 0}
   else
-    accepted = accepted + 1
-    purchase.number = accepted
+    number = number + 1
+    purchase.number = number
     purchase.ticket = stock - remaining + 1
     remaining = remaining - purchase.quantity
-    backlog = backlog + purchase.quantity
     holds[purchase.customer] = customer_holds + purchase.quantity
     first[purchase.field] = purchase
     winners[#winners + 1] = purchase
@@ -111,9 +112,10 @@ end
 
 local hint = 0
 if #winners > 0 then
-  if now - hinted >= HINT_EVERY_MS then hint, hinted = 1, now end
-  redis.call('HSET', KEYS[1], 'remaining', remaining, 'accepted', accepted, 'hinted', hinted)
-  local remembered, counted = {}, {}
+  -- A clock that was set back must not stop the hints until it has caught up.
+  if now < hinted or now - hinted >= HINT_EVERY_MS then hint, hinted = 1, now end
+  redis.call('HSET', KEYS[1], 'remaining', remaining, 'hinted', hinted)
+  local remembered, counted, failure = {}, {}, nil
   for _, purchase in ipairs(winners) do
     local order = {'round', round, 'epoch', epoch, 'number', purchase.number, 'customer', purchase.customer,
       'key', purchase.key, 'quantity', purchase.quantity, 'nonce', purchase.nonce, 'ticket', purchase.ticket}
@@ -121,18 +123,30 @@ if #winners > 0 then
       order[#order + 1] = 'traceparent'
       order[#order + 1] = purchase.traceparent
     end
-    local entry = redis.call('XADD', KEYS[2], '*', unpack(order))
+    local entry = redis.pcall('XADD', KEYS[2], '*', unpack(order))
+    if type(entry) == 'table' then
+      failure = entry
+      break
+    end
     purchase.outcome = {'reserved', entry, purchase.nonce, purchase.number}
+    accepted, written, written_orders = purchase.number, written + purchase.quantity, written_orders + 1
+    backlog = backlog + purchase.quantity
+    -- With the rest of the order, the ledger can be given the booking again if it loses it.
     remembered[#remembered + 1] = purchase.field
-    remembered[#remembered + 1] = entry .. ' ' .. purchase.nonce .. ' ' .. purchase.quantity
+    remembered[#remembered + 1] = table.concat({entry, purchase.nonce, purchase.quantity, epoch, purchase.number,
+      purchase.ticket}, ' ')
     if limit > 0 then
       counted[#counted + 1] = purchase.customer
       counted[#counted + 1] = holds[purchase.customer]
     end
   end
-  remember(KEYS[3], remembered)
-  if limit > 0 then remember(KEYS[4], counted) end
-  redis.call('HSET', KEYS[1], 'backlog', backlog)
+  if #remembered > 0 then
+    redis.call('HSET', KEYS[1], 'accepted', accepted, 'backlog', backlog, 'written', written,
+      'written_orders', written_orders)
+    remember(KEYS[3], remembered)
+    if limit > 0 then remember(KEYS[4], counted) end
+  end
+  if failure then return failure end
 end
 
 local reply = {'decided', tonumber(round), epoch, hint, math.max(0, opens - now), remaining}

@@ -4,7 +4,8 @@
 -- ARGV  1 round  2 epoch  3 stock  4 limit per customer (0 = none)  5 opens and 6 closes (Unix time in ms, 0 = none)
 --       7 run id of this server ('' if it cannot be known)
 --       8 time to live of keys 2 to 4, in seconds, if they are of an earlier round
---       9 traceparent of the span that seeds ('' if it is not sampled)  10 round of keys 2 to 4
+--       9 traceparent of the span that seeds ('' if it is not sampled)  10 generation of the terms
+--       11 incarnation of the ledger's server, kept if the sale has one here already  12 round of keys 2 to 4
 -- returns {'seeded', epoch} | {'refused', the sale's epoch here} | {'elsewhere', the sale's round here}
 --
 -- 'elsewhere': keys 2 to 4 are of the wrong round. If the sale was reset while this server was away, its round here may
@@ -14,12 +15,14 @@ local here = redis.call('HMGET', KEYS[1], 'round', 'epoch')
 local round_here, epoch_here = tonumber(here[1] or ''), tonumber(here[2] or '')
 local epoch = assert(tonumber(ARGV[2]), 'seed: the epoch is not a number')
 if epoch_here and epoch_here >= epoch then return {'refused', epoch_here} end
-if round_here and here[1] ~= ARGV[10] then return {'elsewhere', round_here} end
+if round_here and here[1] ~= ARGV[12] then return {'elsewhere', round_here} end
 
 redis.call('HSET', KEYS[1], 'round', ARGV[1], 'epoch', ARGV[2], 'state', 'fenced', 'stock', ARGV[3], 'remaining', 0,
   'backlog', 0, 'accepted', 0, 'limit', ARGV[4], 'opens', ARGV[5], 'closes', ARGV[6], 'server', ARGV[7],
-  'repairs', 0, 'released', 0, 'hinted', 0, 'expires', 0, 'seeded_by', ARGV[9])
-if ARGV[10] ~= ARGV[1] then
+  'repairs', 0, 'released', 0, 'hinted', 0, 'expires', 0, 'seeded_by', ARGV[9], 'generation', ARGV[10],
+  'allotted', 0, 'written', 0, 'written_orders', 0, 'acknowledged', 0, 'acknowledged_orders', 0)
+redis.call('HSETNX', KEYS[1], 'ledger', ARGV[11])
+if ARGV[12] ~= ARGV[1] then
   for i = 2, 4 do redis.call('EXPIRE', KEYS[i], ARGV[8]) end
 end
 return {'seeded', epoch}

@@ -1,0 +1,33 @@
+"""Which server the ledger is: it changes if a standby takes over, a backup is restored or the server is restarted.
+
+To the ledger this is what the run id is to the gate. After a change, what was committed before may be gone.
+"""
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.ledger.availability import ledger_reachable
+
+HIDDEN = ("42501", "42883", "0A000")  # forbidden, no such function, not supported: as managed services answer
+# A standby has no timeline of its own, and refuses to name a WAL file.
+INCARNATION = text("""
+    SELECT CASE WHEN pg_is_in_recovery() THEN '00000000' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END
+        || '@' || floor(extract(epoch FROM pg_postmaster_start_time()) * 1000)::bigint
+""")
+
+
+async def ledger_incarnation(engine: AsyncEngine) -> str:
+    """Return '<timeline>@<start of the server>': 8 hex digits, and milliseconds since 1970.
+
+    The timeline of a standby is '00000000'. Return '' if the server hides these facts. Raise LedgerUnavailable if
+    Postgres is away.
+    """
+    with ledger_reachable():
+        try:
+            async with engine.connect() as connection:
+                return str((await connection.execute(INCARNATION)).scalar_one())
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in HIDDEN:
+                raise
+            return ""
