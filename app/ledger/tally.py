@@ -9,8 +9,9 @@ from app.ledger.receipts import UNACCOUNTED
 from app.sales.model import UnknownSale
 
 TALLY = text(f"""
-    SELECT i.epoch, i.stock, b.booked, b.rejected, b.duplicates, b.rebooked, a.set_aside, i.remaining AS counter_remaining,
-        i.recount, u.unaccounted, coalesce(h.epoch, 0) AS highest_epoch, coalesce(h.number, 0) AS highest_number
+    SELECT i.epoch, i.stock, b.booked, b.rejected, b.duplicates, b.rebooked, a.set_aside,
+        i.remaining AS counter_remaining, i.recount, u.unaccounted,
+        coalesce(h.epoch, 0) AS highest_epoch, coalesce(h.number, 0) AS highest_number
     FROM inventory i
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(quantity) FILTER (WHERE status = 'booked'), 0) AS booked,

@@ -35,35 +35,43 @@ class Acted:
     rebooked: Rebooked = NONE
 
 
-async def act(
-    sale: Sale, observation: Observation, drift: Drift | None, decision: Decision, gate: Gate, engine: AsyncEngine
-) -> Acted:
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check has found, and what it decided."""
+
+    sale: Sale
+    observation: Observation
+    drift: Drift | None
+    decision: Decision
+
+
+async def act(finding: Finding, gate: Gate, engine: AsyncEngine) -> Acted:
     """Carry out the decision. Raise TemporarilyUnavailable if a store is away."""
-    here = observation.after
+    here, action = finding.observation.after, finding.decision.action
     emptied = here is not None and here.last_entry == ""
-    nothing = Acted(action=decision.action, epoch=observation.ledger.epoch, in_stream=() if emptied else None)
-    with action_span(decision.action) as acting:
-        match decision.action:
+    nothing = Acted(action=action, epoch=finding.observation.ledger.epoch, in_stream=() if emptied else None)
+    with action_span(action) as acting:
+        match action:
             case Action.REBOOK:
-                acted = await _rebook(sale, observation, drift, nothing, gate, engine)
+                acted = await _rebook(finding, nothing, gate, engine)
             case Action.RECOUNT:
-                acted = await _recount(sale, observation, nothing, gate, engine)
+                acted = await _recount(finding, nothing, gate, engine)
             case _:
-                acted = replace(nothing, done=await _change(sale, observation, decision, gate, engine))
+                acted = replace(nothing, done=await _change(finding, gate, engine))
         acting.set_attribute(CHANGED, acted.done)
     return acted
 
 
-async def _change(sale: Sale, observation: Observation, decision: Decision, gate: Gate, engine: AsyncEngine) -> bool:
+async def _change(finding: Finding, gate: Gate, engine: AsyncEngine) -> bool:
     """Carry out an action that either takes effect or is refused. Return whether it took effect."""
-    here = observation.after
+    sale, here, decision = finding.sale, finding.observation.after, finding.decision
     match decision.action:
         case Action.AMEND:
             # Terms are committed before the gate receives them, so those read now are as new as the gate's.
             committed = await SaleRepository(engine).get(sale.name)
             return committed is not None and await follow(committed, gate)
         case Action.CLEAR_RECOUNT_FLAG:
-            return await clear_recount_flag(sale, observation.ledger, engine)
+            return await clear_recount_flag(sale, finding.observation.ledger, engine)
         case Action.GIVE_BACK if here is not None:
             return await gate.give_back(sale.name, here, decision.tickets)
         case Action.STOP if here is not None:
@@ -74,22 +82,21 @@ async def _change(sale: Sale, observation: Observation, decision: Decision, gate
             return True
 
 
-async def _rebook(
-    sale: Sale, observation: Observation, drift: Drift | None, nothing: Acted, gate: Gate, engine: AsyncEngine
-) -> Acted:
+async def _rebook(finding: Finding, nothing: Acted, gate: Gate, engine: AsyncEngine) -> Acted:
     """Book again what the ledger has lost. If the gate remembers nothing of it, recount: its tickets are free.
 
     Dying before the ledger is trusted leaves the sale as it was, and the next check does the same.
     """
+    sale, drift = finding.sale, finding.drift
     rebooked = await rebook_rounds(sale.name, sale.round, gate, engine)
     if drift is not None and drift.kind is Kind.LEDGER_LOST and not rebooked.orders:
-        return await _recount(sale, observation, nothing, gate, engine)
-    done = await gate.trust_ledger(sale, nothing.epoch, observation.ledger.incarnation)
+        return await _recount(finding, nothing, gate, engine)
+    done = await gate.trust_ledger(sale, nothing.epoch, finding.observation.ledger.incarnation)
     return replace(nothing, done=done, rebooked=rebooked)
 
 
-async def _recount(sale: Sale, observation: Observation, nothing: Acted, gate: Gate, engine: AsyncEngine) -> Acted:
-    recounted = await fence_and_recount(sale, observation, gate, engine)
+async def _recount(finding: Finding, nothing: Acted, gate: Gate, engine: AsyncEngine) -> Acted:
+    recounted = await fence_and_recount(finding.sale, finding.observation, gate, engine)
     if recounted is None:
         return replace(nothing, action=Action.RECOUNT, done=False)
     return replace(

@@ -20,7 +20,7 @@ from app.ledger.retention import prune
 from app.ledger.revisions import SchemaIncompatible
 from app.ledger.sales import SaleRepository
 from app.ledger.schema import installation_id
-from app.reconcile.act import act, action_span
+from app.reconcile.act import Finding, act, action_span
 from app.reconcile.classify import Kind, classify
 from app.reconcile.decide import Action, Suspicion, decide, suspect
 from app.reconcile.gate_loss import evidence
@@ -201,7 +201,7 @@ class Reconciler:
             grace_seconds=settings.grace_seconds,
             policy=settings.policy,
         )
-        acted = await act(sale, observation, drift, decision, self._gate, self._engine)
+        acted = await act(Finding(sale, observation, drift, decision), self._gate, self._engine)
         return Result(
             sale=sale.name,
             round=sale.round,

@@ -150,7 +150,7 @@ class GateMachine(RuleBasedStateMachine):
         done, self.model.stream = self.model.stream[:count], self.model.stream[count:]
         arguments: list[str | int] = ["ledger"]
         for entry, fields in pages[:count]:
-            arguments += (entry, fields["round"], fields["quantity"])
+            arguments += (entry, fields["round"], fields["epoch"], fields["quantity"])
         keys = self.gate.keys("drop")
         for _ in range(2):  # acknowledged twice is acknowledged once
             self.run(self.gate._run("acknowledge", (keys.sale, keys.orders), arguments))  # noqa: SLF001  the drain's script
@@ -173,7 +173,6 @@ class GateMachine(RuleBasedStateMachine):
             assert self.run(call) == "released"
             self.model.released.append(text)
             self.model.remaining += order.quantity
-            self.model.leaked -= order.quantity
             held = self.model.held.get(order.customer, 0)
             if held:
                 self.model.held[order.customer] = max(0, held - order.quantity)

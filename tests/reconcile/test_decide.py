@@ -1,6 +1,6 @@
-"""How a measurement is classified and what is decided on it, as tables. No store is needed."""
+"""How a check is classified and what is decided on it, as tables. No store is needed."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,59 +10,89 @@ from hypothesis import strategies as st
 
 from app.gate.replies import GateSnapshot
 from app.reconcile.classify import Drift, Kind, classify
-from app.reconcile.decide import Action, Policy, Suspicion, decide, suspect
-from app.reconcile.measure import LedgerSide, Measurement
+from app.reconcile.decide import CONFIRMED, Action, Policy, Suspicion, decide, suspect
+from app.reconcile.measure import Sums
+from app.reconcile.observation import LedgerRound, Observation
 from tests.support.sales import a_sale
 
 GRACE = 10.0
 SNAPSHOT = GateSnapshot(
     round=1, epoch=1, state="open", stock=10, remaining=4, backlog=2, accepted=6, repairs=0, released=0, server="s",
-    last_entry="1-1",
+    allotted=10, written=6, written_orders=6, acknowledged=4, acknowledged_orders=4, ledger="1@1", last_entry="1-1",
 )  # fmt: skip
-LEDGER = LedgerSide(
-    epoch=1, stock=10, counter=3, recount=False, booked=3, cancelled=0, cancellations=0, set_aside=1, waiting=2,
-    highest=(1, 4),
-)  # fmt: skip
+LEDGER = LedgerRound(
+    epoch=1, stock=10, counter=3, recount=False, generation=0, over=False, highest=(1, 4), incarnation="1@1"
+)
+SUMS = Sums(
+    at=SNAPSHOT, booked=3, cancelled=0, cancellations=0, set_aside=1, waiting=2, decided=4, known=6, exact=True
+)
 
 
-def measured(*, complete: bool = True, ledger: LedgerSide = LEDGER, **gate: Any) -> Measurement:
+@dataclass(frozen=True)
+class Check:
+    """What a check has read."""
+
+    observation: Observation
+    sums: Sums | None
+
+
+def check(
+    ledger: LedgerRound = LEDGER, sums: dict[str, Any] | None = None, remembered: int = 6, **gate: Any
+) -> Check:
+    """Return a check of a sale in order, changed as given."""
     snapshot = replace(SNAPSHOT, **gate)
-    return Measurement(server="s", before=snapshot, after=snapshot, ledger=ledger, complete=complete)
+    observation = Observation(
+        round=1, server="s", remembered=remembered, before=snapshot, after=snapshot, ledger=ledger
+    )
+    return Check(observation, replace(SUMS, at=snapshot, **(sums or {})))
 
 
-LEAKED = measured(remaining=1)
-OVER = measured(remaining=5)
-NOTHING_LEFT = measured(remaining=0, ledger=replace(LEDGER, booked=8))
+def gone() -> Check:
+    """Return a check of a sale that the gate does not have."""
+    return Check(replace(check().observation, before=None, after=None), None)
+
+
+IN_ORDER = check()
+UNCOUNTED = replace(IN_ORDER, sums=None)
+CHANGED = check(sums={"exact": False})
+LEAKED = check(remaining=1)
+OVER = check(remaining=5)
+NOTHING_LEFT = check(remaining=0, allotted=6, sums={"booked": 8})
+UNSOLD = check(sums={"booked": 2})  # an order of one ticket became a duplicate
+LOST = check(sums={"booked": 1, "decided": 2, "known": 4})
 
 
 @pytest.mark.parametrize(
-    ("measurement", "drift"),
+    ("checked", "drift"),
     [
-        (measured(), Drift(Kind.NONE)),
+        (IN_ORDER, Drift(Kind.NONE)),
+        (UNCOUNTED, None),
+        (CHANGED, None),
         (LEAKED, Drift(Kind.LEAKED, 3)),
+        (replace(LEAKED, sums=None), Drift(Kind.LEAKED, 3)),
         (OVER, Drift(Kind.OVER_ADMITTED, 1)),
         (NOTHING_LEFT, Drift(Kind.OVER_ADMITTED, 1)),
-        (measured(complete=False), None),
-        (replace(measured(), after=replace(SNAPSHOT, repairs=1)), None),
-        (replace(measured(), after=replace(SNAPSHOT, released=1)), None),
-        (replace(measured(), after=replace(SNAPSHOT, stock=11)), None),
-        (replace(measured(), after=replace(SNAPSHOT, accepted=9, remaining=1)), Drift(Kind.NONE)),
-        (replace(measured(), before=None), Drift(Kind.UNVOUCHED)),
-        (measured(state="fenced"), Drift(Kind.UNVOUCHED)),
-        (measured(remaining=1, ledger=replace(LEDGER, cancelled=2, cancellations=1)), Drift(Kind.LEAKED, 1)),
-        (measured(remaining=1, ledger=replace(LEDGER, cancelled=5, cancellations=1)), Drift(Kind.NONE)),
-        (
-            measured(remaining=1, released=1, ledger=replace(LEDGER, cancelled=5, cancellations=1)),
-            Drift(Kind.LEAKED, 3),
-        ),
+        (UNSOLD, Drift(Kind.UNSOLD, 1)),
+        (LOST, Drift(Kind.LEDGER_LOST, 2)),
+        # by one of the two counts alone: the answers are gone, or an order of an earlier epoch is missing
+        (check(remembered=0, ledger=replace(LEDGER, over=True), sums={"decided": 3}), Drift(Kind.LEDGER_LOST, 1)),
+        (check(remembered=9), Drift(Kind.LEDGER_LOST, 3)),
+        # lost and leaked: what is lost comes first
+        (check(remaining=1, sums={"decided": 3}), Drift(Kind.LEDGER_LOST, 1)),
+        (gone(), Drift(Kind.UNVOUCHED)),
+        (check(state="fenced"), Drift(Kind.UNVOUCHED)),
+        (check(sums={"booked": 2, "cancelled": 1, "cancellations": 1}), Drift(Kind.NONE)),
+        (check(sums={"booked": 1, "cancelled": 1, "cancellations": 1}), Drift(Kind.UNSOLD, 1)),
+        (check(sums={"booked": 2, "cancelled": 5, "cancellations": 1}), Drift(Kind.NONE)),
+        (check(released=1, sums={"booked": 2, "cancelled": 5, "cancellations": 1}), Drift(Kind.UNSOLD, 1)),
     ],
 )
-def test_classify(measurement: Measurement, drift: Drift | None) -> None:
-    assert classify(measurement) == drift
+def test_classify(checked: Check, drift: Drift | None) -> None:
+    assert classify(checked.observation, checked.sums) == drift
 
 
 def decided(
-    measurement: Measurement,
+    checked: Check,
     *,
     for_seconds: float | None = None,
     policy: Policy = "RepairSafe",
@@ -71,52 +101,71 @@ def decided(
 ) -> tuple[Action, int]:
     """Decide at time 100 on a drift that has been suspected for `for_seconds`, with a smallest amount of 2 tickets."""
     sale = replace(a_sale(), ended_at=datetime(2026, 1, 1, tzinfo=UTC) if ended else None, paused=paused)
-    drift = classify(measurement)
+    drift = classify(checked.observation, checked.sums)
     suspicion = None
     if for_seconds is not None and drift is not None:
         suspicion = Suspicion(drift.kind, min(2, drift.tickets), 100 - for_seconds, (1, 1, 0))
-    decision = decide(sale, measurement, drift, suspicion, now=100, grace_seconds=GRACE, policy=policy)
+    decision = decide(sale, checked.observation, drift, suspicion, now=100, grace_seconds=GRACE, policy=policy)
     return decision.action, decision.tickets
 
 
+WITH_FLAG = replace(LEDGER, recount=True)
+RESTARTED = replace(LEDGER, incarnation="2@1")
+
+
 @pytest.mark.parametrize(
-    ("measurement", "given", "action"),
+    ("checked", "given", "action"),
     [
-        (measured(), {}, (Action.NOTHING, 0)),
-        (measured(complete=False), {}, (Action.NOTHING, 0)),
+        (IN_ORDER, {}, (Action.NOTHING, 0)),
+        (UNCOUNTED, {}, (Action.NOTHING, 0)),
         (LEAKED, {}, (Action.OBSERVE, 0)),
         (LEAKED, {"for_seconds": GRACE - 1}, (Action.OBSERVE, 0)),
         (LEAKED, {"for_seconds": GRACE}, (Action.GIVE_BACK, 2)),
+        (replace(LEAKED, sums=None), {"for_seconds": GRACE}, (Action.GIVE_BACK, 2)),
         (LEAKED, {"for_seconds": GRACE, "policy": "Observe"}, (Action.OBSERVE, 0)),
         (OVER, {"for_seconds": GRACE - 1}, (Action.OBSERVE, 0)),
         (OVER, {"for_seconds": GRACE}, (Action.RECOUNT, 0)),
         (OVER, {"for_seconds": GRACE, "policy": "Observe"}, (Action.OBSERVE, 0)),
-        (replace(OVER, ledger=replace(LEDGER, recount=True)), {}, (Action.RECOUNT, 0)),
-        (replace(LEAKED, ledger=replace(LEDGER, recount=True)), {}, (Action.OBSERVE, 0)),
-        (replace(measured(), ledger=replace(LEDGER, recount=True)), {}, (Action.CLEAR_RECOUNT_FLAG, 0)),
+        (check(remaining=5, ledger=WITH_FLAG), {}, (Action.RECOUNT, 0)),
+        (check(remaining=1, ledger=WITH_FLAG), {}, (Action.OBSERVE, 0)),
+        (check(ledger=WITH_FLAG), {}, (Action.CLEAR_RECOUNT_FLAG, 0)),
         (NOTHING_LEFT, {"for_seconds": GRACE}, (Action.OBSERVE, 0)),
-        (replace(measured(), before=None, after=None), {}, (Action.RECOUNT, 0)),
-        (replace(measured(), before=None, after=None), {"policy": "Observe"}, (Action.RECOUNT, 0)),
-        (measured(state="fenced"), {}, (Action.RECOUNT, 0)),
-        (replace(measured(), ledger=replace(LEDGER, stock=12)), {}, (Action.AMEND, 0)),
-        (measured(), {"paused": True}, (Action.AMEND, 0)),
-        (measured(state="paused"), {"paused": True}, (Action.NOTHING, 0)),
-        (measured(), {"ended": True}, (Action.AMEND, 0)),
-        (measured(state="closed"), {"ended": True}, (Action.NOTHING, 0)),
-        (measured(state="closed", last_entry=""), {"ended": True}, (Action.REMOVE, 0)),
-        (measured(state="fenced", last_entry=""), {"ended": True}, (Action.REMOVE, 0)),
-        (replace(measured(), before=None, after=None), {"ended": True}, (Action.REMOVE, 0)),
+        (UNSOLD, {}, (Action.OBSERVE, 0)),
+        (UNSOLD, {"for_seconds": GRACE}, (Action.RECOUNT, 0)),
+        (LOST, {}, (Action.REBOOK, 0)),
+        (LOST, {"policy": "Observe"}, (Action.OBSERVE, 0)),
+        (check(remaining=1, sums={"decided": 3}), {"for_seconds": GRACE}, (Action.REBOOK, 0)),
+        (check(ledger=RESTARTED), {}, (Action.REBOOK, 0)),
+        (check(ledger=RESTARTED, remaining=1), {"for_seconds": GRACE}, (Action.REBOOK, 0)),
+        (check(ledger=replace(LEDGER, incarnation="")), {}, (Action.NOTHING, 0)),
+        (check(round=2, epoch=2), {}, (Action.STOP, 0)),
+        (check(round=2, epoch=2, state="fenced"), {}, (Action.STOP, 0)),
+        (check(generation=1), {}, (Action.RECOUNT, 0)),
+        (check(remembered=5), {}, (Action.RECOUNT, 0)),
+        (check(remembered=5, ledger=replace(LEDGER, over=True)), {}, (Action.NOTHING, 0)),
+        (check(written_orders=5), {}, (Action.RECOUNT, 0)),
+        (gone(), {}, (Action.RECOUNT, 0)),
+        (gone(), {"policy": "Observe"}, (Action.RECOUNT, 0)),
+        (check(state="fenced"), {}, (Action.RECOUNT, 0)),
+        (check(ledger=replace(LEDGER, stock=12)), {}, (Action.AMEND, 0)),
+        (IN_ORDER, {"paused": True}, (Action.AMEND, 0)),
+        (check(state="paused"), {"paused": True}, (Action.NOTHING, 0)),
+        (IN_ORDER, {"ended": True}, (Action.AMEND, 0)),
+        (check(state="closed"), {"ended": True}, (Action.NOTHING, 0)),
+        (check(state="closed", last_entry=""), {"ended": True}, (Action.REMOVE, 0)),
+        (check(state="fenced", last_entry=""), {"ended": True}, (Action.REMOVE, 0)),
+        (gone(), {"ended": True}, (Action.REMOVE, 0)),
     ],
 )
-def test_decide(measurement: Measurement, given: dict[str, Any], action: tuple[Action, int]) -> None:
-    assert decided(measurement, **given) == action
+def test_decide(checked: Check, given: dict[str, Any], action: tuple[Action, int]) -> None:
+    assert decided(checked, **given) == action
 
 
 checks = st.lists(
     st.tuples(
         st.one_of(
             st.none(),
-            st.builds(Drift, st.sampled_from([Kind.LEAKED, Kind.OVER_ADMITTED]), st.integers(1, 5)),
+            st.builds(Drift, st.sampled_from(CONFIRMED), st.integers(1, 5)),
             st.just(Drift(Kind.NONE)),
             st.just(Drift(Kind.UNVOUCHED)),
         ),
@@ -128,7 +177,7 @@ checks = st.lists(
 
 
 @given(checks)
-def test_a_suspicion_is_the_smallest_amount_of_the_unbroken_run_of_one_sign(
+def test_a_suspicion_is_the_smallest_amount_of_the_unbroken_run_of_one_kind(
     history: list[tuple[Drift | None, int]],
 ) -> None:
     suspicion: Suspicion | None = None
@@ -137,7 +186,7 @@ def test_a_suspicion_is_the_smallest_amount_of_the_unbroken_run_of_one_sign(
     known = [(now, drift, repairs) for now, (drift, repairs) in enumerate(history) if drift is not None]
     run: list[tuple[int, Drift, int]] = []
     for now, drift, repairs in reversed(known):
-        if drift.kind not in (Kind.LEAKED, Kind.OVER_ADMITTED):
+        if drift.kind not in CONFIRMED:
             break
         if run and (drift.kind, repairs) != (run[0][1].kind, run[0][2]):
             break

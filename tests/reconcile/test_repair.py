@@ -91,7 +91,7 @@ async def test_without_the_snapshot_a_second_repair_would_sell_tickets_that_are_
     await office.leak(3)
     for _ in range(2):
         await office.redis.hincrby(office.keys.sale, "remaining", 3)
-    assert (await office.measure()).missing == -3
+    assert (await office.add_up()).missing == -3
 
 
 async def test_two_reconcilers_that_run_side_by_side_leave_the_right_stock(office: BoxOffice) -> None:

@@ -15,7 +15,8 @@ from app.gate.keys import GROUP
 from app.gate.replies import BatchReply, FencingToken, GateSnapshot
 from app.gate.scripts import Scripts
 from app.ledger.sales import SaleRepository
-from app.reconcile.measure import Measurement, measure
+from app.reconcile.measure import Sums, add_up
+from app.reconcile.observation import Observation, observe
 from app.reconcile.reconciler import Reconciler, Result
 from app.reconcile.recount import recount
 from app.sales.model import Purchase, ReservationId, Sale, SaleTerms
@@ -132,8 +133,8 @@ class BoxOffice:
     async def acknowledge(self, orders: list[Order]) -> None:
         """Acknowledge the orders with the gate's script, as the drain does."""
         if orders:
-            triples = [part for order in orders for part in (order.entry, order.round, order.quantity)]
-            await self._scripts.run("acknowledge", [self.keys.sale, self.keys.orders], [GROUP, *triples])
+            parts = [part for order in orders for part in (order.entry, order.round, order.epoch, order.quantity)]
+            await self._scripts.run("acknowledge", [self.keys.sale, self.keys.orders], [GROUP, *parts])
 
     async def drain(self, count: int | None = None) -> int:
         """Book and acknowledge the waiting orders, or the first `count`, and return their number."""
@@ -147,10 +148,16 @@ class BoxOffice:
         assert snapshot is not None
         return snapshot
 
-    async def measure(self) -> Measurement:
-        measurement = await measure(await self.sale(), self.gate, self.engine)
-        assert measurement is not None
-        return measurement
+    async def observe(self) -> Observation:
+        observation = await observe(await self.sale(), self.gate, self.engine)
+        assert observation is not None
+        return observation
+
+    async def add_up(self) -> Sums:
+        """Return the sums of the round, which must be possible to take."""
+        sums = await add_up(await self.sale(), await self.observe(), self.gate, self.engine)
+        assert sums is not None
+        return sums
 
     def reconciler(self, grace_seconds: float = 1e-9, **settings: Any) -> Reconciler:
         """Return a reconciler, as each process has one. By default its grace period is over by its next check."""
