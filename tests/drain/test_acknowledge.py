@@ -17,9 +17,9 @@ from app.settings import DrainSettings, GateSettings
 from tests.support.sale_stream import SaleStream
 
 
-async def acknowledge(redis: "Redis", sale_stream: SaleStream, *triples: str | int) -> list[Any]:
+async def acknowledge(redis: "Redis", sale_stream: SaleStream, *parts: str | int) -> list[Any]:
     return list(
-        await Scripts(redis).run("acknowledge", [sale_stream.keys.sale, sale_stream.keys.orders], [GROUP, *triples])
+        await Scripts(redis).run("acknowledge", [sale_stream.keys.sale, sale_stream.keys.orders], [GROUP, *parts])
     )
 
 
@@ -32,8 +32,8 @@ async def test_twice_acknowledged_lowers_the_backlog_once(sale_stream: SaleStrea
     await sale_stream.open(10)
     first, _ = await sale_stream.orders(2, quantity=3)
     await read_all(sale_stream)
-    assert await acknowledge(sale_stream.redis, sale_stream, first.entry, 1, 3) == [1, 3]
-    assert await acknowledge(sale_stream.redis, sale_stream, first.entry, 1, 3) == [0, 3]
+    assert await acknowledge(sale_stream.redis, sale_stream, first.entry, 1, 1, 3) == [1, 3]
+    assert await acknowledge(sale_stream.redis, sale_stream, first.entry, 1, 1, 3) == [0, 3]
     assert (await sale_stream.length(), await sale_stream.pending(), await sale_stream.backlog()) == (1, 1, 3)
 
 
@@ -43,21 +43,21 @@ async def test_an_order_of_an_earlier_round_lowers_nothing(sale_stream: SaleStre
     sale_stream.round = 2
     await sale_stream.start_round(5)
     await sale_stream.order(quantity=2)
-    assert await acknowledge(sale_stream.redis, sale_stream, old.entry, 1, 1) == [1, 2]
+    assert await acknowledge(sale_stream.redis, sale_stream, old.entry, 1, 1, 1) == [1, 2]
 
 
 async def test_the_backlog_never_goes_below_zero(sale_stream: SaleStream) -> None:
     await sale_stream.open(10)
     order = await sale_stream.order(quantity=3)
     await sale_stream.redis.hset(sale_stream.keys.sale, "backlog", 1)
-    assert await acknowledge(sale_stream.redis, sale_stream, order.entry, 1, 3) == [1, 0]
+    assert await acknowledge(sale_stream.redis, sale_stream, order.entry, 1, 1, 3) == [1, 0]
 
 
 async def test_a_sale_whose_hash_is_gone_is_not_made_again(sale_stream: SaleStream) -> None:
     await sale_stream.open(10)
     order = await sale_stream.order()
     await sale_stream.redis.delete(sale_stream.keys.sale)
-    assert await acknowledge(sale_stream.redis, sale_stream, order.entry, 1, 1) == [1, -1]
+    assert await acknowledge(sale_stream.redis, sale_stream, order.entry, 1, 1, 1) == [1, -1]
     assert not await sale_stream.redis.exists(sale_stream.keys.sale)
     assert await sale_stream.length() == 0
 
@@ -71,7 +71,7 @@ async def test_a_server_out_of_memory_still_lets_orders_go(
     order = await sale_stream.order(quantity=2)
     await read_all(sale_stream)
     await full.config_set("maxmemory", "1")
-    assert await acknowledge(full, sale_stream, order.entry, 1, 2) == [1, 0]
+    assert await acknowledge(full, sale_stream, order.entry, 1, 1, 2) == [1, 0]
     await full.aclose()
 
 

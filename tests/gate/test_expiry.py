@@ -9,10 +9,11 @@ import pytest
 from redis.asyncio import Redis
 
 from app.gate.gate import Gate
-from app.gate.keys import ANSWER_LIFE_SECONDS
 from app.gate.replies import FencingToken, RestoredOrder
-from app.sales.model import Sale
+from app.sales.model import ReservationId, Sale
+from app.sales.order import Order
 from app.sales.outcomes import Reserved
+from app.settings import ANSWER_LIFE_SECONDS
 from tests.support.sales import a_purchase, a_sale, open_sale
 
 LASTING = -1
@@ -67,8 +68,8 @@ async def recounted(gate: Gate) -> Sale:
     await plain(gate)
     sale = a_sale(epoch=2, customer_limit=4, closes_at=closes())
     assert await gate.seed(sale)
-    order = RestoredOrder("ada", "k", "1-1", secrets.token_hex(8), 1, 1)
-    assert await gate.restore(sale, [order], first=True)
+    order = Order(ReservationId("drop", 1, "1-1", secrets.token_hex(8)), 1, 1, "ada", "k", 1, 1)
+    assert await gate.restore(sale, [RestoredOrder(order, 1)], first=True)
     assert await gate.open(sale, remaining=9, backlog=0)
     await sell(gate, sale, "eve", cancel=True)
     return ended(sale)

@@ -23,9 +23,7 @@ SNAPSHOT = GateSnapshot(
 LEDGER = LedgerRound(
     epoch=1, stock=10, counter=3, recount=False, generation=0, over=False, highest=(1, 4), incarnation="1@1"
 )
-SUMS = Sums(
-    at=SNAPSHOT, booked=3, cancelled=0, cancellations=0, set_aside=1, waiting=2, decided=4, known=6, exact=True
-)
+SUMS = Sums(at=SNAPSHOT, booked=3, cancelled=0, cancellations=0, set_aside=1, waiting=2, decided=4, known=6, exact=True)
 
 
 @dataclass(frozen=True)
@@ -36,9 +34,7 @@ class Check:
     sums: Sums | None
 
 
-def check(
-    ledger: LedgerRound = LEDGER, sums: dict[str, Any] | None = None, remembered: int = 6, **gate: Any
-) -> Check:
+def check(ledger: LedgerRound = LEDGER, sums: dict[str, Any] | None = None, remembered: int = 6, **gate: Any) -> Check:
     """Return a check of a sale in order, changed as given."""
     snapshot = replace(SNAPSHOT, **gate)
     observation = Observation(

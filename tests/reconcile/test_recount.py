@@ -104,7 +104,7 @@ async def test_an_order_set_aside_is_owed_once_while_it_is_in_the_stream_too(off
     assert (await recounted(office)).remaining == 9
     await office.acknowledge([order])
     assert (await recounted(office)).remaining == 9
-    assert (await office.measure()).missing == 0
+    assert (await office.add_up()).missing == 0
     again = await office.buy("buyer-0")
     assert isinstance(again, Reserved)
     assert (again.reservation, again.replayed) == (bought, True)
@@ -116,7 +116,7 @@ async def test_more_promised_than_there_is_leaves_nothing_to_sell(office: BoxOff
     await office.redis.hset(office.keys.sale, "remaining", 2)
     await office.sell(2, "too-many")
     assert (await recounted(office)).remaining == 0
-    assert (await office.measure()).missing == -2
+    assert (await office.add_up()).missing == -2
     assert await office.buy("late") == SoldOut(0)
 
 

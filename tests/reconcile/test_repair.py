@@ -149,13 +149,28 @@ async def test_after_flushall_the_sale_goes_on_and_a_won_key_wins_no_second_tick
     assert (settled.kind, settled.lost.orders) == ("none", 2)
 
 
-async def test_a_stream_that_is_gone_is_a_loss_and_no_leak(office: BoxOffice) -> None:
+async def test_a_stream_that_is_gone_is_booked_from_the_answers(office: BoxOffice) -> None:
     await office.create(stock=10)
     bought = await office.sell(3)
     await office.drain(1)
     await office.redis.delete(office.keys.orders)
     reconciler = office.reconciler()
-    assert (await office.reconcile(reconciler)).reason == "the gate counts a backlog and its stream is empty"
+    mended = await office.reconcile(reconciler)
+    assert (mended.reason, mended.rebooked.orders) == ("the gate counts a backlog and its stream is empty", 2)
+    await keep_receipts(office, bought)
+    settled = await office.reconcile(reconciler)
+    assert (settled.kind, settled.lost.orders) == ("none", 0)
+    assert ((await office.snapshot()).remaining, await office.booked()) == (7, 3)
+
+
+async def test_of_a_stream_and_answers_that_are_gone_the_orders_are_lost(office: BoxOffice) -> None:
+    """The control: neither store has the orders."""
+    await office.create(stock=10)
+    bought = await office.sell(3)
+    await office.drain(1)
+    await office.redis.delete(office.keys.orders, office.keys.answers(1))
+    reconciler = office.reconciler()
+    assert (await office.reconcile(reconciler)).done
     await keep_receipts(office, bought)
     settled = await office.reconcile(reconciler)
     assert (settled.kind, settled.lost.orders) == ("none", 2)
@@ -164,7 +179,8 @@ async def test_a_stream_that_is_gone_is_a_loss_and_no_leak(office: BoxOffice) ->
 
 NUMBERS = (
     *("round", "epoch", "stock", "remaining", "backlog", "accepted", "repairs", "released"),
-    *("limit", "opens", "closes", "hinted", "expires"),
+    *("limit", "opens", "closes", "hinted", "expires", "generation"),
+    *("allotted", "written", "written_orders", "acknowledged", "acknowledged_orders"),
 )
 
 

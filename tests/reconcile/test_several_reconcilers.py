@@ -56,7 +56,7 @@ async def test_a_sale_recounted_by_another_is_neither_fenced_nor_recounted_again
     await office.sell(4)
     await office.redis.delete(office.keys.sale)
     sale = await office.raise_epoch()
-    measurement, original = await office.measure(), getattr(office.gate, step)
+    observation, original = await office.observe(), getattr(office.gate, step)
 
     async def after_another(*arguments: Any) -> Any:
         monkeypatch.undo()
@@ -64,15 +64,15 @@ async def test_a_sale_recounted_by_another_is_neither_fenced_nor_recounted_again
         return await original(*arguments)
 
     monkeypatch.setattr(office.gate, step, after_another)
-    assert await fence_and_recount(sale, measurement, office.gate, office.engine) is None
+    assert await fence_and_recount(sale, observation, office.gate, office.engine) is None
     await assert_open(office, epoch=2, remaining=6)
 
 
 async def test_a_sale_that_is_created_during_a_check_is_not_lost(office: BoxOffice) -> None:
     """The check began before the gate had the sale, and ended when it was open."""
     sale = await office.create(stock=10)
-    measurement = replace(await office.measure(), before=None)
-    assert await fence_and_recount(sale, measurement, office.gate, office.engine) is None
+    observation = replace(await office.observe(), before=None)
+    assert await fence_and_recount(sale, observation, office.gate, office.engine) is None
     await assert_open(office, epoch=1, remaining=10)
 
 
@@ -88,8 +88,8 @@ async def test_an_older_copy_that_comes_during_a_check_is_fenced_and_recounted(o
     await office.sell(4)
     assert await recount(await office.raise_epoch(), office.gate, office.engine)
     await office.redis.hset(office.keys.sale, "epoch", 1)
-    measurement = replace(await office.measure(), before=None)
-    assert await fence_and_recount(await office.sale(), measurement, office.gate, office.engine)
+    observation = replace(await office.observe(), before=None)
+    assert await fence_and_recount(await office.sale(), observation, office.gate, office.engine)
     await assert_open(office, epoch=3, remaining=6)
 
 
@@ -97,10 +97,10 @@ async def test_a_finding_of_an_older_epoch_changes_nothing(office: BoxOffice) ->
     """The gate has nothing again, but the present epoch of the ledger may have been in use."""
     sale = await office.create(stock=10)
     await office.redis.delete(office.keys.sale)
-    measurement = await office.measure()
+    observation = await office.observe()
     assert await recount(await office.raise_epoch(), office.gate, office.engine)
     await office.redis.delete(office.keys.sale)
-    assert await fence_and_recount(sale, measurement, office.gate, office.engine) is None
+    assert await fence_and_recount(sale, observation, office.gate, office.engine) is None
     assert await office.gate.snapshot(NAME) is None
     assert (await office.sale()).epoch == 2
     assert (await office.reconcile()).done
@@ -112,7 +112,7 @@ async def test_a_reconciler_holds_the_lock_of_an_epoch_before_anybody_can_read_i
 ) -> None:
     sale = await office.create(stock=10)
     await office.redis.delete(office.keys.sale)
-    measurement = await office.measure()
+    observation = await office.observe()
     seen = []
 
     async def observed(*arguments: Any) -> bool:
@@ -121,7 +121,7 @@ async def test_a_reconciler_holds_the_lock_of_an_epoch_before_anybody_can_read_i
         return taken
 
     monkeypatch.setattr(repair_module, "take", observed)
-    assert await fence_and_recount(sale, measurement, office.gate, office.engine)
+    assert await fence_and_recount(sale, observation, office.gate, office.engine)
     assert seen == [(sale.epoch, True)]
     assert not await recount_lock_held(office.engine, NAME, sale.epoch + 1)
 
