@@ -23,7 +23,7 @@ from app.gate.gate import Gate
 from app.gate.server import durability_doubts
 from app.ledger.attempts import AttemptRepository
 from app.ledger.blasts import BlastRepository
-from app.ledger.connections import connection_problems
+from app.ledger.connections import connection_problems, require_writable
 from app.ledger.engine import POOL_SIZES, make_engine
 from app.ledger.receipts import ReceiptRepository
 from app.ledger.reservations import ReservationRepository
@@ -181,6 +181,7 @@ async def prepare_stores(
 
     async def ledger() -> None:
         await installation_id(engine)
+        await require_writable(engine)
         too_few_connections[:] = await connection_problems(engine, pool_sizes)
 
     async def stock_server() -> None:

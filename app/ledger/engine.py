@@ -3,12 +3,9 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from sqlalchemy import event
-from sqlalchemy.engine import AdaptedConnection
-from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from app.ledger.sessions import guard_sessions, limits, milliseconds
 from app.settings import LedgerSettings
 
 Process = Literal["api", "sale-poller", "worker", "reconciler", "operator", "blast-runner", "migrate", "test"]
@@ -44,23 +41,13 @@ def make_engine(
             "command_timeout": settings.statement_timeout_seconds + SILENCE_SECONDS,
             "server_settings": {
                 "application_name": f"atomictickets.{process}",
-                "statement_timeout": str(int(settings.statement_timeout_seconds * 1000)),
-                "lock_timeout": str(int(settings.statement_timeout_seconds * LOCK_SHARE * 1000)),
-                "idle_in_transaction_session_timeout": "30000",
+                "statement_timeout": milliseconds(settings.statement_timeout_seconds),
+                "lock_timeout": milliseconds(settings.statement_timeout_seconds * LOCK_SHARE),
+                **limits(),
                 "timezone": "UTC",
                 "search_path": f'"{settings.schema_name}"',
             },
         },
     )
-    event.listen(engine.sync_engine, "checkout", discard_closed)
+    guard_sessions(engine)
     return engine
-
-
-def discard_closed(connection: AdaptedConnection, _record: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
-    """Replace a connection that the server has closed when it is taken from the pool. The driver knows of the close.
-
-    Otherwise the first purchase of each process after a restart of Postgres would fail, however long ago the restart
-    was.
-    """
-    if connection.driver_connection.is_closed():
-        raise DisconnectionError  # SQLAlchemy opens a new connection

@@ -11,8 +11,10 @@ from contextlib import asynccontextmanager
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app.ledger import sessions
 from app.ledger.locks import KEY
 
+END_IF_IDLE = text("SELECT set_config('idle_session_timeout', :milliseconds, false)")
 TAKE = text(f"SELECT pg_try_advisory_lock({KEY})")
 TAKEN = text(f"""
     SELECT EXISTS (
@@ -36,10 +38,13 @@ async def recount_lock(engine: AsyncEngine, sale: str, epoch: int) -> AsyncItera
 async def own_session(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Yield a connection that is closed afterwards, because its locks end with its session.
 
-    If an answer is lost, the session may hold a lock that its process does not know of.
+    If an answer is lost, the session may hold a lock that its process does not know of. The server ends the session if
+    it is idle for IDLE_LOCK_SECONDS: a holder that does something else for longer sends `SELECT 1` meanwhile.
     """
     async with engine.connect() as connection:
         try:
+            await connection.execute(END_IF_IDLE, {"milliseconds": sessions.milliseconds(sessions.IDLE_LOCK_SECONDS)})
+            await connection.commit()
             yield connection
         finally:
             await connection.invalidate()

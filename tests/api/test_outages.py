@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from httpx2 import AsyncClient, Response
 
+from app.lab.stack.servers.postgres import PostgresServer
 from app.lab.stack.servers.valkey import ValkeyServer
 from app.ledger.migrate import migrate
 from app.main import Settings
@@ -143,6 +144,38 @@ async def test_a_ledger_that_is_away_is_a_503(
             return (await client.get("/sales/spring-tour")).status_code == 200
 
         await until(back)
+
+
+async def test_after_a_read_only_moment_of_the_ledger_nobody_ends_its_sessions(
+    api: Api, settings: Settings, make_postgres: Callable[..., PostgresServer], sale_terms: dict[str, Any]
+) -> None:
+    """The setting reaches the open sessions. Each new one has it from its start, as after a failover to a standby."""
+    postgres = make_postgres()
+    await migrate(postgres.url)
+
+    def read_only(value: str) -> None:
+        postgres.run_sql(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+        postgres.run_sql("SELECT pg_reload_conf()")
+
+    async with api(with_stores(settings, database_url=postgres.url)) as client:
+
+        async def ledger_is(state: str) -> bool:
+            ready = await client.get("/readyz?verbose")
+            assert ready.status_code == 200
+            return state in ready.json()["dependencies"]["ledger"]
+
+        await client.post("/sales", json=sale_terms)
+        assert await ledger_is("ok")
+        read_only("on")
+        await until(lambda: ledger_is("read-only"))
+        for _ in ("over a session that was there", "over one that has to be opened"):
+            refused = await client.post("/sales", json=sale_terms | {"name": "autumn-tour"})
+            assert (refused.status_code, refused.json()["type"]) == (503, "/problems/temporarily-unavailable")
+            assert int(refused.headers["retry-after"]) >= 1
+        assert (await client.post("/buy-ticket", json=ORDER, headers=KEY)).status_code == 200
+        read_only("off")
+        await until(lambda: ledger_is("ok"))
+        assert (await client.post("/sales", json=sale_terms | {"name": "autumn-tour"})).status_code == 201
 
 
 async def test_a_start_without_stores_ends_well(

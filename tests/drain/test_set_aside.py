@@ -93,6 +93,7 @@ async def test_an_order_booked_meanwhile_is_not_set_aside(sale_stream: SaleStrea
         ("INSERT INTO inventory (sale) VALUES ('x')", True),  # 23502
         ("SELECT 1 FROM no_such_table", False),  # 42P01: the database is not migrated yet
         ("SELECT pg_terminate_backend(pg_backend_pid())", False),  # 57P01
+        ("DO $$ BEGIN RAISE SQLSTATE '25006'; END $$", False),  # the ledger is read-only
     ],
 )
 async def test_only_a_refusal_of_the_order_itself_counts(engine: AsyncEngine, statement: str, poison: bool) -> None:
