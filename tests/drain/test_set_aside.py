@@ -101,3 +101,17 @@ async def test_only_a_refusal_of_the_order_itself_counts(engine: AsyncEngine, st
         with pytest.raises(DBAPIError) as refused:
             await connection.execute(text(statement))
     assert is_poison(refused.value) is poison
+
+
+async def test_a_read_only_ledger_charges_no_order(sale_stream: SaleStream, make_drain: MakeDrain) -> None:
+    """The session that the drain is handed has turned read-only. The next one has not."""
+    await sale_stream.open(10)
+    await sale_stream.orders(3)
+    drain = make_drain(poison_tries=1)
+    async with sale_stream.engine.connect() as connection:
+        await connection.execute(text("SET default_transaction_read_only = on"))
+        await connection.commit()
+    with pytest.raises(DBAPIError, match="read-only"):
+        await drain.sale(sale_stream.name, 10)
+    assert await drain.sale(sale_stream.name, 10) == Drained(orders=3, booked=3)
+    assert await sale_stream.rows(TRIES) == []
