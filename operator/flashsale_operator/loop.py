@@ -13,7 +13,9 @@ import structlog
 
 from app.cancellation import cancel_until_done
 from app.errors import AtomicTicketsError, TemporarilyUnavailable
+from app.ledger.clock import ledger_now
 from app.sales.managed import is_managed
+from flashsale_operator.absence import AbsenceWatch
 from flashsale_operator.kube import KubeApi
 from flashsale_operator.leader_election import LeaderElection
 from flashsale_operator.metrics import OperatorMetrics
@@ -21,7 +23,7 @@ from flashsale_operator.poll import Change, PollResult, poll
 from flashsale_operator.pool import WorkerPool
 from flashsale_operator.reconciler import FlashSaleReconciler
 from flashsale_operator.requeue import backoff, jitter
-from flashsale_operator.resource_cache import ResourceCache
+from flashsale_operator.resource_cache import Owner, ResourceCache
 from flashsale_operator.settings import OperatorSettings
 from flashsale_operator.stores import Stores
 from flashsale_operator.work_queue import WorkQueue
@@ -50,6 +52,7 @@ class FlashSaleLoop:
         self._election = election
         self._settings = settings
         self._resources = ResourceCache()
+        self._absences = AbsenceWatch(self._resources, metrics, settings.absence_grace_seconds)
         self._pool = WorkerPool(kube, settings)
         self._reconciler = FlashSaleReconciler(
             stores=stores,
@@ -96,6 +99,7 @@ class FlashSaleLoop:
                 await asyncio.wait((*acting, lost), return_when=asyncio.FIRST_COMPLETED)
             finally:
                 self._acting = False
+                self._absences.reset()
                 lost.cancel()
                 cancel_until_done(*acting)
                 await asyncio.wait(acting)
@@ -113,6 +117,7 @@ class FlashSaleLoop:
             except AtomicTicketsError as error:
                 # If the list fails or is forbidden, or the CRD is gone, no resource is taken for deleted.
                 failures += 1
+                self._absences.reset()
                 log.warning("FlashSales not listed", error=error.detail)
             pause = self._settings.resync_seconds
             await asyncio.sleep(backoff(failures, pause) if failures else jitter(pause))
@@ -143,26 +148,29 @@ class FlashSaleLoop:
             await asyncio.sleep(jitter(self._settings.poll_seconds))
 
     async def _poll(self) -> None:
-        result = await poll(self._stores, self._installation)
-        for name, change in result.changes_since(self._last_poll).items():
+        result, last = await poll(self._stores, self._installation), self._last_poll
+        if last is not None and last.incarnation != result.incarnation:
+            log.warning("the ledger's server changed", before=last.incarnation, now=result.incarnation)
+        for name, change in result.changes_since(last).items():
             self._enqueue(name, check=change is Change.STATE)
         self._last_poll = result
         await self._pool.follow(result.desired(self._resources.known))
 
     async def _resync(self) -> None:
-        """Resync the cache with a complete list of the resources.
+        """Resync the cache with a complete list of the resources, and judge the sales that have none.
 
-        The known resources and the ledger's sales are read before the list is requested. A resource that is among them
-        and not in the list has been deleted.
+        The known resources and the ledger's sales are read before the list is requested, so that the list is never
+        older than a sale that it is said to lack.
         """
         expected = self._resources.identities()
-        if self._acting:
-            expected |= await self._owners()
+        ages = await self._ages() if self._acting else {}
         bodies = await self._kube.flashsales()
         self._last_contact_at = time.monotonic()
         for name in self._resources.resync(bodies, expected):
             self._enqueue(name)
         if self._acting:
+            for name in self._absences.judge(ages, {body["metadata"]["name"] for body in bodies}):
+                self._enqueue(name)
             await self._prune()
 
     async def _prune(self) -> None:
@@ -171,17 +179,23 @@ class FlashSaleLoop:
         except TemporarilyUnavailable as error:
             log.warning("old rows not deleted, tried again at the next resync", error=error.detail)
 
-    async def _owners(self) -> set[tuple[str, str]]:
-        """Return name and uid of each resource that has a sale in the ledger; if it goes away, of those read so far."""
-        owners: set[tuple[str, str]] = set()
+    async def _ages(self) -> dict[Owner, float]:
+        """Return the owner of each sale of a resource, and the sale's age in seconds by the ledger's clock.
+
+        If the ledger goes away, return those read so far: the absences of the others then start again.
+        """
+        ages: dict[Owner, float] = {}
         after = ""
         try:
+            now = await ledger_now(self._stores.engine)
             while page := await self._stores.sales.active(after):
-                owners |= {(sale.name, sale.owner_uid) for sale in page if is_managed(sale) and sale.owner_uid}
+                for sale in page:
+                    if is_managed(sale) and sale.owner_uid:
+                        ages[sale.name, sale.owner_uid] = (now - sale.created_at).total_seconds()
                 after = page[-1].name
         except TemporarilyUnavailable as error:
             log.warning("missed deletions are looked for at the next resync", error=error.detail)
-        return owners
+        return ages
 
     def _enqueue(self, name: str, *, check: bool = True) -> None:
         if check:

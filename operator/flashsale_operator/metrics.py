@@ -1,7 +1,7 @@
-"""The operator's Prometheus metrics. The series of a sale end with its resource."""
+"""The operator's Prometheus metrics. The series of a sale end with its resource, when that of its absence begins."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
@@ -38,7 +38,8 @@ class OperatorMetrics:
             ["reason"],
             registry=self.registry,
         )
-        self.registry.register(_ScrapedMetrics(self._statuses, api_requests))
+        self._scraped = _ScrapedMetrics(self._statuses, api_requests)
+        self.registry.register(self._scraped)
 
     def serve(self, port: int) -> None:
         """Serve /metrics on `port`, in a thread."""
@@ -66,13 +67,18 @@ class OperatorMetrics:
         """End the series of this sale."""
         self._statuses.pop(sale, None)
 
+    def record_absences(self, since: Mapping[str, float]) -> None:
+        """Record all sales whose resources are absent, and since when, in monotonic seconds."""
+        self._scraped.absent_since = dict(since)
+
 
 class _ScrapedMetrics(Collector):
-    """The requests to the API server and the gauges of each sale that has a resource, computed at the scrape."""
+    """The requests to the API server and the gauges of sales, computed at the scrape, which runs in another thread."""
 
     def __init__(self, statuses: dict[str, tuple[FlashSaleStatus, float]], api_requests: Callable[[], int]) -> None:
         self._statuses = statuses
         self._api_requests = api_requests
+        self.absent_since: Mapping[str, float] = {}
 
     def collect(self) -> Iterable[Metric]:
         prefix = "atomictickets_flashsale"
@@ -89,8 +95,13 @@ class _ScrapedMetrics(Collector):
         since = GaugeMetricFamily(
             f"{prefix}_seconds_since_reconcile", "Seconds since the sale was last reconciled", labels=["sale"]
         )
+        absent = GaugeMetricFamily(
+            f"{prefix}_absent_seconds", "Seconds since a list first lacked the sale's resource", labels=["sale"]
+        )
+        for sale, first in self.absent_since.items():  # replaced as a whole, never changed
+            absent.add_metric([sale], time.monotonic() - first)
         now = time.time()
-        for sale, (status, at) in list(self._statuses.items()):  # a copy: the scrape runs in another thread
+        for sale, (status, at) in list(self._statuses.items()):  # a copy, because of the thread
             since.add_metric([sale], now - at)
             epoch.add_metric([sale], status.epoch or 0)
             phase.add_metric([sale, str(status.phase)], 1)
@@ -99,4 +110,4 @@ class _ScrapedMetrics(Collector):
                 stock.add_metric([sale, figure], getattr(status.stock, figure))
             for kind in DRIFT if status.drift else ():
                 drift.add_metric([sale, kind], getattr(status.drift, kind))
-        yield from (phase, stock, drift, epoch, desired, since)
+        yield from (phase, stock, drift, epoch, desired, since, absent)

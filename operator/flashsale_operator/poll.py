@@ -1,7 +1,8 @@
 """A cheap poll of all sales: how large their backlogs are, and which of them have changed since the last poll.
 
-A poll costs one statement per page of sales and one small script per sale, whatever the load. It finds within 2 s what
-a check would find within its interval: a counter that is gone, or a sale that sells.
+A poll costs one statement, another one per page of sales and one small script per sale, whatever the load. It finds
+within 2 s what a check would find within its interval: a counter that is gone, a sale that sells, or another server in
+the ledger's place.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 
 from app.gate.replies import GateSnapshot
+from app.ledger.incarnation import ledger_incarnation
 from app.sales.model import Sale
 from app.sales.phase import phase
 from flashsale_operator.resource.models import FlashSale, WorkersSpec
@@ -28,14 +30,18 @@ class Change(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PollResult:
-    """All sales that are not removed, with their gate snapshots, as they were at one poll."""
+    """All sales that are not removed, with their gate snapshots, and the ledger's incarnation, all as of one poll."""
 
     sales: Mapping[str, Sale]
     gates: Mapping[str, GateSnapshot | None]
+    incarnation: str
 
     def changes_since(self, before: "PollResult | None") -> dict[str, Change]:
-        """Return the sales that have changed since `before`, by name; all of them if it is None."""
-        if before is None:
+        """Return the sales that have changed since `before`, by name; all of them if it is None.
+
+        All have changed as well if the ledger's server has: it may lack what the sales had committed.
+        """
+        if before is None or before.incarnation != self.incarnation:
             return dict.fromkeys(self.sales, Change.STATE)
         changes = {}
         for name, sale in self.sales.items():
@@ -74,7 +80,8 @@ async def poll(stores: Stores, installation: str) -> PollResult:
         if len(page) < PAGE:
             break
     gated = [name for name, sale in sales.items() if _has_gate(stores, sale)]
-    return PollResult(sales, dict(zip(gated, await stores.gate.snapshots(gated), strict=True)))
+    gates = dict(zip(gated, await stores.gate.snapshots(gated), strict=True))
+    return PollResult(sales, gates, await ledger_incarnation(stores.engine))
 
 
 def _has_gate(stores: Stores, sale: Sale) -> bool:

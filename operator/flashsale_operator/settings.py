@@ -26,7 +26,8 @@ class OperatorSettings(EnvironmentSettings):
     max_workers: NonNegativeInt = 10
     stabilization_seconds: NonNegativeFloat = 60.0  # scale-down waits until no larger size was desired for so long
     poll_seconds: PositiveFloat = 2.0  # a backlog is seen within this time; counters are written no more often
-    resync_seconds: PositiveFloat = 30.0  # a deletion that the watch missed is found within this time
+    resync_seconds: PositiveFloat = 30.0  # a resource that the watch missed is found within this time
+    absence_grace_seconds: PositiveFloat = 300.0  # a sale whose resource is in no list for so long ends
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0  # 0 disables the metrics
     sales_at_once: Annotated[int, Field(ge=1, le=50)] = 8  # reconciled in parallel; each holds up to two connections
 

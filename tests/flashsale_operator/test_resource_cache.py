@@ -49,7 +49,7 @@ def test_a_deletion_is_of_one_uid() -> None:
     assert resources.deleted == {"drop": {"1"}}
 
 
-def test_a_resync_finds_what_the_watch_missed() -> None:
+def test_a_resync_finds_what_the_watch_missed_and_takes_nothing_for_deleted() -> None:
     resources = ResourceCache()
     resources.upsert(resource("gone", uid="1"))
     resources.upsert(resource("stays", uid="2"))
@@ -58,4 +58,4 @@ def test_a_resync_finds_what_the_watch_missed() -> None:
     changed = resources.resync([resource("stays", uid="2"), resource("new", uid="5")], expected)
     assert changed == {"gone", "new", "unknown here"}
     assert resources.known.keys() == {"stays", "later", "new"}
-    assert resources.deleted == {"gone": {"1"}, "unknown here": {"3"}}
+    assert resources.deleted == {}
