@@ -18,6 +18,11 @@ class StandInKube(KubeApi):
         self.resource: Object = {}
         self.away = False
 
+    async def flashsales(self) -> list[Object]:
+        if self.away:
+            raise KubeUnavailable("The API server is away.")
+        return [self.resource] if self.resource else []
+
     async def flashsale(self, name: str) -> Object:
         if not self.resource:
             raise KubeMissing(404, name)
