@@ -97,6 +97,7 @@ class Installation:
             "OPERATOR_RENEW_DEADLINE_SECONDS": "4",
             "OPERATOR_RETRY_PERIOD_SECONDS": "1",
             "OPERATOR_RESYNC_SECONDS": "3",
+            "OPERATOR_ABSENCE_GRACE_SECONDS": "1",
             "OPERATOR_POLL_SECONDS": "0.5",
             "OPERATOR_STABILIZATION_SECONDS": "2",
         }

@@ -29,6 +29,7 @@ AS_DEPLOYED = {
         "renew_deadline_seconds",
         "retry_period_seconds",
         "resync_seconds",
+        "absence_grace_seconds",
         "poll_seconds",
         "stabilization_seconds",
     )
