@@ -19,6 +19,7 @@ pytestmark = pytest.mark.cluster
 ABSENT = 'atomictickets_flashsale_absent_seconds{sale="drop"}'
 
 
+# This takes 13 s, because the Lease of a killed operator lasts for 6 s.
 async def test_the_documented_order_keeps_every_sale(
     installation: Installation,
     sales: SaleRepository,
