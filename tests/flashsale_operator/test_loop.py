@@ -43,8 +43,9 @@ class Operator:
         )
         election = LeaderElection(self.kube, settings, "operator")
         self.loop = FlashSaleLoop(self.stores, self.kube, election, self.metrics, settings)
-        endless = (election.run(), self.loop.resync_forever(), self.loop.lead_forever())
-        tasks = [asyncio.create_task(each) for each in endless]
+        self.electing = asyncio.create_task(election.run())
+        endless = (self.loop.resync_forever(), self.loop.lead_forever())
+        tasks = [self.electing, *(asyncio.create_task(each) for each in endless)]
         try:
             yield self
         finally:
@@ -104,6 +105,17 @@ async def test_without_a_grace_time_they_start_another_round(
     sale = await stores.sales.get("drop")
     assert sale is not None
     assert (sale.round, (await office.snapshot()).remaining) == (2, 10)
+
+
+@pytest.mark.parametrize("ends", ["a list failed", "the lead was lost"])
+async def test_an_absence_is_told_no_longer_than_it_is_known(stores: Stores, kube: StandInKube, ends: str) -> None:
+    async with Operator(stores, kube, LONG).running() as operator:
+        await until(operator.tells_absence)
+        if ends == "a list failed":
+            kube.away = True
+        else:
+            operator.electing.cancel()
+        await until(lambda: not operator.tells_absence())
 
 
 async def test_a_deletion_that_was_seen_ends_the_sale_at_once(stores: Stores, kube: StandInKube) -> None:
