@@ -5,7 +5,7 @@ To the ledger this is what the run id is to the gate. After a change, what was c
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.ledger.availability import ledger_reachable
 
@@ -24,10 +24,16 @@ async def ledger_incarnation(engine: AsyncEngine) -> str:
     Postgres is away.
     """
     with ledger_reachable():
-        try:
-            async with engine.connect() as connection:
-                return str((await connection.execute(INCARNATION)).scalar_one())
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) not in HIDDEN:
-                raise
-            return ""
+        async with engine.connect() as connection:
+            return await read_incarnation(connection)
+
+
+async def read_incarnation(connection: AsyncConnection) -> str:
+    """Return the same, read in a transaction of its own on a connection that has none open."""
+    try:
+        async with connection.begin():
+            return str(await connection.scalar(INCARNATION))
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) not in HIDDEN:
+            raise
+        return ""

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.drain.set_aside import forget_tries
+from app.drain.set_aside import entry_key, forget_tries
 from app.gate.gate import Gate
 from app.ledger.availability import ledger_reachable
 from app.ledger.bookings import book
@@ -54,45 +54,44 @@ NONE = Rebooked()
 
 
 async def rebook_rounds(sale: str, newest: int, gate: Gate, engine: AsyncEngine) -> Rebooked:
-    """Do so for round `newest` and for the earlier ones, as far back as the gate remembers answers."""
-    total = await rebook(sale, newest, gate, engine)
-    for round_ in range(newest - 1, 0, -1):
-        if not await gate.remembered(sale, round_):
-            break
-        total += await rebook(sale, round_, gate, engine)
+    """Book again the lost orders of round `newest` and of the earlier ones, as far back as the gate has answers.
+
+    Raise TemporarilyUnavailable if a store is away.
+    """
+    total = NONE
+    with ledger_reachable():
+        async with engine.connect() as ledger:
+            for round_ in range(newest, 0, -1):
+                if round_ < newest and not await gate.remembered(sale, round_):
+                    break
+                total += await rebook(sale, round_, gate, ledger)
     return total
 
 
-async def rebook(sale: str, round_: int, gate: Gate, engine: AsyncEngine) -> Rebooked:
-    """Book the round's lost orders again. Raise TemporarilyUnavailable if a store is away."""
+async def rebook(sale: str, round_: int, gate: Gate, ledger: AsyncConnection) -> Rebooked:
+    """Do so for one round, in transactions of `ledger`, which has none open."""
     total = NONE
     async for orders in gate.remembered_orders(sale, round_):
-        lost = await gate.without_entry(sale, await _not_in_ledger(sale, orders, engine))
+        lost = await gate.without_entry(sale, await _not_in_ledger(sale, orders, ledger))
         if lost:
-            total += await _book(sale, sorted(lost, key=lambda order: (order.epoch, order.number)), engine)
+            total += await _book(sale, sorted(lost, key=lambda order: (order.epoch, order.number)), ledger)
     return total
 
 
-async def _not_in_ledger(sale: str, orders: Sequence[Order], engine: AsyncEngine) -> list[Order]:
+async def _not_in_ledger(sale: str, orders: Sequence[Order], ledger: AsyncConnection) -> list[Order]:
     by_id = {order.reservation_id: order for order in orders}
-    asked = {
-        "sale": sale,
-        "ids": list(by_id),
-        "entries": [f"{order.entry}.{order.id.nonce}" for order in by_id.values()],
-    }
-    with ledger_reachable():
-        async with engine.connect() as connection:
-            return [by_id[id_] for id_ in (await connection.execute(MISSING, asked)).scalars()]
+    asked = {"sale": sale, "ids": list(by_id), "entries": [entry_key(order) for order in by_id.values()]}
+    async with ledger.begin():
+        return [by_id[id_] for id_ in (await ledger.execute(MISSING, asked)).scalars()]
 
 
-async def _book(sale: str, orders: Sequence[Order], engine: AsyncEngine) -> Rebooked:
+async def _book(sale: str, orders: Sequence[Order], ledger: AsyncConnection) -> Rebooked:
     """Book the orders in one transaction, and log them."""
-    with ledger_reachable():
-        async with engine.begin() as connection:
-            booked = await book(connection, sale, orders)
-            await forget_tries(connection, sale, orders)  # if a worker has set one aside meanwhile
-            ids = [row.order.reservation_id for row in booked.rows]
-            await connection.execute(MARK, {"ids": ids})
+    async with ledger.begin():
+        booked = await book(ledger, sale, orders)
+        await forget_tries(ledger, sale, orders)  # if a worker has set one aside meanwhile
+        ids = [row.order.reservation_id for row in booked.rows]
+        await ledger.execute(MARK, {"ids": ids})
     rebooked = Rebooked(len(ids), sum(row.order.quantity for row in booked.rows), booked.rejected)
     if ids:
         REBOOKED.inc(rebooked.tickets)

@@ -38,7 +38,7 @@ from app.gate.gate import Gate
 from app.gate.replies import RestoredOrder
 from app.ledger.availability import ledger_reachable
 from app.ledger.booking_plan import BookingStatus
-from app.ledger.incarnation import ledger_incarnation
+from app.ledger.incarnation import read_incarnation
 from app.ledger.sales import claim_seed
 from app.reconcile.rebook import NONE, Rebooked, rebook
 from app.reconcile.recount_lock import recount_lock
@@ -60,6 +60,8 @@ SET_ASIDE = text("""
     WHERE sale = :sale AND round = :round AND set_aside_at IS NOT NULL AND entry > :after
     ORDER BY entry LIMIT :page
 """)
+
+KEEP_LOCK = text("SELECT 1")  # the server ends the session of a recount lock that is idle for too long
 
 log = structlog.get_logger()
 
@@ -90,16 +92,20 @@ async def recount(sale: Sale, gate: Gate, engine: AsyncEngine) -> Recounted | No
             async with ledger.begin():
                 if not await claim_seed(ledger, sale):
                     return None
-            return await recount_claimed(ledger, sale, gate, engine)
+            return await recount_claimed(ledger, sale, gate)
 
 
-async def recount_claimed(ledger: AsyncConnection, sale: Sale, gate: Gate, engine: AsyncEngine) -> Recounted | None:
+async def recount_claimed(ledger: AsyncConnection, sale: Sale, gate: Gate) -> Recounted | None:
     """Do the same after the claim, on the connection that holds the recount lock and has no transaction open."""
-    if not await gate.seed(sale, await ledger_incarnation(engine)):
+    if not await gate.seed(sale, await read_incarnation(ledger)):
         return None
-    rebooked = await rebook(sale.name, sale.round, gate, engine)
+    rebooked = await rebook(sale.name, sale.round, gate, ledger)
     await ledger.execution_options(isolation_level="AUTOCOMMIT")  # no long read may hold back a vacuum
-    waiting = await read_backlog(gate, sale.name, sale.round)
+
+    async def keep_lock() -> None:
+        await ledger.execute(KEEP_LOCK)
+
+    waiting = await read_backlog(gate, sale.name, sale.round, each_page=keep_lock)
     in_stream = tuple(order.reservation_id for order in waiting.orders.values())
     booked = await _restore_bookings(sale, gate, ledger, waiting)
     if booked is None:

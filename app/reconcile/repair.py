@@ -8,7 +8,7 @@ from app.gate.gate import Gate
 from app.ledger.availability import ledger_reachable
 from app.ledger.sales import claim_seed, lock_sale, raise_epoch
 from app.reconcile.observation import LedgerRound, Observation
-from app.reconcile.rebook import rebook
+from app.reconcile.rebook import rebook_rounds
 from app.reconcile.recount import Recounted, recount_claimed
 from app.reconcile.recount_lock import own_session, recount_lock_held, take
 from app.sales.model import Sale
@@ -52,7 +52,7 @@ async def fence_and_recount(sale: Sale, observation: Observation, gate: Gate, en
                 raised = await raise_epoch(ledger, present, beyond=beyond)
                 if not await take(ledger, sale.name, raised.epoch) or not await claim_seed(ledger, raised):
                     return None
-            return await recount_claimed(ledger, raised, gate, engine)
+            return await recount_claimed(ledger, raised, gate)
 
 
 def _expected_epoch(observation: Observation) -> int:
@@ -88,7 +88,7 @@ async def remove(sale: Sale, gate: Gate, engine: AsyncEngine) -> bool:
     The sale's row is locked meanwhile: the next round either begins after the keys are gone, or keeps them. Dying
     before the commit leaves a sale without keys that is not marked as removed; the next check marks it.
     """
-    await rebook(sale.name, sale.round, gate, engine)
+    await rebook_rounds(sale.name, sale.round, gate, engine)
     values = {"sale": sale.name, "round": sale.round}
     with ledger_reachable():
         async with engine.begin() as connection:

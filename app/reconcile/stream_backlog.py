@@ -1,5 +1,6 @@
 """The orders of one round that wait in the stream, as a recount and a measurement need them."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from app.drain.set_aside import entry_key
@@ -8,6 +9,10 @@ from app.sales.order import Order, parse_entry
 
 PurchaseKey = tuple[str, str]
 """Customer and idempotency key. The ledger books each pair once, so a second order of a pair takes no tickets."""
+
+
+async def nothing() -> None:
+    """Do nothing. This is the default of `each_page`."""
 
 
 @dataclass(slots=True)
@@ -30,11 +35,21 @@ class StreamBacklog:
 
 
 async def read_backlog(
-    gate: Gate, sale: str, round_: int, *, up_to: str = "+", bound: int | None = None
+    gate: Gate,
+    sale: str,
+    round_: int,
+    *,
+    up_to: str = "+",
+    bound: int | None = None,
+    each_page: Callable[[], Awaitable[None]] = nothing,
 ) -> StreamBacklog:
-    """Read the stream in pages, up to the entry `up_to`. Stop after about `bound` entries, if a bound is given."""
+    """Read the stream in pages, up to the entry `up_to`. Stop after about `bound` entries, if a bound is given.
+
+    Await `each_page` with each page.
+    """
     waiting = StreamBacklog()
     async for page in gate.entries(sale, up_to):
+        await each_page()
         if bound is not None and waiting.entries >= bound:
             waiting.complete = False
             break

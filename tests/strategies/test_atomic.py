@@ -114,7 +114,8 @@ async def test_orders_that_redis_forgot_are_found_by_what_buyers_were_promised(a
     outcomes = [await atomic_sale.strategy.buy(a_purchase(key=f"k{number}")) for number in range(3)]
     await atomic_sale.drain.sale("drop", 5)
     lost = await atomic_sale.strategy.buy(a_purchase(key="lost", quantity=2))
-    await atomic_sale.redis.unlink(atomic_sale.gate.keys("drop").sale, atomic_sale.gate.keys("drop").orders)
+    keys = atomic_sale.gate.keys("drop")
+    await atomic_sale.redis.unlink(keys.sale, keys.orders, keys.answers(sale.round))
 
     # There are no more purchases: the strategy's own watch must notice the loss and write the receipts by itself.
     async def has_receipts() -> bool:
