@@ -41,6 +41,17 @@ SET_ASIDE = text("""
     INSERT INTO set_aside (sale, entry, round, epoch, number, quantity, payload, reason, tries, set_aside_at)
     VALUES (:sale, :entry, :round, :epoch, :number, :quantity, :payload, 'poison', 3, now())
 """)
+LOSE = text("""
+    WITH lost AS (DELETE FROM bookings WHERE reservation_id = ANY(:ids) RETURNING sale, round, quantity, status)
+    UPDATE inventory i SET booked = i.booked - summed.tickets
+    FROM (SELECT sale, round, sum(quantity) AS tickets FROM lost WHERE status = 'booked' GROUP BY sale, round) summed
+    WHERE i.sale = summed.sale AND i.round = summed.round
+""")
+LOSE_ROUND = (
+    "DELETE FROM bookings WHERE round = :round",
+    "DELETE FROM inventory WHERE round = :round",
+    "UPDATE sales SET round = :round - 1",
+)
 
 
 class BoxOffice:
@@ -56,9 +67,20 @@ class BoxOffice:
 
     async def create(self, stock: int = 100, **terms: Any) -> Sale:
         """Create the sale, open it at the gate and return it."""
+        sale = await self.declare(stock, **terms)
+        assert await recount(sale, self.gate, self.engine)
+        return sale
+
+    async def declare(self, stock: int = 100, **terms: Any) -> Sale:
+        """Create the sale in the ledger alone, and return it."""
         created = await self.sales.create(SaleTerms(name=NAME, strategy="atomic", stock=stock, **terms), guarded=True)
-        assert await recount(created.sale, self.gate, self.engine)
         return created.sale
+
+    async def next_round(self) -> Sale:
+        """Start the next round, open it at the gate and return the sale."""
+        sale = await self.sales.next_round(NAME)
+        assert await recount(sale, self.gate, self.engine)
+        return sale
 
     async def sale(self) -> Sale:
         sale = await self.sales.get(NAME)
@@ -120,6 +142,22 @@ class BoxOffice:
             row = {"id": str(reservation), "sale": NAME, "round": reservation.round}
             quantity = await connection.scalar(CANCEL, row)
             await connection.execute(ADD, {**row, "tickets": -quantity, "epoch": 2**31})
+
+    async def lose(self, reservations: list[ReservationId]) -> None:
+        """Take the bookings from the ledger, as if the server that had committed them were replaced by an older one."""
+        async with self.engine.begin() as connection:
+            await connection.execute(LOSE, {"ids": [str(reservation) for reservation in reservations]})
+
+    async def lose_round(self, round_: int) -> None:
+        """Take the round and its bookings from the ledger."""
+        async with self.engine.begin() as connection:
+            for statement in LOSE_ROUND:
+                await connection.execute(text(statement), {"round": round_})
+
+    async def lose_sale(self) -> None:
+        """Take the sale from the ledger, with all that belongs to it."""
+        async with self.engine.begin() as connection:
+            await connection.execute(text("TRUNCATE sales CASCADE"))
 
     async def set_stock(self, stock: int) -> None:
         """Commit another stock in the ledger. The gate does not know of it yet."""
