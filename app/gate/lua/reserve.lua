@@ -115,7 +115,7 @@ if #winners > 0 then
   -- A clock that was set back must not stop the hints until it has caught up.
   if now < hinted or now - hinted >= HINT_EVERY_MS then hint, hinted = 1, now end
   redis.call('HSET', KEYS[1], 'remaining', remaining, 'hinted', hinted)
-  local remembered, counted, failure = {}, {}, nil
+  local remembered, counted, failure, of_epoch = {}, {}, nil, ' ' .. epoch .. ' '
   for _, purchase in ipairs(winners) do
     local order = {'round', round, 'epoch', epoch, 'number', purchase.number, 'customer', purchase.customer,
       'key', purchase.key, 'quantity', purchase.quantity, 'nonce', purchase.nonce, 'ticket', purchase.ticket}
@@ -133,8 +133,8 @@ if #winners > 0 then
     backlog = backlog + purchase.quantity
     -- With the rest of the order, the ledger can be given the booking again if it loses it.
     remembered[#remembered + 1] = purchase.field
-    remembered[#remembered + 1] = table.concat({entry, purchase.nonce, purchase.quantity, epoch, purchase.number,
-      purchase.ticket}, ' ')
+    remembered[#remembered + 1] = entry .. ' ' .. purchase.nonce .. ' ' .. purchase.quantity .. of_epoch ..
+      purchase.number .. ' ' .. purchase.ticket
     if limit > 0 then
       counted[#counted + 1] = purchase.customer
       counted[#counted + 1] = holds[purchase.customer]
