@@ -91,7 +91,7 @@ async def open_services(settings: Settings, readiness: Readiness, stack: AsyncEx
     stack.push_async_callback(engine.dispose)
     redis = make_redis(settings.stores.redis_url, "api", settings.gate)
     stack.push_async_callback(redis.aclose)
-    gate = Gate(redis, settings.gate.key_prefix, settings.gate.answer_life_seconds)
+    gate = Gate.of(redis, settings.gate)
     sales, receipts = SaleRepository(engine), ReceiptRepository(engine)
     hints = Hints(settings.stores.broker_url)
     stack.push_async_callback(hints.close)

@@ -30,7 +30,7 @@ async def serve() -> None:
     engine = make_engine(stores.database_url, "reconciler", LedgerSettings())
     redis = make_redis(stores.redis_url, "reconciler", gate_settings)
     ready = asyncio.Event()
-    gate = Gate(redis, gate_settings.key_prefix, gate_settings.answer_life_seconds)
+    gate = Gate.of(redis, gate_settings)
     reconciler = Reconciler(engine, gate, STRATEGIES, settings)
 
     try:

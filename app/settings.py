@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     BeforeValidator,
     Field,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     SecretStr,
@@ -145,6 +146,14 @@ class GateSettings(EnvironmentSettings):
     # how long a round's answers live after its end; as long, a ledger that went back is given lost bookings again
     answer_life_seconds: PositiveInt = ANSWER_LIFE_SECONDS
     queue_seconds: PositiveFloat = 2.0  # a purchase that is still unsent after this leaves the queue; nothing was taken
+    wait_replicas: NonNegativeInt = 0  # that must have an order before its buyer is told; 0 waits for none
+    wait_milliseconds: PositiveInt = 100  # for these replicas; 0 would mean forever to the server
+
+    @model_validator(mode="after")
+    def _waits_within_the_timeout(self) -> Self:
+        if self.wait_replicas and self.wait_milliseconds >= self.command_timeout_seconds * 1000:
+            raise ValueError("GATE_WAIT_MILLISECONDS must be shorter than GATE_COMMAND_TIMEOUT_SECONDS")
+        return self
 
 
 class LedgerSettings(EnvironmentSettings):

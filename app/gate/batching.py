@@ -17,7 +17,7 @@ from app.errors import AtomicTicketsError, TemporarilyUnavailable
 from app.gate.replies import BatchReply, Decision, DecisionFailed, FencingToken, GateBusy, GateForgot, GateUnavailable
 from app.gate.tracing import call_span, record_reply, reserve_span
 from app.sales.model import Purchase
-from app.sales.outcomes import Outcome
+from app.sales.outcomes import Outcome, Reserved
 from app.sales.recent import KNOWN_SALES, remember
 from app.settings import GateSettings
 from app.telemetry.spans import current_traceparent
@@ -39,6 +39,8 @@ REFUSAL_DETAILS = {
     "fenced": "The sale is being recounted",
     "stale": "The sale is being reset",
 }
+
+UNCONFIRMED = "The purchase may have been accepted, but too few replicas have it yet. Retry with the same key."
 
 log = structlog.get_logger()
 
@@ -78,7 +80,8 @@ def _ignore(*_: object) -> None:
 class PurchaseBatcher:
     """The bounded queues of one process before a counter, usually the gate. Each sale has its own, first in, first out.
 
-    `on_accepted(sale, token, acceptances)` is called after each call that accepted purchases.
+    `on_accepted(sale, token, acceptances)` is called after each call that accepted purchases. `acceptances` is empty if
+    their buyers were not told, because too few replicas have the orders.
     `on_notice(sale, token, notice)` is called if a reply is a reason to send a hint (the notice is 'hint') or to check
     the sale ('behind' or a result other than 'decided').
     `command` is the Redis command that calls the gate; it names the call's span.
@@ -173,15 +176,20 @@ class PurchaseBatcher:
                 self._queues.pop(queue.sale, None)  # a name that the gate does not know must not stay
 
     def _answer(self, batch: list[QueuedPurchase], reply: BatchReply) -> None:
-        """Set the outcome of each purchase, and report the acceptances, also those whose caller was cancelled."""
+        """Set the outcome of each purchase, and report the acceptances, also those whose caller was cancelled.
+
+        If too few replicas have the orders, no buyer is told of one; refusals took nothing, and are told.
+        """
         accepted = []
         for queued, decision in zip(batch, reply.decisions, strict=True):
             if decision.number:
                 accepted.append((queued.purchase, decision))
-            if not queued.future.done():
+            if not reply.confirmed and isinstance(decision.outcome, Reserved):
+                _fail([queued], GateUnavailable(UNCONFIRMED))
+            elif not queued.future.done():
                 queued.future.set_result(decision.outcome)
         if accepted:
-            self._on_accepted(batch[0].purchase.sale, reply.token, accepted)
+            self._on_accepted(batch[0].purchase.sale, reply.token, accepted if reply.confirmed else [])
 
     async def _call(self, queue: SaleQueue, batch: list[QueuedPurchase]) -> BatchReply:
         """Make the shared call, in a span if one of its purchases is sampled."""

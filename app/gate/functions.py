@@ -52,12 +52,14 @@ class FunctionGate(Gate):
     def _call_name(self, script: str) -> str:
         return function_name(script)
 
-    async def _evaluate(self, server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+    async def _evaluate(
+        self, server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int], mark: str
+    ) -> tuple[Any, bool]:
         """Call the function. If the server lacks it, load it there and call again."""
         try:
-            return await super()._evaluate(server, name, keys, arguments)
+            return await super()._evaluate(server, name, keys, arguments, mark)
         except ResponseError as error:
             if NOT_FOUND not in str(error):
                 raise
         await server.function_load(library(name), replace=True)
-        return await super()._evaluate(server, name, keys, arguments)
+        return await super()._evaluate(server, name, keys, arguments, mark)

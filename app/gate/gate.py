@@ -6,7 +6,7 @@ One script call decides a purchase, and nobody sees half of it. (reserve.lua say
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from hiredis import pack_command
 from redis.asyncio import Redis
@@ -16,11 +16,12 @@ from redis.exceptions import ResponseError
 from app.gate.answers import answer_of
 from app.gate.keys import SaleKeys
 from app.gate.reading import GateReader
+from app.gate.replicas import NO_WAIT, ReplicaWait
 from app.gate.replies import BatchReply, FencingToken, GateSnapshot, RestoredOrder
 from app.gate.scripts import digest
 from app.gate.server import claim
 from app.sales.model import Purchase, ReservationId, Sale
-from app.settings import ANSWER_LIFE_SECONDS
+from app.settings import ANSWER_LIFE_SECONDS, GateSettings
 from app.telemetry.spans import current_traceparent
 
 MAX_ROUND_TRIES = 3
@@ -39,9 +40,27 @@ class Gate(GateReader):
 
     command: ClassVar[str] = "EVALSHA"
 
-    def __init__(self, redis: Redis, prefix: str, answer_life_seconds: int = ANSWER_LIFE_SECONDS) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        prefix: str,
+        *,
+        answer_life_seconds: int = ANSWER_LIFE_SECONDS,
+        wait: ReplicaWait = NO_WAIT,
+    ) -> None:
         super().__init__(redis, prefix)
         self._answer_life_seconds = answer_life_seconds
+        self._wait = wait
+
+    @classmethod
+    def of(cls, redis: "Redis", settings: GateSettings) -> Self:
+        """Return a gate with these settings."""
+        return cls(
+            redis,
+            settings.key_prefix,
+            answer_life_seconds=settings.answer_life_seconds,
+            wait=ReplicaWait.of(settings),
+        )
 
     async def load_scripts(self) -> None:
         """Load the scripts of SCRIPTS on each server, so that no purchase meets NOSCRIPT."""
@@ -59,10 +78,11 @@ class Gate(GateReader):
             arguments += (purchase.customer, purchase.key, purchase.quantity, purchase.nonce, purchase.traceparent)
         names = (keys.sale, keys.orders, keys.answers(token.round), keys.customers(token.round))
 
-        async def call(server: "Redis") -> Any:
-            return await self._evaluate(server, "reserve", names, arguments)
+        async def call(server: "Redis") -> tuple[Any, bool]:
+            return await self._evaluate(server, "reserve", names, arguments, keys.wait)
 
-        return BatchReply.of(sale, purchases, await self._call(self._scripts.evaluate("reserve", names, call)))
+        reply, confirmed = await self._call(self._scripts.evaluate("reserve", names, call))
+        return BatchReply.of(sale, purchases, reply, confirmed=confirmed)
 
     async def seed(self, sale: Sale, ledger: str = "") -> bool:
         """Seed the sale in the state `fenced`. Return False if the gate's epoch is not older, or during a reset.
@@ -195,8 +215,13 @@ class Gate(GateReader):
         """Return the name by which `command` calls the script."""
         return digest(script)
 
-    async def _evaluate(self, server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
-        """Call the script with the run id of the connection's server inserted as third argument."""
+    async def _evaluate(
+        self, server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int], mark: str
+    ) -> tuple[Any, bool]:
+        """Call the script with the run id of the connection's server inserted as third argument.
+
+        Return its reply, and whether enough replicas confirm it. `mark`: see ReplicaWait.
+        """
         pool = server.connection_pool
         connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py does not type it
         try:
@@ -205,6 +230,7 @@ class Gate(GateReader):
             # hiredis packs in C, which saves 3 us of the 10 us that a purchase costs with redis-py's own packing.
             await connection.send_packed_command([pack_command(command)])  # type: ignore[arg-type]  # its stub lacks an ellipsis
             reply = await connection.read_response()
+            confirmed = await self._wait.confirms(connection, reply, mark)
         except ResponseError:
             raise
         except BaseException:
@@ -213,7 +239,7 @@ class Gate(GateReader):
             raise
         finally:
             await pool.release(connection)
-        return reply
+        return reply, confirmed
 
 
 def has_terms(snapshot: GateSnapshot, sale: Sale) -> bool:

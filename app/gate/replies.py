@@ -75,6 +75,7 @@ class BatchReply:
     `hint_due`: whether the caller should send a hint to the workers. `remaining`: tickets after the call.
     `seeded_by`: if the result is 'stale', the traceparent of the span that seeded the present epoch; '' if that span
     is not sampled.
+    `confirmed`: whether enough replicas have the orders that the decisions promise. If not, no buyer is told of them.
     """
 
     result: str
@@ -83,9 +84,10 @@ class BatchReply:
     remaining: int
     decisions: list[Decision]
     seeded_by: str = ""
+    confirmed: bool = True
 
     @classmethod
-    def of(cls, sale: str, purchases: Sequence[Purchase], reply: list[Any]) -> Self:
+    def of(cls, sale: str, purchases: Sequence[Purchase], reply: list[Any], *, confirmed: bool = True) -> Self:
         """Return the reply from the values that reserve.lua returns."""
         result, round_, epoch, hint, opens_in_ms, remaining = reply[:HEADER]
         decisions = []
@@ -96,7 +98,7 @@ class BatchReply:
                 for purchase, answer in zip(purchases, answers, strict=True)
             ]
         seeded_by = reply[HEADER] if result == "stale" else ""
-        return cls(result, FencingToken(epoch, round_), hint == 1, remaining, decisions, seeded_by)
+        return cls(result, FencingToken(epoch, round_), hint == 1, remaining, decisions, seeded_by, confirmed)
 
 
 @dataclass(frozen=True, slots=True)

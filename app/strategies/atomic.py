@@ -114,7 +114,10 @@ class AtomicStrategy:
         return won if won.quantity == purchase.quantity else KeyReused(won.quantity)
 
     def _accepted(self, sale: str, token: FencingToken, accepted: Sequence[tuple[Purchase, Decision]]) -> None:
-        """Remember the acceptances of one call, owe the workers a hint, and start the watch if it is not running."""
+        """Remember the acceptances that buyers were told of, owe the workers a hint, and start the watch if it is off.
+
+        `accepted` is empty if the call accepted purchases whose buyers were not told.
+        """
         remember(self._epochs, sale, token.epoch, KNOWN_SALES)
         self._recent.add(AcceptedBatch(time.monotonic(), sale, token, accepted))
         self._hints.send_later(sale)

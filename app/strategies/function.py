@@ -26,8 +26,7 @@ class FunctionStrategy(AtomicStrategy):
 
     @classmethod
     def build(cls, dependencies: StrategyDependencies) -> Self:
-        settings = dependencies.gate_settings
-        gate = FunctionGate(dependencies.redis, settings.key_prefix, settings.answer_life_seconds)
+        gate = FunctionGate.of(dependencies.redis, dependencies.gate_settings)
         return cls(replace(dependencies, gate=gate))
 
     async def prepare(self, sale: Sale) -> None:

@@ -54,7 +54,7 @@ class Stores:
         engine = make_engine(addresses.database_url, "operator", LedgerSettings(), pool_size=pool_size)
         redis = make_redis(addresses.redis_url, "operator", gate_settings)
         broker = make_redis(addresses.broker_url, "operator", gate_settings)
-        gate = Gate(redis, gate_settings.key_prefix, gate_settings.answer_life_seconds)
+        gate = Gate.of(redis, gate_settings)
         hints, sales = Hints(addresses.broker_url), SaleRepository(engine)
         dependencies = StrategyDependencies(
             engine=engine,
