@@ -8,18 +8,23 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import redis.asyncio as redis
+import structlog
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError
+from redis.exceptions import ReadOnlyError, RedisError
 
 from app.gate.cluster import Address, ClusterRedis
 from app.redis_address import RedisAddress
 from app.settings import GateSettings
 
 Locate = Callable[[], Awaitable[Address]]
+
+ASK_SECONDS = 1.0  # between two questions to the Sentinels while connections stay open
+
+log = structlog.get_logger()
 
 
 class CancellableConnection(redis.Connection):
@@ -73,9 +78,11 @@ class CancellableTlsConnection(CancellableConnection, redis.SSLConnection):
 class SentinelPool(redis.BlockingConnectionPool):
     """The connections to the primary that the Sentinels name. A connection to an earlier primary is not used again.
 
-    The Sentinels are asked at each connect. After the loss of a node each connection that is still open would cost a
-    call the command's timeout. In a split brain the busiest connections would stay with the old primary, because the
-    pool hands out first what was released last.
+    The Sentinels are asked at each connect, and from the first one on every ASK_SECONDS in the background, until the
+    pool is closed. An old primary that is cut off from its Sentinels closes no connection, so nothing else would make
+    this process leave it. After the loss of a node each connection that is still open would cost a call the command's
+    timeout. In a split brain the busiest connections would stay with the old primary, because the pool hands out first
+    what was released last.
 
     redis-py's own pool closes all idle connections once a connect finds the move, and awaits each close. Over TLS a
     silent server makes that 0.5 s, in which other calls take these connections: 7 of 60 calls failed (measured). Here
@@ -89,6 +96,7 @@ class SentinelPool(redis.BlockingConnectionPool):
         self._address: Address | None = None
         self._asked = 0
         self._answered = 0
+        self._watch: asyncio.Task[None] | None = None
 
     def make_connection(self) -> Any:
         connection = super().make_connection()  # type: ignore[no-untyped-call]  # redis-py does not type it
@@ -96,15 +104,34 @@ class SentinelPool(redis.BlockingConnectionPool):
         return connection
 
     async def ensure_connection(self, connection: Any) -> None:
+        if self._watch is None or self._watch.done():
+            self._watch = asyncio.create_task(self._follow_primary())
         if (connection.host, connection.port) != self._address:
             await connection.disconnect(nowait=True)
         await super().ensure_connection(connection)
 
     async def aclose(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait({self._watch})
         try:
             await super().aclose()
         finally:
             await self._sentinels.aclose()
+
+    async def _follow_primary(self) -> None:
+        """Ask the Sentinels again and again. While none answers, the connections stay where they are."""
+        silent = False
+        while True:
+            await asyncio.sleep(ASK_SECONDS)
+            try:
+                await self._locate()
+            except (RedisError, OSError) as error:
+                if not silent:
+                    log.warning("no Sentinel names the primary; open connections stay", error=str(error))
+                silent = True
+            else:
+                silent = False
 
     async def _locate(self) -> Address:
         """Ask the Sentinels. A late answer does not replace that to a later question."""
