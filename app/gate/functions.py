@@ -53,13 +53,13 @@ class FunctionGate(Gate):
         return function_name(script)
 
     async def _evaluate(
-        self, server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int], mark: str
+        self, server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int]
     ) -> tuple[Any, bool]:
         """Call the function. If the server lacks it, load it there and call again."""
         try:
-            return await super()._evaluate(server, name, keys, arguments, mark)
+            return await super()._evaluate(server, name, keys, arguments)
         except ResponseError as error:
             if NOT_FOUND not in str(error):
                 raise
         await server.function_load(library(name), replace=True)
-        return await super()._evaluate(server, name, keys, arguments, mark)
+        return await super()._evaluate(server, name, keys, arguments)

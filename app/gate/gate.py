@@ -79,7 +79,7 @@ class Gate(GateReader):
         names = (keys.sale, keys.orders, keys.answers(token.round), keys.customers(token.round))
 
         async def call(server: "Redis") -> tuple[Any, bool]:
-            return await self._evaluate(server, "reserve", names, arguments, keys.wait)
+            return await self._evaluate(server, "reserve", names, arguments)
 
         reply, confirmed = await self._call(self._scripts.evaluate("reserve", names, call))
         return BatchReply.of(sale, purchases, reply, confirmed=confirmed)
@@ -216,11 +216,11 @@ class Gate(GateReader):
         return digest(script)
 
     async def _evaluate(
-        self, server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int], mark: str
+        self, server: "Redis", name: str, keys: Sequence[str], arguments: Sequence[str | int]
     ) -> tuple[Any, bool]:
         """Call the script with the run id of the connection's server inserted as third argument.
 
-        Return its reply, and whether enough replicas confirm it. `mark`: see ReplicaWait.
+        Return its reply, and whether enough replicas have the orders that it promises.
         """
         pool = server.connection_pool
         connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py does not type it
@@ -230,7 +230,7 @@ class Gate(GateReader):
             # hiredis packs in C, which saves 3 us of the 10 us that a purchase costs with redis-py's own packing.
             await connection.send_packed_command([pack_command(command)])  # type: ignore[arg-type]  # its stub lacks an ellipsis
             reply = await connection.read_response()
-            confirmed = await self._wait.confirms(connection, reply, mark)
+            confirmed = await self._wait.confirms(connection, reply, keys[0])
         except ResponseError:
             raise
         except BaseException:

@@ -12,7 +12,7 @@ All keys of a sale share one hash tag, so that one script can use them on a Redi
                                        sale's hash; a reset or the removal sets it at the latest
 `<prefix>:{<sale>}:customers:<round>`  hash: customer to tickets held, if the sale has a limit. Lives as the answers
 `<prefix>:{<sale>}:released:<round>`   set of reservation ids whose tickets were given back. Lives as the answers
-`<prefix>:{<sale>}:wait`               string: empty. Written for WAIT (app.gate.replicas), and never read. Lives 1 s
+`<prefix>:{<sale>}:sale:wait`          string: empty. Written for WAIT (app.gate.replicas), and never read. Lives 1 s
 `<prefix>:instance`                    string: the id of the installation, which the ledger holds too. Never expires
 """
 
@@ -57,7 +57,3 @@ class SaleKeys:
 
     def released(self, round_: int) -> str:
         return self._key(f"released:{round_}")
-
-    @property
-    def wait(self) -> str:
-        return self._key("wait")

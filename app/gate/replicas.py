@@ -31,17 +31,17 @@ class ReplicaWait:
     def of(cls, settings: GateSettings) -> Self:
         return cls(settings.wait_replicas, settings.wait_milliseconds)
 
-    async def confirms(self, connection: AbstractConnection, reply: Sequence[Any], mark: str) -> bool:
+    async def confirms(self, connection: AbstractConnection, reply: Sequence[Any], sale: str) -> bool:
         """Return whether enough replicas have every order that `reply` (of reserve.lua) promises.
 
-        `connection` is the one over which the reply came. `mark` is a key that may be written. Raise as a command does.
+        `connection` is the one over which the reply came, `sale` the key of the sale's hash. Raise as a command does.
         """
         if not self.replicas or {"reserved", "replayed"}.isdisjoint(reply[HEADER::WIDTH]):
             return True
         if not any(reply[HEADER + WIDTH - 1 :: WIDTH]):  # the numbers of new orders
             # WAIT waits for the last write of its connection. After a script that only read, it returned at once
             # although the replica stood still (measured, Valkey 9.1). A replica that has the mark has what came before.
-            await ask(connection, "SET", mark, "", "PX", MARK_LIFE_MS)
+            await ask(connection, "SET", f"{sale}:wait", "", "PX", MARK_LIFE_MS)
         return int(await ask(connection, "WAIT", self.replicas, self.milliseconds)) >= self.replicas
 
 
