@@ -162,13 +162,13 @@ class Platform:
         return LoadPlan(url=self.url, sale=sale, requests=requests, concurrency=concurrency, records=True, **chosen)
 
     @asynccontextmanager
-    async def buyers(self, sale: str) -> AsyncIterator[Load]:
+    async def buyers(self, sale: str, **plan: Any) -> AsyncIterator[Load]:
         """Send a hundred buyers at a time until the block ends, so that its steps happen among purchases.
 
         The block begins when 200 purchases are answered and 100 are under way. A crowd of a fixed size could be served
         before the test's next step: 2,000 were, in one of twenty runs.
         """
-        load = Load(self._plan(sale, MAX_REQUESTS, concurrency=100))
+        load = Load(self._plan(sale, MAX_REQUESTS, concurrency=100, **plan))
         running = asyncio.create_task(load.run())
         try:
             await until(lambda: running.done() or answered(load) >= WELL_UNDER_WAY)
@@ -274,6 +274,11 @@ def patient_redis(url: str) -> Redis:
     if "+" in url:
         return make_redis(url, "test", PATIENT_GATE)
     return Redis.from_url(url, decode_responses=True, retry=Retry(ConstantBackoff(0.05), 100))
+
+
+def told(load: Load) -> set[str]:
+    """Return the reservation ids that buyers were told so far."""
+    return {each.reservation_id for each in load.result().records if each.reservation_id is not None}
 
 
 def answered(load: Load) -> int:
