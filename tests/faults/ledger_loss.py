@@ -67,7 +67,7 @@ async def lose_commits(platform: Platform, pair: LedgerPair, sale: str, load: Lo
     await accepted(load, moment.randint(FIRST, LAST))
     await asyncio.to_thread(pair.hold_back)
     forgotten = await acknowledged_beyond(platform, pair, sale, moment.randint(1, MOST_LOST))
-    return await fail_over(platform, pair, sale, load, forgotten)
+    return await fail_over(platform, pair, sale, forgotten)
 
 
 async def acknowledged_beyond(platform: Platform, pair: LedgerPair, sale: str, orders: int) -> frozenset[str]:
@@ -85,15 +85,12 @@ async def acknowledged_beyond(platform: Platform, pair: LedgerPair, sale: str, o
 
 
 async def fail_over(
-    platform: Platform,
-    pair: LedgerPair,
-    sale: str,
-    load: Load,
-    forgotten: frozenset[str],
-    replica: ValkeyServer | None = None,
+    platform: Platform, pair: LedgerPair, sale: str, forgotten: frozenset[str], replica: ValkeyServer | None = None
 ) -> Failover:
     """Kill the primary, and with a `replica` the stock server too. Put the copies in their place."""
-    assert load.progress[ACCEPTED] < STOCK, "the sale was over before the failover"
+    snapshot = await platform.gate.snapshot(sale)
+    assert snapshot is not None
+    assert snapshot.remaining > 0, "the sale was over before the failover"
     await asyncio.to_thread(pair.primary.kill)
     if replica is not None:
         await asyncio.to_thread(platform.stock.kill)
@@ -148,13 +145,14 @@ async def booked_on(server: PostgresServer, sale: str) -> set[str]:
     return set((await asyncio.to_thread(server.run_sql, sql, database=server.database)).split())
 
 
-async def in_stream(redis: "Redis", platform: Platform, sale: str) -> set[str]:
+# redis-py annotates every reply as str or bytes.
+async def in_stream(redis: Any, platform: Platform, sale: str) -> set[str]:
     """Return the reservations that wait in the stream of this stock server."""
     entries = await redis.xrange(platform.gate.keys(sale).orders)
     return {str(ReservationId(sale, int(fields["round"]), entry, fields["nonce"])) for entry, fields in entries}
 
 
-async def remembered(redis: "Redis", platform: Platform, sale: str) -> set[str]:
+async def remembered(redis: Any, platform: Platform, sale: str) -> set[str]:
     """Return the reservations of the first round that this stock server knows, from its answers or its stream."""
     answers = [answer.split() for answer in await redis.hvals(platform.gate.keys(sale).answers(1))]
     answered = {str(ReservationId(sale, 1, entry, nonce)) for entry, nonce, *_ in answers}

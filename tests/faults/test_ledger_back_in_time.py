@@ -45,7 +45,7 @@ async def test_a_promoted_standby_that_lacks_commits_costs_no_buyer_a_ticket(
     pair = make_ledger_pair()
     platform, sale = await open_sale(make_platform, pair)
     async with platform.buyers(sale, rate=RATE) as load:
-        failover = await lose_commits(platform, pair, sale, load, random.Random(seed))
+        failover = await lose_commits(platform, pair, sale, load, moments(seed))
         seconds = await seconds_until_exact(platform, sale, load, failover)
     print(f"seed {seed}: {len(failover.forgotten)} commits missing, exact {seconds:.1f} s after the promotion")
     crowd = load.result()
@@ -62,7 +62,7 @@ async def test_what_both_stores_lose_at_once_is_lost_and_named_and_nothing_else_
     make_valkey: Callable[..., ValkeyServer],
 ) -> None:
     """Each copy is cut off at a random moment of its own, one of them first. Orders after both are in neither."""
-    moment = random.Random(seed)
+    moment = moments(seed)
     pair = make_ledger_pair()
     platform, sale = await open_sale(make_platform, pair)
     replica = make_valkey(replica_of=platform.stock)
@@ -77,7 +77,7 @@ async def test_what_both_stores_lose_at_once_is_lost_and_named_and_nothing_else_
         beyond = load.progress[ACCEPTED] + moment.randint(1, MOST_LOST)
         forgotten = await acknowledged_beyond(platform, pair, sale, moment.randint(1, MOST_LOST))
         await accepted(load, beyond)
-        failover = await fail_over(platform, pair, sale, load, forgotten, replica)
+        failover = await fail_over(platform, pair, sale, forgotten, replica)
         seconds = await seconds_until_exact(platform, sale, load, failover)
     lost = failover.lost(load)
     print(
@@ -88,6 +88,10 @@ async def test_what_both_stores_lose_at_once_is_lost_and_named_and_nothing_else_
     view = await assert_consistent(platform, sale, crowd.records, lost=len(lost))
     assert told(load) - await honoured(platform, sale) == lost != set()
     assert (crowd.accepted, view["booked"], view["lost"]) == (STOCK + len(lost), STOCK, len(lost))
+
+
+def moments(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311  keeps no secret
 
 
 async def sold_twice(platform: Platform, sale: str) -> int:
