@@ -29,7 +29,7 @@ WARM = (
     *(f"kubernetes.aio.client.api.{api}_api" for api in ("apps_v1", "coordination_v1", "core_v1", "custom_objects")),
     "kubernetes.aio.leaderelection.leaderelection",
     *("app.live.hub", "app.live.sale_poller", "app.drain.ownership", "app.drain.set_aside", "app.drain.hints"),
-    *("app.reconcile.repair", "app.reconcile.measure", "app.ledger.retention", "app.ledger.tickets"),
+    *("app.reconcile.measure", "app.reconcile.decide", "app.ledger.retention", "app.ledger.tickets"),
     *("app.ledger.purchase_batch", "app.races.spans", "app.telemetry.changed_traces", "app.services.sale_view"),
     *("app.api.orders", "app.api.docs_page", "app.api.dashboard", "app.races.schemas", "app.api.bodies"),
 )
