@@ -28,7 +28,7 @@ from tests.faults.ledger_loss import (
     open_sale,
     seconds_until_exact,
 )
-from tests.faults.test_back_in_time import promote, replicated
+from tests.faults.test_back_in_time import blindfold, promote, replicated
 from tests.fixtures.platform import MakePlatform
 from tests.fixtures.standby import MakeLedgerPair
 from tests.support.platform import Platform, told
@@ -88,6 +88,23 @@ async def test_what_both_stores_lose_at_once_is_lost_and_named_and_nothing_else_
     view = await assert_consistent(platform, sale, crowd.records, lost=len(lost))
     assert told(load) - await honoured(platform, sale) == lost != set()
     assert (crowd.accepted, view["booked"], view["lost"]) == (STOCK + len(lost), STOCK, len(lost))
+
+
+async def test_a_reconciler_that_believes_the_ledger_alone_sells_the_tickets_again(
+    make_platform: MakePlatform, make_ledger_pair: MakeLedgerPair
+) -> None:
+    """The control: to it, tickets without a booking are free. The identity holds, and buyers have nothing."""
+    pair = make_ledger_pair()
+    platform, sale = await open_sale(make_platform, pair, environment=blindfold("ledger-loss"))
+    async with platform.buyers(sale, rate=RATE) as load:
+        failover = await lose_commits(platform, pair, sale, load, moments(0))
+        await accepted(load, STOCK + len(failover.forgotten))
+    view = await platform.settled(sale)
+    assert (view["booked"], view["oversold"]) == (STOCK, 0)
+    without = told(load) - await honoured(platform, sale)
+    print(f"{len(failover.forgotten)} commits missing, {load.progress[ACCEPTED]} buyers told of {STOCK} tickets")
+    assert failover.forgotten & told(load) <= without
+    assert len(without) == load.progress[ACCEPTED] - STOCK
 
 
 def moments(seed: int) -> random.Random:
