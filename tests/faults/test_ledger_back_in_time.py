@@ -33,6 +33,7 @@ from tests.fixtures.platform import MakePlatform
 from tests.fixtures.standby import MakeLedgerPair
 from tests.support.platform import Platform, told
 
+# A run takes 20 s: it starts two PostgreSQL servers and five processes, and sells for seven seconds.
 IN_EVERY_TIER = 2
 SEEDS = [pytest.param(seed, marks=pytest.mark.thorough if seed >= IN_EVERY_TIER else ()) for seed in range(20)]
 """The moments of the failovers. The name of a test has its seed, with which it can be repeated."""
