@@ -53,6 +53,8 @@ async def test_a_promoted_standby_that_lacks_commits_costs_no_buyer_a_ticket(
     view = await assert_consistent(platform, sale, crowd.records)
     assert (crowd.accepted, view["booked"], view["lost"]) == (STOCK, STOCK, 0)
     assert await sold_twice(platform, sale) == 0
+    rebooked = await platform.rows("SELECT reservation_id FROM bookings WHERE sale = :sale AND rebooked", sale=sale)
+    assert failover.forgotten <= {row.reservation_id for row in rebooked}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
