@@ -46,7 +46,7 @@ async def in_crowds(batcher: PurchaseBatcher, purchases: int) -> list[float]:
 async def measure(url: str, rounds: int, purchases: int) -> None:
     settings = GateSettings()
     redis = make_redis(url, "measurement", settings)
-    gates = {arm: Gate(redis, "measured", wait) for arm, wait in ARMS.items()}
+    gates = {arm: Gate(redis, "measured", wait=wait) for arm, wait in ARMS.items()}
     gate = gates["off"]
     await gate.load_scripts()
     await open_sale(gate, a_sale(stock=10_000_000))

@@ -41,7 +41,7 @@ class Pair:
     ) -> AsyncIterator[tuple[Gate, PurchaseBatcher]]:
         """Yield the gate and the batcher of a process with connections of its own."""
         redis = make_redis(self.primary.url, "test", PATIENT_GATE)
-        gate = gate_class(redis, "test", wait)
+        gate = gate_class(redis, "test", wait=wait)
         try:
             await gate.load_scripts()
             yield gate, PurchaseBatcher(gate, PATIENT_GATE, lambda _sale, _token, told: self.reports.append(len(told)))
