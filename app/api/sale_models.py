@@ -178,6 +178,10 @@ class SaleViewOut(BaseModel):
         description="Tickets promised to buyers and then forgotten by the stock server. "
         "Null while orders are on their way, or if the counter cannot be read."
     )
+    rebooked: int = Field(
+        description="Tickets of bookings that the ledger had lost and that were made again from what the stock server "
+        "remembers."
+    )
     customer_limit: int | None
     think_ms: int
     opens_at: datetime | None

@@ -47,6 +47,7 @@ class SaleView:
     counter_says: how many tickets the counter believes are sold; beside `booked` it shows what a race has done to it
     lost: tickets that were promised to buyers and that no store has; None while orders are on their way, because a
         receipt may belong to one of those orders
+    rebooked: tickets of bookings that the ledger had lost and that were made again (app.reconcile.rebook)
     returns: how often tickets have come back to the counter in this epoch
     owner_generation: the generation of the resource that the sale last followed
     """
@@ -66,6 +67,7 @@ class SaleView:
     oversold: int
     undersold: int | None
     lost: int | None
+    rebooked: int
     customer_limit: int | None
     think_ms: int
     opens_at: datetime | None
@@ -99,6 +101,7 @@ class SaleView:
             oversold=max(0, tally.booked - tally.stock),
             undersold=None if counter is None else max(0, tally.stock - accounted_for(counter, tally)),
             lost=tally.unaccounted if counter and counter.available and counter.backlog == 0 and unchanged else None,
+            rebooked=tally.rebooked,
             customer_limit=sale.terms.customer_limit,
             think_ms=sale.terms.think_ms,
             opens_at=sale.terms.opens_at,

@@ -42,6 +42,8 @@ class SaleFigures(Protocol):
     def oversold(self) -> int: ...
     @property
     def lost(self) -> int | None: ...
+    @property
+    def rebooked(self) -> int: ...
 
 
 GAUGES = {
@@ -54,6 +56,7 @@ GAUGES = {
     "set_aside": "Tickets of orders that are set aside and wait for a person",
     "oversold": "Tickets booked beyond the stock",
     "lost": "Tickets that were promised to buyers and that no store has",
+    "rebooked": "Tickets of bookings that the ledger had lost and that were made again",
 }
 
 

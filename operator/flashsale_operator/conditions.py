@@ -6,6 +6,7 @@ from datetime import datetime
 
 from app.errors import AtomicTicketsError
 from app.reconcile.classify import Kind
+from app.reconcile.decide import Action
 from app.reconcile.reconciler import Result
 from app.sales.phase import Phase
 from flashsale_operator.observed import Observed, ObservedWorkers
@@ -24,6 +25,9 @@ class ConditionState:
     message: str = ""
 
 
+LEDGER_BEHIND = ConditionState(
+    FALSE, "LedgerBehind", "The ledger does not have the sale's round any more: it went back in time. Nothing is sold."
+)
 NOT_MEASURED = ConditionState(UNKNOWN, "NotMeasured", "Not observed yet.")
 
 
@@ -89,6 +93,8 @@ def stock_seeded(observed: Observed, phase: Phase) -> ConditionState | None:
         return ConditionState(UNKNOWN, "GateUnreachable", observed.gate_away)
     if observed.view is None:
         return None if observed.refusal is None else ConditionState(FALSE, reason_of(observed.refusal))
+    if _stopped(observed):
+        return LEDGER_BEHIND
     if phase is Phase.DEGRADED:
         return ConditionState(FALSE, "CounterLost", "The counter is lost or fenced; it is recounted from the ledger.")
     if phase in NOT_IN_FORCE:
@@ -123,7 +129,9 @@ def ledger_consistent(observed: Observed) -> ConditionState | None:
             FALSE, "Oversold", f"{view.oversold} tickets are booked beyond the stock of {view.stock}."
         )
     if observed.at_gate:
-        return None if observed.check is None else _consistency(observed.check)
+        if observed.check is None:
+            return None
+        return LEDGER_BEHIND if _stopped(observed) else _consistency(observed.check)
     if view.identity.holds is False:
         return ConditionState(
             FALSE, "CounterWrong", "The counter does not match the bookings: updates or tickets were lost."
@@ -136,14 +144,29 @@ def _consistency(check: Result) -> ConditionState | None:
         return None
     return {
         Kind.NONE: ConditionState(TRUE, "Consistent", "Every ticket is accounted for."),
+        Kind.LEDGER_LOST: ConditionState(
+            FALSE, "OrdersMissing", f"{check.tickets} orders that were booked are not in the ledger. {_remedy(check)}"
+        ),
         Kind.LEAKED: ConditionState(FALSE, "Leaked", f"{check.tickets} tickets left Redis without an order."),
         Kind.OVER_ADMITTED: ConditionState(
             FALSE, "OverAdmitted", f"{check.tickets} tickets are promised beyond the stock."
+        ),
+        Kind.UNSOLD: ConditionState(
+            FALSE, "Unsold", f"{check.tickets} tickets left Redis with orders that did not need them in the end."
         ),
         Kind.UNVOUCHED: ConditionState(
             FALSE, "CounterLost", f"The sale's state in Redis can't be trusted: {check.reason}."
         ),
     }[check.kind]
+
+
+def _remedy(check: Result) -> str:
+    return "Policy Observe leaves them to a person." if check.action is Action.OBSERVE else "They are booked again."
+
+
+def _stopped(observed: Observed) -> bool:
+    """Return whether the sale is stopped because the ledger does not have its round any more."""
+    return observed.check is not None and observed.check.action is Action.STOP
 
 
 def accepting(observed: Observed, phase: Phase) -> ConditionState | None:

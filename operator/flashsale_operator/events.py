@@ -17,9 +17,10 @@ from kubernetes.aio.client import CoreV1Event, V1EventSource, V1ObjectMeta, V1Ob
 
 from app.reconcile.classify import Kind
 from app.reconcile.decide import Action
+from app.reconcile.rebook import NONE
 from app.sales.desired_state import Step
 from app.sales.phase import Phase
-from flashsale_operator.conditions import condition_of
+from flashsale_operator.conditions import LEDGER_BEHIND, condition_of
 from flashsale_operator.observed import Observed
 from flashsale_operator.resource.models import ConditionStatus, ConditionType, FlashSaleStatus
 
@@ -45,6 +46,7 @@ class EventRecord:
 def events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[EventRecord]:
     """Yield the events of a reconciliation, in the order in which they happened."""
     yield from _row_events(before, after, observed)
+    yield from _ledger_events(before, after, observed)
     yield from _drift_events(before, after, observed)
     if after.phase in REPORTED_PHASES and before.phase is not after.phase:
         reason, message = REPORTED_PHASES[after.phase]
@@ -73,6 +75,23 @@ def _was_seeded(before: FlashSaleStatus, after: FlashSaleStatus) -> bool:
     return before.epoch != after.epoch or _is(before, ConditionType.STOCK_SEEDED, ConditionStatus.TRUE)
 
 
+def _ledger_events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[EventRecord]:
+    """Yield the events of a ledger that went back in time.
+
+    What was booked again is told from the ledger's own count, so that it is also told if another process did it, or if
+    this one died before it could tell.
+    """
+    total = _rebooked(after)
+    if total > (_rebooked(before) if before.round == after.round else 0):
+        here = sum((check.rebooked for check in observed.checks), NONE)
+        counted = f"{here.orders} orders of {here.tickets} tickets" if here.orders else "Orders"
+        message = f"{counted} that the ledger had lost were booked again: {total} tickets in this round by now."
+        yield EventRecord("OrdersRebooked", message, f"{after.epoch} {total}", "Warning")
+    now, was = (condition_of(status, ConditionType.LEDGER_CONSISTENT) for status in (after, before))
+    if now is not None and now.reason == LEDGER_BEHIND.reason and (was is None or was.reason != now.reason):
+        yield EventRecord(now.reason, now.message, str(after.epoch), "Warning")
+
+
 def _drift_events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Observed) -> Iterator[EventRecord]:
     returns = f"{after.epoch} {_returns(observed)}"
     fresh = before.round != after.round  # a round that was never seeded has not lost its counter
@@ -81,14 +100,13 @@ def _drift_events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Obs
             message = f"{check.tickets} tickets that had left Redis without an order are back on sale."
             yield EventRecord("TicketsReturned", message, returns)
         if check.action is Action.RECOUNT and check.done and not fresh:
-            over = check.kind is Kind.OVER_ADMITTED
-            yield EventRecord(
-                "DriftDetected" if over else "CounterLost", f"{check.reason}.", str(check.epoch), "Warning"
-            )
+            reason = "CounterLost" if check.kind is Kind.UNVOUCHED else "DriftDetected"
+            yield EventRecord(reason, f"{check.reason}.", str(check.epoch), "Warning")
             yield EventRecord("SaleFenced", "Nothing is sold until the sale is recounted.", str(check.epoch), "Warning")
             yield EventRecord("Reseeded", "Recounted from the ledger, with limits and answers.", str(check.epoch))
     if _since(after) and not _since(before) and after.drift:
-        message = f"{after.drift.leaked} tickets leaked, {after.drift.over_admitted} over-admitted."
+        drift = after.drift
+        message = f"{drift.leaked} tickets leaked, {drift.over_admitted} over-admitted, {drift.unsold} unsold."
         yield EventRecord("DriftDetected", message, returns, "Warning")
     if after.drift and after.drift.lost > (before.drift.lost if before.drift else 0):
         message = f"Redis forgot accepted orders of {after.drift.lost} tickets before they were booked."
@@ -157,3 +175,7 @@ def _since(status: FlashSaleStatus) -> str:
 
 def _oversold(status: FlashSaleStatus) -> bool:
     return status.stock is not None and status.stock.oversold > 0
+
+
+def _rebooked(status: FlashSaleStatus) -> int:
+    return status.stock.rebooked if status.stock else 0

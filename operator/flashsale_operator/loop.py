@@ -151,6 +151,7 @@ class FlashSaleLoop:
         result, last = await poll(self._stores, self._installation), self._last_poll
         if last is not None and last.incarnation != result.incarnation:
             log.warning("the ledger's server changed", before=last.incarnation, now=result.incarnation)
+        await self._stores.drift_reconciler.stop_unknown_sales(result.incarnation)  # it looks once for each server
         for name, change in result.changes_since(last).items():
             self._enqueue(name, check=change is Change.STATE)
         self._last_poll = result

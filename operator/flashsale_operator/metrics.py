@@ -9,12 +9,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from app.reconcile.meters import ACTIONS, CHECKS
+from app.reconcile.meters import ACTIONS, CHECKS, REBOOKED, UNKNOWN_SALES
 from flashsale_operator.resource.models import FlashSaleStatus
 
 BUCKETS_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
-STOCK = ("total", "remaining", "backlog", "set_aside", "booked", "rejected", "oversold")
-DRIFT = ("leaked", "over_admitted", "lost")
+STOCK = ("total", "remaining", "backlog", "set_aside", "booked", "rejected", "oversold", "rebooked")
+DRIFT = ("leaked", "over_admitted", "unsold", "lost")
 
 
 class OperatorMetrics:
@@ -23,7 +23,7 @@ class OperatorMetrics:
     def __init__(self, api_requests: Callable[[], int]) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        for meter in (CHECKS, ACTIONS):
+        for meter in (CHECKS, ACTIONS, REBOOKED, UNKNOWN_SALES):
             self.registry.register(meter)
         self._statuses: dict[str, tuple[FlashSaleStatus, float]] = {}
         self._reconciles = Histogram(

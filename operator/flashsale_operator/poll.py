@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum, auto
+from typing import Any
 
 from app.gate.replies import GateSnapshot
 from app.ledger.incarnation import ledger_incarnation
@@ -19,6 +20,17 @@ from flashsale_operator.scaling import DesiredWorkers, desired_workers
 from flashsale_operator.stores import Stores
 
 PAGE = 500  # sales
+COUNTERS: Mapping[str, Any] = {
+    "remaining": 0,
+    "backlog": 0,
+    "accepted": 0,
+    "written": 0,
+    "written_orders": 0,
+    "acknowledged": 0,
+    "acknowledged_orders": 0,
+    "last_entry": "",
+}
+"""The fields of a snapshot that purchases and their bookings change, with the values that replace them."""
 
 
 class Change(Enum):
@@ -91,4 +103,4 @@ def _has_gate(stores: Stores, sale: Sale) -> bool:
 
 def _without_counters(gate: GateSnapshot | None) -> GateSnapshot | None:
     """Return the snapshot without the counters that every purchase changes."""
-    return None if gate is None else replace(gate, remaining=0, backlog=0, accepted=0, last_entry="")
+    return None if gate is None else replace(gate, **COUNTERS)

@@ -21,7 +21,7 @@ from flashsale_operator.resource.models import FlashSale
 from flashsale_operator.stores import Stores
 
 REFUSALS = (NameTaken, StockShrinks, StrategyDiffers, UnknownStrategy)
-REPAIRS = (Action.AMEND, Action.CLEAR_RECOUNT_FLAG, Action.GIVE_BACK, Action.RECOUNT)
+REPAIRS = (Action.AMEND, Action.CLEAR_RECOUNT_FLAG, Action.REBOOK, Action.GIVE_BACK, Action.RECOUNT)
 MAX_CHECKS = 3  # each repair is followed by another check; a fourth can wait for the next reconciliation
 
 

@@ -18,6 +18,8 @@ from flashsale_operator.resource.models import (
 )
 
 IDLE = (Action.NOTHING, Action.OBSERVE)
+DRIFT = {Kind.LEAKED: "leaked", Kind.OVER_ADMITTED: "over_admitted", Kind.UNSOLD: "unsold"}
+"""The kinds of drift that are counted in tickets, and their fields of the status."""
 
 
 def status_of(
@@ -64,6 +66,7 @@ def stock_of(before: FlashSaleStatus, view: SaleView) -> StockStatus:
         booked=view.booked,
         rejected=view.rejected,
         oversold=view.oversold,
+        rebooked=view.rebooked,
     )
 
 
@@ -72,14 +75,13 @@ def drift_of(before: FlashSaleStatus, observed: Observed, now: datetime) -> Drif
     check = observed.check
     if check is None or (check.kind is None and observed.at_gate):
         return before.drift
-    leaked = check.tickets if check.kind is Kind.LEAKED else 0
-    over_admitted = check.tickets if check.kind is Kind.OVER_ADMITTED else 0
+    drift = {name: check.tickets if check.kind is kind else 0 for kind, name in DRIFT.items()}
     since = None
-    if leaked or over_admitted:
+    if any(drift.values()):
         known = before.drift or DriftStatus()
-        same = bool(known.leaked) == bool(leaked) and bool(known.over_admitted) == bool(over_admitted)
+        same = all(bool(getattr(known, name)) == bool(tickets) for name, tickets in drift.items())
         since = (known.since_time if same else None) or now
-    return DriftStatus(leaked=leaked, over_admitted=over_admitted, lost=check.lost.tickets, since_time=since)
+    return DriftStatus(**drift, lost=check.lost.tickets, since_time=since)
 
 
 def changed_something(observed: Observed) -> bool:

@@ -20,6 +20,7 @@ from tests.flashsale_operator.observations import OBSERVED, WORKERS, check, obse
 NOW = datetime(2026, 12, 1, 18, tzinfo=UTC)
 AWAY = LedgerUnavailable("away").detail
 BEFORE = status_of(FlashSaleStatus(), OBSERVED, 1, NOW)
+STOPPED = check(Kind.UNVOUCHED, action=Action.STOP)
 Ready, Seeded, Workers, Consistent, Accepting = ConditionType
 
 
@@ -49,6 +50,15 @@ def conditions_of(observed: Observed, phase: Phase | None = None) -> dict[str, s
         (observation(checks=(check(Kind.LEAKED, 3),)), {"Ready": "True InForce", "LedgerConsistent": "False Leaked"}),
         (observation(checks=(check(Kind.OVER_ADMITTED, 3),)), {"LedgerConsistent": "False OverAdmitted"}),
         (observation(checks=(check(Kind.UNVOUCHED),)), {"LedgerConsistent": "False CounterLost"}),
+        (observation(checks=(check(Kind.UNSOLD, 3),)), {"LedgerConsistent": "False Unsold"}),
+        (observation(checks=(check(Kind.LEDGER_LOST, 3),)), {
+            "Ready": "True InForce", "LedgerConsistent": "False OrdersMissing", "Accepting": "True Open",
+        }),
+        (observation(checks=(check(Kind.LEDGER_LOST, 3), check(Kind.NONE))), {"LedgerConsistent": "True Consistent"}),
+        (observation(phase=Phase.DEGRADED, checks=(STOPPED,)), {
+            "Ready": "False Degraded", "StockSeeded": "False LedgerBehind", "LedgerConsistent": "False LedgerBehind",
+            "Accepting": "False Degraded",
+        }),
         (observation(checks=(check(Kind.UNVOUCHED), check(Kind.NONE))), {"LedgerConsistent": "True Consistent"}),
         (observation(oversold=4, at_gate=False, checks=(check(None),)), {
             "Ready": "True InForce", "LedgerConsistent": "False Oversold", "Accepting": "True Open",
@@ -77,6 +87,24 @@ def conditions_of(observed: Observed, phase: Phase | None = None) -> dict[str, s
 def test_status_and_reason_of_each_condition(observed: Observed, expected: dict[str, str]) -> None:
     found = conditions_of(observed)
     assert {kind: found[kind] for kind in expected} == expected
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_of_finding_has_a_reason_of_its_own(kind: Kind) -> None:
+    reasons = [conditions_of(observation(checks=(check(each, 3),)))["LedgerConsistent"] for each in Kind]
+    assert reasons.count(conditions_of(observation(checks=(check(kind, 3),)))["LedgerConsistent"]) == 1
+
+
+def test_missing_orders_are_booked_again_or_left_to_a_person() -> None:
+    def message(action: Action) -> str:
+        after = status_of(BEFORE, observation(checks=(check(Kind.LEDGER_LOST, 3, action=action),)), 1, NOW)
+        found = condition_of(after, Consistent)
+        assert found is not None
+        return found.message
+
+    missing = "3 orders that were booked are not in the ledger."
+    assert message(Action.REBOOK) == f"{missing} They are booked again."
+    assert message(Action.OBSERVE) == f"{missing} Policy Observe leaves them to a person."
 
 
 def test_workers_have_no_condition_until_the_deployment_is_read() -> None:
@@ -123,6 +151,8 @@ def test_a_status_reads_back_as_it_was_written() -> None:
         (observation(workers=replace(WORKERS, ready=2)), False),
         (observation(phase=Phase.SOLD_OUT), True),
         (observation(checks=(check(Kind.LEAKED, 1),)), True),
+        (observation(checks=(check(Kind.LEDGER_LOST, 1),)), True),
+        (observation(checks=(STOPPED,)), True),
         (observation(round=2), True),
         (observation(step=Step.AMEND), True),
     ],
@@ -141,6 +171,7 @@ def test_counters_may_wait_and_all_else_may_not(observed: Observed, urgent: bool
         ({"checks": (check(Kind.LEAKED, 3, action=Action.OBSERVE),)}, False),
         ({"checks": (check(Kind.LEAKED, 3, action=Action.GIVE_BACK), check(Kind.NONE))}, True),
         ({"checks": (check(Kind.LEAKED, 3, action=Action.GIVE_BACK, done=False),)}, False),
+        ({"checks": (check(Kind.LEDGER_LOST, 3, action=Action.REBOOK), check(Kind.NONE))}, True),
     ],
 )
 def test_the_last_reconcile_is_the_last_that_changed_something(changes: dict[str, Any], changed: bool) -> None:
@@ -155,3 +186,27 @@ def test_drift_has_a_beginning_until_it_is_gone() -> None:
     assert [status.drift and (status.drift.leaked, status.drift.since_time) for status in (leaking, worse, mended)] == [
         (3, NOW), (5, NOW), (0, None),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "figures"),
+    [
+        (Kind.NONE, (0, 0, 0)),
+        (Kind.LEAKED, (3, 0, 0)),
+        (Kind.OVER_ADMITTED, (0, 3, 0)),
+        (Kind.UNSOLD, (0, 0, 3)),
+        (Kind.UNVOUCHED, (0, 0, 0)),
+        (Kind.LEDGER_LOST, (0, 0, 0)),  # orders, and their tickets are not free
+    ],
+)
+def test_drift_is_counted_by_its_kind(kind: Kind, figures: tuple[int, int, int]) -> None:
+    drift = status_of(BEFORE, observation(checks=(check(kind, 3),)), 1, NOW).drift
+    assert drift is not None
+    assert (drift.leaked, drift.over_admitted, drift.unsold) == figures
+    assert drift.since_time == (NOW if any(figures) else None)
+
+
+def test_tickets_that_were_booked_again_are_in_the_status() -> None:
+    stock = status_of(BEFORE, observation(booked=6, remaining=4, rebooked=3), 1, NOW).stock
+    assert stock is not None
+    assert (stock.booked, stock.rebooked) == (6, 3)

@@ -8,13 +8,14 @@ from kubernetes.aio.client import V1ObjectReference
 
 from app.reconcile.classify import Kind
 from app.reconcile.decide import Action
+from app.reconcile.rebook import Rebooked
 from app.sales.desired_state import Step
 from app.sales.phase import Phase
 from flashsale_operator.events import EventRecord, event_manifest, events
 from flashsale_operator.observed import Observed
 from flashsale_operator.resource.models import FlashSaleStatus
 from flashsale_operator.status import status_of
-from tests.flashsale_operator.observations import OBSERVED, check, observation
+from tests.flashsale_operator.observations import FINE, OBSERVED, check, observation
 
 NOW = datetime(2026, 12, 1, 18, tzinfo=UTC)
 NEW = FlashSaleStatus()
@@ -57,6 +58,9 @@ def test_the_reasons_of_the_events() -> None:
     assert reasons(leaking, returned) == ["TicketsReturned"]
     assert reasons(OPEN, recounted) == ["CounterLost", "SaleFenced", "Reseeded"]
     assert reasons(NEW, recounted) == ["Seeded", "SaleOpened"]
+    assert reasons(OPEN, observation(checks=(check(Kind.UNSOLD, 3),))) == ["DriftDetected"]
+    unsold = check(Kind.UNSOLD, 3, action=Action.RECOUNT, epoch=2)
+    assert reasons(OPEN, observation(epoch=2, checks=(unsold, FINE))) == ["DriftDetected", "SaleFenced", "Reseeded"]
     assert reasons(OPEN, observation(oversold=2, at_gate=False)) == ["Oversold"]
     assert reasons(OPEN, Observed(ledger_away="away")) == ["LedgerUnreachable"]
     assert reasons(OPEN, observation(gate_away="away", checks=(), phase=Phase.DEGRADED)) == ["GateUnreachable"]
@@ -96,3 +100,45 @@ def test_another_resource_of_the_same_name_has_events_of_its_own() -> None:
         for round_ in (1, 2)
     }
     assert len(found) == 4
+
+
+REBOOKED = check(Kind.LEDGER_LOST, 2, action=Action.REBOOK, rebooked=Rebooked(2, 3))
+REBOOKING = observation(rebooked=3, checks=(REBOOKED, FINE))
+STOPPED = observation(phase=Phase.DEGRADED, checks=(check(Kind.UNVOUCHED, action=Action.STOP),))
+
+
+def test_orders_that_are_booked_again_are_told_once() -> None:
+    (record,) = following(OPEN, REBOOKING)
+    assert (record.type, record.reason) == ("Warning", "OrdersRebooked")
+    assert record.message == (
+        "2 orders of 3 tickets that the ledger had lost were booked again: 3 tickets in this round by now."
+    )
+    assert reasons(status_of(OPEN, REBOOKING, 1, NOW), observation(rebooked=3)) == []
+    assert reasons(OPEN, observation(checks=(check(Kind.LEDGER_LOST, 2, action=Action.REBOOK), FINE))) == []
+
+
+def test_orders_that_another_process_booked_again_are_told_with_the_same_name() -> None:
+    (record,) = following(OPEN, observation(rebooked=3))
+    assert record.message.startswith("Orders that the ledger had lost were booked again: 3 tickets")
+    assert names(OPEN, observation(rebooked=3)) == names(OPEN, REBOOKING)
+
+
+def test_the_next_loss_of_the_ledger_has_another_name() -> None:
+    once = status_of(OPEN, REBOOKING, 1, NOW)
+    more = observation(rebooked=5, checks=(REBOOKED, FINE))
+    assert names(once, more) not in ([], names(OPEN, REBOOKING))
+    other_epoch = observation(epoch=2, rebooked=3, checks=(REBOOKED, FINE))
+    assert names(OPEN, other_epoch) != names(OPEN, REBOOKING)
+    next_round = observation(round=2, step=Step.NEXT_ROUND, rebooked=1)
+    assert "OrdersRebooked" in reasons(once, next_round)  # fewer than in the round before
+
+
+def test_a_sale_that_is_stopped_is_told_once() -> None:
+    """Its round is one that the ledger has, so the status may be of a later one."""
+    assert reasons(OPEN, STOPPED) == ["LedgerBehind"]
+    assert reasons(status_of(OPEN, observation(round=2, epoch=2), 1, NOW), STOPPED)[0] == "LedgerBehind"
+    stopped = status_of(OPEN, STOPPED, 1, NOW)
+    assert reasons(stopped, STOPPED) == []
+    assert names(stopped, observation(rebooked=1)) != []  # the control: other events of this sale are posted
+    (record,) = following(OPEN, STOPPED)
+    assert record.type == "Warning"

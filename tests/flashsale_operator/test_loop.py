@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from app.cancellation import cancel_until_done
 from app.lab.stack.servers.postgres import PostgresServer
+from app.reconcile.reconciler import Reconciler
 from flashsale_operator.leader_election import LeaderElection
 from flashsale_operator.loop import FlashSaleLoop
 from flashsale_operator.metrics import OperatorMetrics
@@ -159,6 +161,30 @@ async def test_another_server_of_the_ledger_asks_for_a_check_of_all_sales(
     assert (told["log_level"], told["before"], told["now"]) == ("warning", before.incarnation, after.incarnation)
 
 
+@pytest.mark.parametrize("stops", [True, False])
+async def test_a_sale_that_the_ledger_does_not_know_is_stopped(
+    stores: Stores, office: BoxOffice, monkeypatch: pytest.MonkeyPatch, *, stops: bool
+) -> None:
+    """The ledger went back to before the sale was created. The control looks for no such sales."""
+    looked: list[str] = []
+
+    async def only_note(_: Reconciler, incarnation: str) -> None:
+        looked.append(incarnation)
+
+    if not stops:
+        monkeypatch.setattr(Reconciler, "stop_unknown_sales", only_note)
+    await office.create(10)
+    async with stores.engine.begin() as ledger:
+        for table in ("inventory", "sales"):
+            await ledger.execute(text(f"DELETE FROM {table}"))  # noqa: S608  constants
+    async with Operator(stores, StandInKube(), LONG).running():
+        if stops:
+            await until(lambda: has_state(office, "fenced"))
+        else:
+            await until(lambda: len(looked) > 2)
+    assert (await office.snapshot()).state == ("fenced" if stops else "open")
+
+
 def unchanged(before: PollResult, after: PollResult) -> bool:
     """Return whether the sale is open, and nothing has changed from one poll to the next."""
     gate = after.gates.get("drop")
@@ -166,8 +192,12 @@ def unchanged(before: PollResult, after: PollResult) -> bool:
 
 
 async def sells(office: BoxOffice) -> bool:
+    return await has_state(office, "open")
+
+
+async def has_state(office: BoxOffice, state: str) -> bool:
     gate = await office.gate.snapshot("drop")
-    return gate is not None and gate.state == "open"
+    return gate is not None and gate.state == state
 
 
 async def follows(stores: Stores, uid: str) -> bool:

@@ -1,20 +1,26 @@
 """The sync of one sale on real stores. After any changes and faults the sale ends as its resource declares it."""
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from app.reconcile.classify import Kind
+from app.reconcile.rebook import Rebooked
 from app.reconcile.reconciler import Reconciler
 from app.sales.phase import Phase
 from app.settings import ReconcileSettings, SaleSettings
 from app.strategies.registry import STRATEGIES
+from flashsale_operator.conditions import condition_of
+from flashsale_operator.events import events
 from flashsale_operator.observed import Observed, ObservedWorkers
-from flashsale_operator.resource.models import FlashSale
+from flashsale_operator.resource.models import ConditionType, FlashSale, FlashSaleStatus
 from flashsale_operator.sale_sync import ResourceGone, SaleSync, desired_by
+from flashsale_operator.status import status_of
 from flashsale_operator.stores import Stores
 from tests.flashsale_operator.stand_in_kube import StandInKube
 from tests.support.box_office import BoxOffice
@@ -241,3 +247,28 @@ async def test_no_repair_sells_a_ticket_twice_as_the_obvious_one_does(story: Sto
         promised = 6 + await story.office.sell_out(f"late-{repair_obviously}")
         assert (promised > STOCK) is repair_obviously
         await story.delete()
+
+
+@pytest.mark.parametrize("rebooks", [True, False])
+async def test_orders_that_the_ledger_lost_are_booked_again_and_checked(
+    story: Story, monkeypatch: pytest.MonkeyPatch, *, rebooks: bool
+) -> None:
+    """If the repair were not followed by another check, the status would go on saying that orders are missing."""
+    if not rebooks:
+        monkeypatch.setattr("flashsale_operator.sale_sync.REPAIRS", ())
+    story.apply()
+    await story.reconcile()
+    await story.buy(5)
+    await story.office.drain()
+    async with story.stores.engine.begin() as ledger:
+        lost = await ledger.execute(text("DELETE FROM bookings WHERE number > 2"))
+        await ledger.execute(text("UPDATE inventory SET booked = booked - :lost"), {"lost": lost.rowcount})
+    observed = await story.reconcile()
+    status = status_of(FlashSaleStatus(), observed, 1, datetime.now(UTC))
+    consistent = condition_of(status, ConditionType.LEDGER_CONSISTENT)
+    assert consistent is not None
+    assert observed.checks[0].rebooked == Rebooked(3, 3)
+    assert "OrdersRebooked" in [event.reason for event in events(FlashSaleStatus(), status, observed)]
+    assert status.stock is not None
+    assert (status.stock.booked, status.stock.rebooked, status.stock.remaining) == (5, 3, 5)
+    assert consistent.reason == ("Consistent" if rebooks else "OrdersMissing")

@@ -224,3 +224,14 @@ async def test_lost_is_known_only_if_no_order_is_on_its_way(
     await add_booking(engine, reservation_id=str(reservations[0]))
     scripted.snapshots = [*snapshots]
     assert (await service.view("drop")).lost == lost
+
+
+async def test_tickets_that_were_booked_again_are_counted(service: SalesService, engine: AsyncEngine) -> None:
+    await service.create(DROP)
+    again = await add_booking(engine, quantity=3)
+    await add_booking(engine)
+    assert (await service.view("drop")).rebooked == 0
+    async with engine.begin() as ledger:
+        await ledger.execute(text("UPDATE bookings SET rebooked = true WHERE reservation_id = :id"), {"id": again})
+    view = await service.view("drop")
+    assert (view.booked, view.rebooked) == (4, 3)

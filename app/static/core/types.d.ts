@@ -40,6 +40,7 @@ export interface Sale {
   oversold: number;
   undersold: number | null;
   lost: number | null;
+  rebooked: number;
   customer_limit: number | null;
   think_ms: number;
   opens_at: string | null;

@@ -5,7 +5,7 @@ import { figure, figureList } from "../components/figure.js";
 import { clock, counted, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
 import { fill, form } from "../state/forms.js";
-import { drift, EQUATION } from "./drift.js";
+import { bookedAgain, drift, EQUATION } from "./drift.js";
 import { create, end, reset, setPaused } from "./sales-actions.js";
 
 /** @import { Resource, Sale, State, Store } from "../core/types.js" */
@@ -86,6 +86,7 @@ function creationForm(state, store) {
 /** @param {Sale} sale @param {Store} store */
 function card(sale, store) {
   const identity = drift(sale);
+  const again = bookedAgain(sale);
   return h(
     "article",
     { class: "panel card", key: sale.name },
@@ -104,6 +105,7 @@ function card(sale, store) {
       figure("Oversold", whole(sale.oversold), { tone: sale.oversold ? "bad" : "plain" }),
       figure("Rejected", whole(sale.rejected)),
       figure("Lost", whole(sale.lost), { tone: sale.lost ? "bad" : "plain" }),
+      again && figure("Booked again", whole(sale.rebooked), { title: again }),
     ),
     h(
       "p",

@@ -6,7 +6,7 @@ import { counted, rate, whole } from "../core/format.js";
 import { h } from "../core/vdom.js";
 import { drainRate, figures, hasEnded, newestBlast } from "../state/events.js";
 import { fill, form } from "../state/forms.js";
-import { drift, EQUATION } from "./drift.js";
+import { bookedAgain, drift, EQUATION } from "./drift.js";
 import { lab } from "./lab.js";
 import { sendCrowd } from "./way-actions.js";
 
@@ -36,6 +36,7 @@ export function render(state, store) {
   const blast = newestBlast(state, (name) => name === sale.name);
   const running = blast !== undefined && !hasEnded(blast);
   const identity = drift(sale);
+  const again = bookedAgain(sale);
   return h(
     "div",
     { class: "view" },
@@ -74,6 +75,7 @@ export function render(state, store) {
         identity.sentence,
       ),
       h("p", { class: "hint" }, EQUATION),
+      again && h("p", { class: "hint", "data-rebooked": sale.rebooked }, again),
     ),
     state.facts?.lab && lab(state, store),
   );

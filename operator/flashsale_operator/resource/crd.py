@@ -17,7 +17,7 @@ from flashsale_operator.resource.models import (
 )
 from flashsale_operator.resource.rules import RULES
 
-SCHEMA_VERSION = "4"
+SCHEMA_VERSION = "5"
 """The version of the schema, to be raised with each change. Within v1alpha1 the schema may only grow.
 
 Version 4 is the one exception: it renamed status.workers.wished to desired before anything was released.

@@ -158,6 +158,9 @@ class StockStatus(CamelModel):
     booked: Count = Field(0, description="Number of tickets sold, counted from the bookings in the ledger.")
     rejected: Count = Field(0, description="Number of tickets that were accepted and that the ledger had no room for.")
     oversold: Count = Field(0, description="Number of tickets booked beyond total. Always 0 if the strategy is exact.")
+    rebooked: Count = Field(
+        0, description="Number of tickets in bookings that the ledger had lost and that were made again."
+    )
 
 
 class DriftStatus(CamelModel):
@@ -165,6 +168,9 @@ class DriftStatus(CamelModel):
 
     leaked: Count = Field(0, description="Number of tickets that left Redis without an order.")
     over_admitted: Count = Field(0, description="Number of tickets promised beyond the total.")
+    unsold: Count = Field(
+        0, description="Number of tickets that left Redis with orders that did not need them in the end."
+    )
     lost: Count = Field(
         0, description="Number of tickets in accepted orders that Redis forgot before they were booked."
     )

@@ -14,7 +14,13 @@ from flashsale_operator.resource.models import FlashSale
 from flashsale_operator.resource.rules import RULES
 from tests.support.project import PROJECT
 
-DIGESTS = {"1": "3f4cb4b67db3bd56", "2": "c5f9c41aee7caa1a", "3": "e80801137b4decaa", "4": "87edc09ad1f14065"}
+DIGESTS = {
+    "1": "3f4cb4b67db3bd56",
+    "2": "c5f9c41aee7caa1a",
+    "3": "e80801137b4decaa",
+    "4": "87edc09ad1f14065",
+    "5": "c7ab82e19c76e54b",
+}
 """The digest of the schema of each version. A change of the schema must raise SCHEMA_VERSION in crd.py and add one."""
 
 
