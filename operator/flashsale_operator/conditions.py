@@ -93,7 +93,7 @@ def stock_seeded(observed: Observed, phase: Phase) -> ConditionState | None:
         return ConditionState(UNKNOWN, "GateUnreachable", observed.gate_away)
     if observed.view is None:
         return None if observed.refusal is None else ConditionState(FALSE, reason_of(observed.refusal))
-    if _stopped(observed):
+    if observed.check is not None and observed.check.action is Action.STOP:
         return LEDGER_BEHIND
     if phase is Phase.DEGRADED:
         return ConditionState(FALSE, "CounterLost", "The counter is lost or fenced; it is recounted from the ledger.")
@@ -129,9 +129,7 @@ def ledger_consistent(observed: Observed) -> ConditionState | None:
             FALSE, "Oversold", f"{view.oversold} tickets are booked beyond the stock of {view.stock}."
         )
     if observed.at_gate:
-        if observed.check is None:
-            return None
-        return LEDGER_BEHIND if _stopped(observed) else _consistency(observed.check)
+        return None if observed.check is None else _consistency(observed.check)
     if view.identity.holds is False:
         return ConditionState(
             FALSE, "CounterWrong", "The counter does not match the bookings: updates or tickets were lost."
@@ -140,6 +138,8 @@ def ledger_consistent(observed: Observed) -> ConditionState | None:
 
 
 def _consistency(check: Result) -> ConditionState | None:
+    if check.action is Action.STOP:
+        return LEDGER_BEHIND
     if check.kind is None:
         return None
     return {
@@ -162,11 +162,6 @@ def _consistency(check: Result) -> ConditionState | None:
 
 def _remedy(check: Result) -> str:
     return "Policy Observe leaves them to a person." if check.action is Action.OBSERVE else "They are booked again."
-
-
-def _stopped(observed: Observed) -> bool:
-    """Return whether the sale is stopped because the ledger does not have its round any more."""
-    return observed.check is not None and observed.check.action is Action.STOP
 
 
 def accepting(observed: Observed, phase: Phase) -> ConditionState | None:

@@ -59,6 +59,7 @@ async def test_the_figures_of_a_sale(client: AsyncClient, sale: str) -> None:
         "holds": True,
     }
     assert (view["phase"], view["counter_says"], view["oversold"], view["undersold"]) == ("Open", 1, 0, 0)
+    assert (view["lost"], view["rebooked"]) == (None, 0)
 
 
 async def test_the_next_round(client: AsyncClient, sale: str) -> None:

@@ -39,6 +39,9 @@ async def test_metrics_include_workers_and_reconciler(make_platform: MakePlatfor
     assert before['atomictickets_drain_orders_total{fate="booked"}'] == 10
     assert before["atomictickets_drain_batch_seconds_count"] >= 1
     assert before[f'atomictickets_sale_lost{{sale="{sale}"}}'] == 0
+    assert before[f'atomictickets_sale_rebooked{{sale="{sale}"}}'] == 0
+    assert before["atomictickets_reconcile_unknown_sales"] == 0
+    assert before["atomictickets_reconcile_rebooked_tickets_total"] == 0
 
     async def checked_again() -> bool:
         now = await scrape(platform)

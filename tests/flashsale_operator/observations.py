@@ -13,8 +13,8 @@ IDENTITY = Identity(stock=10, remaining=10, backlog=0, set_aside=0, booked=0, ho
 VIEW = SaleView(
     name="drop", strategy="atomic", round=1, epoch=1, phase=Phase.OPEN, stock=10, remaining=10, backlog=0, set_aside=0,
     booked=0, rejected=0, duplicates=0, oversold=0, undersold=0, customer_limit=None, think_ms=50, opens_at=None,
-    closes_at=None, paused=False, managed_by="flashsale", ended_at=None, lost=0, rebooked=0, identity=IDENTITY, counter_says=0,
-    returns=0, owner_generation=1,
+    closes_at=None, paused=False, managed_by="flashsale", ended_at=None, lost=0, rebooked=0, identity=IDENTITY,
+    counter_says=0, returns=0, owner_generation=1,
 )  # fmt: skip
 FINE = Result(sale="drop", round=1, epoch=1, kind=Kind.NONE)
 WORKERS = ObservedWorkers(pool=1, ready=1)

@@ -89,10 +89,9 @@ def test_status_and_reason_of_each_condition(observed: Observed, expected: dict[
     assert {kind: found[kind] for kind in expected} == expected
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_every_kind_of_finding_has_a_reason_of_its_own(kind: Kind) -> None:
-    reasons = [conditions_of(observation(checks=(check(each, 3),)))["LedgerConsistent"] for each in Kind]
-    assert reasons.count(conditions_of(observation(checks=(check(kind, 3),)))["LedgerConsistent"]) == 1
+def test_every_kind_of_finding_has_a_reason_of_its_own() -> None:
+    reasons = {conditions_of(observation(checks=(check(kind, 3),)))["LedgerConsistent"] for kind in Kind}
+    assert len(reasons) == len(Kind)
 
 
 def test_missing_orders_are_booked_again_or_left_to_a_person() -> None:
