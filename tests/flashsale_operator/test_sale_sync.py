@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app.reconcile.classify import Kind
+from app.reconcile.decide import Action
 from app.reconcile.rebook import Rebooked
 from app.reconcile.reconciler import Reconciler
 from app.sales.phase import Phase
@@ -272,3 +273,36 @@ async def test_orders_that_the_ledger_lost_are_booked_again_and_checked(
     assert status.stock is not None
     assert (status.stock.booked, status.stock.rebooked, status.stock.remaining) == (5, 3, 5)
     assert consistent.reason == ("Consistent" if rebooks else "OrdersMissing")
+
+
+async def test_a_round_that_the_ledger_lost_is_stopped_until_its_resource_declares_it(story: Story) -> None:
+    """Ledger and resource both went back to the round before. Redis has the later one, with three orders."""
+    story.apply()
+    await story.reconcile()
+    story.apply(round=2)
+    await story.reconcile()
+    await story.buy(3)
+    await story.office.drain()
+    async with story.stores.engine.begin() as ledger:
+        for lost in (
+            "DELETE FROM bookings",
+            "DELETE FROM inventory WHERE round = 2",
+            "UPDATE sales SET round = 1, owner_round = 1, owner_generation = 1, generation = 0",
+        ):
+            await ledger.execute(text(lost))
+    story.apply(round=1)
+    stopped = await story.reconcile()
+    assert [check.action for check in stopped.checks] == [Action.STOP]
+    assert stopped.view is not None
+    assert stopped.view.phase is Phase.DEGRADED
+    status = status_of(FlashSaleStatus(), stopped, 1, datetime.now(UTC))
+    for kind in (ConditionType.STOCK_SEEDED, ConditionType.LEDGER_CONSISTENT):
+        condition = condition_of(status, kind)
+        assert condition is not None
+        assert condition.reason == "LedgerBehind"
+
+    story.apply(round=2)
+    goes_on = await story.reconcile()
+    assert sum(check.rebooked.tickets for check in goes_on.checks) == 3
+    await as_declared(story)
+    assert await story.office.booked() == 3
