@@ -9,6 +9,7 @@ import re
 
 import pytest
 from playwright.async_api import FilePayload, Page, expect
+from sqlalchemy import text
 
 from tests.dashboard.conftest import CHARTS, OpenPage, take_picture
 from tests.dashboard.race_report import race_report
@@ -126,3 +127,25 @@ async def test_the_way_of_an_order_adds_up(platform: Platform, open_page: OpenPa
     await expect(page.locator('[data-figure="gate"]')).to_have_text("43 tickets")
     await expect(page.locator('[data-identity="good"]')).to_have_text(re.compile(r"50 = 43 \+ 0 \+ 0 \+ 7"))
     assert await page.get_by_text("Try a fault").count() == 0  # this installation is not a lab
+
+
+async def test_tickets_that_were_booked_again_are_shown(platform: Platform, open_page: OpenPage) -> None:
+    sale = await platform.create_sale("back-in-time", stock=20)
+    for buyer in range(15):
+        assert (await platform.buy(sale, f"buyer-{buyer}", "k")).status_code == 200
+    page = await open_page("sales")
+    card = page.get_by_role("article").filter(has=page.get_by_role("heading", name=sale))
+    await expect(card.locator('[data-figure="Booked"]')).to_have_text("15")
+    await expect(card.locator('[data-figure="Booked again"]')).to_have_count(0)
+    async with platform.engine.begin() as ledger:
+        await ledger.execute(text("DELETE FROM bookings WHERE sale = :sale"), {"sale": sale})
+        await ledger.execute(text("UPDATE inventory SET booked = 0 WHERE sale = :sale"), {"sale": sale})
+    await expect(card.locator('[data-figure="Booked again"]')).to_have_text("15")
+    told = "15 tickets were booked again after the ledger went back."
+    await expect(card.locator(".figure").last).to_have_attribute("title", re.compile(re.escape(told)))
+    await take_picture(page, "sales-booked-again")
+    await page.evaluate("location.hash = '#/way'")
+    await page.get_by_role("combobox", name="Sale").select_option(sale)
+    await expect(page.get_by_text(told)).to_be_visible()
+    await expect(page.locator('[data-identity="good"]')).to_have_text(re.compile(r"20 = 5 \+ 0 \+ 0 \+ 15"))
+    await take_picture(page, "way-booked-again")

@@ -41,5 +41,5 @@ export function drift({ identity, lost, oversold, phase }) {
 /** Says how many tickets were booked again, null if none was. @param {Sale} sale @returns {string | null} */
 export function bookedAgain({ rebooked }) {
   if (!rebooked) return null;
-  return `${counted(rebooked, "ticket was", "tickets were")} booked again after the ledger went back. The buyers keep them.`;
+  return `${counted(rebooked, "ticket was", "tickets were")} booked again after the ledger went back. The gate remembered the orders.`;
 }
