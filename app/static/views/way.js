@@ -75,7 +75,7 @@ export function render(state, store) {
         identity.sentence,
       ),
       h("p", { class: "hint" }, EQUATION),
-      again && h("p", { class: "hint", "data-rebooked": sale.rebooked }, again),
+      again && h("p", { class: "hint" }, again),
     ),
     state.facts?.lab && lab(state, store),
   );
