@@ -17,7 +17,7 @@ TALLY = text(f"""
         SELECT coalesce(sum(quantity) FILTER (WHERE status = 'booked'), 0) AS booked,
             coalesce(sum(quantity) FILTER (WHERE status = 'rejected'), 0) AS rejected,
             coalesce(sum(quantity) FILTER (WHERE status = 'duplicate'), 0) AS duplicates,
-            coalesce(sum(quantity) FILTER (WHERE rebooked), 0) AS rebooked
+            coalesce(sum(quantity) FILTER (WHERE rebooked AND status = 'booked'), 0) AS rebooked
         FROM bookings WHERE sale = i.sale AND round = i.round
     ) b
     CROSS JOIN LATERAL (

@@ -89,6 +89,7 @@ class Reconciler:
         self._failing: set[str] = set()
         self._installation: str | None = None
         self._incarnation: str | None = None  # of the ledger's server, at the last search for unknown sales
+        self._unknown: frozenset[str] = frozenset()  # the sales that it found
         self._prune_at = 0.0
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -134,9 +135,9 @@ class Reconciler:
         self._forget_all_but(active)
 
     async def stop_unknown_sales(self, incarnation: str) -> None:
-        """Stop the sales that the ledger has lost. It looks for them once for each `incarnation` of its server."""
-        if incarnation != self._incarnation:
-            await stop_unknown_sales(self._gate, self._engine)
+        """Stop the sales that the ledger has lost: look once for each `incarnation` of its server, and while any is."""
+        if incarnation != self._incarnation or self._unknown:
+            self._unknown = await stop_unknown_sales(self._gate, self._engine, told=self._unknown)
             self._incarnation = incarnation
 
     async def prune_old(self) -> None:

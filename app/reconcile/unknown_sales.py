@@ -22,8 +22,8 @@ KNOWN = text("SELECT name FROM sales WHERE name = ANY(:names)")
 log = structlog.get_logger()
 
 
-async def stop_unknown_sales(gate: Gate, engine: AsyncEngine) -> set[str]:
-    """Fence each sale that the ledger does not know, and return their names.
+async def stop_unknown_sales(gate: Gate, engine: AsyncEngine, told: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Fence each sale that the ledger does not know, and return their names. Log those that were not `told` before.
 
     Raise TemporarilyUnavailable if a store is away.
     """
@@ -32,29 +32,33 @@ async def stop_unknown_sales(gate: Gate, engine: AsyncEngine) -> set[str]:
     async for name in gate.names():
         names.append(name)
         if len(names) == PAGE:
-            unknown |= await _stop(names, gate, engine)
+            unknown |= await _unknown(names, engine)
             names = []
-    unknown |= await _stop(names, gate, engine)
+    unknown |= await _unknown(names, engine)
+    for name in sorted(unknown):
+        await _stop(name, gate, told=name in told)
     UNKNOWN_SALES.set(len(unknown))
-    return unknown
+    return frozenset(unknown)
 
 
-async def _stop(names: list[str], gate: Gate, engine: AsyncEngine) -> set[str]:
+async def _unknown(names: list[str], engine: AsyncEngine) -> set[str]:
     if not names:
         return set()
     with ledger_reachable():
         async with engine.connect() as connection:
-            known = set((await connection.execute(KNOWN, {"names": names})).scalars())
-    unknown = set(names) - known
-    for name in unknown:
-        snapshot = await gate.snapshot(name)
-        epoch = 0 if snapshot is None else snapshot.epoch
-        stopped = await gate.fence(name, epoch)
+            return set(names) - set((await connection.execute(KNOWN, {"names": names})).scalars())
+
+
+async def _stop(name: str, gate: Gate, *, told: bool) -> None:
+    snapshot = await gate.snapshot(name)
+    if snapshot is None:
+        return
+    stopped = await gate.fence(name, snapshot.epoch)
+    if not told:
         log.error(
             "the ledger does not know a sale that the gate has: it went back in time; the sale is stopped",
             sale=name,
-            round=None if snapshot is None else snapshot.round,
-            epoch=epoch,
+            round=snapshot.round,
+            epoch=snapshot.epoch,
             stopped=stopped,
         )
-    return unknown

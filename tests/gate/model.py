@@ -1,6 +1,8 @@
 """A model of the gate in plain Python, without Redis and without concurrency."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from app.sales.model import Purchase
 
@@ -27,6 +29,7 @@ class GateModel:
     remaining: int = 0
     accepted: int = 0
     leaked: int = 0
+    returned: int = 0  # tickets of released reservations
     repairs: int = 0
     answers: dict[tuple[str, str], ModelOrder] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
@@ -36,6 +39,14 @@ class GateModel:
 
     def __post_init__(self) -> None:
         self.remaining = self.stock
+
+    @property
+    def forgot_answers(self) -> bool:
+        return len(self.answers) < self.accepted
+
+    def change(self, fields: Mapping[str, Any]) -> None:
+        for name, value in fields.items():
+            setattr(self, name, value)
 
     @property
     def backlog(self) -> int:
@@ -66,5 +77,6 @@ class GateModel:
     def next_round(self, stock: int) -> None:
         self.round, self.epoch = self.round + 1, self.epoch + 1
         self.stock, self.remaining, self.accepted, self.leaked, self.repairs = stock, stock, 0, 0, 0
+        self.returned = 0
         self.answers, self.held, self.released, self.booked = {}, {}, [], []
         self.state, self.closed_by_window = "open", False

@@ -72,9 +72,17 @@ class GateMachine(RuleBasedStateMachine):
             paused=model.state == "paused",
         )
 
-    def amend(self) -> None:
+    def amend(self, **change: Any) -> None:
+        """Change the model's terms, and the gate's. A gate that has forgotten answers refuses: it must be recounted."""
+        before = {name: getattr(self.model, name) for name in change}
+        self.model.change(change)
         terms = replace(self.sale.terms, opens_at=PAST - timedelta(days=1), closes_at=PAST)
-        assert self.run(self.gate.amend(replace(self.sale, terms=terms) if self.model.closed_by_window else self.sale))
+        amended = self.run(
+            self.gate.amend(replace(self.sale, terms=terms) if self.model.closed_by_window else self.sale)
+        )
+        assert amended is not self.model.forgot_answers
+        if not amended:
+            self.model.change(before)
 
     @initialize(stock=st.integers(0, 12), limit=st.integers(0, 3))
     def start(self, stock: int, limit: int) -> None:
@@ -114,13 +122,11 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule()
     def pause_or_resume(self) -> None:
-        self.model.state = "open" if self.model.state == "paused" else "paused"
-        self.amend()
+        self.amend(state="open" if self.model.state == "paused" else "paused")
 
     @rule()
     def the_window_closes_or_opens(self) -> None:
-        self.model.closed_by_window = not self.model.closed_by_window
-        self.amend()
+        self.amend(closed_by_window=not self.model.closed_by_window)
 
     @rule()
     def answers_expire(self) -> None:
@@ -134,9 +140,7 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule(more=st.integers(1, 5))
     def grow(self, more: int) -> None:
-        self.model.stock += more
-        self.model.remaining += more
-        self.amend()
+        self.amend(stock=self.model.stock + more, remaining=self.model.remaining + more)
 
     @rule(stock=st.integers(0, 12))
     def reset(self, stock: int) -> None:
@@ -173,6 +177,7 @@ class GateMachine(RuleBasedStateMachine):
             assert self.run(call) == "released"
             self.model.released.append(text)
             self.model.remaining += order.quantity
+            self.model.returned += order.quantity
             held = self.model.held.get(order.customer, 0)
             if held:
                 self.model.held[order.customer] = max(0, held - order.quantity)
@@ -211,7 +216,9 @@ class GateMachine(RuleBasedStateMachine):
             (order.customer, order.key, order.nonce) for order in model.stream
         ]
         booked = sum(order.quantity for order in model.booked)
-        assert model.stock == seen.remaining + seen.backlog + booked + model.leaked
+        assert model.stock + model.returned == seen.remaining + seen.backlog + booked + model.leaked
+        assert (seen.leaked, seen.written_orders) == (model.leaked, model.accepted)
+        assert (seen.acknowledged, seen.acknowledged_orders) == (booked, len(model.booked))
 
 
 def check(machine: type[GateMachine], redis_url: str, **chosen: Any) -> None:
