@@ -98,7 +98,7 @@ def decide(
     The policy `Observe` leaves drift, and what the ledger has lost, to a person. A gate that forgot is recounted under
     either policy, because nothing can be sold until then.
     """
-    if sale.ended_at is not None:
+    if sale.ended_at is not None and evidence(observation) is not Evidence.UNKNOWN_ROUND:
         return _of_ended(observation)
     if (loss := _of_loss(observation, drift, policy)) is not None:
         return loss

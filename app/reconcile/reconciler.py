@@ -39,7 +39,7 @@ from app.telemetry.spans import span
 PAGE = 500  # sales
 AT_ONCE = POOL_SIZES["reconciler"]  # sales; each holds one connection to the ledger
 JITTER = 0.1  # of a pause, so that several reconcilers do not keep step
-PRUNE_SECONDS = 600.0
+PRUNE_SECONDS = SEARCH_SECONDS = 600.0
 FIRST_RETRY_FACTOR = 0.25  # of the interval: a restarted server is back within a second, and its sales stand still
 
 NONE_LOST = LostOrders(orders=0, tickets=0)
@@ -90,7 +90,7 @@ class Reconciler:
         self._installation: str | None = None
         self._incarnation: str | None = None  # of the ledger's server, at the last search for unknown sales
         self._unknown: frozenset[str] = frozenset()  # the sales that it found
-        self._prune_at = 0.0
+        self._search_at = self._prune_at = 0.0
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def run_forever(self, ready: asyncio.Event | None = None) -> None:
@@ -135,10 +135,15 @@ class Reconciler:
         self._forget_all_but(active)
 
     async def stop_unknown_sales(self, incarnation: str) -> None:
-        """Stop the sales that the ledger has lost: look once for each `incarnation` of its server, and while any is."""
-        if incarnation != self._incarnation or self._unknown:
+        """Stop the sales that the ledger has lost.
+
+        Look for them if the server's `incarnation` is another one than before, while there are any, and every
+        SEARCH_SECONDS, because the server may hide its incarnation.
+        """
+        now = time.monotonic()
+        if incarnation != self._incarnation or self._unknown or now >= self._search_at:
             self._unknown = await stop_unknown_sales(self._gate, self._engine, told=self._unknown)
-            self._incarnation = incarnation
+            self._incarnation, self._search_at = incarnation, now + SEARCH_SECONDS
 
     async def prune_old(self) -> None:
         """Delete a batch of old rows each turn while there are more, then pause: each search reads whole tables."""

@@ -1,4 +1,4 @@
-"""Stop the sales that the gate has and the ledger does not: the ledger is older than the sale's own row.
+"""Stop the sales that the gate has and the ledger does not: the ledger is older than the sale's own row or round.
 
 A sale is committed in the ledger before the gate is seeded. So the ledger has gone back in time, to before the sale was
 created. Nobody can book its orders, and an API process that knows the sale would go on accepting them.
@@ -17,7 +17,8 @@ from app.reconcile.meters import UNKNOWN_SALES
 
 PAGE = 500  # names
 
-KNOWN = text("SELECT name FROM sales WHERE name = ANY(:names)")
+# The keys of a sale that is removed are gone, unless the ledger has lost the round that began after it.
+KNOWN = text("SELECT name FROM sales WHERE name = ANY(:names) AND removed_at IS NULL")
 
 log = structlog.get_logger()
 

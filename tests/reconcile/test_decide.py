@@ -136,6 +136,7 @@ RESTARTED = replace(LEDGER, incarnation="2@1")
         (check(ledger=replace(LEDGER, incarnation="")), {}, (Action.NOTHING, 0)),
         (check(round=2, epoch=2), {}, (Action.STOP, 0)),
         (check(round=2, epoch=2, state="fenced"), {}, (Action.STOP, 0)),
+        (check(round=2, epoch=2), {"ended": True}, (Action.STOP, 0)),
         (check(generation=1), {}, (Action.RECOUNT, 0)),
         (check(remembered=5), {}, (Action.RECOUNT, 0)),
         (check(remembered=5, ledger=replace(LEDGER, over=True)), {}, (Action.NOTHING, 0)),

@@ -194,6 +194,25 @@ async def test_a_sale_that_the_ledger_lost_is_stopped_until_it_is_created_again(
     assert await booked_ids(office) == {str(reservation) for reservation in sold}
 
 
+async def test_a_round_after_an_end_that_the_ledger_lost_is_stopped_too(office: BoxOffice) -> None:
+    """The ledger has the ended and removed round before it, which no reconciler looks at any more."""
+    sale = await office.create(stock=STOCK)
+    await office.sales.end(NAME)
+    reconciler = office.reconciler()
+    assert [(await office.reconcile(reconciler)).action for _ in range(2)] == ["amend", "remove"]
+    removed = await office.sale()
+    await office.create(stock=STOCK)
+    sold = await office.sell(SOLD)
+    await office.drain()
+    await office.lose_round(2, ended_at=removed.ended_at, removed_at=removed.removed_at)
+    await reconciler.stop_unknown_sales("1@1")
+    assert (await office.snapshot()).state == "fenced"
+    await office.sales.create(sale.terms, guarded=True)
+    healed = await office.reconcile(reconciler)
+    assert (healed.action, healed.rebooked.orders) == ("recount", SOLD)
+    assert await booked_ids(office) == {str(reservation) for reservation in sold}
+
+
 async def test_an_epoch_that_the_ledger_lost_is_left_behind(office: BoxOffice) -> None:
     await office.create(stock=STOCK)
     await office.redis.hset(office.keys.sale, "state", "fenced")

@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections import defaultdict
+from datetime import datetime
 from typing import Any
 
 from redis.asyncio import Redis
@@ -50,7 +51,7 @@ LOSE = text("""
 LOSE_ROUND = (
     "DELETE FROM bookings WHERE round = :round",
     "DELETE FROM inventory WHERE round = :round",
-    "UPDATE sales SET round = :round - 1",
+    "UPDATE sales SET round = :round - 1, ended_at = :ended_at, removed_at = :removed_at",
 )
 
 
@@ -148,11 +149,16 @@ class BoxOffice:
         async with self.engine.begin() as connection:
             await connection.execute(LOSE, {"ids": [str(reservation) for reservation in reservations]})
 
-    async def lose_round(self, round_: int) -> None:
-        """Take the round and its bookings from the ledger."""
+    async def lose_round(
+        self, round_: int, *, ended_at: datetime | None = None, removed_at: datetime | None = None
+    ) -> None:
+        """Take the round and its bookings from the ledger. The times are those of the round before."""
+        values = {"round": round_, "ended_at": ended_at, "removed_at": removed_at}
         async with self.engine.begin() as connection:
             for statement in LOSE_ROUND:
-                await connection.execute(text(statement), {"round": round_})
+                await connection.execute(
+                    text(statement), {name: values[name] for name in values if f":{name}" in statement}
+                )
 
     async def lose_sale(self) -> None:
         """Take the sale from the ledger, with all that belongs to it."""
