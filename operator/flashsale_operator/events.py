@@ -109,7 +109,7 @@ def _drift_events(before: FlashSaleStatus, after: FlashSaleStatus, observed: Obs
         message = f"{drift.leaked} tickets leaked, {drift.over_admitted} over-admitted, {drift.unsold} unsold."
         yield EventRecord("DriftDetected", message, returns, "Warning")
     if after.drift and after.drift.lost > (before.drift.lost if before.drift else 0):
-        message = f"Redis forgot accepted orders of {after.drift.lost} tickets before they were booked."
+        message = f"Accepted orders of {after.drift.lost} tickets are in neither store."
         yield EventRecord("OrdersLost", message, str(after.drift.lost), "Warning")
     if _oversold(after) and not _oversold(before):
         yield EventRecord("Oversold", "More tickets are booked than the stock.", "", "Warning")

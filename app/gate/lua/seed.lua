@@ -17,10 +17,11 @@ local epoch = assert(tonumber(ARGV[2]), 'seed: the epoch is not a number')
 if epoch_here and epoch_here >= epoch then return {'refused', epoch_here} end
 if round_here and here[1] ~= ARGV[12] then return {'elsewhere', round_here} end
 
-redis.call('HSET', KEYS[1], 'round', ARGV[1], 'epoch', ARGV[2], 'state', 'fenced', 'stock', ARGV[3], 'remaining', 0,
-  'backlog', 0, 'accepted', 0, 'limit', ARGV[4], 'opens', ARGV[5], 'closes', ARGV[6], 'server', ARGV[7],
-  'repairs', 0, 'released', 0, 'hinted', 0, 'expires', 0, 'seeded_by', ARGV[9], 'generation', ARGV[10],
-  'allotted', 0, 'written', 0, 'written_orders', 0, 'acknowledged', 0, 'acknowledged_orders', 0)
+-- The fields that reserve reads and writes come first: a hash of this size is searched from its beginning.
+redis.call('HSET', KEYS[1], 'round', ARGV[1], 'epoch', ARGV[2], 'state', 'fenced', 'server', ARGV[7], 'stock', ARGV[3],
+  'remaining', 0, 'hinted', 0, 'accepted', 0, 'backlog', 0, 'written', 0, 'written_orders', 0, 'limit', ARGV[4],
+  'opens', ARGV[5], 'closes', ARGV[6], 'expires', 0, 'acknowledged', 0, 'acknowledged_orders', 0, 'allotted', 0,
+  'repairs', 0, 'released', 0, 'seeded_by', ARGV[9], 'generation', ARGV[10])
 redis.call('HSETNX', KEYS[1], 'ledger', ARGV[11])
 if ARGV[12] ~= ARGV[1] then
   for i = 2, 4 do redis.call('EXPIRE', KEYS[i], ARGV[8]) end
