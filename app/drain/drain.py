@@ -15,6 +15,9 @@ the first two cases.
 If a store is away, the turn fails and no order is charged with a failed try. If Postgres refuses an order because of
 its content, the drain finds the order by bisecting the batch. Only that order fails (app.drain.set_aside); the rest of
 the batch is booked.
+
+An order of a round that the ledger does not have fails too, unless the gate has sold this round: the ledger has then
+gone back in time, and the order waits until a person or the resource has declared the round again.
 """
 
 import asyncio
@@ -33,6 +36,7 @@ from app.drain.meters import BATCH_SECONDS, ORDERS
 from app.drain.set_aside import Failure, count_tries, forget_tries
 from app.drain.stream import Entry, OrderStream, consumer_name
 from app.drain.tracing import batch_trace
+from app.errors import TemporarilyUnavailable
 from app.failpoints import failpoint
 from app.gate.keys import SaleKeys
 from app.gate.scripts import Scripts
@@ -66,6 +70,10 @@ class Drained:
             self.set_aside + other.set_aside,
             self.more or other.more,
         )
+
+
+class RoundLost(TemporarilyUnavailable):
+    """The ledger has lost the round of an order. It waits in the stream, untried, until the ledger knows it again."""
 
 
 class Drain:
@@ -151,11 +159,18 @@ class Drain:
             if not is_poison(error):
                 raise
             if len(orders) == 1:
+                if isinstance(error, UnknownRound) and await self._has_begun(name, orders[0].round):
+                    raise RoundLost(f"{error.detail} The gate has sold it: the ledger went back in time.") from error
                 return Booked(), [Failure(orders[0], reason(error))]
         middle = len(orders) // 2
         first, first_failures = await self._book(name, orders[:middle])
         second, second_failures = await self._book(name, orders[middle:])
         return first + second, first_failures + second_failures
+
+    async def _has_begun(self, name: str, round_: int) -> bool:
+        """Return whether the gate has sold this round. The ledger, which knows each round first, has then lost it."""
+        newest = await self.redis.hget(SaleKeys(self.key_prefix, name).sale, "round")
+        return newest is not None and int(newest) >= round_
 
     async def _commit(self, name: str, orders: Sequence[Order]) -> Booked:
         async with self._engine.begin() as connection:
