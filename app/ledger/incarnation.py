@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.ledger.availability import ledger_reachable
 
 HIDDEN = ("42501", "42883", "0A000")  # forbidden, no such function, not supported: as managed services answer
-# A standby has no timeline of its own, and refuses to name a WAL file.
+# A standby would refuse to name a WAL file, but takes no session of ours (app.ledger.sessions).
 INCARNATION = text("""
-    SELECT CASE WHEN pg_is_in_recovery() THEN '00000000' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END
+    SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)
         || '@' || floor(extract(epoch FROM pg_postmaster_start_time()) * 1000)::bigint
 """)
 
@@ -20,8 +20,7 @@ INCARNATION = text("""
 async def ledger_incarnation(engine: AsyncEngine) -> str:
     """Return '<timeline>@<start of the server>': 8 hex digits, and milliseconds since 1970.
 
-    The timeline of a standby is '00000000'. Return '' if the server hides these facts. Raise LedgerUnavailable if
-    Postgres is away.
+    Return '' if the server hides these facts. Raise LedgerUnavailable if Postgres is away.
     """
     with ledger_reachable():
         async with engine.connect() as connection:
