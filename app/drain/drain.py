@@ -14,13 +14,11 @@ the first two cases.
 
 If a store is away, the turn fails and no order is charged with a failed try. If Postgres refuses an order because of
 its content, the drain finds the order by bisecting the batch. Only that order fails (app.drain.set_aside); the rest of
-the batch is booked.
-
-An order of a round that the ledger does not have fails too, unless the gate has sold this round: the ledger has then
-gone back in time, and the order waits until a person or the resource has declared the round again.
+the batch is booked. An order whose round the ledger has lost waits in the stream until the ledger has the round again.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -36,12 +34,12 @@ from app.drain.meters import BATCH_SECONDS, ORDERS
 from app.drain.set_aside import Failure, count_tries, forget_tries
 from app.drain.stream import Entry, OrderStream, consumer_name
 from app.drain.tracing import batch_trace
-from app.errors import TemporarilyUnavailable
 from app.failpoints import failpoint
 from app.gate.keys import SaleKeys
 from app.gate.scripts import Scripts
 from app.ledger.bookings import Booked, UnknownRound, book
 from app.sales.order import Order, parse_entry
+from app.sales.recent import KNOWN_SALES, remember
 from app.settings import DrainSettings
 
 log = structlog.get_logger()
@@ -72,10 +70,6 @@ class Drained:
         )
 
 
-class RoundLost(TemporarilyUnavailable):
-    """The ledger has lost the round of an order. It waits in the stream, untried, until the ledger knows it again."""
-
-
 class Drain:
     """The drain of one process. Each sale has at most one turn at a time.
 
@@ -94,6 +88,7 @@ class Drain:
         self._consumer = consumer or consumer_name()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._interrupted: set[str] = set()
+        self._lost_rounds: OrderedDict[str, int] = OrderedDict()  # by sale: the one that was logged
 
     async def sale(self, name: str, seconds: float) -> Drained:
         """Drain one sale until its stream is empty or `seconds` have passed, but at least one batch.
@@ -139,7 +134,8 @@ class Drain:
         with batch_trace(name, orders, entries[0].delivery) as trace:
             booked, refused = await self._book(name, orders)
             failures = unreadable + refused
-            set_aside = await self._count_tries(name, entries, failures) if failures else frozenset()
+            charged = [failure for failure in failures if failure.at_fault]
+            set_aside = await self._count_tries(name, entries, charged) if charged else frozenset()
             await failpoint("after_batch_commit")
             failed = {failure.entry.entry for failure in failures} - set_aside
             settled = [entry for entry in parsed if entry.entry not in failed]
@@ -158,19 +154,28 @@ class Drain:
         except (DBAPIError, UnknownRound) as error:
             if not is_poison(error):
                 raise
+            if isinstance(error, UnknownRound) and len({order.round for order in orders}) == 1:
+                return Booked(), await self._of_unknown_round(name, orders, error)
             if len(orders) == 1:
-                if isinstance(error, UnknownRound) and await self._has_begun(name, orders[0].round):
-                    raise RoundLost(f"{error.detail} The gate has sold it: the ledger went back in time.") from error
                 return Booked(), [Failure(orders[0], reason(error))]
         middle = len(orders) // 2
         first, first_failures = await self._book(name, orders[:middle])
         second, second_failures = await self._book(name, orders[middle:])
         return first + second, first_failures + second_failures
 
-    async def _has_begun(self, name: str, round_: int) -> bool:
-        """Return whether the gate has sold this round. The ledger, which knows each round first, has then lost it."""
-        newest = await self.redis.hget(SaleKeys(self.key_prefix, name).sale, "round")
-        return newest is not None and int(newest) >= round_
+    async def _of_unknown_round(self, name: str, orders: Sequence[Order], error: UnknownRound) -> list[Failure]:
+        """Return the failures of orders of one round, which the ledger does not have.
+
+        If the gate has reached the round, the orders are not at fault. A round is committed in the ledger before the
+        gate has it, so the ledger went back in time.
+        """
+        here = await self.redis.hget(SaleKeys(self.key_prefix, name).sale, "round")
+        round_ = orders[0].round
+        lost = here is not None and int(here) >= round_
+        if lost and self._lost_rounds.get(name) != round_:
+            remember(self._lost_rounds, name, round_, KNOWN_SALES)
+            log.error("orders wait: the ledger has lost their round", sale=name, round=round_)
+        return [Failure(order, reason(error), at_fault=not lost) for order in orders]
 
     async def _commit(self, name: str, orders: Sequence[Order]) -> Booked:
         async with self._engine.begin() as connection:

@@ -31,10 +31,14 @@ FORGET = text("DELETE FROM set_aside WHERE sale = :sale AND entry = ANY(:entries
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An entry that failed alone, and the reason."""
+    """An entry that failed alone, and the reason.
+
+    `at_fault` is False if the entry is not to blame: it waits in the stream, and no try is counted.
+    """
 
     entry: Order | Unreadable
     reason: str
+    at_fault: bool = True
 
 
 def entry_key(entry: Order | Unreadable) -> str:
