@@ -4,6 +4,7 @@ A session learns at its start whether its transactions are read-only (`default_t
 read-only until its promotion. A pool would keep such a session for good, long after other sessions may write again.
 """
 
+from asyncio import CancelledError
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from app.ledger.availability import READ_ONLY, ReadOnlyLedger
+from app.ledger.silence import Silence
 
 IDLE_IN_TRANSACTION_SECONDS = 20.0
 """How long a transaction waits for its client: at most 10 s for a naive strategy (MAX_THINK_MS). Together with the
@@ -43,7 +45,8 @@ def milliseconds(seconds: float) -> str:
 
 
 def guard_sessions(engine: AsyncEngine) -> None:
-    """Let the pool hand out only sessions that are open and that may write."""
+    """Let the pool hand out only sessions that are open and that may write, and leave a silent server together."""
+    Silence().watch(engine)
     event.listen(engine.sync_engine, "do_connect", WritableServer().connect)
     event.listen(engine.sync_engine, "checkout", discard_closed)
     event.listen(engine.sync_engine, "handle_error", discard_read_only)
@@ -66,7 +69,6 @@ class WritableServer:
         candidates = servers(parameters)
         failures: list[Exception] = []
         for number in range(self._next, self._next + len(candidates)):
-            self._next = (number + 1) % len(candidates)  # a caller who gives up meanwhile tries the next one next time
             server = candidates[number % len(candidates)]
             try:
                 connection = dialect.connect(*arguments, **server, target_session_attrs="read-write")
@@ -74,6 +76,9 @@ class WritableServer:
                 failures.append(ReadOnlyLedger())
             except (OSError, CannotConnectNowError) as error:
                 failures.append(error)
+            except CancelledError:  # the caller gave up: a silent server must not be the first one for ever
+                self._next = (number + 1) % len(candidates)
+                raise
             else:
                 self._next = number % len(candidates)
                 return connection

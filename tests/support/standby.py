@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from app.lab.stack.process import ProcessFailed
 from app.lab.stack.servers.ports import LOOPBACK
 from app.lab.stack.servers.postgres import PostgresServer
@@ -82,3 +84,16 @@ class LedgerPair:
         """Kill the primary, and promote the standby."""
         self.primary.kill()
         self.standby.promote()
+
+    def freeze(self) -> None:
+        """Stop the primary and its backends by SIGSTOP: connections stay open, new ones too, and nothing answers."""
+        postmaster = psutil.Process(self.primary.pid)
+        postmaster.suspend()  # first, so that no backend is added meanwhile
+        for backend in postmaster.children(recursive=True):
+            backend.suspend()
+
+    def thaw(self) -> None:
+        """Let the primary go on with what it received before and meanwhile."""
+        postmaster = psutil.Process(self.primary.pid)
+        for process in (*postmaster.children(recursive=True), postmaster):
+            process.resume()
