@@ -62,12 +62,14 @@ async def accepted(load: Load, orders: int) -> None:
     await until(lambda: load.progress.get(ACCEPTED, 0) >= orders)
 
 
-async def lose_commits(platform: Platform, pair: LedgerPair, sale: str, load: Load, moment: random.Random) -> Failover:
+async def lose_commits(
+    platform: Platform, pair: LedgerPair, sale: str, load: Load, moment: random.Random, *, silently: bool = False
+) -> Failover:
     """Let the ledger fail over at a random moment, with a random number of commits missing."""
     await accepted(load, moment.randint(FIRST, LAST))
     await asyncio.to_thread(pair.hold_back)
     forgotten = await acknowledged_beyond(platform, pair, sale, moment.randint(1, MOST_LOST))
-    return await fail_over(platform, pair, sale, forgotten)
+    return await fail_over(platform, pair, sale, forgotten, silently=silently)
 
 
 async def acknowledged_beyond(platform: Platform, pair: LedgerPair, sale: str, orders: int) -> frozenset[str]:
@@ -85,13 +87,26 @@ async def acknowledged_beyond(platform: Platform, pair: LedgerPair, sale: str, o
 
 
 async def fail_over(
-    platform: Platform, pair: LedgerPair, sale: str, forgotten: frozenset[str], replica: ValkeyServer | None = None
+    platform: Platform,
+    pair: LedgerPair,
+    sale: str,
+    forgotten: frozenset[str],
+    replica: ValkeyServer | None = None,
+    *,
+    silently: bool = False,
 ) -> Failover:
-    """Kill the primary, and with a `replica` the stock server too. Put the copies in their place."""
+    """Kill the primary, and with a `replica` the stock server too. Put the copies in their place.
+
+    `silently`: freeze the primary instead, so that its connections stay open.
+    """
     snapshot = await platform.gate.snapshot(sale)
     assert snapshot is not None
     assert snapshot.remaining > 0, "the sale was over before the failover"
-    await asyncio.to_thread(pair.primary.kill)
+    if silently:
+        await platform.read_ledger_at(pair.standby.url)
+        pair.freeze()
+    else:
+        await asyncio.to_thread(pair.primary.kill)
     if replica is not None:
         await asyncio.to_thread(platform.stock.kill)
     at = time.time_ns() // 1_000_000

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from app.blasts.load.result import ACCEPTED
+from app.lab.stack.servers.postgres import PostgresServer
 from app.lab.stack.servers.valkey import ValkeyServer
 from tests.faults.consistency import assert_consistent
 from tests.faults.ledger_loss import (
@@ -22,6 +23,7 @@ from tests.faults.ledger_loss import (
     STOCK,
     accepted,
     acknowledged_beyond,
+    booked_on,
     fail_over,
     honoured,
     lose_commits,
@@ -32,9 +34,11 @@ from tests.faults.test_back_in_time import blindfold, promote, replicated
 from tests.fixtures.platform import MakePlatform
 from tests.fixtures.standby import MakeLedgerPair
 from tests.support.platform import Platform, told
+from tests.support.until import until
 
 # A run takes 20 s: it starts two PostgreSQL servers and five processes, and sells for seven seconds.
 IN_EVERY_TIER = 2
+BUSY = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'atomictickets.%' AND state <> 'idle'"
 SEEDS = [pytest.param(seed, marks=pytest.mark.thorough if seed >= IN_EVERY_TIER else ()) for seed in range(20)]
 """The moments of the failovers. The name of a test has its seed, with which it can be repeated."""
 
@@ -55,6 +59,27 @@ async def test_a_promoted_standby_that_lacks_commits_costs_no_buyer_a_ticket(
     assert await sold_twice(platform, sale) == 0
     rebooked = await platform.rows("SELECT reservation_id FROM bookings WHERE sale = :sale AND rebooked", sale=sale)
     assert failover.forgotten <= {row.reservation_id for row in rebooked}
+
+
+@pytest.mark.parametrize("seed", SEEDS[:1])
+async def test_a_primary_that_falls_silent_costs_no_buyer_a_ticket_either(
+    seed: int, make_platform: MakePlatform, make_ledger_pair: MakeLedgerPair
+) -> None:
+    """Its connections stay open. It goes on later, and may commit what it had received: nobody reads that."""
+    pair = make_ledger_pair()
+    platform, sale = await open_sale(make_platform, pair)
+    async with platform.buyers(sale, rate=RATE) as load:
+        failover = await lose_commits(platform, pair, sale, load, moments(seed), silently=True)
+        seconds = await seconds_until_exact(platform, sale, load, failover)
+    print(f"seed {seed}: {len(failover.forgotten)} commits missing, exact {seconds:.1f} s after the promotion")
+    crowd = load.result()
+    view = await assert_consistent(platform, sale, crowd.records)
+    assert (crowd.accepted, view["booked"], view["lost"]) == (STOCK, STOCK, 0)
+    assert await sold_twice(platform, sale) == 0
+    booked = await booked_on(pair.standby, sale)
+    pair.thaw()
+    await until(lambda: asyncio.to_thread(is_at_rest, pair.primary))
+    assert await booked_on(pair.standby, sale) == booked
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -108,6 +133,11 @@ async def test_a_reconciler_that_believes_the_ledger_alone_sells_the_tickets_aga
     print(f"{len(failover.forgotten)} commits missing, {load.progress[ACCEPTED]} buyers told of {STOCK} tickets")
     assert failover.forgotten & told(load) <= without
     assert len(without) == load.progress[ACCEPTED] - STOCK
+
+
+def is_at_rest(server: PostgresServer) -> bool:
+    """Return whether no session of the installation has anything left to do."""
+    return server.run_sql(BUSY) == "0"
 
 
 def moments(seed: int) -> random.Random:

@@ -18,7 +18,7 @@ from tests.fixtures.standby import MakeLedgerPair
 from tests.support.standby import LedgerPair
 from tests.support.until import until
 
-POOL, IN_USE = 6, 2  # sessions
+POOL, IN_USE = 4, 2  # sessions
 SETTINGS = LedgerSettings(connect_timeout_seconds=1.0, statement_timeout_seconds=1.0)  # silent after 2 s
 PORT = text("SELECT current_setting('port')::int")
 PID = text("SELECT pg_backend_pid()")
@@ -55,10 +55,11 @@ async def test_a_commit_that_a_frozen_server_has_received_happens_there_alone(ma
     pair.primary.run_sql("CREATE TABLE late (number integer)", database=pair.primary.database)
     pair.catch_up()
     engine = make_engine(pair.url, "test", SETTINGS, pool_size=1)
-    with pytest.raises(LedgerUnavailable), ledger_reachable():
-        async with engine.begin() as connection:
-            await connection.execute(text("INSERT INTO late VALUES (1)"))
-            await freeze_and_promote(pair)
+    async with engine.connect() as connection:
+        await connection.execute(text("INSERT INTO late VALUES (1)"))
+        await freeze_and_promote(pair)
+        with pytest.raises(LedgerUnavailable), ledger_reachable():
+            await connection.commit()
     await until(lambda: moved(engine, pair.standby, 1))
     pair.thaw()
     await until(lambda: rows(pair.primary) == 1)

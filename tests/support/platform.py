@@ -80,8 +80,8 @@ class Platform:
         self.redis = patient_redis(redis_url)
         self.gate = Gate(self.redis, GateSettings().key_prefix)
         schema = (environment or {}).get("LEDGER_SCHEMA_NAME", LedgerSettings().schema_name)
-        patient = PATIENT_LEDGER.model_copy(update={"schema_name": schema})
-        self.engine: AsyncEngine = make_engine(database_url, "test", patient, pool_size=1)
+        self._patient_ledger = PATIENT_LEDGER.model_copy(update={"schema_name": schema})
+        self.engine: AsyncEngine = make_engine(database_url, "test", self._patient_ledger, pool_size=1)
         self._home = home
         self._sessions: set[int] = set()
         self._processes = {each.name: each for each in processes if blast_runner or each.name != "blast-runner"}
@@ -206,6 +206,11 @@ class Platform:
         """Return rows of the ledger."""
         async with self.engine.connect() as connection:
             return list((await connection.execute(text(statement), values)).all())
+
+    async def read_ledger_at(self, database_url: str) -> None:
+        """From now on the test reads this server: it would wait for a silent one for half a minute."""
+        await self.engine.dispose()
+        self.engine = make_engine(database_url, "test", self._patient_ledger, pool_size=1)
 
     async def accepted(self, sale: str) -> int:
         """Return how many orders the gate has accepted in this epoch, or 0 while it does not know the sale."""

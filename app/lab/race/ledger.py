@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 
 from app.lab.race.target import Target
+from app.lab.stack.ledger_address import LedgerAddress
 
 BOOKINGS = """
     SELECT reservation_id, sale, round, customer, idempotency_key AS key, quantity, status, ticket
@@ -19,7 +20,7 @@ KNOWS = "SELECT EXISTS (SELECT FROM sales WHERE name = $1)"
 async def connected(target: Target) -> AsyncIterator["asyncpg.Connection[Any]"]:
     """Open a connection of the race's own, so that its reads do not wait behind purchases for a pooled one."""
     connection = await asyncpg.connect(
-        str(target.database_url).replace("postgresql+asyncpg://", "postgresql://"),
+        LedgerAddress.of(str(target.database_url)).libpq(password=True),
         server_settings={"application_name": "atomictickets.race", "search_path": f'"{target.ledger_schema}"'},
     )
     try:

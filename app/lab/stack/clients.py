@@ -4,9 +4,9 @@ import os
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
-from urllib.parse import unquote, urlsplit
 
 from app.lab.stack.home import LabHome
+from app.lab.stack.ledger_address import LedgerAddress
 from app.lab.stack.process import ProcessFailed, own_account
 from app.lab.stack.servers.postgres_account import binaries_for
 from app.lab.stack.stores import without_password
@@ -35,8 +35,8 @@ def psql(home: LabHome) -> Client:
     notes = notes_of(home)
     program = str(psql_program())
     environment = {"PGOPTIONS": f'-c search_path="{notes["ledger_schema"]}"'}
-    if password := urlsplit(notes["database_url"]).password:
-        environment["PGPASSWORD"] = unquote(password)
+    if password := LedgerAddress.of(notes["database_url"]).password:
+        environment["PGPASSWORD"] = password
     return Client([program, ledger_url(notes)], environment)
 
 
@@ -80,11 +80,7 @@ def valkey_program() -> str | None:
 
 def ledger_url(notes: dict[str, Any]) -> str:
     """Return the address of the ledger as libpq takes it, without a password."""
-    url = urlsplit(str(notes["database_url"]))
-    account = f"{url.username}@" if url.username else ""
-    host = url.netloc.rpartition("@")[2]
-    query = url.query.replace("ssl=", "sslmode=")  # its name for asyncpg, and for libpq
-    return url._replace(scheme="postgresql", netloc=account + host, query=query).geturl()
+    return LedgerAddress.of(notes["database_url"]).libpq(password=False)
 
 
 def notes_of(home: LabHome) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import socket
 from urllib.parse import urlsplit
 
 from app.lab.stack.home import LabHome
+from app.lab.stack.ledger_address import LedgerAddress
 from app.lab.stack.process import ProcessFailed
 from app.lab.stack.servers.ports import LOOPBACK, free_port, is_free
 from app.lab.stack.servers.postgres import PostgresServer
@@ -60,7 +61,7 @@ class Stores:
 def check_reachable(variable: str, url: str) -> None:
     """Raise ProcessFailed if no server answers at the URL. Otherwise the API would never become ready."""
     try:
-        hosts = [_postgres(url)] if variable == "DATABASE_URL" else RedisAddress.of(url).hosts
+        hosts = (LedgerAddress if variable == "DATABASE_URL" else RedisAddress).of(url).hosts
     except ValueError as error:
         raise ProcessFailed(f"{variable} is not the URL of a server: {error}.") from error
     failures = []
@@ -70,15 +71,8 @@ def check_reachable(variable: str, url: str) -> None:
         except OSError as error:
             failures.append(f"{host}:{port} ({error})")
         else:
-            return  # one of several servers is enough, because it knows the others
+            return  # one of several servers is enough: it knows the others, or takes over from them
     raise ProcessFailed(f"{variable}: no server answers at {', '.join(failures)}.")
-
-
-def _postgres(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    if not parts.hostname or parts.scheme.partition("+")[0] != "postgresql":
-        raise ValueError("it must begin with postgresql+asyncpg://[user@]host")
-    return parts.hostname, parts.port or 5432
 
 
 def without_password(url: str) -> str:
