@@ -76,7 +76,7 @@ class WritableServer:
                 failures.append(ReadOnlyLedger())
             except (OSError, CannotConnectNowError) as error:
                 failures.append(error)
-            except CancelledError:  # the caller gave up: a silent server must not be the first one for ever
+            except CancelledError:  # the caller gave up: a silent server must not stay the first one
                 self._next = (number + 1) % len(candidates)
                 raise
             else:

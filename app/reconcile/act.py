@@ -12,7 +12,11 @@ from app.ledger.sales import SaleRepository
 from app.reconcile.classify import Drift, Kind
 from app.reconcile.decide import Action, Decision
 from app.reconcile.follow import follow
-from app.reconcile.observation import Observation
+from app.reconcile.gate_loss import Evidence, evidence
+from app.reconcile.ledger_loss import unaccounted
+from app.reconcile.lost_numbers import tell_lost
+from app.reconcile.measure import add_up
+from app.reconcile.observation import Observation, observe
 from app.reconcile.rebook import NONE, Rebooked, rebook_rounds
 from app.reconcile.repair import clear_recount_flag, fence_and_recount, remove
 from app.sales.model import Sale
@@ -43,6 +47,13 @@ class Finding:
     observation: Observation
     drift: Drift | None
     decision: Decision
+
+    @property
+    def has_lost_orders(self) -> bool:
+        """Return whether orders are missing where the gate still has its counts of them."""
+        if self.drift is not None and self.drift.kind is Kind.LEDGER_LOST:
+            return True
+        return evidence(self.observation) in (Evidence.ANSWERS, Evidence.STREAM)
 
 
 async def act(finding: Finding, gate: Gate, engine: AsyncEngine) -> Acted:
@@ -87,18 +98,29 @@ async def _rebook(finding: Finding, nothing: Acted, gate: Gate, engine: AsyncEng
 
     Dying before the ledger is trusted leaves the sale as it was, and the next check does the same.
     """
-    sale, drift = finding.sale, finding.drift
+    sale = finding.sale
     rebooked = await rebook_rounds(sale.name, sale.round, gate, engine)
-    if drift is not None and drift.kind is Kind.LEDGER_LOST and not rebooked.orders:
-        return await _recount(finding, nothing, gate, engine)
+    if not rebooked.orders and finding.has_lost_orders:
+        if await _lacks_orders(sale, gate, engine):
+            return await _recount(finding, nothing, gate, engine)
+        return replace(nothing, done=False)  # another process has booked them
     done = await gate.trust_ledger(sale, nothing.epoch, finding.observation.ledger.incarnation)
     return replace(nothing, done=done, rebooked=rebooked)
+
+
+async def _lacks_orders(sale: Sale, gate: Gate, engine: AsyncEngine) -> bool:
+    """Return whether the ledger still lacks orders that the gate knows as booked."""
+    observation = await observe(sale, gate, engine)
+    sums = None if observation is None else await add_up(sale, observation, gate, engine)
+    return observation is not None and sums is not None and unaccounted(observation.remembered, sums) > 0
 
 
 async def _recount(finding: Finding, nothing: Acted, gate: Gate, engine: AsyncEngine) -> Acted:
     recounted = await fence_and_recount(finding.sale, finding.observation, gate, engine)
     if recounted is None:
         return replace(nothing, action=Action.RECOUNT, done=False)
+    if finding.has_lost_orders and finding.observation.after is not None:
+        await tell_lost(finding.sale, finding.observation.after, gate, engine)
     return replace(
         nothing,
         action=Action.RECOUNT,

@@ -118,10 +118,11 @@ def _of_loss(observation: Observation, drift: Drift | None, policy: Policy) -> D
     """Return the action if a store has lost something, or may have."""
     if (loss := evidence(observation)) is not None:
         return Decision(Action.STOP if loss is Evidence.UNKNOWN_ROUND else Action.RECOUNT, reason=loss.value)
+    if policy == "Observe":
+        return None
     if drift is not None and drift.kind is Kind.LEDGER_LOST:
-        reason = f"the ledger lacks {drift.tickets} orders that the gate knows as booked"
-        return Decision(Action.OBSERVE if policy == "Observe" else Action.REBOOK, reason=reason)
-    if observation.ledger_changed and policy != "Observe":
+        return Decision(Action.REBOOK, reason=description(drift))
+    if observation.ledger_changed:
         return Decision(Action.REBOOK, reason="the ledger's server was restarted or replaced")
     return None
 
@@ -134,17 +135,24 @@ def _of_drift(
     `recount_requested`: the drain has booked an order of an older epoch. This explains over-admission, which is then
     acted upon at once.
     """
-    description = f"{drift.tickets} tickets {drift.kind.value.replace('_', ' ')}"
+    reason = description(drift)
     if policy == "Observe":
-        return Decision(Action.OBSERVE, reason=description)
+        return Decision(Action.OBSERVE, reason=reason)
     if drift.kind is Kind.LEAKED and confirmed is not None:
-        return Decision(Action.GIVE_BACK, confirmed.tickets, description)
+        return Decision(Action.GIVE_BACK, confirmed.tickets, reason)
     if drift.kind is Kind.UNSOLD and confirmed is not None:
-        return Decision(Action.RECOUNT, reason=description)
+        return Decision(Action.RECOUNT, reason=reason)
     # If nothing is left to sell, a recount could not take back what is promised: the drain rejects the excess.
     if drift.kind is Kind.OVER_ADMITTED and (confirmed is not None or recount_requested) and remaining > 0:
-        return Decision(Action.RECOUNT, reason=description)
-    return Decision(Action.OBSERVE, reason=description)
+        return Decision(Action.RECOUNT, reason=reason)
+    return Decision(Action.OBSERVE, reason=reason)
+
+
+def description(drift: Drift) -> str:
+    """Return the drift in words, as the reason of a decision."""
+    if drift.kind is Kind.LEDGER_LOST:
+        return f"the ledger lacks {drift.tickets} orders that the gate knows as booked"
+    return f"{drift.tickets} tickets {drift.kind.value.replace('_', ' ')}"
 
 
 def _of_ended(observation: Observation) -> Decision:

@@ -33,6 +33,11 @@ MISSING = text("""
         AND NOT EXISTS (
             SELECT FROM set_aside a WHERE a.sale = :sale AND a.entry = asked.entry AND a.set_aside_at IS NOT NULL)
 """)
+HAS_ROUND = text("SELECT true FROM inventory WHERE sale = :sale AND round = :round")
+ADD_ROUND = text("""
+    INSERT INTO inventory (sale, round, epoch, stock, remaining, guarded, seeded)
+    VALUES (:sale, :round, :epoch, :stock, :stock, true, true) ON CONFLICT DO NOTHING
+""")
 MARK = text("UPDATE bookings SET rebooked = true WHERE reservation_id = ANY(:ids)")
 
 log = structlog.get_logger()
@@ -61,11 +66,31 @@ async def rebook_rounds(sale: str, newest: int, gate: Gate, engine: AsyncEngine)
     total = NONE
     with ledger_reachable():
         async with engine.connect() as ledger:
-            for round_ in range(newest, 0, -1):
-                if round_ < newest and not await gate.remembered(sale, round_):
+            total += await rebook(sale, newest, gate, ledger)
+            for round_ in range(newest - 1, 0, -1):
+                if not await gate.remembered(sale, round_):
                     break
+                await _restore_round(sale, round_, gate, ledger)
                 total += await rebook(sale, round_, gate, ledger)
     return total
+
+
+async def _restore_round(sale: str, round_: int, gate: Gate, ledger: AsyncConnection) -> None:
+    """Insert an earlier round that the ledger has lost, with the tickets that the gate remembers as its stock.
+
+    A resource may lead the ledger from the round before it straight to a later one.
+    """
+    values = {"sale": sale, "round": round_}
+    async with ledger.begin():
+        if await ledger.scalar(HAS_ROUND, values):
+            return
+    tickets = epoch = 0
+    async for orders in gate.remembered_orders(sale, round_):
+        tickets += sum(order.quantity for order in orders)
+        epoch = max(epoch, *(order.epoch for order in orders))
+    async with ledger.begin():
+        await ledger.execute(ADD_ROUND, values | {"epoch": epoch, "stock": tickets})
+    log.error("a round that the ledger had lost is restored", sale=sale, round=round_, tickets=tickets)
 
 
 async def rebook(sale: str, round_: int, gate: Gate, ledger: AsyncConnection) -> Rebooked:

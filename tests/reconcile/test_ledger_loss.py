@@ -1,13 +1,16 @@
 """The ledger goes back in time: bookings that were committed and acknowledged are gone, and the gate heals them."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from app.ledger.availability import LedgerUnavailable
 from app.ledger.receipts import ReceiptRepository
+from app.ledger.sales import lock_sale, start_round
 from app.reconcile import measure as measure_module
 from app.reconcile.rebook import rebook_rounds
 from app.sales.acceptance import Acceptance
@@ -92,8 +95,11 @@ async def test_what_neither_store_has_is_lost_and_its_tickets_are_free(office: B
     told = [Acceptance(1, n + 1, sold[n], Purchase(NAME, f"buyer-{n}", "k", 1, sold[n].nonce)) for n in range(SOLD)]
     await ReceiptRepository(office.engine).keep(told)
     reconciler = office.reconciler()
-    healed = [await office.reconcile(reconciler) for _ in range(3)]
-    assert [each.action for each in healed] == ["recount", "clear_recount_flag", "nothing"]
+    with capture_logs() as lines:
+        healed = [await office.reconcile(reconciler) for _ in range(4)]
+    assert [each.action for each in healed] == ["recount", "clear_recount_flag", "nothing", "nothing"]
+    (named,) = [line["numbers"] for line in lines if line["event"].startswith("orders that were accepted")]
+    assert named == [number + 1 for number in forgotten]
     assert sum(each.rebooked.orders for each in healed) == LOST - 5
     assert healed[-1].lost.orders == 5
     assert set(healed[-1].lost.named) == {str(sold[number]) for number in forgotten}
@@ -101,6 +107,22 @@ async def test_what_neither_store_has_is_lost_and_its_tickets_are_free(office: B
     again = await office.buy("buyer-0")
     assert isinstance(again, Reserved)
     assert (again.reservation, again.replayed) == (sold[0], True)
+
+
+async def test_without_any_answer_a_lost_order_is_named_by_its_number(office: BoxOffice) -> None:
+    """The sale has closed and its answers have expired, so that nothing but the count of the orders shows the loss."""
+    await office.create(stock=STOCK, closes_at=datetime.now(UTC) + timedelta(hours=1))
+    sold = await office.sell(3)
+    await office.drain()
+    async with office.engine.begin() as connection:
+        await connection.execute(text("UPDATE sales SET closes_at = now(), generation = generation + 1"))
+    assert (await office.reconcile()).action == "amend"
+    await office.redis.delete(office.keys.answers(1))
+    await office.lose(sold[1:2])
+    with capture_logs() as lines:
+        assert (await office.reconcile()).action == "recount"
+    (named,) = [line["numbers"] for line in lines if line["event"].startswith("orders that were accepted")]
+    assert named == [2]
 
 
 async def test_orders_on_their_way_and_set_aside_are_not_booked_again(office: BoxOffice) -> None:
@@ -131,6 +153,14 @@ async def test_orders_that_are_booked_meanwhile_are_booked_once(
     rebooked = await rebook_rounds(NAME, 1, office.gate, office.engine)
     assert (rebooked.orders, await office.booked()) == (0, 4)
     assert (await office.add_up()).missing == 0
+
+
+async def test_of_several_reconcilers_none_recounts_what_another_has_booked(office: BoxOffice) -> None:
+    await sell_and_lose(office)
+    healed = await asyncio.gather(*(office.reconcile(office.reconciler()) for _ in range(4)))
+    assert {each.action for each in healed} == {"rebook"}
+    assert sum(each.rebooked.orders for each in healed) == LOST
+    assert ((await office.snapshot()).epoch, await office.booked()) == (1, SOLD)
 
 
 async def test_several_at_once_book_each_order_once(office: BoxOffice) -> None:
@@ -178,6 +208,26 @@ async def test_a_reset_that_the_ledger_lost_stops_the_sale_until_it_is_repeated(
     assert (healed.action, healed.rebooked.orders) == ("recount", SOLD)
     assert await booked_ids(office) == {str(reservation) for reservation in sold}
     assert (await office.snapshot()).remaining == STOCK - SOLD
+
+
+async def test_of_two_rounds_that_the_ledger_lost_the_one_that_is_skipped_is_booked_too(office: BoxOffice) -> None:
+    """The resource asks for the newest round, and the ledger goes there straight from the first one."""
+    await office.create(stock=STOCK)
+    sold = []
+    for _ in range(2):
+        await office.next_round()
+        sold += await office.sell(SOLD)
+        await office.drain()
+    for round_ in (3, 2):
+        await office.lose_round(round_)
+    async with office.engine.begin() as connection:
+        sale, guarded = await lock_sale(connection, NAME)
+        await start_round(connection, sale, STOCK, guarded=guarded, at_least=3)
+    reconciler = office.reconciler()
+    await office.redis.hset(office.keys.sale, "ledger", "00000001@1")  # as of the server before
+    assert [(await office.reconcile(reconciler)).rebooked.orders for _ in range(2)] == [SOLD, SOLD]
+    assert await booked_ids(office) == {str(reservation) for reservation in sold}
+    assert (await office.reconcile(reconciler)).kind == "none"
 
 
 async def test_a_sale_that_the_ledger_lost_is_stopped_until_it_is_created_again(office: BoxOffice) -> None:
