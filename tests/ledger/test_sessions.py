@@ -159,6 +159,20 @@ async def test_a_lost_first_server_does_not_hide_the_second(
     await control.dispose()
 
 
+async def test_the_next_caller_begins_behind_a_silent_server_on_which_another_gave_up(
+    postgres_server: PostgresServer, database_url: str, silent_broker: SilentBroker
+) -> None:
+    silent = make_url(silent_broker.url).port or 0
+    url = several(silent, postgres_server.port).replace("/atomictickets", f"/{make_url(database_url).database}")
+    engine = make_engine(url, "test", PATIENT_LEDGER, pool_size=1)  # it would wait for 20 s
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await port(engine)
+    async with asyncio.timeout(PATIENT_LEDGER.connect_timeout_seconds / 2):
+        assert await port(engine) == postgres_server.port
+    await engine.dispose()
+
+
 async def test_a_silent_client_loses_its_transaction(
     postgres_server: PostgresServer,
     database_url: str,

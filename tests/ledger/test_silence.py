@@ -45,6 +45,7 @@ async def test_idle_sessions_of_a_silent_server_cost_no_timeout(
     await until(lambda: moved(engine, pair.standby))
     assert len(seen) == timeouts
     pair.thaw()
+    await engine.dispose()  # both take writes now, and new sessions stay where the last one was opened
     assert await moved(engine, pair.standby)
     await engine.dispose()
 
