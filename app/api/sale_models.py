@@ -175,7 +175,7 @@ class SaleViewOut(BaseModel):
         "Null if the counter cannot be read."
     )
     lost: int | None = Field(
-        description="Tickets promised to buyers and then forgotten by the stock server. "
+        description="Tickets promised to buyers that neither store has any more. "
         "Null while orders are on their way, or if the counter cannot be read."
     )
     rebooked: int = Field(

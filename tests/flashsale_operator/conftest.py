@@ -6,6 +6,8 @@ import pytest
 
 from app.settings import ReconcileSettings
 from flashsale_operator.stores import Stores
+from tests.flashsale_operator.story import Story
+from tests.support.box_office import BoxOffice
 
 
 @pytest.fixture
@@ -23,3 +25,8 @@ async def stores(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
     stores = Stores.open(sales_at_once=2)
     yield stores
     await stores.close()
+
+
+@pytest.fixture
+def story(stores: Stores, office: BoxOffice) -> Story:
+    return Story(stores, office)
