@@ -150,6 +150,7 @@ class Gate(GateReader):
             milliseconds(terms.closes_at),
             self._expiry(sale),
             sale.generation,
+            sale.round,
         )
         return await self._result("amend", names, arguments) in ("amended", "outdated")
 
@@ -176,7 +177,7 @@ class Gate(GateReader):
         return await self._result("give_back", (self.keys(sale).sale,), arguments) == "given-back"
 
     async def remove(self, sale: Sale) -> bool:
-        """Remove an ended and drained sale; its answers expire within a day. Return False if it is being reset."""
+        """Remove an ended and drained sale; its answers expire later. Return False if it is being reset or drained."""
         keys = self.keys(sale.name)
         names = (keys.sale, keys.orders)
         return await self._run_on_gate_round("remove", keys, names, sale.round, (self._expiry(sale),)) == "removed"

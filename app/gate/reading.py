@@ -20,7 +20,7 @@ PAGE = 1000  # entries, answers or keys that one command reads
 
 
 class GateReader:
-    """The gate, for those who only read it. Methods raise GateUnavailable if the stock server is away."""
+    """The part of the gate that changes nothing. Methods raise GateUnavailable if the stock server is away."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis

@@ -110,6 +110,8 @@ class GateSnapshot:
     `written` and `acknowledged`: the tickets of this epoch's orders that were written to the stream, and of those that
     left it because they are in the ledger. `written_orders` and `acknowledged_orders` are the same in orders.
     `repairs` counts how often leaked tickets were given back, and `released` the reservations that were released.
+    `restored`: how many answers the recount had restored when it opened the sale.
+    `fenced_at`: the newest epoch that was known to the process which fenced the sale, 0 if none has.
     `server` is the run id of the server that the sale was seeded on. `ledger` is the incarnation of the ledger's server
     that had all of its orders at the last look.
     `limit`, `opens` and `closes` (Unix time in ms) are the terms in force, of the ledger's `generation`; 0 means none.
@@ -135,6 +137,8 @@ class GateSnapshot:
     written_orders: int = 0
     acknowledged: int = 0
     acknowledged_orders: int = 0
+    restored: int = 0
+    fenced_at: int = 0
     ledger: str = ""
     last_entry: str = ""
 
@@ -167,7 +171,7 @@ class GateSnapshot:
 
 SNAPSHOT_FIELDS = (
     *(field.name for field in fields(GateSnapshot) if field.name != "last_entry"),
-    *("hinted", "expires"),  # only checked: reserve.lua needs them
+    *("hinted_at", "expires"),  # only checked: reserve.lua needs them
 )
 
 

@@ -12,7 +12,6 @@ from app.ledger.sales import SaleRepository
 from app.reconcile.classify import Drift, Kind
 from app.reconcile.decide import Action, Decision
 from app.reconcile.follow import follow
-from app.reconcile.gate_loss import Evidence, evidence
 from app.reconcile.ledger_loss import unaccounted
 from app.reconcile.lost_numbers import tell_lost
 from app.reconcile.measure import add_up
@@ -47,13 +46,6 @@ class Finding:
     observation: Observation
     drift: Drift | None
     decision: Decision
-
-    @property
-    def has_lost_orders(self) -> bool:
-        """Return whether orders are missing where the gate still has its counts of them."""
-        if self.drift is not None and self.drift.kind is Kind.LEDGER_LOST:
-            return True
-        return evidence(self.observation) in (Evidence.ANSWERS, Evidence.STREAM)
 
 
 async def act(finding: Finding, gate: Gate, engine: AsyncEngine) -> Acted:
@@ -98,9 +90,9 @@ async def _rebook(finding: Finding, nothing: Acted, gate: Gate, engine: AsyncEng
 
     Dying before the ledger is trusted leaves the sale as it was, and the next check does the same.
     """
-    sale = finding.sale
+    sale, drift = finding.sale, finding.drift
     rebooked = await rebook_rounds(sale.name, sale.round, gate, engine)
-    if not rebooked.orders and finding.has_lost_orders:
+    if drift is not None and drift.kind is Kind.LEDGER_LOST and not rebooked.orders:
         if await _lacks_orders(sale, gate, engine):
             return await _recount(finding, nothing, gate, engine)
         return replace(nothing, done=False)  # another process has booked them
@@ -119,7 +111,7 @@ async def _recount(finding: Finding, nothing: Acted, gate: Gate, engine: AsyncEn
     recounted = await fence_and_recount(finding.sale, finding.observation, gate, engine)
     if recounted is None:
         return replace(nothing, action=Action.RECOUNT, done=False)
-    if finding.has_lost_orders and finding.observation.after is not None:
+    if finding.observation.after is not None:
         await tell_lost(finding.sale, finding.observation.after, gate, engine)
     return replace(
         nothing,

@@ -12,7 +12,7 @@ class Evidence(StrEnum):
     UNKNOWN_ROUND = "the gate has a newer round than the ledger, which has gone back in time"
     FENCED = "the sale is fenced"
     OTHER_SERVER = "the sale was seeded on another server"
-    GATE_BEHIND = "the gate has an older epoch than the ledger"
+    GATE_BEHIND = "the gate has an older epoch or round than the ledger"
     LEDGER_BEHIND = "the ledger has an older epoch than the gate"
     OLDER_TERMS = "the ledger has older terms than the gate"
     NUMBERS = "orders have higher numbers than the gate remembers"
@@ -37,13 +37,13 @@ def evidence(observation: Observation) -> Evidence | None:
         Evidence.UNKNOWN_ROUND: before.round > observation.round,
         Evidence.FENCED: after.state == "fenced",
         Evidence.OTHER_SERVER: observation.server != "" and before.server == after.server != observation.server,
-        Evidence.GATE_BEHIND: after.epoch < ledger.epoch,
+        Evidence.GATE_BEHIND: after.epoch < ledger.epoch or after.round < observation.round,
         Evidence.LEDGER_BEHIND: before.epoch > ledger.epoch,
         Evidence.OLDER_TERMS: before.epoch == ledger.epoch and before.generation > ledger.generation,
         Evidence.NUMBERS: (after.epoch, after.accepted) < newest,
         Evidence.STREAM: after.backlog > 0 and after.last_entry == "",
         # The answers of a sale that is over expire.
-        Evidence.ANSWERS: not ledger.over and observation.remembered < before.written_orders,
+        Evidence.ANSWERS: not ledger.over and observation.remembered < before.restored + before.written_orders,
         Evidence.COUNTS: after.accepted != after.written_orders,
         Evidence.STOCK: before.epoch == ledger.epoch and before.stock > ledger.stock,
     }

@@ -10,6 +10,7 @@
 If the ledger were read first, orders that are drained between the two readings would be in neither.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import structlog
@@ -23,6 +24,7 @@ from app.ledger.availability import LedgerUnavailable, ledger_reachable
 from app.reconcile.observation import Observation
 from app.reconcile.stream_backlog import StreamBacklog, read_backlog
 from app.sales.model import Sale
+from app.sales.recent import KNOWN_SALES, remember
 
 MAX_WAITING = 20_000  # orders in the stream; if there are more, the check waits until the drain has caught up
 
@@ -60,6 +62,8 @@ LEDGER = text("""
 """)
 
 log = structlog.get_logger()
+told: OrderedDict[str, bool] = OrderedDict()
+"""The sales of which it was logged that their bookings can't be counted in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +109,9 @@ async def add_up(
     try:
         sums = await _read_ledger(sale, engine, at, waiting)
     except LedgerUnavailable as error:
-        log.warning("bookings not counted in time; repairs do not wait for it", sale=sale.name, error=error.detail)
+        if sale.name not in told:
+            remember(told, sale.name, True, KNOWN_SALES)
+            log.warning("bookings not counted in time; repairs do not wait for it", sale=sale.name, error=error.detail)
         return None
     if sums is None:
         return None

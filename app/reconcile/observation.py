@@ -73,8 +73,7 @@ class Observation:
     @property
     def ledger_changed(self) -> bool:
         """Return whether the ledger's server is another than the one that had all orders of the sale."""
-        here = self.after.ledger if self.after is not None else ""
-        return "" not in (here, self.ledger.incarnation) and here != self.ledger.incarnation
+        return self.after is not None and self.ledger.incarnation not in ("", self.after.ledger)
 
 
 async def observe(sale: Sale, gate: Gate, engine: AsyncEngine) -> Observation | None:

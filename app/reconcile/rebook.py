@@ -21,7 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.drain.set_aside import entry_key, forget_tries
 from app.gate.gate import Gate
 from app.ledger.availability import ledger_reachable
+from app.ledger.booking_plan import BookingStatus
 from app.ledger.bookings import book
+from app.ledger.sales import add_round
 from app.reconcile.meters import REBOOKED
 from app.sales.order import Order
 
@@ -34,10 +36,6 @@ MISSING = text("""
             SELECT FROM set_aside a WHERE a.sale = :sale AND a.entry = asked.entry AND a.set_aside_at IS NOT NULL)
 """)
 HAS_ROUND = text("SELECT true FROM inventory WHERE sale = :sale AND round = :round")
-ADD_ROUND = text("""
-    INSERT INTO inventory (sale, round, epoch, stock, remaining, guarded, seeded)
-    VALUES (:sale, :round, :epoch, :stock, :stock, true, true) ON CONFLICT DO NOTHING
-""")
 MARK = text("UPDATE bookings SET rebooked = true WHERE reservation_id = ANY(:ids)")
 
 log = structlog.get_logger()
@@ -45,7 +43,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Rebooked:
-    """The orders that were booked again, and their tickets. `rejected` of the orders found no room any more."""
+    """The orders that have a booking again. `tickets` are those that are booked; `rejected` orders found no room."""
 
     orders: int = 0
     tickets: int = 0
@@ -80,16 +78,15 @@ async def _restore_round(sale: str, round_: int, gate: Gate, ledger: AsyncConnec
 
     A resource may lead the ledger from the round before it straight to a later one.
     """
-    values = {"sale": sale, "round": round_}
     async with ledger.begin():
-        if await ledger.scalar(HAS_ROUND, values):
+        if await ledger.scalar(HAS_ROUND, {"sale": sale, "round": round_}):
             return
     tickets = epoch = 0
     async for orders in gate.remembered_orders(sale, round_):
         tickets += sum(order.quantity for order in orders)
         epoch = max(epoch, *(order.epoch for order in orders))
     async with ledger.begin():
-        await ledger.execute(ADD_ROUND, values | {"epoch": epoch, "stock": tickets})
+        await add_round(ledger, sale, round_, epoch=epoch, stock=tickets, guarded=True)
     log.error("a round that the ledger had lost is restored", sale=sale, round=round_, tickets=tickets)
 
 
@@ -117,7 +114,8 @@ async def _book(sale: str, orders: Sequence[Order], ledger: AsyncConnection) -> 
         await forget_tries(ledger, sale, orders)  # if a worker has set one aside meanwhile
         ids = [row.order.reservation_id for row in booked.rows]
         await ledger.execute(MARK, {"ids": ids})
-    rebooked = Rebooked(len(ids), sum(row.order.quantity for row in booked.rows), booked.rejected)
+    tickets = sum(row.order.quantity for row in booked.rows if row.status is BookingStatus.BOOKED)
+    rebooked = Rebooked(len(ids), tickets, booked.rejected)
     if ids:
         REBOOKED.inc(rebooked.tickets)
         log.error(

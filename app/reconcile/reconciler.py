@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.errors import TemporarilyUnavailable
 from app.gate.gate import Gate
+from app.gate.replies import GateUnavailable
 from app.gate.server import ForeignStores
 from app.ledger.engine import POOL_SIZES
 from app.ledger.incarnation import ledger_incarnation
@@ -40,6 +41,7 @@ PAGE = 500  # sales
 AT_ONCE = POOL_SIZES["reconciler"]  # sales; each holds one connection to the ledger
 JITTER = 0.1  # of a pause, so that several reconcilers do not keep step
 PRUNE_SECONDS = SEARCH_SECONDS = 600.0
+SEARCH = "the search for sales that the ledger lacks"  # among the names of sales that fail; no sale has this name
 FIRST_RETRY_FACTOR = 0.25  # of the interval: a restarted server is back within a second, and its sales stand still
 
 NONE_LOST = LostOrders(orders=0, tickets=0)
@@ -141,8 +143,17 @@ class Reconciler:
         SEARCH_SECONDS, because the server may hide its incarnation.
         """
         now = time.monotonic()
-        if incarnation != self._incarnation or self._unknown or now >= self._search_at:
+        if incarnation == self._incarnation and not self._unknown and now < self._search_at:
+            return
+        try:
             self._unknown = await stop_unknown_sales(self._gate, self._engine, told=self._unknown)
+        except GateUnavailable as error:
+            # One server of a cluster that is away must not keep the sales of the others from being reconciled.
+            if SEARCH not in self._failing:
+                log.warning("sales that the ledger lacks are not looked for yet", error=error.detail)
+            self._failing.add(SEARCH)
+        else:
+            self._failing.discard(SEARCH)
             self._incarnation, self._search_at = incarnation, now + SEARCH_SECONDS
 
     async def prune_old(self) -> None:
@@ -244,7 +255,7 @@ class Reconciler:
         for known in (self.results, self._suspicions):
             for name in known.keys() - active:
                 del known[name]
-        self._failing &= active
+        self._failing &= active | {SEARCH}
 
     def _suspect(self, name: str, suspicion: Suspicion | None) -> None:
         self._suspicions.pop(name, None)

@@ -36,7 +36,7 @@ async def fence_and_recount(sale: Sale, observation: Observation, gate: Gate, en
     the sale fenced or behind the ledger, which the next check finds.
     """
     ledger_epoch, expected_epoch = observation.ledger.epoch, _expected_epoch(observation)
-    beyond = observation.after.epoch if observation.after is not None else 0
+    beyond = _newest_epoch(observation)
     with ledger_reachable():
         if await recount_lock_held(engine, sale.name, ledger_epoch):
             return None
@@ -53,6 +53,15 @@ async def fence_and_recount(sale: Sale, observation: Observation, gate: Gate, en
                 if not await take(ledger, sale.name, raised.epoch) or not await claim_seed(ledger, raised):
                     return None
             return await recount_claimed(ledger, raised, gate)
+
+
+def _newest_epoch(observation: Observation) -> int:
+    """Return the newest epoch that any trace shows, which the next one must exceed.
+
+    If the ledger went back, an API process, the gate or a booking may have a newer epoch than the ledger's own.
+    """
+    after = observation.after
+    return max(observation.ledger.highest[0], 0 if after is None else max(after.epoch, after.fenced_at))
 
 
 def _expected_epoch(observation: Observation) -> int:

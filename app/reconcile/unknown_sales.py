@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.gate.gate import Gate
 from app.ledger.availability import ledger_reachable
+from app.ledger.sales import SaleRepository
 from app.reconcile.meters import UNKNOWN_SALES
 
 PAGE = 500  # names
@@ -36,10 +37,9 @@ async def stop_unknown_sales(gate: Gate, engine: AsyncEngine, told: frozenset[st
             unknown |= await _unknown(names, engine)
             names = []
     unknown |= await _unknown(names, engine)
-    for name in sorted(unknown):
-        await _stop(name, gate, told=name in told)
-    UNKNOWN_SALES.set(len(unknown))
-    return frozenset(unknown)
+    stopped = {name for name in sorted(unknown) if await _stop(name, gate, engine, told=name in told)}
+    UNKNOWN_SALES.set(len(stopped))
+    return frozenset(stopped)
 
 
 async def _unknown(names: list[str], engine: AsyncEngine) -> set[str]:
@@ -50,11 +50,19 @@ async def _unknown(names: list[str], engine: AsyncEngine) -> set[str]:
             return set(names) - set((await connection.execute(KNOWN, {"names": names})).scalars())
 
 
-async def _stop(name: str, gate: Gate, *, told: bool) -> None:
+async def _stop(name: str, gate: Gate, engine: AsyncEngine, *, told: bool) -> bool:
+    """Fence the sale. Return whether the ledger has lost it; keys of a removed round are removed again instead.
+
+    Those came back with a stock server that went back in time itself.
+    """
     snapshot = await gate.snapshot(name)
     if snapshot is None:
-        return
+        return False
     stopped = await gate.fence(name, snapshot.epoch)
+    sale = await SaleRepository(engine).get(name)
+    if sale is not None and sale.round >= snapshot.round:
+        log.warning("the keys of a removed sale came back", sale=name, removed=await gate.remove(sale))
+        return False
     if not told:
         log.error(
             "the ledger does not know a sale that the gate has: it went back in time; the sale is stopped",
@@ -63,3 +71,4 @@ async def _stop(name: str, gate: Gate, *, told: bool) -> None:
             epoch=snapshot.epoch,
             stopped=stopped,
         )
+    return True

@@ -165,7 +165,7 @@ async def test_a_hint_is_due_at_most_four_times_a_second_over_all_callers(gate: 
     async def due_at() -> int:
         """Return the time by the server's clock in ms, or 0 if no hint was due."""
         due = (await gate.reserve("drop", [a_purchase()], NOW)).hint_due
-        return int(await stock_redis.hget(gate.keys("drop").sale, "hinted") or 0) if due else 0
+        return int(await stock_redis.hget(gate.keys("drop").sale, "hinted_at") or 0) if due else 0
 
     found = [await due_at() for _ in range(10)]
     assert found[0]

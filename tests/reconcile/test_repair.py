@@ -179,7 +179,7 @@ async def test_of_a_stream_and_answers_that_are_gone_the_orders_are_lost(office:
 
 NUMBERS = (
     *("round", "epoch", "stock", "remaining", "backlog", "accepted", "repairs", "released"),
-    *("limit", "opens", "closes", "hinted", "expires", "generation"),
+    *("limit", "opens", "closes", "hinted_at", "expires", "generation"),
     *("allotted", "written", "written_orders", "acknowledged", "acknowledged_orders"),
 )
 

@@ -140,3 +140,22 @@ async def test_a_process_that_misses_the_answer_holds_no_lock(
         async with recount_lock(office.engine, NAME, sale.epoch + 1):
             pass
     assert not await recount_lock_held(office.engine, NAME, sale.epoch + 1)
+
+
+async def test_an_epoch_that_a_process_still_knows_is_exceeded(office: BoxOffice) -> None:
+    """Both stores went back. An API process knows epoch 7, and fences whatever is older."""
+    await office.create(stock=10)
+    assert await office.gate.fence(NAME, 7)
+    assert (await office.reconcile()).epoch == 8
+    await assert_open(office, epoch=8, remaining=10)
+
+
+async def test_a_booking_of_a_newer_epoch_is_exceeded(office: BoxOffice) -> None:
+    """The ledger went back, and then a worker booked an order of a newer epoch."""
+    await office.create(stock=10)
+    await office.sell(1)
+    (order,) = await office.orders_in_stream()
+    await office.book([replace(order, epoch=5)])
+    await office.redis.delete(office.keys.sale, office.keys.orders)
+    assert (await office.reconcile()).epoch == 6
+    assert (await office.reconcile()).kind == "none"

@@ -76,6 +76,20 @@ async def test_a_sale_that_sells_again_after_its_answers_expired_knows_its_limit
     assert (again.reservation, again.replayed) == (bought.reservation, True)
 
 
+async def test_it_knows_them_after_a_recount_too(office: BoxOffice) -> None:
+    """The orders were restored and none was written since, so the count of the epoch alone misses no answer."""
+    await office.create(stock=10, customer_limit=2, closes_at=datetime.now(UTC) + HOUR)
+    await office.buy("ada", quantity=2)
+    await office.drain()
+    assert await recount(await office.raise_epoch(), office.gate, office.engine)
+    await close(office, datetime.now(UTC) - HOUR)
+    assert (await office.reconcile()).action == "amend"
+    await office.redis.delete(office.keys.answers(1), office.keys.customers(1))
+    assert not await follow(await close(office, datetime.now(UTC) + HOUR), office.gate)
+    assert (await office.reconcile()).action == "recount"
+    assert await office.buy("ada", key="more") == CustomerLimitReached(held=2, limit=2)
+
+
 async def test_a_clock_that_is_set_back_opens_no_closed_sale(office: BoxOffice) -> None:
     """The stock server's clock can't be set in a test. A later close means the same to its script."""
     await office.create(stock=10, closes_at=datetime.now(UTC) + HOUR)
@@ -99,5 +113,5 @@ async def test_a_clock_that_is_set_forward_closes_no_sale_for_good(office: BoxOf
 
 async def test_a_clock_that_is_set_back_stops_no_hints(office: BoxOffice) -> None:
     await office.create(stock=10)
-    await office.redis.hset(office.keys.sale, "hinted", milliseconds(datetime.now(UTC) + HOUR))
+    await office.redis.hset(office.keys.sale, "hinted_at", milliseconds(datetime.now(UTC) + HOUR))
     assert (await office.try_to_buy("ada")).hint_due

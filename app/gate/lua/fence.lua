@@ -6,5 +6,6 @@
 local epoch = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '')  -- an epoch that is not a number counts as missing
 if not epoch then return {'missing', 0} end
 if tonumber(ARGV[1]) < epoch then return {'refused', epoch} end
-redis.call('HSET', KEYS[1], 'state', 'fenced')
+-- The next epoch must be newer than any that a process knows, or that process could never buy again.
+redis.call('HSET', KEYS[1], 'state', 'fenced', 'fenced_at', ARGV[1])
 return {'fenced', epoch}

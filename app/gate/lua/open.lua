@@ -12,7 +12,7 @@ if here[1] ~= ARGV[1] or here[2] ~= 'fenced' then return {'refused', tonumber(he
 local entries = redis.call('XLEN', KEYS[4])
 if ARGV[6] ~= '' and entries ~= tonumber(ARGV[6]) then return {'moved', entries} end
 redis.call('HSET', KEYS[1], 'state', ARGV[2], 'remaining', ARGV[3], 'allotted', ARGV[3], 'backlog', ARGV[4],
-  'expires', ARGV[5])
+  'expires', ARGV[5], 'restored', redis.call('HLEN', KEYS[2]))
 if ARGV[5] ~= '0' then
   redis.call('EXPIREAT', KEYS[2], ARGV[5])
   redis.call('EXPIREAT', KEYS[3], ARGV[5])

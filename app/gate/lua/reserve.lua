@@ -18,12 +18,12 @@
 -- can't be written (a foreign key has the stream's name), its tickets and those of the purchases after it are therefore
 -- leaked, and never are too many purchases admitted. `written` counts exactly what was written, so reconciliation knows
 -- what leaked: tickets that were taken and not written. `accepted` and `written_orders` are the same number, unless a
--- release without these counts has sold too.
+-- release without these counts has sold too. Such a release finds the sale missing here: it needs a field `hinted`.
 local WIDTH, FIRST = 5, 4
 local HINT_EVERY_MS = 250
 
 local sale = redis.call('HMGET', KEYS[1], 'round', 'epoch', 'state', 'server', 'stock', 'remaining', 'backlog',
-  'accepted', 'limit', 'opens', 'closes', 'hinted', 'expires', 'written', 'written_orders')
+  'accepted', 'limit', 'opens', 'closes', 'hinted_at', 'expires', 'written', 'written_orders')
 local round, epoch, state, server = sale[1], tonumber(sale[2]), sale[3], sale[4]
 local stock, remaining, backlog, accepted = tonumber(sale[5]), tonumber(sale[6]), tonumber(sale[7]), tonumber(sale[8])
 local limit, opens, closes, hinted = tonumber(sale[9]), tonumber(sale[10]), tonumber(sale[11]), tonumber(sale[12])
@@ -114,7 +114,7 @@ local hint = 0
 if #winners > 0 then
   -- A clock that was set back must not stop the hints until it has caught up.
   if now < hinted or now - hinted >= HINT_EVERY_MS then hint, hinted = 1, now end
-  redis.call('HSET', KEYS[1], 'remaining', remaining, 'hinted', hinted)
+  redis.call('HSET', KEYS[1], 'remaining', remaining, 'hinted_at', hinted)
   local remembered, counted, failure, of_epoch = {}, {}, nil, ' ' .. epoch .. ' '
   for _, purchase in ipairs(winners) do
     local order = {'round', round, 'epoch', epoch, 'number', purchase.number, 'customer', purchase.customer,

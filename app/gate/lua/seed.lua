@@ -19,9 +19,10 @@ if round_here and here[1] ~= ARGV[12] then return {'elsewhere', round_here} end
 
 -- The fields that reserve reads and writes come first: a hash of this size is searched from its beginning.
 redis.call('HSET', KEYS[1], 'round', ARGV[1], 'epoch', ARGV[2], 'state', 'fenced', 'server', ARGV[7], 'stock', ARGV[3],
-  'remaining', 0, 'hinted', 0, 'accepted', 0, 'backlog', 0, 'written', 0, 'written_orders', 0, 'limit', ARGV[4],
+  'remaining', 0, 'hinted_at', 0, 'accepted', 0, 'backlog', 0, 'written', 0, 'written_orders', 0, 'limit', ARGV[4],
   'opens', ARGV[5], 'closes', ARGV[6], 'expires', 0, 'acknowledged', 0, 'acknowledged_orders', 0, 'allotted', 0,
-  'repairs', 0, 'released', 0, 'seeded_by', ARGV[9], 'generation', ARGV[10])
+  'repairs', 0, 'released', 0, 'seeded_by', ARGV[9], 'generation', ARGV[10], 'fenced_at', 0,
+  'restored', 0)
 redis.call('HSETNX', KEYS[1], 'ledger', ARGV[11])
 if ARGV[12] ~= ARGV[1] then
   for i = 2, 4 do redis.call('EXPIRE', KEYS[i], ARGV[8]) end

@@ -27,7 +27,7 @@ class LedgerAddress:
         """Parse a URL. Raise ValueError if it is invalid; the text of the error contains no password."""
         try:
             url = make_url(text)
-            _, parts = PGDialect_asyncpg().create_connect_args(url)  # type: ignore[no-untyped-call]
+            _, parts = PGDialect_asyncpg().create_connect_args(url)  # type: ignore[no-untyped-call]  # SQLAlchemy does not type it
         except ArgumentError as error:
             raise ValueError(str(error)) from error
         hosts = tuple((each.get("host", ""), int(each.get("port") or PORT)) for each in servers(parts))

@@ -81,7 +81,7 @@ class LedgerCopy:
 def booked_ids(shop: Shop, *sales: str) -> set[str]:
     """Return the reservation ids of the sales' bookings."""
     names = ", ".join(f"'{sale}'" for sale in sales)
-    rows = shop.rows(f"SELECT reservation_id FROM bookings WHERE sale IN ({names}) AND status = 'booked'")  # noqa: S608
+    rows = shop.rows(f"SELECT reservation_id FROM bookings WHERE sale IN ({names}) AND status = 'booked'")  # noqa: S608  our own names
     return {row["reservation_id"] for row in rows}
 
 

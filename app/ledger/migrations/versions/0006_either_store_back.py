@@ -5,7 +5,7 @@ from alembic import op
 
 revision = "0006"
 down_revision = "0005"
-min_compatible = "0003"
+min_compatible = "0006"  # an older release can neither read the answers nor keep the counts of the gate
 branch_labels = None
 depends_on = None
 
