@@ -12,7 +12,7 @@ from sqlalchemy.engine import AdaptedConnection, Dialect, ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-OPENED = "atomictickets.opened"
+OPENED = "opened_at"
 
 
 class Silence:
