@@ -60,6 +60,8 @@ async def _stop(name: str, gate: Gate, engine: AsyncEngine, *, told: bool) -> bo
         return False
     stopped = await gate.fence(name, snapshot.epoch)
     sale = await SaleRepository(engine).get(name)
+    if sale is not None and sale.removed_at is None:
+        return False  # it was created again meanwhile; the next check recounts it
     if sale is not None and sale.round >= snapshot.round:
         log.warning("the keys of a removed sale came back", sale=name, removed=await gate.remove(sale))
         return False
