@@ -56,12 +56,10 @@ async def _stop(name: str, gate: Gate, engine: AsyncEngine, *, told: bool) -> bo
     Those came back with a stock server that went back in time itself.
     """
     snapshot = await gate.snapshot(name)
-    if snapshot is None:
-        return False
-    stopped = await gate.fence(name, snapshot.epoch)
     sale = await SaleRepository(engine).get(name)
-    if sale is not None and sale.removed_at is None:
-        return False  # it was created again meanwhile; the next check recounts it
+    if snapshot is None or (sale is not None and sale.removed_at is None):
+        return False  # it was removed or created again meanwhile
+    stopped = await gate.fence(name, snapshot.epoch)
     if sale is not None and sale.round >= snapshot.round:
         log.warning("the keys of a removed sale came back", sale=name, removed=await gate.remove(sale))
         return False
