@@ -7,5 +7,6 @@ local epoch = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '')  -- an epoch 
 if not epoch then return {'missing', 0} end
 if tonumber(ARGV[1]) < epoch then return {'refused', epoch} end
 -- The next epoch must be newer than any that a process knows, or that process could never buy again.
-redis.call('HSET', KEYS[1], 'state', 'fenced', 'fenced_at', ARGV[1])
+local newest = math.max(tonumber(ARGV[1]), tonumber(redis.call('HGET', KEYS[1], 'fenced_at') or '') or 0)
+redis.call('HSET', KEYS[1], 'state', 'fenced', 'fenced_at', newest)
 return {'fenced', epoch}
