@@ -64,7 +64,7 @@ class GateReader:
         """Return whether this order (the same entry and the same nonce) waits in the stream."""
         orders = self.keys(reservation.sale).orders
         found = await self._call(self._redis.xrange(orders, reservation.entry, reservation.entry))
-        return bool(found) and found[0][1].get("nonce") == reservation.nonce
+        return _is_order(found, reservation)
 
     async def without_entry(self, sale: str, orders: Iterable[Order]) -> list[Order]:
         """Return those of the orders that do not wait in the stream, asked for in one round trip."""
@@ -77,11 +77,7 @@ class GateReader:
                 return list(await pipe.execute())
 
         found = await self._call(on_server_of(self._redis, key, call)) if asked else []
-        return [
-            order
-            for order, entries in zip(asked, found, strict=True)
-            if not entries or entries[0][1].get("nonce") != order.id.nonce
-        ]
+        return [order for order, entries in zip(asked, found, strict=True) if not _is_order(entries, order.id)]
 
     async def remembered(self, sale: str, round_: int) -> int:
         """Return how many purchases of the round the gate remembers the answers of."""
@@ -126,3 +122,8 @@ class GateReader:
         """Return the call's result. Raise GateUnavailable if the server is away or refuses the call."""
         with stock_server_reachable():
             return await call
+
+
+def _is_order(entries: Sequence[Entry], reservation: ReservationId) -> bool:
+    """Return whether the entry that was found under the reservation's stream id is its order."""
+    return bool(entries) and entries[0][1].get("nonce") == reservation.nonce

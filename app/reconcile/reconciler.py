@@ -41,7 +41,6 @@ PAGE = 500  # sales
 AT_ONCE = POOL_SIZES["reconciler"]  # sales; each holds one connection to the ledger
 JITTER = 0.1  # of a pause, so that several reconcilers do not keep step
 PRUNE_SECONDS = SEARCH_SECONDS = 600.0
-SEARCH = "the search for sales that the ledger lacks"  # among the names of sales that fail; no sale has this name
 FIRST_RETRY_FACTOR = 0.25  # of the interval: a restarted server is back within a second, and its sales stand still
 
 NONE_LOST = LostOrders(orders=0, tickets=0)
@@ -92,6 +91,7 @@ class Reconciler:
         self._installation: str | None = None
         self._incarnation: str | None = None  # of the ledger's server, at the last search for unknown sales
         self._unknown: frozenset[str] = frozenset()  # the sales that it found
+        self._search_failing = False
         self._search_at = self._prune_at = 0.0
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -149,11 +149,11 @@ class Reconciler:
             self._unknown = await stop_unknown_sales(self._gate, self._engine, told=self._unknown)
         except GateUnavailable as error:
             # One server of a cluster that is away must not keep the sales of the others from being reconciled.
-            if SEARCH not in self._failing:
+            if not self._search_failing:
                 log.warning("sales that the ledger lacks are not looked for yet", error=error.detail)
-            self._failing.add(SEARCH)
+            self._search_failing = True
         else:
-            self._failing.discard(SEARCH)
+            self._search_failing = False
             self._incarnation, self._search_at = incarnation, now + SEARCH_SECONDS
 
     async def prune_old(self) -> None:
@@ -255,7 +255,7 @@ class Reconciler:
         for known in (self.results, self._suspicions):
             for name in known.keys() - active:
                 del known[name]
-        self._failing &= active | {SEARCH}
+        self._failing &= active
 
     def _suspect(self, name: str, suspicion: Suspicion | None) -> None:
         self._suspicions.pop(name, None)
